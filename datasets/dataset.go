@@ -1,0 +1,57 @@
+// Package datasets says which clip has which label and split, and feeds training with augmented features.
+package datasets
+
+import "errors"
+
+// Split is a part of a data set. Splits never share a speaker where file names tell the speaker.
+type Split int
+
+// The splits.
+const (
+	Train Split = iota
+	Valid
+	Test
+	All // every clip, for evaluation
+)
+
+// Errors that Open and Loader wrap with the fact.
+var (
+	ErrNoData  = errors.New("no usable data")       // no clips, an empty split, a single class
+	ErrOptions = errors.New("invalid data options") // a word without a folder, ...
+)
+
+// Item is one example. Silence examples are cut from a noise recording: Path names it, and Offset and Gain say which
+// part and how loud; for clips both are zero.
+type Item struct {
+	Path   string  // of the file
+	Word   string  // the class folder's name, or the name of the noise file's folder for silence
+	Label  int     // index into Set.Labels
+	Split  Split   // Train, Valid or Test
+	Offset float64 // seconds, silence only
+	Gain   float64 // factor, silence only; 0 for clips
+}
+
+// Options says what Open makes of a folder.
+type Options struct {
+	// Words are the labels to learn; empty means every class folder. With Words given, the other folders
+	// become `_unknown_` where there are any.
+	Words []string
+	// Labels, when given, are a model's labels in its order (evaluation): folders that are not among them become
+	// `_unknown_` where Labels has it and are left out (Set.Ignored) otherwise. Excludes Words.
+	Labels []string
+	// Unknown and Silence are the shares of `_unknown_` and `_silence_` examples, relative to the number of word clips
+	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used.
+	Unknown, Silence float64
+	Window           float64 // seconds of a silence example
+	Seed             int64   // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
+}
+
+// Set is a data set: labels and examples, in an order that depends only on the folder's contents and the options.
+type Set struct {
+	Dir     string
+	Labels  []string // words in sorted or given order, then _unknown_, then _silence_ (those that exist)
+	Items   []Item
+	Noise   []string       // background recordings
+	Ignored map[string]int // folders left out, with their number of clips
+	Digest  string         // SHA-256 over relative paths, sizes and contents, hex
+}

@@ -1,0 +1,48 @@
+package polynet
+
+import (
+	"github.com/polyphon/polyphon/features"
+	"gorgonia.org/tensor"
+)
+
+// Labels with a meaning of their own.
+const (
+	UnknownLabel = "_unknown_" // speech, but none of the words
+	SilenceLabel = "_silence_" // no speech
+)
+
+// Model is a trained network with everything needed to use it. It is read-only once loaded and may be shared.
+type Model struct {
+	Features    features.Config
+	Norm        features.Norm // of each mel, from the training set
+	Window      float64       // seconds of sound that one decision was trained on
+	Net         Config
+	Labels      []string // by class index
+	Temperature float64  // divides the logits before the softmax
+	Provenance  Provenance
+	// Weights by name, float32:
+	//
+	//	stem.conv.weight                    (Kernel, Inputs, Width)
+	//	stages.I.J.conv1.weight, .conv2.weight  (Kernel, in, Width), block J of stage I
+	//	stages.I.J.skip.conv.weight         (1, in, Width), where the block changes width or has a stride
+	//	stages.I.J.product.conv.weight      (1, Width, Width), pi1x1
+	//	stages.I.J.product.scale            (1), pi and pi1x1: the factor a
+	//	head.weight (Width, Classes), head.bias (Classes)
+	//
+	// and behind stem, .norm1/.norm2 of a block, .skip.norm and .product.norm a batch norm's
+	// weight, bias, running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ...
+	Weights map[string]*tensor.Dense
+}
+
+// Provenance says where a model's weights come from.
+type Provenance struct {
+	Command    string             `json:"command,omitempty"` // the command line that trained it
+	Data       string             `json:"data,omitempty"`    // digest of the training data
+	Seed       int64              `json:"seed"`
+	Commit     string             `json:"commit,omitempty"` // of the polyphon that trained it
+	Epochs     int                `json:"epochs,omitempty"`
+	BestEpoch  int                `json:"best_epoch,omitempty"`
+	Created    string             `json:"created,omitempty"` // RFC 3339
+	Metrics    map[string]float64 `json:"metrics,omitempty"` // accuracies in percent, ...
+	Parameters int                `json:"parameters,omitempty"`
+}

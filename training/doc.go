@@ -1,0 +1,2 @@
+// Package training fits polynet networks to datasets: the loop over epochs, checkpoints, evaluation.
+package training
