@@ -1,10 +1,16 @@
 // Package features turns samples into frames: rows of log-mel energies, one a hop.
 package features
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
-// ErrConfig marks a feature configuration that cannot be built.
-var ErrConfig = errors.New("invalid feature configuration")
+// Errors that are wrapped with the fact.
+var (
+	ErrConfig = errors.New("invalid feature configuration")
+	ErrRate   = errors.New("wrong sample rate")
+)
 
 // Scale is a mel scale.
 type Scale string
@@ -41,8 +47,31 @@ func Square32() Config {
 	return Config{Rate: 16000, FFT: 2048, Window: 2048, Hop: 512, Mels: 32, MinHz: 0, MaxHz: 8000, Floor: 1e-5, Scale: Slaney}
 }
 
-// Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std.
-type Norm struct {
-	Mean []float32 `json:"mean"`
-	Std  []float32 `json:"std"`
+// Validate returns an error wrapping ErrConfig that names the field when c cannot be built.
+func (c Config) Validate() error {
+	switch {
+	case c.Rate < 1000 || c.Rate > 1e6:
+		return fmt.Errorf("%w: rate of %d Hz", ErrConfig, c.Rate)
+	case c.FFT < 16 || c.FFT > 1<<15 || c.FFT&(c.FFT-1) != 0:
+		return fmt.Errorf("%w: FFT of %d points is not a power of two from 16 to 32768", ErrConfig, c.FFT)
+	case c.Window < 2 || c.Window > c.FFT:
+		return fmt.Errorf("%w: window of %d samples for an FFT of %d", ErrConfig, c.Window, c.FFT)
+	case c.Hop < 1 || c.Hop > c.Window:
+		return fmt.Errorf("%w: hop of %d samples for a window of %d", ErrConfig, c.Hop, c.Window)
+	case c.Mels < 1 || c.Mels > c.FFT/2:
+		return fmt.Errorf("%w: %d mels of an FFT of %d", ErrConfig, c.Mels, c.FFT)
+	case !(c.MinHz >= 0 && c.MinHz < c.MaxHz && c.MaxHz <= float64(c.Rate)/2):
+		return fmt.Errorf("%w: band of %g to %g Hz in sound of %d Hz", ErrConfig, c.MinHz, c.MaxHz, c.Rate)
+	case !(c.Floor >= 1e-30 && c.Floor <= 1e6):
+		return fmt.Errorf("%w: floor %g", ErrConfig, c.Floor)
+	case c.Scale != HTK && c.Scale != Slaney:
+		return fmt.Errorf("%w: unknown mel scale %q", ErrConfig, c.Scale)
+	}
+	return nil
 }
+
+// Frames returns the number of rows that so many samples give.
+func (c Config) Frames(samples int) int { return 1 + samples/c.Hop }
+
+// FramesPerSecond returns the number of rows in a second of sound.
+func (c Config) FramesPerSecond() float64 { return float64(c.Rate) / float64(c.Hop) }

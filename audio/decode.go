@@ -1,0 +1,163 @@
+package audio
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+)
+
+// MinRate and MaxRate bound, in hertz, the rates between which Resample converts. Decode also reads sounds slower
+// than MinRate, and refuses those faster than MaxRate.
+const (
+	MinRate = 4000
+	MaxRate = 384000
+)
+
+// MaxChannels is the largest number of channels that is mixed down.
+const MaxChannels = 64
+
+// Format is what a sound's header says of it.
+type Format struct {
+	Container string   // "wav", "rf64", "flac" or "raw"
+	Encoding  Encoding // zero for flac
+	Rate      int      // hertz
+	Channels  int
+	Bits      int   // significant bits of a sample: 20 for 20 bits in a container of 24
+	Frames    int64 // samples of a channel, -1 where the header does not say; a claim, so not a size to allocate by
+}
+
+// check refuses rates and channel counts that no sound has.
+func (f Format) check() error {
+	switch {
+	case f.Rate < 1:
+		return fmt.Errorf("%w: a rate of %d Hz", ErrFormat, f.Rate)
+	case f.Rate > MaxRate:
+		return fmt.Errorf("%w: a rate of %d Hz, the highest read is %d", ErrFormat, f.Rate, MaxRate)
+	case f.Channels < 1 || f.Channels > MaxChannels:
+		return fmt.Errorf("%w: %d channels, 1 to %d are read", ErrFormat, f.Channels, MaxChannels)
+	}
+	return nil
+}
+
+// blocks reads a sound piece by piece.
+type blocks interface {
+	// next returns at least one mono sample, valid until the call after, or an error: io.EOF at the end.
+	next() ([]float32, error)
+	// warning says, after the end, what was odd about the sound; "" where nothing was.
+	warning() string
+}
+
+// Decoder is a Source that decodes a sound while it is read, mixed down to mono: the mean of the channels. It holds
+// a bounded piece of the sound.
+//
+// Float samples that are NaN, infinite or beyond ±2³² are damage, and read as 0.
+type Decoder struct {
+	format  Format
+	blocks  blocks
+	pending []float32 // decoded and not yet read
+	err     error     // what follows pending
+	notes   string
+}
+
+// newDecoder reads ahead to the first samples, so that a sound without any is told by its opener.
+func newDecoder(f Format, b blocks, note string) (*Decoder, error) {
+	d := &Decoder{format: f, blocks: b, notes: note}
+	d.pending, d.err = b.next()
+	if len(d.pending) > 0 {
+		return d, nil
+	}
+	if d.err != io.EOF {
+		return nil, d.err
+	}
+	if odd := b.warning(); odd != "" {
+		return nil, fmt.Errorf("%w: %s", ErrEmpty, odd)
+	}
+	return nil, ErrEmpty
+}
+
+// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64, with U8,
+// S16LE, S24LE, S32LE, F32LE, F64LE, ALaw or MuLaw samples) and FLAC, from any reader: one that cannot seek, delivers
+// odd pieces, or never ends. It returns as soon as the first samples have arrived.
+//
+// Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts
+// itself, ErrEmpty for one without samples, and r's own.
+func Decode(r io.Reader) (*Decoder, error) {
+	br := bufio.NewReader(r)
+	magic, err := br.Peek(magicSize)
+	if len(magic) == 0 {
+		if err == io.EOF {
+			return nil, fmt.Errorf("%w: 0 bytes", ErrEmpty)
+		}
+		return nil, err
+	}
+	if bytes.HasPrefix(magic, []byte("ID3")) {
+		if err := skipID3(br); err != nil {
+			return nil, err
+		}
+		if magic, _ = br.Peek(magicSize); !bytes.HasPrefix(magic, []byte("fLaC")) {
+			return nil, foreign([]byte("ID3"))
+		}
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte("fLaC")):
+		return decodeFLAC(br)
+	case isWAVE(magic):
+		return decodeWAV(br)
+	}
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	return nil, foreign(magic)
+}
+
+// Raw returns the decoder of headerless PCM: frames of channels interleaved samples, rate frames a second.
+// It returns as soon as the first frame has arrived.
+func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
+	if !e.valid() {
+		return nil, fmt.Errorf("%w: raw sound needs an encoding, not %v", ErrFormat, e)
+	}
+	f := Format{Container: "raw", Encoding: e, Rate: rate, Channels: channels, Bits: 8 * e.Bytes(), Frames: -1}
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	return newDecoder(f, newPCMBlocks(r, -1, e, channels), "")
+}
+
+// Format returns what the header says.
+func (d *Decoder) Format() Format { return d.format }
+
+// Rate implements Source.
+func (d *Decoder) Rate() int { return d.format.Rate }
+
+// Read implements Source.
+func (d *Decoder) Read(dst []float32) (n int, err error) {
+	for n < len(dst) {
+		if len(d.pending) == 0 {
+			if n > 0 && d.err == nil {
+				return n, nil // what follows may have to be waited for
+			}
+			if d.err == nil {
+				d.pending, d.err = d.blocks.next()
+			}
+			if len(d.pending) == 0 {
+				return n, d.err
+			}
+		}
+		taken := copy(dst[n:], d.pending)
+		d.pending = d.pending[taken:]
+		n += taken
+	}
+	return n, nil
+}
+
+// Warning says what was wrong with a sound that could be read all the same, such as
+// "data chunk says 64000 bytes, file ends after 31999"; "" where nothing was. It is complete once Read has
+// returned io.EOF.
+func (d *Decoder) Warning() string {
+	odd := d.blocks.warning()
+	if d.notes != "" && odd != "" {
+		return d.notes + "; " + odd
+	}
+	return d.notes + odd
+}

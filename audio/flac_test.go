@@ -1,0 +1,164 @@
+package audio
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/mewkiz/flac"
+	"github.com/mewkiz/flac/frame"
+	"github.com/mewkiz/flac/meta"
+)
+
+// memory is a file that the encoder can go back in, to write the count of samples.
+type memory struct {
+	b  []byte
+	at int
+}
+
+func (m *memory) Write(p []byte) (int, error) {
+	m.b = append(m.b[:m.at], append(slices.Clone(p), m.b[min(m.at+len(p), len(m.b)):]...)...)
+	m.at += len(p)
+	return len(p), nil
+}
+
+func (m *memory) Seek(offset int64, _ int) (int64, error) {
+	m.at = int(offset)
+	return offset, nil
+}
+
+// encodeFLAC returns the clips, one a channel, as a FLAC file of so many bits with one block of padding behind
+// STREAMINFO and frames of at most 4096 samples. Frames state their size of sample where FLAC has a code for it.
+func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
+	t.Helper()
+	channels := append([]Clip{c}, more...)
+	out := &memory{}
+	info := &meta.StreamInfo{
+		BlockSizeMin: 16, BlockSizeMax: 4096, SampleRate: uint32(c.Rate), NChannels: uint8(len(channels)), BitsPerSample: uint8(bits),
+	}
+	padding := &meta.Block{Header: meta.Header{Type: meta.TypePadding, Length: 20}}
+	encoder, err := flac.NewEncoder(out, info, padding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start := 0; start < len(c.Samples); start += 4096 {
+		n := min(4096, len(c.Samples)-start)
+		f := &frame.Frame{Header: frame.Header{
+			BlockSize: uint16(n), SampleRate: uint32(c.Rate), Channels: frame.Channels(len(channels) - 1), BitsPerSample: uint8(bits),
+		}}
+		if bits%4 != 0 || bits > 24 {
+			f.BitsPerSample = 0
+		}
+		for _, channel := range channels {
+			s := &frame.Subframe{SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, NSamples: n, Samples: make([]int32, n)}
+			for i, v := range channel.Samples[start : start+n] {
+				s.Samples[i] = int32(quantize(v, bits))
+			}
+			f.Subframes = append(f.Subframes, s)
+		}
+		encoder.AnalysisEnabled = f.BitsPerSample != 0
+		if err := encoder.WriteFrame(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := encoder.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.b
+}
+
+func TestFLAC(t *testing.T) {
+	left, right := tone(44100, 10000), tone(44100, 10000)
+	for i := range right.Samples {
+		right.Samples[i] *= -0.5
+	}
+	for _, bits := range []int{8, 12, 16, 20, 24} {
+		for _, channels := range [][]Clip{{left}, {left, right}, {left, right, right}} {
+			d, err := Decode(bytes.NewReader(encodeFLAC(t, left, bits, channels[1:]...)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := Format{Container: "flac", Rate: 44100, Channels: len(channels), Bits: bits, Frames: 10000}
+			if d.Format() != want {
+				t.Errorf("format %+v, want %+v", d.Format(), want)
+			}
+			got, err := ReadAll(d, 0)
+			if err != nil || len(got.Samples) != 10000 || d.Warning() != "" {
+				t.Fatalf("%d bits, %d channels: %d samples, error %v, warning %q", bits, len(channels), len(got.Samples), err, d.Warning())
+			}
+			for i, v := range got.Samples {
+				var mean float64
+				for _, c := range channels {
+					mean += float64(quantize(c.Samples[i], bits)) / float64(int(1)<<(bits-1)) / float64(len(channels))
+				}
+				if difference := float64(v) - mean; difference > 1e-7 || difference < -1e-7 {
+					t.Fatalf("%d bits, %d channels: sample %d is %g, want %g", bits, len(channels), i, v, mean)
+				}
+			}
+		}
+	}
+}
+
+// TestFLACDefects damages one file. Its first frame begins behind "fLaC", STREAMINFO (4+34) and the padding (4+20).
+func TestFLACDefects(t *testing.T) {
+	const first = 4 + 38 + 24
+	whole := encodeFLAC(t, tone(16000, 9000), 16)
+	id3 := []byte("ID3\x04\x00\x00\x00\x00\x00\x05hello")
+	unknown := with(whole, 4+4+13, whole[4+4+13]&0xF0, 0, 0, 0, 0)
+	for _, c := range []struct {
+		name    string
+		bytes   []byte
+		samples int
+		err     error
+		says    string
+	}{
+		{"ID3 tag in front", append(slices.Clone(id3), whole...), 9000, nil, ""},
+		{"ID3 tag behind", append(slices.Clone(whole), []byte("TAG and more")...), 9000, nil, ""},
+		{"count of samples unknown", unknown, 9000, nil, ""},
+		{"truncated", whole[:len(whole)-10], 8192, nil, "header says 9000 samples, file ends after 8192"},
+		{"truncated, count unknown", unknown[:len(whole)-10], 8192, nil, "file ends inside the frame after sample 8192"},
+		{"claims fewer samples", with(whole, 4+4+14, 0, 0, 0x10, 0x01), 4097, nil, ""},
+		{"claims 2^36 samples", with(whole, 4+4+13, whole[4+4+13]|0x0F, 0xFF, 0xFF, 0xFF, 0xFF), 9000, nil, "file ends after 9000"},
+		{"a flipped bit in the last frame", with(whole, len(whole)-50, whole[len(whole)-50]^1), 8192, ErrCorrupt, "CRC-16"},
+		{"a frame out of step", with(whole, first, 0), 0, ErrCorrupt, "sync"},
+		{"a frame of another depth", with(whole, first+3, whole[first+3]&0xF1|2), 0, ErrCorrupt, ""},
+		{"begins with a picture", with(whole, 4, 6), 0, ErrCorrupt, "type 6"},
+		{"STREAMINFO of another size", with(whole, 7, 33), 0, ErrCorrupt, "33 bytes"},
+		{"block size 0", with(whole, 8, 0, 0), 0, ErrCorrupt, "block size"},
+		{"rate 0", with(whole, 18, 0, 0, whole[20]&0x0F), 0, ErrCorrupt, "sample rate"},
+		{"rate of 1 MHz", with(whole, 18, 0xFF, 0xFF), 0, ErrFormat, "Hz"},
+		{"32 bits", with(whole, 20, whole[20]|1, whole[21]|0xF0), 0, ErrFormat, "32-bit FLAC"},
+		{"ends in STREAMINFO", whole[:20], 0, ErrCorrupt, "metadata"},
+		{"ends in the magic", whole[:6], 0, ErrCorrupt, "8 bytes"},
+		{"no frames", whole[:first], 0, ErrEmpty, "file ends after 0"},
+	} {
+		d, err := Decode(bytes.NewReader(c.bytes))
+		var clip Clip
+		warning := ""
+		if err == nil {
+			clip, err = ReadAll(d, 0)
+			warning = d.Warning()
+		}
+		said := warning
+		if err != nil {
+			said = err.Error()
+		}
+		if len(clip.Samples) != c.samples || !errors.Is(err, c.err) || !strings.Contains(said, c.says) || c.says == "" && warning != "" {
+			t.Errorf("%s: %d samples, error %v, warning %q; want %d, %v, %q", c.name, len(clip.Samples), err, warning, c.samples, c.err, c.says)
+		}
+	}
+}
+
+// TestFLACGuard has the library panic.
+func TestFLACGuard(t *testing.T) {
+	f := &flacBlocks{}
+	if err := f.guard(func() error { panic("index out of range") }); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a panic becomes %v", err)
+	}
+	if err := f.guard(func() error { return io.EOF }); err != io.EOF {
+		t.Errorf("an end becomes %v", err)
+	}
+}

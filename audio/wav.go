@@ -1,0 +1,261 @@
+package audio
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+)
+
+// The WAV reader follows "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, WAVE), Microsoft's
+// WAVEFORMATEXTENSIBLE, and EBU Tech 3306 (RF64). It walks the chunks in front of the data in one pass, skipping by
+// reading, and believes no size before the bytes have arrived.
+
+// Format tags of a fmt chunk.
+const (
+	tagPCM        = 0x0001
+	tagFloat      = 0x0003
+	tagALaw       = 0x0006
+	tagMuLaw      = 0x0007
+	tagExtensible = 0xFFFE
+)
+
+// otherTags are well-known formats inside WAV that are not read.
+var otherTags = map[uint16]string{
+	0x0002: "Microsoft ADPCM", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10", 0x0045: "G.726 ADPCM", 0x0050: "MPEG audio",
+	0x0055: "MP3", 0x0092: "AC-3", 0x00FF: "AAC", 0x0161: "Windows Media Audio", 0x674F: "Vorbis",
+}
+
+// subFormatTail are the last 14 bytes of every sub-format GUID that stands for a format tag.
+const subFormatTail = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xAA\x00\x38\x9B\x71"
+
+// knownChunks are ids by which a chunk is recognised where it should not begin.
+var knownChunks = []string{"fmt ", "data", "LIST", "fact", "bext", "cue ", "smpl", "id3 ", "ID3 ", "PEAK", "iXML", "JUNK"}
+
+// riffChunk is the head of a chunk.
+type riffChunk struct {
+	id   string
+	size uint32
+}
+
+// decodeWAV reads up to the samples of a file whose first bytes are a RIFF or RF64 head.
+func decodeWAV(r *bufio.Reader) (*Decoder, error) {
+	var head [12]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return nil, cutShort(err, "its first 12 bytes")
+	}
+	w := wavReader{r: r, format: Format{Container: "wav"}}
+	if string(head[:4]) != "RIFF" {
+		w.format.Container = "rf64"
+	}
+	for {
+		chunk, err := w.chunk()
+		if err != nil {
+			return nil, err
+		}
+		switch chunk.id {
+		case "data":
+			return w.open(chunk.size)
+		case "fmt ":
+			err = w.readFormat(chunk)
+		case "ds64":
+			err = w.readSizes(chunk)
+		default:
+			err = w.skip(chunk, int64(chunk.size))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// wavReader is the state of the walk to the data chunk.
+type wavReader struct {
+	r        *bufio.Reader
+	format   Format // Channels is 0 before the fmt chunk
+	dataSize int64  // from the ds64 chunk, 0 without one
+	note     string
+}
+
+func (w *wavReader) chunk() (riffChunk, error) {
+	var head [8]byte
+	if _, err := io.ReadFull(w.r, head[:]); err != nil {
+		return riffChunk{}, cutShort(err, "the chunks before its data")
+	}
+	return riffChunk{string(head[:4]), binary.LittleEndian.Uint32(head[4:])}, nil
+}
+
+// skip passes over the rest of a chunk and its padding.
+func (w *wavReader) skip(c riffChunk, rest int64) error {
+	if _, err := io.CopyN(io.Discard, w.r, rest); err != nil {
+		return cutShort(err, fmt.Sprintf("its %q chunk, which says %d bytes", c.id, c.size))
+	}
+	if c.size%2 == 0 {
+		return nil
+	}
+	// Chunks begin at even offsets, but some writers do not pad.
+	if next, _ := w.r.Peek(4); !slices.Contains(knownChunks, string(next)) {
+		w.r.Discard(1)
+	}
+	return nil
+}
+
+// body reads the first len(b) bytes of a chunk, which must have least of them, and skips the rest.
+func (w *wavReader) body(c riffChunk, b []byte, least int) ([]byte, error) {
+	b = b[:min(int64(len(b)), int64(c.size))]
+	if len(b) < least {
+		return nil, fmt.Errorf("%w: its %q chunk has %d bytes, needs %d", ErrCorrupt, c.id, c.size, least)
+	}
+	if _, err := io.ReadFull(w.r, b); err != nil {
+		return nil, cutShort(err, fmt.Sprintf("its %q chunk", c.id))
+	}
+	return b, w.skip(c, int64(c.size)-int64(len(b)))
+}
+
+// readSizes reads the ds64 chunk: 64-bit sizes of the file, its data, and a count of samples.
+func (w *wavReader) readSizes(c riffChunk) error {
+	b, err := w.body(c, make([]byte, 16), 16)
+	if err != nil {
+		return err
+	}
+	w.dataSize = int64(min(binary.LittleEndian.Uint64(b[8:]), math.MaxInt64))
+	return nil
+}
+
+// readFormat reads the fmt chunk.
+func (w *wavReader) readFormat(c riffChunk) error {
+	b, err := w.body(c, make([]byte, 40), 16)
+	if err != nil {
+		return err
+	}
+	tag := binary.LittleEndian.Uint16(b)
+	w.format.Channels = int(binary.LittleEndian.Uint16(b[2:]))
+	w.format.Rate = int(binary.LittleEndian.Uint32(b[4:]))
+	align := int(binary.LittleEndian.Uint16(b[12:]))
+	bits := int(binary.LittleEndian.Uint16(b[14:]))
+	valid := bits
+	if tag == tagExtensible {
+		if tag, valid, err = readExtension(b, bits); err != nil {
+			return err
+		}
+	}
+	if err := w.format.check(); err != nil {
+		return err
+	}
+	if tag == tagPCM && bits == 24 && align == 4*w.format.Channels {
+		bits = 32 // 24 bits, left-justified as PCM is, in containers of 32
+	}
+	if w.format.Encoding, err = wavEncoding(tag, bits); err != nil {
+		return err
+	}
+	w.format.Bits = valid
+	if need := w.format.Channels * w.format.Encoding.Bytes(); align != need {
+		w.note = fmt.Sprintf("fmt chunk says %d-byte frames, %d channels of %v are %d bytes",
+			align, w.format.Channels, w.format.Encoding, need)
+	}
+	return nil
+}
+
+// readExtension returns the format tag and the significant bits of a sample that WAVE_FORMAT_EXTENSIBLE states.
+func readExtension(b []byte, bits int) (tag uint16, valid int, err error) {
+	if len(b) < 40 {
+		return 0, 0, fmt.Errorf("%w: extensible fmt chunk has %d bytes, needs 40", ErrCorrupt, len(b))
+	}
+	guid := b[24:40]
+	if string(guid[2:]) != subFormatTail {
+		return 0, 0, fmt.Errorf("%w: WAV sub-format %x", ErrFormat, guid)
+	}
+	valid = int(binary.LittleEndian.Uint16(b[18:]))
+	if valid == 0 || valid > bits {
+		valid = bits
+	}
+	return binary.LittleEndian.Uint16(guid), valid, nil
+}
+
+// wavEncoding returns the encoding of samples of the format tag in containers of so many bits.
+func wavEncoding(tag uint16, bits int) (Encoding, error) {
+	kind := ""
+	switch tag {
+	case tagPCM:
+		kind = "PCM"
+		switch bits {
+		case 8:
+			return U8, nil
+		case 16:
+			return S16LE, nil
+		case 24:
+			return S24LE, nil
+		case 32:
+			return S32LE, nil
+		}
+	case tagFloat:
+		kind = "float"
+		switch bits {
+		case 32:
+			return F32LE, nil
+		case 64:
+			return F64LE, nil
+		}
+	case tagALaw:
+		kind = "A-law"
+		if bits == 8 {
+			return ALaw, nil
+		}
+	case tagMuLaw:
+		kind = "µ-law"
+		if bits == 8 {
+			return MuLaw, nil
+		}
+	default:
+		if name := otherTags[tag]; name != "" {
+			return 0, fmt.Errorf("%w: %s in a WAV file", ErrFormat, name)
+		}
+		return 0, fmt.Errorf("%w: WAV format tag 0x%04x", ErrFormat, tag)
+	}
+	return 0, fmt.Errorf("%w: %d-bit %s", ErrFormat, bits, kind)
+}
+
+// open returns the decoder of the data chunk that begins at w.r and whose head claims size bytes.
+func (w *wavReader) open(size uint32) (*Decoder, error) {
+	if w.format.Channels == 0 {
+		return nil, fmt.Errorf("%w: no fmt chunk before the data chunk", ErrFormat)
+	}
+	claimed := w.claim(size)
+	if size == 0 && claimed < 0 {
+		if next, err := w.r.Peek(4); len(next) == 0 && err != io.EOF {
+			return nil, err
+		} else if len(next) == 0 || slices.Contains(knownChunks, string(next)) {
+			return nil, fmt.Errorf("%w: data chunk says 0 bytes", ErrEmpty)
+		}
+	}
+	w.format.Frames = -1
+	if claimed >= 0 {
+		w.format.Frames = claimed / int64(w.format.Channels*w.format.Encoding.Bytes())
+	}
+	data := newPCMBlocks(w.r, claimed, w.format.Encoding, w.format.Channels)
+	return newDecoder(w.format, data, w.note)
+}
+
+// claim returns how many bytes of samples the header promises, or -1 where its writer could not know: it wrote to a
+// pipe and left 0, 0xFFFFFFFF (ffmpeg; also RF64 without its ds64), or about 2 GiB (0x7FFFF000 is sox's, 0x80000000
+// arecord's).
+func (w *wavReader) claim(size uint32) int64 {
+	switch {
+	case size == math.MaxUint32 && w.dataSize > 0 && w.dataSize < math.MaxInt64:
+		return w.dataSize
+	case size == 0, size >= 0x7FFFF000 && size <= 0x80000000, size >= 0xFFFFF000:
+		return -1
+	}
+	return int64(size)
+}
+
+// cutShort says where a file ended before its samples; errors other than an end pass through.
+func cutShort(err error, where string) error {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: ends inside %s", ErrCorrupt, strings.TrimSpace(where))
+	}
+	return err
+}

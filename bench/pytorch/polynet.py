@@ -1,0 +1,152 @@
+"""polyphon's network in PyTorch: the same layers, names and shapes, so that weights pass between the two.
+
+A residual network over time whose channels are mel bins. With block kind "pi" or "pi1x1" there is no activation
+function anywhere: every output is a polynomial of the input (apart from batch norm's statistics while training).
+
+    F   = BN(conv(BN(conv(x))))                 the first convolution may have a stride
+    S   = x, or BN(conv1x1(x)) where the block changes width or has a stride
+    out = F + S                                 linear
+    out = max(F + S, 0)                         relu; max(., 0) behind the stem's and the first norm as well
+    out = F + S + a * BN(F * S)                 pi; a is a learned scalar that starts at 0
+    out = F + S + a * BN(conv1x1(F * S))        pi1x1
+
+PyTorch stores a convolution as (out, in, kernel) and polyphon as (kernel, in, out); otherwise the state dicts agree.
+"""
+import torch
+from torch import nn
+from torch.nn import functional
+
+KINDS = ("linear", "relu", "pi", "pi1x1")
+
+
+class AheadConv(nn.Conv1d):
+    """Output t reads inputs t*stride - (kernel-1-ahead) ... t*stride + ahead; T rows in give ceil(T/stride) out."""
+
+    def __init__(self, inputs, outputs, kernel, ahead=0, stride=1):
+        super().__init__(inputs, outputs, kernel, stride, bias=False)
+        self.ahead = ahead
+        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+
+    def forward(self, x):
+        kernel, stride, rows = self.kernel_size[0], self.stride[0], x.shape[-1]
+        left = kernel - 1 - self.ahead
+        last = (rows - 1) // stride * stride  # the input row under the last output
+        right = last + self.ahead - (rows - 1)  # negative where the stride leaves rows unread
+        if left == right:
+            return functional.conv1d(x, self.weight, None, stride, left)
+        return functional.conv1d(functional.pad(x, (left, right)), self.weight, None, stride)
+
+
+def normed(inputs, outputs, kernel, ahead=0, stride=1):
+    """A convolution and its batch norm, named as in the model file."""
+    return nn.ModuleDict({"conv": AheadConv(inputs, outputs, kernel, ahead, stride), "norm": nn.BatchNorm1d(outputs)})
+
+
+class Product(nn.Module):
+    """a * BN(F * S), the second-order term."""
+
+    def __init__(self, width, mixed):
+        super().__init__()
+        if mixed:
+            self.conv = AheadConv(width, width, 1)
+        self.norm = nn.BatchNorm1d(width)
+        # At 0 the network starts as a plain linear one and batch norm never sees a product of zero variance.
+        self.scale = nn.Parameter(torch.zeros(1))
+        self.mixed = mixed
+
+    def forward(self, f, s):
+        product = f * s
+        if self.mixed:
+            product = self.conv(product)
+        return self.scale * self.norm(product)
+
+
+class Block(nn.Module):
+    def __init__(self, kind, inputs, width, kernel, ahead, stride):
+        super().__init__()
+        self.conv1 = AheadConv(inputs, width, kernel, ahead, stride)
+        self.norm1 = nn.BatchNorm1d(width)
+        self.conv2 = AheadConv(width, width, kernel, ahead)
+        self.norm2 = nn.BatchNorm1d(width)
+        self.skip = normed(inputs, width, 1, 0, stride) if stride != 1 or inputs != width else None
+        self.product = Product(width, kind == "pi1x1") if kind in ("pi", "pi1x1") else None
+        self.relu = kind == "relu"
+
+    def forward(self, x):
+        f = self.norm1(self.conv1(x))
+        if self.relu:
+            f = functional.relu(f)
+        f = self.norm2(self.conv2(f))
+        s = x if self.skip is None else self.skip["norm"](self.skip["conv"](x))
+        y = f + s
+        if self.relu:
+            return functional.relu(y)
+        return y if self.product is None else y + self.product(f, s)
+
+
+class PolyNet(nn.Module):
+    """Stem, stages of blocks, mean over time, dropout, linear head. Input (batch, inputs, rows), output logits.
+
+    stem is {width, kernel, ahead, stride}; stages is a list of {width, blocks, kernel, ahead, stride}, the stride
+    being that of the stage's first convolution.
+    """
+
+    def __init__(self, inputs, classes, block, stem, stages, dropout=0.0):
+        super().__init__()
+        if block not in KINDS:
+            raise ValueError(f"unknown block kind {block!r}")
+        self.stem = normed(inputs, stem["width"], stem["kernel"], stem["ahead"], stem["stride"])
+        self.relu = block == "relu"
+        self.stages = nn.ModuleList()
+        width = stem["width"]
+        for stage in stages:
+            blocks = []
+            for i in range(stage["blocks"]):
+                stride = stage["stride"] if i == 0 else 1
+                blocks.append(Block(block, width, stage["width"], stage["kernel"], stage["ahead"], stride))
+                width = stage["width"]
+            self.stages.append(nn.Sequential(*blocks))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        x = self.stem["norm"](self.stem["conv"](x))
+        if self.relu:
+            x = functional.relu(x)
+        for stage in self.stages:
+            x = stage(x)
+        return self.head(self.dropout(x.mean(-1)))
+
+
+def parameters(net):
+    """Returns the number of trained values."""
+    return sum(p.numel() for p in net.parameters())
+
+
+def lookahead(stem, stages):
+    """Returns how many feature rows behind an instant the network reads before it answers for it."""
+    rows, stride = stem["ahead"], stem["stride"]
+    for stage in stages:
+        rows += stage["ahead"] * stride
+        stride *= stage["stride"]
+        rows += stage["ahead"] * stride * (2 * stage["blocks"] - 1)
+    return rows
+
+
+def multiplications(net, rows):
+    """Returns the multiply-adds of the convolutions and the head for one clip of so many rows."""
+    total = net.head.weight.numel()
+
+    def count(layer, _, y):
+        nonlocal total
+        total += y.shape[-1] * layer.weight.numel()
+
+    hooks = [m.register_forward_hook(count) for m in net.modules() if isinstance(m, AheadConv)]
+    training = net.training
+    net.eval()
+    with torch.no_grad():
+        net(torch.zeros(1, net.stem["conv"].in_channels, rows))
+    net.train(training)
+    for hook in hooks:
+        hook.remove()
+    return total

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
+)
+
+// config turns the flags into a training configuration.
+func (c *fitCmd) config() (training.Config, error) {
+	net, err := c.Network.config()
+	if err != nil {
+		return training.Config{}, err
+	}
+	augment, mask := training.Augmentation(training.AugmentKind(c.Sound.Augment))
+	cfg := training.Config{
+		Net: net, Features: features.Default(), Window: c.Sound.Window,
+		Epochs: c.Training.Epochs, Batch: c.Training.Batch, Optimizer: training.OptimizerKind(c.Training.Optimizer),
+		Rate: c.Training.LR, Warmup: min(c.Training.Warmup, float64(c.Training.Epochs)), Decay: c.Training.Decay,
+		Momentum: 0.9, Clip: c.Training.Clip, Smoothing: c.Training.Smoothing, EMA: c.Training.EMA, Seed: c.Training.Seed,
+		Augment: augment, Mask: mask,
+	}
+	if c.Sound.Features == "square32" {
+		cfg.Features = features.Square32()
+	}
+	rate, decay := 0.1, 5e-4
+	if cfg.Optimizer == training.AdamW {
+		rate, decay = 0.003, 0.05
+	}
+	if cfg.Rate == 0 {
+		cfg.Rate = rate
+	}
+	if cfg.Decay < 0 {
+		cfg.Decay = decay
+	}
+	return cfg, nil
+}
+
+func (f networkFlags) config() (polynet.Config, error) {
+	stem, err := numbers("--stem", f.Stem, 4)
+	if err != nil {
+		return polynet.Config{}, err
+	}
+	c := polynet.Config{
+		Block: polynet.BlockKind(f.Arch), Dropout: f.Dropout,
+		Stem: polynet.Stem{Width: stem[0], Kernel: stem[1], Ahead: stem[2], Stride: stem[3]},
+	}
+	for _, text := range f.Stages {
+		n, err := numbers("--stages", text, 5)
+		if err != nil {
+			return polynet.Config{}, err
+		}
+		c.Stages = append(c.Stages, polynet.Stage{Width: n[0], Blocks: n[1], Kernel: n[2], Ahead: n[3], Stride: n[4]})
+	}
+	return c, nil
+}
+
+// numbers splits a flag's value at colons.
+func numbers(flag, text string, count int) ([]int, error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != count {
+		return nil, fmt.Errorf("%s: %q has %d numbers between colons instead of %d", flag, text, len(parts), count)
+	}
+	values := make([]int, count)
+	for i, part := range parts {
+		n, err := strconv.Atoi(part)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q: %q is not a whole number", flag, text, part)
+		}
+		values[i] = n
+	}
+	return values, nil
+}

@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"runtime"
+	"text/tabwriter"
+
+	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
+)
+
+type evalCmd struct {
+	Model   string  `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
+	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
+	Silence float64 `help:"Share of _silence_ examples cut from _background_noise_, relative to the words' clips." default:"0.1"`
+	Batch   int     `help:"Clips computed together." default:"64"`
+	Threads int     `help:"Threads; 0 is one per core." default:"0"`
+	JSON    bool    `name:"json" help:"Print one JSON object."`
+}
+
+var splits = map[string]datasets.Split{
+	"train": datasets.Train, "valid": datasets.Valid, "test": datasets.Test, "all": datasets.All,
+}
+
+func (c *evalCmd) Run(ctx context.Context, s streams) error {
+	if c.Threads < 0 || c.Batch < 1 {
+		return withStatus(statusUsage, fmt.Errorf("--threads must not be negative and --batch must be positive"))
+	}
+	if c.Threads == 0 {
+		c.Threads = runtime.GOMAXPROCS(0)
+	}
+	model, err := models.Open(c.Model)
+	if err != nil {
+		return withStatus(statusModel, err)
+	}
+	set, err := datasets.Open(c.Data, datasets.Options{
+		Labels: model.Labels, Silence: c.Silence, Window: model.Window,
+	})
+	if err != nil {
+		return err
+	}
+	for word, clips := range set.Ignored {
+		fmt.Fprintf(s.err, "train: left out %s (%d clips): the model has no such label and no %s\n", word, clips, polynet.UnknownLabel)
+	}
+	r, err := evaluate(ctx, model, set, splits[c.Split], c.Batch, c.Threads)
+	if err != nil {
+		return err
+	}
+	warnSkipped(s.err, r.Failures)
+	if c.JSON {
+		e := json.NewEncoder(s.out)
+		e.SetIndent("", "  ")
+		return e.Encode(r)
+	}
+	return printReport(s.out, r)
+}
+
+func evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set, split datasets.Split, batch, threads int) (*training.Report, error) {
+	dev, err := device.CPU(threads)
+	if err != nil {
+		return nil, withStatus(statusModel, err)
+	}
+	plan, err := m.Compile(dev)
+	if err != nil {
+		return nil, withStatus(statusModel, err)
+	}
+	extractor, err := features.New(m.Features)
+	if err != nil {
+		return nil, withStatus(statusModel, err)
+	}
+	loader, err := datasets.NewLoader(set.Split(split), set.Noise, datasets.LoaderConfig{
+		Extractor: extractor, Window: m.Window, Batch: batch, Threads: threads,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return training.Evaluate(ctx, plan, loader, m.Labels, m.Temperature)
+}
+
+// warnSkipped names every clip that could not be read.
+func warnSkipped(w io.Writer, skipped []datasets.Skip) {
+	for _, s := range skipped {
+		fmt.Fprintf(w, "train: skipped %v\n", s.Err)
+	}
+}
+
+func printReport(w io.Writer, r *training.Report) error {
+	fmt.Fprintf(w, "accuracy  %.2f %%\nNLL       %.4f\nclips     %d", r.Accuracy, r.NLL, r.Clips)
+	if r.Skipped > 0 {
+		fmt.Fprintf(w, " (%d unreadable ones skipped)", r.Skipped)
+	}
+	fmt.Fprint(w, "\n\n")
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "label\tclips\tprecision\trecall\t")
+	for _, c := range r.Classes {
+		fmt.Fprintf(t, "%s\t%d\t%.3f\t%.3f\t\n", c.Label, c.Clips, c.Precision, c.Recall)
+	}
+	fmt.Fprintln(t)
+	fmt.Fprint(t, "truth \\ answer\t")
+	for _, c := range r.Classes {
+		fmt.Fprintf(t, "%s\t", c.Label)
+	}
+	fmt.Fprintln(t)
+	for i, row := range r.Confusion {
+		fmt.Fprintf(t, "%s\t", r.Classes[i].Label)
+		for _, n := range row {
+			fmt.Fprintf(t, "%d\t", n)
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}

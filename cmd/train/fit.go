@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/training"
+)
+
+type fitCmd struct {
+	Data   string   `help:"Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands." required:"" type:"path" placeholder:"DIR"`
+	Out    string   `help:"Model file to write. The checkpoint lies beside it, as FILE.checkpoint." required:"" type:"path" placeholder:"FILE"`
+	Words  []string `help:"Words to learn, separated by commas; the other folders become _unknown_. Without it, every folder is a label." placeholder:"yes,no,..."`
+	Resume bool     `help:"Continue from the checkpoint, where there is one."`
+	Log    string   `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
+
+	Network  networkFlags  `embed:"" group:"Network:"`
+	Training trainingFlags `embed:"" group:"Training:"`
+	Sound    soundFlags    `embed:"" group:"Sound:"`
+}
+
+type networkFlags struct {
+	Arch    string   `help:"Kind of the residual blocks: pi, pi1x1, relu or linear." enum:"pi,pi1x1,relu,linear" default:"pi"`
+	Stem    string   `help:"First convolution, WIDTH:KERNEL:AHEAD:STRIDE." default:"64:5:2:1" placeholder:"W:K:A:S"`
+	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:2:9:4:2,96:2:9:1:2,128:2:9:0:2" placeholder:"W:B:K:A:S,..."`
+	Dropout float64  `help:"Probability of zeroing a pooled feature." default:"0.1"`
+}
+
+type trainingFlags struct {
+	Epochs    int     `help:"Passes over the training clips." default:"60"`
+	Batch     int     `help:"Clips in an optimiser step." default:"100"`
+	Optimizer string  `help:"sgd (with Nesterov momentum 0.9) or adamw." enum:"sgd,adamw" default:"sgd"`
+	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.1 for sgd, 0.003 for adamw." default:"0"`
+	Warmup    float64 `help:"Epochs over which the learning rate rises; a cosine to zero follows." default:"2"`
+	Decay     float64 `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"-1"`
+	Clip      float64 `help:"Limit of the gradient's norm; 0 turns it off." default:"2"`
+	Smoothing float64 `help:"Label smoothing." default:"0.1"`
+	EMA       float64 `name:"ema" help:"Decay of the weights' moving average, which is what is kept; 0 turns it off." default:"0.998"`
+	Seed      int64   `help:"Seed of everything random." default:"1"`
+	Threads   int     `help:"Threads; 0 is one per core." default:"0"`
+}
+
+type soundFlags struct {
+	Features string  `help:"Frames: default (30 ms every 10 ms, 40 mels) or square32 (the papers' 32 by 32)." enum:"default,square32" default:"default"`
+	Window   float64 `help:"Seconds of sound in one decision. Default: the longest clip, at most 10 s." default:"0" placeholder:"SECONDS"`
+	Augment  string  `help:"Augmentation of the recordings: speech, light or none." enum:"speech,light,none" default:"speech"`
+	Unknown  float64 `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
+	Silence  float64 `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
+}
+
+func (c *fitCmd) Run(ctx context.Context, s streams) error {
+	cfg, err := c.config()
+	if err != nil {
+		return withStatus(statusUsage, err)
+	}
+	if c.Training.Threads < 0 {
+		return withStatus(statusUsage, fmt.Errorf("--threads must not be negative"))
+	}
+	dev, err := device.CPU(c.Training.Threads)
+	if err != nil {
+		return withStatus(statusModel, err)
+	}
+	set, err := datasets.Open(c.Data, datasets.Options{
+		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Window: cfg.Window, Seed: cfg.Seed,
+	})
+	if err != nil {
+		return err
+	}
+	t, err := training.New(ctx, cfg, set, dev, c.Training.Threads)
+	if err != nil {
+		return err
+	}
+	checkpoint := c.Out + ".checkpoint"
+	if err := c.resume(t, checkpoint, s); err != nil {
+		return err
+	}
+	progress, err := newProgress(s, c.Log, t.History())
+	if err != nil {
+		return err
+	}
+	defer progress.close()
+	m, err := t.Run(ctx, checkpoint, training.Observer{Step: progress.step, Epoch: progress.epoch})
+	if err != nil {
+		if errors.Is(err, context.Canceled) && len(t.History()) > 0 {
+			fmt.Fprintf(s.err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
+		}
+		return err
+	}
+	m.Provenance.Command, m.Provenance.Commit = commandLine(), commit()
+	if err := m.Save(c.Out); err != nil {
+		return err
+	}
+	warnSkipped(s.err, t.Skipped())
+	best := m.Provenance
+	fmt.Fprintf(s.out, "%s: %d parameters, epoch %d of %d, %.2f %% on the validation clips\n",
+		c.Out, best.Parameters, best.BestEpoch, best.Epochs, best.Metrics["valid_accuracy"])
+	return nil
+}
+
+// resume continues from the checkpoint with --resume, and refuses to write over one without it.
+func (c *fitCmd) resume(t *training.Trainer, path string, s streams) error {
+	if !c.Resume {
+		return nil
+	}
+	found, err := t.Resume(path)
+	if err == nil && !found {
+		fmt.Fprintf(s.err, "train: there is no %s; starting anew\n", path)
+	}
+	return err
+}
+
+// commandLine returns what was typed, with the program's name alone in front.
+func commandLine() string {
+	return strings.Join(append([]string{"train"}, os.Args[1:]...), " ")
+}

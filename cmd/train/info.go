@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/polyphon/polyphon/models"
+)
+
+type infoCmd struct {
+	Model string `arg:"" optional:"" help:"Model file; without it, the embedded model." type:"path"`
+}
+
+func (c *infoCmd) Run(s streams) error {
+	m, err := models.Open(c.Model)
+	if err != nil {
+		return withStatus(statusModel, err)
+	}
+	f, n, p := m.Features, m.Net, m.Provenance
+	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+	row("labels", "%d: %s", len(m.Labels), strings.Join(m.Labels, " "))
+	row("window", "%g s", m.Window)
+	row("features", "%d %s mels, %g-%g Hz, from %d Hz sound; window %d, hop %d, FFT %d samples",
+		f.Mels, f.Scale, f.MinHz, f.MaxHz, f.Rate, f.Window, f.Hop, f.FFT)
+	row("blocks", "%s", n.Block)
+	row("stem", "width %d, kernel %d, ahead %d, stride %d", n.Stem.Width, n.Stem.Kernel, n.Stem.Ahead, n.Stem.Stride)
+	for i, st := range n.Stages {
+		row(fmt.Sprintf("stage %d", i+1), "%d blocks of width %d, kernel %d, ahead %d, stride %d",
+			st.Blocks, st.Width, st.Kernel, st.Ahead, st.Stride)
+	}
+	row("parameters", "%d", n.Parameters())
+	second := f.Frames(f.Rate)
+	row("MACs", "%.1f million per second of audio", float64(n.MACs(second))/1e6)
+	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
+	row("temperature", "%g", m.Temperature)
+	row("trained by", "%s", p.Command)
+	row("data", "%s", p.Data)
+	row("seed", "%d", p.Seed)
+	row("commit", "%s", p.Commit)
+	row("epochs", "%d, best %d", p.Epochs, p.BestEpoch)
+	row("created", "%s", p.Created)
+	for _, name := range slices.Sorted(maps.Keys(p.Metrics)) {
+		row(name, "%.4g", p.Metrics[name])
+	}
+	return t.Flush()
+}

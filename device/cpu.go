@@ -1,0 +1,171 @@
+package device
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/polyphon/polyphon/device/internal/simd"
+)
+
+// ErrKernels reports a kernel set that does not exist or that this machine cannot run.
+var ErrKernels = errors.New("device: no such CPU kernels")
+
+// kernelsVariable names the environment variable that forces a kernel set.
+const kernelsVariable = "POLYPHON_CPU"
+
+// CPU returns a device on this machine's processor that uses at most threads threads, or runtime.GOMAXPROCS(0)
+// where threads is 0. It takes the fastest kernels that the machine can run, or those that the environment
+// variable POLYPHON_CPU names (generic, avx2, avx512); ErrKernels says that they are missing.
+//
+// The device holds no state: goroutines may share one. Results are the same, bit for bit, for any number of
+// threads, but differ in rounding from one kernel set to another. With one thread, everything runs on the
+// caller's goroutine.
+func CPU(threads int) (Device, error) {
+	name := os.Getenv(kernelsVariable)
+	if name == "" {
+		known := Kernels()
+		name = known[len(known)-1]
+	}
+	return CPUWith(name, threads)
+}
+
+// Kernels returns the names of the kernel sets that this machine can run, slowest first.
+func Kernels() []string {
+	var names []string
+	for _, k := range simd.Sets() {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// CPUWith is CPU with the named kernel set.
+func CPUWith(kernels string, threads int) (Device, error) {
+	if threads < 0 {
+		return nil, fmt.Errorf("device: %d threads", threads)
+	}
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
+	}
+	sets := simd.Sets()
+	i := slices.IndexFunc(sets, func(k *simd.Kernels) bool { return k.Name == kernels })
+	if i < 0 {
+		return nil, fmt.Errorf("%w: %q; this machine has %s", ErrKernels, kernels, strings.Join(Kernels(), ", "))
+	}
+	return Checked(&cpu{kernels: sets[i], threads: threads}), nil
+}
+
+type cpu struct {
+	host
+	kernels *simd.Kernels
+	threads int
+	tiles   sync.Pool // of *productTile
+	floats  sync.Pool // of *[]float32: partial sums
+}
+
+func (d *cpu) Name() string {
+	plural := "s"
+	if d.threads == 1 {
+		plural = ""
+	}
+	return fmt.Sprintf("cpu (%s, %d thread%s)", d.kernels.Name, d.threads, plural)
+}
+
+// task is an operation cut into pieces that may run in any order and at the same time. Where the cuts lie
+// depends on the operation's shape and never on the number of threads: that makes results reproducible.
+type task interface {
+	run(first, last int) // pieces first up to last
+}
+
+// grain is the work in floating-point operations, or values touched, that is worth another thread: tens of
+// microseconds, where handing over costs one or two.
+const grain = 1 << 17
+
+// spread runs the pieces of t on as many threads as its work is worth.
+func spread[T task](d *cpu, pieces, work int, t T) {
+	if threads := min(d.threads, pieces, 1+work/grain); threads > 1 {
+		forkJoin(threads, pieces, t)
+	} else {
+		t.run(0, pieces)
+	}
+}
+
+// forkJoin hands out runs of pieces as threads become free. It is apart from spread so that t stays off the heap
+// there.
+//
+//go:noinline
+func forkJoin[T task](threads, pieces int, t T) {
+	const runsPerThread = 4
+	runs := min(pieces, threads*runsPerThread)
+	var next atomic.Int64
+	work := func() {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= runs {
+				return
+			}
+			t.run(i*pieces/runs, (i+1)*pieces/runs)
+		}
+	}
+	var others sync.WaitGroup
+	for range threads - 1 {
+		others.Go(work)
+	}
+	work()
+	others.Wait()
+}
+
+// scratch returns n zeroed floats from the pool; give them back with release.
+func (d *cpu) scratch(n int) *[]float32 {
+	p, _ := d.floats.Get().(*[]float32)
+	if p == nil {
+		p = new([]float32)
+	}
+	if cap(*p) < n {
+		*p = make([]float32, n)
+	}
+	*p = (*p)[:n]
+	clear(*p)
+	return p
+}
+
+func (d *cpu) release(p *[]float32) { d.floats.Put(p) }
+
+// merge turns views of one shape into views of one group where their rows follow each other at one stride.
+func merge(views ...*View) {
+	if len(views) == 0 || views[0].Groups <= 1 {
+		return
+	}
+	single := views[0].Rows == 1
+	for _, v := range views {
+		if !v.Empty() && !single && v.GroupStride != v.Rows*v.RowStride {
+			return
+		}
+	}
+	for _, v := range views {
+		if single {
+			v.RowStride = v.GroupStride
+		}
+		v.Rows *= v.Groups
+		v.Groups = 1
+	}
+}
+
+// from returns v's values from row r of group g on, over count rows and cols columns starting at column c.
+func (v *View) from(g, r, c, count, cols int) []float32 {
+	start := g*v.GroupStride + r*v.RowStride + c
+	return v.Data.host[start : start+(count-1)*v.RowStride+cols]
+}
+
+// optional returns a vector that may be left out as kernels expect it, with length 0 then.
+func optional(b Buffer, from, to int) []float32 {
+	if b.Empty() {
+		return nil
+	}
+	return b.host[from:to]
+}

@@ -1,0 +1,191 @@
+package device
+
+import (
+	"math"
+
+	"github.com/polyphon/polyphon/device/internal/simd"
+)
+
+// Pack stores panels of 2·Width columns, the last one of Width where that holds the rest, each panel row after
+// row and filled up with zeros: the order in which MatMulTile reads it.
+func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
+	width := d.kernels.Width
+	padded := (n + width - 1) / width * width
+	if dst.Data.Len() != k*padded {
+		dst.Data = d.Alloc(k * padded)
+	}
+	dst.K, dst.N = k, n
+	out, in := values(dst.Data), values(w)
+	for first := 0; first < n; first += 2 * width {
+		panel := min(2*width, padded-first)
+		cols := min(panel, n-first)
+		for r := range k {
+			to := out[first*k+r*panel:][:panel]
+			clear(to[copy(to, in[r*n+first:][:cols]):])
+		}
+	}
+}
+
+// productCols is how many columns of a product wait for the epilogue at a time.
+const productCols = 256
+
+// productTile is the scratch of one thread in a product.
+type productTile struct {
+	starts [simd.MaxTileRows]int
+	sums   [simd.MaxTileRows * productCols]float32
+}
+
+func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
+	if e.Skip.Empty() {
+		merge(&dst, &a)
+	} else {
+		merge(&dst, &a, &e.Skip)
+	}
+	rows := dst.Count()
+	values(dst.Data)
+	values(a.Data)
+	if rows == 0 || w.N == 0 {
+		return
+	}
+	// All tiles have the same number of rows, or one less.
+	tiles := (rows + d.kernels.TileRows - 1) / d.kernels.TileRows
+	t := product{d: d, dst: dst, a: a, w: w, e: e, rows: rows, tiles: tiles, floor: negInf}
+	if e.ReLU {
+		t.floor = 0
+	}
+	spread(d, tiles, 2*rows*w.K*w.N, t)
+}
+
+var negInf = float32(math.Inf(-1))
+
+// product is MatMul as a task. Its pieces are tiles of rows, counted through all groups, by all columns.
+type product struct {
+	d           *cpu
+	dst, a      View
+	w           *Packed
+	e           Epilogue
+	rows, tiles int
+	floor       float32
+}
+
+func (p product) run(first, last int) {
+	tile, _ := p.d.tiles.Get().(*productTile)
+	if tile == nil {
+		tile = new(productTile)
+	}
+	for i := first; i < last; i++ {
+		p.tile(tile, i*p.rows/p.tiles, (i+1)*p.rows/p.tiles)
+	}
+	p.d.tiles.Put(tile)
+}
+
+// tile computes rows first up to last of the result.
+func (p *product) tile(t *productTile, first, last int) {
+	k := p.d.kernels
+	group, row := first/p.a.Rows, first%p.a.Rows
+	for i, g, r := 0, group, row; i < last-first; i++ {
+		t.starts[i] = g*p.a.GroupStride + r*p.a.RowStride
+		if r++; r == p.a.Rows {
+			g, r = g+1, 0
+		}
+	}
+	padded := (p.w.N + k.Width - 1) / k.Width * k.Width
+	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:p.w.K*padded]
+	for c := 0; c < p.w.N; c += productCols {
+		stride := min(productCols, padded-c)
+		for panel := 0; panel < stride; panel += 2 * k.Width {
+			cols := min(2*k.Width, stride-panel)
+			k.MatMulTile(t.sums[panel:], stride, a, &t.starts, b[(c+panel)*p.w.K:], p.w.K, last-first, cols/k.Width)
+		}
+		cols := min(productCols, p.w.N-c)
+		for done, g, r := 0, group, row; done < last-first; g, r = g+1, 0 {
+			count := min(p.a.Rows-r, last-first-done)
+			p.finish(t.sums[done*stride:], stride, g, r, c, count, cols)
+			done += count
+		}
+	}
+}
+
+// finish applies the epilogue to count rows of sums and writes them from row r of group g and column c on.
+func (p *product) finish(sums []float32, stride, g, r, c, count, cols int) {
+	k := p.d.kernels
+	dst, dstStride := p.dst.from(g, r, c, count, cols), p.dst.RowStride
+	shift := optional(p.e.Shift, c, c+cols)
+	if p.e.Skip.Empty() {
+		if p.e.Accumulate {
+			k.Affine2(dst, sums, dst, nil, nil, shift, count, cols, dstStride, stride, dstStride, p.floor)
+		} else {
+			k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, p.floor)
+		}
+		return
+	}
+	if p.e.Accumulate {
+		k.Affine2(sums, sums, dst, nil, nil, nil, count, cols, stride, stride, dstStride, negInf)
+	}
+	skip, skipStride := p.e.Skip.from(g, r, c, count, cols), p.e.Skip.RowStride
+	if p.e.Scale.Empty() {
+		k.Affine2(dst, sums, skip, nil, nil, shift, count, cols, dstStride, stride, skipStride, p.floor)
+		return
+	}
+	k.HadamardSum(dst, sums, skip, shift, optional(p.e.Scale, c, c+cols), optional(p.e.Offset, c, c+cols),
+		count, cols, dstStride, stride, skipStride, p.floor)
+}
+
+func (d *cpu) AddOuter(dw Buffer, a, dy View) {
+	merge(&a, &dy)
+	values(dw)
+	values(a.Data)
+	values(dy.Data)
+	if dy.Count() == 0 || a.Cols == 0 || dy.Cols == 0 {
+		return
+	}
+	k := d.kernels
+	t := outer{k: k, dw: dw.host, a: a, dy: dy}
+	t.tiles = (a.Cols + k.TileRows - 1) / k.TileRows
+	t.panels = (dy.Cols + 2*k.Width - 1) / (2 * k.Width)
+	rowSize := min(a.RowStride, a.Cols) + dy.Cols
+	t.blockRows = max(1, min(dy.Rows, outerBlock/rowSize))
+	t.blockGroups = max(1, outerBlock/(rowSize*dy.Rows))
+	spread(d, t.tiles*t.panels, 2*dy.Count()*a.Cols*dy.Cols, t)
+}
+
+// outerBlock is how many values of a and dy every tile walks over before the next ones are taken: half of a
+// small L2 cache.
+const outerBlock = 1 << 16
+
+// outer is AddOuter as a task. Its pieces are tiles of dw, each of which takes in all rows, so that threads
+// share no sums.
+type outer struct {
+	k                      *simd.Kernels
+	dw                     []float32
+	a, dy                  View
+	tiles, panels          int
+	blockRows, blockGroups int
+}
+
+func (o outer) run(first, last int) {
+	for g := 0; g < o.dy.Groups; g += o.blockGroups {
+		groups := min(o.blockGroups, o.dy.Groups-g)
+		for r := 0; r < o.dy.Rows; r += o.blockRows {
+			rows := min(o.blockRows, o.dy.Rows-r)
+			for i := first; i < last; i++ {
+				o.tile(i/o.panels, i%o.panels, g, groups, r, rows)
+			}
+		}
+	}
+}
+
+// tile adds the products of a block of rows to one tile of dw.
+func (o *outer) tile(tile, panel, g, groups, r, rows int) {
+	n, width := o.dy.Cols, 2*o.k.Width
+	first, last := tile*o.a.Cols/o.tiles, (tile+1)*o.a.Cols/o.tiles
+	col := panel * width
+	cols := min(width, n-col)
+	a := o.a.Data.host[g*o.a.GroupStride+r*o.a.RowStride+first:]
+	dy := o.dy.Data.host[g*o.dy.GroupStride+r*o.dy.RowStride+col:]
+	// The last values that the kernel reads.
+	_ = a[(groups-1)*o.a.GroupStride+(rows-1)*o.a.RowStride+last-first-1]
+	_ = dy[(groups-1)*o.dy.GroupStride+(rows-1)*o.dy.RowStride+cols-1]
+	o.k.OuterTile(o.dw[first*n+col:(last-1)*n+col+cols], n, a, o.a.RowStride, o.a.GroupStride,
+		dy, o.dy.RowStride, o.dy.GroupStride, groups, rows, last-first, cols)
+}

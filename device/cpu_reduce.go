@@ -1,0 +1,178 @@
+package device
+
+// reduction sums over rows by columns. Its pieces are chunks of rows, fixed by the shape; each has its own sums,
+// which are then added in order in float64.
+type reduction struct {
+	d        *cpu
+	x, y, z  View // y and z optional; of one shape
+	sum, dot []float32
+	// moments asks for the sum of squared deviations from the chunk's own mean in place of dot.
+	moments bool
+
+	chunkRows, chunkGroups, perGroup int
+}
+
+// chunkValues is how many values of an operand a chunk has: together with another operand's they fit into L2,
+// and float32 sums over them are exact enough.
+const chunkValues = 1 << 14
+
+// reduce runs r over all chunks and calls combine with each one's number of rows and sums, in order.
+func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
+	r.d = d
+	views := []*View{&r.x}
+	if !r.y.Empty() {
+		views = append(views, &r.y)
+	}
+	if !r.z.Empty() {
+		views = append(views, &r.z)
+	}
+	for _, v := range views {
+		values(v.Data)
+	}
+	merge(views...)
+	x := &r.x
+	if x.Count() == 0 || x.Cols == 0 {
+		return
+	}
+	r.chunkRows = max(1, min(x.Rows, chunkValues/x.Cols))
+	r.chunkGroups = max(1, chunkValues/(x.Cols*x.Rows))
+	r.perGroup = (x.Rows + r.chunkRows - 1) / r.chunkRows
+	chunks := (x.Groups + r.chunkGroups - 1) / r.chunkGroups * r.perGroup
+	sums := d.scratch(2 * chunks * x.Cols)
+	r.sum, r.dot = (*sums)[:chunks*x.Cols], (*sums)[chunks*x.Cols:]
+	spread(d, chunks, len(views)*x.Count()*x.Cols, r)
+	for i := range chunks {
+		_, groups, _, rows := r.chunk(i)
+		combine(groups*rows, r.sum[i*x.Cols:][:x.Cols], r.dot[i*x.Cols:][:x.Cols])
+	}
+	d.release(sums)
+}
+
+// chunk returns which groups and rows chunk i has: several whole groups, or part of one.
+func (r *reduction) chunk(i int) (group, groups, row, rows int) {
+	group = i / r.perGroup * r.chunkGroups
+	row = i % r.perGroup * r.chunkRows
+	return group, min(r.chunkGroups, r.x.Groups-group), row, min(r.chunkRows, r.x.Rows-row)
+}
+
+func (r reduction) run(first, last int) {
+	for i := first; i < last; i++ {
+		group, groups, row, rows := r.chunk(i)
+		sum, dot := r.sum[i*r.x.Cols:][:r.x.Cols], r.dot[i*r.x.Cols:][:r.x.Cols]
+		for g := group; g < group+groups; g++ {
+			r.addSums(sum, dot, g, row, rows)
+		}
+		if r.moments {
+			r.deviations(sum, dot, group, groups, row, rows)
+		}
+	}
+}
+
+func (r *reduction) addSums(sum, dot []float32, g, row, rows int) {
+	k, cols := r.d.kernels, r.x.Cols
+	x := r.x.from(g, row, 0, rows, cols)
+	if r.y.Empty() {
+		k.Sums(sum, x, rows, cols, r.x.RowStride)
+		return
+	}
+	y := r.y.from(g, row, 0, rows, cols)
+	if r.z.Empty() {
+		k.Dots(sum, dot, x, y, rows, cols, r.x.RowStride, r.y.RowStride)
+		return
+	}
+	z := r.z.from(g, row, 0, rows, cols)
+	k.Dots3(sum, dot, x, y, z, rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
+}
+
+// deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it.
+func (r *reduction) deviations(sum, dot []float32, group, groups, row, rows int) {
+	k, cols := r.d.kernels, r.x.Cols
+	if !r.y.Empty() {
+		copy(sum, dot)
+		clear(dot)
+	}
+	for c := range sum {
+		sum[c] /= float32(groups * rows)
+	}
+	for g := group; g < group+groups; g++ {
+		x := r.x.from(g, row, 0, rows, cols)
+		if r.y.Empty() {
+			k.Deviations(dot, x, sum, rows, cols, r.x.RowStride)
+		} else {
+			k.Deviations2(dot, x, r.y.from(g, row, 0, rows, cols), sum, rows, cols, r.x.RowStride, r.y.RowStride)
+		}
+	}
+}
+
+// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do, which loses nothing where means are
+// large beside deviations.
+func (d *cpu) Moments(mean, variance Buffer, x, y View) {
+	count := 0.0
+	means, squares := make([]float64, x.Cols), make([]float64, x.Cols)
+	d.reduce(reduction{x: x, y: y, moments: true}, func(rows int, chunkMean, chunkSquares []float32) {
+		n := float64(rows)
+		for c := range means {
+			delta := float64(chunkMean[c]) - means[c]
+			means[c] += delta * n / (count + n)
+			squares[c] += float64(chunkSquares[c]) + delta*delta*count*n/(count+n)
+		}
+		count += n
+	})
+	for c := range means {
+		values(mean)[c] = float32(means[c])
+		values(variance)[c] = float32(squares[c] / max(1, count))
+	}
+}
+
+func (d *cpu) GradSums(sum, dot Buffer, dy, x, y View) {
+	sums, dots := make([]float64, dy.Cols), make([]float64, dy.Cols)
+	d.reduce(reduction{x: dy, y: x, z: y}, func(_ int, chunkSum, chunkDot []float32) {
+		for c := range sums {
+			sums[c] += float64(chunkSum[c])
+			dots[c] += float64(chunkDot[c])
+		}
+	})
+	for c := range sums {
+		values(sum)[c] = float32(sums[c])
+		if !dot.Empty() {
+			values(dot)[c] = float32(dots[c])
+		}
+	}
+}
+
+func (d *cpu) MeanRows(dst, x View) {
+	values(dst.Data)
+	values(x.Data)
+	if x.Groups == 0 || x.Cols == 0 {
+		return
+	}
+	spread(d, x.Groups, x.Count()*x.Cols, meanRows{d, dst, x})
+}
+
+// meanRows is MeanRows as a task; its pieces are groups.
+type meanRows struct {
+	d      *cpu
+	dst, x View
+}
+
+func (m meanRows) run(first, last int) {
+	cols := m.x.Cols
+	chunkRows := max(1, chunkValues/cols)
+	partial := m.d.scratch(cols)
+	total := make([]float64, cols)
+	for g := first; g < last; g++ {
+		clear(total)
+		for r := 0; r < m.x.Rows; r += chunkRows {
+			rows := min(chunkRows, m.x.Rows-r)
+			clear(*partial)
+			m.d.kernels.Sums(*partial, m.x.from(g, r, 0, rows, cols), rows, cols, m.x.RowStride)
+			for c, v := range *partial {
+				total[c] += float64(v)
+			}
+		}
+		for c, out := 0, m.dst.row(g, 0); c < cols; c++ {
+			out[c] = float32(total[c] / max(1, float64(m.x.Rows)))
+		}
+	}
+	m.d.release(partial)
+}

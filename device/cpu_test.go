@@ -1,0 +1,84 @@
+package device_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/device/devicetest"
+)
+
+func cpuWith(t testing.TB, kernels string, threads int) device.Device {
+	t.Helper()
+	d, err := device.CPUWith(kernels, threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func TestCPUAgreesWithRef(t *testing.T) {
+	for _, kernels := range device.Kernels() {
+		t.Run(kernels, func(t *testing.T) { devicetest.Run(t, cpuWith(t, kernels, 2)) })
+	}
+}
+
+func TestResultsDoNotDependOnThreads(t *testing.T) {
+	for _, kernels := range device.Kernels() {
+		for _, threads := range []int{2, 3, 7} {
+			devicetest.Same(t, cpuWith(t, kernels, 1), cpuWith(t, kernels, threads))
+		}
+	}
+}
+
+func TestKernelsAreForcedByTheEnvironment(t *testing.T) {
+	for _, kernels := range device.Kernels() {
+		t.Setenv("POLYPHON_CPU", kernels)
+		d, err := device.CPU(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "cpu (" + kernels + ", 1 thread)"; d.Name() != want {
+			t.Errorf("POLYPHON_CPU=%s gives %q, want %q", kernels, d.Name(), want)
+		}
+	}
+	t.Setenv("POLYPHON_CPU", "mmx")
+	if _, err := device.CPU(1); !errors.Is(err, device.ErrKernels) || !strings.Contains(err.Error(), "mmx") {
+		t.Errorf("POLYPHON_CPU=mmx gives the error %v", err)
+	}
+	t.Setenv("POLYPHON_CPU", "")
+	d, err := device.CPU(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := device.Kernels()
+	if want := "cpu (" + known[len(known)-1] + ", 2 threads)"; d.Name() != want {
+		t.Errorf("unforced: %q, want %q", d.Name(), want)
+	}
+}
+
+// A product on one thread allocates nothing, so that inference does not feed the garbage collector.
+func TestOneThreadDoesNotAllocate(t *testing.T) {
+	d := cpuWith(t, device.Kernels()[0], 1)
+	var w device.Packed
+	d.Pack(&w, d.Alloc(90*48), 90, 48)
+	a, dst := device.Matrix(d.Alloc(20*90), 20, 90), device.Matrix(d.Alloc(20*48), 20, 48)
+	vector := d.Alloc(48)
+	epilogue := device.Epilogue{Skip: dst, Shift: vector, Scale: vector, Offset: vector, ReLU: true}
+	allocations := testing.AllocsPerRun(100, func() {
+		d.MatMul(dst, a, &w, epilogue)
+		d.Affine(dst, dst, device.View{}, vector, device.Buffer{}, vector, true)
+		d.Hadamard(dst, dst, dst, false)
+		d.HadamardSum(dst, dst, dst, vector, vector)
+	})
+	if allocations >= 1 {
+		t.Errorf("%v allocations a run", allocations)
+	}
+}
+
+func BenchmarkCPU(b *testing.B) {
+	for _, kernels := range device.Kernels() {
+		b.Run(kernels, func(b *testing.B) { devicetest.Benchmark(b, cpuWith(b, kernels, 1)) })
+	}
+}

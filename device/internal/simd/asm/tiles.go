@@ -1,0 +1,200 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// eachTile generates body for every tile of up to tileRows rows and two vectors of columns, and the ladder of
+// comparisons that finds the one asked for, from the largest down.
+func eachTile(s isa, rows, vectors reg.Register, body func(rows, vectors int, label string)) {
+	for v := 2; v >= 1; v-- {
+		if v == 2 {
+			CMPQ(vectors, Imm(2))
+			JNE(LabelRef("one_vector"))
+		} else {
+			Label("one_vector")
+		}
+		for r := s.tileRows; r >= 1; r-- {
+			label := fmt.Sprintf("tile%dx%d", r, v)
+			if r > 1 {
+				CMPQ(rows, U8(r))
+				JNE(LabelRef("not_" + label))
+			}
+			body(r, v, label)
+			VZEROUPPER()
+			RET()
+			if r > 1 {
+				Label("not_" + label)
+			}
+		}
+	}
+}
+
+// tile is the register tile of rows × vectors sums.
+type tile [][]reg.VecVirtual
+
+func newTile(s isa, rows, vectors int) tile {
+	t := make(tile, rows)
+	for r := range t {
+		for range vectors {
+			t[r] = append(t[r], s.zero())
+		}
+	}
+	return t
+}
+
+// multiplyAdd adds the outer product of the values at a(row) and the vectors b.
+func (t tile) multiplyAdd(s isa, a func(row int) Mem, b []reg.VecVirtual) {
+	for r := range t {
+		v := s.vec()
+		VBROADCASTSS(a(r), v)
+		for i := range b {
+			VFMADD231PS(v, b[i], t[r][i])
+		}
+	}
+}
+
+// matMulTile generates the kernel of the matrix product. The rows of a are anywhere, as in XNNPACK's indirect
+// convolution (Dukhan, 2019), so that a tile may span the end of a group.
+func matMulTile(s isa) {
+	TEXT("matMulTile"+s.name, NOSPLIT,
+		"func(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth, rows, vectors int)")
+	Pragma("noescape")
+	Doc("matMulTile"+s.name+" computes c = a·b for a tile of rows × vectors·width. Row r of a is the depth values from",
+		"starts[r] on; b is a packed panel.")
+	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
+	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
+		sums := newTile(s, rows, vectors)
+		a := Load(Param("a").Base(), GP64())
+		starts := Load(Param("starts"), GP64())
+		step := Load(Param("depth"), GP64())
+		TESTQ(step, step)
+		JZ(LabelRef(label + "_store"))
+		// Pointers to the ends of the rows and a step that counts up to 0 need one register less.
+		LEAQ(Mem{Base: a, Index: step, Scale: 4}, a)
+		ends := make([]reg.GPVirtual, rows)
+		for r := range ends {
+			ends[r] = GP64()
+			MOVQ(Mem{Base: starts, Disp: 8 * r}, ends[r])
+			LEAQ(Mem{Base: a, Index: ends[r], Scale: 4}, ends[r])
+		}
+		NEGQ(step)
+		b := Load(Param("b").Base(), GP64())
+		Label(label + "_step")
+		panel := make([]reg.VecVirtual, vectors)
+		for i := range panel {
+			panel[i] = s.load(Mem{Base: b, Disp: i * s.bytes()}, nil)
+		}
+		sums.multiplyAdd(s, func(r int) Mem { return Mem{Base: ends[r], Index: step, Scale: 4} }, panel)
+		ADDQ(Imm(uint64(vectors*s.bytes())), b)
+		INCQ(step)
+		JNZ(LabelRef(label + "_step"))
+		Label(label + "_store")
+		c := Load(Param("c").Base(), GP64())
+		stride := Load(Param("cStride"), GP64())
+		SHLQ(U8(2), stride)
+		for r := range sums {
+			for i, v := range sums[r] {
+				VMOVUPS(v, Mem{Base: c, Disp: i * s.bytes()})
+			}
+			if r < rows-1 {
+				ADDQ(stride, c)
+			}
+		}
+	})
+}
+
+// outerTile generates the kernel of the weight gradient.
+func outerTile(s isa) {
+	TEXT("outerTile"+s.name, NOSPLIT, "func(dw []float32, dwStride int, "+
+		"a []float32, aRowStride, aGroupStride int, dy []float32, dyRowStride, dyGroupStride int, "+
+		"groups, rows, tileRows, cols int)")
+	Pragma("noescape")
+	Doc("outerTile"+s.name+" adds Σ aᵀ·dy over the rows of all groups to a tile of dw: tileRows × cols, with tileRows columns",
+		"of a and cols columns of dy, at most two vectors.")
+	tileRows, vectors := Load(Param("tileRows"), GP64()), GP64()
+	last := Load(Param("cols"), GP64())
+	MOVQ(U32(1), vectors)
+	CMPQ(last, U8(s.width))
+	JLE(LabelRef("counted"))
+	MOVQ(U32(2), vectors)
+	SUBQ(U8(s.width), last)
+	Label("counted")
+	mask := s.mask(last)
+	eachTile(s, tileRows, vectors, func(rows, vectors int, label string) {
+		sums := newTile(s, rows, vectors)
+		aGroup, dyGroup := Load(Param("a").Base(), GP64()), Load(Param("dy").Base(), GP64())
+		aStride, dyStride := Load(Param("aRowStride"), GP64()), Load(Param("dyRowStride"), GP64())
+		groups := Load(Param("groups"), GP64())
+		SHLQ(U8(2), aStride)
+		SHLQ(U8(2), dyStride)
+		Label(label + "_group")
+		a, dy := GP64(), GP64()
+		MOVQ(aGroup, a)
+		MOVQ(dyGroup, dy)
+		left := Load(Param("rows"), GP64())
+		Label(label + "_row")
+		sums.multiplyAdd(s, func(r int) Mem { return Mem{Base: a, Disp: 4 * r} }, s.maskedRow(dy, vectors, mask))
+		ADDQ(aStride, a)
+		ADDQ(dyStride, dy)
+		DECQ(left)
+		JNZ(LabelRef(label + "_row"))
+		step := Load(Param("aGroupStride"), GP64())
+		LEAQ(Mem{Base: aGroup, Index: step, Scale: 4}, aGroup)
+		step = Load(Param("dyGroupStride"), GP64())
+		LEAQ(Mem{Base: dyGroup, Index: step, Scale: 4}, dyGroup)
+		DECQ(groups)
+		JNZ(LabelRef(label + "_group"))
+
+		dw := Load(Param("dw").Base(), GP64())
+		stride := Load(Param("dwStride"), GP64())
+		SHLQ(U8(2), stride)
+		for r := range sums {
+			for i, old := range s.maskedRow(dw, vectors, mask) {
+				VADDPS(old, sums[r][i], sums[r][i])
+				s.store(sums[r][i], Mem{Base: dw, Disp: i * s.bytes()}, lastOnly(mask, i, vectors))
+			}
+			if r < rows-1 {
+				ADDQ(stride, dw)
+			}
+		}
+	})
+}
+
+// maskedRow loads vectors from p on, the last of them under mask.
+func (s isa) maskedRow(p reg.Register, vectors int, mask reg.Register) []reg.VecVirtual {
+	row := make([]reg.VecVirtual, vectors)
+	for i := range row {
+		row[i] = s.load(Mem{Base: p, Disp: i * s.bytes()}, lastOnly(mask, i, vectors))
+	}
+	return row
+}
+
+func lastOnly(mask reg.Register, i, vectors int) reg.Register {
+	if i == vectors-1 {
+		return mask
+	}
+	return nil
+}
+
+// peak generates the loop that benchmarks measure the machine's multiply-add rate with.
+func peak(s isa) {
+	const accumulators = 12
+	TEXT("peak"+s.name, NOSPLIT, "func(steps int)")
+	Doc(fmt.Sprintf("peak%s does steps × %d independent vector multiply-adds.", s.name, accumulators))
+	sums := newTile(s, accumulators, 1)
+	x := s.constant(1)
+	steps := Load(Param("steps"), GP64())
+	Label("step")
+	for _, v := range sums {
+		VFMADD231PS(x, x, v[0])
+	}
+	DECQ(steps)
+	JNZ(LabelRef("step"))
+	VZEROUPPER()
+	RET()
+}

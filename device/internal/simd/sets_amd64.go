@@ -1,0 +1,44 @@
+//go:build !purego
+
+package simd
+
+import "golang.org/x/sys/cpu"
+
+func assembly() []*Kernels {
+	var sets []*Kernels
+	// Package cpu reports a feature only where the operating system saves its registers.
+	x := &cpu.X86
+	if x.HasAVX2 && x.HasFMA {
+		sets = append(sets, avx2())
+	}
+	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2 {
+		sets = append(sets, avx512())
+	}
+	return sets
+}
+
+func avx2() *Kernels {
+	return &Kernels{
+		Name: "avx2", Width: 8, TileRows: 6,
+		MatMulTile: matMulTileAVX2, OuterTile: outerTileAVX2,
+		Affine: affineAVX2, Affine2: affine2AVX2,
+		Hadamard: hadamardAVX2, HadamardAdd: hadamardAddAVX2,
+		HadamardSum: hadamardSumAVX2, HadamardSumGrad: hadamardSumGradAVX2, ReLUGrad: reluGradAVX2,
+		Sums: sumsAVX2, Dots: dotsAVX2, Dots3: dots3AVX2,
+		Deviations: deviationsAVX2, Deviations2: deviations2AVX2,
+		SGD: sgdAVX2, AdamW: adamWAVX2, Peak: peakAVX2,
+	}
+}
+
+func avx512() *Kernels {
+	return &Kernels{
+		Name: "avx512", Width: 16, TileRows: 12,
+		MatMulTile: matMulTileAVX512, OuterTile: outerTileAVX512,
+		Affine: affineAVX512, Affine2: affine2AVX512,
+		Hadamard: hadamardAVX512, HadamardAdd: hadamardAddAVX512,
+		HadamardSum: hadamardSumAVX512, HadamardSumGrad: hadamardSumGradAVX512, ReLUGrad: reluGradAVX512,
+		Sums: sumsAVX512, Dots: dotsAVX512, Dots3: dots3AVX512,
+		Deviations: deviationsAVX512, Deviations2: deviations2AVX512,
+		SGD: sgdAVX512, AdamW: adamWAVX512, Peak: peakAVX512,
+	}
+}

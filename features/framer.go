@@ -1,0 +1,90 @@
+package features
+
+import (
+	"io"
+
+	"github.com/polyphon/polyphon/audio"
+)
+
+// Framer makes rows of samples that arrive bit by bit: the same rows, to the bit, that Rows makes of the whole. It keeps one
+// window of samples and is used by one goroutine.
+type Framer struct {
+	e       *Extractor
+	scratch *Scratch
+	pending []float32 // samples; those of the next frame begin at next
+	next    int
+	ended   bool
+	left    int // rows that are still to come, once ended
+	seen    int // samples pushed
+	rows    int // rows made
+}
+
+// Framer returns a Framer at the beginning of a recording.
+func (e *Extractor) Framer() *Framer {
+	f := &Framer{e: e, scratch: e.Scratch()}
+	f.Reset()
+	return f
+}
+
+// Reset begins a new recording.
+func (f *Framer) Reset() {
+	f.pending = append(f.pending[:0], make([]float32, f.e.config.Window/2)...)
+	f.ended, f.next, f.seen, f.rows = false, 0, 0, 0
+}
+
+// Push takes the recording's next samples. Memory grows until Next has used them.
+func (f *Framer) Push(samples []float32) {
+	f.pending = f.pending[:copy(f.pending, f.pending[f.next:])]
+	f.next = 0
+	f.pending = append(f.pending, samples...)
+	f.seen += len(samples)
+}
+
+// Flush says that the recording is over: zeros follow, as far as its last frames reach.
+func (f *Framer) Flush() {
+	f.ended = true
+	f.pending = append(f.pending, make([]float32, f.e.config.Window)...)
+}
+
+// Next writes the next row, Mels values, and reports whether there was one.
+func (f *Framer) Next(row []float32) bool {
+	c := f.e.config
+	if len(f.pending)-f.next < c.Window || f.ended && f.rows == c.Frames(f.seen) {
+		return false
+	}
+	row = row[:c.Mels]
+	f.e.energies(row, f.pending, f.next, f.scratch)
+	f.e.Log(row)
+	f.rows++
+	f.next += c.Hop
+	return true
+}
+
+// Stream makes the rows of a Source.
+type Stream struct {
+	source audio.Source
+	framer *Framer
+	buffer []float32
+	err    error
+}
+
+// Stream returns the rows of s. Where s has another rate than the Config, Next says so.
+func (e *Extractor) Stream(s audio.Source) *Stream {
+	return &Stream{source: s, framer: e.Framer(), buffer: make([]float32, e.config.Hop), err: e.checkRate(s.Rate())}
+}
+
+// Next writes the next row, Mels values. Behind the last one it returns io.EOF; any other error is the Source's, and
+// comes once the rows that its samples complete have been returned.
+func (s *Stream) Next(row []float32) error {
+	for !s.framer.Next(row) {
+		if s.err != nil {
+			return s.err
+		}
+		n, err := s.source.Read(s.buffer)
+		s.framer.Push(s.buffer[:n])
+		if s.err = err; err == io.EOF {
+			s.framer.Flush()
+		}
+	}
+	return nil
+}

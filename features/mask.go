@@ -1,0 +1,37 @@
+package features
+
+import "math/rand/v2"
+
+// Mask blanks stretches of normalised rows while training (Park et al., "SpecAugment", 2019). The zero value does nothing.
+type Mask struct {
+	TimeMasks int `json:"time_masks,omitempty"` // stretches of rows
+	MaxTime   int `json:"max_time,omitempty"`   // rows in each, at most
+	FreqMasks int `json:"freq_masks,omitempty"` // stretches of mels
+	MaxFreq   int `json:"max_freq,omitempty"`   // mels in each, at most
+}
+
+// Apply sets the chosen stretches to fill; 0 is the mean of normalised rows.
+func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand, fill float32) {
+	frames := len(rows) / mels
+	for range m.TimeMasks {
+		begin, end := stretch(frames, m.MaxTime, rng)
+		for i := begin * mels; i < end*mels; i++ {
+			rows[i] = fill
+		}
+	}
+	for range m.FreqMasks {
+		begin, end := stretch(mels, m.MaxFreq, rng)
+		for t := range frames {
+			for i := begin; i < end; i++ {
+				rows[t*mels+i] = fill
+			}
+		}
+	}
+}
+
+// stretch draws up to limit neighbours of n.
+func stretch(n, limit int, rng *rand.Rand) (begin, end int) {
+	length := rng.IntN(min(limit, n) + 1)
+	begin = rng.IntN(n - length + 1)
+	return begin, begin + length
+}

@@ -1,0 +1,92 @@
+package features
+
+import "math"
+
+// melBank gathers power spectra into mels. Each triangle covers few bins, so only those are kept.
+type melBank struct {
+	triangles []triangle
+	weights   []float32
+}
+
+// triangle says which bins a mel gathers, and where its weights lie.
+type triangle struct{ first, bins, at int }
+
+// newMelBank follows torchaudio's melscale_fbanks: triangles between Mels+2 points that lie evenly on the mel scale, linear
+// in hertz; Slaney's are divided by half their width.
+func newMelBank(c Config) *melBank {
+	points := make([]float64, c.Mels+2)
+	low, high := c.Scale.mel(c.MinHz), c.Scale.mel(c.MaxHz)
+	for i := range points {
+		points[i] = c.Scale.hertz(low + (high-low)*float64(i)/float64(c.Mels+1))
+	}
+	b := &melBank{}
+	for m := range c.Mels {
+		left, centre, right := points[m], points[m+1], points[m+2]
+		height := 1.0
+		if c.Scale == Slaney {
+			height = 2 / (right - left)
+		}
+		t := triangle{at: len(b.weights)}
+		for bin := 0; bin <= c.FFT/2; bin++ {
+			hz := float64(bin) * float64(c.Rate) / float64(c.FFT)
+			w := height * min((hz-left)/(centre-left), (right-hz)/(right-centre))
+			if w <= 0 {
+				continue
+			}
+			if t.bins == 0 {
+				t.first = bin
+			}
+			t.bins++
+			b.weights = append(b.weights, float32(w))
+		}
+		b.triangles = append(b.triangles, t)
+	}
+	return b
+}
+
+// gather writes each mel's energy.
+func (b *melBank) gather(mels, power []float32) {
+	for m, t := range b.triangles {
+		bins := power[t.first : t.first+t.bins]
+		weights := b.weights[t.at : t.at+t.bins]
+		var sum float32
+		for i, w := range weights {
+			sum += w * bins[i]
+		}
+		mels[m] = sum
+	}
+}
+
+// The Slaney scale is linear up to 1 kHz, 15 mels there, and logarithmic above with 27 mels a factor of 6.4.
+const (
+	slaneyHertz = 200.0 / 3 // a mel in the linear part
+	slaneyBreak = 1000.0    // hertz
+)
+
+var slaneyStep = math.Log(6.4) / 27
+
+func (s Scale) mel(hz float64) float64 {
+	switch {
+	case s == HTK:
+		return 2595 * math.Log10(1+hz/700)
+	case hz < slaneyBreak:
+		return hz / slaneyHertz
+	}
+	return slaneyBreak/slaneyHertz + math.Log(hz/slaneyBreak)/slaneyStep
+}
+
+func (s Scale) hertz(mel float64) float64 {
+	switch {
+	case s == HTK:
+		return 700 * (math.Pow(10, mel/2595) - 1)
+	case mel < slaneyBreak/slaneyHertz:
+		return mel * slaneyHertz
+	}
+	return slaneyBreak * math.Exp(slaneyStep*(mel-slaneyBreak/slaneyHertz))
+}
+
+// centre returns the frequency at the middle of a mel's bins.
+func (b *melBank) centre(mel int, c Config) float64 {
+	t := b.triangles[mel]
+	return (float64(t.first) + float64(t.bins-1)/2) * float64(c.Rate) / float64(c.FFT)
+}

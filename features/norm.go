@@ -1,0 +1,80 @@
+package features
+
+import (
+	"fmt"
+	"math"
+)
+
+// Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std.
+type Norm struct {
+	Mean []float32 `json:"mean"`
+	Std  []float32 `json:"std"`
+}
+
+// Validate returns an error wrapping ErrConfig unless n is for rows of so many mels, finite, and with positive deviations.
+func (n Norm) Validate(mels int) error {
+	if len(n.Mean) != mels || len(n.Std) != mels {
+		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels", ErrConfig, len(n.Mean), len(n.Std), mels)
+	}
+	for i, m := range n.Mean {
+		s := float64(n.Std[i])
+		if math.IsNaN(float64(m)) || math.IsInf(float64(m), 0) || !(s > 0) || math.IsInf(s, 0) {
+			return fmt.Errorf("%w: normalisation of mel %d by mean %g and deviation %g", ErrConfig, i, m, s)
+		}
+	}
+	return nil
+}
+
+// Apply normalises rows in place.
+func (n Norm) Apply(rows []float32) {
+	mels := len(n.Mean)
+	for len(rows) >= mels {
+		for i, m := range n.Mean {
+			rows[i] = (rows[i] - m) / n.Std[i]
+		}
+		rows = rows[mels:]
+	}
+}
+
+// Stats gathers each mel's mean and deviation over many rows. The zero value is empty.
+type Stats struct {
+	count       int
+	sum, square []float64
+}
+
+// Add takes in rows of mels values.
+func (s *Stats) Add(rows []float32, mels int) {
+	s.grow(mels)
+	for len(rows) >= mels {
+		for i, v := range rows[:mels] {
+			s.sum[i] += float64(v)
+			s.square[i] += float64(v) * float64(v)
+		}
+		s.count++
+		rows = rows[mels:]
+	}
+}
+
+// Count returns the number of rows taken in.
+func (s *Stats) Count() int { return s.count }
+
+func (s *Stats) grow(mels int) {
+	if s.sum == nil {
+		s.sum, s.square = make([]float64, mels), make([]float64, mels)
+	}
+}
+
+// minStd keeps a mel that never changes from being blown up.
+const minStd = 1e-3
+
+// Norm returns the mean and population deviation of each mel.
+func (s *Stats) Norm() Norm {
+	n := Norm{Mean: make([]float32, len(s.sum)), Std: make([]float32, len(s.sum))}
+	for i := range s.sum {
+		mean := s.sum[i] / float64(s.count)
+		variance := s.square[i]/float64(s.count) - mean*mean
+		n.Mean[i] = float32(mean)
+		n.Std[i] = float32(max(math.Sqrt(max(variance, 0)), minStd))
+	}
+	return n
+}

@@ -1,0 +1,209 @@
+package polynet
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// derivative estimates f'(0) by the five-point central difference with step h.
+func derivative(f func(x float64) float64, h float64) float64 {
+	return (8*(f(h)-f(-h)) - (f(2*h) - f(-2*h))) / (12 * h)
+}
+
+// differences checks gradients by finite differences. With kinked, where a ReLU's kink lies within reach, two steps give
+// different results: such values are passed over, as long as they are few.
+type differences struct {
+	kinked          bool
+	checked, passed int
+}
+
+// check compares gradient, that of loss() with respect to values, at no more than twelve of the values; set makes loss use
+// other values.
+func (c *differences) check(t *testing.T, name string, values, gradient []float32, set func([]float32), loss func() float64) {
+	t.Helper()
+	if len(values) != len(gradient) {
+		t.Fatalf("%s: %d gradients for %d values", name, len(gradient), len(values))
+	}
+	step, largest := 1.0/128, 0.0
+	if c.kinked {
+		step = 1.0 / 1024
+	}
+	for _, g := range gradient {
+		largest = max(largest, math.Abs(float64(g)))
+	}
+	tolerance := 2e-3*largest + 2e-4
+	for _, i := range seeded(5).Perm(len(values))[:min(12, len(values))] {
+		was := values[i]
+		moved := func(x float64) float64 {
+			values[i] = was + float32(x)
+			set(values)
+			return loss()
+		}
+		estimate := derivative(moved, step)
+		smooth := !c.kinked || math.Abs(estimate-derivative(moved, 2*step)) <= tolerance/2
+		values[i] = was
+		set(values)
+		c.checked++
+		if !smooth {
+			c.passed++
+		} else if e := math.Abs(estimate - float64(gradient[i])); !(e <= tolerance) {
+			t.Errorf("%s: gradient %d is %g, differences give %g (largest %g)", name, i, gradient[i], estimate, largest)
+		}
+	}
+}
+
+// end fails the test if too many values were passed over.
+func (c *differences) end(t *testing.T) {
+	t.Helper()
+	if c.passed*4 > c.checked {
+		t.Errorf("%d of %d differences could not be taken", c.passed, c.checked)
+	}
+}
+
+// checkLayer compares the gradients that l gives for a random linear function of its output with finite differences: those
+// of all its parameters and of its input of batch clips of frames rows of channels.
+func checkLayer(t *testing.T, d device.Device, l Layer, kinked bool, pad, batch, frames, channels int) {
+	t.Helper()
+	check := differences{kinked: kinked}
+	rng := seeded(3)
+	bind(d, l, rng)
+	rows := normals(rng, batch*frames*channels)
+	var direction []float32
+	p := newPass(d, pad, nil)
+	forward := func() Activation {
+		p.Train = true
+		p.rng = seeded(9)
+		return l.Forward(p, p.Input(rows, batch, frames))
+	}
+	loss := func() float64 {
+		sum := 0.0
+		for i, y := range rowsOf(d, forward().View) {
+			sum += float64(y) * float64(direction[i])
+		}
+		return sum
+	}
+
+	y := forward()
+	direction = normals(rng, y.Count()*y.Cols)
+	dy := Activation{View: p.matrix(y.Rows, y.Cols)} // the head's
+	if !y.padded.Empty() {
+		dy = p.like(y)
+	}
+	fill(p, dy, direction)
+	dx := rowsOf(d, l.Backward(p, dy).View)
+	if len(p.tape) != 0 {
+		t.Errorf("%d records were not taken back", len(p.tape))
+	}
+	for _, q := range l.Params() {
+		if q.Kind != Running {
+			set := func(v []float32) { d.Upload(q.Value, v) }
+			check.check(t, q.Name, download(d, q.Value), download(d, q.Grad), set, loss)
+		}
+	}
+	check.check(t, "input", rows, dx, func([]float32) {}, loss)
+	check.end(t)
+}
+
+func TestConvolutionGradient(t *testing.T) {
+	cases := []struct{ frames, kernel, ahead, stride int }{
+		{frames: 7, kernel: 5, ahead: 2, stride: 1},
+		{frames: 7, kernel: 5, ahead: 0, stride: 1},
+		{frames: 7, kernel: 5, ahead: 4, stride: 1},
+		{frames: 7, kernel: 5, ahead: 2, stride: 2},
+		{frames: 8, kernel: 4, ahead: 1, stride: 2},
+		{frames: 9, kernel: 4, ahead: 3, stride: 3},
+		{frames: 8, kernel: 7, ahead: 0, stride: 3},
+		{frames: 7, kernel: 1, ahead: 0, stride: 1},
+		{frames: 7, kernel: 1, ahead: 0, stride: 2},
+		{frames: 8, kernel: 2, ahead: 0, stride: 5},
+		{frames: 3, kernel: 9, ahead: 4, stride: 1}, // shorter than the kernel
+		{frames: 3, kernel: 9, ahead: 3, stride: 2},
+		{frames: 1, kernel: 5, ahead: 1, stride: 4},
+	}
+	onDevices(t, func(t *testing.T, d device.Device) {
+		for _, c := range cases {
+			t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
+				l := newConvolution("conv", 3, 4, c.kernel, c.ahead, c.stride)
+				checkLayer(t, d, l, false, max(c.ahead, l.left()), 2, c.frames, 3)
+			})
+		}
+	})
+}
+
+func TestNormGradient(t *testing.T) {
+	onDevices(t, func(t *testing.T, d device.Device) {
+		for _, relu := range []bool{false, true} {
+			checkLayer(t, d, newBatchNorm("norm", 5, relu), relu, 2, 3, 6, 5)
+		}
+		scaled := newBatchNorm("norm", 5, false)
+		scaled.factor = &Param{Name: "scale", Shape: []int{1}, Kind: Undecayed, initial: constant(0.5)}
+		checkLayer(t, d, scaled, false, 2, 3, 6, 5)
+	})
+}
+
+func TestHeadGradient(t *testing.T) {
+	onDevices(t, func(t *testing.T, d device.Device) {
+		checkLayer(t, d, newHead(6, 4, 0), false, 1, 3, 5, 6)
+		checkLayer(t, d, newHead(6, 4, 0.4), false, 1, 3, 5, 6)
+	})
+}
+
+func TestBlockGradient(t *testing.T) {
+	cases := []struct{ in, frames, kernel, ahead, stride int }{
+		{in: 4, frames: 7, kernel: 3, ahead: 1, stride: 1},
+		{in: 3, frames: 7, kernel: 3, ahead: 0, stride: 1},
+		{in: 4, frames: 7, kernel: 5, ahead: 1, stride: 2},
+		{in: 3, frames: 4, kernel: 9, ahead: 4, stride: 2},
+	}
+	onDevices(t, func(t *testing.T, d device.Device) {
+		for _, kind := range BlockKinds {
+			for _, c := range cases {
+				t.Run(fmt.Sprintf("%s %+v", kind, c), func(t *testing.T) {
+					net := Config{
+						Block: kind, Stem: Stem{Width: c.in},
+						Stages: []Stage{{Width: 4, Blocks: 1, Kernel: c.kernel, Ahead: c.ahead, Stride: c.stride}},
+					}
+					checkLayer(t, d, newBlock(kind, net.blocks()[0]), kind == ReLU, net.padding(), 3, c.frames, c.in)
+				})
+			}
+		}
+	})
+}
+
+// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter.
+func TestNetworkGradient(t *testing.T) {
+	onDevices(t, func(t *testing.T, d device.Device) {
+		for _, kind := range BlockKinds {
+			t.Run(string(kind), func(t *testing.T) {
+				c := tiny(kind)
+				c.Dropout = 0.3
+				n := newTestNetwork(t, c, d, 1)
+				perturb(n, seeded(2))
+				const batch, frames = 4, 11
+				rows := normals(seeded(3), batch*frames*c.Inputs)
+				targets := make([]float32, batch*c.Classes)
+				Targets(targets, []int{0, 3, 1, 1}, c.Classes, 0.1)
+				p := NewPass(n, nil)
+				p.Train = true
+				run := func() (float64, device.View) {
+					p.rng = seeded(4)
+					return p.CrossEntropy(n.Forward(p, p.Input(rows, batch, frames)), targets)
+				}
+				_, gradient := run()
+				n.ZeroGradient()
+				n.Backward(p, gradient)
+				check := differences{kinked: kind == ReLU}
+				for _, q := range n.params {
+					if q.Kind != Running {
+						set := func(v []float32) { d.Upload(q.Value, v) }
+						loss := func() float64 { l, _ := run(); return l }
+						check.check(t, q.Name, download(d, q.Value), download(d, q.Grad), set, loss)
+					}
+				}
+			})
+		}
+	})
+}

@@ -1,0 +1,43 @@
+package polynet
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// Targets writes one row of classes target probabilities for each label: 1−smoothing on the label, and smoothing spread
+// evenly over all classes (Szegedy et al., 2016; PyTorch's label_smoothing). dst is (len(labels), classes); its rows may be
+// mixed before they go into CrossEntropy.
+func Targets(dst []float32, labels []int, classes int, smoothing float64) {
+	if len(dst) != len(labels)*classes {
+		panic(fmt.Sprintf("polynet: %d targets for %d labels of %d classes", len(dst), len(labels), classes))
+	}
+	for i := range dst {
+		dst[i] = float32(smoothing / float64(classes))
+	}
+	for i, label := range labels {
+		dst[i*classes : (i+1)*classes][label] += float32(1 - smoothing)
+	}
+}
+
+// CrossEntropy returns the batch's mean cross-entropy, in nats, between the rows of targets, (batch, classes)
+// probabilities, and the softmax of the logits; and the loss's gradient with respect to the logits, which is
+// valid until the next Input.
+func (p *Pass) CrossEntropy(logits device.View, targets []float32) (loss float64, gradient device.View) {
+	batch, classes := logits.Rows, logits.Cols
+	if len(targets) != batch*classes {
+		panic(fmt.Sprintf("polynet: %d targets for logits %v", len(targets), logits))
+	}
+	t := p.matrix(batch, classes)
+	p.dev.Upload(t.Data, targets)
+	gradient = p.matrix(batch, classes)
+	each := p.vector(batch)
+	p.dev.CrossEntropy(gradient, each, logits, t, 1/float32(batch))
+	losses := make([]float32, batch)
+	p.dev.Download(losses, each)
+	for _, l := range losses {
+		loss += float64(l) / float64(batch)
+	}
+	return loss, gradient
+}

@@ -1,0 +1,356 @@
+package polynet
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"gorgonia.org/tensor"
+)
+
+// A model file is in the safetensors format (https://huggingface.co/docs/safetensors): the header's length (8 bytes,
+// little-endian), the header in JSON, then the tensors' values without gaps. The header names each tensor's type (always
+// F32), shape and place, and its "__metadata__" carries the rest of the Model, one JSON text each:
+//
+//	format       "polyphon/1", not quoted
+//	features     features.Config
+//	norm         features.Norm
+//	window       seconds
+//	net          Config
+//	labels       list of strings, by class index
+//	temperature  number
+//	provenance   Provenance
+const (
+	modelFormat = "polyphon/1"
+	metadataKey = "__metadata__"
+	maxHeader   = 16 << 20 // bytes; the format allows 100 MB, a network of 256 blocks needs 0.4 MB
+)
+
+// ErrModel marks a model file that cannot be used, or a Model that is not consistent.
+var ErrModel = errors.New("unusable model")
+
+// tensorEntry is what a safetensors header says about one tensor.
+type tensorEntry struct {
+	Type    string   `json:"dtype"`
+	Shape   []int    `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"` // first byte and the one behind the last, from the end of the header
+}
+
+// Load reads the model file at path. What is wrong with the file's content comes as an error that wraps ErrModel.
+func Load(path string) (*Model, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
+	defer f.Close()
+	m, err := Read(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return m, nil
+}
+
+// Read reads a model file to its end and validates the model. It never holds more memory than a small multiple of what
+// r has delivered, whatever the header claims. Errors wrap ErrModel.
+func Read(r io.Reader) (*Model, error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	header, err := readHeader(in)
+	if err != nil {
+		return nil, err
+	}
+	m, entries, err := parseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	shapes, err := m.checkEntries(entries)
+	if err != nil {
+		return nil, err
+	}
+	m.Weights = make(map[string]*tensor.Dense, len(shapes))
+	for _, s := range shapes {
+		values, err := readValues(in, s.Len())
+		if err != nil {
+			return nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, s.Name, err)
+		}
+		m.Weights[s.Name] = tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(values))
+	}
+	switch _, err := in.ReadByte(); {
+	case err == nil:
+		return nil, fmt.Errorf("%w: bytes behind the last tensor", ErrModel)
+	case err != io.EOF:
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// readHeader returns the JSON text of the header.
+func readHeader(in *bufio.Reader) ([]byte, error) {
+	start, err := in.Peek(8)
+	if err != nil && err != io.EOF {
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
+	if len(start) < 8 || binary.LittleEndian.Uint64(start) > maxHeader {
+		return nil, fmt.Errorf("%w: %s, not a safetensors file", ErrModel, foreignKind(start))
+	}
+	size := int64(binary.LittleEndian.Uint64(start))
+	in.Discard(8)
+	var header bytes.Buffer
+	if n, err := io.CopyN(&header, in, size); err != nil {
+		return nil, fmt.Errorf("%w: the file ends after %d of the header's %d bytes: %w", ErrModel, n, size, noEOF(err))
+	}
+	return header.Bytes(), nil
+}
+
+// foreignKind names what a file is that does not begin with a length of at most maxHeader, by its first bytes.
+func foreignKind(start []byte) string {
+	for _, k := range []struct{ magic, kind string }{
+		{"PK\x03\x04", "a ZIP archive (perhaps a PyTorch checkpoint)"},
+		{"\x80\x02", "a Python pickle"}, {"\x80\x03", "a Python pickle"},
+		{"\x80\x04", "a Python pickle"}, {"\x80\x05", "a Python pickle"},
+		{"\x89HDF", "an HDF5 file"}, {"GGUF", "a GGUF file"}, {"\x93NUMPY", "a NumPy array"},
+		{"RIFF", "a RIFF file (perhaps a WAV)"}, {"fLaC", "a FLAC file"}, {"{", "a text file"},
+	} {
+		if bytes.HasPrefix(start, []byte(k.magic)) {
+			return k.kind
+		}
+	}
+	switch {
+	case len(start) == 0:
+		return "an empty file"
+	case len(start) < 8:
+		return fmt.Sprintf("a file of %d bytes", len(start))
+	case start[0] == 0x08 && start[2] == 0x12: // protobuf: field 1, the IR version, and field 2, the producer's name
+		return "an ONNX model"
+	}
+	return fmt.Sprintf("a file that begins with %q", start)
+}
+
+// parseHeader returns the model without its weights, its configurations valid, and what the header says about these.
+func parseHeader(header []byte) (*Model, map[string]tensorEntry, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(header, &fields); err != nil {
+		return nil, nil, fmt.Errorf("%w: not a safetensors file: header: %w", ErrModel, err)
+	}
+	var metadata map[string]string
+	if text, ok := fields[metadataKey]; ok {
+		if err := json.Unmarshal(text, &metadata); err != nil {
+			return nil, nil, fmt.Errorf("%w: metadata: %w", ErrModel, err)
+		}
+	}
+	delete(fields, metadataKey)
+	m, err := parseMetadata(metadata)
+	if err != nil {
+		return nil, nil, err
+	}
+	entries := make(map[string]tensorEntry, len(fields))
+	for name, text := range fields {
+		var e tensorEntry
+		if err := json.Unmarshal(text, &e); err != nil {
+			return nil, nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, name, err)
+		}
+		entries[name] = e
+	}
+	return m, entries, nil
+}
+
+func parseMetadata(metadata map[string]string) (*Model, error) {
+	switch format, ok := metadata["format"]; {
+	case !ok:
+		return nil, fmt.Errorf("%w: a safetensors file of another program: its metadata names no format", ErrModel)
+	case format != modelFormat:
+		return nil, fmt.Errorf("%w: its format is %.40q, this program reads %q", ErrModel, format, modelFormat)
+	}
+	var m Model
+	for _, f := range m.metadataFields() {
+		text, ok := metadata[f.name]
+		if !ok {
+			return nil, fmt.Errorf("%w: metadata: no %s", ErrModel, f.name)
+		}
+		d := json.NewDecoder(bytes.NewReader([]byte(text)))
+		d.DisallowUnknownFields() // a setting that this program does not know would change what the model computes
+		if err := d.Decode(f.value); err != nil {
+			return nil, fmt.Errorf("%w: metadata: %s: %w", ErrModel, f.name, err)
+		}
+	}
+	return &m, m.validateConfig()
+}
+
+// metadataFields pairs the names of the metadata with the places of their values in m.
+func (m *Model) metadataFields() []struct {
+	name  string
+	value any
+} {
+	return []struct {
+		name  string
+		value any
+	}{
+		{"features", &m.Features}, {"norm", &m.Norm}, {"window", &m.Window}, {"net", &m.Net},
+		{"labels", &m.Labels}, {"temperature", &m.Temperature}, {"provenance", &m.Provenance},
+	}
+}
+
+// checkEntries compares a header's tensors with those that the network has, and returns these in the order in which
+// they lie in the file.
+func (m *Model) checkEntries(entries map[string]tensorEntry) ([]WeightShape, error) {
+	blocks := 0
+	for _, s := range m.Net.Stages {
+		blocks += s.Blocks
+	}
+	if len(entries) < blocks {
+		return nil, fmt.Errorf("%w: %d tensors for a network of %d blocks", ErrModel, len(entries), blocks)
+	}
+	shapes := m.Net.WeightShapes()
+	for _, s := range shapes {
+		e, ok := entries[s.Name]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("%w: no tensor %s", ErrModel, s.Name)
+		case e.Type != "F32":
+			return nil, fmt.Errorf("%w: tensor %s has type %.20q, want F32", ErrModel, s.Name, e.Type)
+		case !slices.Equal(e.Shape, s.Shape):
+			return nil, fmt.Errorf("%w: tensor %s has shape %v, the network wants %v", ErrModel, s.Name, e.Shape, s.Shape)
+		}
+	}
+	if len(entries) != len(shapes) {
+		return nil, fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its", ErrModel, len(entries), len(shapes), surplus(entries, shapes))
+	}
+	slices.SortStableFunc(shapes, func(a, b WeightShape) int {
+		x, y := entries[a.Name].Offsets, entries[b.Name].Offsets
+		return slices.Compare(x[:], y[:])
+	})
+	var end int64
+	for _, s := range shapes {
+		if got, want := entries[s.Name].Offsets, [2]int64{end, end + 4*s.Len()}; got != want {
+			return nil, fmt.Errorf("%w: tensor %s lies at bytes %v, want %v: gaps, overlaps and other lengths are not allowed", ErrModel, s.Name, got, want)
+		}
+		end += 4 * s.Len()
+	}
+	return shapes, nil
+}
+
+// surplus returns the first name among entries that shapes do not have.
+func surplus(entries map[string]tensorEntry, shapes []WeightShape) string {
+	for _, s := range shapes {
+		delete(entries, s.Name)
+	}
+	return slices.Min(slices.Collect(maps.Keys(entries)))
+}
+
+// readValues reads n float32 values. Memory grows with what arrives.
+func readValues(in *bufio.Reader, n int64) ([]float32, error) {
+	values := make([]float32, 0, min(n, 1<<18))
+	for left := 4 * n; left > 0; {
+		part, err := in.Peek(int(min(left, int64(in.Size()))))
+		if err != nil {
+			return nil, fmt.Errorf("the file ends after %d of %d bytes: %w", 4*n-left+int64(len(part)), 4*n, noEOF(err))
+		}
+		for i := 0; i < len(part); i += 4 {
+			values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(part[i:])))
+		}
+		in.Discard(len(part))
+		left -= int64(len(part))
+	}
+	return values, nil
+}
+
+// noEOF turns an end of file in the middle of something into io.ErrUnexpectedEOF.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Write writes m as a model file; the same model gives the same bytes. It returns an error that wraps ErrModel, and
+// writes nothing, when m is not valid.
+func (m *Model) Write(w io.Writer) error {
+	if err := m.Validate(); err != nil {
+		return err
+	}
+	shapes := m.Net.WeightShapes()
+	header, err := m.header(shapes)
+	if err != nil {
+		return err
+	}
+	out := bufio.NewWriterSize(w, 1<<16)
+	var word [8]byte
+	binary.LittleEndian.PutUint64(word[:], uint64(len(header)))
+	out.Write(word[:]) // errors stick to out and come with Flush
+	out.Write(header)
+	for _, s := range shapes {
+		for _, v := range m.Weights[s.Name].Data().([]float32) {
+			binary.LittleEndian.PutUint32(word[:4], math.Float32bits(v))
+			out.Write(word[:4])
+		}
+	}
+	return out.Flush()
+}
+
+// header returns the JSON text of a file's header, with spaces behind it so that the tensors start at a multiple of 8.
+func (m *Model) header(shapes []WeightShape) ([]byte, error) {
+	metadata := map[string]string{"format": modelFormat}
+	for _, f := range m.metadataFields() {
+		text, err := json.Marshal(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrModel, f.name, err)
+		}
+		metadata[f.name] = string(text)
+	}
+	fields := map[string]any{metadataKey: metadata}
+	var end int64
+	for _, s := range shapes {
+		start := end
+		end += 4 * s.Len()
+		fields[s.Name] = tensorEntry{Type: "F32", Shape: s.Shape, Offsets: [2]int64{start, end}}
+	}
+	header, err := json.Marshal(fields) // in the order of the names
+	if err != nil {
+		return nil, fmt.Errorf("%w: header: %w", ErrModel, err)
+	}
+	for len(header)%8 != 0 {
+		header = append(header, ' ')
+	}
+	if len(header) > maxHeader {
+		return nil, fmt.Errorf("%w: its header would have %d bytes, at most %d are allowed", ErrModel, len(header), maxHeader)
+	}
+	return header, nil
+}
+
+// Save writes m to path, whole or not at all: a crash leaves what was there before.
+func (m *Model) Save(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := m.Write(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

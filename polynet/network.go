@@ -1,0 +1,150 @@
+package polynet
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// Network is a trainable network on a device: see Config for what it computes. Its parameters lie in one buffer (decayed
+// ones first), their gradients in another, the running statistics in a third, so that an optimiser's step is a
+// call or two. Several goroutines may run Forward at once, each with its Pass, as long as none of them trains.
+type Network struct {
+	config Config
+	dev    device.Device
+	layers []Layer // the stem's convolution and norm, then the blocks
+	head   *head
+	params []*Param
+
+	values, grads, running device.Buffer
+	decayed                int           // values[:decayed] are Decayed, the others Undecayed
+	norm                   device.Buffer // ClipGradient's result
+}
+
+// NewNetwork returns a network with freshly drawn weights: convolutions from a normal distribution of variance
+// 2/(Kernel·out), the head's weight uniform within 1/√in, norms 1 and 0, the product's factor and the
+// head's bias 0. An impossible c gives an error wrapping ErrConfig.
+func NewNetwork(c Config, d device.Device, rng *rand.Rand) (*Network, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	c.Stages = slices.Clone(c.Stages)
+	n := &Network{config: c, dev: d}
+	n.layers = []Layer{
+		newConvolution("stem.conv", c.Inputs, c.Stem.Width, c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride),
+		newBatchNorm("stem.norm", c.Stem.Width, c.Block == ReLU),
+	}
+	for _, g := range c.blocks() {
+		n.layers = append(n.layers, newBlock(c.Block, g))
+	}
+	n.head = newHead(c.Stages[len(c.Stages)-1].Width, c.Classes, c.Dropout)
+	for _, l := range n.layers {
+		n.params = append(n.params, l.Params()...)
+	}
+	n.params = append(n.params, n.head.Params()...)
+	n.allocate()
+	n.initialise(rng)
+	return n, nil
+}
+
+// allocate lays out the parameters, each beginning on a cache line; what lies between them is 0 and stays 0.
+func (n *Network) allocate() {
+	var size [Running + 1]int
+	for _, p := range n.params {
+		size[p.Kind] += alignUp(p.Size())
+	}
+	n.decayed = size[Decayed]
+	n.values = n.dev.Alloc(size[Decayed] + size[Undecayed])
+	n.grads = n.dev.Alloc(size[Decayed] + size[Undecayed])
+	n.running = n.dev.Alloc(size[Running])
+	n.norm = n.dev.Alloc(1)
+	for i, begin := range n.begins() {
+		p := n.params[i]
+		p.Value = n.home(p, n.values, n.running).Slice(begin, begin+p.Size())
+		if p.Kind != Running {
+			p.Grad = n.grads.Slice(begin, begin+p.Size())
+		}
+	}
+}
+
+// begins returns where each parameter begins in its buffer.
+func (n *Network) begins() []int {
+	next := [Running + 1]int{Undecayed: n.decayed}
+	begins := make([]int, len(n.params))
+	for i, p := range n.params {
+		begins[i] = next[p.Kind]
+		next[p.Kind] += alignUp(p.Size())
+	}
+	return begins
+}
+
+// home returns the one of two buffers, laid out like the network's, that holds p.
+func (n *Network) home(p *Param, values, running device.Buffer) device.Buffer {
+	if p.Kind == Running {
+		return running
+	}
+	return values
+}
+
+func (n *Network) initialise(rng *rand.Rand) {
+	for _, p := range n.params {
+		values := make([]float32, p.Size())
+		p.initial(values, rng)
+		n.dev.Upload(p.Value, values)
+	}
+}
+
+// Config returns what the network computes.
+func (n *Network) Config() Config {
+	c := n.config
+	c.Stages = slices.Clone(c.Stages)
+	return c
+}
+
+// Params returns the parameters and running statistics, from the stem to the head.
+func (n *Network) Params() []*Param { return slices.Clone(n.params) }
+
+// Forward returns the logits, one group of (batch, Classes), contiguous; they are valid until the Pass's next Input.
+// With p.Train it moves the running statistics.
+func (n *Network) Forward(p *Pass, x Activation) device.View {
+	if x.Cols != n.config.Inputs {
+		panic(fmt.Sprintf("polynet: input %v for a network of %d inputs", x.View, n.config.Inputs))
+	}
+	for _, l := range n.layers {
+		x = l.Forward(p, x)
+	}
+	return n.head.Forward(p, x).View
+}
+
+// Backward adds the gradients of all parameters to their Grad, given the loss's gradient with respect to the logits of
+// the latest Forward, which was one in training. ZeroGradient comes before the first Backward of a step.
+func (n *Network) Backward(p *Pass, dlogits device.View) {
+	dy := n.head.Backward(p, Activation{View: dlogits})
+	for _, l := range slices.Backward(n.layers[1:]) {
+		dy = l.Backward(p, dy)
+	}
+	n.layers[0].(*convolution).backwardWeight(p, dy) // nobody needs the features' gradient
+}
+
+// ZeroGradient sets all gradients to 0.
+func (n *Network) ZeroGradient() {
+	n.dev.Fill(device.Matrix(n.grads, 1, n.grads.Len()), 0)
+}
+
+// ClipGradient scales all gradients so that together they have a Euclidean norm of at most limit, and returns the norm
+// that they had.
+func (n *Network) ClipGradient(limit float64) float64 {
+	n.dev.ClipNorm(n.grads, n.norm, float32(limit))
+	var norm [1]float32
+	n.dev.Download(norm[:], n.norm)
+	return float64(norm[0])
+}
+
+// Close gives the network's memory back to the device. The network must not be used any more.
+func (n *Network) Close() {
+	for _, b := range []device.Buffer{n.values, n.grads, n.running, n.norm} {
+		n.dev.Free(b)
+	}
+}

@@ -1,0 +1,350 @@
+package polynet
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+	"gorgonia.org/tensor"
+)
+
+// TestConvolutionFollowsItsDefinition compares with the sums in Config's comment.
+func TestConvolutionFollowsItsDefinition(t *testing.T) {
+	const in, out, batch = 2, 3, 2
+	onDevices(t, func(t *testing.T, d device.Device) {
+		for kernel := 1; kernel <= 6; kernel++ {
+			for ahead := range kernel {
+				for stride := 1; stride <= 3; stride++ {
+					for _, frames := range []int{1, 2, 5, 8, 9} {
+						rng := seeded(uint64(kernel))
+						c := newConvolution("conv", in, out, kernel, ahead, stride)
+						bind(d, c, rng)
+						w := download(d, c.weight.Value)
+						x := normals(rng, batch*frames*in)
+						p := newPass(d, max(ahead, kernel-1-ahead), nil)
+						y := c.Forward(p, p.Input(x, batch, frames))
+						if want := (frames + stride - 1) / stride; y.Rows != want {
+							t.Fatalf("%d frames at stride %d give %d rows, want %d", frames, stride, y.Rows, want)
+						}
+						var want []float32
+						for g := range batch {
+							for r := range y.Rows {
+								for o := range out {
+									want = append(want, naiveConvolution(w, x[g*frames*in:(g+1)*frames*in], r*stride-(kernel-1-ahead), in, out, kernel, o))
+								}
+							}
+						}
+						near(t, "y", rowsOf(d, y.View), want, 1e-6)
+					}
+				}
+			}
+		}
+	})
+}
+
+// naiveConvolution returns channel o of the output whose window begins at frame first of a clip.
+func naiveConvolution(w, clip []float32, first, in, out, kernel, o int) float32 {
+	sum := 0.0
+	for k := range kernel {
+		if f := first + k; f >= 0 && f < len(clip)/in {
+			for i := range in {
+				sum += float64(w[(k*in+i)*out+o]) * float64(clip[f*in+i])
+			}
+		}
+	}
+	return float32(sum)
+}
+
+func TestNetworkHasTheModelsWeights(t *testing.T) {
+	for _, kind := range BlockKinds {
+		c := tiny(kind)
+		n := newTestNetwork(t, c, device.Ref(), 1)
+		weights := n.Weights()
+		trained := 0
+		for _, w := range c.WeightShapes() {
+			got, ok := weights[w.Name]
+			if !ok || !slices.Equal([]int(got.Shape()), w.Shape) {
+				t.Errorf("%s: %s is %v, want shape %v", kind, w.Name, got, w.Shape)
+			}
+			delete(weights, w.Name)
+		}
+		if len(weights) > 0 {
+			t.Errorf("%s: the network has %v, which the model has not", kind, sorted(weights))
+		}
+		for _, p := range n.Params() {
+			if p.Kind != Running {
+				trained += p.Size()
+			}
+		}
+		if trained != c.Parameters() {
+			t.Errorf("%s: Parameters gives %d, the network has %d", kind, c.Parameters(), trained)
+		}
+	}
+}
+
+func TestWeightDecayIsForMatricesOnly(t *testing.T) {
+	for _, p := range newTestNetwork(t, tiny(Pi1x1), device.Ref(), 1).Params() {
+		if want := len(p.Shape) > 1; (p.Kind == Decayed) != want {
+			t.Errorf("%s: decayed is %t, want %t", p.Name, p.Kind == Decayed, want)
+		}
+	}
+}
+
+func TestNewNetworkRefusesAnImpossibleConfig(t *testing.T) {
+	c := tiny(Pi)
+	c.Stages[1].Ahead = 4
+	if _, err := NewNetwork(c, device.Ref(), seeded(1)); !errors.Is(err, ErrConfig) {
+		t.Errorf("got %v, want ErrConfig", err)
+	}
+}
+
+func TestSetWeights(t *testing.T) {
+	c := tiny(Pi)
+	from, to := newTestNetwork(t, c, device.Ref(), 1), newTestNetwork(t, c, device.Ref(), 2)
+	perturb(from, seeded(3))
+	weights := from.Weights()
+	if err := to.SetWeights(weights); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := from.State(), to.State(); !slices.Equal(a.Params, b.Params) || !slices.Equal(a.Running, b.Running) {
+		t.Error("the weights differ after SetWeights")
+	}
+
+	const name = "stages.0.0.norm1.running_var"
+	right := weights[name]
+	before := to.State()
+	for what, wrong := range map[string]*tensor.Dense{
+		"missing": nil,
+		"shape":   tensor.New(tensor.WithShape(9), tensor.WithBacking(make([]float32, 9))),
+		"type":    tensor.New(tensor.WithShape(8), tensor.WithBacking(make([]float64, 8))),
+	} {
+		weights[name] = wrong
+		if wrong == nil {
+			delete(weights, name)
+		}
+		if err := to.SetWeights(weights); !errors.Is(err, ErrWeights) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want ErrWeights naming %s", what, err, name)
+		}
+	}
+	weights[name] = right
+	weights["extra"] = right
+	if err := to.SetWeights(weights); !errors.Is(err, ErrWeights) || !strings.Contains(err.Error(), "extra") {
+		t.Errorf("an unknown name: got %v", err)
+	}
+	if after := to.State(); !slices.Equal(before.Params, after.Params) || !slices.Equal(before.Running, after.Running) {
+		t.Error("refused weights changed the network")
+	}
+}
+
+func TestSetStateRefusesOtherLengths(t *testing.T) {
+	n := newTestNetwork(t, tiny(Pi), device.Ref(), 1)
+	s := n.State()
+	s.Running = s.Running[1:]
+	if err := n.SetState(s); !errors.Is(err, ErrWeights) {
+		t.Errorf("got %v, want ErrWeights", err)
+	}
+	if err := NewSGD(n, 0.9, 0).SetState([][]float32{{1}}); !errors.Is(err, ErrWeights) {
+		t.Errorf("got %v, want ErrWeights", err)
+	}
+	if err := NewAdamW(n, 0.9, 0.999, 1e-8, 0).SetState([][]float32{s.Params}); !errors.Is(err, ErrWeights) {
+		t.Errorf("got %v, want ErrWeights", err)
+	}
+}
+
+// TestEvaluationUsesRunningStatistics moves the running statistics to one batch's: training and evaluation then agree on it.
+func TestEvaluationUsesRunningStatistics(t *testing.T) {
+	const batch, frames = 4, 19
+	onDevices(t, func(t *testing.T, d device.Device) {
+		for _, kind := range BlockKinds {
+			n := newTestNetwork(t, tiny(kind), d, 1)
+			perturb(n, seeded(2))
+			rows := normals(seeded(3), batch*frames*6)
+			p := NewPass(n, nil)
+			p.Train = true
+			var trained []float32
+			for range 200 {
+				trained = rowsOf(d, n.Forward(p, p.Input(rows, batch, frames)))
+			}
+			for _, q := range n.params {
+				if strings.HasSuffix(q.Name, ".running_var") {
+					count := batch * 10
+					if strings.HasPrefix(q.Name, "stages.1") {
+						count = batch * 5
+					}
+					makeBiased(d, q.Value, count)
+				}
+			}
+			p.Train = false
+			near(t, string(kind), rowsOf(d, n.Forward(p, p.Input(rows, batch, frames))), trained, 1e-5)
+			running := n.State().Running
+			n.Forward(p, p.Input(rows, batch, frames))
+			if !slices.Equal(running, n.State().Running) {
+				t.Errorf("%s: evaluation moved the running statistics", kind)
+			}
+		}
+	})
+}
+
+// makeBiased turns unbiased variances of count rows into population variances, which is what training divides by.
+func makeBiased(d device.Device, variance device.Buffer, count int) {
+	values := download(d, variance)
+	for i := range values {
+		values[i] *= float32(count-1) / float32(count)
+	}
+	d.Upload(variance, values)
+}
+
+// TestClipsOfABatchDoNotMeet checks that in evaluation a clip's logits do not depend on its neighbours, whatever the
+// kernels reach over.
+func TestClipsOfABatchDoNotMeet(t *testing.T) {
+	c := tiny(Pi)
+	c.Stages[0].Kernel, c.Stages[0].Ahead = 9, 4
+	onDevices(t, func(t *testing.T, d device.Device) {
+		n := newTestNetwork(t, c, d, 1)
+		perturb(n, seeded(2))
+		p := NewPass(n, nil)
+		for _, frames := range []int{1, 2, 7, 20} {
+			rows := normals(seeded(3), 3*frames*6)
+			together := rowsOf(d, n.Forward(p, p.Input(rows, 3, frames)))
+			var alone []float32
+			for clip := range 3 {
+				one := rows[clip*frames*6 : (clip+1)*frames*6]
+				alone = append(alone, rowsOf(d, n.Forward(p, p.Input(one, 1, frames)))...)
+			}
+			near(t, "logits", alone, together, 1e-6)
+		}
+	})
+}
+
+// TestPassForgets runs other shapes, and a forward run without a backward one, between two equal steps.
+func TestPassForgets(t *testing.T) {
+	c := tiny(Pi1x1)
+	c.Dropout = 0.5
+	onDevices(t, func(t *testing.T, d device.Device) {
+		n := newTestNetwork(t, c, d, 1)
+		perturb(n, seeded(2))
+		p := NewPass(n, nil)
+		step := func(batch, frames int) ([]float32, []float32) {
+			p.Train, p.rng = true, seeded(4)
+			logits := n.Forward(p, p.Input(normals(seeded(5), batch*frames*6), batch, frames))
+			out := rowsOf(d, logits)
+			n.ZeroGradient()
+			n.Backward(p, logits)
+			return out, download(d, n.grads)
+		}
+		logits, gradient := step(4, 13)
+		step(7, 40)
+		step(2, 1)
+		n.Forward(p, p.Input(normals(seeded(6), 6*13*3), 3, 13))
+		p.Train = false
+		n.Forward(p, p.Input(normals(seeded(7), 6*13*4), 4, 13))
+		p.Close()
+		for range 2 {
+			again, gradientAgain := step(4, 13)
+			if !slices.Equal(logits, again) || !slices.Equal(gradient, gradientAgain) {
+				t.Fatal("the same step gives other numbers")
+			}
+		}
+	})
+}
+
+func TestPassReusesItsMemory(t *testing.T) {
+	n := newTestNetwork(t, tiny(Pi1x1), device.Ref(), 1)
+	counting := &countingDevice{Device: device.Ref()}
+	p := newPass(counting, n.config.padding(), nil)
+	p.Train = true
+	n.dev = counting
+	step := func(batch int) {
+		logits := n.Forward(p, p.Input(make([]float32, batch*30*6), batch, 30))
+		n.Backward(p, logits)
+	}
+	step(40)
+	step(40)
+	before := counting.allocs
+	step(40)
+	step(12)
+	step(40)
+	if counting.allocs != before {
+		t.Errorf("%d allocations in steps no larger than earlier ones", counting.allocs-before)
+	}
+	p.Close()
+	if counting.held != 0 {
+		t.Errorf("%d values are not given back", counting.held)
+	}
+}
+
+// countingDevice counts what is allocated.
+type countingDevice struct {
+	device.Device
+	allocs, held int
+}
+
+func (c *countingDevice) Alloc(n int) device.Buffer {
+	c.allocs++
+	c.held += n
+	return c.Device.Alloc(n)
+}
+
+func (c *countingDevice) Pack(dst *device.Packed, w device.Buffer, k, n int) {
+	c.held -= dst.Data.Len()
+	c.Device.Pack(dst, w, k, n)
+	c.held += dst.Data.Len()
+}
+
+func (c *countingDevice) Free(b device.Buffer) {
+	c.held -= b.Len()
+	c.Device.Free(b)
+}
+
+func TestMisusePanics(t *testing.T) {
+	n := newTestNetwork(t, tiny(Pi), device.Ref(), 1)
+	p := NewPass(n, nil)
+	cases := map[string]func(){
+		"no frames":        func() { p.Input(nil, 2, 0) },
+		"rows that do not": func() { p.Input(make([]float32, 13), 2, 3) },
+		"other features":   func() { n.Forward(p, p.Input(make([]float32, 2*3*5), 2, 3)) },
+		"backward in evaluation": func() {
+			n.Backward(p, n.Forward(p, p.Input(make([]float32, 2*3*6), 2, 3)))
+		},
+		"statistics of one row": func() {
+			p.Train = true
+			n.Forward(p, p.Input(make([]float32, 6), 1, 1))
+		},
+	}
+	for name, f := range cases {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			f()
+		}()
+	}
+}
+
+func TestInfo(t *testing.T) {
+	c := Config{
+		Inputs: 40, Classes: 10, Block: Pi1x1, Stem: Stem{Width: 16, Kernel: 5, Ahead: 2, Stride: 1},
+		Stages: []Stage{{Width: 16, Blocks: 1, Kernel: 9, Stride: 1}, {Width: 24, Blocks: 1, Kernel: 9, Stride: 2}},
+	}
+	want := []LayerInfo{
+		{Name: "stem", Frames: 101, Channels: 16, Parameters: 5*40*16 + 32, MACs: 101 * 5 * 40 * 16},
+		{Name: "stages.0.0", Frames: 101, Channels: 16, Parameters: 2*9*16*16 + 16*16 + 3*32 + 1, MACs: 101 * 19 * 16 * 16},
+		{Name: "stages.1.0", Frames: 51, Channels: 24, Parameters: 9*16*24 + 9*24*24 + 16*24 + 24*24 + 4*48 + 1,
+			MACs: 51 * (9*16*24 + 9*24*24 + 16*24 + 24*24)},
+		{Name: "head", Frames: 1, Channels: 10, Parameters: 250, MACs: 240},
+	}
+	if got := c.Layers(101); !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	var macs int64
+	for _, l := range want {
+		macs += l.MACs
+	}
+	if c.MACs(101) != macs {
+		t.Errorf("MACs gives %d, want %d", c.MACs(101), macs)
+	}
+}

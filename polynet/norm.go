@@ -1,0 +1,116 @@
+package polynet
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// The constants of every batch norm, which are PyTorch's.
+const (
+	normEpsilon  = 1e-5 // added to the variance before the square root; part of the model format
+	normMomentum = 0.1  // share of the newest batch in the running statistics
+)
+
+// batchNorm normalises each channel over all rows of the batch, then scales and shifts it (Ioffe and Szegedy, 2015);
+// with factor, all of that is multiplied by one more learned value, the product's a. With relu, negative results become 0.
+type batchNorm struct {
+	width        int
+	relu         bool
+	weight, bias *Param // (width)
+	factor       *Param // (1), optional
+	mean         *Param // running mean, (width)
+	variance     *Param // running variance, (width)
+}
+
+func newBatchNorm(name string, width int, relu bool) *batchNorm {
+	vector := func(field string, kind ParamKind, v float32) *Param {
+		return &Param{Name: name + "." + field, Shape: []int{width}, Kind: kind, initial: constant(v)}
+	}
+	return &batchNorm{
+		width: width, relu: relu,
+		weight:   vector("weight", Undecayed, 1),
+		bias:     vector("bias", Undecayed, 0),
+		mean:     vector("running_mean", Running, 0),
+		variance: vector("running_var", Running, 1),
+	}
+}
+
+func (n *batchNorm) Params() []*Param {
+	params := []*Param{n.weight, n.bias, n.mean, n.variance}
+	if n.factor != nil {
+		params = append(params, n.factor)
+	}
+	return params
+}
+
+func (n *batchNorm) Forward(p *Pass, x Activation) Activation {
+	return n.forward(p, x, Activation{}, n.relu)
+}
+
+// forward returns the norm of x, plus skip where given, through max(·, 0) with relu.
+func (n *batchNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
+	k := n.statistics(p, x.View, device.View{})
+	y := p.like(x)
+	p.dev.Affine(y.View, x.View, skip.View, k.Scale, device.Buffer{}, k.Shift, relu)
+	p.save(record{x: x, y: y, mean: k.Mean, variance: k.Var})
+	return y
+}
+
+// Backward works in dy's memory.
+func (n *batchNorm) Backward(p *Pass, dy Activation) Activation {
+	return n.backward(p, dy, p.restore())
+}
+
+func (n *batchNorm) backward(p *Pass, dy Activation, r record) Activation {
+	if n.relu {
+		p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
+	}
+	a, b, c := n.gradients(p, dy.View, r.x.View, device.View{}, r)
+	p.dev.Affine(dy.View, dy.View, r.x.View, a, b, c, false)
+	return dy
+}
+
+// statistics returns the norm over x, or over x∘y where y is given, with its scale and shift: by the batch's statistics
+// in training, which also move the running ones, by the running ones otherwise.
+func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
+	k := n.kernel()
+	k.Scale, k.Shift = p.vector(n.width), p.vector(n.width)
+	if !p.Train {
+		k.Mean, k.Var = n.mean.Value, n.variance.Value
+		p.dev.NormForward(k, normEpsilon, 0, x.Count())
+		return k
+	}
+	if x.Count() < 2 {
+		panic(fmt.Sprintf("polynet: %s: statistics of a batch of one row, %v", n.weight.Name, x))
+	}
+	k.Mean, k.Var = p.vector(n.width), p.vector(n.width)
+	k.RunMean, k.RunVar = n.mean.Value, n.variance.Value
+	p.dev.Moments(k.Mean, k.Var, x, y)
+	p.dev.NormForward(k, normEpsilon, normMomentum, x.Count())
+	return k
+}
+
+// gradients adds the parameters' gradients and returns the coefficients of dz = a∘dy + b∘z + c, where z is x, or x∘y
+// where y is given, and r holds z's mean and variance.
+func (n *batchNorm) gradients(p *Pass, dy, x, y device.View, r record) (a, b, c device.Buffer) {
+	sum, dot := p.vector(n.width), p.vector(n.width)
+	p.dev.GradSums(sum, dot, dy, x, y)
+	k := n.kernel()
+	k.Mean, k.Var = r.mean, r.variance
+	a, b, c = p.vector(n.width), p.vector(n.width), p.vector(n.width)
+	p.dev.NormBackward(k, sum, dot, a, b, c, normEpsilon, dy.Count())
+	return a, b, c
+}
+
+// kernel returns the norm's parameters in the device's terms.
+func (n *batchNorm) kernel() device.Norm {
+	k := device.Norm{
+		Gamma: n.weight.Value, Beta: n.bias.Value,
+		DGamma: n.weight.Grad, DBeta: n.bias.Grad,
+	}
+	if n.factor != nil {
+		k.Alpha, k.DAlpha = n.factor.Value, n.factor.Grad
+	}
+	return k
+}

@@ -1,0 +1,182 @@
+package polynet
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// Activation is a batch of clips between two layers, time-major: Groups clips of Rows frames of Cols channels.
+//
+// Pass.pad rows of zeros lie in front of the first clip, between two clips and behind the last one, so that a
+// convolution reads its windows in place, the padding included. Kernels write a View's rows only, so those rows stay zero.
+type Activation struct {
+	device.View
+	padded device.Buffer // the clips with the rows around them
+	pad    int
+}
+
+// windows returns the View of rows overlapping windows of taps frames a clip. Window r starts at frame first + r·stride;
+// it may reach pad frames out of the clip.
+func (a Activation) windows(first, rows, taps, stride int) device.View {
+	last := first + (rows-1)*stride + taps
+	if first < -a.pad || last > a.Rows+a.pad {
+		panic(fmt.Sprintf("polynet: windows over frames [%d,%d) of %d with %d rows of padding", first, last, a.Rows, a.pad))
+	}
+	return device.View{
+		Data: a.padded.Slice((a.pad+first)*a.Cols, a.padded.Len()), Groups: a.Groups, Rows: rows, Cols: taps * a.Cols,
+		GroupStride: a.GroupStride, RowStride: stride * a.Cols,
+	}
+}
+
+// every returns the View of each clip's frames first, first+stride, first+2·stride, ...
+func (a Activation) every(first, stride int) device.View {
+	v := a.View
+	v.Data = a.padded.Slice((a.pad+first)*a.Cols, a.padded.Len())
+	v.Rows = ceilDiv(a.Rows-first, stride)
+	v.RowStride = stride * a.Cols
+	return v
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// record is what one layer's Forward leaves for its Backward.
+type record struct {
+	x, y           Activation
+	mean, variance device.Buffer
+	mask           device.View
+}
+
+// Pass is the state of one run through a network: memory, what the layers remember for the backward run, and the
+// choice between training and evaluation. A Pass is used by one goroutine; its memory is reused from step to step.
+type Pass struct {
+	// Train selects batch statistics (which move the running ones) and dropout. Without it, norms use their
+	// running statistics, and Backward cannot follow.
+	Train bool
+
+	dev    device.Device
+	rng    *rand.Rand // of dropout
+	pad    int
+	arena  arena
+	tape   []record
+	packs  []*device.Packed
+	packed int       // packs in use
+	host   []float32 // Input's staging area
+}
+
+// NewPass returns a Pass for n. rng draws dropout's masks; it may be nil where none are drawn.
+func NewPass(n *Network, rng *rand.Rand) *Pass {
+	return newPass(n.dev, n.config.padding(), rng)
+}
+
+func newPass(d device.Device, pad int, rng *rand.Rand) *Pass {
+	return &Pass{dev: d, rng: rng, pad: pad, arena: arena{dev: d}}
+}
+
+// Close gives the Pass's memory back to the device. The Pass may be used again.
+func (p *Pass) Close() {
+	p.reset()
+	p.arena.free()
+	for _, w := range p.packs {
+		p.dev.Free(w.Data)
+	}
+	p.packs = nil
+}
+
+// reset begins a new step: whatever earlier steps were given is free again.
+func (p *Pass) reset() {
+	p.arena.reset()
+	p.tape = p.tape[:0]
+	p.packed = 0
+}
+
+// Input begins a step and uploads its clips: rows holds batch clips of frames rows of features, (batch, frames,
+// features). What earlier steps of this Pass returned becomes invalid.
+func (p *Pass) Input(rows []float32, batch, frames int) Activation {
+	if batch < 1 || frames < 1 || len(rows) == 0 || len(rows)%(batch*frames) != 0 {
+		panic(fmt.Sprintf("polynet: %d values for %d clips of %d frames", len(rows), batch, frames))
+	}
+	p.reset()
+	x := p.place(batch, frames, len(rows)/(batch*frames))
+	if cap(p.host) < x.padded.Len() {
+		p.host = make([]float32, x.padded.Len())
+	}
+	host := p.host[:x.padded.Len()]
+	clear(host)
+	for g := range batch {
+		copy(host[p.pad*x.Cols+g*x.GroupStride:], rows[g*frames*x.Cols:(g+1)*frames*x.Cols])
+	}
+	p.dev.Upload(x.padded, host)
+	return x
+}
+
+// activation returns memory for (batch, frames, channels), its padding zero and its rows undefined.
+func (p *Pass) activation(batch, frames, channels int) Activation {
+	a := p.place(batch, frames, channels)
+	if p.pad > 0 {
+		p.dev.Fill(device.View{
+			Data: a.padded, Groups: batch + 1, Rows: p.pad, Cols: channels,
+			GroupStride: a.GroupStride, RowStride: channels,
+		}, 0)
+	}
+	return a
+}
+
+// like returns memory of x's shape.
+func (p *Pass) like(x Activation) Activation { return p.activation(x.Groups, x.Rows, x.Cols) }
+
+// place returns memory for (batch, frames, channels), padding included, all of it undefined.
+func (p *Pass) place(batch, frames, channels int) Activation {
+	stride := (frames + p.pad) * channels
+	padded := p.arena.alloc(p.pad*channels + batch*stride)
+	return Activation{
+		View: device.View{
+			Data: padded.Slice(p.pad*channels, padded.Len()), Groups: batch, Rows: frames, Cols: channels,
+			GroupStride: stride, RowStride: channels,
+		},
+		padded: padded, pad: p.pad,
+	}
+}
+
+// copy sets dst's rows to src's.
+func (p *Pass) copy(dst, src Activation) {
+	p.dev.Affine(dst.View, src.View, device.View{}, device.Buffer{}, device.Buffer{}, device.Buffer{}, false)
+}
+
+// vector returns memory for n values, undefined.
+func (p *Pass) vector(n int) device.Buffer { return p.arena.alloc(n) }
+
+// matrix returns memory for a contiguous (rows, cols) matrix, undefined.
+func (p *Pass) matrix(rows, cols int) device.View {
+	return device.Matrix(p.arena.alloc(rows*cols), rows, cols)
+}
+
+// pack lays out the (k, n) matrix w for MatMul. Weights change with every step, so each use packs them anew; the
+// memory is the one that the same use had in the step before.
+func (p *Pass) pack(w device.Buffer, k, n int) *device.Packed {
+	if p.packed == len(p.packs) {
+		p.packs = append(p.packs, new(device.Packed))
+	}
+	packed := p.packs[p.packed]
+	p.packed++
+	p.dev.Pack(packed, w, k, n)
+	return packed
+}
+
+// save keeps r for the Backward of the layer that calls it; layers go backward in the opposite order.
+func (p *Pass) save(r record) {
+	if p.Train {
+		p.tape = append(p.tape, r)
+	}
+}
+
+// restore returns the record saved last and forgets it.
+func (p *Pass) restore() record {
+	if len(p.tape) == 0 {
+		panic("polynet: Backward without a Forward in training")
+	}
+	r := p.tape[len(p.tape)-1]
+	p.tape = p.tape[:len(p.tape)-1]
+	return r
+}

@@ -1,0 +1,24 @@
+package polynet
+
+import "math"
+
+// Schedule gives the learning rate of each step: a linear warm-up to Peak, then half a cosine to 0 (Loshchilov and Hutter,
+// 2017, without restarts).
+type Schedule struct {
+	Peak   float64
+	Warmup int // steps
+	Total  int // steps, the warm-up's included
+}
+
+// Rate returns the learning rate of step number step, counted from 1. The warm-up's last step has the Peak; steps
+// beyond Total have 0.
+func (s Schedule) Rate(step int) float64 {
+	switch {
+	case step <= s.Warmup:
+		return s.Peak * float64(step) / float64(s.Warmup)
+	case step > s.Total:
+		return 0
+	}
+	done := float64(step-1-s.Warmup) / float64(s.Total-s.Warmup)
+	return s.Peak / 2 * (1 + math.Cos(math.Pi*done))
+}

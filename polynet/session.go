@@ -1,0 +1,156 @@
+package polynet
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// Session is a Plan's working memory for clips of one length. It is used by one goroutine.
+type Session struct {
+	plan   *Plan
+	frames int
+	batch  int // the most clips a Run
+	memory []device.Buffer
+
+	input  Activation
+	host   []float32 // the input before its upload; the input itself where the device works in the host's memory
+	stem   Activation
+	blocks []blockMemory
+	pooled device.View // (batch, features)
+	logits device.View // (batch, Classes)
+	out    []float32
+}
+
+// blockMemory is where a block's results go. A block without a skip convolution works in its input's memory.
+type blockMemory struct {
+	hidden, branch, out Activation // branch: pi1x1 only
+}
+
+// Session returns a Session for up to batch clips of frames rows each.
+func (p *Plan) Session(batch, frames int) *Session {
+	if batch < 1 || frames < 1 {
+		panic(fmt.Sprintf("polynet: a session for %d clips of %d frames", batch, frames))
+	}
+	s := &Session{plan: p, frames: frames, batch: batch}
+	s.input = s.activation(frames, p.config.Inputs)
+	if s.host = s.input.padded.Host(); s.host == nil {
+		s.host = make([]float32, s.input.padded.Len())
+	}
+	s.stem = s.activation(p.stem.rows(frames), p.stem.out)
+	x := s.stem
+	for i := range p.blocks {
+		b := &p.blocks[i]
+		rows := b.conv1.rows(x.Rows)
+		m := blockMemory{hidden: s.activation(rows, b.spec.width), out: x}
+		if b.spec.hasSkip {
+			m.out = s.activation(rows, b.spec.width)
+		}
+		if b.spec.mixed {
+			m.branch = s.activation(rows, b.spec.width)
+		}
+		s.blocks = append(s.blocks, m)
+		x = m.out
+	}
+	s.pooled = s.matrix(x.Cols)
+	s.logits = s.matrix(p.config.Classes)
+	s.out = make([]float32, batch*p.config.Classes)
+	return s
+}
+
+// activation returns memory for the clips' rows, with zero rows around each clip.
+func (s *Session) activation(rows, cols int) Activation {
+	pad := s.plan.config.padding()
+	stride := (rows + pad) * cols
+	padded := s.alloc(pad*cols + s.batch*stride)
+	return Activation{
+		View: device.View{
+			Data: padded.Slice(pad*cols, padded.Len()), Groups: s.batch, Rows: rows, Cols: cols,
+			GroupStride: stride, RowStride: cols,
+		},
+		padded: padded, pad: pad,
+	}
+}
+
+func (s *Session) matrix(cols int) device.View {
+	return device.Matrix(s.alloc(s.batch*cols), s.batch, cols)
+}
+
+func (s *Session) alloc(n int) device.Buffer {
+	b := s.plan.dev.Alloc(n)
+	s.memory = append(s.memory, b)
+	return b
+}
+
+// Close gives the Session's memory back to the device.
+func (s *Session) Close() {
+	for _, b := range s.memory {
+		s.plan.dev.Free(b)
+	}
+	s.memory = nil
+}
+
+// Run returns the logits (batch, Classes) of batch clips, whose rows (batch, frames, mels) are log-mel energies as
+// features.Extractor gives them, not normalised. The logits are valid until the next Run, which allocates nothing.
+func (s *Session) Run(rows []float32, batch int) []float32 {
+	p := s.plan
+	if batch < 1 || batch > s.batch || len(rows) != batch*s.frames*p.config.Inputs {
+		panic(fmt.Sprintf("polynet: %d values for %d clips of (%d,%d) in a session of %d", len(rows), batch, s.frames, p.config.Inputs, s.batch))
+	}
+	s.load(rows, batch)
+	relu := p.config.Block == ReLU
+	x := clips(s.stem, batch)
+	p.dev.MatMul(x.View, p.stem.windows(clips(s.input, batch)), p.stem.weight, device.Epilogue{Shift: p.stem.shift, ReLU: relu})
+	for i := range p.blocks {
+		x = p.blocks[i].run(p.dev, &s.blocks[i], x)
+	}
+	pooled, logits := s.pooled, s.logits
+	pooled.Rows, logits.Rows = batch, batch
+	p.dev.MeanRows(asGroups(pooled), x.View)
+	p.dev.MatMul(logits, pooled, p.head.weight, device.Epilogue{Shift: p.head.shift})
+	out := s.out[:batch*p.config.Classes]
+	p.dev.Download(out, logits.Data.Slice(0, len(out)))
+	return out
+}
+
+// load puts the normalised rows between the input's padding.
+func (s *Session) load(rows []float32, batch int) {
+	clip := s.frames * s.input.Cols
+	for g := range batch {
+		dst := s.host[s.input.pad*s.input.Cols+g*s.input.GroupStride:][:clip]
+		copy(dst, rows[g*clip:])
+		s.plan.norm.Apply(dst)
+	}
+	if s.input.padded.Host() == nil {
+		s.plan.dev.Upload(s.input.padded, s.host)
+	}
+}
+
+// run computes the block for x and returns its output.
+func (b *foldedBlock) run(d device.Device, m *blockMemory, x Activation) Activation {
+	relu := b.spec.relu
+	hidden, y := clips(m.hidden, x.Groups), clips(m.out, x.Groups)
+	d.MatMul(hidden.View, b.conv1.windows(x), b.conv1.weight, device.Epilogue{Shift: b.conv1.shift, ReLU: relu})
+	if b.spec.hasSkip {
+		d.MatMul(y.View, b.skip.windows(x), b.skip.weight, device.Epilogue{Shift: b.skip.shift})
+	}
+	// y holds S, and becomes F + S + ... in place.
+	windows := b.conv2.windows(hidden)
+	if !b.spec.mixed {
+		d.MatMul(y.View, windows, b.conv2.weight, device.Epilogue{
+			Shift: b.conv2.shift, Skip: y.View, Scale: b.scale, Offset: b.offset, ReLU: relu,
+		})
+		return y
+	}
+	f, z := clips(m.branch, x.Groups), hidden
+	d.MatMul(f.View, windows, b.conv2.weight, device.Epilogue{Shift: b.conv2.shift})
+	d.Hadamard(z.View, f.View, y.View, false)
+	d.MatMul(y.View, b.mix.windows(z), b.mix.weight, device.Epilogue{Accumulate: true, Shift: b.mix.shift, Skip: f.View})
+	return y
+}
+
+// clips returns the first n clips of a.
+func clips(a Activation, n int) Activation {
+	a.Groups = n
+	return a
+}

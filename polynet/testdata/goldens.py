@@ -1,0 +1,172 @@
+"""Writes blocks.npz and curves.npz, PyTorch's answers for the tests of package polynet.
+
+    /usr/bin/python3 polynet/testdata/goldens.py
+
+Blocks and network are written out from their equations with torch.nn.functional, in float64; inputs and weights are
+float32 values. Convolutions' weights have polyphon's shape (kernel, in, out), activations are (batch, frames, channels).
+"""
+import pathlib
+
+import numpy
+import torch
+from torch.nn import functional
+
+HERE = pathlib.Path(__file__).parent
+KINDS = ("linear", "relu", "pi", "pi1x1")
+
+
+def conv(x, weight, ahead, stride=1):
+    x = functional.pad(x, (weight.shape[0] - 1 - ahead, ahead))
+    return functional.conv1d(x, weight.permute(2, 1, 0), stride=stride)
+
+
+def norm(x, w, name):
+    return functional.batch_norm(x, w[name + ".running_mean"], w[name + ".running_var"], w[name + ".weight"],
+                                 w[name + ".bias"], training=True, momentum=0.1, eps=1e-5)
+
+
+def block(kind, x, w, name, ahead, stride):
+    act = torch.relu if kind == "relu" else lambda v: v
+    s = x
+    if name + ".skip.conv.weight" in w:
+        s = norm(conv(x, w[name + ".skip.conv.weight"], 0, stride), w, name + ".skip.norm")
+    f = act(norm(conv(x, w[name + ".conv1.weight"], ahead, stride), w, name + ".norm1"))
+    f = norm(conv(f, w[name + ".conv2.weight"], ahead), w, name + ".norm2")
+    if kind in ("linear", "relu"):
+        return act(f + s)
+    z = f * s
+    if kind == "pi1x1":
+        z = conv(z, w[name + ".product.conv.weight"], 0)
+    return f + s + w[name + ".product.scale"] * norm(z, w, name + ".product.norm")
+
+
+class Weights(dict):
+    """Random weights by polyphon's names; those that are trained require gradients."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.random = torch.Generator().manual_seed(seed)
+
+    def add(self, name, value, trained=True):
+        self[name] = value.float().double().requires_grad_(trained)
+
+    def normal(self, *shape):
+        return torch.randn(*shape, generator=self.random, dtype=torch.float64)
+
+    def conv(self, name, kernel, inputs, outputs):
+        self.add(name + ".weight", self.normal(kernel, inputs, outputs) * (2 / (kernel * outputs)) ** 0.5)
+
+    def norm(self, name, width):
+        self.add(name + ".weight", 1 + 0.2 * self.normal(width))
+        self.add(name + ".bias", 0.2 * self.normal(width))
+        self.add(name + ".running_mean", torch.zeros(width), False)
+        self.add(name + ".running_var", torch.ones(width), False)
+
+    def block(self, kind, name, inputs, width, kernel, stride):
+        self.conv(name + ".conv1", kernel, inputs, width)
+        self.norm(name + ".norm1", width)
+        self.conv(name + ".conv2", kernel, width, width)
+        self.norm(name + ".norm2", width)
+        if inputs != width or stride != 1:
+            self.conv(name + ".skip.conv", 1, inputs, width)
+            self.norm(name + ".skip.norm", width)
+        if kind == "pi1x1":
+            self.conv(name + ".product.conv", 1, width, width)
+        if kind in ("pi", "pi1x1"):
+            self.norm(name + ".product.norm", width)
+            self.add(name + ".product.scale", torch.tensor([0.3]))
+
+    def trained(self):
+        return {k: v for k, v in self.items() if v.requires_grad}
+
+
+def rows(x):
+    """(batch, channels, frames) as float32 (batch, frames, channels)."""
+    return x.detach().transpose(1, 2).float().numpy()
+
+
+def store(out, prefix, tensors):
+    for name, value in tensors.items():
+        out[f"{prefix}/{name}"] = value.detach().float().numpy().copy()
+
+
+def blocks():
+    """One block of each kind: 3 clips of 11 frames, 5 to 6 channels with stride 2, and 6 to 6 with stride 1."""
+    out = {}
+    for kind in KINDS:
+        for inputs, stride in ((5, 2), (6, 1)):
+            name = f"{kind}-{stride}"
+            w = Weights(7)
+            w.block(kind, "b", inputs, 6, 5, stride)
+            store(out, name + "/weights", w)
+            x = w.normal(3, inputs, 11).float().double().requires_grad_()
+            y = block(kind, x, w, "b", 1, stride)
+            dy = w.normal(*y.shape).float().double()
+            y.backward(dy)
+            out.update({f"{name}/x": rows(x), f"{name}/y": rows(y), f"{name}/dy": rows(dy), f"{name}/dx": rows(x.grad)})
+            store(out, name + "/gradients", {k: v.grad for k, v in w.trained().items()})
+            store(out, name + "/running", {k: v for k, v in w.items() if not v.requires_grad})
+    numpy.savez_compressed(HERE / "blocks.npz", **out)
+
+
+def network(kind, x, w):
+    act = torch.relu if kind == "relu" else lambda v: v
+    x = act(norm(conv(x, w["stem.conv.weight"], 2, 2), w, "stem.norm"))
+    x = block(kind, x, w, "stages.0.0", 1, 1)
+    x = block(kind, x, w, "stages.1.0", 0, 2)
+    x = block(kind, x, w, "stages.1.1", 0, 1)
+    return x.mean(-1) @ w["head.weight"] + w["head.bias"]
+
+
+def train(kind, make, x, labels, out):
+    """Ten steps: warm-up over three, then cosine; label smoothing 0.1; decay on convolutions and the head's weight only."""
+    w = Weights(11)
+    w.conv("stem.conv", 5, 6, 8)
+    w.norm("stem.norm", 8)
+    w.block(kind, "stages.0.0", 8, 8, 3, 1)
+    w.block(kind, "stages.1.0", 8, 10, 4, 2)
+    w.block(kind, "stages.1.1", 10, 10, 4, 1)
+    w.add("head.weight", w.normal(10, 4) * 0.3)
+    w.add("head.bias", torch.zeros(4))
+    prefix = "sgd" if make is sgd else "adamw"
+    store(out, prefix + "/before", w)
+    decayed = [v for k, v in w.trained().items() if "conv" in k or k == "head.weight"]
+    others = [v for k, v in w.trained().items() if not ("conv" in k or k == "head.weight")]
+    optimizer = make([{"params": decayed}, {"params": others, "weight_decay": 0.0}])
+    schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [
+        torch.optim.lr_scheduler.LinearLR(optimizer, 1 / 3, 1, 2),
+        torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 7)], [3])
+    losses, rates = [], []
+    for step in range(10):
+        optimizer.zero_grad()
+        loss = functional.cross_entropy(network(kind, x[step], w), labels[step], label_smoothing=0.1)
+        loss.backward()
+        losses.append(loss.item())
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        schedule.step()
+    out[prefix + "/losses"], out[prefix + "/rates"] = numpy.float32(losses), numpy.float32(rates)
+    store(out, prefix + "/after", w)
+
+
+def sgd(groups):
+    return torch.optim.SGD(groups, lr=0.05, momentum=0.9, nesterov=True, weight_decay=0.01)
+
+
+def adamw(groups):
+    return torch.optim.AdamW(groups, lr=0.01, weight_decay=0.1)
+
+
+def curves():
+    random = torch.Generator().manual_seed(3)
+    x = torch.randn(10, 6, 6, 21, generator=random).double()
+    labels = torch.randint(0, 4, (10, 6), generator=random)
+    out = {"x": x.transpose(2, 3).float().numpy(), "labels": labels.float().numpy()}
+    train("pi", sgd, x, labels, out)
+    train("relu", adamw, x, labels, out)
+    numpy.savez_compressed(HERE / "curves.npz", **out)
+
+
+if __name__ == "__main__":
+    blocks()
+    curves()

@@ -1,0 +1,110 @@
+package training
+
+import (
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"reflect"
+
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// ErrCheckpoint marks a checkpoint that cannot be resumed from.
+var ErrCheckpoint = errors.New("cannot resume")
+
+// checkpointVersion changes with the fields of checkpoint.
+const checkpointVersion = 1
+
+// maxCheckpoint bounds how much of a checkpoint file is read.
+const maxCheckpoint = 4 << 30
+
+// checkpoint is the whole state of a run between two epochs. Random numbers need no state: each epoch draws from
+// its own generator.
+type checkpoint struct {
+	Version int
+	Config  Config
+	Labels  []string
+	Data    string // digest of the training data
+	Step    int    // optimiser steps done
+	Weights polynet.State
+	Average polynet.State // of the EMA, where there is one
+	Moments [][]float32   // of the optimiser
+	Best    bestState
+	History []Epoch // one for each epoch done
+}
+
+// bestState is the best epoch on the validation split.
+type bestState struct {
+	Epoch         int // from 1; 0: none yet
+	Accuracy, NLL float64
+	Model         []byte // as in its file
+}
+
+// save writes c to path, whole or not at all.
+func (c *checkpoint) save(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+		}
+	}()
+	if err := gob.NewEncoder(f).Encode(c); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// loadCheckpoint reads path. A file that does not exist gives an error that wraps os.ErrNotExist.
+func loadCheckpoint(path string) (*checkpoint, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var c checkpoint
+	if err := gob.NewDecoder(io.LimitReader(f, maxCheckpoint)).Decode(&c); err != nil {
+		return nil, fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
+	}
+	if c.Version != checkpointVersion {
+		return nil, fmt.Errorf("%w: %s has version %d, this program writes %d", ErrCheckpoint, path, c.Version, checkpointVersion)
+	}
+	return &c, nil
+}
+
+// matches returns an error when c was not made by a run of the same configuration on the same data.
+func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
+	switch {
+	case !reflect.DeepEqual(c.Config, cfg):
+		return fmt.Errorf("%w: the checkpoint was made with other settings: %s", ErrCheckpoint, firstDifference(c.Config, cfg))
+	case !reflect.DeepEqual(c.Labels, labels):
+		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v", ErrCheckpoint, c.Labels, labels)
+	case c.Data != data:
+		return fmt.Errorf("%w: the training data changed since the checkpoint was made", ErrCheckpoint)
+	}
+	return nil
+}
+
+// firstDifference names the first field in which two configurations differ.
+func firstDifference(was, is Config) string {
+	a, b := reflect.ValueOf(was), reflect.ValueOf(is)
+	for i := range a.NumField() {
+		x, y := a.Field(i).Interface(), b.Field(i).Interface()
+		if !reflect.DeepEqual(x, y) {
+			return fmt.Sprintf("%s was %v and is now %v", a.Type().Field(i).Name, x, y)
+		}
+	}
+	return "none"
+}

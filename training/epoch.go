@@ -1,0 +1,117 @@
+package training
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// runEpoch learns from every training clip once, then evaluates on the validation split.
+func (t *Trainer) runEpoch(ctx context.Context, epoch int, o Observer) (Epoch, error) {
+	pass := polynet.NewPass(t.net, t.random(epoch))
+	pass.Train = true
+	defer pass.Close()
+	sum := runningSum{progress: Progress{Epoch: epoch, Epochs: t.cfg.Epochs, Total: t.train.Len()}}
+	started := time.Now()
+	for b, err := range t.train.Epoch(ctx, epoch) {
+		if err != nil {
+			return Epoch{}, err
+		}
+		sum.add(t.learn(pass, b))
+		if o.Step != nil {
+			o.Step(sum.progress)
+		}
+	}
+	if sum.progress.Clips == 0 {
+		return Epoch{}, fmt.Errorf("%w: no training clip could be read", datasets.ErrNoData)
+	}
+	return t.validate(ctx, Epoch{
+		Epoch: epoch, Rate: t.rates.Rate(t.step), Loss: sum.progress.Loss, TrainAccuracy: sum.progress.Accuracy,
+		Clips: sum.progress.Clips, TrainTime: time.Since(started),
+	})
+}
+
+// learn makes one optimiser step and returns the batch's mean loss, its right answers and its clips.
+func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, right, clips int) {
+	classes := t.cfg.Net.Classes
+	targets := make([]float32, b.B*classes)
+	polynet.Targets(targets, b.Labels, classes, t.cfg.Smoothing)
+
+	t.net.ZeroGradient()
+	logits := t.net.Forward(pass, pass.Input(b.X, b.B, b.Frames))
+	loss, gradient := pass.CrossEntropy(logits, targets)
+	t.net.Backward(pass, gradient)
+	if t.cfg.Clip > 0 {
+		t.net.ClipGradient(t.cfg.Clip)
+	}
+	t.step++
+	t.opt.Step(t.rates.Rate(t.step), t.step)
+	if t.ema != nil {
+		t.ema.Update(t.step)
+	}
+	answers := make([]float32, b.B*classes)
+	t.dev.Download(answers, logits.Data.Slice(0, len(answers)))
+	for i, label := range b.Labels {
+		if best(answers[i*classes:(i+1)*classes]) == label {
+			right++
+		}
+	}
+	return loss, right, b.B
+}
+
+// validate evaluates the weights that would be kept, and keeps them when they are the best so far: by accuracy, and by
+// likelihood where that is equal.
+func (t *Trainer) validate(ctx context.Context, e Epoch) (Epoch, error) {
+	started := time.Now()
+	m := t.model()
+	plan, err := m.Compile(t.dev)
+	if err != nil {
+		return e, err
+	}
+	r, err := Evaluate(ctx, plan, t.valid, m.Labels, m.Temperature)
+	if err != nil {
+		return e, err
+	}
+	e.ValidAccuracy, e.ValidNLL, e.ValidTime = r.Accuracy, r.NLL, time.Since(started)
+	b := &t.best
+	e.Best = b.Epoch == 0 || r.Accuracy > b.Accuracy || r.Accuracy == b.Accuracy && r.NLL < b.NLL
+	if !e.Best {
+		return e, nil
+	}
+	var file bytes.Buffer
+	if err := m.Write(&file); err != nil {
+		return e, err
+	}
+	*b = bestState{Epoch: e.Epoch, Accuracy: r.Accuracy, NLL: r.NLL, Model: file.Bytes()}
+	return e, nil
+}
+
+// runningSum averages over the steps of an epoch.
+type runningSum struct {
+	progress Progress
+	loss     float64
+	right    int
+}
+
+func (s *runningSum) add(loss float64, right, clips int) {
+	s.loss += loss * float64(clips)
+	s.right += right
+	s.progress.Clips += clips
+	s.progress.Loss = s.loss / float64(s.progress.Clips)
+	s.progress.Accuracy = 100 * float64(s.right) / float64(s.progress.Clips)
+}
+
+// best returns the index of the greatest value.
+func best(values []float32) int {
+	top := 0
+	for i, v := range values {
+		if v > values[top] {
+			top = i
+		}
+	}
+	return top
+}
