@@ -17,11 +17,7 @@ type wavHeader struct {
 // appendHeader appends to b the bytes in front of the samples. What is not plain PCM gets the extension field and
 // the fact chunk that the specification asks for.
 func appendHeader(b []byte, h wavHeader) []byte {
-	size := h.Encoding.Bytes()
-	tag := map[Encoding]uint16{F32LE: tagFloat, F64LE: tagFloat, ALaw: tagALaw, MuLaw: tagMuLaw}[h.Encoding]
-	if tag == 0 {
-		tag = tagPCM
-	}
+	size, tag := h.Encoding.Bytes(), formatTags[h.Encoding]
 	fmtSize, factSize := 16, 0
 	if tag != tagPCM {
 		fmtSize, factSize = 18, 8+4

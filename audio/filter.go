@@ -31,7 +31,7 @@ func newFilter(in, out int) filter {
 	// Kaiser's formula for the length gives the window's half-width in samples of the lower rate.
 	half := (attenuation - 7.95) / (2 * 2.285 * math.Pi * (1 - passEdge)) * narrowing
 	taps := 2 * int(math.Ceil(half))
-	taps += -taps & 7 // dot takes eight at a time
+	taps += -taps & 3 // dot takes four at a time
 	phases := out
 	if out*taps > largestTable {
 		phases = int(math.Ceil(interpolated / narrowing))
@@ -72,22 +72,17 @@ func (f *filter) at(window []float32, fraction int64) float32 {
 	return low + weight*(high-low)
 }
 
-// dot returns the inner product of two slices of the same length, a multiple of 8.
+// dot returns the inner product of two slices of the same length, a multiple of 4.
 func dot(a, b []float32) float32 {
-	var s0, s1, s2, s3, s4, s5, s6, s7 float32
-	for len(a) >= 8 && len(b) >= 8 {
-		x, y := (*[8]float32)(a), (*[8]float32)(b)
-		s0 += x[0] * y[0]
-		s1 += x[1] * y[1]
-		s2 += x[2] * y[2]
-		s3 += x[3] * y[3]
-		s4 += x[4] * y[4]
-		s5 += x[5] * y[5]
-		s6 += x[6] * y[6]
-		s7 += x[7] * y[7]
-		a, b = a[8:], b[8:]
+	var s0, s1, s2, s3 float32 // four sums, so that additions do not wait for each other
+	for len(a) >= 4 && len(b) >= 4 {
+		s0 += a[0] * b[0]
+		s1 += a[1] * b[1]
+		s2 += a[2] * b[2]
+		s3 += a[3] * b[3]
+		a, b = a[4:], b[4:]
 	}
-	return ((s0 + s4) + (s1 + s5)) + ((s2 + s6) + (s3 + s7))
+	return (s0 + s1) + (s2 + s3)
 }
 
 func sinc(x float64) float64 {

@@ -31,7 +31,7 @@ func (m *memory) Seek(offset int64, _ int) (int64, error) {
 }
 
 // encodeFLAC returns the clips, one a channel, as a FLAC file of so many bits with one block of padding behind
-// STREAMINFO and frames of at most 4096 samples. Frames state their size of sample where FLAC has a code for it.
+// STREAMINFO and frames of at most 4096 samples.
 func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
 	t.Helper()
 	channels := append([]Clip{c}, more...)
@@ -49,9 +49,6 @@ func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
 		f := &frame.Frame{Header: frame.Header{
 			BlockSize: uint16(n), SampleRate: uint32(c.Rate), Channels: frame.Channels(len(channels) - 1), BitsPerSample: uint8(bits),
 		}}
-		if bits%4 != 0 || bits > 24 {
-			f.BitsPerSample = 0
-		}
 		for _, channel := range channels {
 			s := &frame.Subframe{SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, NSamples: n, Samples: make([]int32, n)}
 			for i, v := range channel.Samples[start : start+n] {
@@ -59,7 +56,6 @@ func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
 			}
 			f.Subframes = append(f.Subframes, s)
 		}
-		encoder.AnalysisEnabled = f.BitsPerSample != 0
 		if err := encoder.WriteFrame(f); err != nil {
 			t.Fatal(err)
 		}
@@ -161,4 +157,33 @@ func TestFLACGuard(t *testing.T) {
 	if err := f.guard(func() error { return io.EOF }); err != io.EOF {
 		t.Errorf("an end becomes %v", err)
 	}
+}
+
+// TestFLACBitDepths reads depths for which a frame has no code, so that it refers to STREAMINFO: a constant subframe.
+func TestFLACBitDepths(t *testing.T) {
+	for _, bits := range []byte{4, 13, 17, 25, 31} {
+		file := append(flacHead(0, bits), 0) // constant, no wasted bits
+		value := uint64(1)<<(bits-2) << (64 - bits)
+		for i := range (bits + 7) / 8 {
+			file = append(file, byte(value>>(56-8*i)))
+		}
+		const frame = 4 + 38
+		file = append(file, crc16(file[frame:])...)
+		got, err := readFrom(bytes.NewReader(file), 0)
+		if err != nil || len(got.Samples) != 4096 || got.Samples[7] != 0.5 {
+			t.Errorf("%d bits: %d samples, error %v", bits, len(got.Samples), err)
+		}
+	}
+}
+
+// crc16 is the checksum behind a FLAC frame, CRC-16 with polynomial 0x8005.
+func crc16(b []byte) []byte {
+	var crc uint16
+	for _, v := range b {
+		crc ^= uint16(v) << 8
+		for range 8 {
+			crc = crc<<1 ^ crc>>15*0x8005
+		}
+	}
+	return []byte{byte(crc >> 8), byte(crc)}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // blockBytes is about how much undecoded PCM is held at a time.
-const blockBytes = 16 << 10
+const blockBytes = 8 << 10
 
 // sampleDecoder turns whole encoded samples into floats: dst[i] is the sample at src[i*bytes:]. It is used for one
 // stream, in order.

@@ -23,6 +23,14 @@ const (
 	tagExtensible = 0xFFFE
 )
 
+// formatTags are the tags of the encodings.
+var formatTags = [...]uint16{
+	U8: tagPCM, S16LE: tagPCM, S24LE: tagPCM, S32LE: tagPCM, F32LE: tagFloat, F64LE: tagFloat, ALaw: tagALaw, MuLaw: tagMuLaw,
+}
+
+// readTags names the formats of which some sizes of sample are read.
+var readTags = map[uint16]string{tagPCM: "PCM", tagFloat: "float", tagALaw: "A-law", tagMuLaw: "µ-law"}
+
 // otherTags are well-known formats inside WAV that are not read.
 var otherTags = map[uint16]string{
 	0x0002: "Microsoft ADPCM", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10", 0x0045: "G.726 ADPCM", 0x0050: "MPEG audio",
@@ -177,45 +185,18 @@ func readExtension(b []byte, bits int) (tag uint16, valid int, err error) {
 
 // wavEncoding returns the encoding of samples of the format tag in containers of so many bits.
 func wavEncoding(tag uint16, bits int) (Encoding, error) {
-	kind := ""
-	switch tag {
-	case tagPCM:
-		kind = "PCM"
-		switch bits {
-		case 8:
-			return U8, nil
-		case 16:
-			return S16LE, nil
-		case 24:
-			return S24LE, nil
-		case 32:
-			return S32LE, nil
+	for e := U8; e <= MuLaw; e++ {
+		if formatTags[e] == tag && 8*e.Bytes() == bits {
+			return e, nil
 		}
-	case tagFloat:
-		kind = "float"
-		switch bits {
-		case 32:
-			return F32LE, nil
-		case 64:
-			return F64LE, nil
-		}
-	case tagALaw:
-		kind = "A-law"
-		if bits == 8 {
-			return ALaw, nil
-		}
-	case tagMuLaw:
-		kind = "µ-law"
-		if bits == 8 {
-			return MuLaw, nil
-		}
-	default:
-		if name := otherTags[tag]; name != "" {
-			return 0, fmt.Errorf("%w: %s in a WAV file", ErrFormat, name)
-		}
-		return 0, fmt.Errorf("%w: WAV format tag 0x%04x", ErrFormat, tag)
 	}
-	return 0, fmt.Errorf("%w: %d-bit %s", ErrFormat, bits, kind)
+	if kind, read := readTags[tag]; read {
+		return 0, fmt.Errorf("%w: %d-bit %s", ErrFormat, bits, kind)
+	}
+	if kind := otherTags[tag]; kind != "" {
+		return 0, fmt.Errorf("%w: %s in a WAV file", ErrFormat, kind)
+	}
+	return 0, fmt.Errorf("%w: WAV format tag 0x%04x", ErrFormat, tag)
 }
 
 // open returns the decoder of the data chunk that begins at w.r and whose head claims size bytes.

@@ -117,13 +117,13 @@ var (
 )
 
 type wavCase struct {
-	name    string
-	bytes   []byte
-	want    []float32 // nil where err is expected
-	err     error
-	says    string // part of the error or of the warning
-	format  Format // compared where Container is set
-	between float32
+	name   string
+	bytes  []byte
+	want   []float32 // nil where err is expected
+	err    error
+	says   string  // part of the error or of the warning
+	format Format  // compared where Container is set
+	within float32 // tolerance
 }
 
 func wavCases() []wavCase {
@@ -184,7 +184,7 @@ func wavCases() []wavCase {
 		{name: "stereo f32", bytes: riff(fmtChunk(tagFloat, 2, 16000, 32), chunk("data", floats32(stereo...)...)), want: mixed},
 		{name: "stereo u8", bytes: riff(fmtChunk(tagPCM, 2, 16000, 8), chunk("data", pcm(8, stereo...)...)), want: mixed},
 		{name: "three channels s24", bytes: riff(fmtChunk(tagPCM, 3, 16000, 24), chunk("data", pcm(24, 0.5, -0.5, 0.75)...)),
-			want: []float32{0.25}, between: 1e-7},
+			want: []float32{0.25}, within: 1e-7},
 		{name: "64 channels", bytes: riff(fmtChunk(tagPCM, 64, 16000, 16), chunk("data", pcm(16, sixtyFour...)...)), want: []float32{0.25}},
 
 		// Chunks.
@@ -295,8 +295,7 @@ func (c wavCase) check() error {
 		return fmt.Errorf("samples %v, want %v", clip.Samples, c.want)
 	}
 	for i, v := range clip.Samples {
-		// 0.5 etc. are exact; full scale -1 is too.
-		if math.Abs(float64(v-c.want[i])) > float64(c.between) {
+		if math.Abs(float64(v-c.want[i])) > float64(c.within) {
 			return fmt.Errorf("samples %v, want %v", clip.Samples, c.want)
 		}
 	}

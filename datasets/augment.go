@@ -1,94 +1,117 @@
 package datasets
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 
 	"github.com/polyphon/polyphon/features"
 )
 
-// Augment changes training clips so that a network learns what it must not depend on. The zero value does nothing.
+// Augment says how training clips are varied; each clip and epoch draws anew, uniformly from the ranges. The zero value
+// changes nothing. In the order in which the parts apply:
 type Augment struct {
-	Speed float64    `json:"speed,omitempty"` // plays 1−Speed to 1+Speed times as fast, pitch included
-	Shift float64    `json:"shift,omitempty"` // moves by up to so many seconds to either side
-	Noise float64    `json:"noise,omitempty"` // probability of background noise
-	SNR   [2]float64 `json:"snr,omitempty"`   // range of the ratio of the clip's energy to the noise's, dB
-	Gain  [2]float64 `json:"gain,omitempty"`  // range of the level's change, dB
-
-	Channel features.Channel `json:"channel,omitzero"` // rooms and microphones
+	// Speed is the greatest relative change of tape speed: 0.15 plays a clip at 0.85 to 1.15 of its speed, which moves
+	// pitch and formants along.
+	Speed float64 `json:"speed,omitempty"`
+	// Shift is how many seconds earlier or later a clip lies in its window, at most. Where the recording ends, zeros follow.
+	Shift float64 `json:"shift,omitempty"`
+	// Noise is the probability of added background noise from the recordings' training parts (random coloured noise
+	// where there are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window.
+	Noise float64    `json:"noise,omitempty"`
+	SNR   [2]float64 `json:"snr,omitempty"`
+	// Gain is the range of the level's change in dB.
+	Gain [2]float64 `json:"gain,omitempty"`
+	// Channel is what rooms and microphones do.
+	Channel features.Channel `json:"channel,omitzero"`
 }
 
-// uniform draws from [low, high).
-func uniform(rng *rand.Rand, low, high float64) float64 { return low + rng.Float64()*(high-low) }
-
-// decibels returns the amplitude factor of a level in dB.
-func decibels(dB float64) float32 { return float32(math.Pow(10, dB/20)) }
-
-// place writes to dst the part of src around its sample number centre, played speed times as fast and shift samples later.
-// Beyond src's ends there is silence. Between samples it interpolates linearly: what that loses at the top of the spectrum
-// is one more kind of microphone.
-func place(dst, src []float32, centre, speed, shift float64) {
-	at := centre - (float64(len(dst))/2+shift)*speed
-	for i := range dst {
-		position := at + float64(i)*speed
-		left := int(math.Floor(position))
-		if left < 0 || left+1 >= len(src) {
-			dst[i] = 0
-			continue
+// Validate returns an error wrapping ErrOptions that names the setting out of range.
+func (a Augment) Validate() error {
+	for _, part := range []struct {
+		name            string
+		low, high       float64
+		least, greatest float64
+	}{
+		{"speed", 0, a.Speed, 0, 0.5},
+		{"shift", 0, a.Shift, 0, 60},
+		{"noise probability", 0, a.Noise, 0, 1},
+		{"signal-to-noise ratio", a.SNR[0], a.SNR[1], -60, 120},
+		{"gain", a.Gain[0], a.Gain[1], -120, 60},
+		{"room probability", 0, a.Channel.Room, 0, 1},
+		{"filter probability", 0, a.Channel.Filter, 0, 1},
+		{"band probability", 0, a.Channel.Band, 0, 1},
+	} {
+		if !(part.least <= part.low && part.low <= part.high && part.high <= part.greatest) {
+			return fmt.Errorf("%w: %s of %g to %g is no range in %g…%g",
+				ErrOptions, part.name, part.low, part.high, part.least, part.greatest)
 		}
-		part := float32(position - float64(left))
-		dst[i] = src[left] + part*(src[left+1]-src[left])
 	}
+	return nil
 }
 
-// middle copies the middle of src to dst, or src to the middle of dst, with silence around.
-func middle(dst, src []float32) {
-	if len(src) >= len(dst) {
-		copy(dst, src[(len(src)-len(dst))/2:])
+// placement says which part of a recording a window shows: sample i of the window is at from + i·step.
+type placement struct{ from, step float64 }
+
+// vary draws speed and shift, about the middle of a window of n samples. rate is in hertz.
+func (a Augment) vary(p placement, n, rate int, rng *rand.Rand) placement {
+	half := float64(n / 2)
+	centre := p.from + half
+	p.step = 1 + a.Speed*(2*rng.Float64()-1)
+	shift := math.Round(a.Shift * float64(rate) * (2*rng.Float64() - 1))
+	p.from = centre - (half+shift)*p.step
+	return p
+}
+
+// drawGain draws a factor for the samples.
+func (a Augment) drawGain(rng *rand.Rand) float32 { return float32(fromDecibels(between(a.Gain, rng))) }
+
+func between(r [2]float64, rng *rand.Rand) float64 { return r[0] + (r[1]-r[0])*rng.Float64() }
+
+// fromDecibels returns the factor of amplitude.
+func fromDecibels(db float64) float64 { return math.Pow(10, db/20) }
+
+// mixNoise adds noise to x at the signal-to-noise ratio snr, in dB of mean powers. It does nothing where either is
+// digital silence. Both are of one length.
+func mixNoise(x, noise []float32, snr float64) {
+	signal, power := meanSquare(x), meanSquare(noise)
+	if signal == 0 || power == 0 {
 		return
 	}
-	before := (len(dst) - len(src)) / 2
-	clear(dst[:before])
-	n := copy(dst[before:], src)
-	clear(dst[before+n:])
-}
-
-// addNoise adds a piece of noise, the clip's energy being snr dB above the noise's.
-func addNoise(clip, noise []float32, snr float64) {
-	energy := power(noise)
-	if energy == 0 {
-		return
-	}
-	factor := float32(math.Sqrt(power(clip)/energy)) * decibels(-snr)
-	for i := range clip {
-		clip[i] += factor * noise[i]
+	gain := float32(math.Sqrt(signal/power) / fromDecibels(snr))
+	for i, v := range noise {
+		x[i] += gain * v
 	}
 }
 
-// power returns the sum of squares.
-func power(x []float32) float64 {
-	var sum float64
-	for _, v := range x {
-		sum += float64(v) * float64(v)
+func meanSquare(x []float32) float64 {
+	var a, b, c, d float64
+	for i := 0; i+4 <= len(x); i += 4 {
+		s := x[i : i+4 : i+4]
+		a += float64(s[0]) * float64(s[0])
+		b += float64(s[1]) * float64(s[1])
+		c += float64(s[2]) * float64(s[2])
+		d += float64(s[3]) * float64(s[3])
 	}
-	return sum
+	for _, v := range x[len(x)&^3:] {
+		a += float64(v) * float64(v)
+	}
+	return (a + b + c + d) / float64(max(len(x), 1))
 }
 
-func scale(x []float32, factor float32) {
+// scale multiplies x by gain.
+func scale(x []float32, gain float32) {
 	for i := range x {
-		x[i] *= factor
+		x[i] *= gain
 	}
 }
 
-// cut copies a piece of a recording that begins at the share offset of what there is room for. A recording that is too
-// short is repeated.
-func cut(dst, recording []float32, offset float64) {
-	if len(recording) == 0 {
-		clear(dst)
-		return
-	}
-	at := int(offset * float64(max(len(recording)-len(dst)+1, 1)))
-	for n := 0; n < len(dst); at = 0 {
-		n += copy(dst[n:], recording[at:])
+// colouredNoise fills x with white noise through a one-pole low-pass of random corner: from white to brown.
+func colouredNoise(x []float32, rng *rand.Rand) {
+	pole := float32(rng.Float64())
+	var y float32
+	for i := range x {
+		y = pole*y + (rng.Float32() - 0.5)
+		x[i] = y
 	}
 }

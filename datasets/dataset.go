@@ -1,24 +1,9 @@
 // Package datasets says which clip has which label and split, and feeds training with augmented features.
 package datasets
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-)
+import "errors"
 
-// Labels with a meaning of their own, and the folder of background recordings, as Speech Commands names them.
-const (
-	UnknownLabel = "_unknown_"
-	SilenceLabel = "_silence_"
-	NoiseFolder  = "_background_noise_"
-)
-
-// Split is a part of a data set. Splits never share a speaker where file names tell the speaker.
+// Split is a part of a data set. Splits never share a speaker where file names tell the speaker; see Open.
 type Split int
 
 // The splits.
@@ -29,7 +14,16 @@ const (
 	All // every clip, for evaluation
 )
 
-func (s Split) String() string { return [...]string{"training", "validation", "test", "whole"}[s] }
+// String returns the split's name.
+func (s Split) String() string {
+	return [...]string{"training", "validation", "test", "all"}[s]
+}
+
+// Labels that are not words.
+const (
+	UnknownLabel = "_unknown_" // some other word
+	SilenceLabel = "_silence_" // no word
+)
 
 // Errors that Open and Loader wrap with the fact.
 var (
@@ -38,16 +32,18 @@ var (
 )
 
 // Item is one example. Silence examples are cut from a noise recording: Path names it, and Offset and Gain say which
-// part and how loud.
+// part and how loud; for clips both are zero.
 type Item struct {
-	Path    string  // of the file
-	Word    string  // the class folder's name
-	Label   int     // index into Set.Labels
-	Split   Split   // Train, Valid or Test
-	Silence bool    // cut from a noise recording
-	Offset  float64 // silence: where it begins in the split's part of the recording, a share in [0, 1)
-	Gain    float64 // silence: factor
+	Path   string  // of the file
+	Word   string  // the class folder's name, or the name of the noise file's folder for silence
+	Label  int     // index into Set.Labels
+	Split  Split   // Train, Valid or Test
+	Offset float64 // seconds, silence only
+	Gain   float64 // factor, silence only; 0 for clips
 }
+
+// silence tells whether the item is cut from a noise recording.
+func (it Item) silence() bool { return it.Word == noiseFolder }
 
 // Options says what Open makes of a folder.
 type Options struct {
@@ -58,10 +54,13 @@ type Options struct {
 	// `_unknown_` where Labels has it and are left out (Set.Ignored) otherwise. Excludes Words.
 	Labels []string
 	// Unknown and Silence are the shares of `_unknown_` and `_silence_` examples, relative to the number of word clips
-	// of the split (0.1 each in Google's protocol). With Labels, all unknown clips are used.
+	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used.
 	Unknown, Silence float64
-	// Seed draws the training split's _unknown_ and _silence_. The other splits' draw is fixed.
-	Seed int64
+	Window           float64 // seconds of a silence example
+	Seed             int64   // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
+	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
+	// highest number for the test, and the one before the test fold (the last before the first) for validation.
+	ValidFold, TestFold int
 }
 
 // Set is a data set: labels and examples, in an order that depends only on the folder's contents and the options.
@@ -69,59 +68,38 @@ type Set struct {
 	Dir     string
 	Labels  []string // words in sorted or given order, then _unknown_, then _silence_ (those that exist)
 	Items   []Item
-	Noise   []string       // background recordings
-	Ignored map[string]int // folders left out, with their number of clips
+	Noise   []Recording    // background recordings
+	Ignored map[string]int // folders left out, with their number of clips; "." counts clips beside the class folders
+	Notes   []string       // what a user should know about the data, one sentence each
+
+	files []string // every file that decides the set, below Dir with slashes, sorted
 }
 
-// Split returns the examples of one split; All returns every one.
-func (s *Set) Split(split Split) []Item {
+// Split returns the examples of one split, in the set's order.
+func (s *Set) Split(sp Split) []Item {
 	var items []Item
 	for _, it := range s.Items {
-		if split == All || it.Split == split {
+		if sp == All || it.Split == sp {
 			items = append(items, it)
 		}
 	}
 	return items
 }
 
-// Counts returns the number of examples by [label][split], the splits being Train, Valid and Test.
-func (s *Set) Counts() [][3]int {
-	counts := make([][3]int, len(s.Labels))
+// Count is the number of a label's examples in each split, indexed by Train, Valid and Test.
+type Count struct {
+	Label string
+	Clips [All]int
+}
+
+// Counts returns one row per label, in the order of Labels.
+func (s *Set) Counts() []Count {
+	counts := make([]Count, len(s.Labels))
+	for i, label := range s.Labels {
+		counts[i].Label = label
+	}
 	for _, it := range s.Items {
-		counts[it.Label][it.Split]++
+		counts[it.Label].Clips[it.Split]++
 	}
 	return counts
-}
-
-// Digest returns the SHA-256, in hex, of the examples' names, labels, splits and contents. It reads every file once.
-func (s *Set) Digest() (string, error) {
-	whole, buffer := sha256.New(), make([]byte, 64<<10)
-	files := map[string][]byte{}
-	for _, it := range s.Items {
-		sum, known := files[it.Path]
-		if !known {
-			h := sha256.New()
-			if err := copyFile(h, it.Path, buffer); err != nil {
-				return "", err
-			}
-			sum = h.Sum(nil)
-			files[it.Path] = sum
-		}
-		name, err := filepath.Rel(s.Dir, it.Path)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(whole, "%q %q %d %g %g %x\n", filepath.ToSlash(name), s.Labels[it.Label], it.Split, it.Offset, it.Gain, sum)
-	}
-	return hex.EncodeToString(whole.Sum(nil)), nil
-}
-
-func copyFile(w io.Writer, path string, buffer []byte) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = io.CopyBuffer(w, f, buffer)
-	return err
 }

@@ -1,9 +1,11 @@
 package datasets
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -12,220 +14,242 @@ import (
 	"github.com/polyphon/polyphon/features"
 )
 
-// LoaderConfig says how examples become batches.
+// LoaderConfig says how examples become rows.
 type LoaderConfig struct {
-	Extractor  *features.Extractor
-	Norm       *features.Norm // nil: rows are not normalised
-	Window     float64        // seconds of an example
-	Batch      int            // examples in a batch
-	Threads    int            // goroutines; 0: one a core
-	Augment    Augment        // of Epoch's examples
-	Mask       features.Mask  // of Epoch's rows
-	Seed       int64
-	CacheBytes int64 // decoded clips kept in memory between epochs; 0: none
+	Extractor *features.Extractor
+	// Norm normalises the rows; nil: not at all. It is read when an epoch begins, so that Stats may fill it in.
+	Norm    *features.Norm
+	Window  float64 // seconds of an example
+	Batch   int     // examples in a batch
+	Threads int     // goroutines that decode and augment; 0: one per core
+	// Augment and Mask vary what Epoch yields. Mask needs Norm.
+	Augment Augment
+	Mask    features.Mask
+	// Balance evens out labels in an epoch: an example of a label with n of them is drawn n^-Balance as often as that of
+	// a label with one. 0: every example once; 0.5: the square root of the shares; 1: all labels equally often.
+	Balance    float64
+	Seed       int64 // of Epoch's order and augmentation
+	CacheBytes int64 // memory for decoded clips; 0: 1 GiB; negative: none. Clips beyond are decoded in every epoch.
 }
 
-// Loader reads examples and turns them into batches of rows, ahead of whoever uses them.
-type Loader struct {
-	items  []Item
-	cfg    LoaderConfig
-	window int // samples
-	frames int
-	store  *store
-}
+const (
+	defaultCache = 1 << 30
+	maxNoise     = 1 << 28 // bytes of noise recordings that are mixed in
+)
 
-// Batch is a number of examples. It is valid until the iteration goes on.
+// Batch is a number of examples. It and its slices are the Loader's, and valid until the next iteration.
 type Batch struct {
-	X         []float32 // rows, (B, Frames, mels)
-	Labels    []int
-	Items     []Item
-	B, Frames int
+	X      []float32 // (B, Frames, mels)
+	Labels []int     // B indices into Set.Labels
+	Items  []Item    // B
+	B      int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read
+	Frames int
 }
 
-// NewLoader returns a Loader of items. noise are the set's background recordings. It returns an error wrapping ErrNoData
-// when there are no items.
-func NewLoader(items []Item, noise []string, cfg LoaderConfig) (*Loader, error) {
-	if len(items) == 0 {
-		return nil, fmt.Errorf("%w: the split has no clips", ErrNoData)
-	}
-	if cfg.Threads <= 0 {
+// Skip is a clip that could not be read. Err names it, too.
+type Skip struct {
+	Path string
+	Err  error
+}
+
+// Loader makes batches of rows. Each iteration has its own state; any number may run at a time.
+type Loader struct {
+	cfg    LoaderConfig
+	items  []Item
+	file   []int // of each item, in clips
+	clips  *library
+	noise  []background
+	parts  map[string]Span // training part of each noise recording
+	sinc   *interpolator
+	window int // samples of an example
+	frames int // rows of an example
+	size   int // values of an example: frames by mels
+
+	mutex   sync.Mutex
+	skipped map[string]error
+}
+
+// background is the training part of a noise recording.
+type background []int16
+
+// NewLoader returns a Loader of items, with the Set's noise recordings for augmentation. Without items, the error wraps
+// ErrNoData, and for settings out of range ErrOptions.
+func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, error) {
+	if cfg.Threads == 0 {
 		cfg.Threads = runtime.GOMAXPROCS(0)
 	}
-	f := cfg.Extractor.Config()
-	window := int(cfg.Window*float64(f.Rate) + 0.5)
-	if cfg.Batch < 1 || window < 1 {
-		return nil, fmt.Errorf("%w: batches of %d examples of %g s", ErrOptions, cfg.Batch, cfg.Window)
+	if cfg.CacheBytes == 0 {
+		cfg.CacheBytes = defaultCache
 	}
-	l := &Loader{items: slices.Clone(items), cfg: cfg, window: window, frames: f.Frames(window)}
-	l.store = newStore(items, noise, f.Rate, max(maxClipSeconds*f.Rate, window), cfg.CacheBytes)
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	if len(items) == 0 {
+		return nil, fmt.Errorf("%w: this split of the data is empty", ErrNoData)
+	}
+	rate := cfg.Extractor.Config().Rate
+	l := &Loader{
+		cfg: cfg, items: items, file: make([]int, len(items)), parts: map[string]Span{}, sinc: newInterpolator(),
+		window: int(math.Round(cfg.Window * float64(rate))), skipped: map[string]error{},
+	}
+	l.frames = cfg.Extractor.Config().Frames(l.window)
+	l.size = l.frames * cfg.Extractor.Config().Mels
+	paths := make([]string, 0, len(noise)+len(items))
+	for _, r := range noise {
+		paths = append(paths, r.Path)
+	}
+	for _, it := range items {
+		paths = append(paths, it.Path)
+	}
+	l.clips = newLibrary(rate, cfg.CacheBytes, paths)
+	for i, it := range items {
+		l.file[i] = l.clips.index[it.Path]
+	}
+	l.openNoise(noise)
 	return l, nil
+}
+
+func (c LoaderConfig) check() error {
+	switch {
+	case c.Extractor == nil:
+		return fmt.Errorf("%w: no features", ErrOptions)
+	case !(c.Window*float64(c.Extractor.Config().Rate) >= 1 && c.Window <= maxSeconds):
+		return fmt.Errorf("%w: window of %g seconds", ErrOptions, c.Window)
+	case c.Batch < 1 || c.Threads < 1:
+		return fmt.Errorf("%w: batches of %d by %d threads", ErrOptions, c.Batch, c.Threads)
+	case !(c.Balance >= 0 && c.Balance <= 1):
+		return fmt.Errorf("%w: balance %g is not in 0…1", ErrOptions, c.Balance)
+	case min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq) < 0:
+		return fmt.Errorf("%w: negative mask %+v", ErrOptions, c.Mask)
+	case c.Mask != features.Mask{} && c.Norm == nil:
+		return fmt.Errorf("%w: masks need normalised rows", ErrOptions)
+	}
+	return c.Augment.Validate()
+}
+
+// openNoise reads the recordings that are mixed in.
+func (l *Loader) openNoise(noise []Recording) {
+	size := 0
+	for i, r := range noise {
+		part := r.Parts[Train]
+		if part.To <= part.From {
+			continue
+		}
+		l.parts[r.Path] = part
+		if l.cfg.Augment.Noise == 0 || size > maxNoise {
+			continue
+		}
+		samples, err := l.clips.read(l.clips.index[noise[i].Path])
+		if err != nil {
+			l.skip(r.Path, err)
+			continue
+		}
+		rate := float64(l.clips.rate)
+		samples = samples[min(int(part.From*rate), len(samples)):min(int(part.To*rate), len(samples))]
+		size += 2 * len(samples)
+		l.noise = append(l.noise, samples)
+	}
 }
 
 // Len returns the number of examples in an epoch, unreadable ones included.
 func (l *Loader) Len() int { return len(l.items) }
 
-// Batches returns the number of batches in an epoch.
-func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
-
-// Batch returns the number of examples in a full batch.
+// Batch returns the greatest number of examples in a batch.
 func (l *Loader) Batch() int { return l.cfg.Batch }
 
-// Frames returns the number of rows of an example.
-func (l *Loader) Frames() int { return l.frames }
+// Batches returns the number of batches in an epoch, if no whole batch is unreadable.
+func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
 
-// Skipped returns the unreadable clips met so far, in the order of the examples.
-func (l *Loader) Skipped() []Skip { return l.store.skips() }
+// Skipped returns the clips that could not be read so far, each once, sorted by path.
+func (l *Loader) Skipped() []Skip {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	var skips []Skip
+	for p, err := range l.skipped {
+		skips = append(skips, Skip{Path: p, Err: err})
+	}
+	slices.SortFunc(skips, func(a, b Skip) int { return cmp.Compare(a.Path, b.Path) })
+	return skips
+}
 
-// Ordered returns the examples in their order, without augmentation: short clips between zeros, of long ones the middle.
+func (l *Loader) skip(path string, err error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	l.skipped[path] = err
+}
+
+// Epoch yields every example (see LoaderConfig.Balance) once, in random order, augmented and masked. Order and
+// augmentation depend on Seed and epoch alone: not on Threads, nor on which epochs were run before. Clips shorter than
+// the window lie in its middle, zeros around them; of clips half as long again as the window, each epoch takes another
+// part. Where Augment is not zero, silence examples are cut anew in each epoch.
+//
+// Unreadable clips are skipped. The only errors, which end the iteration, are ctx's and one wrapping ErrNoData when no
+// clip at all could be read. The goroutines are gone when the loop ends, however it does.
+func (l *Loader) Epoch(ctx context.Context, epoch int) iter.Seq2[*Batch, error] {
+	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm})
+}
+
+// Ordered yields every example once, in order and unaugmented. Of clips longer than the window it takes the middle.
+// It ends and skips as Epoch does.
 func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm})
+}
+
+// Stats returns the statistics of the unaugmented rows of all examples.
+func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
+	var s features.Stats
+	for b, err := range l.iterate(ctx, pass{order: l.inOrder()}) {
+		if err != nil {
+			return features.Norm{}, err
+		}
+		s.Add(b.X, l.cfg.Extractor.Config().Mels)
+	}
+	return s.Norm(), nil
+}
+
+func (l *Loader) inOrder() []int {
 	order := make([]int, len(l.items))
 	for i := range order {
 		order[i] = i
 	}
-	return l.run(ctx, order, func(w *worker, dst []float32, i int) error { return w.plain(dst, i) })
+	return order
 }
 
-// Epoch returns the examples of one epoch, shuffled and augmented. What it gives depends on the Seed, the epoch and the
-// examples only.
-func (l *Loader) Epoch(ctx context.Context, epoch int) iter.Seq2[*Batch, error] {
-	order := l.random(epoch, -1).Perm(len(l.items))
-	return l.run(ctx, order, func(w *worker, dst []float32, i int) error {
-		return w.augmented(dst, i, l.random(epoch, i))
-	})
-}
-
-// random returns the generator of one example in one epoch.
-func (l *Loader) random(epoch, item int) *rand.Rand {
-	return rand.New(rand.NewPCG(uint64(l.cfg.Seed), uint64(epoch)<<32|uint64(uint32(item))))
-}
-
-// Stats returns the mean and deviation of each mel over all examples, unaugmented. Digital silence is left out: it says
-// nothing about sound.
-func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
-	var stats features.Stats
-	mels := l.cfg.Extractor.Config().Mels
-	for b, err := range l.Ordered(ctx) {
-		if err != nil {
-			return features.Norm{}, err
-		}
-		for i, it := range b.Items {
-			if !it.Silence {
-				stats.Add(b.X[i*l.frames*mels:(i+1)*l.frames*mels], mels)
-			}
+// order draws which examples an epoch shows, and when. With Balance, an example's expected number of
+// appearances is rounded up or down (systematic sampling).
+func (l *Loader) order(epoch int) []int {
+	var pcg rand.PCG
+	seed(&pcg, l.cfg.Seed, epoch, orderStream)
+	rng := rand.New(&pcg)
+	order := rng.Perm(len(l.items))
+	if l.cfg.Balance == 0 {
+		return order
+	}
+	count := map[int]int{}
+	for _, it := range l.items {
+		count[it.Label]++
+	}
+	weight := func(i int) float64 { return math.Pow(float64(count[l.items[i].Label]), -l.cfg.Balance) }
+	total := 0.0
+	for _, i := range order {
+		total += weight(i)
+	}
+	drawn := make([]int, 0, len(order))
+	due := rng.Float64()
+	for _, i := range order {
+		for due += weight(i) / total * float64(len(order)); due >= 1; due-- {
+			drawn = append(drawn, i)
 		}
 	}
-	if stats.Count() == 0 {
-		return features.Norm{}, fmt.Errorf("%w: no clip could be read", ErrNoData)
+	rng.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
+	return drawn[:min(len(drawn), len(order))]
+}
+
+// describe summarises why nothing could be read.
+func (l *Loader) describe() error {
+	skips := l.Skipped()
+	if len(skips) == 0 {
+		return fmt.Errorf("%w: no clips", ErrNoData)
 	}
-	return stats.Norm(), nil
-}
-
-// batchesAhead is how many batches wait for whoever uses them.
-const batchesAhead = 3
-
-// pending is a batch that is being made.
-type pending struct {
-	batch Batch
-	index []int  // of its examples
-	read  []bool // that could be read
-	work  sync.WaitGroup
-}
-
-// run makes the batches of the examples in order, with fill for each.
-func (l *Loader) run(ctx context.Context, order []int, fill func(w *worker, dst []float32, i int) error) iter.Seq2[*Batch, error] {
-	return func(yield func(*Batch, error) bool) {
-		inner, cancel := context.WithCancel(ctx)
-		var goroutines sync.WaitGroup
-		defer goroutines.Wait()
-		defer cancel()
-
-		tasks := make(chan func(*worker))
-		for range l.cfg.Threads {
-			goroutines.Go(func() {
-				w := l.newWorker()
-				for task := range tasks {
-					task(w)
-				}
-			})
-		}
-		free, ready := make(chan *pending, batchesAhead), make(chan *pending, batchesAhead)
-		for range batchesAhead {
-			free <- l.newPending()
-		}
-		goroutines.Go(func() {
-			defer close(tasks)
-			defer close(ready)
-			for part := range slices.Chunk(order, l.cfg.Batch) {
-				select {
-				case p := <-free:
-					p.index = part
-					ready <- p // has room: there are only so many
-					l.spread(inner, p, tasks, fill)
-				case <-inner.Done():
-					return
-				}
-			}
-		})
-		for p := range ready {
-			p.work.Wait()
-			if err := ctx.Err(); err != nil {
-				yield(nil, err)
-				return
-			}
-			if l.gather(p); p.batch.B > 0 && !yield(&p.batch, nil) {
-				return
-			}
-			free <- p
-		}
-		if err := ctx.Err(); err != nil {
-			yield(nil, err)
-		}
-	}
-}
-
-func (l *Loader) newPending() *pending {
-	n := l.cfg.Batch
-	p := &pending{read: make([]bool, n)}
-	p.batch.X = make([]float32, n*l.rowValues())
-	p.batch.Frames = l.frames
-	return p
-}
-
-// rowValues returns the number of values of one example's rows.
-func (l *Loader) rowValues() int { return l.frames * l.cfg.Extractor.Config().Mels }
-
-// spread hands out a batch's examples, as long as ctx lasts.
-func (l *Loader) spread(ctx context.Context, p *pending, tasks chan<- func(*worker), fill func(*worker, []float32, int) error) {
-	size := l.rowValues()
-	x := p.batch.X[:cap(p.batch.X)]
-	p.work.Add(len(p.index))
-	for slot, i := range p.index {
-		task := func(w *worker) {
-			defer p.work.Done()
-			p.read[slot] = fill(w, x[slot*size:slot*size:(slot+1)*size], i) == nil
-		}
-		select {
-		case tasks <- task:
-		case <-ctx.Done():
-			p.work.Add(slot - len(p.index))
-			return
-		}
-	}
-}
-
-// gather moves the examples that could be read together.
-func (l *Loader) gather(p *pending) {
-	b, size := &p.batch, l.rowValues()
-	x := b.X[:cap(b.X)]
-	b.B, b.Labels, b.Items = 0, b.Labels[:0], b.Items[:0]
-	for slot, i := range p.index {
-		if !p.read[slot] {
-			continue
-		}
-		copy(x[b.B*size:(b.B+1)*size], x[slot*size:(slot+1)*size])
-		b.Labels = append(b.Labels, l.items[i].Label)
-		b.Items = append(b.Items, l.items[i])
-		b.B++
-	}
-	b.X = x[:b.B*size]
+	return fmt.Errorf("%w: none of the %d clips could be read; the first: %w", ErrNoData, len(skips), skips[0].Err)
 }

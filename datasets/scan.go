@@ -2,7 +2,6 @@ package datasets
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,197 +15,275 @@ import (
 	"github.com/polyphon/polyphon/audio"
 )
 
-// clip is a file below a class folder.
+const noiseFolder = "_background_noise_"
+
+// listNames are the files that name a split's clips, one path below the data folder a line.
+var listNames = [All]string{Valid: "validation_list.txt", Test: "testing_list.txt"}
+
+// clip is a recording in a class folder.
 type clip struct {
-	rel   string // path below the data folder, with slashes
-	word  string
+	path  string // below the data folder, with slashes
+	class string
 	split Split
+	fold  int // in the layout foldK/CLASS
 }
 
-// What a clip's split is until a list or a hash decides it.
-const (
-	undecided    Split = -1
-	trainOrValid Split = -2 // the folder says that it is not for testing
-)
-
-// foldFolder names a fold of a cross-validation, as ESC-50's are counted.
-var foldFolder = regexp.MustCompile(`^fold[-_]?(\d+)$`)
-
-// splitFolders are top folders that say the split of what is in them.
-var splitFolders = map[string]Split{
-	"train": Train, "training": Train, "valid": Valid, "validation": Valid, "dev": Valid, "test": Test, "testing": Test,
-}
-
-// tree is what scan finds, sorted by path.
+// tree is what a data folder holds.
 type tree struct {
-	clips []clip
-	noise []string // background recordings
-	empty []string // class folders without sound files, below the data folder
+	dir   string
+	clips []clip         // sorted by path
+	count map[string]int // clips of each class folder, 0 included
+	noise []string       // below dir, sorted
+	lists []string       // the split lists that exist
+	loose int            // clips beside the class folders
+	given [All]bool      // splits that folders or lists state
+	folds []int          // numbers of the folds, sorted; nil in other layouts
 }
 
-// scan finds the clips below dir; see Open for the layouts.
+// scan reads the folder's layout and finds its clips.
 func scan(dir string) (*tree, error) {
-	tops, err := folders(dir, ".")
+	t := &tree{dir: dir, count: map[string]int{}}
+	top, err := t.list("")
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoData, err)
+	}
+	t.loose = len(top.clips)
+	switch folders := without(top.folders, noiseFolder); {
+	case t.allMatch(folders, isSplitFolder):
+		err = t.scanSplits(top)
+	case len(folders) > 1 && t.allMatch(folders, isFold):
+		err = t.scanFolds(top)
+	default:
+		if err = t.scanClasses("", clip{}); err == nil {
+			err = t.readLists(top.others)
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
-	t := &tree{}
-	bySplit, last := allSplits(tops), lastFold(tops)
-	for _, top := range tops {
-		split, nested := undecided, false
-		if s, ok := splitFolders[top]; ok && bySplit {
-			split, nested = s, true
-		} else if n, ok := fold(top); ok && last > 0 {
-			split, nested = trainOrValid, true
-			if n == last {
-				split = Test
-			}
-		}
-		if !nested {
-			err = t.add(dir, "", top, split)
-		} else {
-			err = t.addAll(dir, top, split)
-		}
-		if err != nil {
-			return nil, err
-		}
+	slices.SortFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
+	slices.Sort(t.noise)
+	if len(t.clips) == 0 {
+		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong into a folder of that name",
+			ErrNoData, dir)
 	}
 	return t, nil
 }
 
-// addAll adds the class folders below dir/parent.
-func (t *tree) addAll(dir, parent string, split Split) error {
-	classes, err := folders(dir, parent)
-	if err != nil {
-		return err
-	}
-	for _, class := range classes {
-		if err := t.add(dir, parent, class, split); err != nil {
+// scanSplits reads the layout train/CLASS, valid/CLASS, test/CLASS.
+func (t *tree) scanSplits(top listing) error {
+	for _, folder := range top.folders {
+		split, ok := splitFolders[strings.ToLower(folder)]
+		if !ok { // _background_noise_
+			t.noise = append(t.noise, t.walk(folder)...)
+			continue
+		}
+		before := len(t.clips)
+		if err := t.scanClasses(folder, clip{split: split}); err != nil {
 			return err
+		}
+		t.given[split] = t.given[split] || len(t.clips) > before
+	}
+	return nil
+}
+
+// scanFolds reads the layout foldK/CLASS of the ESC data sets.
+func (t *tree) scanFolds(top listing) error {
+	t.given = [All]bool{true, true, true}
+	for _, folder := range top.folders {
+		number := foldFolder.FindStringSubmatch(folder)
+		if number == nil { // _background_noise_
+			t.noise = append(t.noise, t.walk(folder)...)
+			continue
+		}
+		fold, err := strconv.Atoi(number[1])
+		if err != nil {
+			return fmt.Errorf("%w: folder %s: %w", ErrNoData, folder, err)
+		}
+		t.folds = append(t.folds, fold)
+		if err := t.scanClasses(folder, clip{fold: fold}); err != nil {
+			return err
+		}
+	}
+	slices.Sort(t.folds)
+	return nil
+}
+
+// scanClasses adds the clips of the class folders in a folder below dir, which are otherwise like the template.
+func (t *tree) scanClasses(folder string, template clip) error {
+	l, err := t.list(folder)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNoData, err)
+	}
+	for _, class := range l.folders {
+		paths := t.walk(path.Join(folder, class))
+		if class == noiseFolder {
+			t.noise = append(t.noise, paths...)
+			continue
+		}
+		t.count[class] += len(paths)
+		for _, p := range paths {
+			c := template
+			c.path, c.class = p, class
+			t.clips = append(t.clips, c)
 		}
 	}
 	return nil
 }
 
-// add adds one class folder.
-func (t *tree) add(dir, parent, class string, split Split) error {
-	files, err := soundFiles(dir, path.Join(parent, class))
-	if err != nil {
-		return err
+// readLists moves the clips that the lists beside the class folders name into their splits. Lists of a larger data
+// set, of which only a part is there, are fine.
+func (t *tree) readLists(files []string) error {
+	index := make(map[string]int, len(t.clips))
+	for i, c := range t.clips {
+		index[c.path] = i
 	}
-	if len(files) == 0 {
-		t.empty = append(t.empty, path.Join(parent, class))
-	}
-	for _, rel := range files {
-		if class == NoiseFolder {
-			t.noise = append(t.noise, filepath.Join(dir, filepath.FromSlash(rel)))
-		} else {
-			t.clips = append(t.clips, clip{rel: rel, word: class, split: split})
-		}
-	}
-	return nil
-}
-
-func allSplits(tops []string) bool {
-	for _, t := range tops {
-		if _, ok := splitFolders[t]; !ok && t != NoiseFolder {
-			return false
-		}
-	}
-	return true
-}
-
-// lastFold returns the highest fold's number where there are at least two folds and no other classes, 0 otherwise.
-func lastFold(tops []string) int {
-	last, folds := 0, 0
-	for _, t := range tops {
-		if t == NoiseFolder {
+	for _, split := range []Split{Valid, Test} {
+		name := listNames[split]
+		if !slices.Contains(files, name) {
 			continue
 		}
-		n, ok := fold(t)
-		if !ok {
-			return 0
-		}
-		last = max(last, n)
-		folds++
-	}
-	if folds < 2 {
-		return 0
-	}
-	return last
-}
-
-// fold returns the number in a fold folder's name.
-func fold(name string) (int, bool) {
-	m := foldFolder.FindStringSubmatch(name)
-	if m == nil {
-		return 0, false
-	}
-	n, err := strconv.Atoi(m[1])
-	return n, err == nil
-}
-
-// folders returns the class folders directly below dir/sub. Hidden ones, and those that begin with an underscore without being
-// one of ours (__MACOSX), are none.
-func folders(dir, sub string) ([]string, error) {
-	entries, err := os.ReadDir(filepath.Join(dir, filepath.FromSlash(sub)))
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, e := range entries {
-		name := e.Name()
-		own := name == UnknownLabel || name == SilenceLabel || name == NoiseFolder
-		if strings.HasPrefix(name, ".") || strings.HasPrefix(name, "_") && !own {
-			continue
-		}
-		if info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(sub), name)); err == nil && info.IsDir() {
-			names = append(names, name)
-		}
-	}
-	return names, nil
-}
-
-// soundFiles returns the sound files below dir/sub, at any depth, as sorted paths relative to dir.
-func soundFiles(dir, sub string) ([]string, error) {
-	var files []string
-	root := os.DirFS(dir)
-	err := fs.WalkDir(root, sub, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
+		entries, err := readList(filepath.Join(t.dir, name))
+		if err != nil {
 			return err
-		case strings.HasPrefix(d.Name(), ".") && name != sub:
-			if d.IsDir() {
-				return fs.SkipDir
+		}
+		found := 0
+		for _, entry := range entries {
+			i, ok := index[entry]
+			if !ok {
+				continue
 			}
-		case !d.IsDir() && audio.IsAudio(d.Name()):
-			files = append(files, name)
+			if c := t.clips[i]; c.split != Train && c.split != split {
+				return fmt.Errorf("%w: %s is in both %s and %s", ErrOptions, entry, listNames[c.split], name)
+			}
+			t.clips[i].split = split
+			found++
 		}
-		return nil
-	})
-	slices.Sort(files)
-	return files, err
+		if found == 0 && len(entries) > 0 {
+			return fmt.Errorf("%w: none of the %d lines of %s names a clip that exists; a line reads CLASS/CLIP.wav",
+				ErrNoData, len(entries), name)
+		}
+		t.given[split] = true
+		t.lists = append(t.lists, name)
+	}
+	return nil
 }
 
-// readList returns the names in a split list, or nil where there is no such file.
-func readList(dir, name string) (map[string]bool, error) {
-	f, err := os.Open(filepath.Join(dir, name))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
+func readList(file string) ([]string, error) {
+	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNoData, err)
 	}
 	defer f.Close()
-	list := map[string]bool{}
+	var entries []string
 	lines := bufio.NewScanner(f)
 	for lines.Scan() {
-		if line := strings.TrimSpace(lines.Text()); line != "" {
-			list[path.Clean(filepath.ToSlash(line))] = true
+		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\uFEFF"))
+		if line != "" {
+			entries = append(entries, path.Clean(strings.ReplaceAll(line, `\`, "/")))
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrNoData, file, err)
 	}
-	return list, nil
+	return entries, nil
+}
+
+var (
+	foldFolder   = regexp.MustCompile(`(?i)^fold[ _-]?(\d+)$`)
+	splitFolders = map[string]Split{
+		"train": Train, "training": Train,
+		"valid": Valid, "validation": Valid, "val": Valid, "dev": Valid,
+		"test": Test, "testing": Test,
+	}
+)
+
+func isSplitFolder(name string) bool {
+	_, ok := splitFolders[strings.ToLower(name)]
+	return ok
+}
+
+func isFold(name string) bool { return foldFolder.MatchString(name) }
+
+// allMatch tells whether all folders have names that match and hold folders instead of clips. Classes that
+// happen to be called "train" and "test" hold clips.
+func (t *tree) allMatch(folders []string, match func(string) bool) bool {
+	for _, folder := range folders {
+		if !match(folder) {
+			return false
+		}
+		if l, err := t.list(folder); err != nil || len(l.clips) > 0 || len(l.folders) == 0 {
+			return false
+		}
+	}
+	return len(folders) > 0
+}
+
+func without(names []string, name string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+}
+
+// listing is what a folder holds, each part sorted by name. Hidden files and folders are left out, and with
+// them macOS's ._x.wav; so is __MACOSX.
+type listing struct {
+	folders, clips, others []string
+}
+
+// list lists a folder below dir; links are followed.
+func (t *tree) list(folder string) (listing, error) {
+	name := filepath.Join(t.dir, filepath.FromSlash(folder))
+	entries, err := os.ReadDir(name)
+	if err != nil {
+		return listing{}, err
+	}
+	var l listing
+	for _, e := range entries {
+		mode := e.Type()
+		if strings.HasPrefix(e.Name(), ".") || e.Name() == "__MACOSX" {
+			continue
+		}
+		if mode&fs.ModeSymlink != 0 {
+			if info, err := os.Stat(filepath.Join(name, e.Name())); err == nil {
+				mode = info.Mode().Type()
+			} else {
+				mode = 0 // a dangling link counts as a file, so that the loader names it
+			}
+		}
+		switch {
+		case mode.IsDir():
+			l.folders = append(l.folders, e.Name())
+		case mode.IsRegular() && audio.IsAudio(e.Name()):
+			l.clips = append(l.clips, e.Name())
+		case mode.IsRegular():
+			l.others = append(l.others, e.Name())
+		}
+	}
+	return l, nil
+}
+
+// walk returns the paths of all clips in and below a folder. Each real folder is entered once, whatever links lead
+// to it; folders that cannot be read count as empty.
+func (t *tree) walk(folder string) []string {
+	entered := map[string]bool{}
+	var paths []string
+	var enter func(folder string)
+	enter = func(folder string) {
+		real, err := filepath.EvalSymlinks(filepath.Join(t.dir, filepath.FromSlash(folder)))
+		if err != nil || entered[real] {
+			return
+		}
+		entered[real] = true
+		l, err := t.list(folder)
+		if err != nil {
+			return
+		}
+		for _, name := range l.clips {
+			paths = append(paths, path.Join(folder, name))
+		}
+		for _, name := range l.folders {
+			enter(path.Join(folder, name))
+		}
+	}
+	enter(folder)
+	return paths
 }

@@ -1,132 +1,218 @@
 package datasets
 
 import (
+	"cmp"
 	"crypto/sha1"
-	"encoding/binary"
+	"fmt"
+	"maps"
+	"math/big"
 	"path"
 	"slices"
 	"strings"
 )
 
-// Shares of the hash split, in percent, as Speech Commands has them.
-const (
-	validPercent = 10
-	testPercent  = 10
-)
-
-// assignSplits decides the split of every clip: by its folder where that says it, then by the lists, then by a hash of
-// the speaker. Where only one list exists, its clips are taken out and the hash decides between the others.
-func assignSplits(dir string, clips []clip) error {
-	valid, err := readList(dir, "validation_list.txt")
-	if err != nil {
-		return err
+// assignSplits gives every clip that neither a folder nor a list placed its split: training where both other splits
+// are given, otherwise by hash. It returns notes for the user.
+//
+// The hash is that of Google's which_set (Speech Commands README): SHA-1 of the base name with everything from
+// `_nohash_` on removed, 10 % validation, 10 % test, so that a speaker stays in one split and clips keep theirs when
+// others are added. Small folders need more than that:
+//
+//   - a class with fewer speakers than splits but enough clips is split by file (a note says so);
+//   - a class that the hash leaves without clips in a split gets a whole speaker (or file) moved there, as long as
+//     that empties no other split of any class; training comes first.
+func (t *tree) assignSplits(o Options) (notes []string, err error) {
+	if t.folds != nil {
+		return nil, t.assignFolds(o)
 	}
-	test, err := readList(dir, "testing_list.txt")
-	if err != nil {
-		return err
-	}
-	byFolder := slices.ContainsFunc(clips, func(c clip) bool { return c.split != undecided })
-	hashValid, hashTest := valid == nil, test == nil && !byFolder
-	hashed := false
-	for i := range clips {
-		c := &clips[i]
-		switch {
-		case c.split >= Train:
-		case valid[c.rel]:
-			c.split = Valid
-		case test[c.rel]:
-			c.split = Test
-		case valid != nil && test != nil:
-			c.split = Train
-		default:
-			c.split = hashSplit(speaker(c.rel), hashValid, hashTest)
-			hashed = true
+	p := partition{open: []Split{Train}, classes: map[string][]*group{}}
+	for _, s := range []Split{Valid, Test} {
+		if !t.given[s] {
+			p.open = append(p.open, s)
 		}
 	}
-	if hashed {
-		fillSplits(clips, hashValid, hashTest)
+	if len(p.open) == 1 {
+		return nil, nil
+	}
+	notes = t.gather(&p)
+	p.fill()
+	for _, members := range p.classes {
+		for _, g := range members {
+			for _, i := range g.clips {
+				t.clips[i].split = g.split
+			}
+		}
+	}
+	return notes, nil
+}
+
+func (t *tree) assignFolds(o Options) error {
+	held := func(fold, next int, name string) (int, error) {
+		i := slices.Index(t.folds, fold)
+		switch {
+		case fold == 0:
+			return (next + len(t.folds) - 1) % len(t.folds), nil
+		case i < 0:
+			return 0, fmt.Errorf("%w: %s fold %d is not among the folds %v", ErrOptions, name, fold, t.folds)
+		}
+		return i, nil
+	}
+	test, err := held(o.TestFold, 0, "test")
+	if err != nil {
+		return err
+	}
+	valid, err := held(o.ValidFold, test, "validation")
+	if err != nil {
+		return err
+	}
+	if valid == test || len(t.folds) < 3 {
+		return fmt.Errorf("%w: of the folds %v, one is for validation, another for the test and at least one for training",
+			ErrOptions, t.folds)
+	}
+	for i, c := range t.clips {
+		switch c.fold {
+		case t.folds[test]:
+			t.clips[i].split = Test
+		case t.folds[valid]:
+			t.clips[i].split = Valid
+		}
 	}
 	return nil
 }
 
-// speaker returns what identifies the speaker of a clip: the part of its file name in front of `_nohash_`, or the name without
-// its extension where there is no such part.
-func speaker(rel string) string {
-	name := path.Base(rel)
-	if before, _, ok := strings.Cut(name, "_nohash_"); ok {
-		return before
-	}
-	return strings.TrimSuffix(name, path.Ext(name))
+// group is a set of clips that must not be divided: a speaker's, or a single file.
+type group struct {
+	key   string
+	hash  uint32
+	split Split
+	clips []int          // indices into tree.clips
+	count map[string]int // clips by class
 }
 
-// hashSplit is Speech Commands' which_set (Warden, 2018): the SHA-1 of the speaker, modulo 2²⁷, as a percentage.
-func hashSplit(speaker string, valid, test bool) Split {
-	sum := sha1.Sum([]byte(speaker))
-	const buckets = 1 << 27
-	percent := float64(binary.BigEndian.Uint32(sum[16:])%buckets) * 100 / (buckets - 1)
-	switch {
-	case percent < validPercent:
-		if valid {
-			return Valid
-		}
-	case percent < validPercent+testPercent:
-		if test {
-			return Test
-		}
-	}
-	return Train
+// partition divides groups between the splits that neither folders nor lists give.
+type partition struct {
+	open    []Split
+	classes map[string][]*group // sorted by hash
 }
 
-// fillSplits sees to it that a class with three speakers or more is in every split that a hash decides: small classes
-// often miss one by chance. It moves that class's speaker with the smallest hash out of training, in all classes.
-func fillSplits(clips []clip, valid, test bool) {
-	want := []Split{Train}
-	if valid {
-		want = append(want, Valid)
+// gather groups the clips that are not placed yet and hashes each group into one of the open splits.
+func (t *tree) gather(p *partition) (notes []string) {
+	speakers := map[string]map[string]bool{}
+	clips := map[string]int{}
+	for _, c := range t.clips {
+		if c.split == Train {
+			if speakers[c.class] == nil {
+				speakers[c.class] = map[string]bool{}
+			}
+			speakers[c.class][speaker(c.path)] = true
+			clips[c.class]++
+		}
 	}
-	if test {
-		want = append(want, Test)
+	byFile := map[string]bool{}
+	for _, class := range slices.Sorted(maps.Keys(speakers)) {
+		if n := len(speakers[class]); n < len(p.open) && n < clips[class] {
+			byFile[class] = true
+			notes = append(notes, fmt.Sprintf("%s has clips of %d speaker(s) only, so its splits share speakers", class, n))
+		}
 	}
-	for _, word := range words(clips) {
-		for _, split := range want[1:] {
-			bySplit := speakers(clips, word)
-			if len(bySplit[split]) > 0 || len(bySplit[Train]) < 2 {
+	groups := map[string]*group{}
+	for i, c := range t.clips {
+		if c.split != Train {
+			continue
+		}
+		key, hashed := speaker(c.path), speaker(c.path)
+		if byFile[c.class] {
+			key, hashed = c.path, path.Base(c.path)
+		}
+		g := groups[key]
+		if g == nil {
+			hash := nameHash(hashed)
+			g = &group{key: key, hash: hash, split: hashSplit(hash), count: map[string]int{}}
+			if !slices.Contains(p.open, g.split) {
+				g.split = Train
+			}
+			groups[key] = g
+		}
+		if g.count[c.class]++; g.count[c.class] == 1 {
+			p.classes[c.class] = append(p.classes[c.class], g)
+		}
+		g.clips = append(g.clips, i)
+	}
+	for _, members := range p.classes {
+		slices.SortFunc(members, func(a, b *group) int {
+			return cmp.Or(cmp.Compare(a.hash, b.hash), strings.Compare(a.key, b.key))
+		})
+	}
+	return notes
+}
+
+// fill moves groups until every class has clips in the open splits that it can serve. Each move fills one
+// gap and makes none, so it ends.
+func (p *partition) fill() {
+	for _, to := range p.open {
+		for _, class := range slices.Sorted(maps.Keys(p.classes)) {
+			if p.count(class, to) > 0 || !p.serves(class, to) {
 				continue
 			}
-			moved := bySplit[Train][0]
-			for i := range clips {
-				if clips[i].split == Train && speaker(clips[i].rel) == moved {
-					clips[i].split = split
+			for _, g := range p.classes[class] {
+				if p.movable(g) {
+					g.split = to
+					break
 				}
 			}
 		}
 	}
 }
 
-// words returns the class folders in sorted order.
-func words(clips []clip) []string {
-	var list []string
-	for _, c := range clips {
-		list = append(list, c.word)
-	}
-	slices.Sort(list)
-	return slices.Compact(list)
+// serves tells whether a class has groups enough for a split.
+func (p *partition) serves(class string, s Split) bool {
+	return s == Train || len(p.classes[class]) >= len(p.open)
 }
 
-// speakers returns the speakers of a word in each split, ordered by hash.
-func speakers(clips []clip, word string) map[Split][]string {
-	bySplit := map[Split][]string{}
-	for _, c := range clips {
-		if c.word == word {
-			bySplit[c.split] = append(bySplit[c.split], speaker(c.rel))
+// count returns how many of a class's groups are in a split.
+func (p *partition) count(class string, s Split) int {
+	n := 0
+	for _, g := range p.classes[class] {
+		if g.split == s {
+			n++
 		}
 	}
-	for split, list := range bySplit {
-		slices.SortFunc(list, func(a, b string) int {
-			x, y := sha1.Sum([]byte(a)), sha1.Sum([]byte(b))
-			return slices.Compare(x[:], y[:])
-		})
-		bySplit[split] = slices.Compact(list)
+	return n
+}
+
+// movable tells whether no class needs g where it is.
+func (p *partition) movable(g *group) bool {
+	for class := range g.count {
+		if p.count(class, g.split) == 1 && p.serves(class, g.split) {
+			return false
+		}
 	}
-	return bySplit
+	return true
+}
+
+// speaker returns the part of a clip's name that tells who speaks, the whole base name where nothing tells it.
+func speaker(file string) string {
+	name, _, _ := strings.Cut(path.Base(file), "_nohash_")
+	return name
+}
+
+// setRange is the range of which_set's hash.
+const setRange = 1 << 27
+
+// nameHash returns the SHA-1 of name, as a number, modulo setRange.
+func nameHash(name string) uint32 {
+	sum := sha1.Sum([]byte(name))
+	h := new(big.Int).SetBytes(sum[:])
+	return uint32(h.Mod(h, big.NewInt(setRange)).Int64())
+}
+
+// hashSplit is which_set's decision: below 10 % validation, below 20 % test.
+func hashSplit(hash uint32) Split {
+	switch percent := float64(hash) * (100.0 / (setRange - 1)); {
+	case percent < 10:
+		return Valid
+	case percent < 20:
+		return Test
+	}
+	return Train
 }

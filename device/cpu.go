@@ -82,9 +82,12 @@ type task interface {
 	run(first, last int) // pieces first up to last
 }
 
-// grain is the work in floating-point operations, or values touched, that is worth another thread: tens of
-// microseconds, where handing over costs one or two.
-const grain = 1 << 17
+// Work is counted in values that an operation touches. grain is what is worth another thread: ten microseconds or
+// so, where handing over costs one or two. A product does flopsPerValue operations in the same time.
+const (
+	grain         = 1 << 16
+	flopsPerValue = 16
+)
 
 // spread runs the pieces of t on as many threads as its work is worth.
 func spread[T task](d *cpu, pieces, work int, t T) {

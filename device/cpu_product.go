@@ -53,7 +53,7 @@ func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
 	if e.ReLU {
 		t.floor = 0
 	}
-	spread(d, tiles, 2*rows*w.K*w.N, t)
+	spread(d, tiles, 2*rows*w.K*w.N/flopsPerValue, t)
 }
 
 var negInf = float32(math.Inf(-1))
@@ -146,7 +146,7 @@ func (d *cpu) AddOuter(dw Buffer, a, dy View) {
 	rowSize := min(a.RowStride, a.Cols) + dy.Cols
 	t.blockRows = max(1, min(dy.Rows, outerBlock/rowSize))
 	t.blockGroups = max(1, outerBlock/(rowSize*dy.Rows))
-	spread(d, t.tiles*t.panels, 2*dy.Count()*a.Cols*dy.Cols, t)
+	spread(d, t.tiles*t.panels, 2*dy.Count()*a.Cols*dy.Cols/flopsPerValue, t)
 }
 
 // outerBlock is how many values of a and dy every tile walks over before the next ones are taken: half of a

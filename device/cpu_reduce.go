@@ -9,12 +9,15 @@ type reduction struct {
 	// moments asks for the sum of squared deviations from the chunk's own mean in place of dot.
 	moments bool
 
-	chunkRows, chunkGroups, perGroup int
+	rows, groups, perGroup int // rows of a group, or whole groups, in a chunk; chunks in a group
 }
 
-// chunkValues is how many values of an operand a chunk has: together with another operand's they fit into L2,
-// and float32 sums over them are exact enough.
-const chunkValues = 1 << 14
+// A chunk has at most chunkValues values of an operand, which fit into L2 together with another's, and at most
+// chunkRows rows, over which float32 sums are exact enough.
+const (
+	chunkValues = 1 << 14
+	chunkRows   = 256
+)
 
 // reduce runs r over all chunks and calls combine with each one's number of rows and sums, in order.
 func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
@@ -34,10 +37,11 @@ func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 	if x.Count() == 0 || x.Cols == 0 {
 		return
 	}
-	r.chunkRows = max(1, min(x.Rows, chunkValues/x.Cols))
-	r.chunkGroups = max(1, chunkValues/(x.Cols*x.Rows))
-	r.perGroup = (x.Rows + r.chunkRows - 1) / r.chunkRows
-	chunks := (x.Groups + r.chunkGroups - 1) / r.chunkGroups * r.perGroup
+	rows := max(1, min(chunkRows, chunkValues/x.Cols))
+	r.rows = min(x.Rows, rows)
+	r.groups = max(1, rows/x.Rows)
+	r.perGroup = (x.Rows + r.rows - 1) / r.rows
+	chunks := (x.Groups + r.groups - 1) / r.groups * r.perGroup
 	sums := d.scratch(2 * chunks * x.Cols)
 	r.sum, r.dot = (*sums)[:chunks*x.Cols], (*sums)[chunks*x.Cols:]
 	spread(d, chunks, len(views)*x.Count()*x.Cols, r)
@@ -50,9 +54,9 @@ func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 
 // chunk returns which groups and rows chunk i has: several whole groups, or part of one.
 func (r *reduction) chunk(i int) (group, groups, row, rows int) {
-	group = i / r.perGroup * r.chunkGroups
-	row = i % r.perGroup * r.chunkRows
-	return group, min(r.chunkGroups, r.x.Groups-group), row, min(r.chunkRows, r.x.Rows-row)
+	group = i / r.perGroup * r.groups
+	row = i % r.perGroup * r.rows
+	return group, min(r.groups, r.x.Groups-group), row, min(r.rows, r.x.Rows-row)
 }
 
 func (r reduction) run(first, last int) {
@@ -84,24 +88,32 @@ func (r *reduction) addSums(sum, dot []float32, g, row, rows int) {
 	k.Dots3(sum, dot, x, y, z, rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
 }
 
-// deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it.
+// deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it. The
+// mean that the sums give is only a shift near enough for what is left to be summed exactly.
 func (r *reduction) deviations(sum, dot []float32, group, groups, row, rows int) {
-	k, cols := r.d.kernels, r.x.Cols
+	k, cols, n := r.d.kernels, r.x.Cols, float64(groups*rows)
 	if !r.y.Empty() {
 		copy(sum, dot)
 		clear(dot)
 	}
 	for c := range sum {
-		sum[c] /= float32(groups * rows)
+		sum[c] /= float32(n)
 	}
+	rest := r.d.scratch(cols)
 	for g := group; g < group+groups; g++ {
 		x := r.x.from(g, row, 0, rows, cols)
 		if r.y.Empty() {
-			k.Deviations(dot, x, sum, rows, cols, r.x.RowStride)
+			k.Deviations(*rest, dot, x, sum, rows, cols, r.x.RowStride)
 		} else {
-			k.Deviations2(dot, x, r.y.from(g, row, 0, rows, cols), sum, rows, cols, r.x.RowStride, r.y.RowStride)
+			k.Deviations2(*rest, dot, x, r.y.from(g, row, 0, rows, cols), sum, rows, cols, r.x.RowStride, r.y.RowStride)
 		}
 	}
+	for c, left := range *rest {
+		mean := float64(left) / n
+		sum[c] = float32(float64(sum[c]) + mean)
+		dot[c] = float32(max(0, float64(dot[c])-mean*float64(left)))
+	}
+	r.d.release(rest)
 }
 
 // Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do, which loses nothing where means are
@@ -157,7 +169,6 @@ type meanRows struct {
 
 func (m meanRows) run(first, last int) {
 	cols := m.x.Cols
-	chunkRows := max(1, chunkValues/cols)
 	partial := m.d.scratch(cols)
 	total := make([]float64, cols)
 	for g := first; g < last; g++ {

@@ -26,9 +26,7 @@ func TestCPUAgreesWithRef(t *testing.T) {
 
 func TestResultsDoNotDependOnThreads(t *testing.T) {
 	for _, kernels := range device.Kernels() {
-		for _, threads := range []int{2, 3, 7} {
-			devicetest.Same(t, cpuWith(t, kernels, 1), cpuWith(t, kernels, threads))
-		}
+		devicetest.Same(t, cpuWith(t, kernels, 1), cpuWith(t, kernels, 2), cpuWith(t, kernels, 5))
 	}
 }
 

@@ -39,7 +39,7 @@ type Config struct {
 
 // Default returns the default configuration: 16 kHz, 30 ms windows every 10 ms, 40 mels.
 func Default() Config {
-	return Config{Rate: 16000, FFT: 512, Window: 480, Hop: 160, Mels: 40, MinHz: 20, MaxHz: 8000, Floor: 1e-5, Scale: Slaney}
+	return Config{Rate: 16000, FFT: 512, Window: 480, Hop: 160, Mels: 40, MinHz: 20, MaxHz: 8000, Floor: 1e-3, Scale: HTK}
 }
 
 // Square32 returns the configuration of the Π-net papers' speech experiment: 32 mels by 32 frames a second.
@@ -47,7 +47,15 @@ func Square32() Config {
 	return Config{Rate: 16000, FFT: 2048, Window: 2048, Hop: 512, Mels: 32, MinHz: 0, MaxHz: 8000, Floor: 1e-5, Scale: Slaney}
 }
 
-// Validate returns an error wrapping ErrConfig that names the field when c cannot be built.
+// The most that a Config may ask of each sample, so that a hostile model file costs neither gigabytes nor hours.
+const (
+	maxMels          = 4096
+	maxValuesASample = 8   // Mels/Hop
+	maxPointsASample = 256 // FFT/Hop
+)
+
+// Validate returns an error wrapping ErrConfig that names the field when c cannot be built: a value out of range, more
+// rows than a sample may cost, or a mel whose triangle lies between two bins of the FFT and would never hear anything.
 func (c Config) Validate() error {
 	switch {
 	case c.Rate < 1000 || c.Rate > 1e6:
@@ -58,8 +66,12 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: window of %d samples for an FFT of %d", ErrConfig, c.Window, c.FFT)
 	case c.Hop < 1 || c.Hop > c.Window:
 		return fmt.Errorf("%w: hop of %d samples for a window of %d", ErrConfig, c.Hop, c.Window)
-	case c.Mels < 1 || c.Mels > c.FFT/2:
+	case c.FFT > maxPointsASample*c.Hop:
+		return fmt.Errorf("%w: hop of %d samples is too short for an FFT of %d", ErrConfig, c.Hop, c.FFT)
+	case c.Mels < 1 || c.Mels > min(c.FFT/2, maxMels):
 		return fmt.Errorf("%w: %d mels of an FFT of %d", ErrConfig, c.Mels, c.FFT)
+	case c.Mels > maxValuesASample*c.Hop:
+		return fmt.Errorf("%w: hop of %d samples is too short for %d mels", ErrConfig, c.Hop, c.Mels)
 	case !(c.MinHz >= 0 && c.MinHz < c.MaxHz && c.MaxHz <= float64(c.Rate)/2):
 		return fmt.Errorf("%w: band of %g to %g Hz in sound of %d Hz", ErrConfig, c.MinHz, c.MaxHz, c.Rate)
 	case !(c.Floor >= 1e-30 && c.Floor <= 1e6):
@@ -67,8 +79,17 @@ func (c Config) Validate() error {
 	case c.Scale != HTK && c.Scale != Slaney:
 		return fmt.Errorf("%w: unknown mel scale %q", ErrConfig, c.Scale)
 	}
+	for m, t := range newMelBank(c).triangles {
+		if t.bins == 0 {
+			return fmt.Errorf("%w: mel %d of %d holds no bin of an FFT of %d; take fewer mels or more points", ErrConfig, m, c.Mels, c.FFT)
+		}
+	}
 	return nil
 }
+
+// before returns how many samples of a frame lie before its centre. torch.stft sets the window in the middle of the FFT
+// with the odd sample, where there is one, in front.
+func (c Config) before() int { return (c.Window + 1) / 2 }
 
 // Frames returns the number of rows that so many samples give.
 func (c Config) Frames(samples int) int { return 1 + samples/c.Hop }

@@ -2,6 +2,8 @@ package features
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/mjibson/go-dsp/window"
 	"github.com/polyphon/polyphon/audio"
@@ -18,7 +20,9 @@ type Extractor struct {
 
 // Scratch is the work memory of one goroutine.
 type Scratch struct {
-	frame, re, im, power []float32
+	frame []float32 // FFT samples, zero behind the window
+	work  []point
+	power []float32
 }
 
 // New returns an Extractor for c, or an error wrapping ErrConfig.
@@ -39,9 +43,7 @@ func (e *Extractor) Config() Config { return e.config }
 // Scratch returns work memory for Rows.
 func (e *Extractor) Scratch() *Scratch {
 	n := e.config.FFT
-	return &Scratch{
-		frame: make([]float32, n), re: make([]float32, n/2), im: make([]float32, n/2), power: make([]float32, n/2+1),
-	}
+	return &Scratch{frame: make([]float32, n), work: make([]point, n/2), power: make([]float32, n/2+1)}
 }
 
 // Extract returns the clip's log-mel rows, (frames, Mels) float32. A clip of another rate than the Config's gives an
@@ -75,19 +77,23 @@ func (e *Extractor) Energies(dst, samples []float32, s *Scratch) []float32 {
 	c := e.config
 	frames := c.Frames(len(samples))
 	begin := len(dst)
-	dst = append(dst, make([]float32, frames*c.Mels)...)
+	dst = slices.Grow(dst, frames*c.Mels)[:begin+frames*c.Mels]
 	for t := range frames {
-		at := t*c.Hop - c.Window/2
+		at := t*c.Hop - c.before()
 		e.energies(dst[begin+t*c.Mels:begin+(t+1)*c.Mels], samples, at, s)
 	}
 	return dst
 }
 
-// Log turns mel energies into log-mel values, in place.
+// Log turns mel energies into log-mel values, in place. The results are finite whatever the samples were: what overflowed
+// counts as the largest float32.
 func (e *Extractor) Log(energies []float32) {
-	floor := float32(e.config.Floor)
+	floor := e.config.Floor
 	for i, v := range energies {
-		energies[i] = ln(v + floor)
+		if !(v <= math.MaxFloat32) { // NaN too: infinite terms of the FFT cancel
+			v = math.MaxFloat32
+		}
+		energies[i] = float32(ln(float64(v) + floor))
 	}
 }
 
@@ -95,8 +101,9 @@ func (e *Extractor) Log(energies []float32) {
 func (e *Extractor) energies(row, samples []float32, at int, s *Scratch) {
 	frame := s.frame[:len(e.window)]
 	if at >= 0 && at+len(frame) <= len(samples) {
-		for i, v := range samples[at : at+len(frame)] {
-			frame[i] = v * e.window[i]
+		inside := samples[at:][:len(frame)]
+		for i, w := range e.window {
+			frame[i] = inside[i] * w
 		}
 	} else {
 		for i, w := range e.window {
@@ -106,6 +113,6 @@ func (e *Extractor) energies(row, samples []float32, at int, s *Scratch) {
 			}
 		}
 	}
-	e.fft.run(s.power, s.frame, s.re, s.im)
+	e.fft.run(s.power, s.frame, s.work)
 	e.bank.gather(row, s.power)
 }

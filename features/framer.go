@@ -14,9 +14,6 @@ type Framer struct {
 	pending []float32 // samples; those of the next frame begin at next
 	next    int
 	ended   bool
-	left    int // rows that are still to come, once ended
-	seen    int // samples pushed
-	rows    int // rows made
 }
 
 // Framer returns a Framer at the beginning of a recording.
@@ -28,34 +25,38 @@ func (e *Extractor) Framer() *Framer {
 
 // Reset begins a new recording.
 func (f *Framer) Reset() {
-	f.pending = append(f.pending[:0], make([]float32, f.e.config.Window/2)...)
-	f.ended, f.next, f.seen, f.rows = false, 0, 0, 0
+	f.pending = append(f.pending[:0], make([]float32, f.e.config.before())...)
+	f.ended, f.next = false, 0
 }
 
-// Push takes the recording's next samples. Memory grows until Next has used them.
+// Push takes the recording's next samples. Memory grows until Next has used them. To push behind Flush is a bug and panics.
 func (f *Framer) Push(samples []float32) {
+	if f.ended {
+		panic("features: Push behind Flush; Reset begins a new recording")
+	}
 	f.pending = f.pending[:copy(f.pending, f.pending[f.next:])]
 	f.next = 0
 	f.pending = append(f.pending, samples...)
-	f.seen += len(samples)
 }
 
-// Flush says that the recording is over: zeros follow, as far as its last frames reach.
+// Flush says that the recording is over: zeros follow, as far as a frame on its last sample's end reaches, which makes
+// 1 + samples/Hop rows in all. A second Flush does nothing.
 func (f *Framer) Flush() {
-	f.ended = true
-	f.pending = append(f.pending, make([]float32, f.e.config.Window)...)
+	if !f.ended {
+		f.pending = append(f.pending, make([]float32, f.e.config.Window/2)...)
+		f.ended = true
+	}
 }
 
 // Next writes the next row, Mels values, and reports whether there was one.
 func (f *Framer) Next(row []float32) bool {
 	c := f.e.config
-	if len(f.pending)-f.next < c.Window || f.ended && f.rows == c.Frames(f.seen) {
+	if len(f.pending)-f.next < c.Window {
 		return false
 	}
 	row = row[:c.Mels]
 	f.e.energies(row, f.pending, f.next, f.scratch)
 	f.e.Log(row)
-	f.rows++
 	f.next += c.Hop
 	return true
 }

@@ -10,8 +10,9 @@ type Mask struct {
 	MaxFreq   int `json:"max_freq,omitempty"`   // mels in each, at most
 }
 
-// Apply sets the chosen stretches to fill; 0 is the mean of normalised rows.
+// Apply sets the chosen stretches to fill; 0 is the mean of normalised rows. Counts and limits below 0 count as 0.
 func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand, fill float32) {
+	checkRows(rows, mels)
 	frames := len(rows) / mels
 	for range m.TimeMasks {
 		begin, end := stretch(frames, m.MaxTime, rng)
@@ -31,7 +32,7 @@ func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand, fill float32) {
 
 // stretch draws up to limit neighbours of n.
 func stretch(n, limit int, rng *rand.Rand) (begin, end int) {
-	length := rng.IntN(min(limit, n) + 1)
+	length := rng.IntN(max(min(limit, n), 0) + 1)
 	begin = rng.IntN(n - length + 1)
 	return begin, begin + length
 }

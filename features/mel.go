@@ -27,8 +27,9 @@ func newMelBank(c Config) *melBank {
 			height = 2 / (right - left)
 		}
 		t := triangle{at: len(b.weights)}
-		for bin := 0; bin <= c.FFT/2; bin++ {
-			hz := float64(bin) * float64(c.Rate) / float64(c.FFT)
+		spacing := float64(c.Rate) / float64(c.FFT)
+		for bin := int(left / spacing); bin <= c.FFT/2 && float64(bin)*spacing < right; bin++ {
+			hz := float64(bin) * spacing
 			w := height * min((hz-left)/(centre-left), (right-hz)/(right-centre))
 			if w <= 0 {
 				continue
@@ -47,8 +48,8 @@ func newMelBank(c Config) *melBank {
 // gather writes each mel's energy.
 func (b *melBank) gather(mels, power []float32) {
 	for m, t := range b.triangles {
-		bins := power[t.first : t.first+t.bins]
 		weights := b.weights[t.at : t.at+t.bins]
+		bins := power[t.first:][:len(weights)]
 		var sum float32
 		for i, w := range weights {
 			sum += w * bins[i]

@@ -25,9 +25,10 @@ func (n Norm) Validate(mels int) error {
 	return nil
 }
 
-// Apply normalises rows in place.
+// Apply normalises rows in place. Rows of another width than n's are a bug and panic.
 func (n Norm) Apply(rows []float32) {
 	mels := len(n.Mean)
+	checkRows(rows, mels)
 	for len(rows) >= mels {
 		for i, m := range n.Mean {
 			rows[i] = (rows[i] - m) / n.Std[i]
@@ -42,8 +43,12 @@ type Stats struct {
 	sum, square []float64
 }
 
-// Add takes in rows of mels values.
+// Add takes in rows of mels values, always the same number of mels.
 func (s *Stats) Add(rows []float32, mels int) {
+	checkRows(rows, mels)
+	if len(rows) == 0 {
+		return
+	}
 	s.grow(mels)
 	for len(rows) >= mels {
 		for i, v := range rows[:mels] {
@@ -62,12 +67,21 @@ func (s *Stats) grow(mels int) {
 	if s.sum == nil {
 		s.sum, s.square = make([]float64, mels), make([]float64, mels)
 	}
+	if len(s.sum) != mels {
+		panic(fmt.Sprintf("features: statistics of %d mels given rows of %d", len(s.sum), mels))
+	}
+}
+
+func checkRows(rows []float32, mels int) {
+	if mels < 1 || len(rows)%mels != 0 {
+		panic(fmt.Sprintf("features: %d values are no rows of %d mels", len(rows), mels))
+	}
 }
 
 // minStd keeps a mel that never changes from being blown up.
 const minStd = 1e-3
 
-// Norm returns the mean and population deviation of each mel.
+// Norm returns the mean and population deviation of each mel, the latter at least 0.001. Before any row it is of no mels.
 func (s *Stats) Norm() Norm {
 	n := Norm{Mean: make([]float32, len(s.sum)), Std: make([]float32, len(s.sum))}
 	for i := range s.sum {

@@ -81,6 +81,7 @@ type Worker struct {
 	rows    []float32 // of the windows that wait, one after the other
 	waiting []waitingWindow
 	batch   int
+	ranking []Score // of one window
 }
 
 // waitingWindow is a window whose rows wait for the batch to be full.
@@ -122,6 +123,7 @@ func (c *Classifier) Worker(o Options) (*Worker, error) {
 		c: c, scratch: c.extractor.Scratch(), top: len(m.Labels), window: window, hop: hop, batch: batch,
 		samples: make([]float32, window+hop),
 		session: c.plan.Session(batch, m.Features.Frames(window)),
+		ranking: make([]Score, len(m.Labels)),
 	}
 	if o.Top > 0 {
 		w.top = min(o.Top, len(m.Labels))
@@ -131,6 +133,9 @@ func (c *Classifier) Worker(o Options) (*Worker, error) {
 
 // Hop returns the seconds from one window's start to the next one's.
 func (w *Worker) Hop() float64 { return float64(w.hop) / float64(w.c.model.Features.Rate) }
+
+// Top returns how many Scores a Window has.
+func (w *Worker) Top() int { return w.top }
 
 // Classify classifies src window by window. An error ends the sequence: the source's own, audio.ErrEmpty for a source
 // without samples, ErrDiverged.
@@ -237,19 +242,20 @@ func (w *Worker) Flush() {
 // scores returns the likeliest labels, or nil where the logits are not finite.
 func (w *Worker) scores(logits []float32) []Score {
 	labels, temperature := w.c.model.Labels, w.c.model.Temperature
-	all, top, sum := make([]Score, len(labels)), float64(slices.Max(logits)), 0.0
+	largest, sum := float64(slices.Max(logits)), 0.0
 	for i, v := range logits {
-		all[i] = Score{labels[i], math.Exp((float64(v) - top) / temperature)}
-		sum += all[i].P
+		p := math.Exp((float64(v) - largest) / temperature)
+		w.ranking[i] = Score{labels[i], p}
+		sum += p
 	}
 	if math.IsNaN(sum) {
 		return nil
 	}
-	for i := range all {
-		all[i].P /= sum
+	for i := range w.ranking {
+		w.ranking[i].P /= sum
 	}
-	slices.SortStableFunc(all, func(a, b Score) int { return cmp.Compare(b.P, a.P) })
-	return slices.Clip(all[:w.top])
+	slices.SortStableFunc(w.ranking, func(a, b Score) int { return cmp.Compare(b.P, a.P) })
+	return slices.Clone(w.ranking[:w.top])
 }
 
 // tell hands a computed window on; nil scores end the sound.

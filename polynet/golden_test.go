@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
-	"gorgonia.org/tensor"
 )
 
 // The goldens are PyTorch's, in float64: see testdata/goldens.py, whose geometry these tests repeat.
@@ -84,7 +83,7 @@ func checkCurve(t *testing.T, n *Network, o Optimizer, rate float64, data, g gol
 	near(t, "losses", losses, g.values(t, "losses"), 1e-4)
 	after := g.under("after/")
 	weights := n.Weights()
-	for _, name := range sorted[*tensor.Dense](after) {
+	for _, name := range sorted(after) {
 		near(t, name, weights[name].Data().([]float32), after.values(t, name), 1e-4)
 	}
 }

@@ -46,13 +46,19 @@ func validateWeight(w *tensor.Dense, s WeightShape) error {
 	positive := strings.HasSuffix(s.Name, ".running_var")
 	for i, v := range values {
 		switch {
-		case math.IsNaN(float64(v)) || math.IsInf(float64(v), 0):
+		case !finite(v):
 			return fmt.Errorf("has the value %v at %d", v, i)
 		case positive && v < 0:
 			return fmt.Errorf("has the negative variance %v at %d", v, i)
 		}
 	}
 	return nil
+}
+
+// finite reports whether v is neither NaN nor infinite, which have all bits of the exponent set.
+func finite(v float32) bool {
+	const exponent = 0x7f800000
+	return math.Float32bits(v)&exponent != exponent
 }
 
 // validateConfig is Validate without the weights.

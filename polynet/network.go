@@ -1,3 +1,5 @@
+// Package polynet holds layers and shapes: time-major 1D polynomial residual networks, their training, the model file, and
+// the compiled plan that answers for sounds.
 package polynet
 
 import (
@@ -140,11 +142,4 @@ func (n *Network) ClipGradient(limit float64) float64 {
 	var norm [1]float32
 	n.dev.Download(norm[:], n.norm)
 	return float64(norm[0])
-}
-
-// Close gives the network's memory back to the device. The network must not be used any more.
-func (n *Network) Close() {
-	for _, b := range []device.Buffer{n.values, n.grads, n.running, n.norm} {
-		n.dev.Free(b)
-	}
 }

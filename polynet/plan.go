@@ -110,9 +110,12 @@ func (c *compiler) normTerms(name string) (scale, shift []float64) {
 // fold packs a convolution whose output channels are scaled and shifted.
 func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stride int) foldedConv {
 	weight, out := c.weight(name+".weight"), len(scale)
-	folded := make([]float64, len(weight))
-	for i, w := range weight {
-		folded[i] = float64(w) * scale[i%out]
+	folded := make([]float32, len(weight))
+	for start := 0; start < len(weight); start += out {
+		row := folded[start : start+out]
+		for o, w := range weight[start : start+out] {
+			row[o] = float32(float64(w) * scale[o])
+		}
 	}
 	return foldedConv{
 		weight: c.pack(folded, out), shift: c.upload(shift),
@@ -121,30 +124,35 @@ func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stri
 }
 
 func (c *compiler) head() foldedConv {
-	bias := c.weight("head.bias")
-	scale, shift := make([]float64, len(bias)), make([]float64, len(bias))
-	for i, b := range bias {
-		scale[i], shift[i] = 1, float64(b)
+	weight, bias := c.weight("head.weight"), c.weight("head.bias")
+	return foldedConv{
+		weight: c.pack(weight, len(bias)), shift: c.place(bias),
+		in: len(weight) / len(bias), out: len(bias), kernel: 1, stride: 1,
 	}
-	return c.fold("head", scale, shift, 1, 0, 1)
 }
 
 // pack returns the (len(w)/n, n) matrix w in the device's layout.
-func (c *compiler) pack(w []float64, n int) *device.Packed {
-	source := c.upload(w)
+func (c *compiler) pack(w []float32, n int) *device.Packed {
+	source := c.place(w)
 	packed := new(device.Packed)
 	c.dev.Pack(packed, source, len(w)/n, n)
 	c.dev.Free(source)
 	return packed
 }
 
+// upload rounds values to float32 and places them on the device.
 func (c *compiler) upload(values []float64) device.Buffer {
 	single := make([]float32, len(values))
 	for i, v := range values {
 		single[i] = float32(v)
 	}
-	b := c.dev.Alloc(len(single))
-	c.dev.Upload(b, single)
+	return c.place(single)
+}
+
+// place returns device memory with the values.
+func (c *compiler) place(values []float32) device.Buffer {
+	b := c.dev.Alloc(len(values))
+	c.dev.Upload(b, values)
 	return b
 }
 

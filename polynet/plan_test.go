@@ -271,9 +271,13 @@ func TestSessionsShareOnePlan(t *testing.T) {
 }
 
 func TestSessionRunAllocatesNothing(t *testing.T) {
+	single, err := device.CPU(1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, kind := range BlockKinds {
 		m := randomModel(planConfigs(kind)[0], seeded(1))
-		plan, err := m.Compile(device.Ref())
+		plan, err := m.Compile(single)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,8 @@ type Session struct {
 	out    []float32
 }
 
-// blockMemory is where a block's results go. A block without a skip convolution works in its input's memory.
+// blockMemory is where a block's results go. Blocks of the same shape share hidden and branch; one without a skip
+// convolution works in its input's memory.
 type blockMemory struct {
 	hidden, branch, out Activation // branch: pi1x1 only
 }
@@ -39,15 +40,19 @@ func (p *Plan) Session(batch, frames int) *Session {
 	}
 	s.stem = s.activation(p.stem.rows(frames), p.stem.out)
 	x := s.stem
+	var m blockMemory
 	for i := range p.blocks {
 		b := &p.blocks[i]
-		rows := b.conv1.rows(x.Rows)
-		m := blockMemory{hidden: s.activation(rows, b.spec.width), out: x}
-		if b.spec.hasSkip {
-			m.out = s.activation(rows, b.spec.width)
+		rows, width := b.conv1.rows(x.Rows), b.spec.width
+		if m.hidden.Rows != rows || m.hidden.Cols != width { // else the one of the block before
+			m.hidden = s.activation(rows, width)
+			if b.spec.mixed {
+				m.branch = s.activation(rows, width)
+			}
 		}
-		if b.spec.mixed {
-			m.branch = s.activation(rows, b.spec.width)
+		m.out = x
+		if b.spec.hasSkip {
+			m.out = s.activation(rows, width)
 		}
 		s.blocks = append(s.blocks, m)
 		x = m.out

@@ -38,7 +38,8 @@ type Config struct {
 	Momentum  float64       `json:"momentum"` // SGD only
 	Clip      float64       `json:"clip"`     // limit of the gradient's Euclidean norm; 0: none
 	Smoothing float64       `json:"smoothing"`
-	EMA       float64       `json:"ema"` // decay of the weights' moving average, which is what is kept; 0: none
+	EMA       float64       `json:"ema"`     // decay of the weights' moving average, which is what is kept; 0: none
+	Balance   float64       `json:"balance"` // how far labels are evened out, 0 to 1; see datasets.LoaderConfig
 	Seed      int64         `json:"seed"`
 
 	Augment datasets.Augment `json:"augment"`
@@ -67,6 +68,7 @@ func (c Config) Validate() error {
 		within("momentum", c.Momentum, 0, below1),
 		within("gradient clip", c.Clip, 0, math.MaxFloat32),
 		within("label smoothing", c.Smoothing, 0, below1),
+		within("balance", c.Balance, 0, 1),
 		within("EMA decay", c.EMA, 0, below1),
 	)
 }

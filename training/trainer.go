@@ -109,6 +109,7 @@ func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
 	}
 	augmented := base
 	augmented.Norm, augmented.Augment, augmented.Mask, augmented.Seed = &t.norm, t.cfg.Augment, t.cfg.Mask, t.cfg.Seed
+	augmented.Balance = t.cfg.Balance
 	t.train, err = datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, augmented)
 	return err
 }

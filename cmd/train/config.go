@@ -21,13 +21,13 @@ func (c *fitCmd) config() (training.Config, error) {
 		Net: net, Features: features.Default(), Window: c.Sound.Window,
 		Epochs: c.Training.Epochs, Batch: c.Training.Batch, Optimizer: training.OptimizerKind(c.Training.Optimizer),
 		Rate: c.Training.LR, Warmup: min(c.Training.Warmup, float64(c.Training.Epochs)), Decay: c.Training.Decay,
-		Momentum: 0.9, Clip: c.Training.Clip, Smoothing: c.Training.Smoothing, EMA: c.Training.EMA, Seed: c.Training.Seed,
+		Momentum: 0.9, Clip: c.Training.Clip, Smoothing: c.Training.Smoothing, EMA: c.Training.EMA, Balance: c.Training.Balance, Seed: c.Training.Seed,
 		Augment: augment, Mask: mask,
 	}
 	if c.Sound.Features == "square32" {
 		cfg.Features = features.Square32()
 	}
-	rate, decay := 0.1, 5e-4
+	rate, decay := 0.2, 5e-4
 	if cfg.Optimizer == training.AdamW {
 		rate, decay = 0.003, 0.05
 	}

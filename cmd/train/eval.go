@@ -42,7 +42,7 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		return withStatus(statusModel, err)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
-		Labels: model.Labels, Silence: c.Silence, Window: model.Window,
+		Labels: model.Labels, Silence: c.Silence,
 	})
 	if err != nil {
 		return err

@@ -26,8 +26,8 @@ type fitCmd struct {
 
 type networkFlags struct {
 	Arch    string   `help:"Kind of the residual blocks: pi, pi1x1, relu or linear." enum:"pi,pi1x1,relu,linear" default:"pi"`
-	Stem    string   `help:"First convolution, WIDTH:KERNEL:AHEAD:STRIDE." default:"64:5:2:1" placeholder:"W:K:A:S"`
-	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:2:9:4:2,96:2:9:1:2,128:2:9:0:2" placeholder:"W:B:K:A:S,..."`
+	Stem    string   `help:"First convolution, WIDTH:KERNEL:AHEAD:STRIDE." default:"64:5:1:1" placeholder:"W:K:A:S"`
+	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:3:5:2:2,96:3:5:1:2,144:3:5:0:2" placeholder:"W:B:K:A:S,..."`
 	Dropout float64  `help:"Probability of zeroing a pooled feature." default:"0.1"`
 }
 
@@ -35,12 +35,13 @@ type trainingFlags struct {
 	Epochs    int     `help:"Passes over the training clips." default:"60"`
 	Batch     int     `help:"Clips in an optimiser step." default:"100"`
 	Optimizer string  `help:"sgd (with Nesterov momentum 0.9) or adamw." enum:"sgd,adamw" default:"sgd"`
-	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.1 for sgd, 0.003 for adamw." default:"0"`
+	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.2 for sgd, 0.003 for adamw." default:"0"`
 	Warmup    float64 `help:"Epochs over which the learning rate rises; a cosine to zero follows." default:"2"`
 	Decay     float64 `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"-1"`
 	Clip      float64 `help:"Limit of the gradient's norm; 0 turns it off." default:"2"`
 	Smoothing float64 `help:"Label smoothing." default:"0.1"`
 	EMA       float64 `name:"ema" help:"Decay of the weights' moving average, which is what is kept; 0 turns it off." default:"0.998"`
+	Balance   float64 `help:"Evens out how often labels are seen: 0 as they come, 1 equally often." default:"0.5"`
 	Seed      int64   `help:"Seed of everything random." default:"1"`
 	Threads   int     `help:"Threads; 0 is one per core." default:"0"`
 }
@@ -66,10 +67,15 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 		return withStatus(statusModel, err)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
-		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Window: cfg.Window, Seed: cfg.Seed,
+		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Seed: cfg.Seed,
 	})
 	if err != nil {
 		return err
+	}
+	if cfg.Window == 0 {
+		if cfg.Window, err = set.LongestClip(); err != nil {
+			return err
+		}
 	}
 	t, err := training.New(ctx, cfg, set, dev, c.Training.Threads)
 	if err != nil {
@@ -102,7 +108,7 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// resume continues from the checkpoint with --resume, and refuses to write over one without it.
+// resume continues from the checkpoint where --resume asks for it and there is one.
 func (c *fitCmd) resume(t *training.Trainer, path string, s streams) error {
 	if !c.Resume {
 		return nil

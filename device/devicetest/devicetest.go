@@ -25,13 +25,16 @@ func Run(t *testing.T, d device.Device) {
 	}
 }
 
-// Same checks that a and b give the same results on every case, bit for bit.
-func Same(t *testing.T, a, b device.Device) {
+// Same checks that d and others give the same results on every case, bit for bit.
+func Same(t *testing.T, d device.Device, others ...device.Device) {
 	for i, c := range cases() {
-		want, got := outcome(c, a, uint64(i)), outcome(c, b, uint64(i))
-		for name, w := range want {
-			if err := near(got[name], w, 0); err != nil {
-				t.Errorf("%s: %s: %v", c.name(), name, err)
+		want := outcome(c, d, uint64(i))
+		for _, other := range others {
+			got := outcome(c, other, uint64(i))
+			for name, w := range want {
+				if err := near(got[name], w, 0); err != nil {
+					t.Errorf("%s: %s: %s: %v", other.Name(), c.name(), name, err)
+				}
 			}
 		}
 	}

@@ -129,24 +129,26 @@ func dots3(sum, dot, x, y, z []float32, rows, cols, xStride, yStride, zStride in
 	}
 }
 
-func deviations(sum, x, mean []float32, rows, cols, xStride int) {
-	sum, mean = sum[:cols], mean[:cols]
+func deviations(sum, squares, x, shift []float32, rows, cols, xStride int) {
+	sum, squares, shift = sum[:cols], squares[:cols], shift[:cols]
 	for r := range rows {
 		in := x[r*xStride:][:cols]
 		for i := range sum {
-			d := in[i] - mean[i]
-			sum[i] += d * d
+			d := in[i] - shift[i]
+			sum[i] += d
+			squares[i] += d * d
 		}
 	}
 }
 
-func deviations2(sum, x, y, mean []float32, rows, cols, xStride, yStride int) {
-	sum, mean = sum[:cols], mean[:cols]
+func deviations2(sum, squares, x, y, shift []float32, rows, cols, xStride, yStride int) {
+	sum, squares, shift = sum[:cols], squares[:cols], shift[:cols]
 	for r := range rows {
 		u, v := x[r*xStride:][:cols], y[r*yStride:][:cols]
 		for i := range sum {
-			d := u[i]*v[i] - mean[i]
-			sum[i] += d * d
+			d := u[i]*v[i] - shift[i]
+			sum[i] += d
+			squares[i] += d * d
 		}
 	}
 }

@@ -69,15 +69,15 @@ func dotsAVX2(sum []float32, dot []float32, x []float32, y []float32, rows int, 
 //go:noescape
 func dots3AVX2(sum []float32, dot []float32, x []float32, y []float32, z []float32, rows int, cols int, xStride int, yStride int, zStride int)
 
-// deviationsAVX2 computes sum += Σ (x − mean)² over the rows
+// deviationsAVX2 computes sum += Σ d and squares += Σ d² over the rows with d = x − shift
 //
 //go:noescape
-func deviationsAVX2(sum []float32, x []float32, mean []float32, rows int, cols int, xStride int)
+func deviationsAVX2(sum []float32, squares []float32, x []float32, shift []float32, rows int, cols int, xStride int)
 
-// deviations2AVX2 computes sum += Σ (x∘y − mean)² over the rows
+// deviations2AVX2 computes sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift
 //
 //go:noescape
-func deviations2AVX2(sum []float32, x []float32, y []float32, mean []float32, rows int, cols int, xStride int, yStride int)
+func deviations2AVX2(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int, xStride int, yStride int)
 
 // sgdAVX2 computes m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)
 //
@@ -155,15 +155,15 @@ func dotsAVX512(sum []float32, dot []float32, x []float32, y []float32, rows int
 //go:noescape
 func dots3AVX512(sum []float32, dot []float32, x []float32, y []float32, z []float32, rows int, cols int, xStride int, yStride int, zStride int)
 
-// deviationsAVX512 computes sum += Σ (x − mean)² over the rows
+// deviationsAVX512 computes sum += Σ d and squares += Σ d² over the rows with d = x − shift
 //
 //go:noescape
-func deviationsAVX512(sum []float32, x []float32, mean []float32, rows int, cols int, xStride int)
+func deviationsAVX512(sum []float32, squares []float32, x []float32, shift []float32, rows int, cols int, xStride int)
 
-// deviations2AVX512 computes sum += Σ (x∘y − mean)² over the rows
+// deviations2AVX512 computes sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift
 //
 //go:noescape
-func deviations2AVX512(sum []float32, x []float32, y []float32, mean []float32, rows int, cols int, xStride int, yStride int)
+func deviations2AVX512(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int, xStride int, yStride int)
 
 // sgdAVX512 computes m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)
 //

@@ -2948,12 +2948,12 @@ done:
 	VZEROUPPER
 	RET
 
-// func deviationsAVX2(sum []float32, x []float32, mean []float32, rows int, cols int, xStride int)
+// func deviationsAVX2(sum []float32, squares []float32, x []float32, shift []float32, rows int, cols int, xStride int)
 // Requires: AVX, FMA3
-TEXT ·deviationsAVX2(SB), NOSPLIT, $0-96
-	MOVQ xStride+88(FP), AX
+TEXT ·deviationsAVX2(SB), NOSPLIT, $0-120
+	MOVQ xStride+112(FP), AX
 	SHLQ $0x02, AX
-	MOVQ cols+80(FP), CX
+	MOVQ cols+104(FP), CX
 	XORQ DX, DX
 
 block2:
@@ -2964,31 +2964,43 @@ block2:
 	VMOVUPS (BX), Y0
 	VMOVAPS Y0, Y0
 	VMOVUPS 32(BX), Y1
-	VMOVAPS Y1, Y1
-	MOVQ    mean_base+48(FP), BX
+	VMOVAPS Y1, Y2
+	MOVQ    squares_base+24(FP), BX
 	ADDQ    DX, BX
-	VMOVUPS (BX), Y2
-	VMOVAPS Y2, Y2
+	VMOVUPS (BX), Y1
+	VMOVAPS Y1, Y1
 	VMOVUPS 32(BX), Y3
 	VMOVAPS Y3, Y3
-	MOVQ    x_base+24(FP), BX
+	MOVQ    shift_base+72(FP), BX
 	ADDQ    DX, BX
-	MOVQ    rows+72(FP), SI
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y4
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y5
+	MOVQ    x_base+48(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+96(FP), SI
 
 rows2:
-	VMOVUPS     (BX), Y4
-	VSUBPS      Y2, Y4, Y4
-	VFMADD231PS Y4, Y4, Y0
-	VMOVUPS     32(BX), Y4
-	VSUBPS      Y3, Y4, Y4
-	VFMADD231PS Y4, Y4, Y1
+	VMOVUPS     (BX), Y6
+	VSUBPS      Y4, Y6, Y6
+	VADDPS      Y6, Y0, Y0
+	VFMADD231PS Y6, Y6, Y1
+	VMOVUPS     32(BX), Y6
+	VSUBPS      Y5, Y6, Y6
+	VADDPS      Y6, Y2, Y2
+	VFMADD231PS Y6, Y6, Y3
 	ADDQ        AX, BX
 	DECQ        SI
 	JNZ         rows2
 	MOVQ        sum_base+0(FP), BX
 	ADDQ        DX, BX
 	VMOVUPS     Y0, (BX)
-	VMOVUPS     Y1, 32(BX)
+	VMOVUPS     Y2, 32(BX)
+	MOVQ        squares_base+24(FP), BX
+	ADDQ        DX, BX
+	VMOVUPS     Y1, (BX)
+	VMOVUPS     Y3, 32(BX)
 	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JMP         block2
@@ -3001,24 +3013,32 @@ block1:
 	ADDQ    DX, BX
 	VMOVUPS (BX), Y0
 	VMOVAPS Y0, Y0
-	MOVQ    mean_base+48(FP), BX
+	MOVQ    squares_base+24(FP), BX
 	ADDQ    DX, BX
 	VMOVUPS (BX), Y1
 	VMOVAPS Y1, Y1
-	MOVQ    x_base+24(FP), BX
+	MOVQ    shift_base+72(FP), BX
 	ADDQ    DX, BX
-	MOVQ    rows+72(FP), SI
+	VMOVUPS (BX), Y2
+	VMOVAPS Y2, Y2
+	MOVQ    x_base+48(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+96(FP), SI
 
 rows1:
-	VMOVUPS     (BX), Y2
-	VSUBPS      Y1, Y2, Y2
-	VFMADD231PS Y2, Y2, Y0
+	VMOVUPS     (BX), Y3
+	VSUBPS      Y2, Y3, Y3
+	VADDPS      Y3, Y0, Y0
+	VFMADD231PS Y3, Y3, Y1
 	ADDQ        AX, BX
 	DECQ        SI
 	JNZ         rows1
 	MOVQ        sum_base+0(FP), BX
 	ADDQ        DX, BX
 	VMOVUPS     Y0, (BX)
+	MOVQ        squares_base+24(FP), BX
+	ADDQ        DX, BX
+	VMOVUPS     Y1, (BX)
 	ADDQ        $0x00000020, DX
 	SUBQ        $0x08, CX
 	JMP         block1
@@ -3034,37 +3054,45 @@ after1:
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y0, Y1
 	VMOVAPS    Y1, Y1
-	MOVQ       mean_base+48(FP), CX
+	MOVQ       squares_base+24(FP), CX
 	ADDQ       DX, CX
 	VMASKMOVPS (CX), Y0, Y2
 	VMOVAPS    Y2, Y2
-	MOVQ       x_base+24(FP), CX
+	MOVQ       shift_base+72(FP), CX
 	ADDQ       DX, CX
-	MOVQ       rows+72(FP), BX
+	VMASKMOVPS (CX), Y0, Y3
+	VMOVAPS    Y3, Y3
+	MOVQ       x_base+48(FP), CX
+	ADDQ       DX, CX
+	MOVQ       rows+96(FP), BX
 
 rowsTail:
-	VMASKMOVPS  (CX), Y0, Y3
-	VSUBPS      Y2, Y3, Y3
-	VFMADD231PS Y3, Y3, Y1
+	VMASKMOVPS  (CX), Y0, Y4
+	VSUBPS      Y3, Y4, Y4
+	VADDPS      Y4, Y1, Y1
+	VFMADD231PS Y4, Y4, Y2
 	ADDQ        AX, CX
 	DECQ        BX
 	JNZ         rowsTail
 	MOVQ        sum_base+0(FP), AX
 	ADDQ        DX, AX
 	VMASKMOVPS  Y1, Y0, (AX)
+	MOVQ        squares_base+24(FP), AX
+	ADDQ        DX, AX
+	VMASKMOVPS  Y2, Y0, (AX)
 
 done:
 	VZEROUPPER
 	RET
 
-// func deviations2AVX2(sum []float32, x []float32, y []float32, mean []float32, rows int, cols int, xStride int, yStride int)
+// func deviations2AVX2(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int, xStride int, yStride int)
 // Requires: AVX, FMA3
-TEXT ·deviations2AVX2(SB), NOSPLIT, $0-128
-	MOVQ xStride+112(FP), AX
+TEXT ·deviations2AVX2(SB), NOSPLIT, $0-152
+	MOVQ xStride+136(FP), AX
 	SHLQ $0x02, AX
-	MOVQ yStride+120(FP), CX
+	MOVQ yStride+144(FP), CX
 	SHLQ $0x02, CX
-	MOVQ cols+104(FP), DX
+	MOVQ cols+128(FP), DX
 	XORQ BX, BX
 
 block2:
@@ -3075,28 +3103,36 @@ block2:
 	VMOVUPS (SI), Y0
 	VMOVAPS Y0, Y0
 	VMOVUPS 32(SI), Y1
-	VMOVAPS Y1, Y1
-	MOVQ    mean_base+72(FP), SI
+	VMOVAPS Y1, Y2
+	MOVQ    squares_base+24(FP), SI
 	ADDQ    BX, SI
-	VMOVUPS (SI), Y2
-	VMOVAPS Y2, Y2
+	VMOVUPS (SI), Y1
+	VMOVAPS Y1, Y1
 	VMOVUPS 32(SI), Y3
 	VMOVAPS Y3, Y3
-	MOVQ    x_base+24(FP), SI
+	MOVQ    shift_base+96(FP), SI
 	ADDQ    BX, SI
-	MOVQ    y_base+48(FP), DI
+	VMOVUPS (SI), Y4
+	VMOVAPS Y4, Y4
+	VMOVUPS 32(SI), Y5
+	VMOVAPS Y5, Y5
+	MOVQ    x_base+48(FP), SI
+	ADDQ    BX, SI
+	MOVQ    y_base+72(FP), DI
 	ADDQ    BX, DI
-	MOVQ    rows+96(FP), R8
+	MOVQ    rows+120(FP), R8
 
 rows2:
-	VMOVUPS     (SI), Y4
-	VMOVUPS     (DI), Y5
-	VFMSUB213PS Y2, Y5, Y4
-	VFMADD231PS Y4, Y4, Y0
-	VMOVUPS     32(SI), Y4
-	VMOVUPS     32(DI), Y5
-	VFMSUB213PS Y3, Y5, Y4
-	VFMADD231PS Y4, Y4, Y1
+	VMOVUPS     (SI), Y6
+	VMOVUPS     (DI), Y7
+	VFMSUB213PS Y4, Y7, Y6
+	VADDPS      Y6, Y0, Y0
+	VFMADD231PS Y6, Y6, Y1
+	VMOVUPS     32(SI), Y6
+	VMOVUPS     32(DI), Y7
+	VFMSUB213PS Y5, Y7, Y6
+	VADDPS      Y6, Y2, Y2
+	VFMADD231PS Y6, Y6, Y3
 	ADDQ        AX, SI
 	ADDQ        CX, DI
 	DECQ        R8
@@ -3104,7 +3140,11 @@ rows2:
 	MOVQ        sum_base+0(FP), SI
 	ADDQ        BX, SI
 	VMOVUPS     Y0, (SI)
-	VMOVUPS     Y1, 32(SI)
+	VMOVUPS     Y2, 32(SI)
+	MOVQ        squares_base+24(FP), SI
+	ADDQ        BX, SI
+	VMOVUPS     Y1, (SI)
+	VMOVUPS     Y3, 32(SI)
 	ADDQ        $0x00000040, BX
 	SUBQ        $0x10, DX
 	JMP         block2
@@ -3117,21 +3157,26 @@ block1:
 	ADDQ    BX, SI
 	VMOVUPS (SI), Y0
 	VMOVAPS Y0, Y0
-	MOVQ    mean_base+72(FP), SI
+	MOVQ    squares_base+24(FP), SI
 	ADDQ    BX, SI
 	VMOVUPS (SI), Y1
 	VMOVAPS Y1, Y1
-	MOVQ    x_base+24(FP), SI
+	MOVQ    shift_base+96(FP), SI
 	ADDQ    BX, SI
-	MOVQ    y_base+48(FP), DI
+	VMOVUPS (SI), Y2
+	VMOVAPS Y2, Y2
+	MOVQ    x_base+48(FP), SI
+	ADDQ    BX, SI
+	MOVQ    y_base+72(FP), DI
 	ADDQ    BX, DI
-	MOVQ    rows+96(FP), R8
+	MOVQ    rows+120(FP), R8
 
 rows1:
-	VMOVUPS     (SI), Y2
-	VMOVUPS     (DI), Y3
-	VFMSUB213PS Y1, Y3, Y2
-	VFMADD231PS Y2, Y2, Y0
+	VMOVUPS     (SI), Y3
+	VMOVUPS     (DI), Y4
+	VFMSUB213PS Y2, Y4, Y3
+	VADDPS      Y3, Y0, Y0
+	VFMADD231PS Y3, Y3, Y1
 	ADDQ        AX, SI
 	ADDQ        CX, DI
 	DECQ        R8
@@ -3139,6 +3184,9 @@ rows1:
 	MOVQ        sum_base+0(FP), SI
 	ADDQ        BX, SI
 	VMOVUPS     Y0, (SI)
+	MOVQ        squares_base+24(FP), SI
+	ADDQ        BX, SI
+	VMOVUPS     Y1, (SI)
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x08, DX
 	JMP         block1
@@ -3154,21 +3202,26 @@ after1:
 	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y1
 	VMOVAPS    Y1, Y1
-	MOVQ       mean_base+72(FP), DX
+	MOVQ       squares_base+24(FP), DX
 	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y2
 	VMOVAPS    Y2, Y2
-	MOVQ       x_base+24(FP), DX
+	MOVQ       shift_base+96(FP), DX
 	ADDQ       BX, DX
-	MOVQ       y_base+48(FP), SI
+	VMASKMOVPS (DX), Y0, Y3
+	VMOVAPS    Y3, Y3
+	MOVQ       x_base+48(FP), DX
+	ADDQ       BX, DX
+	MOVQ       y_base+72(FP), SI
 	ADDQ       BX, SI
-	MOVQ       rows+96(FP), DI
+	MOVQ       rows+120(FP), DI
 
 rowsTail:
-	VMASKMOVPS  (DX), Y0, Y3
-	VMASKMOVPS  (SI), Y0, Y4
-	VFMSUB213PS Y2, Y4, Y3
-	VFMADD231PS Y3, Y3, Y1
+	VMASKMOVPS  (DX), Y0, Y4
+	VMASKMOVPS  (SI), Y0, Y5
+	VFMSUB213PS Y3, Y5, Y4
+	VADDPS      Y4, Y1, Y1
+	VFMADD231PS Y4, Y4, Y2
 	ADDQ        AX, DX
 	ADDQ        CX, SI
 	DECQ        DI
@@ -3176,6 +3229,9 @@ rowsTail:
 	MOVQ        sum_base+0(FP), AX
 	ADDQ        BX, AX
 	VMASKMOVPS  Y1, Y0, (AX)
+	MOVQ        squares_base+24(FP), AX
+	ADDQ        BX, AX
+	VMASKMOVPS  Y2, Y0, (AX)
 
 done:
 	VZEROUPPER
@@ -9822,12 +9878,12 @@ done:
 	VZEROUPPER
 	RET
 
-// func deviationsAVX512(sum []float32, x []float32, mean []float32, rows int, cols int, xStride int)
+// func deviationsAVX512(sum []float32, squares []float32, x []float32, shift []float32, rows int, cols int, xStride int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·deviationsAVX512(SB), NOSPLIT, $0-96
-	MOVQ xStride+88(FP), AX
+TEXT ·deviationsAVX512(SB), NOSPLIT, $0-120
+	MOVQ xStride+112(FP), AX
 	SHLQ $0x02, AX
-	MOVQ cols+80(FP), CX
+	MOVQ cols+104(FP), CX
 	XORQ DX, DX
 
 block4:
@@ -9838,47 +9894,67 @@ block4:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z0
 	VMOVUPS 64(BX), Z1
-	VMOVAPS Z1, Z1
-	VMOVUPS 128(BX), Z2
-	VMOVAPS Z2, Z2
-	VMOVUPS 192(BX), Z3
-	VMOVAPS Z3, Z3
-	MOVQ    mean_base+48(FP), BX
+	VMOVAPS Z1, Z2
+	VMOVUPS 128(BX), Z1
+	VMOVAPS Z1, Z4
+	VMOVUPS 192(BX), Z1
+	VMOVAPS Z1, Z6
+	MOVQ    squares_base+24(FP), BX
 	ADDQ    DX, BX
-	VMOVUPS (BX), Z4
-	VMOVAPS Z4, Z4
-	VMOVUPS 64(BX), Z5
+	VMOVUPS (BX), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(BX), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 128(BX), Z5
 	VMOVAPS Z5, Z5
-	VMOVUPS 128(BX), Z6
-	VMOVAPS Z6, Z6
 	VMOVUPS 192(BX), Z7
 	VMOVAPS Z7, Z7
-	MOVQ    x_base+24(FP), BX
+	MOVQ    shift_base+72(FP), BX
 	ADDQ    DX, BX
-	MOVQ    rows+72(FP), SI
+	VMOVUPS (BX), Z8
+	VMOVAPS Z8, Z8
+	VMOVUPS 64(BX), Z9
+	VMOVAPS Z9, Z9
+	VMOVUPS 128(BX), Z10
+	VMOVAPS Z10, Z10
+	VMOVUPS 192(BX), Z11
+	VMOVAPS Z11, Z11
+	MOVQ    x_base+48(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+96(FP), SI
 
 rows4:
-	VMOVUPS     (BX), Z8
-	VSUBPS      Z4, Z8, Z8
-	VFMADD231PS Z8, Z8, Z0
-	VMOVUPS     64(BX), Z8
-	VSUBPS      Z5, Z8, Z8
-	VFMADD231PS Z8, Z8, Z1
-	VMOVUPS     128(BX), Z8
-	VSUBPS      Z6, Z8, Z8
-	VFMADD231PS Z8, Z8, Z2
-	VMOVUPS     192(BX), Z8
-	VSUBPS      Z7, Z8, Z8
-	VFMADD231PS Z8, Z8, Z3
+	VMOVUPS     (BX), Z12
+	VSUBPS      Z8, Z12, Z12
+	VADDPS      Z12, Z0, Z0
+	VFMADD231PS Z12, Z12, Z1
+	VMOVUPS     64(BX), Z12
+	VSUBPS      Z9, Z12, Z12
+	VADDPS      Z12, Z2, Z2
+	VFMADD231PS Z12, Z12, Z3
+	VMOVUPS     128(BX), Z12
+	VSUBPS      Z10, Z12, Z12
+	VADDPS      Z12, Z4, Z4
+	VFMADD231PS Z12, Z12, Z5
+	VMOVUPS     192(BX), Z12
+	VSUBPS      Z11, Z12, Z12
+	VADDPS      Z12, Z6, Z6
+	VFMADD231PS Z12, Z12, Z7
 	ADDQ        AX, BX
 	DECQ        SI
 	JNZ         rows4
 	MOVQ        sum_base+0(FP), BX
 	ADDQ        DX, BX
 	VMOVUPS     Z0, (BX)
-	VMOVUPS     Z1, 64(BX)
-	VMOVUPS     Z2, 128(BX)
-	VMOVUPS     Z3, 192(BX)
+	VMOVUPS     Z2, 64(BX)
+	VMOVUPS     Z4, 128(BX)
+	VMOVUPS     Z6, 192(BX)
+	MOVQ        squares_base+24(FP), BX
+	ADDQ        DX, BX
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     Z3, 64(BX)
+	VMOVUPS     Z5, 128(BX)
+	VMOVUPS     Z7, 192(BX)
 	ADDQ        $0x00000100, DX
 	SUBQ        $0x40, CX
 	JMP         block4
@@ -9892,31 +9968,43 @@ block2:
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z0
 	VMOVUPS 64(BX), Z1
-	VMOVAPS Z1, Z1
-	MOVQ    mean_base+48(FP), BX
+	VMOVAPS Z1, Z2
+	MOVQ    squares_base+24(FP), BX
 	ADDQ    DX, BX
-	VMOVUPS (BX), Z2
-	VMOVAPS Z2, Z2
+	VMOVUPS (BX), Z1
+	VMOVAPS Z1, Z1
 	VMOVUPS 64(BX), Z3
 	VMOVAPS Z3, Z3
-	MOVQ    x_base+24(FP), BX
+	MOVQ    shift_base+72(FP), BX
 	ADDQ    DX, BX
-	MOVQ    rows+72(FP), SI
+	VMOVUPS (BX), Z4
+	VMOVAPS Z4, Z4
+	VMOVUPS 64(BX), Z5
+	VMOVAPS Z5, Z5
+	MOVQ    x_base+48(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+96(FP), SI
 
 rows2:
-	VMOVUPS     (BX), Z4
-	VSUBPS      Z2, Z4, Z4
-	VFMADD231PS Z4, Z4, Z0
-	VMOVUPS     64(BX), Z4
-	VSUBPS      Z3, Z4, Z4
-	VFMADD231PS Z4, Z4, Z1
+	VMOVUPS     (BX), Z6
+	VSUBPS      Z4, Z6, Z6
+	VADDPS      Z6, Z0, Z0
+	VFMADD231PS Z6, Z6, Z1
+	VMOVUPS     64(BX), Z6
+	VSUBPS      Z5, Z6, Z6
+	VADDPS      Z6, Z2, Z2
+	VFMADD231PS Z6, Z6, Z3
 	ADDQ        AX, BX
 	DECQ        SI
 	JNZ         rows2
 	MOVQ        sum_base+0(FP), BX
 	ADDQ        DX, BX
 	VMOVUPS     Z0, (BX)
-	VMOVUPS     Z1, 64(BX)
+	VMOVUPS     Z2, 64(BX)
+	MOVQ        squares_base+24(FP), BX
+	ADDQ        DX, BX
+	VMOVUPS     Z1, (BX)
+	VMOVUPS     Z3, 64(BX)
 	ADDQ        $0x00000080, DX
 	SUBQ        $0x20, CX
 	JMP         block2
@@ -9929,24 +10017,32 @@ block1:
 	ADDQ    DX, BX
 	VMOVUPS (BX), Z0
 	VMOVAPS Z0, Z0
-	MOVQ    mean_base+48(FP), BX
+	MOVQ    squares_base+24(FP), BX
 	ADDQ    DX, BX
 	VMOVUPS (BX), Z1
 	VMOVAPS Z1, Z1
-	MOVQ    x_base+24(FP), BX
+	MOVQ    shift_base+72(FP), BX
 	ADDQ    DX, BX
-	MOVQ    rows+72(FP), SI
+	VMOVUPS (BX), Z2
+	VMOVAPS Z2, Z2
+	MOVQ    x_base+48(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+96(FP), SI
 
 rows1:
-	VMOVUPS     (BX), Z2
-	VSUBPS      Z1, Z2, Z2
-	VFMADD231PS Z2, Z2, Z0
+	VMOVUPS     (BX), Z3
+	VSUBPS      Z2, Z3, Z3
+	VADDPS      Z3, Z0, Z0
+	VFMADD231PS Z3, Z3, Z1
 	ADDQ        AX, BX
 	DECQ        SI
 	JNZ         rows1
 	MOVQ        sum_base+0(FP), BX
 	ADDQ        DX, BX
 	VMOVUPS     Z0, (BX)
+	MOVQ        squares_base+24(FP), BX
+	ADDQ        DX, BX
+	VMOVUPS     Z1, (BX)
 	ADDQ        $0x00000040, DX
 	SUBQ        $0x10, CX
 	JMP         block1
@@ -9961,37 +10057,45 @@ after1:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVAPS   Z0, Z0
-	MOVQ      mean_base+48(FP), CX
+	MOVQ      squares_base+24(FP), CX
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z1
 	VMOVAPS   Z1, Z1
-	MOVQ      x_base+24(FP), CX
+	MOVQ      shift_base+72(FP), CX
 	ADDQ      DX, CX
-	MOVQ      rows+72(FP), BX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVAPS   Z2, Z2
+	MOVQ      x_base+48(FP), CX
+	ADDQ      DX, CX
+	MOVQ      rows+96(FP), BX
 
 rowsTail:
-	VMOVUPS.Z   (CX), K1, Z2
-	VSUBPS      Z1, Z2, Z2
-	VFMADD231PS Z2, Z2, Z0
+	VMOVUPS.Z   (CX), K1, Z3
+	VSUBPS      Z2, Z3, Z3
+	VADDPS      Z3, Z0, Z0
+	VFMADD231PS Z3, Z3, Z1
 	ADDQ        AX, CX
 	DECQ        BX
 	JNZ         rowsTail
 	MOVQ        sum_base+0(FP), AX
 	ADDQ        DX, AX
 	VMOVUPS     Z0, K1, (AX)
+	MOVQ        squares_base+24(FP), AX
+	ADDQ        DX, AX
+	VMOVUPS     Z1, K1, (AX)
 
 done:
 	VZEROUPPER
 	RET
 
-// func deviations2AVX512(sum []float32, x []float32, y []float32, mean []float32, rows int, cols int, xStride int, yStride int)
+// func deviations2AVX512(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int, xStride int, yStride int)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·deviations2AVX512(SB), NOSPLIT, $0-128
-	MOVQ xStride+112(FP), AX
+TEXT ·deviations2AVX512(SB), NOSPLIT, $0-152
+	MOVQ xStride+136(FP), AX
 	SHLQ $0x02, AX
-	MOVQ yStride+120(FP), CX
+	MOVQ yStride+144(FP), CX
 	SHLQ $0x02, CX
-	MOVQ cols+104(FP), DX
+	MOVQ cols+128(FP), DX
 	XORQ BX, BX
 
 block4:
@@ -10002,44 +10106,58 @@ block4:
 	VMOVUPS (SI), Z0
 	VMOVAPS Z0, Z0
 	VMOVUPS 64(SI), Z1
-	VMOVAPS Z1, Z1
-	VMOVUPS 128(SI), Z2
-	VMOVAPS Z2, Z2
-	VMOVUPS 192(SI), Z3
-	VMOVAPS Z3, Z3
-	MOVQ    mean_base+72(FP), SI
+	VMOVAPS Z1, Z2
+	VMOVUPS 128(SI), Z1
+	VMOVAPS Z1, Z4
+	VMOVUPS 192(SI), Z1
+	VMOVAPS Z1, Z6
+	MOVQ    squares_base+24(FP), SI
 	ADDQ    BX, SI
-	VMOVUPS (SI), Z4
-	VMOVAPS Z4, Z4
-	VMOVUPS 64(SI), Z5
+	VMOVUPS (SI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(SI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 128(SI), Z5
 	VMOVAPS Z5, Z5
-	VMOVUPS 128(SI), Z6
-	VMOVAPS Z6, Z6
 	VMOVUPS 192(SI), Z7
 	VMOVAPS Z7, Z7
-	MOVQ    x_base+24(FP), SI
+	MOVQ    shift_base+96(FP), SI
 	ADDQ    BX, SI
-	MOVQ    y_base+48(FP), DI
+	VMOVUPS (SI), Z8
+	VMOVAPS Z8, Z8
+	VMOVUPS 64(SI), Z9
+	VMOVAPS Z9, Z9
+	VMOVUPS 128(SI), Z10
+	VMOVAPS Z10, Z10
+	VMOVUPS 192(SI), Z11
+	VMOVAPS Z11, Z11
+	MOVQ    x_base+48(FP), SI
+	ADDQ    BX, SI
+	MOVQ    y_base+72(FP), DI
 	ADDQ    BX, DI
-	MOVQ    rows+96(FP), R8
+	MOVQ    rows+120(FP), R8
 
 rows4:
-	VMOVUPS     (SI), Z8
-	VMOVUPS     (DI), Z9
-	VFMSUB213PS Z4, Z9, Z8
-	VFMADD231PS Z8, Z8, Z0
-	VMOVUPS     64(SI), Z8
-	VMOVUPS     64(DI), Z9
-	VFMSUB213PS Z5, Z9, Z8
-	VFMADD231PS Z8, Z8, Z1
-	VMOVUPS     128(SI), Z8
-	VMOVUPS     128(DI), Z9
-	VFMSUB213PS Z6, Z9, Z8
-	VFMADD231PS Z8, Z8, Z2
-	VMOVUPS     192(SI), Z8
-	VMOVUPS     192(DI), Z9
-	VFMSUB213PS Z7, Z9, Z8
-	VFMADD231PS Z8, Z8, Z3
+	VMOVUPS     (SI), Z12
+	VMOVUPS     (DI), Z13
+	VFMSUB213PS Z8, Z13, Z12
+	VADDPS      Z12, Z0, Z0
+	VFMADD231PS Z12, Z12, Z1
+	VMOVUPS     64(SI), Z12
+	VMOVUPS     64(DI), Z13
+	VFMSUB213PS Z9, Z13, Z12
+	VADDPS      Z12, Z2, Z2
+	VFMADD231PS Z12, Z12, Z3
+	VMOVUPS     128(SI), Z12
+	VMOVUPS     128(DI), Z13
+	VFMSUB213PS Z10, Z13, Z12
+	VADDPS      Z12, Z4, Z4
+	VFMADD231PS Z12, Z12, Z5
+	VMOVUPS     192(SI), Z12
+	VMOVUPS     192(DI), Z13
+	VFMSUB213PS Z11, Z13, Z12
+	VADDPS      Z12, Z6, Z6
+	VFMADD231PS Z12, Z12, Z7
 	ADDQ        AX, SI
 	ADDQ        CX, DI
 	DECQ        R8
@@ -10047,9 +10165,15 @@ rows4:
 	MOVQ        sum_base+0(FP), SI
 	ADDQ        BX, SI
 	VMOVUPS     Z0, (SI)
-	VMOVUPS     Z1, 64(SI)
-	VMOVUPS     Z2, 128(SI)
-	VMOVUPS     Z3, 192(SI)
+	VMOVUPS     Z2, 64(SI)
+	VMOVUPS     Z4, 128(SI)
+	VMOVUPS     Z6, 192(SI)
+	MOVQ        squares_base+24(FP), SI
+	ADDQ        BX, SI
+	VMOVUPS     Z1, (SI)
+	VMOVUPS     Z3, 64(SI)
+	VMOVUPS     Z5, 128(SI)
+	VMOVUPS     Z7, 192(SI)
 	ADDQ        $0x00000100, BX
 	SUBQ        $0x40, DX
 	JMP         block4
@@ -10063,28 +10187,36 @@ block2:
 	VMOVUPS (SI), Z0
 	VMOVAPS Z0, Z0
 	VMOVUPS 64(SI), Z1
-	VMOVAPS Z1, Z1
-	MOVQ    mean_base+72(FP), SI
+	VMOVAPS Z1, Z2
+	MOVQ    squares_base+24(FP), SI
 	ADDQ    BX, SI
-	VMOVUPS (SI), Z2
-	VMOVAPS Z2, Z2
+	VMOVUPS (SI), Z1
+	VMOVAPS Z1, Z1
 	VMOVUPS 64(SI), Z3
 	VMOVAPS Z3, Z3
-	MOVQ    x_base+24(FP), SI
+	MOVQ    shift_base+96(FP), SI
 	ADDQ    BX, SI
-	MOVQ    y_base+48(FP), DI
+	VMOVUPS (SI), Z4
+	VMOVAPS Z4, Z4
+	VMOVUPS 64(SI), Z5
+	VMOVAPS Z5, Z5
+	MOVQ    x_base+48(FP), SI
+	ADDQ    BX, SI
+	MOVQ    y_base+72(FP), DI
 	ADDQ    BX, DI
-	MOVQ    rows+96(FP), R8
+	MOVQ    rows+120(FP), R8
 
 rows2:
-	VMOVUPS     (SI), Z4
-	VMOVUPS     (DI), Z5
-	VFMSUB213PS Z2, Z5, Z4
-	VFMADD231PS Z4, Z4, Z0
-	VMOVUPS     64(SI), Z4
-	VMOVUPS     64(DI), Z5
-	VFMSUB213PS Z3, Z5, Z4
-	VFMADD231PS Z4, Z4, Z1
+	VMOVUPS     (SI), Z6
+	VMOVUPS     (DI), Z7
+	VFMSUB213PS Z4, Z7, Z6
+	VADDPS      Z6, Z0, Z0
+	VFMADD231PS Z6, Z6, Z1
+	VMOVUPS     64(SI), Z6
+	VMOVUPS     64(DI), Z7
+	VFMSUB213PS Z5, Z7, Z6
+	VADDPS      Z6, Z2, Z2
+	VFMADD231PS Z6, Z6, Z3
 	ADDQ        AX, SI
 	ADDQ        CX, DI
 	DECQ        R8
@@ -10092,7 +10224,11 @@ rows2:
 	MOVQ        sum_base+0(FP), SI
 	ADDQ        BX, SI
 	VMOVUPS     Z0, (SI)
-	VMOVUPS     Z1, 64(SI)
+	VMOVUPS     Z2, 64(SI)
+	MOVQ        squares_base+24(FP), SI
+	ADDQ        BX, SI
+	VMOVUPS     Z1, (SI)
+	VMOVUPS     Z3, 64(SI)
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x20, DX
 	JMP         block2
@@ -10105,21 +10241,26 @@ block1:
 	ADDQ    BX, SI
 	VMOVUPS (SI), Z0
 	VMOVAPS Z0, Z0
-	MOVQ    mean_base+72(FP), SI
+	MOVQ    squares_base+24(FP), SI
 	ADDQ    BX, SI
 	VMOVUPS (SI), Z1
 	VMOVAPS Z1, Z1
-	MOVQ    x_base+24(FP), SI
+	MOVQ    shift_base+96(FP), SI
 	ADDQ    BX, SI
-	MOVQ    y_base+48(FP), DI
+	VMOVUPS (SI), Z2
+	VMOVAPS Z2, Z2
+	MOVQ    x_base+48(FP), SI
+	ADDQ    BX, SI
+	MOVQ    y_base+72(FP), DI
 	ADDQ    BX, DI
-	MOVQ    rows+96(FP), R8
+	MOVQ    rows+120(FP), R8
 
 rows1:
-	VMOVUPS     (SI), Z2
-	VMOVUPS     (DI), Z3
-	VFMSUB213PS Z1, Z3, Z2
-	VFMADD231PS Z2, Z2, Z0
+	VMOVUPS     (SI), Z3
+	VMOVUPS     (DI), Z4
+	VFMSUB213PS Z2, Z4, Z3
+	VADDPS      Z3, Z0, Z0
+	VFMADD231PS Z3, Z3, Z1
 	ADDQ        AX, SI
 	ADDQ        CX, DI
 	DECQ        R8
@@ -10127,6 +10268,9 @@ rows1:
 	MOVQ        sum_base+0(FP), SI
 	ADDQ        BX, SI
 	VMOVUPS     Z0, (SI)
+	MOVQ        squares_base+24(FP), SI
+	ADDQ        BX, SI
+	VMOVUPS     Z1, (SI)
 	ADDQ        $0x00000040, BX
 	SUBQ        $0x10, DX
 	JMP         block1
@@ -10141,21 +10285,26 @@ after1:
 	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z0
 	VMOVAPS   Z0, Z0
-	MOVQ      mean_base+72(FP), DX
+	MOVQ      squares_base+24(FP), DX
 	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z1
 	VMOVAPS   Z1, Z1
-	MOVQ      x_base+24(FP), DX
+	MOVQ      shift_base+96(FP), DX
 	ADDQ      BX, DX
-	MOVQ      y_base+48(FP), SI
+	VMOVUPS.Z (DX), K1, Z2
+	VMOVAPS   Z2, Z2
+	MOVQ      x_base+48(FP), DX
+	ADDQ      BX, DX
+	MOVQ      y_base+72(FP), SI
 	ADDQ      BX, SI
-	MOVQ      rows+96(FP), DI
+	MOVQ      rows+120(FP), DI
 
 rowsTail:
-	VMOVUPS.Z   (DX), K1, Z2
-	VMOVUPS.Z   (SI), K1, Z3
-	VFMSUB213PS Z1, Z3, Z2
-	VFMADD231PS Z2, Z2, Z0
+	VMOVUPS.Z   (DX), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VFMSUB213PS Z2, Z4, Z3
+	VADDPS      Z3, Z0, Z0
+	VFMADD231PS Z3, Z3, Z1
 	ADDQ        AX, DX
 	ADDQ        CX, SI
 	DECQ        DI
@@ -10163,6 +10312,9 @@ rowsTail:
 	MOVQ        sum_base+0(FP), AX
 	ADDQ        BX, AX
 	VMOVUPS     Z0, K1, (AX)
+	MOVQ        squares_base+24(FP), AX
+	ADDQ        BX, AX
+	VMOVUPS     Z1, K1, (AX)
 
 done:
 	VZEROUPPER

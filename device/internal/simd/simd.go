@@ -11,7 +11,7 @@ const MaxTileRows = 12
 // Kernels is one instruction set's loops.
 //
 // Row kernels run over matrices of rows × cols, both at least 1, whose rows lie a stride apart, counted in
-// floats. Operands named a, b, c, shift, p, q and mean hold one value a column; where a comment says so they
+// floats. Operands named a, b, c, shift, p and q hold one value a column; where a comment says so they
 // may have length 0. Each destination may be one of the matrices read. A floor of −∞ changes nothing, one of 0
 // makes a result a ReLU's. An element's result does not depend on where in the matrix it lies.
 type Kernels struct {
@@ -49,10 +49,10 @@ type Kernels struct {
 	Dots func(sum, dot, x, y []float32, rows, cols, xStride, yStride int)
 	// Dots3 adds Σ x to sum and Σ x∘y∘z to dot.
 	Dots3 func(sum, dot, x, y, z []float32, rows, cols, xStride, yStride, zStride int)
-	// Deviations adds Σ (x − mean)² to sum.
-	Deviations func(sum, x, mean []float32, rows, cols, xStride int)
-	// Deviations2 adds Σ (x∘y − mean)² to sum.
-	Deviations2 func(sum, x, y, mean []float32, rows, cols, xStride, yStride int)
+	// Deviations adds Σ d to sum and Σ d² to squares, with d = x − shift.
+	Deviations func(sum, squares, x, shift []float32, rows, cols, xStride int)
+	// Deviations2 adds Σ d to sum and Σ d² to squares, with d = x∘y − shift.
+	Deviations2 func(sum, squares, x, y, shift []float32, rows, cols, xStride, yStride int)
 
 	// SGD computes m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m).
 	SGD func(w, m, g []float32, rows, cols, wStride, mStride, gStride int, rate, momentum, decay float32)

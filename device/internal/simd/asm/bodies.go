@@ -116,25 +116,27 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "deviations", doc: "sum += Σ (x − mean)² over the rows",
+		name: "deviations", doc: "sum += Σ d and squares += Σ d² over the rows with d = x − shift",
 		matrices: []string{"x"},
-		columns:  []column{{"mean", false, 0}},
-		sums:     []string{"sum"},
+		columns:  []column{{"shift", false, 0}},
+		sums:     []string{"sum", "squares"},
 		body: func(v *vector) {
 			x := v.read("x")
-			VSUBPS(v.columns["mean"], x, x)
-			VFMADD231PS(x, x, v.sums["sum"])
+			VSUBPS(v.columns["shift"], x, x)
+			VADDPS(x, v.sums["sum"], v.sums["sum"])
+			VFMADD231PS(x, x, v.sums["squares"])
 		},
 	},
 	{
-		name: "deviations2", doc: "sum += Σ (x∘y − mean)² over the rows",
+		name: "deviations2", doc: "sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift",
 		matrices: []string{"x", "y"},
-		columns:  []column{{"mean", false, 0}},
-		sums:     []string{"sum"},
+		columns:  []column{{"shift", false, 0}},
+		sums:     []string{"sum", "squares"},
 		body: func(v *vector) {
 			x, y := v.read("x"), v.read("y")
-			VFMSUB213PS(v.columns["mean"], y, x)
-			VFMADD231PS(x, x, v.sums["sum"])
+			VFMSUB213PS(v.columns["shift"], y, x)
+			VADDPS(x, v.sums["sum"], v.sums["sum"])
+			VFMADD231PS(x, x, v.sums["squares"])
 		},
 	},
 	{

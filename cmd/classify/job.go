@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// job is one run of the command: inputs go to the workers, one goroutine each, and what these hear comes back in the
+// order of the inputs.
+type job struct {
+	streams
+	classifier *polynet.Classifier
+	options    polynet.Options
+	inputs     []input
+	workers    []*polynet.Worker
+	report     report
+	summary    summary
+}
+
+// sound is an input on its way through a worker.
+type sound struct {
+	input
+	heard chan event // windows, then one event with done
+}
+
+// event is a window of a sound, or its end.
+type event struct {
+	window  polynet.Window
+	done    bool
+	err     error
+	warning string
+}
+
+const (
+	soundsAhead = 256 // inputs that may be begun before the one that is being written has ended
+	eventsAhead = 64  // windows of an input that may wait to be written
+)
+
+// run classifies the inputs and returns the exit status.
+func (j *job) run(ctx context.Context) int {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	queue, order := make(chan *sound), make(chan *sound, soundsAhead)
+	go j.feed(ctx, queue, order)
+	var workers sync.WaitGroup
+	for _, w := range j.workers {
+		workers.Go(func() { j.work(ctx, w, queue) })
+	}
+	interrupted, err := j.write(ctx, order)
+	cancel()
+	switch {
+	case err != nil:
+		if !errors.Is(err, syscall.EPIPE) { // whoever reads the results has heard enough
+			fmt.Fprintf(j.err, "classify: %v\n", err)
+		}
+		return statusFailed
+	case interrupted: // a worker may still wait for the standard input
+		fmt.Fprintln(j.err, "classify: interrupted")
+		return statusInterrupted
+	}
+	workers.Wait()
+	if j.summary.Failed > 0 {
+		return statusFailed
+	}
+	return statusOK
+}
+
+// feed sends each input to the writer, which takes them in this order, and then to the workers.
+func (j *job) feed(ctx context.Context, queue, order chan<- *sound) {
+	defer close(queue)
+	defer close(order)
+	for _, in := range j.inputs {
+		s := &sound{input: in, heard: make(chan event, eventsAhead)}
+		for _, to := range []chan<- *sound{order, queue} {
+			select {
+			case to <- s:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// work classifies sounds until there are no more. Short ones share a batch as long as the next one is at hand.
+func (j *job) work(ctx context.Context, w *polynet.Worker, queue <-chan *sound) {
+	for {
+		var s *sound
+		select {
+		case s = <-queue:
+		default:
+			w.Flush()
+			s = <-queue
+		}
+		if s == nil {
+			w.Flush()
+			return
+		}
+		if s.name == stdinName {
+			w.Flush() // the sound may take its time
+			j.listen(ctx, s)
+			continue
+		}
+		j.open(ctx, w, s)
+	}
+}
+
+// open classifies a file.
+func (j *job) open(ctx context.Context, w *polynet.Worker, s *sound) {
+	if s.err != nil {
+		s.end(ctx, s.err, "")
+		return
+	}
+	f, err := os.Open(s.name)
+	if err != nil {
+		s.end(ctx, err, "")
+		return
+	}
+	defer f.Close()
+	s.classify(ctx, w, f)
+}
+
+// listen classifies the standard input, each window as soon as it has arrived.
+func (j *job) listen(ctx context.Context, s *sound) {
+	o := j.options
+	o.Batch = 1
+	w, err := j.classifier.Worker(o)
+	if err != nil {
+		s.end(ctx, err, "")
+		return
+	}
+	s.classify(ctx, w, j.in)
+}
+
+// classify reads the sound in r to its end.
+func (s *sound) classify(ctx context.Context, w *polynet.Worker, r io.Reader) {
+	decoder, err := audio.Decode(interruptible{r, ctx})
+	if err != nil {
+		s.end(ctx, err, "")
+		return
+	}
+	w.Push(decoder,
+		func(window polynet.Window) bool { return s.send(ctx, event{window: window}) },
+		func(err error) { s.end(ctx, err, decoder.Warning()) })
+}
+
+func (s *sound) end(ctx context.Context, err error, warning string) {
+	s.send(ctx, event{done: true, err: err, warning: warning})
+}
+
+// send hands an event to the writer, and reports whether the writer still wants them.
+func (s *sound) send(ctx context.Context, e event) bool {
+	if e.err != nil && ctx.Err() != nil {
+		return false // the interruption itself
+	}
+	select {
+	case s.heard <- e:
+		return true
+	default:
+	}
+	select {
+	case s.heard <- e:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// interruptible is a reader that ends in the context's error.
+type interruptible struct {
+	r   io.Reader
+	ctx context.Context
+}
+
+func (i interruptible) Read(p []byte) (int, error) {
+	if err := i.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return i.r.Read(p)
+}
+
+// reason returns err without the path that the message names anyway.
+func reason(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return p.Err
+	}
+	return err
+}

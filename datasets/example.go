@@ -1,0 +1,146 @@
+package datasets
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/polyphon/polyphon/features"
+)
+
+// worker makes examples; it holds one goroutine's work memory.
+type worker struct {
+	l       *Loader
+	p       pass
+	pcg     *rand.PCG
+	rng     *rand.Rand // draws from pcg
+	scratch *features.Scratch
+	wave    []float32 // the window
+	source  []float32 // what it is interpolated from, and the noise for it
+}
+
+func (l *Loader) newWorker(p pass) *worker {
+	w := &worker{l: l, p: p, pcg: &rand.PCG{}, scratch: l.cfg.Extractor.Scratch(), wave: make([]float32, l.window)}
+	w.rng = rand.New(w.pcg)
+	w.source = make([]float32, int(float64(l.window)*(1+l.cfg.Augment.Speed))+2*sincTaps)
+	return w
+}
+
+// run makes one example of a slot.
+func (w *worker) run(j job) {
+	l, s := w.l, j.slot
+	index := s.indices[j.k]
+	item := &l.items[index]
+	samples, err := l.clips.read(l.file[index])
+	if err != nil {
+		l.skip(item.Path, err)
+	} else {
+		seed(w.pcg, l.cfg.Seed, w.p.epoch, s.first+j.k)
+		s.labels[j.k], s.items[j.k] = item.Label, *item
+		w.rows(s.x[j.k*l.size:(j.k+1)*l.size], item, samples)
+	}
+	s.failed[j.k] = err != nil
+	if s.left.Add(-1) == 0 {
+		s.done <- struct{}{}
+	}
+}
+
+// rows makes the rows of an example.
+func (w *worker) rows(dst []float32, it *Item, samples []int16) {
+	c, e := w.l.cfg, w.l.cfg.Extractor
+	if it.silence() {
+		w.cut(it, samples)
+	} else {
+		w.show(samples)
+	}
+	if w.p.train {
+		w.mix()
+		scale(w.wave, c.Augment.drawGain(w.rng))
+	}
+	e.Energies(dst[:0], w.wave, w.scratch)
+	if w.p.train {
+		e.Distort(dst, c.Augment.Channel, w.rng)
+	}
+	e.Log(dst)
+	if w.p.norm != nil {
+		w.p.norm.Apply(dst)
+	}
+	if w.p.train {
+		c.Mask.Apply(dst, e.Config().Mels, w.rng, 0)
+	}
+}
+
+// randomCrop is how many times longer than the window a clip must be to be cropped at random.
+const randomCrop = 1.5
+
+// show puts the window onto a clip: its middle, or, in training, somewhere near it or anywhere in a long clip.
+func (w *worker) show(samples []int16) {
+	n := len(w.wave)
+	begin := (len(samples) - n) / 2
+	if w.p.train && float64(len(samples)) >= randomCrop*float64(n) {
+		begin = w.rng.IntN(len(samples) - n + 1)
+	}
+	at := placement{from: float64(begin), step: 1}
+	if w.p.train {
+		at = w.l.cfg.Augment.vary(at, n, w.l.clips.rate, w.rng)
+	}
+	if at.step == 1 {
+		window(w.wave, samples, int(at.from))
+		return
+	}
+	first := int(math.Floor(at.from)) - sincBefore
+	window(w.source, samples, first)
+	w.l.sinc.read(w.wave, w.source, at.from-float64(first), at.step)
+}
+
+// cut puts the window onto a noise recording: where the item says or, in augmented training, somewhere else in the
+// training part.
+func (w *worker) cut(it *Item, samples []int16) {
+	l := w.l
+	offset, gain := it.Offset, it.Gain
+	if part, ok := l.parts[it.Path]; ok && w.p.train && l.cfg.Augment != (Augment{}) {
+		offset, gain = drawSilence(part, l.cfg.Window, w.rng)
+	}
+	begin := min(int(math.Round(offset*float64(l.clips.rate))), len(samples))
+	missing := max(0, len(w.wave)-(len(samples)-begin))
+	window(w.wave, samples[begin:], -(missing / 2))
+	scale(w.wave, float32(gain))
+}
+
+// mix adds noise.
+func (w *worker) mix() {
+	a := w.l.cfg.Augment
+	if w.rng.Float64() >= a.Noise {
+		return
+	}
+	noise := w.source[:len(w.wave)]
+	if len(w.l.noise) > 0 {
+		bed := w.l.noise[w.rng.IntN(len(w.l.noise))]
+		room := len(bed) - len(noise)
+		begin := room / 2
+		if room > 0 {
+			begin = w.rng.IntN(room + 1)
+		}
+		window(noise, bed, begin)
+	} else {
+		colouredNoise(noise, w.rng)
+	}
+	mixNoise(w.wave, noise, between(a.SNR, w.rng))
+}
+
+// orderStream is the position that stands for the order of an epoch's examples.
+const orderStream = -1
+
+// seed sets the generator for one position of an epoch. Examples thereby do not depend on each other, nor on which
+// goroutine makes them, and an epoch does not depend on those before it.
+func seed(pcg *rand.PCG, seed int64, epoch, position int) {
+	pcg.Seed(splitMix(splitMix(uint64(seed))+uint64(epoch)), splitMix(uint64(position)))
+}
+
+// splitMix scrambles its argument (Steele et al., "Fast splittable pseudorandom number generators", 2014), so that
+// neighbouring seeds give unrelated numbers.
+func splitMix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

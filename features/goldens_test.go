@@ -1,0 +1,101 @@
+package features
+
+import (
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/polyphon/polyphon/audio"
+	"gorgonia.org/tensor"
+)
+
+// signal is the test sound of testdata/goldens.py.
+func signal(samples, rate int) []float32 {
+	x := make([]float32, samples)
+	state := uint32(1)
+	for i := range x {
+		state = 1664525*state + 1013904223
+		if i/1500%4 != 3 {
+			at := float64(i)
+			phase := 50*at/float64(rate) + 0.45*at*at/float64(2*samples)
+			x[i] = float32(0.5*math.Sin(2*math.Pi*phase) + 0.01*(float64(state)/(1<<31)-1))
+		}
+	}
+	return x
+}
+
+func TestRowsAgreeWithTorchaudio(t *testing.T) {
+	list, err := os.ReadFile(filepath.Join("testdata", "goldens.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var goldens []struct {
+		Name    string
+		Samples int
+		Config  Config
+	}
+	if err := json.Unmarshal(list, &goldens); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range goldens {
+		t.Run(g.Name, func(t *testing.T) {
+			want := readGolden(t, g.Name)
+			got, err := newExtractor(t, g.Config).Extract(audio.Clip{Rate: g.Config.Rate, Samples: signal(g.Samples, g.Config.Rate)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !got.Shape().Eq(want.Shape()) {
+				t.Fatalf("shape %v, torchaudio's is %v", got.Shape(), want.Shape())
+			}
+			worst := 0.0
+			wanted := want.Data().([]float32)
+			for i, v := range got.Data().([]float32) {
+				worst = max(worst, math.Abs(float64(v)-float64(wanted[i])))
+			}
+			t.Logf("largest difference %.2g", worst)
+			if !(worst <= 1e-4) {
+				t.Errorf("largest difference %.2g, at most 1e-4 wanted", worst)
+			}
+		})
+	}
+}
+
+// The presets are what the goldens of their names check.
+func TestPresetsAreInTheGoldens(t *testing.T) {
+	list, err := os.ReadFile(filepath.Join("testdata", "goldens.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var goldens []struct{ Config Config }
+	if err := json.Unmarshal(list, &goldens); err != nil {
+		t.Fatal(err)
+	}
+	if goldens[0].Config != Default() || goldens[1].Config != Square32() {
+		t.Errorf("goldens of\n%+v\n%+v, presets are\n%+v\n%+v", goldens[0].Config, goldens[1].Config, Default(), Square32())
+	}
+}
+
+func readGolden(t *testing.T, name string) *tensor.Dense {
+	t.Helper()
+	f, err := os.Open(filepath.Join("testdata", name+".npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	d := new(tensor.Dense)
+	if err := d.ReadNpy(f); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func newExtractor(t testing.TB, c Config) *Extractor {
+	t.Helper()
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
