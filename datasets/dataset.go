@@ -31,19 +31,19 @@ var (
 	ErrOptions = errors.New("invalid data options") // a word without a folder, ...
 )
 
-// Item is one example. Silence examples are cut from a noise recording: Path names it, and Offset and Gain say which
-// part and how loud; for clips both are zero.
+// Item is one example: a clip, or a silence example, which is cut from a noise recording.
 type Item struct {
-	Path   string  // of the file
-	Word   string  // the class folder's name, or the name of the noise file's folder for silence
-	Label  int     // index into Set.Labels
-	Split  Split   // Train, Valid or Test
-	Offset float64 // seconds, silence only
-	Gain   float64 // factor, silence only; 0 for clips
+	Path  string // of the file
+	Word  string // the class folder's name, or that of the noise recordings' folder
+	Label int    // index into Set.Labels
+	Split Split  // Train, Valid or Test
+	// Of silence examples only: the part of the recording that is the split's, where in it the example begins, as a share
+	// in [0, 1) of what there is to choose from, and a factor.
+	Silence bool
+	Part    Span
+	Offset  float64
+	Gain    float64
 }
-
-// silence tells whether the item is cut from a noise recording.
-func (it Item) silence() bool { return it.Word == noiseFolder }
 
 // Options says what Open makes of a folder.
 type Options struct {
@@ -56,8 +56,7 @@ type Options struct {
 	// Unknown and Silence are the shares of `_unknown_` and `_silence_` examples, relative to the number of word clips
 	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used.
 	Unknown, Silence float64
-	Window           float64 // seconds of a silence example
-	Seed             int64   // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
+	Seed             int64 // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
 	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
 	// highest number for the test, and the one before the test fold (the last before the first) for validation.
 	ValidFold, TestFold int

@@ -2,64 +2,76 @@ package datasets
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"runtime"
-	"slices"
 	"sync"
 
 	"github.com/polyphon/polyphon/audio"
 )
 
-// maxWindow is the longest window that LongestClip asks for, in seconds.
-const maxWindow = 10
+// maxLongest bounds what LongestClip returns, in seconds.
+const maxLongest = 10
 
-// LongestClip returns the length of the longest clip, in seconds rounded up to tenths, at most 10: the window that
-// cuts nothing off. Clips that cannot be read count as nothing; without any other, the error wraps ErrNoData.
+// LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that cuts
+// nothing off. It reads every file once. Clips that cannot be read do not count; if none can, the error wraps ErrNoData.
 func (s *Set) LongestClip() (float64, error) {
 	paths := make(chan string)
-	var workers sync.WaitGroup
 	longest := make([]float64, runtime.GOMAXPROCS(0))
+	var workers sync.WaitGroup
 	for i := range longest {
 		workers.Go(func() {
 			for path := range paths {
-				if seconds, err := clipSeconds(path); err == nil {
+				if seconds, err := duration(path, maxLongest); err == nil {
 					longest[i] = max(longest[i], seconds)
 				}
 			}
 		})
 	}
 	for _, it := range s.Items {
-		if !it.silence() {
+		if !it.Silence {
 			paths <- it.Path
 		}
 	}
 	close(paths)
 	workers.Wait()
-	seconds := slices.Max(longest)
+	seconds := 0.0
+	for _, v := range longest {
+		seconds = max(seconds, v)
+	}
 	if seconds == 0 {
 		return 0, fmt.Errorf("%w: no clip in %s could be read", ErrNoData, s.Dir)
 	}
-	return min(math.Ceil(seconds*10-1e-6)/10, maxWindow), nil
+	return math.Ceil(seconds*10-1e-6) / 10, nil
 }
 
-// clipSeconds returns the length of a clip as its header says it, or as decoding finds it.
-func clipSeconds(path string) (float64, error) {
-	f, err := os.Open(path)
+// duration returns the length of a file in seconds, at most limit. It decodes, since headers lie. An empty file is an
+// error.
+func duration(file string, limit int) (float64, error) {
+	f, err := os.Open(file)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	d, err := audio.Decode(f)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("%s: %w", file, err)
 	}
-	if n := d.Format().Frames; n >= 0 {
-		return float64(n) / float64(d.Rate()), nil
+	buffer := make([]float32, 1<<13)
+	samples := 0
+	for samples < limit*d.Rate() {
+		n, err := d.Read(buffer)
+		samples += n
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", file, err)
+		}
 	}
-	c, err := audio.ReadAll(d, maxWindow*d.Rate())
-	if err != nil {
-		return maxWindow, nil
+	if samples == 0 {
+		return 0, fmt.Errorf("%s: %w", file, audio.ErrEmpty)
 	}
-	return c.Duration().Seconds(), nil
+	return min(float64(samples)/float64(d.Rate()), float64(limit)), nil
 }

@@ -47,7 +47,7 @@ func (w *worker) run(j job) {
 // rows makes the rows of an example.
 func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 	c, e := w.l.cfg, w.l.cfg.Extractor
-	if it.silence() {
+	if it.Silence {
 		w.cut(it, samples)
 	} else {
 		w.show(samples)
@@ -92,17 +92,13 @@ func (w *worker) show(samples []int16) {
 	w.l.sinc.read(w.wave, w.source, at.from-float64(first), at.step)
 }
 
-// cut puts the window onto a noise recording: where the item says or, in augmented training, somewhere else in the
-// training part.
+// cut puts the window onto a noise recording: where the item says or, in augmented training, somewhere else in its part.
 func (w *worker) cut(it *Item, samples []int16) {
-	l := w.l
 	offset, gain := it.Offset, it.Gain
-	if part, ok := l.parts[it.Path]; ok && w.p.train && l.cfg.Augment != (Augment{}) {
-		offset, gain = drawSilence(part, l.cfg.Window, w.rng)
+	if w.p.train && w.l.cfg.Augment != (Augment{}) {
+		offset, gain = drawSilence(w.rng)
 	}
-	begin := min(int(math.Round(offset*float64(l.clips.rate))), len(samples))
-	missing := max(0, len(w.wave)-(len(samples)-begin))
-	window(w.wave, samples[begin:], -(missing / 2))
+	cut(w.wave, it.Part.of(samples, w.l.clips.rate), offset)
 	scale(w.wave, float32(gain))
 }
 
@@ -113,14 +109,8 @@ func (w *worker) mix() {
 		return
 	}
 	noise := w.source[:len(w.wave)]
-	if len(w.l.noise) > 0 {
-		bed := w.l.noise[w.rng.IntN(len(w.l.noise))]
-		room := len(bed) - len(noise)
-		begin := room / 2
-		if room > 0 {
-			begin = w.rng.IntN(room + 1)
-		}
-		window(noise, bed, begin)
+	if n := len(w.l.noise); n > 0 {
+		cut(noise, w.l.noise[w.rng.IntN(n)], w.rng.Float64())
 	} else {
 		colouredNoise(noise, w.rng)
 	}

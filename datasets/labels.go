@@ -53,9 +53,7 @@ func Open(dir string, o Options) (*Set, error) {
 		return nil, err
 	}
 	s.addClips(t, roles, o)
-	if err := s.addSilence(t, o); err != nil {
-		return nil, err
-	}
+	s.addSilence(t, o)
 	return s, s.check(o)
 }
 

@@ -82,13 +82,19 @@ func decode(name string, rate int) ([]int16, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if len(clip.Samples) == 0 {
-		return nil, fmt.Errorf("%s: %w: no samples", name, ErrNoData)
+		return nil, fmt.Errorf("%s: %w", name, audio.ErrEmpty)
 	}
 	samples := make([]int16, len(clip.Samples))
 	for i, v := range clip.Samples {
 		samples[i] = int16(max(-1<<15, min(math.RoundToEven(float64(v)*(1<<15)), 1<<15-1)))
 	}
 	return samples, nil
+}
+
+// of returns the part of a recording. Where lengths are off by a rounding, it ends early.
+func (p Span) of(samples []int16, rate int) []int16 {
+	from, to := int(p.From*float64(rate)), int(p.To*float64(rate))
+	return samples[min(from, len(samples)):min(to, len(samples))]
 }
 
 // window sets dst to the samples from begin on, with zeros where the recording has none.
@@ -102,4 +108,16 @@ func window(dst []float32, samples []int16, begin int) {
 		dst[lead+i] = float32(v) / (1 << 15)
 	}
 	clear(dst[lead+n:])
+}
+
+// cut sets dst to a stretch of noise that begins at the share offset of the places there are. Noise shorter than dst is
+// repeated.
+func cut(dst []float32, noise []int16, offset float64) {
+	begin := int(offset * float64(max(len(noise)-len(dst), 0)+1))
+	for len(dst) > 0 && len(noise) > 0 {
+		n := min(len(dst), len(noise)-begin)
+		window(dst[:n], noise, begin)
+		dst, begin = dst[n:], 0
+	}
+	clear(dst)
 }

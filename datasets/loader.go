@@ -58,8 +58,7 @@ type Loader struct {
 	items  []Item
 	file   []int // of each item, in clips
 	clips  *library
-	noise  []background
-	parts  map[string]Span // training part of each noise recording
+	noise  [][]int16 // training parts of the noise recordings, to mix in
 	sinc   *interpolator
 	window int // samples of an example
 	frames int // rows of an example
@@ -68,9 +67,6 @@ type Loader struct {
 	mutex   sync.Mutex
 	skipped map[string]error
 }
-
-// background is the training part of a noise recording.
-type background []int16
 
 // NewLoader returns a Loader of items, with the Set's noise recordings for augmentation. Without items, the error wraps
 // ErrNoData, and for settings out of range ErrOptions.
@@ -89,7 +85,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	}
 	rate := cfg.Extractor.Config().Rate
 	l := &Loader{
-		cfg: cfg, items: items, file: make([]int, len(items)), parts: map[string]Span{}, sinc: newInterpolator(),
+		cfg: cfg, items: items, file: make([]int, len(items)), sinc: newInterpolator(),
 		window: int(math.Round(cfg.Window * float64(rate))), skipped: map[string]error{},
 	}
 	l.frames = cfg.Extractor.Config().Frames(l.window)
@@ -127,25 +123,20 @@ func (c LoaderConfig) check() error {
 	return c.Augment.Validate()
 }
 
-// openNoise reads the recordings that are mixed in.
+// openNoise reads the recordings that are mixed in, where any are.
 func (l *Loader) openNoise(noise []Recording) {
 	size := 0
-	for i, r := range noise {
+	for _, r := range noise {
 		part := r.Parts[Train]
-		if part.To <= part.From {
+		if l.cfg.Augment.Noise == 0 || part == (Span{}) || size > maxNoise {
 			continue
 		}
-		l.parts[r.Path] = part
-		if l.cfg.Augment.Noise == 0 || size > maxNoise {
-			continue
-		}
-		samples, err := l.clips.read(l.clips.index[noise[i].Path])
+		samples, err := l.clips.read(l.clips.index[r.Path])
 		if err != nil {
 			l.skip(r.Path, err)
 			continue
 		}
-		rate := float64(l.clips.rate)
-		samples = samples[min(int(part.From*rate), len(samples)):min(int(part.To*rate), len(samples))]
+		samples = part.of(samples, l.clips.rate)
 		size += 2 * len(samples)
 		l.noise = append(l.noise, samples)
 	}
@@ -159,6 +150,9 @@ func (l *Loader) Batch() int { return l.cfg.Batch }
 
 // Batches returns the number of batches in an epoch, if no whole batch is unreadable.
 func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
+
+// Frames returns the number of rows of an example.
+func (l *Loader) Frames() int { return l.frames }
 
 // Skipped returns the clips that could not be read so far, each once, sorted by path.
 func (l *Loader) Skipped() []Skip {
@@ -195,14 +189,22 @@ func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
 	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm})
 }
 
-// Stats returns the statistics of the unaugmented rows of all examples.
+// Stats returns the statistics of the unaugmented rows of all clips. Silence examples are left out: a tenth of them is
+// digital silence, which says nothing about sound.
 func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	var s features.Stats
 	for b, err := range l.iterate(ctx, pass{order: l.inOrder()}) {
 		if err != nil {
 			return features.Norm{}, err
 		}
-		s.Add(b.X, l.cfg.Extractor.Config().Mels)
+		for i, it := range b.Items {
+			if !it.Silence {
+				s.Add(b.X[i*l.size:(i+1)*l.size], l.cfg.Extractor.Config().Mels)
+			}
+		}
+	}
+	if s.Count() == 0 {
+		return features.Norm{}, fmt.Errorf("%w: there is only silence", ErrNoData)
 	}
 	return s.Norm(), nil
 }
