@@ -163,7 +163,7 @@ func TestFLACGuard(t *testing.T) {
 func TestFLACBitDepths(t *testing.T) {
 	for _, bits := range []byte{4, 13, 17, 25, 31} {
 		file := append(flacHead(0, bits), 0) // constant, no wasted bits
-		value := uint64(1)<<(bits-2) << (64 - bits)
+		value := uint64(1) << (bits - 2) << (64 - bits)
 		for i := range (bits + 7) / 8 {
 			file = append(file, byte(value>>(56-8*i)))
 		}

@@ -3,6 +3,7 @@ package datasets
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -143,9 +144,9 @@ func (t *tree) readLists(files []string) error {
 		if !slices.Contains(files, name) {
 			continue
 		}
-		entries, err := readList(filepath.Join(t.dir, name))
+		entries, err := t.openList(name)
 		if err != nil {
-			return err
+			return fmt.Errorf("%w: %s: %w", ErrNoData, name, err)
 		}
 		found := 0
 		for _, entry := range entries {
@@ -169,24 +170,26 @@ func (t *tree) readLists(files []string) error {
 	return nil
 }
 
-func readList(file string) ([]string, error) {
-	f, err := os.Open(file)
+func (t *tree) openList(name string) ([]string, error) {
+	f, err := os.Open(filepath.Join(t.dir, name))
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNoData, err)
+		return nil, err
 	}
 	defer f.Close()
+	return readList(f)
+}
+
+// readList reads one path a line. Blank lines, a byte order mark and backslashes in the place of slashes are fine.
+func readList(r io.Reader) ([]string, error) {
 	var entries []string
-	lines := bufio.NewScanner(f)
+	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\uFEFF"))
 		if line != "" {
 			entries = append(entries, path.Clean(strings.ReplaceAll(line, `\`, "/")))
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrNoData, file, err)
-	}
-	return entries, nil
+	return entries, lines.Err()
 }
 
 var (

@@ -20,7 +20,7 @@ func configs() map[string]Config {
 }
 
 func TestSilenceIsTheFloor(t *testing.T) {
-	for _, floor := range []float64{1e-30, 1e-10, 1e-6, 1e-5, 3e-4, 0.01, 1, 1e6} {
+	for _, floor := range []float64{1e-30, 1e-10, 1e-6, 1e-5, 3e-4, 1e-3, 0.01, 1, 1e6} {
 		c := Default()
 		c.Floor = floor
 		e := newExtractor(t, c)
@@ -60,7 +60,7 @@ func TestRowsAreFiniteForAnyInput(t *testing.T) {
 			x[i] *= float32(amplitude)
 		}
 		for i, v := range e.Rows(nil, x, e.Scratch()) {
-			if v != v || v < float32(math.Log(1e-5)) || v > 89 {
+			if v != v || v < float32(math.Log(e.Config().Floor)) || v > 89 {
 				t.Fatalf("amplitude %g: value %d is %g", amplitude, i, v)
 			}
 		}

@@ -32,7 +32,7 @@ const (
 type cli struct {
 	Paths   []string         `arg:"" name:"path" help:"WAV and FLAC files, folders of them (searched recursively), or - for a sound on the standard input."`
 	Model   string           `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
-	Top     int              `help:"Labels of each window, the likeliest first; 0 is all." default:"1" placeholder:"K"`
+	Top     int              `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
 	Format  string           `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv" default:"text"`
 	Threads int              `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64          `help:"Seconds from one window's start to the next one's in long sounds; 0 is half a window." default:"0" placeholder:"S"`

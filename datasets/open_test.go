@@ -1,0 +1,480 @@
+package datasets
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// speechCommands writes the layout of Google Speech Commands.
+func speechCommands(t testing.TB) folder {
+	f := newFolder(t)
+	for _, word := range []string{"no", "yes", "bed", "cat", "dog"} {
+		f.class(word, 40)
+	}
+	for _, name := range []string{"rain.wav", "street.wav"} {
+		f.sound(noiseFolder+"/"+name, tone(100, 0.1, 20*testRate))
+	}
+	f.write("README.md", "text")
+	f.write(noiseFolder+"/README.md", "text")
+	f.write("no/notes.txt", "text")
+	f.write("no/._00000000_nohash_0.wav", "resource fork")
+	f.write("__MACOSX/no/x.wav", "resource fork")
+	f.write(".git/no/x.wav", "hidden")
+	f.write("validation_list.txt", "no/00000000_nohash_0.wav\r\n\r\nyes\\00000000_nohash_0.wav\nbed/00000000_nohash_0.wav\nleft/not_there.wav\n")
+	f.write("testing_list.txt", "no/9e3779b1_nohash_0.wav\nyes/9e3779b1_nohash_0.wav\ncat/9e3779b1_nohash_0.wav\n")
+	return f
+}
+
+func TestSpeechCommands(t *testing.T) {
+	f := speechCommands(t)
+	s := f.open(Options{Words: []string{"yes", "no"}, Unknown: 0.1, Silence: 0.2, Seed: 1})
+	if want := []string{"yes", "no", UnknownLabel, SilenceLabel}; !slices.Equal(s.Labels, want) {
+		t.Fatalf("labels %v, want %v", s.Labels, want)
+	}
+	// 38 of 40 clips of each word train; 0.1 of 76 is rounded up.
+	want := []Count{{"yes", [3]int{38, 1, 1}}, {"no", [3]int{38, 1, 1}}, {UnknownLabel, [3]int{8, 1, 1}}, {SilenceLabel, [3]int{16, 1, 1}}}
+	if got := s.Counts(); !slices.Equal(got, want) {
+		t.Errorf("counts %v, want %v", got, want)
+	}
+	words := map[string]int{}
+	for _, it := range s.Items {
+		if it.Split == Train && s.Labels[it.Label] == UnknownLabel {
+			words[it.Word]++
+		}
+	}
+	for _, word := range []string{"bed", "cat", "dog"} {
+		if n := words[word]; n < 2 || n > 3 {
+			t.Errorf("_unknown_ has %d clips of %s: not even (%v)", n, word, words)
+		}
+	}
+	if got, want := f.names(s.Split(Valid))[:3], []string{"no/00000000_nohash_0.wav", "yes/00000000_nohash_0.wav", "bed/00000000_nohash_0.wav"}; !slices.Equal(got, want) {
+		t.Errorf("validation %v, want %v", got, want)
+	}
+	if len(s.Split(All)) != len(s.Items) || len(s.Ignored) != 0 || len(s.Notes) != 0 {
+		t.Errorf("%d of %d items, ignored %v, notes %v", len(s.Split(All)), len(s.Items), s.Ignored, s.Notes)
+	}
+}
+
+func TestDrawsFollowTheSeedInTrainingOnly(t *testing.T) {
+	f := speechCommands(t)
+	open := func(seed int64) *Set {
+		return f.open(Options{Words: []string{"yes", "no"}, Unknown: 0.1, Silence: 0.1, Seed: seed})
+	}
+	a, again, b := open(1), open(1), open(2)
+	if !slices.Equal(a.Items, again.Items) {
+		t.Error("the same options give other items")
+	}
+	if slices.Equal(a.Split(Train), b.Split(Train)) {
+		t.Error("the seed does not change the training examples")
+	}
+	for _, split := range []Split{Valid, Test} {
+		if !slices.Equal(a.Split(split), b.Split(split)) {
+			t.Errorf("the seed changes the %v examples", split)
+		}
+	}
+}
+
+func TestNoUnknownWithoutShare(t *testing.T) {
+	s := speechCommands(t).open(Options{Words: []string{"yes", "no"}})
+	if !slices.Equal(s.Labels, []string{"yes", "no"}) {
+		t.Errorf("labels %v", s.Labels)
+	}
+	if s.Ignored["bed"] != 40 || s.Ignored["cat"] != 40 || len(s.Ignored) != 3 {
+		t.Errorf("ignored %v", s.Ignored)
+	}
+}
+
+func TestLabelsOfAModel(t *testing.T) {
+	f := speechCommands(t)
+	s := f.open(Options{Labels: []string{SilenceLabel, "yes", "left", UnknownLabel}, Silence: 0.5})
+	if got, want := s.Counts(), []Count{
+		{SilenceLabel, [3]int{19, 1, 1}}, {"yes", [3]int{38, 1, 1}}, {"left", [3]int{}}, {UnknownLabel, [3]int{156, 2, 2}},
+	}; !slices.Equal(got, want) {
+		t.Errorf("counts %v, want %v", got, want)
+	}
+	s = f.open(Options{Labels: []string{"yes", "no"}})
+	if len(s.Items) != 80 || s.Ignored["bed"] != 40 {
+		t.Errorf("%d items, ignored %v", len(s.Items), s.Ignored)
+	}
+}
+
+func TestReadyMadeExamples(t *testing.T) {
+	f := newFolder(t)
+	f.class("a", 20)
+	f.class("b", 20)
+	f.class("c", 20)
+	f.class(UnknownLabel, 3)
+	f.class(SilenceLabel, 4)
+	every := f.open(Options{})
+	if want := []string{"a", "b", "c", UnknownLabel, SilenceLabel}; !slices.Equal(every.Labels, want) || len(every.Items) != 67 {
+		t.Errorf("labels %v, %d items", every.Labels, len(every.Items))
+	}
+	s := f.open(Options{Words: []string{"b", "a"}, Unknown: 0.25, Silence: 0.1})
+	total := map[string]int{}
+	for _, c := range s.Counts() {
+		total[c.Label] = c.Clips[Train] + c.Clips[Valid] + c.Clips[Test]
+	}
+	if total[SilenceLabel] != 4 || total[UnknownLabel] < 10 || total[UnknownLabel] > 12 {
+		t.Errorf("counts %v: want the 4 clips of silence, and the 3 of _unknown_ filled up to a quarter of 40", s.Counts())
+	}
+}
+
+func TestWhichSet(t *testing.T) {
+	golden, err := os.ReadFile("testdata/which_set.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(golden)) {
+		want, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
+		if got := hashSplit(nameHash(speaker(name))); got != map[string]Split{"training": Train, "validation": Valid, "testing": Test}[want] {
+			t.Errorf("%s: %v, want %s", name, got, want)
+		}
+	}
+}
+
+// splitsBySpeaker returns in which splits each speaker's clips are.
+func splitsBySpeaker(s *Set) map[string]map[Split]bool {
+	found := map[string]map[Split]bool{}
+	for _, it := range s.Items {
+		who := speaker(filepath.ToSlash(it.Path))
+		if found[who] == nil {
+			found[who] = map[Split]bool{}
+		}
+		found[who][it.Split] = true
+	}
+	return found
+}
+
+func TestHashSplitKeepsSpeakersTogether(t *testing.T) {
+	f := newFolder(t)
+	for _, word := range []string{"a", "b"} {
+		for speaker := range 60 {
+			f.clips(fmt.Sprintf("%s/speaker%d_nohash_0.wav", word, speaker), fmt.Sprintf("%s/speaker%d_nohash_1.wav", word, speaker))
+		}
+	}
+	s := f.open(Options{})
+	for who, splits := range splitsBySpeaker(s) {
+		if want := hashSplit(nameHash(who)); len(splits) != 1 || !splits[want] {
+			t.Errorf("%s is in %v, want %v alone", who, splits, want)
+		}
+	}
+}
+
+func TestMissingList(t *testing.T) {
+	f := newFolder(t)
+	f.class("a", 100)
+	f.class("b", 100)
+	f.write("testing_list.txt", "a/00000000_nohash_0.wav\nb/00000000_nohash_0.wav\n")
+	s := f.open(Options{})
+	for _, it := range s.Items {
+		name := path.Base(filepath.ToSlash(it.Path))
+		want := hashSplit(nameHash(speaker(name)))
+		switch {
+		case name == "00000000_nohash_0.wav":
+			want = Test
+		case want == Test:
+			want = Train
+		}
+		if it.Split != want {
+			t.Errorf("%s is in %v, want %v", name, it.Split, want)
+		}
+	}
+}
+
+// TestSmallFolders: whatever the hash does, every class with three clips or more gets some in each split, and training
+// has clips of all.
+func TestSmallFolders(t *testing.T) {
+	for n := 1; n <= 8; n++ {
+		for variant, names := range map[string]string{
+			"numbered":    "%s/%d.wav",
+			"by class":    "%s/%[1]s %d.wav",
+			"speakers":    "%s/voice%d_nohash_0.wav",
+			"one speaker": "%s/me_nohash_%d.wav",
+			"own speaker": "%s/%[1]s_nohash_%d.wav",
+			"nested":      "%s/day%d/x.wav",
+		} {
+			f := newFolder(t)
+			for _, word := range []string{"a", "b", "c"} {
+				for i := range n {
+					f.clips(fmt.Sprintf(names, word, i))
+				}
+			}
+			f.class("many", 60)
+			for _, c := range f.open(Options{}).Counts() {
+				if c.Clips[Train] == 0 || n >= 3 && (c.Clips[Valid] == 0 || c.Clips[Test] == 0) {
+					t.Errorf("%s, %d clips: %s has %v", variant, n, c.Label, c.Clips)
+				}
+			}
+		}
+	}
+}
+
+func TestOneSpeakerIsSplitByFile(t *testing.T) {
+	f := newFolder(t)
+	for i := range 5 {
+		f.clips(fmt.Sprintf("left/me_nohash_%d.wav", i), fmt.Sprintf("right/me_nohash_%d.wav", i))
+	}
+	s := f.open(Options{})
+	for _, c := range s.Counts() {
+		if min(c.Clips[Train], c.Clips[Valid], c.Clips[Test]) == 0 {
+			t.Errorf("%s has %v", c.Label, c.Clips)
+		}
+	}
+	if len(s.Notes) != 2 || !strings.Contains(s.Notes[0], "left") {
+		t.Errorf("notes %q", s.Notes)
+	}
+}
+
+func TestSplitFolders(t *testing.T) {
+	f := newFolder(t)
+	f.clips("Train/a/1.wav", "Train/a/2.wav", "Train/b/1.wav", "Train/b/2.wav", "val/a/1.wav", "val/b/1.wav", "test/a/3.wav", "test/b/3.wav")
+	f.sound("_background_noise_/hum.wav", tone(100, 0.1, 20*testRate))
+	s := f.open(Options{Silence: 1})
+	for _, it := range s.Items {
+		if it.Silence {
+			continue
+		}
+		top, _, _ := strings.Cut(f.names([]Item{it})[0], "/")
+		if want := splitFolders[strings.ToLower(top)]; it.Split != want {
+			t.Errorf("%s is in %v", it.Path, it.Split)
+		}
+	}
+	if !slices.Equal(s.Labels, []string{"a", "b", SilenceLabel}) || len(s.Items) != 16 {
+		t.Errorf("labels %v, %d items", s.Labels, len(s.Items))
+	}
+}
+
+func TestSplitFoldersWithoutValidation(t *testing.T) {
+	f := newFolder(t)
+	f.class("train/a", 30)
+	f.class("train/b", 30)
+	f.clips("test/a/1.wav", "test/b/1.wav")
+	for _, c := range f.open(Options{}).Counts() {
+		if c.Clips[Test] != 1 || c.Clips[Valid] < 1 || c.Clips[Valid]+c.Clips[Train] != 30 {
+			t.Errorf("%s has %v", c.Label, c.Clips)
+		}
+	}
+}
+
+func TestClassesNamedLikeSplits(t *testing.T) {
+	f := newFolder(t)
+	f.class("test", 10)
+	f.class("train", 10)
+	if s := f.open(Options{}); !slices.Equal(s.Labels, []string{"test", "train"}) {
+		t.Errorf("labels %v", s.Labels)
+	}
+}
+
+func TestFolds(t *testing.T) {
+	f := newFolder(t)
+	for _, fold := range []string{"fold1", "fold2", "fold10", "fold3"} {
+		f.clips(fold+"/dog/x.wav", fold+"/rain/x.wav")
+	}
+	for _, c := range []struct {
+		o           Options
+		valid, test string
+	}{
+		{Options{}, "fold3", "fold10"},
+		{Options{TestFold: 1}, "fold10", "fold1"},
+		{Options{TestFold: 2, ValidFold: 10}, "fold10", "fold2"},
+	} {
+		s := f.open(c.o)
+		valid, test := f.names(s.Split(Valid)), f.names(s.Split(Test))
+		if !slices.Equal(valid, []string{c.valid + "/dog/x.wav", c.valid + "/rain/x.wav"}) ||
+			!slices.Equal(test, []string{c.test + "/dog/x.wav", c.test + "/rain/x.wav"}) || len(s.Split(Train)) != 4 {
+			t.Errorf("%+v: validation %v, test %v", c.o, valid, test)
+		}
+	}
+	for _, o := range []Options{{TestFold: 4}, {TestFold: 2, ValidFold: 2}} {
+		if _, err := Open(f.dir, o); !errors.Is(err, ErrOptions) {
+			t.Errorf("%+v: error %v", o, err)
+		}
+	}
+}
+
+func TestLinks(t *testing.T) {
+	f, elsewhere := newFolder(t), newFolder(t)
+	f.class("a", 10)
+	elsewhere.class("recordings", 10)
+	for link, target := range map[string]string{
+		"b":            elsewhere.path("recordings"),
+		"a/around":     f.path("a"),
+		"a/single.WAV": elsewhere.path("recordings/00000000_nohash_0.wav"),
+		"a/gone.wav":   elsewhere.path("nothing.wav"),
+		"gone":         elsewhere.path("nothing"),
+	} {
+		if err := os.Symlink(target, f.path(link)); err != nil {
+			t.Skip(err)
+		}
+	}
+	s := f.open(Options{})
+	total := func(c Count) int { return c.Clips[Train] + c.Clips[Valid] + c.Clips[Test] }
+	if c := s.Counts(); len(c) != 2 || total(c[0]) != 12 || total(c[1]) != 10 {
+		t.Errorf("counts %v", c)
+	}
+	if _, err := s.Digest(); err != nil {
+		t.Errorf("digest with a dangling link: %v", err)
+	}
+}
+
+func TestOpenErrors(t *testing.T) {
+	two := func(f folder) { f.class("a", 10); f.class("b", 10) }
+	for _, c := range []struct {
+		name  string
+		build func(f folder)
+		o     Options
+		want  error
+		says  string
+	}{
+		{"empty folder", func(folder) {}, Options{}, ErrNoData, "no folders with WAV or FLAC files"},
+		{"clips without folders", func(f folder) { f.clips("1.wav", "2.wav") }, Options{}, ErrNoData, "no folders with"},
+		{"only a README", func(f folder) { f.write("a/README", "") }, Options{}, ErrNoData, "no folders with"},
+		{"one class", func(f folder) { f.class("a", 10) }, Options{}, ErrNoData, "single class a"},
+		{"class without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{}, ErrNoData, "folder c has no"},
+		{"word without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{Words: []string{"a", "c"}}, ErrNoData, "folder c has no"},
+		{"word without folder", two, Options{Words: []string{"a", "left"}}, ErrOptions, `"left"; the folders are: a, b`},
+		{"word given twice", two, Options{Words: []string{"a", "a"}}, ErrOptions, `"a" is given twice`},
+		{"unknown as a word", two, Options{Words: []string{"a", UnknownLabel}}, ErrOptions, "not a word"},
+		{"words and labels", two, Options{Words: []string{"a"}, Labels: []string{"a"}}, ErrOptions, "both"},
+		{"negative share", two, Options{Unknown: -1}, ErrOptions, "unknown share"},
+		{"no label matches", two, Options{Labels: []string{"x", "y"}}, ErrNoData, "labels x, y"},
+		{"no training", func(f folder) { two(f); f.write("testing_list.txt", listOf(f, "a")) }, Options{}, ErrNoData, "a has no training clips"},
+		{"no validation", func(f folder) { two(f); f.write("validation_list.txt", "\n") }, Options{}, ErrNoData, "validation"},
+		{"list of another set", func(f folder) { two(f); f.write("validation_list.txt", "c/1.wav\n") }, Options{}, ErrNoData, "none of the 1 lines"},
+		{"in both lists", func(f folder) {
+			two(f)
+			f.write("validation_list.txt", "a/00000000_nohash_0.wav")
+			f.write("testing_list.txt", "a/00000000_nohash_0.wav")
+		}, Options{}, ErrOptions, "in both"},
+		{"no training folder", func(f folder) { f.clips("test/a/1.wav", "valid/b/1.wav") }, Options{}, ErrNoData, "no training clips"},
+		{"two folds", func(f folder) { f.clips("fold1/a/1.wav", "fold2/a/1.wav", "fold1/b/1.wav") }, Options{}, ErrOptions, "folds [1 2]"},
+	} {
+		f := newFolder(t)
+		c.build(f)
+		if _, err := Open(f.dir, c.o); !errors.Is(err, c.want) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: error %v, want %v with %q", c.name, err, c.want, c.says)
+		}
+	}
+	if _, err := Open(filepath.Join(t.TempDir(), "nowhere"), Options{}); !errors.Is(err, ErrNoData) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no folder: error %v", err)
+	}
+}
+
+// listOf returns a split list of all clips of a class.
+func listOf(f folder, class string) string {
+	entries, err := os.ReadDir(f.path(class))
+	if err != nil {
+		f.Fatal(err)
+	}
+	var b strings.Builder
+	for _, e := range entries {
+		fmt.Fprintf(&b, "%s/%s\n", class, e.Name())
+	}
+	return b.String()
+}
+
+func TestIgnoredClips(t *testing.T) {
+	f := newFolder(t)
+	f.class("a", 10)
+	f.class("b", 10)
+	f.clips("stray.wav", "stray2.flac")
+	if s := f.open(Options{}); s.Ignored["."] != 2 || len(s.Ignored) != 1 {
+		t.Errorf("ignored %v", s.Ignored)
+	}
+}
+
+func TestDigest(t *testing.T) {
+	f := speechCommands(t)
+	digest := func(o Options) string {
+		d, err := f.open(o).Digest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	var names []string
+	for _, pattern := range []string{"??/*.wav", "???/*.wav", noiseFolder + "/*.wav", "*_list.txt"} {
+		found, _ := filepath.Glob(f.path(pattern))
+		names = append(names, found...)
+	}
+	var lines []string
+	for _, name := range names {
+		if strings.HasPrefix(filepath.Base(name), "._") {
+			continue
+		}
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rel, _ := filepath.Rel(f.dir, name)
+		lines = append(lines, fmt.Sprintf("%s\x00%x", filepath.ToSlash(rel), sha256.Sum256(content)))
+	}
+	slices.Sort(lines)
+	h := sha256.New()
+	for _, line := range lines {
+		name, sum, _ := strings.Cut(line, "\x00")
+		fmt.Fprintf(h, "%s  %s\n", sum, name)
+	}
+	before := digest(Options{})
+	if want := fmt.Sprintf("%x", h.Sum(nil)); before != want {
+		t.Errorf("digest %s, want %s", before, want)
+	}
+	if d := digest(Options{Words: []string{"yes"}, Unknown: 0.1, Seed: 3}); d != before {
+		t.Error("the digest depends on the options")
+	}
+	f.write("README.md", "other text")
+	if digest(Options{}) != before {
+		t.Error("the digest depends on the README")
+	}
+	f.sound("cat/00000000_nohash_0.wav", tone(500, 0.1, 40))
+	if digest(Options{}) == before {
+		t.Error("the digest does not depend on a clip")
+	}
+}
+
+func TestLongestClip(t *testing.T) {
+	f := newFolder(t)
+	f.class("a", 5)
+	f.class("b", 5)
+	f.sound("b/long.wav", make([]float32, testRate*123/100))
+	f.write("a/broken.wav", "RIFF")
+	f.sound(noiseFolder+"/hum.wav", make([]float32, 5*testRate))
+	longest := func() float64 {
+		seconds, err := f.open(Options{Silence: 1}).LongestClip()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seconds
+	}
+	if got := longest(); got != 1.3 {
+		t.Errorf("%g seconds, want 1.3", got)
+	}
+	f.sound("b/longer.wav", make([]float32, 13*testRate))
+	if got := longest(); got != maxLongest {
+		t.Errorf("%g seconds, want the limit", got)
+	}
+}
+
+func FuzzReadList(f *testing.F) {
+	f.Add("a/1.wav\nb/2.wav\r\n")
+	f.Add("\uFEFFa\\1.wav\n\n  \n/../x")
+	f.Fuzz(func(t *testing.T, text string) {
+		entries, err := readList(strings.NewReader(text))
+		for _, e := range entries {
+			if e == "" || strings.ContainsAny(e, "\\\n") || e != path.Clean(e) {
+				t.Errorf("%q gives %q", text, e)
+			}
+		}
+		if err == nil && len(entries) > strings.Count(text, "\n")+1 {
+			t.Errorf("%q gives %d entries", text, len(entries))
+		}
+	})
+}
