@@ -27,7 +27,7 @@ type Device interface {
 
 	// Fill sets every element of dst to v.
 	Fill(dst View, v float32)
-	// Transpose writes dst[g] = src[g]ᵀ for each group g: dst is (n, m), src (m, n).
+	// Transpose writes dst[g] = src[g]ᵀ for each group g: dst is (n, m), src (m, n), and does not overlap it.
 	Transpose(dst, src View)
 
 	// Pack lays out the (k, n) row-major matrix w for MatMul. It reuses dst's memory where that fits.

@@ -2,6 +2,7 @@ package models_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -24,6 +25,9 @@ func TestEmbeddedModelKeepsItsPromises(t *testing.T) {
 	}
 	if n := m.Net.Parameters(); n > 1_200_000 {
 		t.Errorf("it has %d parameters", n)
+	}
+	if info, err := os.Stat("base.safetensors"); err != nil || info.Size() > 5<<20 {
+		t.Errorf("its file: %v, %v", info, err)
 	}
 	if l := m.Net.Lookahead(m.Features); l > 450*time.Millisecond {
 		t.Errorf("it looks %v ahead", l)

@@ -10,12 +10,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
 )
 
 // Exit statuses, shared with classify.
@@ -40,6 +44,7 @@ type streams struct {
 }
 
 func main() {
+	log.SetOutput(io.Discard) // a FLAC decoder's remarks, a line a frame
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	status := run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr})
 	stop()
@@ -92,16 +97,20 @@ func withStatus(status int, err error) error {
 }
 
 func report(w io.Writer, err error) int {
-	var s statusError
-	switch {
-	case errors.Is(err, context.Canceled):
+	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(w, "train: interrupted")
 		return statusInterrupted
-	case errors.As(err, &s):
-		fmt.Fprintf(w, "train: %v\n", err)
-		return s.status
 	}
 	fmt.Fprintf(w, "train: %v\n", err)
+	var s statusError
+	if errors.As(err, &s) {
+		return s.status
+	}
+	for _, usage := range []error{training.ErrConfig, polynet.ErrConfig, datasets.ErrOptions} {
+		if errors.Is(err, usage) {
+			return statusUsage
+		}
+	}
 	return statusFailed
 }
 

@@ -61,9 +61,9 @@ func cases() []testCase {
 		{groups: 3, rows: 1, cols: 48},
 		{groups: 3, rows: 13, cols: 17, gap: 5},
 		{groups: 2, rows: 51, cols: 40, gap: 8},
-		{groups: 20, rows: 101, cols: 40, gap: 384},
+		{groups: 20, rows: 101, cols: 33, gap: 64},
 		{groups: 1, rows: 290, cols: 65},
-		{groups: 1, rows: 2, cols: 5000},
+		{groups: 1, rows: 2, cols: 4500},
 		{groups: 0, rows: 4, cols: 8},
 		{groups: 2, rows: 0, cols: 8},
 	}
@@ -74,15 +74,15 @@ func cases() []testCase {
 		{groups: 3, rows: 13, cols: 48, depth: 90, step: 10, gap: 20},
 		{groups: 3, rows: 7, cols: 33, depth: 90, step: 20, gap: 3},
 		{groups: 2, rows: 25, cols: 300, depth: 31, step: 31},
-		{groups: 3, rows: 51, cols: 48, depth: 144, step: 48},
-		{groups: 6, rows: 13, cols: 128, depth: 192, step: 64, gap: 64},
-		{groups: 40, rows: 13, cols: 130, depth: 20, step: 10},
-		{groups: 1, rows: 800, cols: 16, depth: 75, step: 75},
+		{groups: 3, rows: 51, cols: 48, depth: 72, step: 24},
+		{groups: 6, rows: 13, cols: 128, depth: 64, step: 32, gap: 64},
+		{groups: 40, rows: 13, cols: 130, depth: 12, step: 12},
+		{groups: 1, rows: 1000, cols: 16, depth: 50, step: 50},
 		{groups: 1, rows: 4, cols: 5, depth: 0, step: 1},
 		{groups: 2, rows: 0, cols: 8, depth: 4, step: 4},
 	}
 	// Every way to end: columns in whole vectors and masks, rows in tiles.
-	for cols := 1; cols <= 33; cols++ {
+	for cols := 1; cols <= 17; cols++ {
 		plain = append(plain, shape{groups: 1, rows: 2, cols: cols, gap: 1})
 	}
 	for rows := 1; rows <= 25; rows++ {

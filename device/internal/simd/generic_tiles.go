@@ -31,23 +31,53 @@ func matMulTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int,
 	}
 }
 
+// outerTile takes two columns of a by four of dy at a time, and what is left over one by one.
 func outerTile(dw []float32, dwStride int, a []float32, aRowStride, aGroupStride int,
 	dy []float32, dyRowStride, dyGroupStride int, groups, rows, tileRows, cols int) {
-	for k := range tileRows {
-		out := dw[k*dwStride:][:cols]
-		for first := 0; first < cols; first += 4 {
-			n := min(4, cols-first)
-			var sum [4]float32
+	for k := 0; k < tileRows; k += 2 {
+		pair := min(2, tileRows-k)
+		for c := 0; c < cols; c += 4 {
+			var sum [2][4]float32
 			for g := range groups {
-				for r := range rows {
-					x := a[g*aGroupStride+r*aRowStride+k]
-					for i, d := range dy[g*dyGroupStride+r*dyRowStride+first:][:n] {
-						sum[i] += x * d
-					}
+				x, d := a[g*aGroupStride+k:], dy[g*dyGroupStride+c:]
+				if pair == 2 && c+4 <= cols {
+					addOuter2x4(&sum, x, aRowStride, d, dyRowStride, rows)
+				} else {
+					addOuter(&sum, x, aRowStride, d, dyRowStride, rows, pair, min(4, cols-c))
 				}
 			}
-			for i := range n {
-				out[first+i] += sum[i]
+			for i := range pair {
+				out := dw[(k+i)*dwStride+c:][:min(4, cols-c)]
+				for j := range out {
+					out[j] += sum[i][j]
+				}
+			}
+		}
+	}
+}
+
+func addOuter2x4(sum *[2][4]float32, x []float32, xStride int, d []float32, dStride, rows int) {
+	s00, s01, s02, s03 := sum[0][0], sum[0][1], sum[0][2], sum[0][3]
+	s10, s11, s12, s13 := sum[1][0], sum[1][1], sum[1][2], sum[1][3]
+	for r := range rows {
+		u, v := x[r*xStride:][:2], d[r*dStride:][:4]
+		s00 += u[0] * v[0]
+		s01 += u[0] * v[1]
+		s02 += u[0] * v[2]
+		s03 += u[0] * v[3]
+		s10 += u[1] * v[0]
+		s11 += u[1] * v[1]
+		s12 += u[1] * v[2]
+		s13 += u[1] * v[3]
+	}
+	*sum = [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
+}
+
+func addOuter(sum *[2][4]float32, x []float32, xStride int, d []float32, dStride, rows, xs, ds int) {
+	for r := range rows {
+		for i, u := range x[r*xStride:][:xs] {
+			for j, v := range d[r*dStride:][:ds] {
+				sum[i][j] += u * v
 			}
 		}
 	}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/polynet"
+	"gorgonia.org/tensor"
+)
+
+const rate = 16000
+
+// loudness writes a model that tells how loud a sound is: _silence_ for zeros, hum for a murmur, loud for noise.
+func loudness(t *testing.T) string {
+	t.Helper()
+	f := features.Default()
+	f.Floor = 1e-5 // silence is a row of −11.5
+	m := &polynet.Model{
+		Features: f, Window: 1, Temperature: 1, Labels: []string{"loud", "hum", polynet.SilenceLabel},
+		Net: polynet.Config{
+			Inputs: f.Mels, Classes: 3, Block: polynet.Linear, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
+			Stages: []polynet.Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}},
+		},
+		Weights: map[string]*tensor.Dense{},
+	}
+	for range f.Mels {
+		m.Norm.Mean = append(m.Norm.Mean, -6)
+		m.Norm.Std = append(m.Norm.Std, 1)
+	}
+	for _, s := range m.Net.WeightShapes() {
+		values := make([]float32, s.Len()) // zero: the block adds nothing to its skip
+		switch {
+		case s.Name == "stem.conv.weight":
+			fill(values, 1/float32(f.Mels))
+		case s.Name == "stem.norm.weight", strings.HasSuffix(s.Name, ".running_var"):
+			fill(values, 1)
+		case s.Name == "head.weight":
+			copy(values, []float32{1, 0, -1})
+		case s.Name == "head.bias":
+			copy(values, []float32{0, 2, 0})
+		}
+		m.Weights[s.Name] = tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(values))
+	}
+	path := filepath.Join(t.TempDir(), "loudness.safetensors")
+	if err := m.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func fill(values []float32, v float32) {
+	for i := range values {
+		values[i] = v
+	}
+}
+
+// noise returns n samples of white noise.
+func noise(n int, amplitude float32) []float32 {
+	rng := rand.New(rand.NewPCG(1, uint64(n)))
+	samples := make([]float32, n)
+	for i := range samples {
+		samples[i] = amplitude * (2*rng.Float32() - 1)
+	}
+	return samples
+}
+
+// Amplitudes that the loudness model tells apart.
+const (
+	loud   = 0.5
+	hum    = 0.004
+	silent = 0
+)
+
+func wav(t *testing.T, samples []float32) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := audio.WriteWAV(&b, audio.Clip{Rate: rate, Samples: samples}, audio.S16LE); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// folder writes files into a new working directory.
+func folder(t *testing.T, files map[string][]byte) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	for name, content := range files {
+		if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// classify runs the command.
+func classify(t *testing.T, stdin []byte, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	status = run(t.Context(), args, streams{in: bytes.NewReader(stdin), out: &out, err: &errs})
+	return status, out.String(), errs.String()
+}
+
+func expect(t *testing.T, what string, got, want any) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%s:\n%v\nwant\n%v", what, got, want)
+	}
+}
+
+func contains(t *testing.T, what, text, part string) {
+	t.Helper()
+	if !strings.Contains(text, part) {
+		t.Errorf("%s: %q does not say %q", what, text, part)
+	}
+}
+
+// ndjson is any line of the ndjson format.
+type ndjson struct {
+	Spec       int
+	Event      string
+	File       string
+	Start, End float64
+	Labels     []struct {
+		Label string
+		P     float64
+	}
+	Error                           string
+	Files, Failed, Windows, Threads int
+	AudioSeconds                    float64 `json:"audio_seconds"`
+	Window, Hop                     float64
+	Model                           string
+	Device                          string
+	Interrupted                     bool
+}
+
+func parse(t *testing.T, out string) []ndjson {
+	t.Helper()
+	var events []ndjson
+	for line := range strings.Lines(out) {
+		d := json.NewDecoder(strings.NewReader(line))
+		d.DisallowUnknownFields()
+		var e ndjson
+		if err := d.Decode(&e); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		expect(t, "spec", e.Spec, 1)
+		events = append(events, e)
+	}
+	return events
+}
+
+// outline tells events in a few words each.
+func outline(events []ndjson) []string {
+	var list []string
+	for _, e := range events {
+		switch e.Event {
+		case "result":
+			list = append(list, fmt.Sprintf("%s %g-%g %s", e.File, e.Start, e.End, e.Labels[0].Label))
+		case "error":
+			list = append(list, "error "+e.File)
+		default:
+			list = append(list, fmt.Sprintf("%s %d/%d", e.Event, e.Failed, e.Files))
+		}
+	}
+	return list
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestText(t *testing.T) {
+	model := loudness(t)
+	middle := slices.Concat(noise(2*rate, hum), noise(rate, loud), make([]float32, 2*rate+rate/4))
+	folder(t, map[string][]byte{
+		"a.wav":         wav(t, noise(rate, loud)),
+		"silent.wav":    wav(t, make([]float32, rate/2)),
+		"long.wav":      wav(t, middle),
+		"quiet.wav":     wav(t, make([]float32, 3*rate/2)),
+		"new\nline.wav": wav(t, noise(rate, hum)),
+	})
+	status, out, errs := classify(t, nil, "--model", model, "a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
+	expect(t, "status", status, statusOK)
+	expect(t, "stderr", errs, "")
+	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
+	if len(lines) != 5 {
+		t.Fatalf("%d lines:\n%s", len(lines), out)
+	}
+	for i, want := range [][]string{
+		{"a.wav         loud ", " %"},
+		{"silent.wav    _silence_ ", " %"},
+		{"long.wav      loud ", " %  at 2.00-3.00 s of 5.25 s (10 windows of 1 s, hop 0.5 s)"},
+		{"quiet.wav     _silence_ ", " %  at 0.00-1.00 s of 1.50 s (2 windows of 1 s, hop 0.5 s)"},
+		{`"new\nline.wav"  hum `, " %"},
+	} {
+		if !strings.HasPrefix(lines[i], want[0]) || !strings.HasSuffix(lines[i], want[1]) {
+			t.Errorf("line %d is %q, want %q", i, lines[i], want)
+		}
+	}
+	_, out, _ = classify(t, nil, "--model", model, "--top", "2", "a.wav")
+	contains(t, "two labels", out, " %, hum ")
+}
+
+// library is a folder in which a good deal can go wrong.
+func library(t *testing.T) {
+	folder(t, map[string][]byte{
+		"b/loud.wav":      wav(t, noise(rate, loud)),
+		"b/a/hum.WAV":     wav(t, noise(rate, hum)),
+		"b/a/two.wav":     wav(t, slices.Concat(make([]float32, rate), noise(rate, loud))),
+		"b/broken.wav":    []byte("RIFF\x10\x00\x00\x00WAVEjunk"),
+		"b/text.wav":      []byte("I am not a sound at all, whatever my name says"),
+		"b/empty.wav":     nil,
+		"b/notes.txt":     []byte("ignored"),
+		"b/.hidden.wav":   []byte("ignored"),
+		"b/.git/x.wav":    []byte("ignored"),
+		"b/z/silence.wav": wav(t, make([]float32, rate/4)),
+		"notes.txt":       wav(t, noise(rate, hum)),
+	})
+}
+
+var libraryOutline = []string{
+	"b/a/hum.WAV 0-1 hum",
+	"b/a/two.wav 0-1 _silence_", "b/a/two.wav 0.5-1.5 loud", "b/a/two.wav 1-2 loud",
+	"error b/broken.wav", "error b/empty.wav",
+	"b/loud.wav 0-1 loud",
+	"error b/text.wav",
+	"b/z/silence.wav 0-0.25 _silence_",
+	"notes.txt 0-1 hum",
+	"error missing.wav",
+	"summary 4/9",
+}
+
+func TestNDJSON(t *testing.T) {
+	model := loudness(t)
+	library(t)
+	for _, threads := range []string{"0", "1", "5"} {
+		status, out, errs := classify(t, nil, "--model", model, "--format", "ndjson", "--top", "0", "--threads", threads, "b", "notes.txt", "missing.wav")
+		expect(t, "status", status, statusFailed)
+		events := parse(t, out)
+		expect(t, threads+" threads", strings.Join(outline(events), "\n"), strings.Join(libraryOutline, "\n"))
+		for _, name := range []string{"b/broken.wav", "b/empty.wav", "b/text.wav", "missing.wav"} {
+			contains(t, "stderr", errs, "classify: "+name+": ")
+		}
+		contains(t, "stderr", errs, "missing.wav: no such file or directory\n")
+		for _, e := range events {
+			sum := 0.0
+			for _, l := range e.Labels {
+				sum += l.P
+			}
+			if e.Event == "result" && (len(e.Labels) != 3 || sum < 0.9999 || sum > 1.0001) {
+				t.Errorf("%s has the labels %v", e.File, e.Labels)
+			}
+		}
+		s := events[len(events)-1]
+		expect(t, "windows", s.Windows, 7)
+		expect(t, "audio_seconds", s.AudioSeconds, 5.25)
+		expect(t, "window and hop", []float64{s.Window, s.Hop}, []float64{1, 0.5})
+		expect(t, "model", s.Model, model)
+		contains(t, "device", s.Device, "cpu")
+		expect(t, "interrupted", s.Interrupted, false)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	model := loudness(t)
+	library(t)
+	status, out, _ := classify(t, nil, "--model", model, "--format", "json", "b", "notes.txt", "missing.wav")
+	expect(t, "status", status, statusFailed)
+	var document struct {
+		Spec            int
+		Results, Errors []ndjson
+		Summary         ndjson
+	}
+	if err := json.Unmarshal([]byte(out), &document); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	expect(t, "spec", document.Spec, 1)
+	for i := range document.Results {
+		document.Results[i].Event = "result"
+		expect(t, "labels", len(document.Results[i].Labels), 1)
+	}
+	want := slices.DeleteFunc(slices.Clone(libraryOutline), func(line string) bool {
+		return strings.HasPrefix(line, "error") || strings.HasPrefix(line, "summary")
+	})
+	expect(t, "results", strings.Join(outline(document.Results), "\n"), strings.Join(want, "\n"))
+	expect(t, "errors", len(document.Errors), 4)
+	expect(t, "an error", document.Errors[3].File+": "+document.Errors[3].Error, "missing.wav: no such file or directory")
+	expect(t, "summary", []int{document.Summary.Files, document.Summary.Failed, document.Summary.Windows}, []int{9, 4, 7})
+
+	_, out, _ = classify(t, nil, "--model", model, "--format", "json", "missing.wav")
+	if err := json.Unmarshal([]byte(out), &document); err != nil || document.Results == nil || len(document.Results) != 0 {
+		t.Errorf("without results: %v, %s", err, out)
+	}
+}
+
+func TestCSV(t *testing.T) {
+	model := loudness(t)
+	library(t)
+	os.WriteFile("b,\"x\".wav", wav(t, noise(rate, hum)), 0o644)
+	status, out, errs := classify(t, nil, "--model", model, "--format", "csv", "--top", "2", "b,\"x\".wav", "b")
+	expect(t, "status", status, statusFailed)
+	contains(t, "stderr", errs, "classify: b/broken.wav: ")
+	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "header", strings.Join(rows[0], " "), "file start end label1 p1 label2 p2")
+	expect(t, "number of rows", len(rows), 8)
+	expect(t, "first row", strings.Join(rows[1][:4], " "), "b,\"x\".wav 0 1 hum")
+	expect(t, "a window", strings.Join(rows[4][:4], " "), "b/a/two.wav 0.5 1.5 loud")
+	_, out, _ = classify(t, nil, "--model", model, "--format", "csv", "--top", "0", "notes.txt")
+	contains(t, "all labels", out, "label3,p3\n")
+}
+
+func TestHop(t *testing.T) {
+	model := loudness(t)
+	folder(t, map[string][]byte{"x.wav": wav(t, noise(2*rate, loud))})
+	status, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--hop", "0.25", "x.wav")
+	expect(t, "status", status, statusOK)
+	events := parse(t, out)
+	expect(t, "windows", len(events), 6)
+	expect(t, "second window", []float64{events[1].Start, events[1].End}, []float64{0.25, 1.25})
+	expect(t, "hop", events[5].Hop, 0.25)
+}
+
+func TestEmbeddedModel(t *testing.T) {
+	folder(t, map[string][]byte{"x.wav": wav(t, noise(rate, hum))})
+	status, out, errs := classify(t, nil, "--format", "ndjson", "x.wav")
+	expect(t, "status", status, statusOK)
+	expect(t, "stderr", errs, "")
+	events := parse(t, out)
+	expect(t, "model", events[1].Model, "embedded")
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/audio"
+)
+
+// train runs a command line and returns its exit status and what it printed.
+func train(ctx context.Context, args ...string) (status int, out, err string) {
+	var o, e bytes.Buffer
+	status = run(ctx, args, streams{out: &o, err: &e})
+	return status, o.String(), e.String()
+}
+
+// pitches writes a data set of words that are tones of different pitch and returns its folder.
+func pitches(t *testing.T, clips int, words ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(5, 6))
+	for w, word := range words {
+		if err := os.MkdirAll(filepath.Join(dir, word), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for i := range clips {
+			writeTone(t, filepath.Join(dir, word, string(rune('a'+i))+word+".wav"), 300*math.Pow(2, float64(w)), rng)
+		}
+	}
+	return dir
+}
+
+func writeTone(t *testing.T, name string, hertz float64, rng *rand.Rand) {
+	t.Helper()
+	clip := audio.Clip{Rate: 16000, Samples: make([]float32, 4800)}
+	hertz *= 0.95 + 0.1*rng.Float64()
+	for i := range clip.Samples {
+		clip.Samples[i] = float32(0.3*math.Sin(2*math.Pi*hertz*float64(i)/16000) + 0.02*rng.NormFloat64())
+	}
+	f, err := os.Create(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := audio.WriteWAV(f, clip, audio.S16LE); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// quick are the flags of a small, short run.
+func quick(data, out string, more ...string) []string {
+	return append([]string{"fit", "--data", data, "--out", out, "--stem", "8:3:1:2", "--stages", "16:1:3:1:2", "--epochs", "6",
+		"--batch", "8", "--ema", "0.8", "--lr", "0.05", "--warmup", "1", "--threads", "2"}, more...)
+}
+
+func TestFitEvalInfo(t *testing.T) {
+	data, folder := pitches(t, 16, "low", "mid", "high", "other"), t.TempDir()
+	model, log := filepath.Join(folder, "m.safetensors"), filepath.Join(folder, "log.csv")
+	broken := filepath.Join(data, "low", "broken")
+	for _, n := range []string{"0.wav", "1.wav", "2.wav"} {
+		if err := os.WriteFile(broken+n, []byte("not a WAV file"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	status, out, errs := train(t.Context(), quick(data, model, "--words", "low,mid,high", "--unknown", "0.3", "--log", log)...)
+	if status != statusOK || !strings.Contains(out, model) {
+		t.Fatalf("fit: status %d, printed %q and %q", status, out, errs)
+	}
+	if !strings.Contains(errs, broken) {
+		t.Errorf("fit named no unreadable clip: %q", errs)
+	}
+	checkLog(t, log, 6)
+
+	status, out, errs = train(t.Context(), "eval", "--model", model, "--data", data, "--split", "all", "--json")
+	if status != statusOK || !strings.Contains(errs, broken) {
+		t.Fatalf("eval: status %d, %q", status, errs)
+	}
+	var r struct {
+		Accuracy, NLL  float64
+		Clips, Skipped int
+		Classes        []struct{ Label string }
+		Confusion      [][]int
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatal(err)
+	}
+	if r.Clips != 64 || r.Skipped != 3 || r.Accuracy < 80 || r.NLL > 1 || len(r.Classes) != 4 || len(r.Confusion) != 4 {
+		t.Errorf("eval printed %s", out)
+	}
+	if r.Classes[3].Label != "_unknown_" {
+		t.Errorf("labels %v; the folder that is no word should be _unknown_", r.Classes)
+	}
+	if status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data); status != statusOK || !strings.Contains(out, "accuracy") {
+		t.Errorf("eval: status %d, %q", status, out)
+	}
+
+	status, out, _ = train(t.Context(), "info", model)
+	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "train fit --data"} {
+		if status != statusOK || want != "train fit --data" && !strings.Contains(out, want) {
+			t.Errorf("info: status %d, no %q in\n%s", status, want, out)
+		}
+	}
+}
+
+func checkLog(t *testing.T, path string, epochs int) {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	lines, err := csv.NewReader(f).ReadAll()
+	if err != nil || len(lines) != epochs+1 || lines[0][0] != "epoch" || lines[epochs][0] != "6" {
+		t.Errorf("log: %v, %v", lines, err)
+	}
+}
+
+func TestInterruptedFitResumes(t *testing.T) {
+	data, folder := pitches(t, 12, "low", "high"), t.TempDir()
+	whole, parts := filepath.Join(folder, "whole"), filepath.Join(folder, "parts")
+	if status, _, errs := train(t.Context(), quick(data, whole)...); status != statusOK {
+		t.Fatal(errs)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if status, _, errs := train(ctx, quick(data, parts)...); status != statusInterrupted || !strings.Contains(errs, "interrupted") {
+		t.Fatalf("status %d, %q", status, errs)
+	}
+	if _, err := os.Stat(parts); err == nil {
+		t.Error("an interrupted run left a model")
+	}
+	status, _, errs := train(t.Context(), quick(data, parts, "--resume")...)
+	if status != statusOK || !strings.Contains(errs, "starting anew") {
+		t.Fatalf("status %d, %q", status, errs)
+	}
+	_, a, _ := train(t.Context(), "eval", "--model", whole, "--data", data, "--split", "all", "--json")
+	_, b, _ := train(t.Context(), "eval", "--model", parts, "--data", data, "--split", "all", "--json")
+	if a != b {
+		t.Errorf("the resumed run's model differs:\n%s\n%s", a, b)
+	}
+}
+
+func TestEmbeddedModel(t *testing.T) {
+	status, out, errs := train(t.Context(), "info")
+	if status != statusOK || !strings.Contains(out, "_unknown_ _silence_") {
+		t.Errorf("status %d, %q, %q", status, out, errs)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	data, folder := pitches(t, 4, "low", "high"), t.TempDir()
+	single, empty := pitches(t, 4, "low"), t.TempDir()
+	foreign := filepath.Join(folder, "foreign")
+	if err := os.WriteFile(foreign, []byte("PK\x03\x04 and more"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(folder, "out")
+	for name, c := range map[string]struct {
+		args   []string
+		status int
+		says   string
+	}{
+		"no command":       {nil, statusUsage, "fit"},
+		"no data":          {[]string{"fit", "--out", out}, statusUsage, "--data"},
+		"unknown flag":     {[]string{"eval", "--data", data, "--frobnicate"}, statusUsage, "frobnicate"},
+		"bad stem":         {quick(data, out, "--stem", "8:3"), statusUsage, "--stem"},
+		"bad stage":        {quick(data, out, "--stages", "8:x:3:1:1"), statusUsage, "\"x\""},
+		"impossible stage": {quick(data, out, "--stages", "8:1:3:3:1"), statusUsage, "lookahead 3 of a kernel of 3"},
+		"negative threads": {quick(data, out, "--threads", "-1"), statusUsage, "--threads"},
+		"batch of one":     {quick(data, out, "--batch", "1"), statusUsage, "batch"},
+		"one class":        {quick(single, out), statusFailed, "single class"},
+		"no sound":         {quick(empty, out), statusFailed, empty},
+		"no such folder":   {quick(filepath.Join(folder, "none"), out), statusFailed, "none"},
+		"no such word":     {quick(data, out, "--words", "low,sideways"), statusUsage, "sideways"},
+		"foreign model":    {[]string{"eval", "--model", foreign, "--data", data}, statusModel, foreign},
+		"no model":         {[]string{"info", filepath.Join(folder, "none")}, statusModel, "none"},
+		"no output folder": {quick(data, filepath.Join(folder, "none", "m")), statusFailed, "none"},
+	} {
+		status, printed, errs := train(t.Context(), c.args...)
+		if status != c.status || !strings.Contains(errs, c.says) || printed != "" {
+			t.Errorf("%s: status %d instead of %d, stdout %q, stderr %q should say %q", name, status, c.status, printed, errs, c.says)
+		}
+	}
+}
