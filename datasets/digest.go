@@ -13,9 +13,9 @@ import (
 )
 
 // Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
-// and split lists, their paths below Dir (with slashes) sorted by bytes. It does not depend on the options. Files
-// that may not be opened or are dangling links, and would be skipped in training, count with "-" for their sum; any other failure is returned. It
-// reads every file, on all cores.
+// and split lists, their paths below Dir (with slashes) sorted by bytes. It does not depend on the options. Files that
+// may not be opened and dangling links, which training skips, count with "-" for their sum; any other failure is
+// returned. It reads every file, on all cores.
 func (s *Set) Digest() (string, error) {
 	sums := make([]string, len(s.files))
 	errs := make([]error, len(s.files))

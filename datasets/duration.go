@@ -14,8 +14,9 @@ import (
 // maxLongest bounds what LongestClip returns, in seconds.
 const maxLongest = 10
 
-// LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that cuts
-// nothing off. It reads every file once. Clips that cannot be read do not count; if none can, the error wraps ErrNoData.
+// LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that
+// cuts nothing off. It decodes every clip. Those that cannot be read do not count; if none can, the error wraps
+// ErrNoData.
 func (s *Set) LongestClip() (float64, error) {
 	paths := make(chan string)
 	longest := make([]float64, runtime.GOMAXPROCS(0))

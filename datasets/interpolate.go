@@ -2,9 +2,10 @@ package datasets
 
 import "math"
 
-// interpolator reads sound at another speed: the Lanczos kernel over sincTaps samples, at sincPhases places between two samples
-// (error below -40 dB up to a quarter of the rate, -30 dB at 0.35 of it). It does not filter: at a speed v > 1 what lies above Nyquist/v is mirrored below Nyquist, which for the few
-// percent of augmentation is a little noise above 7 kHz.
+// interpolator reads sound at another speed, with the Lanczos kernel over sincTaps samples at sincPhases places between two
+// samples: its error is below -40 dB up to a quarter of the rate and -30 dB at 0.35 of it. It does not filter: at a speed
+// v > 1 what lies above Nyquist/v is mirrored below Nyquist, which for the few percent of augmentation is a little noise
+// above 7 kHz.
 type interpolator struct {
 	table []float32 // (sincPhases, sincTaps)
 }

@@ -27,8 +27,8 @@ import (
 //
 // The examples of `_unknown_` are clips of the other words, drawn by seed as evenly over these words as possible,
 // those of `_silence_` are cut from the noise recordings at random places with a random gain in [0, 1], a tenth of them
-// with gain 0. Class folders of these names hold ready-made examples, which are all used, and drawn ones fill up the share.
-// A tenth of each noise recording's time line is for validation, a tenth for the test; see Recording.
+// with gain 0. Class folders of these names hold ready-made examples, which are all used, and drawn ones fill up the
+// share. A tenth of each noise recording's time line is for validation, a tenth for the test; see Recording.
 //
 // Errors wrap ErrNoData (no clips, a single label, a label without training clips, no validation clips, a split list that
 // does not fit) or ErrOptions (shares, a word without a folder). With Options.Labels, splits and labels may be empty.
@@ -48,12 +48,13 @@ func Open(dir string, o Options) (*Set, error) {
 	if t.loose > 0 {
 		s.Ignored["."] = t.loose
 	}
+	s.openNoise(t)
 	roles, err := s.assignLabels(t, o)
 	if err != nil {
 		return nil, err
 	}
 	s.addClips(t, roles, o)
-	s.addSilence(t, o)
+	s.addSilence(o)
 	return s, s.check(o)
 }
 
@@ -114,9 +115,11 @@ func (s *Set) assignLabels(t *tree, o Options) (map[string]role, error) {
 			n, exists := t.count[word]
 			switch {
 			case !exists:
-				return nil, fmt.Errorf("%w: no folder for the word %q; the folders are: %s", ErrOptions, word, enumerate(folders))
+				return nil, fmt.Errorf("%w: no folder for the word %q; the folders are: %s",
+					ErrOptions, word, enumerate(folders))
 			case n == 0:
-				return nil, fmt.Errorf("%w: folder %s has no WAV or FLAC files; remove it, or name the words to learn", ErrNoData, word)
+				return nil, fmt.Errorf("%w: folder %s has no WAV or FLAC files; remove it, or name the words to learn",
+					ErrNoData, word)
 			}
 		}
 		s.Labels = slices.Concat(words, s.extraLabels(t, o))
@@ -138,7 +141,7 @@ func (s *Set) assignLabels(t *tree, o Options) (map[string]role, error) {
 	return roles, nil
 }
 
-// extraLabels returns _unknown_ and _silence_ as far as the options want them and the folder has training material for them.
+// extraLabels returns _unknown_ and _silence_ as far as the options want them and there is training material for them.
 func (s *Set) extraLabels(t *tree, o Options) (labels []string) {
 	training := map[string]bool{}
 	for _, c := range t.clips {
@@ -152,7 +155,7 @@ func (s *Set) extraLabels(t *tree, o Options) (labels []string) {
 	if everyFolder && training[UnknownLabel] || !everyFolder && o.Unknown > 0 && others {
 		labels = append(labels, UnknownLabel)
 	}
-	if o.Silence > 0 && (training[SilenceLabel] || len(t.noise) > 0) || everyFolder && training[SilenceLabel] {
+	if o.Silence > 0 && (training[SilenceLabel] || len(s.Noise) > 0) || everyFolder && training[SilenceLabel] {
 		labels = append(labels, SilenceLabel)
 	}
 	return labels

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -147,12 +148,21 @@ func TestEpochsVaryAClip(t *testing.T) {
 	s := f.open(Options{})
 	cfg := testConfig(t)
 	cfg.Augment = Augment{Gain: [2]float64{-6, 6}}
-	l, err := NewLoader(s.Items[:1], s.Noise, cfg)
+	l, err := NewLoader(slices.Repeat(s.Items[:1], 4), s.Noise, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, b := collect(t, l.Epoch(t.Context(), 1)), collect(t, l.Epoch(t.Context(), 2)); a.equals(b) {
-		t.Error("two epochs show a clip in the same way")
+	var all []float32
+	for epoch := range 2 {
+		all = append(all, collect(t, l.Epoch(t.Context(), epoch)).x...)
+	}
+	size := len(all) / 8
+	for i := range 8 {
+		for k := range i {
+			if slices.Equal(all[i*size:(i+1)*size], all[k*size:(k+1)*size]) {
+				t.Errorf("appearances %d and %d of a clip in two epochs are the same", k, i)
+			}
+		}
 	}
 }
 
@@ -236,15 +246,16 @@ func TestUnreadableClipsAreSkipped(t *testing.T) {
 		if len(got.paths) != len(s.Items)-3 || slices.Contains(got.paths, f.path("low/d.wav")) {
 			t.Errorf("%d examples of %d", len(got.paths), len(s.Items))
 		}
+		f.clips("low/d.wav") // what a run skipped once, it skips in every epoch
 	}
 	var names []string
 	for _, skip := range l.Skipped() {
-		names = append(names, strings.TrimPrefix(skip.Path, f.dir))
+		names = append(names, filepath.Base(skip.Path))
 		if !strings.Contains(skip.Err.Error(), skip.Path) {
 			t.Errorf("error %q does not name the file", skip.Err)
 		}
 	}
-	if want := []string{"/high/b.wav", "/high/c.wav", "/low/d.wav"}; !slices.Equal(names, want) {
+	if want := []string{"b.wav", "c.wav", "d.wav"}; !slices.Equal(names, want) {
 		t.Errorf("skipped %v, want %v", names, want)
 	}
 }

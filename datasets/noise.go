@@ -28,8 +28,8 @@ const maxSeconds = 600
 // silentShare of the silence examples are digital zeros.
 const silentShare = 0.1
 
-// addSilence adds the noise recordings and the examples of _silence_ cut from them.
-func (s *Set) addSilence(t *tree, o Options) {
+// openNoise finds the noise recordings that can be read, and divides them.
+func (s *Set) openNoise(t *tree) {
 	seconds := make([]float64, 0, len(t.noise))
 	for _, name := range t.noise {
 		file := filepath.Join(t.dir, filepath.FromSlash(name))
@@ -42,6 +42,10 @@ func (s *Set) addSilence(t *tree, o Options) {
 		seconds = append(seconds, length)
 	}
 	divide(s.Noise, seconds)
+}
+
+// addSilence adds the examples of _silence_ that are cut from the noise recordings.
+func (s *Set) addSilence(o Options) {
 	label := slices.Index(s.Labels, SilenceLabel)
 	if label < 0 {
 		return

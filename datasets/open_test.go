@@ -381,6 +381,42 @@ func listOf(f folder, class string) string {
 	return b.String()
 }
 
+func TestNoise(t *testing.T) {
+	f := newFolder(t)
+	f.class("a", 20)
+	f.class("b", 20)
+	f.write(noiseFolder+"/broken.wav", "RIFF")
+	s := f.open(Options{Silence: 0.5})
+	if !slices.Equal(s.Labels, []string{"a", "b"}) || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "broken.wav") {
+		t.Errorf("labels %v, notes %q", s.Labels, s.Notes)
+	}
+	for i := range 20 {
+		f.sound(fmt.Sprintf("%s/%d.wav", noiseFolder, i), make([]float32, testRate))
+	}
+	f.sound(noiseFolder+"/deeper/long.WAV", make([]float32, 20*testRate))
+	s = f.open(Options{Silence: 0.5})
+	whole := [All]int{}
+	for _, r := range s.Noise {
+		if strings.HasSuffix(r.Path, "long.WAV") {
+			if want := ([All]Span{{0, 16}, {16, 18}, {18, 20}}); r.Parts != want {
+				t.Errorf("20 seconds are divided into %v", r.Parts)
+			}
+			continue
+		}
+		for split, part := range r.Parts {
+			if part == (Span{0, 1}) {
+				whole[split]++
+			}
+		}
+	}
+	if whole != [All]int{16, 2, 2} {
+		t.Errorf("20 short recordings are given to the splits as %v", whole)
+	}
+	if counts := s.Counts()[2].Clips; min(counts[Train], counts[Valid], counts[Test]) == 0 {
+		t.Errorf("counts of silence %v", counts)
+	}
+}
+
 func TestIgnoredClips(t *testing.T) {
 	f := newFolder(t)
 	f.class("a", 10)

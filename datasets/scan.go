@@ -65,8 +65,8 @@ func scan(dir string) (*tree, error) {
 	slices.SortFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
 	slices.Sort(t.noise)
 	if len(t.clips) == 0 {
-		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong into a folder of that name",
-			ErrNoData, dir)
+		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong into "+
+			"a folder of that name", ErrNoData, dir)
 	}
 	return t, nil
 }

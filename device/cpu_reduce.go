@@ -168,22 +168,30 @@ type meanRows struct {
 }
 
 func (m meanRows) run(first, last int) {
-	cols := m.x.Cols
-	partial := m.d.scratch(cols)
-	total := make([]float64, cols)
+	partial := m.d.scratch(meanCols)
 	for g := first; g < last; g++ {
-		clear(total)
-		for r := 0; r < m.x.Rows; r += chunkRows {
-			rows := min(chunkRows, m.x.Rows-r)
-			clear(*partial)
-			m.d.kernels.Sums(*partial, m.x.from(g, r, 0, rows, cols), rows, cols, m.x.RowStride)
-			for c, v := range *partial {
-				total[c] += float64(v)
-			}
-		}
-		for c, out := 0, m.dst.row(g, 0); c < cols; c++ {
-			out[c] = float32(total[c] / max(1, float64(m.x.Rows)))
+		for c := 0; c < m.x.Cols; c += meanCols {
+			m.columns((*partial)[:min(meanCols, m.x.Cols-c)], g, c)
 		}
 	}
 	m.d.release(partial)
+}
+
+// meanCols is how many columns meanRows sums at a time.
+const meanCols = 64
+
+// columns computes the means of group g's columns from c on, as many as partial has room for.
+func (m meanRows) columns(partial []float32, g, c int) {
+	var total [meanCols]float64
+	for r := 0; r < m.x.Rows; r += chunkRows {
+		rows := min(chunkRows, m.x.Rows-r)
+		clear(partial)
+		m.d.kernels.Sums(partial, m.x.from(g, r, c, rows, len(partial)), rows, len(partial), m.x.RowStride)
+		for i, v := range partial {
+			total[i] += float64(v)
+		}
+	}
+	for i, out := 0, m.dst.row(g, 0)[c:]; i < len(partial); i++ {
+		out[i] = float32(total[i] / max(1, float64(m.x.Rows)))
+	}
 }

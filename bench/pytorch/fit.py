@@ -1,6 +1,6 @@
 """Trains polyphon's network with PyTorch: the peer of `train fit`, with the same recipe, data and network.
 
-    /usr/bin/python3 bench/pytorch/fit.py --data DIR --epochs 60 --batch 100 --threads 2
+    /usr/bin/python3 bench/pytorch/fit.py --data DIR --epochs 70 --batch 100 --threads 2
 
 DIR has the layout of Google Speech Commands: WORD/*.wav (16 kHz, mono, 16 bit), _background_noise_/,
 validation_list.txt, testing_list.txt. Words that are not in --words become _unknown_; _silence_ is cut from the
@@ -223,18 +223,18 @@ def arguments():
     add("--dropout", type=float, default=0.1)
     group = parser.add_argument_group("features")
     add = group.add_argument
-    add("--scale", default="slaney", choices=("htk", "slaney"))
+    add("--scale", default="htk", choices=("htk", "slaney"))
     add("--min-hz", type=float, default=20)
     add("--max-hz", type=float, default=8000)
-    add("--floor", type=float, default=1e-5)
+    add("--floor", type=float, default=1e-3)
     group = parser.add_argument_group("optimisation")
     add = group.add_argument
     add("--epochs", type=int, default=70)
     add("--batch", type=int, default=100)
     add("--optimizer", default="sgd", choices=("sgd", "adamw"))
-    add("--rate", type=float, default=0.4, help="peak learning rate")
+    add("--rate", type=float, default=0.2, help="peak learning rate")
     add("--warmup", type=float, default=2, help="epochs of linear warm-up, a cosine to zero follows")
-    add("--decay", type=float, default=2e-4)
+    add("--decay", type=float, default=3e-4)
     add("--clip", type=float, default=2, help="limit of the gradient's norm")
     add("--smoothing", type=float, default=0.1, help="of the labels")
     add("--ema", type=float, default=0.998, help="decay of the weights' average, which is what is evaluated")
