@@ -100,17 +100,12 @@ func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
 	if t.valid, err = datasets.NewLoader(t.set.Split(datasets.Valid), t.set.Noise, base); err != nil {
 		return err
 	}
-	plain, err := datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, base)
-	if err != nil {
+	base.Norm, base.Augment, base.Mask = &t.norm, t.cfg.Augment, t.cfg.Mask
+	base.Balance, base.Seed = t.cfg.Balance, t.cfg.Seed
+	if t.train, err = datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, base); err != nil {
 		return err
 	}
-	if t.norm, err = plain.Stats(ctx); err != nil {
-		return err
-	}
-	augmented := base
-	augmented.Norm, augmented.Augment, augmented.Mask, augmented.Seed = &t.norm, t.cfg.Augment, t.cfg.Mask, t.cfg.Seed
-	augmented.Balance = t.cfg.Balance
-	t.train, err = datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, augmented)
+	t.norm, err = t.train.Stats(ctx)
 	return err
 }
 

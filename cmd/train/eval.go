@@ -77,7 +77,7 @@ func evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set, split da
 		return nil, withStatus(statusModel, err)
 	}
 	loader, err := datasets.NewLoader(set.Split(split), set.Noise, datasets.LoaderConfig{
-		Extractor: extractor, Window: m.Window, Batch: batch, Threads: threads,
+		Extractor: extractor, Window: m.Window, Batch: batch, Threads: threads, CacheBytes: -1,
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/polyphon/polyphon/datasets"
@@ -62,6 +63,9 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	if c.Training.Threads < 0 {
 		return withStatus(statusUsage, fmt.Errorf("--threads must not be negative"))
 	}
+	if _, err := os.Stat(filepath.Dir(c.Out)); err != nil {
+		return err // now, and not after the first epoch
+	}
 	dev, err := device.CPU(c.Training.Threads)
 	if err != nil {
 		return withStatus(statusModel, err)
@@ -71,6 +75,9 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	})
 	if err != nil {
 		return err
+	}
+	for _, note := range set.Notes {
+		fmt.Fprintf(s.err, "train: %s\n", note)
 	}
 	if cfg.Window == 0 {
 		if cfg.Window, err = set.LongestClip(); err != nil {
@@ -90,6 +97,7 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	defer progress.close()
+	defer func() { warnSkipped(s.err, t.Skipped()) }()
 	m, err := t.Run(ctx, checkpoint, training.Observer{Step: progress.step, Epoch: progress.epoch})
 	if err != nil {
 		if errors.Is(err, context.Canceled) && len(t.History()) > 0 {
@@ -101,7 +109,6 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	if err := m.Save(c.Out); err != nil {
 		return err
 	}
-	warnSkipped(s.err, t.Skipped())
 	best := m.Provenance
 	fmt.Fprintf(s.out, "%s: %d parameters, epoch %d of %d, %.2f %% on the validation clips\n",
 		c.Out, best.Parameters, best.BestEpoch, best.Epochs, best.Metrics["valid_accuracy"])
