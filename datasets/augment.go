@@ -20,7 +20,10 @@ type Augment struct {
 	// where there are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window.
 	Noise float64    `json:"noise,omitempty"`
 	SNR   [2]float64 `json:"snr,omitempty"`
-	// Gain is the range of the level's change in dB.
+	// Synthetic is the share of that noise, and of silence examples, which is made up instead: tones, beeps and coloured
+	// noise, of which recordings have few.
+	Synthetic float64 `json:"synthetic,omitempty"`
+	// Gain is the range of the level's change in dB; what goes beyond full scale is clipped, as converters do.
 	Gain [2]float64 `json:"gain,omitempty"`
 	// Channel is what rooms and microphones do.
 	Channel features.Channel `json:"channel,omitzero"`
@@ -36,6 +39,7 @@ func (a Augment) Validate() error {
 		{"speed", 0, a.Speed, 0, 0.5},
 		{"shift", 0, a.Shift, 0, 60},
 		{"noise probability", 0, a.Noise, 0, 1},
+		{"share of synthetic noise", 0, a.Synthetic, 0, 1},
 		{"signal-to-noise ratio", a.SNR[0], a.SNR[1], -60, 120},
 		{"gain", a.Gain[0], a.Gain[1], -120, 60},
 		{"room probability", 0, a.Channel.Room, 0, 1},
@@ -106,12 +110,9 @@ func scale(x []float32, gain float32) {
 	}
 }
 
-// colouredNoise fills x with white noise through a one-pole low-pass of random corner: from white to brown.
-func colouredNoise(x []float32, rng *rand.Rand) {
-	pole := float32(rng.Float64())
-	var y float32
-	for i := range x {
-		y = pole*y + (rng.Float32() - 0.5)
-		x[i] = y
+// saturate holds x within full scale.
+func saturate(x []float32) {
+	for i, v := range x {
+		x[i] = max(-1, min(v, 1))
 	}
 }

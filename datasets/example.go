@@ -55,6 +55,7 @@ func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 	if w.p.train {
 		w.mix()
 		scale(w.wave, c.Augment.drawGain(w.rng))
+		saturate(w.wave)
 	}
 	e.Energies(dst[:0], w.wave, w.scratch)
 	if w.p.train {
@@ -98,7 +99,11 @@ func (w *worker) cut(it *Item, samples []int16) {
 	if w.p.train && w.l.cfg.Augment != (Augment{}) {
 		offset, gain = drawSilence(w.rng)
 	}
-	cut(w.wave, it.Part.of(samples, w.l.clips.rate), offset)
+	if w.p.train && w.rng.Float64() < w.l.cfg.Augment.Synthetic {
+		synthesize(w.wave, w.l.clips.rate, w.rng)
+	} else {
+		cut(w.wave, it.Part.of(samples, w.l.clips.rate), offset)
+	}
 	scale(w.wave, float32(gain))
 }
 
@@ -109,10 +114,10 @@ func (w *worker) mix() {
 		return
 	}
 	noise := w.source[:len(w.wave)]
-	if n := len(w.l.noise); n > 0 {
+	if n := len(w.l.noise); n > 0 && w.rng.Float64() >= a.Synthetic {
 		cut(noise, w.l.noise[w.rng.IntN(n)], w.rng.Float64())
 	} else {
-		colouredNoise(noise, w.rng)
+		synthesize(noise, w.l.clips.rate, w.rng)
 	}
 	mixNoise(w.wave, noise, between(a.SNR, w.rng))
 }

@@ -5,16 +5,21 @@ import (
 	"math"
 )
 
-// Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std.
+// Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std, held within
+// ±Limit: a polynomial grows without bounds outside the region that it was fitted on.
 type Norm struct {
-	Mean []float32 `json:"mean"`
-	Std  []float32 `json:"std"`
+	Mean  []float32 `json:"mean"`
+	Std   []float32 `json:"std"`
+	Limit float32   `json:"limit,omitempty"` // in deviations; 0: none
 }
 
 // Validate returns an error wrapping ErrConfig unless n is for rows of so many mels, finite, and with positive deviations.
 func (n Norm) Validate(mels int) error {
 	if len(n.Mean) != mels || len(n.Std) != mels {
 		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels", ErrConfig, len(n.Mean), len(n.Std), mels)
+	}
+	if !(n.Limit >= 0) || math.IsInf(float64(n.Limit), 0) {
+		return fmt.Errorf("%w: normalisation with a limit of %g deviations", ErrConfig, n.Limit)
 	}
 	for i, m := range n.Mean {
 		s := float64(n.Std[i])
@@ -29,9 +34,13 @@ func (n Norm) Validate(mels int) error {
 func (n Norm) Apply(rows []float32) {
 	mels := len(n.Mean)
 	checkRows(rows, mels)
+	limit := n.Limit
+	if limit == 0 {
+		limit = math.MaxFloat32
+	}
 	for len(rows) >= mels {
 		for i, m := range n.Mean {
-			rows[i] = (rows[i] - m) / n.Std[i]
+			rows[i] = max(-limit, min((rows[i]-m)/n.Std[i], limit))
 		}
 		rows = rows[mels:]
 	}

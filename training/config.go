@@ -28,6 +28,7 @@ type Config struct {
 	Net      polynet.Config  `json:"net"`
 	Features features.Config `json:"features"`
 	Window   float64         `json:"window"` // seconds of sound in one example
+	Limit    float64         `json:"limit"`  // of normalised features, in deviations; 0: none
 
 	Epochs    int           `json:"epochs"`
 	Batch     int           `json:"batch"`
@@ -60,6 +61,7 @@ func (c Config) Validate() error {
 	below1 := math.Nextafter(1, 0)
 	return errors.Join(
 		within("window", c.Window, 0.05, 60),
+		within("limit", c.Limit, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
 		within("batch", float64(c.Batch), 2, 1<<16),
 		within("learning rate", c.Rate, math.SmallestNonzeroFloat32, 1e3),

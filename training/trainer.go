@@ -105,8 +105,11 @@ func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
 	if t.train, err = datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, base); err != nil {
 		return err
 	}
-	t.norm, err = t.train.Stats(ctx)
-	return err
+	if t.norm, err = t.train.Stats(ctx); err != nil {
+		return err
+	}
+	t.norm.Limit = float32(t.cfg.Limit)
+	return nil
 }
 
 func (t *Trainer) prepareSteps() {

@@ -18,7 +18,7 @@ func (c *fitCmd) config() (training.Config, error) {
 	}
 	augment, mask := training.Augmentation(training.AugmentKind(c.Sound.Augment))
 	cfg := training.Config{
-		Net: net, Features: features.Default(), Window: c.Sound.Window,
+		Net: net, Features: features.Default(), Window: c.Sound.Window, Limit: c.Sound.Limit,
 		Epochs: c.Training.Epochs, Batch: c.Training.Batch, Optimizer: training.OptimizerKind(c.Training.Optimizer),
 		Rate: c.Training.LR, Warmup: min(c.Training.Warmup, float64(c.Training.Epochs)), Decay: c.Training.Decay,
 		Momentum: 0.9, Clip: c.Training.Clip, Smoothing: c.Training.Smoothing, EMA: c.Training.EMA, Balance: c.Training.Balance, Seed: c.Training.Seed,

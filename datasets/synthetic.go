@@ -1,0 +1,50 @@
+package datasets
+
+import (
+	"math"
+	"math/rand/v2"
+)
+
+// synthesize fills x, sound at rate hertz, with made-up noise of up to full scale: coloured noise, or one to three tones.
+func synthesize(x []float32, rate int, rng *rand.Rand) {
+	if rng.IntN(2) == 0 {
+		colouredNoise(x, rng)
+		return
+	}
+	clear(x)
+	for range 1 + rng.IntN(3) {
+		addTone(x, rate, rng)
+	}
+	scale(x, 1.0/3)
+}
+
+// colouredNoise fills x with white noise through a one-pole low-pass of random corner: from white to brown.
+func colouredNoise(x []float32, rng *rand.Rand) {
+	pole := float32(rng.Float64())
+	var y float32
+	for i := range x {
+		y = pole*y + (rng.Float32() - 0.5)
+		x[i] = y
+	}
+}
+
+// addTone adds a tone of random pitch, from 40 Hz to Nyquist's frequency, that lasts or is switched on and off.
+func addTone(x []float32, rate int, rng *rand.Rand) {
+	const lowest = 40.0
+	hertz := lowest * math.Pow(float64(rate)/2/lowest, rng.Float64())
+	step := 2 * math.Pi * hertz / float64(rate)
+	level, phase := 0.1+0.9*rng.Float64(), 2*math.Pi*rng.Float64()
+	period := len(x)
+	if rng.IntN(2) == 0 {
+		period = rate/20 + rng.IntN(rate) // samples of one beep and the pause behind it
+	}
+	// The tone is a rotating phasor: two multiplications a sample instead of a sine.
+	re, im := level*math.Cos(phase), level*math.Sin(phase)
+	c, s := math.Cos(step), math.Sin(step)
+	for i := range x {
+		if i%period <= period/2 || period == len(x) {
+			x[i] += float32(re)
+		}
+		re, im = re*c-im*s, re*s+im*c
+	}
+}
