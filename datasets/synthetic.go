@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// synthesize fills x, sound at rate hertz, with made-up noise of up to full scale: coloured noise, or one to three tones.
+// synthesize fills x, sound at rate hertz, with made-up noise of about full scale: coloured noise, or one to three tones.
 func synthesize(x []float32, rate int, rng *rand.Rand) {
 	if rng.IntN(2) == 0 {
 		colouredNoise(x, rng)

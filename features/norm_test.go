@@ -77,3 +77,18 @@ func TestRowsOfAnotherWidthPanic(t *testing.T) {
 		}()
 	}
 }
+func TestNormHoldsRowsWithinItsLimit(t *testing.T) {
+	n := Norm{Mean: []float32{1, -1}, Std: []float32{0.5, 2}, Limit: 4}
+	rows := []float32{1, -1, 2, 1, 100, -100}
+	n.Apply(rows)
+	for i, want := range []float32{0, 0, 2, 1, 4, -4} {
+		if rows[i] != want {
+			t.Errorf("value %d is %g, want %g", i, rows[i], want)
+		}
+	}
+	for _, limit := range []float32{-1, float32(math.NaN()), float32(math.Inf(1))} {
+		if n.Limit = limit; !errors.Is(n.Validate(2), ErrConfig) {
+			t.Errorf("a limit of %g is accepted", limit)
+		}
+	}
+}

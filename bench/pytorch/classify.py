@@ -55,8 +55,10 @@ def load(path):
         pad_mode="constant", norm="slaney" if slaney else None, mel_scale=features["scale"])
     mean, std = (torch.tensor(norm[k])[:, None] for k in ("mean", "std"))
 
+    limit = norm.get("limit", float("inf"))
+
     def rows(samples):
-        return (torch.log(mel(samples) + features["floor"]) - mean) / std
+        return ((torch.log(mel(samples) + features["floor"]) - mean) / std).clamp(-limit, limit)
 
     window = round(float(metadata["window"]) * features["rate"])
     return net, rows, metadata["labels"], window

@@ -76,7 +76,7 @@ class Features:
             sample_rate=RATE, n_fft=FFT, win_length=WINDOW, hop_length=HOP, n_mels=MELS, f_min=args.min_hz,
             f_max=args.max_hz, power=2.0, center=True, pad_mode="constant",
             norm="slaney" if args.scale == "slaney" else None, mel_scale=args.scale)
-        self.floor = args.floor
+        self.floor, self.limit = args.floor, args.limit
         rows = torch.cat([torch.log(self.energies(c.float() / 32768) + self.floor) for c in clips.split(500)])
         self.std, self.mean = torch.std_mean(rows, (0, 2), keepdim=True)
         # The centre of each band, for the band limit.
@@ -86,7 +86,7 @@ class Features:
         return self.mel(samples)  # (batch, mels, rows)
 
     def normalise(self, energies):
-        return (torch.log(energies + self.floor) - self.mean) / self.std
+        return ((torch.log(energies + self.floor) - self.mean) / self.std).clamp(-self.limit, self.limit)
 
 
 def uniform(n, low, high):
@@ -97,6 +97,23 @@ def cut(noise, n):
     """Returns n random seconds of the noise."""
     start = torch.randint(0, len(noise) - SECOND, (n, 1))
     return noise[start + torch.arange(SECOND)]
+
+
+def synthesize(n):
+    """Returns n seconds of made-up noise: up to three tones, or coloured noise."""
+    time = torch.arange(SECOND) / RATE
+    hertz = 40 * (RATE / 80) ** torch.rand(n, 3, 1)
+    tones = (torch.sin(2 * math.pi * (hertz * time + torch.rand(n, 3, 1))) * torch.rand(n, 3, 1)).mean(1)
+    coloured = torchaudio.functional.lfilter(torch.rand(n, SECOND) - 0.5, torch.tensor([1.0, -0.7]), torch.tensor([1.0, 0.0]))
+    return torch.where(torch.rand(n, 1) < 0.5, tones, coloured)
+
+
+def noises(recordings, n, synthetic):
+    """Returns n seconds of noise, a share of it made up."""
+    x = cut(recordings, n)
+    made_up = torch.rand(n) < synthetic
+    x[made_up] = synthesize(int(made_up.sum()))
+    return x
 
 
 def speed_and_shift(x, speed, shift):
@@ -170,11 +187,11 @@ class Loader:
         chosen = torch.multinomial(self.weights, words, replacement=True)
         x = speed_and_shift(self.clips[chosen].float() / 32768, uniform(words, 1 - args.speed, 1 + args.speed),
                             uniform(words, -args.shift, args.shift) * RATE)
-        hush = cut(self.noise, self.silent) * (torch.rand(self.silent, 1) ** 2)  # squared: often near 0
+        hush = noises(self.noise, self.silent, args.synthetic) * (torch.rand(self.silent, 1) ** 2)  # squared: often near 0
         x = torch.cat([x, hush])
         y = functional.pad(self.labels[chosen], (0, self.silent), value=self.silence)
-        x = add_noise(x, cut(self.noise, n), uniform(n, *args.snr), torch.rand(n) < args.noise)
-        x = x * 10 ** (uniform(n, *args.gain) / 20)[:, None]
+        x = add_noise(x, noises(self.noise, n, args.synthetic), uniform(n, *args.snr), torch.rand(n) < args.noise)
+        x = (x * 10 ** (uniform(n, *args.gain) / 20)[:, None]).clamp(-1, 1)
         energies = microphone(room(self.features.energies(x), args), args, self.features.hertz)
         rows = self.features.normalise(energies)
         rows = mask(rows, args.time_masks, args.time_width, 2)
@@ -220,32 +237,34 @@ def arguments():
     add("--arch", default="pi", choices=("linear", "relu", "pi", "pi1x1"))
     add("--stem", default="64,5,1,1", help="width,kernel,ahead,stride")
     add("--stages", default="64,3,5,2,2 96,3,5,1,2 144,3,5,0,2", help="width,blocks,kernel,ahead,stride of each")
-    add("--dropout", type=float, default=0.1)
+    add("--dropout", type=float, default=0.15)
     group = parser.add_argument_group("features")
     add = group.add_argument
     add("--scale", default="htk", choices=("htk", "slaney"))
     add("--min-hz", type=float, default=20)
     add("--max-hz", type=float, default=8000)
     add("--floor", type=float, default=1e-3)
+    add("--limit", type=float, default=4, help="deviations within which features are held")
     group = parser.add_argument_group("optimisation")
     add = group.add_argument
-    add("--epochs", type=int, default=70)
+    add("--epochs", type=int, default=110)
     add("--batch", type=int, default=100)
     add("--optimizer", default="sgd", choices=("sgd", "adamw"))
     add("--rate", type=float, default=0.2, help="peak learning rate")
     add("--warmup", type=float, default=2, help="epochs of linear warm-up, a cosine to zero follows")
-    add("--decay", type=float, default=3e-4)
+    add("--decay", type=float, default=5e-4)
     add("--clip", type=float, default=2, help="limit of the gradient's norm")
     add("--smoothing", type=float, default=0.1, help="of the labels")
     add("--ema", type=float, default=0.998, help="decay of the weights' average, which is what is evaluated")
     add("--balance", type=float, default=0.5, help="a clip is drawn with its class's size to the minus this power")
     group = parser.add_argument_group("augmentation")
     add = group.add_argument
-    add("--speed", type=float, default=0.12, help="plays 1-SPEED to 1+SPEED times as fast")
+    add("--speed", type=float, default=0.15, help="plays 1-SPEED to 1+SPEED times as fast")
     add("--shift", type=float, default=0.12, help="seconds to either side")
     add("--noise", type=float, default=0.6, help="probability of background noise")
     add("--snr", type=float, nargs=2, default=(3, 30), help="decibels")
-    add("--gain", type=float, nargs=2, default=(-15, 8), help="decibels")
+    add("--synthetic", type=float, default=0.2, help="share of the noise, and of silence, that is made up")
+    add("--gain", type=float, nargs=2, default=(-20, 10), help="decibels")
     add("--room", type=float, default=0.2, help="probability of reverberation")
     add("--room-seconds", type=float, nargs=2, default=(0.1, 0.6), help="seconds to decay by 60 dB")
     add("--room-level", type=float, nargs=2, default=(0.02, 0.25), help="energy of the tail's first row")
@@ -255,10 +274,10 @@ def arguments():
     add("--band", type=float, default=0.1, help="probability of a narrow band")
     add("--band-low", type=float, nargs=2, default=(100, 400), help="hertz")
     add("--band-high", type=float, nargs=2, default=(3000, 7000), help="hertz")
-    add("--time-masks", type=int, default=1)
-    add("--time-width", type=int, default=12, help="rows at most")
-    add("--mel-masks", type=int, default=1)
-    add("--mel-width", type=int, default=6, help="mels at most")
+    add("--time-masks", type=int, default=2)
+    add("--time-width", type=int, default=10, help="rows at most")
+    add("--mel-masks", type=int, default=2)
+    add("--mel-width", type=int, default=5, help="mels at most")
     return parser.parse_args()
 
 

@@ -29,11 +29,11 @@ type networkFlags struct {
 	Arch    string   `help:"Kind of the residual blocks: pi, pi1x1, relu or linear." enum:"pi,pi1x1,relu,linear" default:"pi"`
 	Stem    string   `help:"First convolution, WIDTH:KERNEL:AHEAD:STRIDE." default:"64:5:1:1" placeholder:"W:K:A:S"`
 	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:3:5:2:2,96:3:5:1:2,144:3:5:0:2" placeholder:"W:B:K:A:S,..."`
-	Dropout float64  `help:"Probability of zeroing a pooled feature." default:"0.1"`
+	Dropout float64  `help:"Probability of zeroing a pooled feature." default:"0.15"`
 }
 
 type trainingFlags struct {
-	Epochs    int     `help:"Passes over the training clips." default:"60"`
+	Epochs    int     `help:"Passes over the training clips." default:"110"`
 	Batch     int     `help:"Clips in an optimiser step." default:"100"`
 	Optimizer string  `help:"sgd (with Nesterov momentum 0.9) or adamw." enum:"sgd,adamw" default:"sgd"`
 	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.2 for sgd, 0.003 for adamw." default:"0"`

@@ -1,0 +1,68 @@
+package datasets
+
+import (
+	"math"
+	"math/cmplx"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/mjibson/go-dsp/fft"
+)
+
+// TestSynthesize looks for both kinds of made-up noise: tones, which have most of their energy in few
+// bins, and coloured noise, which has not.
+func TestSynthesize(t *testing.T) {
+	const rate = 8000
+	tonal, noisy := 0, 0
+	for seed := range uint64(60) {
+		x := make([]float32, 4096)
+		synthesize(x, rate, rand.New(rand.NewPCG(seed, 1)))
+		wide := make([]float64, len(x))
+		for i, v := range x {
+			wide[i] = float64(v)
+		}
+		total, top := 0.0, 0.0
+		for _, c := range fft.FFTReal(wide)[:len(x)/2] {
+			p := cmplx.Abs(c) * cmplx.Abs(c)
+			total += p
+			top = max(top, p)
+		}
+		switch share := top / total; {
+		case total == 0:
+			t.Errorf("seed %d: silence", seed)
+		case share > 0.1:
+			tonal++
+		case share < 0.05:
+			noisy++
+		}
+	}
+	if tonal < 15 || noisy < 15 {
+		t.Errorf("%d tonal and %d noisy sounds of 60", tonal, noisy)
+	}
+}
+
+func TestAddToneKeepsItsPitch(t *testing.T) {
+	x := make([]float32, 16000)
+	addTone(x, 16000, rand.New(rand.NewPCG(8, 1)))
+	level := 0.0
+	for _, v := range x[len(x)-400:] {
+		level = max(level, math.Abs(float64(v)))
+	}
+	start := 0.0
+	for _, v := range x[:400] {
+		start = max(start, math.Abs(float64(v)))
+	}
+	if start == 0 || level != 0 && math.Abs(level/start-1) > 0.05 {
+		t.Errorf("the tone's level goes from %g to %g", start, level)
+	}
+}
+
+func TestSaturate(t *testing.T) {
+	x := []float32{-3, -1, -0.5, 0, 0.5, 1, 7}
+	saturate(x)
+	for i, want := range []float32{-1, -1, -0.5, 0, 0.5, 1, 1} {
+		if x[i] != want {
+			t.Errorf("sample %d became %g, want %g", i, x[i], want)
+		}
+	}
+}
