@@ -265,3 +265,16 @@ func TestReport(t *testing.T) {
 		t.Errorf("confusion %v", r.Confusion)
 	}
 }
+
+// TestDefaultBatch: a small data set gets small batches, since a handful of steps an epoch teach nothing.
+func TestDefaultBatch(t *testing.T) {
+	for clips, want := range map[int]int{3: 8, 100: 8, 400: 20, 5000: 100} {
+		set := &datasets.Set{Items: make([]datasets.Item, clips)}
+		if got := DefaultBatch(set); got != want {
+			t.Errorf("%d clips: batches of %d, want %d", clips, got, want)
+		}
+	}
+	if a, b := DefaultRate(SGD, 100), DefaultRate(SGD, 10); a != 10*b || DefaultRate(AdamW, 100) != DefaultRate(AdamW, 10) {
+		t.Errorf("rates %g and %g", a, b)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
@@ -27,17 +28,24 @@ func (c *fitCmd) config() (training.Config, error) {
 	if c.Sound.Features == "square32" {
 		cfg.Features = features.Square32()
 	}
-	rate, decay := 0.2, 5e-4
-	if cfg.Optimizer == training.AdamW {
-		rate, decay = 0.003, 0.05
-	}
-	if cfg.Rate == 0 {
-		cfg.Rate = rate
-	}
 	if cfg.Decay < 0 {
-		cfg.Decay = decay
+		cfg.Decay = training.DefaultDecay(cfg.Optimizer)
 	}
 	return cfg, nil
+}
+
+// complete sets what depends on the data.
+func (*fitCmd) complete(cfg *training.Config, set *datasets.Set) (err error) {
+	if cfg.Batch == 0 {
+		cfg.Batch = training.DefaultBatch(set)
+	}
+	if cfg.Rate == 0 {
+		cfg.Rate = training.DefaultRate(cfg.Optimizer, cfg.Batch)
+	}
+	if cfg.Window == 0 {
+		cfg.Window, err = set.LongestClip()
+	}
+	return err
 }
 
 func (f networkFlags) config() (polynet.Config, error) {

@@ -34,9 +34,9 @@ type networkFlags struct {
 
 type trainingFlags struct {
 	Epochs    int     `help:"Passes over the training clips." default:"110"`
-	Batch     int     `help:"Clips in an optimiser step." default:"100"`
+	Batch     int     `help:"Clips in an optimiser step. Default: 100, fewer for small data sets." default:"0"`
 	Optimizer string  `help:"sgd (with Nesterov momentum 0.9) or adamw." enum:"sgd,adamw" default:"sgd"`
-	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.2 for sgd, 0.003 for adamw." default:"0"`
+	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw." default:"0"`
 	Warmup    float64 `help:"Epochs over which the learning rate rises; a cosine to zero follows." default:"2"`
 	Decay     float64 `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"-1"`
 	Clip      float64 `help:"Limit of the gradient's norm; 0 turns it off." default:"2"`
@@ -80,10 +80,8 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	for _, note := range set.Notes {
 		fmt.Fprintf(s.err, "train: %s\n", note)
 	}
-	if cfg.Window == 0 {
-		if cfg.Window, err = set.LongestClip(); err != nil {
-			return err
-		}
+	if err := c.complete(&cfg, set); err != nil {
+		return err
 	}
 	t, err := training.New(ctx, cfg, set, dev, c.Training.Threads)
 	if err != nil {
