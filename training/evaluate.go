@@ -54,6 +54,16 @@ func Evaluate(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, label
 	return r, nil
 }
 
+// Record notes the report's accuracy and NLL on a split in the model's provenance.
+func Record(m *polynet.Model, split string, r *Report) {
+	if m.Provenance.Metrics == nil {
+		m.Provenance.Metrics = map[string]float64{}
+	}
+	m.Provenance.Metrics[split+"_accuracy"] = r.Accuracy
+	m.Provenance.Metrics[split+"_nll"] = r.NLL
+	m.Provenance.Metrics[split+"_clips"] = float64(r.Clips)
+}
+
 // tally counts answers.
 type tally struct {
 	clips, right int

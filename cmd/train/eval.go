@@ -24,6 +24,7 @@ type evalCmd struct {
 	Batch   int     `help:"Clips computed together." default:"64"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
+	Record  bool    `help:"Note accuracy and NLL in the model file, where train info shows them."`
 }
 
 var splits = map[string]datasets.Split{
@@ -33,6 +34,9 @@ var splits = map[string]datasets.Split{
 func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	if c.Threads < 0 || c.Batch < 1 {
 		return withStatus(statusUsage, fmt.Errorf("--threads must not be negative and --batch must be positive"))
+	}
+	if c.Record && c.Model == "" {
+		return withStatus(statusUsage, fmt.Errorf("--record needs a --model to write to"))
 	}
 	if c.Threads == 0 {
 		c.Threads = runtime.GOMAXPROCS(0)
@@ -55,6 +59,12 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	warnSkipped(s.err, r.Failures)
+	if c.Record {
+		training.Record(model, c.Split, r)
+		if err := model.Save(c.Model); err != nil {
+			return err
+		}
+	}
 	if c.JSON {
 		e := json.NewEncoder(s.out)
 		e.SetIndent("", "  ")

@@ -16,7 +16,7 @@ import (
 type fitCmd struct {
 	Data   string   `help:"Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands." required:"" type:"path" placeholder:"DIR"`
 	Out    string   `help:"Model file to write. The checkpoint lies beside it, as FILE.checkpoint." required:"" type:"path" placeholder:"FILE"`
-	Words  []string `help:"Words to learn, separated by commas; the other folders become _unknown_. Without it, every folder is a label." placeholder:"yes,no,..."`
+	Words  []string `help:"Words to learn, separated by commas; the other folders become _unknown_. Without it, every folder is a label." placeholder:"WORD"`
 	Resume bool     `help:"Continue from the checkpoint, where there is one."`
 	Log    string   `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
 
@@ -28,7 +28,7 @@ type fitCmd struct {
 type networkFlags struct {
 	Arch    string   `help:"Kind of the residual blocks: pi, pi1x1, relu or linear." enum:"pi,pi1x1,relu,linear" default:"pi"`
 	Stem    string   `help:"First convolution, WIDTH:KERNEL:AHEAD:STRIDE." default:"64:5:1:1" placeholder:"W:K:A:S"`
-	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:3:5:2:2,96:3:5:1:2,144:3:5:0:2" placeholder:"W:B:K:A:S,..."`
+	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:3:5:2:2,96:3:5:1:2,144:3:5:0:2" placeholder:"W:B:K:A:S"`
 	Dropout float64  `help:"Probability of zeroing a pooled feature." default:"0.15"`
 }
 
