@@ -22,13 +22,15 @@ type Channel struct {
 }
 
 const (
-	channelBumps = 6
-	bandStop     = -40 // dB
+	channelBumps   = 6
+	channelColumns = 64  // mels at a time, whose state needs no memory but the stack
+	bandStop       = -40 // dB
 )
 
-// Distort applies c to energies, rows of the Config's mels.
+// Distort applies c to energies, rows of the Config's mels; values that are no whole rows are a bug and panic.
 func (e *Extractor) Distort(energies []float32, c Channel, rng *rand.Rand) {
 	mels := e.config.Mels
+	checkRows(energies, mels)
 	if rng.Float64() < c.Room {
 		reverberate(energies, mels, e.config, uniform(rng, c.RoomSeconds), uniform(rng, c.RoomLevel))
 	}
@@ -39,53 +41,68 @@ func (e *Extractor) Distort(energies []float32, c Channel, rng *rand.Rand) {
 	if !filter {
 		c.Tilt, c.Bumps = 0, 0
 	}
-	gains := e.response(c, band, rng)
-	for len(energies) >= mels {
-		for i, g := range gains {
-			energies[i] *= g
+	r := drawResponse(c, band, rng)
+	var gains [channelColumns]float32
+	for first := 0; first < mels; first += channelColumns {
+		columns := gains[:min(channelColumns, mels-first)]
+		for i := range columns {
+			columns[i] = e.gain(r, first+i)
 		}
-		energies = energies[mels:]
+		for at := first; at < len(energies); at += mels {
+			row := energies[at:][:len(columns)]
+			for i, g := range columns {
+				row[i] *= g
+			}
+		}
 	}
 }
 
 // reverberate adds to each row a tail of the rows before it, whose energy decays by 60 dB in the given time.
 func reverberate(energies []float32, mels int, c Config, seconds, level float64) {
 	decay := float32(math.Pow(1e-6, 1/(seconds*c.FramesPerSecond())))
-	tail := make([]float32, mels)
-	for len(energies) >= mels {
-		for i, v := range energies[:mels] {
-			energies[i] += float32(level) * decay * tail[i]
-			tail[i] = tail[i]*decay + v
+	added := float32(level) * decay
+	for first := 0; first < mels; first += channelColumns {
+		var tails [channelColumns]float32
+		columns := tails[:min(channelColumns, mels-first)]
+		for at := first; at < len(energies); at += mels {
+			row := energies[at:][:len(columns)]
+			for i, tail := range columns {
+				columns[i] = tail*decay + row[i]
+				row[i] += tail * added
+			}
 		}
-		energies = energies[mels:]
 	}
 }
 
-// response draws the energy factor of each mel.
-func (e *Extractor) response(c Channel, band bool, rng *rand.Rand) []float32 {
-	mels := e.config.Mels
-	tilt := uniform(rng, [2]float64{-c.Tilt, c.Tilt})
-	var bumps [channelBumps]float64
-	for i := range bumps {
-		bumps[i] = rng.NormFloat64() * c.Bumps
+// response is what a filter and a band do to the energy at each frequency.
+type response struct {
+	tilt      float64 // dB at the upper end of the mel axis, and its negative at the lower one
+	bumps     [channelBumps]float64
+	low, high float64 // hertz
+}
+
+func drawResponse(c Channel, band bool, rng *rand.Rand) response {
+	r := response{tilt: uniform(rng, [2]float64{-c.Tilt, c.Tilt}), high: math.Inf(1)}
+	for i := range r.bumps {
+		r.bumps[i] = rng.NormFloat64() * c.Bumps
 	}
-	low, high := 0.0, math.Inf(1)
 	if band {
-		low, high = uniform(rng, c.BandLow), uniform(rng, c.BandHigh)
+		r.low, r.high = uniform(rng, c.BandLow), uniform(rng, c.BandHigh)
 	}
-	gains := make([]float32, mels)
-	for m := range gains {
-		at := float64(m) / float64(max(mels-1, 1))
-		point := at * (channelBumps - 1)
-		i := min(int(point), channelBumps-2)
-		part := point - float64(i)
-		dB := tilt*(2*at-1) + bumps[i]*(1-part) + bumps[i+1]*part
-		if hz := e.bank.centre(m, e.config); hz < low || hz > high {
-			dB += bandStop
-		}
-		gains[m] = float32(math.Pow(10, dB/10))
+	return r
+}
+
+// gain returns the energy factor of a mel.
+func (e *Extractor) gain(r response, mel int) float32 {
+	at := float64(mel) / float64(max(e.config.Mels-1, 1))
+	point := at * (channelBumps - 1)
+	i := min(int(point), channelBumps-2)
+	part := point - float64(i)
+	dB := r.tilt*(2*at-1) + r.bumps[i]*(1-part) + r.bumps[i+1]*part
+	if hz := e.bank.centre(mel, e.config); hz < r.low || hz > r.high {
+		dB += bandStop
 	}
-	return gains
+	return float32(math.Exp(dB * (math.Ln10 / 10)))
 }
 
 func uniform(rng *rand.Rand, r [2]float64) float64 { return r[0] + rng.Float64()*(r[1]-r[0]) }

@@ -98,4 +98,15 @@ func TestBandIsNarrow(t *testing.T) {
 	}
 }
 
+func TestDistortAllocatesNothing(t *testing.T) {
+	e, rows, rng := testExtractor(t, Default()), energies(true), rand.New(rand.NewPCG(1, 14))
+	c := Channel{
+		Room: 1, RoomSeconds: [2]float64{0.1, 0.3}, RoomLevel: [2]float64{0.1, 0.2},
+		Filter: 1, Tilt: 6, Bumps: 3, Band: 1, BandLow: [2]float64{100, 300}, BandHigh: [2]float64{3000, 4000},
+	}
+	if n := testing.AllocsPerRun(10, func() { e.Distort(rows, c, rng) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func dB(energy float32) float64 { return 10 * math.Log10(float64(energy)) }

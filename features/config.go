@@ -79,8 +79,9 @@ func (c Config) Validate() error {
 	case c.Scale != HTK && c.Scale != Slaney:
 		return fmt.Errorf("%w: unknown mel scale %q", ErrConfig, c.Scale)
 	}
-	for m, t := range newMelBank(c).triangles {
-		if t.bins == 0 {
+	spans := newMelBank(c).spans
+	for m := range c.Mels {
+		if bins := spans[2*m+1]; bins == 0 {
 			return fmt.Errorf("%w: mel %d of %d holds no bin of an FFT of %d; take fewer mels or more points", ErrConfig, m, c.Mels, c.FFT)
 		}
 	}

@@ -2,35 +2,58 @@ package features
 
 import (
 	"fmt"
-	"math"
+	"os"
 	"slices"
 
 	"github.com/mjibson/go-dsp/window"
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/features/internal/simd"
 	"gorgonia.org/tensor"
 )
 
 // Extractor makes log-mel rows. It holds tables only and may be shared by goroutines.
 type Extractor struct {
-	config Config
-	window []float32
-	fft    *powerFFT
-	bank   *melBank
+	config  Config
+	kernels *simd.Kernels
+	window  []float32
+	fft     *powerFFT
+	bank    *melBank
 }
 
-// Scratch is the work memory of one goroutine.
+// Scratch is the work memory of one goroutine. All but padded and rows are as many lanes wide as the kernels.
 type Scratch struct {
-	frame []float32 // FFT samples, zero behind the window
-	work  []point
-	power []float32
+	padded  []float32 // the samples of the frames at hand, where some are outside the recording
+	samples []float32 // FFT weighted samples a frame, zero behind the window
+	points  []float32
+	power   []float32
+	rows    []float32 // a row a lane, each stride values
+	stride  int
 }
 
-// New returns an Extractor for c, or an error wrapping ErrConfig.
+// kernelsVariable names the environment variable that forces a kernel set.
+const kernelsVariable = "POLYPHON_CPU"
+
+// New returns an Extractor for c, or an error wrapping ErrConfig. It takes the fastest kernels that the machine can run, or
+// those that the environment variable POLYPHON_CPU names (generic, avx2, avx512); that there are none of that name is an
+// error wrapping ErrConfig too.
 func New(c Config) (*Extractor, error) {
+	sets, name := simd.Sets(), os.Getenv(kernelsVariable)
+	if name == "" {
+		return newExtractor(c, sets[len(sets)-1])
+	}
+	for _, k := range sets {
+		if k.Name == name {
+			return newExtractor(c, k)
+		}
+	}
+	return nil, fmt.Errorf("%w: no CPU kernels %q on this machine", ErrConfig, name)
+}
+
+func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Extractor{config: c, window: make([]float32, c.Window), fft: newPowerFFT(c.FFT), bank: newMelBank(c)}
+	e := &Extractor{config: c, kernels: kernels, window: make([]float32, c.Window), fft: newPowerFFT(c.FFT, kernels), bank: newMelBank(c)}
 	for i, w := range window.Hann(c.Window + 1)[:c.Window] { // go-dsp's window is symmetric, the field's is periodic
 		e.window[i] = float32(w)
 	}
@@ -42,8 +65,16 @@ func (e *Extractor) Config() Config { return e.config }
 
 // Scratch returns work memory for Rows.
 func (e *Extractor) Scratch() *Scratch {
-	n := e.config.FFT
-	return &Scratch{frame: make([]float32, n), work: make([]point, n/2), power: make([]float32, n/2+1)}
+	c, lanes := e.config, e.kernels.Lanes
+	stride := (c.Mels + lanes - 1) / lanes * lanes
+	return &Scratch{
+		padded:  make([]float32, (lanes-1)*c.Hop+c.Window),
+		samples: make([]float32, c.FFT*lanes),
+		points:  make([]float32, c.FFT*lanes),
+		power:   make([]float32, (c.FFT/2+1)*lanes),
+		rows:    make([]float32, stride*lanes),
+		stride:  stride,
+	}
 }
 
 // Extract returns the clip's log-mel rows, (frames, Mels) float32. A clip of another rate than the Config's gives an
@@ -78,41 +109,41 @@ func (e *Extractor) Energies(dst, samples []float32, s *Scratch) []float32 {
 	frames := c.Frames(len(samples))
 	begin := len(dst)
 	dst = slices.Grow(dst, frames*c.Mels)[:begin+frames*c.Mels]
-	for t := range frames {
-		at := t*c.Hop - c.before()
-		e.energies(dst[begin+t*c.Mels:begin+(t+1)*c.Mels], samples, at, s)
+	for t := 0; t < frames; t += e.kernels.Lanes {
+		count := min(frames-t, e.kernels.Lanes)
+		e.energies(dst[begin+t*c.Mels:][:count*c.Mels], samples, t*c.Hop-c.before(), s)
 	}
 	return dst
 }
 
 // Log turns mel energies into log-mel values, in place. The results are finite whatever the samples were: what overflowed
 // counts as the largest float32.
-func (e *Extractor) Log(energies []float32) {
-	floor := e.config.Floor
-	for i, v := range energies {
-		if !(v <= math.MaxFloat32) { // NaN too: infinite terms of the FFT cancel
-			v = math.MaxFloat32
-		}
-		energies[i] = float32(ln(float64(v) + floor))
+func (e *Extractor) Log(energies []float32) { e.kernels.Log(energies, e.config.Floor) }
+
+// energies computes rows, at most as many as the kernels have lanes, of the frames from sample at on. They may lie partly
+// outside samples.
+func (e *Extractor) energies(rows, samples []float32, at int, s *Scratch) {
+	if at >= 0 && at+len(s.padded) <= len(samples) {
+		samples = samples[at:]
+	} else {
+		samples = s.pad(samples, at)
+	}
+	e.kernels.Window(s.samples, samples, e.window, e.config.Hop)
+	e.fft.run(s.power, s.samples, s.points)
+	e.kernels.Mels(s.rows, s.power, e.bank.weights, e.bank.spans, s.stride)
+	mels := e.config.Mels
+	for from := s.rows; len(rows) > 0; rows = rows[mels:] {
+		copy(rows[:mels], from)
+		from = from[s.stride:]
 	}
 }
 
-// energies computes the row of the frame that begins at sample at, which may lie partly outside samples.
-func (e *Extractor) energies(row, samples []float32, at int, s *Scratch) {
-	frame := s.frame[:len(e.window)]
-	if at >= 0 && at+len(frame) <= len(samples) {
-		inside := samples[at:][:len(frame)]
-		for i, w := range e.window {
-			frame[i] = inside[i] * w
-		}
-	} else {
-		for i, w := range e.window {
-			frame[i] = 0
-			if j := at + i; j >= 0 && j < len(samples) {
-				frame[i] = samples[j] * w
-			}
-		}
-	}
-	e.fft.run(s.power, s.frame, s.work)
-	e.bank.gather(row, s.power)
+// pad returns the samples from at on, zeros around them, as many as the kernels' frames reach.
+func (s *Scratch) pad(samples []float32, at int) []float32 {
+	begin, end := max(at, 0), min(at+len(s.padded), len(samples))
+	front := begin - at
+	clear(s.padded[:front])
+	back := front + copy(s.padded[front:], samples[begin:end])
+	clear(s.padded[back:])
+	return s.padded
 }

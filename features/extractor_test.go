@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/features/internal/simd"
 )
 
 // configs are shapes that differ in everything that moves a frame.
@@ -19,11 +20,94 @@ func configs() map[string]Config {
 	return map[string]Config{"default": Default(), "square32": Square32(), "odd": odd, "sparse": sparse, "dense": dense}
 }
 
-func TestSilenceIsTheFloor(t *testing.T) {
+func testExtractor(t testing.TB, c Config) *Extractor {
+	t.Helper()
+	e, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// eachSet runs a test with each of this machine's kernel sets.
+func eachSet(t *testing.T, test func(t *testing.T)) {
+	for _, k := range simd.Sets() {
+		t.Run(k.Name, func(t *testing.T) {
+			t.Setenv(kernelsVariable, k.Name)
+			if e := testExtractor(t, Default()); e.kernels.Name != k.Name {
+				t.Fatalf("%s=%s gives %s", kernelsVariable, k.Name, e.kernels.Name)
+			}
+			test(t)
+		})
+	}
+}
+
+func TestNewTakesTheFastestKernels(t *testing.T) {
+	t.Setenv(kernelsVariable, "")
+	sets := simd.Sets()
+	if e := testExtractor(t, Default()); e.kernels.Name != sets[len(sets)-1].Name {
+		t.Errorf("kernels are %s", e.kernels.Name)
+	}
+	t.Setenv(kernelsVariable, "abacus")
+	if _, err := New(Default()); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "abacus") {
+		t.Errorf("error is %v, want ErrConfig with the name", err)
+	}
+}
+
+// The generic kernels define what the others compute.
+func TestKernelSetsAgree(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 12))
+	sets := simd.Sets()
+	for name, c := range configs() {
+		x := noise(c.Rate/3, rng)
+		generic, err := newExtractor(c, sets[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := generic.Rows(nil, x, generic.Scratch())
+		for _, k := range sets[1:] {
+			e, err := newExtractor(c, k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			worst := 0.0
+			for i, v := range e.Rows(nil, x, e.Scratch()) {
+				worst = max(worst, math.Abs(float64(v-want[i])))
+			}
+			if !(worst <= 1e-5) {
+				t.Errorf("%s: %s differs from generic by %.2g", name, k.Name, worst)
+			}
+		}
+	}
+}
+
+// Frames that share the kernels' vectors do not meet: what one frame holds changes no other one.
+func TestFramesDoNotMeet(t *testing.T) { eachSet(t, framesDoNotMeet) }
+
+func framesDoNotMeet(t *testing.T) {
+	c := Default()
+	e, x := testExtractor(t, c), noise(16000, rand.New(rand.NewPCG(1, 13)))
+	s := e.Scratch()
+	want := e.Rows(nil, x, s)
+	const spoilt = 8000
+	x[spoilt] = float32(math.NaN())
+	got := e.Rows(nil, x, s)
+	for frame := range c.Frames(len(x)) {
+		begin := frame*c.Hop - c.before()
+		hit := begin <= spoilt && spoilt < begin+c.Window
+		if same := slices.Equal(got[frame*c.Mels:][:c.Mels], want[frame*c.Mels:][:c.Mels]); same == hit {
+			t.Errorf("frame %d: hit is %v, the same is %v", frame, hit, same)
+		}
+	}
+}
+
+func TestSilenceIsTheFloor(t *testing.T) { eachSet(t, silenceIsTheFloor) }
+
+func silenceIsTheFloor(t *testing.T) {
 	for _, floor := range []float64{1e-30, 1e-10, 1e-6, 1e-5, 3e-4, 1e-3, 0.01, 1, 1e6} {
 		c := Default()
 		c.Floor = floor
-		e := newExtractor(t, c)
+		e := testExtractor(t, c)
 		for _, v := range e.Rows(nil, make([]float32, 1000), e.Scratch()) {
 			if want := float32(math.Log(floor)); v != want {
 				t.Fatalf("floor %g: silence is %.9g, want %.9g", floor, v, want)
@@ -32,9 +116,11 @@ func TestSilenceIsTheFloor(t *testing.T) {
 	}
 }
 
-func TestToneLandsInItsMel(t *testing.T) {
+func TestToneLandsInItsMel(t *testing.T) { eachSet(t, toneLandsInItsMel) }
+
+func toneLandsInItsMel(t *testing.T) {
 	for name, c := range map[string]Config{"default": Default(), "square32": Square32()} {
-		e := newExtractor(t, c)
+		e := testExtractor(t, c)
 		rows := e.Rows(nil, tone(1000/float64(c.Rate), c.Rate), e.Scratch())
 		row := rows[c.Frames(c.Rate)/2*c.Mels:][:c.Mels]
 		loudest := 0
@@ -51,9 +137,11 @@ func TestToneLandsInItsMel(t *testing.T) {
 	}
 }
 
-func TestRowsAreFiniteForAnyInput(t *testing.T) {
+func TestRowsAreFiniteForAnyInput(t *testing.T) { eachSet(t, rowsAreFiniteForAnyInput) }
+
+func rowsAreFiniteForAnyInput(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	e := newExtractor(t, Default())
+	e := testExtractor(t, Default())
 	for _, amplitude := range []float64{1e-45, 1e-38, 1e-20, 1, 1e18, 1e19, 1e30, math.MaxFloat32, math.Inf(1), math.NaN()} {
 		x := noise(2000, rng)
 		for i := range x {
@@ -67,9 +155,11 @@ func TestRowsAreFiniteForAnyInput(t *testing.T) {
 	}
 }
 
-func TestRowsAppendsInPlace(t *testing.T) {
+func TestRowsAppendsInPlace(t *testing.T) { eachSet(t, rowsAppendsInPlace) }
+
+func rowsAppendsInPlace(t *testing.T) {
 	c := Default()
-	e := newExtractor(t, c)
+	e := testExtractor(t, c)
 	s, x := e.Scratch(), noise(3000, rand.New(rand.NewPCG(1, 3)))
 	want := e.Rows(nil, x, s)
 	dst := make([]float32, 2, 2+len(want))
@@ -86,35 +176,24 @@ func TestRowsAppendsInPlace(t *testing.T) {
 }
 
 func TestExtractRefusesAnotherRate(t *testing.T) {
-	_, err := newExtractor(t, Default()).Extract(audio.Clip{Rate: 44100, Samples: make([]float32, 100)})
+	_, err := testExtractor(t, Default()).Extract(audio.Clip{Rate: 44100, Samples: make([]float32, 100)})
 	if !errors.Is(err, ErrRate) || !strings.Contains(err.Error(), "44100") || !strings.Contains(err.Error(), "16000") {
 		t.Errorf("error is %v, want ErrRate with both rates", err)
 	}
 }
 
-func TestLn(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 4))
-	check := func(x float32) {
-		if got, want := ln(float64(x)), math.Log(float64(x)); !(math.Abs(got-want) <= 1e-11) {
-			t.Fatalf("ln(%g) = %.15g, want %.15g", x, got, want)
-		}
-	}
-	for exponent := uint32(0); exponent < 255; exponent++ {
-		for range 500 {
-			check(math.Float32frombits(exponent<<23 | rng.Uint32N(1<<23-1) + 1))
-		}
-	}
-	check(math.SmallestNonzeroFloat32)
-	check(math.MaxFloat32)
-	check(1)
-	check(math.Sqrt2)
-}
-
 func BenchmarkRows(b *testing.B) {
-	e := newExtractor(b, Default())
-	x, s := noise(16000, rand.New(rand.NewPCG(1, 1))), e.Scratch()
-	var dst []float32
-	for b.Loop() {
-		dst = e.Rows(dst[:0], x, s)
+	for _, k := range simd.Sets() {
+		b.Run(k.Name, func(b *testing.B) {
+			e, err := newExtractor(Default(), k)
+			if err != nil {
+				b.Fatal(err)
+			}
+			x, s := noise(16000, rand.New(rand.NewPCG(1, 1))), e.Scratch()
+			var dst []float32
+			for b.Loop() {
+				dst = e.Rows(dst[:0], x, s)
+			}
+		})
 	}
 }

@@ -1,13 +1,13 @@
 package features
 
 import (
-	"fmt"
 	"math"
 	"math/cmplx"
 	"math/rand/v2"
 	"testing"
 
 	dsp "github.com/mjibson/go-dsp/fft"
+	"github.com/polyphon/polyphon/features/internal/simd"
 )
 
 // noise returns n samples, uniform in [-1, 1).
@@ -36,24 +36,39 @@ func widen(x []float32) []float64 {
 	return y
 }
 
+// spectrum returns the power spectrum of x that the kernels find in a lane, the others being silent.
+func spectrum(k *simd.Kernels, x []float32, lane int) []float32 {
+	n, lanes := len(x), k.Lanes
+	samples, power := make([]float32, n*lanes), make([]float32, (n/2+1)*lanes)
+	for i, v := range x {
+		samples[i*lanes+lane] = v
+	}
+	newPowerFFT(n, k).run(power, samples, make([]float32, n*lanes))
+	got := make([]float32, n/2+1)
+	for i := range got {
+		got[i] = power[i*lanes+lane]
+	}
+	return got
+}
+
 func TestFFTAgreesWithGoDSP(t *testing.T) {
 	for n := 16; n <= 8192; n *= 2 {
-		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			x := noise(n, rand.New(rand.NewPCG(uint64(n), 1)))
-			plan, got, work := newPowerFFT(n), make([]float32, n/2+1), make([]point, n/2)
-			plan.run(got, x, work)
-			energy, worst := 0.0, 0.0
-			for _, v := range widen(x) {
-				energy += v * v
-			}
-			for k, z := range dsp.FFTReal(widen(x))[:n/2+1] {
-				want := cmplx.Abs(z) * cmplx.Abs(z)
-				worst = max(worst, math.Abs(float64(got[k])-want)/(float64(n)*energy))
+		rng := rand.New(rand.NewPCG(uint64(n), 1))
+		x := noise(n, rng)
+		energy := 0.0
+		for _, v := range widen(x) {
+			energy += v * v
+		}
+		want := dsp.FFTReal(widen(x))
+		for _, k := range simd.Sets() {
+			worst, got := 0.0, spectrum(k, x, rng.IntN(k.Lanes))
+			for i, z := range want[:n/2+1] {
+				worst = max(worst, math.Abs(float64(got[i])-cmplx.Abs(z)*cmplx.Abs(z))/(float64(n)*energy))
 			}
 			if worst > 2e-8 {
-				t.Errorf("largest error is %.2g of the largest possible power", worst)
+				t.Errorf("%s, %d points: largest error is %.2g of the largest possible power", k.Name, n, worst)
 			}
-		})
+		}
 	}
 }
 
@@ -65,20 +80,26 @@ func TestFFTKeepsQuietBins(t *testing.T) {
 	for i, v := range tone(3.0/8+1.0/32, n) {
 		x[i] = sine[i] + 1e-5*v
 	}
-	got := make([]float32, n/2+1)
-	newPowerFFT(n).run(got, x, make([]point, n/2))
 	const quiet = 3*n/8 + n/32
 	want := 1e-10 * n * n / 4
-	if relative := math.Abs(float64(got[quiet])-want) / want; relative > 0.05 {
-		t.Errorf("quiet bin has power %g, want %g", got[quiet], want)
+	for _, k := range simd.Sets() {
+		got := float64(spectrum(k, x, k.Lanes-1)[quiet])
+		if relative := math.Abs(got-want) / want; relative > 0.05 {
+			t.Errorf("%s: quiet bin has power %g, want %g", k.Name, got, want)
+		}
 	}
 }
 
+// BenchmarkFFT512 transforms as many frames as the kernels do at a time.
 func BenchmarkFFT512(b *testing.B) {
-	plan, x := newPowerFFT(512), noise(512, rand.New(rand.NewPCG(1, 1)))
-	dst, work := make([]float32, 257), make([]point, 256)
-	for b.Loop() {
-		plan.run(dst, x, work)
+	for _, k := range simd.Sets() {
+		b.Run(k.Name, func(b *testing.B) {
+			plan, x := newPowerFFT(512, k), noise(512*k.Lanes, rand.New(rand.NewPCG(1, 1)))
+			dst, work := make([]float32, 257*k.Lanes), make([]float32, 512*k.Lanes)
+			for b.Loop() {
+				plan.run(dst, x, work)
+			}
+		})
 	}
 }
 

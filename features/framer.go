@@ -7,18 +7,20 @@ import (
 )
 
 // Framer makes rows of samples that arrive bit by bit: the same rows, to the bit, that Rows makes of the whole. It keeps one
-// window of samples and is used by one goroutine.
+// window of samples, and the rows that the kernels make at a time. It is used by one goroutine.
 type Framer struct {
 	e       *Extractor
 	scratch *Scratch
 	pending []float32 // samples; those of the next frame begin at next
 	next    int
+	rows    []float32 // room for a row a lane
+	ready   []float32 // the rows of them that Next has not given out
 	ended   bool
 }
 
 // Framer returns a Framer at the beginning of a recording.
 func (e *Extractor) Framer() *Framer {
-	f := &Framer{e: e, scratch: e.Scratch()}
+	f := &Framer{e: e, scratch: e.Scratch(), rows: make([]float32, e.kernels.Lanes*e.config.Mels)}
 	f.Reset()
 	return f
 }
@@ -26,7 +28,7 @@ func (e *Extractor) Framer() *Framer {
 // Reset begins a new recording.
 func (f *Framer) Reset() {
 	f.pending = append(f.pending[:0], make([]float32, f.e.config.before())...)
-	f.ended, f.next = false, 0
+	f.ready, f.next, f.ended = nil, 0, false
 }
 
 // Push takes the recording's next samples. Memory grows until Next has used them. To push behind Flush is a bug and panics.
@@ -50,14 +52,27 @@ func (f *Framer) Flush() {
 
 // Next writes the next row, Mels values, and reports whether there was one.
 func (f *Framer) Next(row []float32) bool {
-	c := f.e.config
-	if len(f.pending)-f.next < c.Window {
+	if len(f.ready) == 0 && !f.makeReady() {
 		return false
 	}
-	row = row[:c.Mels]
-	f.e.energies(row, f.pending, f.next, f.scratch)
-	f.e.Log(row)
-	f.next += c.Hop
+	mels := f.e.config.Mels
+	copy(row[:mels], f.ready)
+	f.ready = f.ready[mels:]
+	return true
+}
+
+// makeReady makes as many rows as there are samples for and the kernels make at a time.
+func (f *Framer) makeReady() bool {
+	c := f.e.config
+	rest := len(f.pending) - f.next - c.Window
+	if rest < 0 {
+		return false
+	}
+	count := min(1+rest/c.Hop, f.e.kernels.Lanes)
+	f.ready = f.rows[:count*c.Mels]
+	f.e.energies(f.ready, f.pending, f.next, f.scratch)
+	f.e.Log(f.ready)
+	f.next += count * c.Hop
 	return true
 }
 

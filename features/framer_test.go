@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/polyphon/polyphon/features/internal/simd"
 	"pgregory.net/rapid"
 )
 
@@ -42,10 +43,12 @@ func take(f *Framer, rows []float32) []float32 {
 	return rows
 }
 
-func TestFramerGivesTheRowsOfTheWhole(t *testing.T) {
+func TestFramerGivesTheRowsOfTheWhole(t *testing.T) { eachSet(t, framerGivesTheRowsOfTheWhole) }
+
+func framerGivesTheRowsOfTheWhole(t *testing.T) {
 	for name, c := range configs() {
 		t.Run(name, func(t *testing.T) {
-			e := newExtractor(t, c)
+			e := testExtractor(t, c)
 			f, s := e.Framer(), e.Scratch()
 			rapid.Check(t, func(t *rapid.T) {
 				x := noise(rapid.IntRange(0, 5*c.Window).Draw(t, "samples"), rand.New(rand.NewPCG(1, 5)))
@@ -74,7 +77,7 @@ func TestFramerGivesTheRowsOfTheWhole(t *testing.T) {
 }
 
 func TestFramerRefusesSamplesBehindTheEnd(t *testing.T) {
-	f := newExtractor(t, Default()).Framer()
+	f := testExtractor(t, Default()).Framer()
 	f.Flush()
 	defer func() {
 		if recover() == nil {
@@ -84,10 +87,12 @@ func TestFramerRefusesSamplesBehindTheEnd(t *testing.T) {
 	f.Push([]float32{1})
 }
 
-func TestStreamGivesTheRowsOfTheWhole(t *testing.T) {
+func TestStreamGivesTheRowsOfTheWhole(t *testing.T) { eachSet(t, streamGivesTheRowsOfTheWhole) }
+
+func streamGivesTheRowsOfTheWhole(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 6))
 	for name, c := range configs() {
-		e := newExtractor(t, c)
+		e := testExtractor(t, c)
 		for _, n := range []int{0, 1, c.Hop - 1, c.Hop, 3*c.Window + 1, 5000} {
 			for _, atOnce := range []bool{false, true} {
 				x := noise(n, rng)
@@ -114,9 +119,11 @@ func drain(s *Stream, mels int) (rows []float32, err error) {
 	}
 }
 
-func TestStreamPassesTheSourcesErrorOn(t *testing.T) {
+func TestStreamPassesTheSourcesErrorOn(t *testing.T) { eachSet(t, streamPassesTheSourcesErrorOn) }
+
+func streamPassesTheSourcesErrorOn(t *testing.T) {
 	c := Default()
-	e, broken := newExtractor(t, c), errors.New("cable pulled")
+	e, broken := testExtractor(t, c), errors.New("cable pulled")
 	rng := rand.New(rand.NewPCG(1, 7))
 	for _, atOnce := range []bool{false, true} {
 		x := noise(1000, rng)
@@ -133,7 +140,7 @@ func TestStreamPassesTheSourcesErrorOn(t *testing.T) {
 }
 
 func TestStreamRefusesAnotherRate(t *testing.T) {
-	s := newExtractor(t, Default()).Stream(&pieces{rate: 8000, err: io.EOF})
+	s := testExtractor(t, Default()).Stream(&pieces{rate: 8000, err: io.EOF})
 	if err := s.Next(make([]float32, 40)); !errors.Is(err, ErrRate) {
 		t.Errorf("error is %v, want ErrRate", err)
 	}
@@ -151,8 +158,10 @@ func (s endless) Read(dst []float32) (int, error) {
 	return len(dst), nil
 }
 
-func TestEndlessStreamAllocatesNothing(t *testing.T) {
-	s, row := newExtractor(t, Default()).Stream(endless{rand.New(rand.NewPCG(1, 8))}), make([]float32, 40)
+func TestEndlessStreamAllocatesNothing(t *testing.T) { eachSet(t, endlessStreamAllocatesNothing) }
+
+func endlessStreamAllocatesNothing(t *testing.T) {
+	s, row := testExtractor(t, Default()).Stream(endless{rand.New(rand.NewPCG(1, 8))}), make([]float32, 40)
 	next := func() {
 		for range 100 {
 			if err := s.Next(row); err != nil {
@@ -163,5 +172,25 @@ func TestEndlessStreamAllocatesNothing(t *testing.T) {
 	next()
 	if n := testing.AllocsPerRun(20, next); n != 0 {
 		t.Errorf("%v allocations in 100 rows", n)
+	}
+}
+
+// BenchmarkFramer makes the rows of a second that arrives hop by hop, as a microphone's samples do.
+func BenchmarkFramer(b *testing.B) {
+	for _, k := range simd.Sets() {
+		b.Run(k.Name, func(b *testing.B) {
+			c := Default()
+			e, err := newExtractor(c, k)
+			if err != nil {
+				b.Fatal(err)
+			}
+			f, x, row := e.Framer(), noise(c.Hop, rand.New(rand.NewPCG(1, 1))), make([]float32, c.Mels)
+			for b.Loop() {
+				for range 100 {
+					f.Push(x)
+					f.Next(row)
+				}
+			}
+		})
 	}
 }

@@ -2,14 +2,11 @@ package features
 
 import "math"
 
-// melBank gathers power spectra into mels. Each triangle covers few bins, so only those are kept.
+// melBank says how power spectra are gathered into mels. Each triangle covers few bins, so only those are kept.
 type melBank struct {
-	triangles []triangle
-	weights   []float32
+	spans   []int32   // first bin and number of bins of each mel
+	weights []float32 // of the bins of all mels
 }
-
-// triangle says which bins a mel gathers, and where its weights lie.
-type triangle struct{ first, bins, at int }
 
 // newMelBank follows torchaudio's melscale_fbanks: triangles between Mels+2 points that lie evenly on the mel scale, linear
 // in hertz; Slaney's are divided by half their width.
@@ -26,7 +23,7 @@ func newMelBank(c Config) *melBank {
 		if c.Scale == Slaney {
 			height = 2 / (right - left)
 		}
-		t := triangle{at: len(b.weights)}
+		var first, bins int32
 		spacing := float64(c.Rate) / float64(c.FFT)
 		for bin := int(left / spacing); bin <= c.FFT/2 && float64(bin)*spacing < right; bin++ {
 			hz := float64(bin) * spacing
@@ -34,28 +31,15 @@ func newMelBank(c Config) *melBank {
 			if w <= 0 {
 				continue
 			}
-			if t.bins == 0 {
-				t.first = bin
+			if bins == 0 {
+				first = int32(bin)
 			}
-			t.bins++
+			bins++
 			b.weights = append(b.weights, float32(w))
 		}
-		b.triangles = append(b.triangles, t)
+		b.spans = append(b.spans, first, bins)
 	}
 	return b
-}
-
-// gather writes each mel's energy.
-func (b *melBank) gather(mels, power []float32) {
-	for m, t := range b.triangles {
-		weights := b.weights[t.at : t.at+t.bins]
-		bins := power[t.first:][:len(weights)]
-		var sum float32
-		for i, w := range weights {
-			sum += w * bins[i]
-		}
-		mels[m] = sum
-	}
 }
 
 // The Slaney scale is linear up to 1 kHz, 15 mels there, and logarithmic above with 27 mels a factor of 6.4.
@@ -88,6 +72,6 @@ func (s Scale) hertz(mel float64) float64 {
 
 // centre returns the frequency at the middle of a mel's bins.
 func (b *melBank) centre(mel int, c Config) float64 {
-	t := b.triangles[mel]
-	return (float64(t.first) + float64(t.bins-1)/2) * float64(c.Rate) / float64(c.FFT)
+	first, bins := b.spans[2*mel], b.spans[2*mel+1]
+	return (float64(first) + float64(bins-1)/2) * float64(c.Rate) / float64(c.FFT)
 }

@@ -65,7 +65,10 @@ func TestRowsOfAnotherWidthPanic(t *testing.T) {
 		"Norm.Apply, empty":  func() { Norm{}.Apply(make([]float32, 6)) },
 		"Stats.Add":          func() { new(Stats).Add(make([]float32, 6), 4) },
 		"Stats.Add, changed": func() { s := new(Stats); s.Add(make([]float32, 6), 3); s.Add(make([]float32, 6), 2) },
-		"Mask.Apply":         func() { Mask{}.Apply(make([]float32, 6), 4, nil, 0) },
+		"Extractor.Distort": func() {
+			testExtractor(t, Default()).Distort(make([]float32, 6), Channel{}, rand.New(rand.NewPCG(1, 1)))
+		},
+		"Mask.Apply": func() { Mask{}.Apply(make([]float32, 6), 4, nil, 0) },
 	} {
 		func() {
 			defer func() {

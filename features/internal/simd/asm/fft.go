@@ -1,0 +1,167 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// point is a complex number in each lane.
+type point struct{ re, im reg.VecVirtual }
+
+// readPoint returns the point at p.
+func (s isa) readPoint(p Mem) point { return point{s.read(p), s.read(p.Offset(s.bytes()))} }
+
+func (s isa) writePoint(z point, p Mem) {
+	VMOVUPS(z.re, p)
+	VMOVUPS(z.im, p.Offset(s.bytes()))
+}
+
+// times multiplies z by the factor at w, the same in all lanes.
+func (s isa) times(z point, w Mem) point {
+	re, im := s.broadcast(w), s.broadcast(w.Offset(4))
+	product := point{s.vec(), s.vec()}
+	VMULPS(re, z.re, product.re)
+	VMULPS(im, z.re, product.im)
+	VFNMADD231PS(im, z.im, product.re)
+	VFMADD231PS(re, z.im, product.im)
+	return product
+}
+
+// butterfly returns the Fourier transform of four points.
+func (s isa) butterfly(a, b, c, d point) [4]point {
+	sum02 := point{s.sum(a.re, c.re), s.sum(a.im, c.im)}
+	dif02 := point{s.difference(a.re, c.re), s.difference(a.im, c.im)}
+	sum13 := point{s.sum(b.re, d.re), s.sum(b.im, d.im)}
+	dif13 := point{s.difference(b.re, d.re), s.difference(b.im, d.im)}
+	return [4]point{
+		{s.sum(sum02.re, sum13.re), s.sum(sum02.im, sum13.im)},
+		{s.sum(dif02.re, dif13.im), s.difference(dif02.im, dif13.re)},
+		{s.difference(sum02.re, sum13.re), s.difference(sum02.im, sum13.im)},
+		{s.difference(dif02.re, dif13.im), s.sum(dif02.im, dif13.re)},
+	}
+}
+
+// gather begins a first stage: a loop over order, in which p points to the point that it names.
+func (s isa) gather(body func(p, distance reg.Register, dst reg.Register)) {
+	dst, src := Load(Param("dst").Base(), GP64()), Load(Param("src").Base(), GP64())
+	order, left := Load(Param("order").Base(), GP64()), Load(Param("order").Len(), GP64())
+	distance := GP64()
+	MOVQ(left, distance)
+	SHLQ(U8(s.shift()+1), distance)
+	Label("points")
+	p := GP64()
+	MOVWQZX(Mem{Base: order}, p)
+	SHLQ(U8(s.shift()+1), p)
+	ADDQ(src, p)
+	body(p, distance, dst)
+	ADDQ(U8(2), order)
+	DECQ(left)
+	JNZ(LabelRef("points"))
+	end()
+}
+
+// first2 generates the first stage of radix 2.
+func first2(s isa) {
+	kernel(s, "first2", "func(dst, src []float32, order []uint16)", "is the first stage of radix 2.")
+	s.gather(func(p, distance, dst reg.Register) {
+		a, b := s.readPoint(Mem{Base: p}), s.readPoint(Mem{Base: p, Index: distance, Scale: 1})
+		s.writePoint(point{s.sum(a.re, b.re), s.sum(a.im, b.im)}, s.at(dst, 0))
+		s.writePoint(point{s.difference(a.re, b.re), s.difference(a.im, b.im)}, s.at(dst, 2))
+		ADDQ(U32(4*s.bytes()), dst)
+	})
+}
+
+// first4 generates the first stage of radix 4.
+func first4(s isa) {
+	kernel(s, "first4", "func(dst, src []float32, order []uint16)", "is the first stage of radix 4.")
+	s.gather(func(p, distance, dst reg.Register) {
+		second := GP64()
+		LEAQ(Mem{Base: p, Index: distance, Scale: 1}, second)
+		a, c := s.readPoint(Mem{Base: p}), s.readPoint(Mem{Base: p, Index: distance, Scale: 2})
+		b, d := s.readPoint(Mem{Base: second}), s.readPoint(Mem{Base: second, Index: distance, Scale: 2})
+		for i, z := range s.butterfly(a, b, c, d) {
+			s.writePoint(z, s.at(dst, 2*i))
+		}
+		ADDQ(U32(8*s.bytes()), dst)
+	})
+}
+
+// butterflies generates the later stages.
+func butterflies(s isa) {
+	kernel(s, "butterflies", "func(work, twiddles []float32, length int)", "is a later stage, of radix 4.")
+	p, left, rest := Load(Param("work").Base(), GP64()), Load(Param("work").Len(), GP64()), GP64()
+	SHLQ(U8(2), left)
+	Label("transforms")
+	w, point := Load(Param("twiddles").Base(), GP64()), Load(Param("length"), GP64())
+	distance := GP64()
+	MOVQ(point, distance)
+	SHLQ(U8(s.shift()+1), distance)
+	Label("points")
+	MOVQ(p, rest)
+	ADDQ(distance, rest)
+	places := []Mem{{Base: p}, {Base: rest}, {Base: p, Index: distance, Scale: 2}, {Base: rest, Index: distance, Scale: 2}}
+	a := s.readPoint(places[0])
+	b := s.times(s.readPoint(places[1]), Mem{Base: w})
+	c := s.times(s.readPoint(places[2]), Mem{Base: w, Disp: 8})
+	d := s.times(s.readPoint(places[3]), Mem{Base: w, Disp: 16})
+	for i, z := range s.butterfly(a, b, c, d) {
+		s.writePoint(z, places[i])
+	}
+	ADDQ(U32(2*s.bytes()), p)
+	ADDQ(U8(24), w)
+	DECQ(point)
+	JNZ(LabelRef("points"))
+	LEAQ(Mem{Base: rest, Index: distance, Scale: 2, Disp: 2 * s.bytes()}, p)
+	SHLQ(U8(2), distance)
+	SUBQ(distance, left)
+	JG(LabelRef("transforms"))
+	end()
+}
+
+// power generates the last step, which separates the spectra of even and odd samples.
+func power(s isa) {
+	kernel(s, "power", "func(power, z, half []float32)", "separates the spectra of even and odd samples.")
+	low, z := Load(Param("power").Base(), GP64()), Load(Param("z").Base(), GP64())
+	high, mirror := GP64(), Load(Param("z").Len(), GP64())
+	LEAQ(Mem{Base: low, Index: mirror, Scale: 2}, high)
+	LEAQ(Mem{Base: z, Index: mirror, Scale: 4}, mirror)
+	w, left := Load(Param("half").Base(), GP64()), Load(Param("half").Len(), GP64())
+	SHRQ(U8(1), left)
+
+	first := s.readPoint(Mem{Base: z})
+	for _, edge := range []struct {
+		value reg.VecVirtual
+		to    reg.Register
+	}{{s.sum(first.re, first.im), low}, {s.difference(first.re, first.im), high}} {
+		VMULPS(edge.value, edge.value, edge.value)
+		VMOVUPS(edge.value, Mem{Base: edge.to})
+	}
+	bits, x, quarter := GP32(), XMM(), s.vec()
+	MOVL(U32(0x3e800000), bits) // 0.25
+	VMOVD(bits, x)
+	VBROADCASTSS(x, quarter)
+	JMP(LabelRef("next"))
+	Label("bins")
+	a, b := s.readPoint(Mem{Base: z}), s.readPoint(Mem{Base: mirror})
+	even := point{s.sum(a.re, b.re), s.difference(a.im, b.im)}
+	odd := s.times(point{s.sum(a.im, b.im), s.difference(b.re, a.re)}, Mem{Base: w})
+	for _, bin := range []struct {
+		re, im reg.VecVirtual
+		to     reg.Register
+	}{{s.sum(even.re, odd.re), s.sum(even.im, odd.im), low}, {s.difference(even.re, odd.re), s.difference(even.im, odd.im), high}} {
+		VMULPS(bin.re, bin.re, bin.re)
+		VFMADD231PS(bin.im, bin.im, bin.re)
+		VMULPS(quarter, bin.re, bin.re)
+		VMOVUPS(bin.re, Mem{Base: bin.to})
+	}
+	Label("next")
+	ADDQ(U32(2*s.bytes()), z)
+	SUBQ(U32(2*s.bytes()), mirror)
+	ADDQ(U32(s.bytes()), low)
+	SUBQ(U32(s.bytes()), high)
+	ADDQ(U8(8), w)
+	DECQ(left)
+	JNZ(LabelRef("bins"))
+	end()
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// transpose returns the columns of the square matrix with the given rows.
+func (s isa) transpose(rows []reg.VecVirtual) []reg.VecVirtual {
+	quads := make([]reg.VecVirtual, s.lanes) // quads[4g+c] holds column 4q+c of rows 4g … 4g+3 in its quarter q
+	for g := 0; g < s.lanes; g += 4 {
+		low01, high01 := s.pair(rows[g], rows[g+1], VUNPCKLPS, VUNPCKHPS)
+		low23, high23 := s.pair(rows[g+2], rows[g+3], VUNPCKLPS, VUNPCKHPS)
+		quads[g], quads[g+1] = s.pair(low01, low23, VUNPCKLPD, VUNPCKHPD)
+		quads[g+2], quads[g+3] = s.pair(high01, high23, VUNPCKLPD, VUNPCKHPD)
+	}
+	columns := make([]reg.VecVirtual, s.lanes)
+	for c := range 4 {
+		if !s.wide() {
+			columns[c], columns[4+c] = s.pair(quads[c], quads[4+c], s.quarters(0x20), s.quarters(0x31))
+			continue
+		}
+		even, odd := s.quarters(0x88), s.quarters(0xdd)
+		even0, odd0 := s.pair(quads[c], quads[4+c], even, odd)
+		even1, odd1 := s.pair(quads[8+c], quads[12+c], even, odd)
+		columns[c], columns[8+c] = s.pair(even0, even1, even, odd)
+		columns[4+c], columns[12+c] = s.pair(odd0, odd1, even, odd)
+	}
+	return columns
+}
+
+// pair mixes a and b in two ways.
+func (s isa) pair(a, b reg.Register, first, second func(...Op)) (reg.VecVirtual, reg.VecVirtual) {
+	u, v := s.vec(), s.vec()
+	first(b, a, u)
+	second(b, a, v)
+	return u, v
+}
+
+// quarters returns the instruction that selects 128-bit parts of two vectors.
+func (s isa) quarters(selection uint64) func(...Op) {
+	return func(ops ...Op) {
+		if s.wide() {
+			VSHUFF32X4(Imm(selection), ops[0], ops[1], ops[2])
+		} else {
+			VPERM2F128(Imm(selection), ops[0], ops[1], ops[2])
+		}
+	}
+}
+
+// rowsAt returns where the rows lie that are a stride, in bytes, apart.
+func (s isa) rowsAt(first, stride reg.Register) (place func(row int) Mem, advance func(bytes int)) {
+	triple := GP64()
+	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, triple)
+	fourth := make([]reg.GPVirtual, s.lanes/4)
+	for i := range fourth {
+		fourth[i] = GP64()
+		if i == 0 {
+			MOVQ(first, fourth[i])
+		} else {
+			LEAQ(Mem{Base: fourth[i-1], Index: stride, Scale: 4}, fourth[i])
+		}
+	}
+	place = func(row int) Mem {
+		p := fourth[row/4]
+		return []Mem{{Base: p}, {Base: p, Index: stride, Scale: 1}, {Base: p, Index: stride, Scale: 2}, {Base: p, Index: triple, Scale: 1}}[row%4]
+	}
+	advance = func(bytes int) {
+		for _, p := range fourth {
+			ADDQ(U32(bytes), p)
+		}
+	}
+	return place, advance
+}
+
+// window generates the kernel that turns frames into lanes.
+func window(s isa) {
+	kernel(s, "window", "func(dst, samples, window []float32, hop int)",
+		"weights a frame a lane.")
+	dst, weights := Load(Param("dst").Base(), GP64()), Load(Param("window").Base(), GP64())
+	left := Load(Param("window").Len(), GP64())
+	stride := Load(Param("hop"), GP64())
+	SHLQ(U8(2), stride)
+	frame, advance := s.rowsAt(Load(Param("samples").Base(), GP64()), stride)
+	square := func(mask reg.Register) {
+		w := s.vec()
+		s.load(Mem{Base: weights}, w, mask)
+		rows := make([]reg.VecVirtual, s.lanes)
+		for r := range rows {
+			rows[r] = s.vec()
+			s.load(frame(r), rows[r], mask)
+			VMULPS(w, rows[r], rows[r])
+		}
+		for c, column := range s.transpose(rows) {
+			VMOVUPS(column, s.at(dst, c))
+		}
+	}
+	Label("squares")
+	CMPQ(left, U8(s.lanes))
+	JLT(LabelRef("tail"))
+	square(nil)
+	advance(s.bytes())
+	ADDQ(U32(s.bytes()), weights)
+	ADDQ(U32(s.lanes*s.bytes()), dst)
+	SUBQ(U8(s.lanes), left)
+	JMP(LabelRef("squares"))
+	Label("tail")
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	square(s.mask(left, s.vec()))
+	Label("done")
+	end()
+}
+
+// mels generates the kernel that gathers bins and turns lanes into rows.
+func mels(s isa) {
+	kernel(s, "mels", "func(rows, power, weights []float32, spans []int32, stride int)",
+		"gathers a row a lane.")
+	power, weight := Load(Param("power").Base(), GP64()), Load(Param("weights").Base(), GP64())
+	span, left := Load(Param("spans").Base(), GP64()), Load(Param("spans").Len(), GP64())
+	SHRQ(U8(1), left)
+	stride := Load(Param("stride"), GP64())
+	SHLQ(U8(2), stride)
+	row, advance := s.rowsAt(Load(Param("rows").Base(), GP64()), stride)
+	zero := s.zero()
+	Label("square")
+	sums := make([]reg.VecVirtual, s.lanes)
+	for i := range sums {
+		sums[i] = s.vec()
+		VMOVAPS(zero, sums[i])
+	}
+	for i, sum := range sums {
+		DECQ(left)
+		JLT(LabelRef("store"))
+		bins := fmt.Sprintf("bins%d", i)
+		bin, count := GP64(), GP64()
+		MOVLQSX(Mem{Base: span}, bin)
+		MOVLQSX(Mem{Base: span, Disp: 4}, count)
+		ADDQ(U8(8), span)
+		SHLQ(U8(s.shift()), bin)
+		ADDQ(power, bin)
+		Label(bins)
+		VFMADD231PS(Mem{Base: bin}, s.broadcast(Mem{Base: weight}), sum)
+		ADDQ(U8(4), weight)
+		ADDQ(U32(s.bytes()), bin)
+		DECQ(count)
+		JNZ(LabelRef(bins))
+	}
+	Label("store")
+	for r, values := range s.transpose(sums) {
+		VMOVUPS(values, row(r))
+	}
+	advance(s.bytes())
+	TESTQ(left, left)
+	JG(LabelRef("square"))
+	end()
+}
