@@ -16,4 +16,4 @@ say() { # file voice text
 say left.wav slt left
 say yes.wav rms yes
 say stop.wav awb stop
-say seven.wav slt seven # a word that the embedded model does not know
+say happy.wav slt happy # none of the words that the embedded model knows

@@ -247,7 +247,7 @@ def arguments():
     add("--limit", type=float, default=4, help="deviations within which features are held")
     group = parser.add_argument_group("optimisation")
     add = group.add_argument
-    add("--epochs", type=int, default=110)
+    add("--epochs", type=int, default=60)
     add("--batch", type=int, default=100)
     add("--optimizer", default="sgd", choices=("sgd", "adamw"))
     add("--rate", type=float, default=0.2, help="peak learning rate")

@@ -33,7 +33,7 @@ type networkFlags struct {
 }
 
 type trainingFlags struct {
-	Epochs    int     `help:"Passes over the training clips." default:"110"`
+	Epochs    int     `help:"Passes over the training clips." default:"60"`
 	Batch     int     `help:"Clips in an optimiser step. Default: 100, fewer for small data sets." default:"0"`
 	Optimizer string  `help:"sgd (with Nesterov momentum 0.9) or adamw." enum:"sgd,adamw" default:"sgd"`
 	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw." default:"0"`
