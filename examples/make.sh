@@ -9,7 +9,7 @@ say() { # file voice text
 	length=$(soxi -D /tmp/word.$$.wav)
 	pad=$(awk "BEGIN { print (1 - $length) / 2 }")
 	sox -R -D -n -r 16000 -c 1 -b 16 /tmp/noise.$$.wav synth 1 brownnoise vol 0.01
-	sox -R -D /tmp/word.$$.wav /tmp/padded.$$.wav pad "$pad" "$pad" trim 0 16000s
+	sox -R -D /tmp/word.$$.wav /tmp/padded.$$.wav pad "$pad" "$pad"
 	sox -R -D -m -v 1 /tmp/padded.$$.wav -v 1 /tmp/noise.$$.wav -b 16 "$1"
 	rm /tmp/example.$$.wav /tmp/word.$$.wav /tmp/noise.$$.wav /tmp/padded.$$.wav
 }
