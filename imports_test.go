@@ -13,16 +13,17 @@ const module = "github.com/polyphon/polyphon"
 // allowed says which of the project's own packages each room may import. A room not named here may import
 // nothing of the project, so a new room has to state its place.
 var allowed = map[string][]string{
+	"atomicfile":             {},
 	"audio":                  {},
 	"features":               {"audio", "features/internal/simd"},
 	"features/internal/simd": {},
 	"device":                 {"device/internal/simd"},
 	"device/internal/simd":   {},
 	"device/devicetest":      {"device"},
-	"polynet":                {"audio", "device", "features"},
+	"polynet":                {"atomicfile", "audio", "device", "features"},
 	"datasets":               {"audio", "features"},
 	"models":                 {"polynet"},
-	"training":               {"datasets", "device", "features", "polynet"},
+	"training":               {"atomicfile", "datasets", "device", "features", "polynet"},
 }
 
 // outermost rooms may import anything and are imported by nothing.

@@ -11,9 +11,9 @@ import (
 	"maps"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 
+	"github.com/polyphon/polyphon/atomicfile"
 	"gorgonia.org/tensor"
 )
 
@@ -329,28 +329,4 @@ func (m *Model) header(shapes []WeightShape) ([]byte, error) {
 }
 
 // Save writes m to path, whole or not at all: a crash leaves what was there before.
-func (m *Model) Save(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err := m.Write(f); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
+func (m *Model) Save(path string) error { return atomicfile.Write(path, 0o644, m.Write) }

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"reflect"
 
+	"github.com/polyphon/polyphon/atomicfile"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -44,27 +44,8 @@ type bestState struct {
 }
 
 // save writes c to path, whole or not at all.
-func (c *checkpoint) save(path string) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-		}
-	}()
-	if err := gob.NewEncoder(f).Encode(c); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+func (c *checkpoint) save(path string) error {
+	return atomicfile.Write(path, 0o600, func(w io.Writer) error { return gob.NewEncoder(w).Encode(c) })
 }
 
 // loadCheckpoint reads path. A file that does not exist gives an error that wraps os.ErrNotExist.

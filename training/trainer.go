@@ -178,8 +178,5 @@ func (t *Trainer) Skipped() []datasets.Skip {
 	return append(t.train.Skipped(), t.valid.Skipped()...)
 }
 
-// Parameters returns the number of trained values.
-func (t *Trainer) Parameters() int { return t.cfg.Net.Parameters() }
-
 // History returns the epochs done, a resumed run's included.
 func (t *Trainer) History() []Epoch { return t.history }
