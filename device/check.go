@@ -43,12 +43,22 @@ func (c checked) Pack(dst *Packed, w Buffer, k, n int) {
 	c.d.Pack(dst, w, k, n)
 }
 
+func (c checked) PackWindows(dst *Packed, w Buffer, k, n, step int) {
+	if k < 0 || n < 0 || step < 1 || w.Len() != k*n {
+		panic(fmt.Sprintf("device: PackWindows: %d values for a (%d,%d) matrix and a step of %d", w.Len(), k, n, step))
+	}
+	c.d.PackWindows(dst, w, k, n, step)
+}
+
 func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
 	const op = "MatMul"
 	checkDst(op, "dst", dst)
 	checkView(op, "a", a)
 	if dst.Groups != a.Groups || dst.Rows != a.Rows || a.Cols != w.K || dst.Cols != w.N {
 		panic(fmt.Sprintf("device: MatMul: a %v times w (%d,%d) does not give dst %v", a, w.K, w.N, dst))
+	}
+	if w.Step != 0 && a.RowStride != w.Step {
+		panic(fmt.Sprintf("device: MatMul: windows %d values apart, w was packed for %d", a.RowStride, w.Step))
 	}
 	checkOptional(op, "Shift", e.Shift, dst.Cols)
 	checkOptional(op, "Scale", e.Scale, dst.Cols)

@@ -65,6 +65,7 @@ type cpu struct {
 	kernels *simd.Kernels
 	threads int
 	tiles   sync.Pool // of *productTile
+	filters sync.Pool // of *filterTile
 	floats  sync.Pool // of *[]float32: partial sums
 }
 

@@ -9,13 +9,23 @@ import (
 // Pack stores panels of 2·Width columns, the last one of Width where that holds the rest, each panel row after
 // row and filled up with zeros: the order in which MatMulTile reads it.
 func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
-	width := d.kernels.Width
-	padded := (n + width - 1) / width * width
-	if dst.Data.Len() != k*padded {
-		dst.Data = d.Alloc(k * padded)
+	size := k * d.padded(n)
+	if dst.Data.Len() != size {
+		dst.Data = d.Alloc(size)
 	}
-	dst.K, dst.N = k, n
-	out, in := values(dst.Data), values(w)
+	dst.K, dst.N, dst.Step = k, n, 0
+	d.packPanels(values(dst.Data), values(w), k, n)
+}
+
+// padded returns n columns rounded up to whole vectors.
+func (d *cpu) padded(n int) int {
+	width := d.kernels.Width
+	return (n + width - 1) / width * width
+}
+
+// packPanels packs the (k, n) matrix in.
+func (d *cpu) packPanels(out, in []float32, k, n int) {
+	width, padded := d.kernels.Width, d.padded(n)
 	for first := 0; first < n; first += 2 * width {
 		panel := min(2*width, padded-first)
 		cols := min(panel, n-first)
@@ -36,23 +46,24 @@ type productTile struct {
 }
 
 func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
+	values(dst.Data)
+	values(a.Data)
+	if dst.Count() == 0 || w.N == 0 {
+		return
+	}
+	if f := d.filterFor(w); f != nil {
+		d.filter(f, dst, a, w, e)
+		return
+	}
 	if e.Skip.Empty() {
 		merge(&dst, &a)
 	} else {
 		merge(&dst, &a, &e.Skip)
 	}
 	rows := dst.Count()
-	values(dst.Data)
-	values(a.Data)
-	if rows == 0 || w.N == 0 {
-		return
-	}
 	// All tiles have the same number of rows, or one less.
 	tiles := (rows + d.kernels.TileRows - 1) / d.kernels.TileRows
-	t := product{d: d, dst: dst, a: a, w: w, e: e, rows: rows, tiles: tiles, floor: negInf}
-	if e.ReLU {
-		t.floor = 0
-	}
+	t := product{output: output{d.kernels, dst, e}, d: d, a: a, w: w, rows: rows, tiles: tiles}
 	spread(d, tiles, 2*rows*w.K*w.N/flopsPerValue, t)
 }
 
@@ -60,12 +71,11 @@ var negInf = float32(math.Inf(-1))
 
 // product is MatMul as a task. Its pieces are tiles of rows, counted through all groups, by all columns.
 type product struct {
+	output
 	d           *cpu
-	dst, a      View
+	a           View
 	w           *Packed
-	e           Epilogue
 	rows, tiles int
-	floor       float32
 }
 
 func (p product) run(first, last int) {
@@ -89,7 +99,7 @@ func (p *product) tile(t *productTile, first, last int) {
 			g, r = g+1, 0
 		}
 	}
-	padded := (p.w.N + k.Width - 1) / k.Width * k.Width
+	padded := p.d.padded(p.w.N)
 	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:p.w.K*padded]
 	for c := 0; c < p.w.N; c += productCols {
 		stride := min(productCols, padded-c)
@@ -106,16 +116,26 @@ func (p *product) tile(t *productTile, first, last int) {
 	}
 }
 
+// output is where a product goes, and what happens to it on the way.
+type output struct {
+	k   *simd.Kernels
+	dst View
+	e   Epilogue
+}
+
 // finish applies the epilogue to count rows of sums and writes them from row r of group g and column c on.
-func (p *product) finish(sums []float32, stride, g, r, c, count, cols int) {
-	k := p.d.kernels
+func (p *output) finish(sums []float32, stride, g, r, c, count, cols int) {
+	k, floor := p.k, negInf
+	if p.e.ReLU {
+		floor = 0
+	}
 	dst, dstStride := p.dst.from(g, r, c, count, cols), p.dst.RowStride
 	shift := optional(p.e.Shift, c, c+cols)
 	if p.e.Skip.Empty() {
 		if p.e.Accumulate {
-			k.Affine2(dst, sums, dst, nil, nil, shift, count, cols, dstStride, stride, dstStride, p.floor)
+			k.Affine2(dst, sums, dst, nil, nil, shift, count, cols, dstStride, stride, dstStride, floor)
 		} else {
-			k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, p.floor)
+			k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, floor)
 		}
 		return
 	}
@@ -124,11 +144,11 @@ func (p *product) finish(sums []float32, stride, g, r, c, count, cols int) {
 	}
 	skip, skipStride := p.e.Skip.from(g, r, c, count, cols), p.e.Skip.RowStride
 	if p.e.Scale.Empty() {
-		k.Affine2(dst, sums, skip, nil, nil, shift, count, cols, dstStride, stride, skipStride, p.floor)
+		k.Affine2(dst, sums, skip, nil, nil, shift, count, cols, dstStride, stride, skipStride, floor)
 		return
 	}
 	k.HadamardSum(dst, sums, skip, shift, optional(p.e.Scale, c, c+cols), optional(p.e.Offset, c, c+cols),
-		count, cols, dstStride, stride, skipStride, p.floor)
+		count, cols, dstStride, stride, skipStride, floor)
 }
 
 func (d *cpu) AddOuter(dw Buffer, a, dy View) {

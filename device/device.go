@@ -32,6 +32,10 @@ type Device interface {
 
 	// Pack lays out the (k, n) row-major matrix w for MatMul. It reuses dst's memory where that fits.
 	Pack(dst *Packed, w Buffer, k, n int)
+	// PackWindows is Pack for products whose rows are a convolution's windows, step values apart: MatMul's a must have
+	// RowStride step then. A device may compute such products with fewer multiplications (minimal filtering), which
+	// rounds otherwise, by about as much; MatMul still reads nothing but a's rows.
+	PackWindows(dst *Packed, w Buffer, k, n, step int)
 	// MatMul computes dst = epilogue(a·w) for each group, with a (rows, k), w (k, n), dst (rows, n).
 	// The rows of a may overlap (RowStride < Cols): that is how a convolution reads its windows in place.
 	// dst must not overlap a.

@@ -40,8 +40,13 @@ func (d ref) Pack(dst *Packed, w Buffer, k, n int) {
 	if dst.Data.Len() != k*n {
 		dst.Data = d.Alloc(k * n)
 	}
-	dst.K, dst.N = k, n
+	dst.K, dst.N, dst.Step = k, n, 0
 	copy(values(dst.Data), values(w))
+}
+
+func (d ref) PackWindows(dst *Packed, w Buffer, k, n, step int) {
+	d.Pack(dst, w, k, n)
+	dst.Step = step
 }
 
 func (ref) MatMul(dst, a View, w *Packed, e Epilogue) {

@@ -70,8 +70,8 @@ func (v View) String() string {
 	return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols)
 }
 
-// Packed is a (K, N) matrix in the layout that one device's MatMul reads.
+// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is what PackWindows was told, else 0.
 type Packed struct {
-	K, N int
-	Data Buffer
+	K, N, Step int
+	Data       Buffer
 }

@@ -117,9 +117,10 @@ func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stri
 			row[o] = float32(float64(w) * scale[o])
 		}
 	}
+	in := len(weight) / (kernel * out)
 	return foldedConv{
-		weight: c.pack(folded, out), shift: c.upload(shift),
-		in: len(weight) / (kernel * out), out: out, kernel: kernel, ahead: ahead, stride: stride,
+		weight: c.packWindows(folded, out, stride*in), shift: c.upload(shift),
+		in: in, out: out, kernel: kernel, ahead: ahead, stride: stride,
 	}
 }
 
@@ -129,6 +130,15 @@ func (c *compiler) head() foldedConv {
 		weight: c.pack(weight, len(bias)), shift: c.place(bias),
 		in: len(weight) / len(bias), out: len(bias), kernel: 1, stride: 1,
 	}
+}
+
+// packWindows returns the (len(w)/n, n) matrix w in the device's layout for windows that lie step values apart.
+func (c *compiler) packWindows(w []float32, n, step int) *device.Packed {
+	source := c.place(w)
+	packed := new(device.Packed)
+	c.dev.PackWindows(packed, source, len(w)/n, n, step)
+	c.dev.Free(source)
+	return packed
 }
 
 // pack returns the (len(w)/n, n) matrix w in the device's layout.

@@ -141,21 +141,18 @@ func benchmarks() []testCase {
 
 // productOperations are the matrix products. Sums of depth terms err by about the root of their number.
 func productOperations() []operation {
-	product := func(op string, epilogue func(f *fixture, s shape, dst device.View) device.Epilogue) operation {
-		return func(s shape) testCase {
-			return testCase{
-				op: op, shape: s, flops: 2 * s.values() * s.depth,
-				tolerance: 2e-6 * (1 + math.Sqrt(float64(s.depth))),
-				prepare: func(f *fixture) func() {
-					dst, a := s.main(f, "dst"), s.windows(f, "a")
-					w := f.vector("w", s.depth*s.cols)
-					e := epilogue(f, s, dst)
-					var packed device.Packed
-					f.d.Pack(&packed, w, s.depth, s.cols)
-					return func() { f.d.MatMul(dst, a, &packed, e) }
-				},
-			}
+	type epilogue = func(f *fixture, s shape, dst device.View) device.Epilogue
+	product := func(op string, e epilogue) operation {
+		pack := func(f *fixture, packed *device.Packed, w device.Buffer, s shape) {
+			f.d.Pack(packed, w, s.depth, s.cols)
 		}
+		return matMul(op, 2e-6, pack, e)
+	}
+	windows := func(op string, e epilogue) operation {
+		pack := func(f *fixture, packed *device.Packed, w device.Buffer, s shape) {
+			f.d.PackWindows(packed, w, s.depth, s.cols, s.step)
+		}
+		return matMul(op, 6e-6, pack, e) // minimal filtering takes differences of larger terms
 	}
 	addOuter := func(s shape) testCase {
 		return testCase{
@@ -168,7 +165,8 @@ func productOperations() []operation {
 		}
 	}
 	return []operation{
-		product("MatMul", func(*fixture, shape, device.View) device.Epilogue { return device.Epilogue{} }),
+		product("MatMul", plainEpilogue),
+		windows("MatMul windows", plainEpilogue),
 		product("MatMul+shift+relu", func(f *fixture, s shape, _ device.View) device.Epilogue {
 			return device.Epilogue{Shift: f.vector("shift", s.cols), ReLU: true}
 		}),
@@ -178,14 +176,41 @@ func productOperations() []operation {
 		product("MatMul+skip", func(f *fixture, s shape, _ device.View) device.Epilogue {
 			return device.Epilogue{Skip: s.main(f, "skip"), Shift: f.vector("shift", s.cols), ReLU: true}
 		}),
-		product("MatMul+block", func(f *fixture, s shape, _ device.View) device.Epilogue {
-			return device.Epilogue{Skip: s.main(f, "skip"), Shift: f.vector("shift", s.cols),
-				Scale: f.vector("scale", s.cols), Offset: f.vector("offset", s.cols)}
-		}),
-		product("MatMul+accumulate+block in place", func(f *fixture, s shape, dst device.View) device.Epilogue {
-			return device.Epilogue{Accumulate: true, Skip: dst, Scale: f.vector("scale", s.cols),
-				Offset: f.vector("offset", s.cols), ReLU: true}
-		}),
+		product("MatMul+block", blockEpilogue),
+		windows("MatMul windows+block", blockEpilogue),
+		product("MatMul+accumulate+block in place", inPlaceEpilogue),
+		windows("MatMul windows+accumulate+block in place", inPlaceEpilogue),
 		addOuter,
 	}
+}
+
+// matMul is a product with what pack makes of its weight. An error of rounding is what a sum of one term may have.
+func matMul(op string, rounding float64, pack func(*fixture, *device.Packed, device.Buffer, shape),
+	epilogue func(f *fixture, s shape, dst device.View) device.Epilogue) operation {
+	return func(s shape) testCase {
+		return testCase{
+			op: op, shape: s, flops: 2 * s.values() * s.depth,
+			tolerance: rounding * (1 + math.Sqrt(float64(s.depth))),
+			prepare: func(f *fixture) func() {
+				dst, a := s.main(f, "dst"), s.windows(f, "a")
+				w := f.vector("w", s.depth*s.cols)
+				e := epilogue(f, s, dst)
+				var packed device.Packed
+				pack(f, &packed, w, s)
+				return func() { f.d.MatMul(dst, a, &packed, e) }
+			},
+		}
+	}
+}
+
+func plainEpilogue(*fixture, shape, device.View) device.Epilogue { return device.Epilogue{} }
+
+func blockEpilogue(f *fixture, s shape, _ device.View) device.Epilogue {
+	return device.Epilogue{Skip: s.main(f, "skip"), Shift: f.vector("shift", s.cols),
+		Scale: f.vector("scale", s.cols), Offset: f.vector("offset", s.cols)}
+}
+
+func inPlaceEpilogue(f *fixture, s shape, dst device.View) device.Epilogue {
+	return device.Epilogue{Accumulate: true, Skip: dst, Scale: f.vector("scale", s.cols),
+		Offset: f.vector("offset", s.cols), ReLU: true}
 }

@@ -19,6 +19,26 @@ func outerTileAVX2(dw []float32, dwStride int, a []float32, aRowStride int, aGro
 // peakAVX2 does steps × 12 independent vector multiply-adds.
 func peakAVX2(steps int)
 
+// filter33InputAVX2 is Input of a Filter.
+//
+//go:noescape
+func filter33InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter33OutputAVX2 is Output of a Filter.
+//
+//go:noescape
+func filter33OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+
+// filter45InputAVX2 is Input of a Filter.
+//
+//go:noescape
+func filter45InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter45OutputAVX2 is Output of a Filter.
+//
+//go:noescape
+func filter45OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+
 // affineAVX2 computes dst = max(a∘x + c, floor)
 //
 //go:noescape
@@ -104,6 +124,26 @@ func outerTileAVX512(dw []float32, dwStride int, a []float32, aRowStride int, aG
 
 // peakAVX512 does steps × 12 independent vector multiply-adds.
 func peakAVX512(steps int)
+
+// filter33InputAVX512 is Input of a Filter.
+//
+//go:noescape
+func filter33InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter33OutputAVX512 is Output of a Filter.
+//
+//go:noescape
+func filter33OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+
+// filter45InputAVX512 is Input of a Filter.
+//
+//go:noescape
+func filter45InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter45OutputAVX512 is Output of a Filter.
+//
+//go:noescape
+func filter45OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
 
 // affineAVX512 computes dst = max(a∘x + c, floor)
 //

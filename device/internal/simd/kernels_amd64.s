@@ -1527,6 +1527,620 @@ step:
 	VZEROUPPER
 	RET
 
+// func filter33InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter33InputAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x08
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (CX)(DX*1), Y1
+	VMOVUPS      (CX)(DX*2), Y2
+	VMOVUPS      (CX)(BX*1), Y3
+	VMOVUPS      (SI), Y4
+	VSUBPS       Y1, Y3, Y3
+	VSUBPS       Y2, Y0, Y0
+	VMOVAPS      Y3, Y5
+	VFMADD231PS  constant40000000<>+0(SB), Y0, Y5
+	VADDPS       Y2, Y1, Y0
+	VSUBPS       Y0, Y3, Y0
+	VSUBPS       Y2, Y1, Y1
+	VMOVAPS      Y3, Y6
+	VFMADD231PS  constant40400000<>+0(SB), Y1, Y6
+	VSUBPS       Y2, Y4, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS constant40000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y5, (DI)
+	VMOVUPS      Y0, (DI)(R8*1)
+	VMOVUPS      Y6, (DI)(R8*2)
+	VMOVUPS      Y3, (DI)(R9*1)
+	VMOVUPS      Y1, (R10)
+	ADDQ         BX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R14
+	JNZ          tiles
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R12
+	SUBQ         $0x08, R13
+	JMP          columns
+
+last:
+	TESTQ   R13, R13
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R13, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R11, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R12, DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    tiles+48(FP), R11
+
+lastTiles:
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (CX)(DX*1), Y0, Y2
+	VMASKMOVPS   (CX)(DX*2), Y0, Y3
+	VMASKMOVPS   (CX)(BX*1), Y0, Y4
+	VMASKMOVPS   (SI), Y0, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y1, Y1
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constant40000000<>+0(SB), Y1, Y6
+	VADDPS       Y3, Y2, Y1
+	VSUBPS       Y1, Y4, Y1
+	VSUBPS       Y3, Y2, Y2
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constant40400000<>+0(SB), Y2, Y7
+	VSUBPS       Y3, Y5, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constant40000000<>+0(SB), Y4, Y2
+	VMASKMOVPS   Y6, Y0, (DI)
+	VMASKMOVPS   Y1, Y0, (DI)(R8*1)
+	VMASKMOVPS   Y7, Y0, (DI)(R8*2)
+	VMASKMOVPS   Y4, Y0, (DI)(R9*1)
+	VMASKMOVPS   Y2, Y0, (R10)
+	ADDQ         BX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R11
+	JNZ          lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+DATA constant40000000<>+0(SB)/4, $0x40000000
+DATA constant40000000<>+4(SB)/4, $0x40000000
+DATA constant40000000<>+8(SB)/4, $0x40000000
+DATA constant40000000<>+12(SB)/4, $0x40000000
+DATA constant40000000<>+16(SB)/4, $0x40000000
+DATA constant40000000<>+20(SB)/4, $0x40000000
+DATA constant40000000<>+24(SB)/4, $0x40000000
+DATA constant40000000<>+28(SB)/4, $0x40000000
+GLOBL constant40000000<>(SB), RODATA|NOPTR, $32
+
+DATA constant40400000<>+0(SB)/4, $0x40400000
+DATA constant40400000<>+4(SB)/4, $0x40400000
+DATA constant40400000<>+8(SB)/4, $0x40400000
+DATA constant40400000<>+12(SB)/4, $0x40400000
+DATA constant40400000<>+16(SB)/4, $0x40400000
+DATA constant40400000<>+20(SB)/4, $0x40400000
+DATA constant40400000<>+24(SB)/4, $0x40400000
+DATA constant40400000<>+28(SB)/4, $0x40400000
+GLOBL constant40400000<>(SB), RODATA|NOPTR, $32
+
+DATA constant40800000<>+0(SB)/4, $0x40800000
+DATA constant40800000<>+4(SB)/4, $0x40800000
+DATA constant40800000<>+8(SB)/4, $0x40800000
+DATA constant40800000<>+12(SB)/4, $0x40800000
+DATA constant40800000<>+16(SB)/4, $0x40800000
+DATA constant40800000<>+20(SB)/4, $0x40800000
+DATA constant40800000<>+24(SB)/4, $0x40800000
+DATA constant40800000<>+28(SB)/4, $0x40800000
+GLOBL constant40800000<>(SB), RODATA|NOPTR, $32
+
+// func filter33OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter33OutputAVX2(SB), NOSPLIT, $0-88
+	MOVQ mStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ mPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ m_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS     (CX)(BX*1), Y3
+	VMOVUPS     (SI), Y4
+	VADDPS      Y2, Y1, Y5
+	VADDPS      Y3, Y0, Y0
+	VADDPS      Y5, Y0, Y0
+	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant40000000<>+0(SB), Y3, Y1
+	VMOVAPS     Y4, Y2
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y2
+	VADDPS      Y5, Y2, Y2
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, (DI)(R8*1)
+	VMOVUPS     Y2, (DI)(R8*2)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        R9, DI
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x08, R12
+	JMP         columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R11, DI
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VMASKMOVPS  (CX)(BX*1), Y0, Y4
+	VMASKMOVPS  (SI), Y0, Y5
+	VADDPS      Y3, Y2, Y6
+	VADDPS      Y4, Y1, Y1
+	VADDPS      Y6, Y1, Y1
+	VSUBPS      Y3, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant40000000<>+0(SB), Y4, Y2
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constant40800000<>+0(SB), Y4, Y3
+	VADDPS      Y6, Y3, Y3
+	VMASKMOVPS  Y1, Y0, (DI)
+	VMASKMOVPS  Y2, Y0, (DI)(R8*1)
+	VMASKMOVPS  Y3, Y0, (DI)(R8*2)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        R9, DI
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter45InputAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x08
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (CX)(DX*1), Y1
+	VMOVUPS      (CX)(DX*2), Y2
+	VMOVUPS      (CX)(BX*1), Y3
+	VMOVUPS      (SI), Y4
+	VMOVUPS      (SI)(DX*1), Y5
+	VMOVUPS      (SI)(DX*2), Y6
+	VMOVUPS      (SI)(BX*1), Y7
+	VSUBPS       Y6, Y0, Y0
+	VSUBPS       Y2, Y4, Y8
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constant40a80000<>+0(SB), Y8, Y0
+	VSUBPS       Y1, Y7, Y7
+	VSUBPS       Y5, Y3, Y8
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constant40a80000<>+0(SB), Y8, Y7
+	VADDPS       Y6, Y2, Y8
+	VMOVAPS      Y8, Y8
+	VFNMADD231PS constant40880000<>+0(SB), Y4, Y8
+	VADDPS       Y5, Y1, Y9
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS constant40880000<>+0(SB), Y3, Y9
+	VADDPS       Y9, Y8, Y10
+	VSUBPS       Y9, Y8, Y8
+	VMOVAPS      Y6, Y9
+	VFMADD231PS  constant3e800000<>+0(SB), Y2, Y9
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS constant3fa00000<>+0(SB), Y4, Y9
+	VMULPS       constant40000000<>+0(SB), Y5, Y11
+	VMOVAPS      Y11, Y11
+	VFMADD231PS  constant3f000000<>+0(SB), Y1, Y11
+	VMOVAPS      Y11, Y11
+	VFNMADD231PS constant40200000<>+0(SB), Y3, Y11
+	VADDPS       Y11, Y9, Y12
+	VSUBPS       Y11, Y9, Y9
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constant40800000<>+0(SB), Y2, Y6
+	VMOVAPS      Y6, Y2
+	VFNMADD231PS constant40a00000<>+0(SB), Y4, Y2
+	VMULPS       constant40000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constant3f000000<>+0(SB), Y5, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS constant40200000<>+0(SB), Y3, Y1
+	VADDPS       Y1, Y2, Y3
+	VSUBPS       Y1, Y2, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y10, (DI)(R8*1)
+	VMOVUPS      Y8, (DI)(R8*2)
+	VMOVUPS      Y12, (DI)(R9*1)
+	VMOVUPS      Y9, (R10)
+	VMOVUPS      Y3, (R10)(R8*1)
+	VMOVUPS      Y1, (R10)(R8*2)
+	VMOVUPS      Y7, (R10)(R9*1)
+	LEAQ         (CX)(DX*4), CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R14
+	JNZ          tiles
+	ADDQ         $0x00000020, R11
+	ADDQ         $0x00000020, R12
+	SUBQ         $0x08, R13
+	JMP          columns
+
+last:
+	TESTQ   R13, R13
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R13, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R11, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R12, DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    tiles+48(FP), R11
+
+lastTiles:
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (CX)(DX*1), Y0, Y2
+	VMASKMOVPS   (CX)(DX*2), Y0, Y3
+	VMASKMOVPS   (CX)(BX*1), Y0, Y4
+	VMASKMOVPS   (SI), Y0, Y5
+	VMASKMOVPS   (SI)(DX*1), Y0, Y6
+	VMASKMOVPS   (SI)(DX*2), Y0, Y7
+	VMASKMOVPS   (SI)(BX*1), Y0, Y8
+	VSUBPS       Y7, Y1, Y1
+	VSUBPS       Y3, Y5, Y9
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constant40a80000<>+0(SB), Y9, Y1
+	VSUBPS       Y2, Y8, Y8
+	VSUBPS       Y6, Y4, Y9
+	VMOVAPS      Y8, Y8
+	VFMADD231PS  constant40a80000<>+0(SB), Y9, Y8
+	VADDPS       Y7, Y3, Y9
+	VMOVAPS      Y9, Y9
+	VFNMADD231PS constant40880000<>+0(SB), Y5, Y9
+	VADDPS       Y6, Y2, Y10
+	VMOVAPS      Y10, Y10
+	VFNMADD231PS constant40880000<>+0(SB), Y4, Y10
+	VADDPS       Y10, Y9, Y11
+	VSUBPS       Y10, Y9, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constant3e800000<>+0(SB), Y3, Y10
+	VMOVAPS      Y10, Y10
+	VFNMADD231PS constant3fa00000<>+0(SB), Y5, Y10
+	VMULPS       constant40000000<>+0(SB), Y6, Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  constant3f000000<>+0(SB), Y2, Y12
+	VMOVAPS      Y12, Y12
+	VFNMADD231PS constant40200000<>+0(SB), Y4, Y12
+	VADDPS       Y12, Y10, Y13
+	VSUBPS       Y12, Y10, Y10
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constant40800000<>+0(SB), Y3, Y7
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS constant40a00000<>+0(SB), Y5, Y3
+	VMULPS       constant40000000<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constant3f000000<>+0(SB), Y6, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constant40200000<>+0(SB), Y4, Y2
+	VADDPS       Y2, Y3, Y4
+	VSUBPS       Y2, Y3, Y2
+	VMASKMOVPS   Y1, Y0, (DI)
+	VMASKMOVPS   Y11, Y0, (DI)(R8*1)
+	VMASKMOVPS   Y9, Y0, (DI)(R8*2)
+	VMASKMOVPS   Y13, Y0, (DI)(R9*1)
+	VMASKMOVPS   Y10, Y0, (R10)
+	VMASKMOVPS   Y4, Y0, (R10)(R8*1)
+	VMASKMOVPS   Y2, Y0, (R10)(R8*2)
+	VMASKMOVPS   Y8, Y0, (R10)(R9*1)
+	LEAQ         (CX)(DX*4), CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R11
+	JNZ          lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+DATA constant40a80000<>+0(SB)/4, $0x40a80000
+DATA constant40a80000<>+4(SB)/4, $0x40a80000
+DATA constant40a80000<>+8(SB)/4, $0x40a80000
+DATA constant40a80000<>+12(SB)/4, $0x40a80000
+DATA constant40a80000<>+16(SB)/4, $0x40a80000
+DATA constant40a80000<>+20(SB)/4, $0x40a80000
+DATA constant40a80000<>+24(SB)/4, $0x40a80000
+DATA constant40a80000<>+28(SB)/4, $0x40a80000
+GLOBL constant40a80000<>(SB), RODATA|NOPTR, $32
+
+DATA constant40880000<>+0(SB)/4, $0x40880000
+DATA constant40880000<>+4(SB)/4, $0x40880000
+DATA constant40880000<>+8(SB)/4, $0x40880000
+DATA constant40880000<>+12(SB)/4, $0x40880000
+DATA constant40880000<>+16(SB)/4, $0x40880000
+DATA constant40880000<>+20(SB)/4, $0x40880000
+DATA constant40880000<>+24(SB)/4, $0x40880000
+DATA constant40880000<>+28(SB)/4, $0x40880000
+GLOBL constant40880000<>(SB), RODATA|NOPTR, $32
+
+DATA constant40a00000<>+0(SB)/4, $0x40a00000
+DATA constant40a00000<>+4(SB)/4, $0x40a00000
+DATA constant40a00000<>+8(SB)/4, $0x40a00000
+DATA constant40a00000<>+12(SB)/4, $0x40a00000
+DATA constant40a00000<>+16(SB)/4, $0x40a00000
+DATA constant40a00000<>+20(SB)/4, $0x40a00000
+DATA constant40a00000<>+24(SB)/4, $0x40a00000
+DATA constant40a00000<>+28(SB)/4, $0x40a00000
+GLOBL constant40a00000<>(SB), RODATA|NOPTR, $32
+
+DATA constant40200000<>+0(SB)/4, $0x40200000
+DATA constant40200000<>+4(SB)/4, $0x40200000
+DATA constant40200000<>+8(SB)/4, $0x40200000
+DATA constant40200000<>+12(SB)/4, $0x40200000
+DATA constant40200000<>+16(SB)/4, $0x40200000
+DATA constant40200000<>+20(SB)/4, $0x40200000
+DATA constant40200000<>+24(SB)/4, $0x40200000
+DATA constant40200000<>+28(SB)/4, $0x40200000
+GLOBL constant40200000<>(SB), RODATA|NOPTR, $32
+
+DATA constant3fa00000<>+0(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+4(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+8(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+12(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+16(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+20(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+24(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+28(SB)/4, $0x3fa00000
+GLOBL constant3fa00000<>(SB), RODATA|NOPTR, $32
+
+DATA constant3f000000<>+0(SB)/4, $0x3f000000
+DATA constant3f000000<>+4(SB)/4, $0x3f000000
+DATA constant3f000000<>+8(SB)/4, $0x3f000000
+DATA constant3f000000<>+12(SB)/4, $0x3f000000
+DATA constant3f000000<>+16(SB)/4, $0x3f000000
+DATA constant3f000000<>+20(SB)/4, $0x3f000000
+DATA constant3f000000<>+24(SB)/4, $0x3f000000
+DATA constant3f000000<>+28(SB)/4, $0x3f000000
+GLOBL constant3f000000<>(SB), RODATA|NOPTR, $32
+
+DATA constant3e800000<>+0(SB)/4, $0x3e800000
+DATA constant3e800000<>+4(SB)/4, $0x3e800000
+DATA constant3e800000<>+8(SB)/4, $0x3e800000
+DATA constant3e800000<>+12(SB)/4, $0x3e800000
+DATA constant3e800000<>+16(SB)/4, $0x3e800000
+DATA constant3e800000<>+20(SB)/4, $0x3e800000
+DATA constant3e800000<>+24(SB)/4, $0x3e800000
+DATA constant3e800000<>+28(SB)/4, $0x3e800000
+GLOBL constant3e800000<>(SB), RODATA|NOPTR, $32
+
+DATA constant41000000<>+0(SB)/4, $0x41000000
+DATA constant41000000<>+4(SB)/4, $0x41000000
+DATA constant41000000<>+8(SB)/4, $0x41000000
+DATA constant41000000<>+12(SB)/4, $0x41000000
+DATA constant41000000<>+16(SB)/4, $0x41000000
+DATA constant41000000<>+20(SB)/4, $0x41000000
+DATA constant41000000<>+24(SB)/4, $0x41000000
+DATA constant41000000<>+28(SB)/4, $0x41000000
+GLOBL constant41000000<>(SB), RODATA|NOPTR, $32
+
+DATA constant3e000000<>+0(SB)/4, $0x3e000000
+DATA constant3e000000<>+4(SB)/4, $0x3e000000
+DATA constant3e000000<>+8(SB)/4, $0x3e000000
+DATA constant3e000000<>+12(SB)/4, $0x3e000000
+DATA constant3e000000<>+16(SB)/4, $0x3e000000
+DATA constant3e000000<>+20(SB)/4, $0x3e000000
+DATA constant3e000000<>+24(SB)/4, $0x3e000000
+DATA constant3e000000<>+28(SB)/4, $0x3e000000
+GLOBL constant3e000000<>(SB), RODATA|NOPTR, $32
+
+// func filter45OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter45OutputAVX2(SB), NOSPLIT, $0-88
+	MOVQ mStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ mPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ m_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS     (CX)(BX*1), Y3
+	VMOVUPS     (SI), Y4
+	VMOVUPS     (SI)(DX*1), Y5
+	VMOVUPS     (SI)(DX*2), Y6
+	VMOVUPS     (SI)(BX*1), Y7
+	VADDPS      Y2, Y1, Y8
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VADDPS      Y8, Y0, Y0
+	VADDPS      Y4, Y2, Y6
+	VADDPS      Y6, Y0, Y0
+	VMOVAPS     Y1, Y6
+	VFMADD231PS constant40000000<>+0(SB), Y3, Y6
+	VMOVAPS     Y6, Y6
+	VFMADD231PS constant3f000000<>+0(SB), Y5, Y6
+	VMOVAPS     Y8, Y8
+	VFMADD231PS constant40800000<>+0(SB), Y2, Y8
+	VMOVAPS     Y8, Y2
+	VFMADD231PS constant3e800000<>+0(SB), Y4, Y2
+	VADDPS      Y7, Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant41000000<>+0(SB), Y3, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3e000000<>+0(SB), Y5, Y1
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y6, (DI)(R8*1)
+	VMOVUPS     Y2, (DI)(R8*2)
+	VMOVUPS     Y1, (DI)(R9*1)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x08, R12
+	JMP         columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R11, DI
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VMASKMOVPS  (CX)(BX*1), Y0, Y4
+	VMASKMOVPS  (SI), Y0, Y5
+	VMASKMOVPS  (SI)(DX*1), Y0, Y6
+	VMASKMOVPS  (SI)(DX*2), Y0, Y7
+	VMASKMOVPS  (SI)(BX*1), Y0, Y8
+	VADDPS      Y3, Y2, Y9
+	VSUBPS      Y3, Y2, Y2
+	VADDPS      Y5, Y4, Y3
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y1, Y1
+	VADDPS      Y5, Y3, Y7
+	VADDPS      Y7, Y1, Y1
+	VMOVAPS     Y2, Y7
+	VFMADD231PS constant40000000<>+0(SB), Y4, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant3f000000<>+0(SB), Y6, Y7
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y9
+	VMOVAPS     Y9, Y3
+	VFMADD231PS constant3e800000<>+0(SB), Y5, Y3
+	VADDPS      Y8, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant41000000<>+0(SB), Y4, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3e000000<>+0(SB), Y6, Y2
+	VMASKMOVPS  Y1, Y0, (DI)
+	VMASKMOVPS  Y7, Y0, (DI)(R8*1)
+	VMASKMOVPS  Y3, Y0, (DI)(R8*2)
+	VMASKMOVPS  Y2, Y0, (DI)(R9*1)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
 // func affineAVX2(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, floor float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·affineAVX2(SB), NOSPLIT, $0-132
@@ -7776,6 +8390,576 @@ step:
 	VFMADD231PS Z12, Z12, Z11
 	DECQ        AX
 	JNZ         step
+	VZEROUPPER
+	RET
+
+// func filter33InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter33InputAVX512(SB), NOSPLIT, $0-80
+	MOVQ         cols+56(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+64(FP), DX
+	SHLQ         $0x02, DX
+	LEAQ         (DX)(DX*2), BX
+	MOVQ         vPoint+72(FP), R8
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	MOVL         $0x40000000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40400000, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x40800000, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Z2
+	MOVQ         x_base+24(FP), R11
+	MOVQ         v_base+0(FP), R12
+	MOVQ         cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x10
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS      (CX), Z2
+	VMOVUPS      (CX)(DX*1), Z3
+	VMOVUPS      (CX)(DX*2), Z4
+	VMOVUPS      (CX)(BX*1), Z5
+	VMOVUPS      (SI), Z6
+	VSUBPS       Z3, Z5, Z5
+	VSUBPS       Z4, Z2, Z2
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z0, Z2, Z7
+	VADDPS       Z4, Z3, Z2
+	VSUBPS       Z2, Z5, Z2
+	VSUBPS       Z4, Z3, Z3
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z1, Z3, Z8
+	VSUBPS       Z4, Z6, Z3
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z0, Z5, Z3
+	VMOVUPS      Z7, (DI)
+	VMOVUPS      Z2, (DI)(R8*1)
+	VMOVUPS      Z8, (DI)(R8*2)
+	VMOVUPS      Z5, (DI)(R9*1)
+	VMOVUPS      Z3, (R10)
+	ADDQ         BX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R14
+	JNZ          tiles
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	SUBQ         $0x10, R13
+	JMP          columns
+
+last:
+	TESTQ R13, R13
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R13, CX, CX
+	KMOVW CX, K1
+	MOVQ  R11, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R12, DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  tiles+48(FP), R11
+
+lastTiles:
+	VMOVUPS.Z    (CX), K1, Z2
+	VMOVUPS.Z    (CX)(DX*1), K1, Z3
+	VMOVUPS.Z    (CX)(DX*2), K1, Z4
+	VMOVUPS.Z    (CX)(BX*1), K1, Z5
+	VMOVUPS.Z    (SI), K1, Z6
+	VSUBPS       Z3, Z5, Z5
+	VSUBPS       Z4, Z2, Z2
+	VMOVAPS      Z5, Z7
+	VFMADD231PS  Z0, Z2, Z7
+	VADDPS       Z4, Z3, Z2
+	VSUBPS       Z2, Z5, Z2
+	VSUBPS       Z4, Z3, Z3
+	VMOVAPS      Z5, Z8
+	VFMADD231PS  Z1, Z3, Z8
+	VSUBPS       Z4, Z6, Z3
+	VMOVAPS      Z3, Z3
+	VFNMADD231PS Z0, Z5, Z3
+	VMOVUPS      Z7, K1, (DI)
+	VMOVUPS      Z2, K1, (DI)(R8*1)
+	VMOVUPS      Z8, K1, (DI)(R8*2)
+	VMOVUPS      Z5, K1, (DI)(R9*1)
+	VMOVUPS      Z3, K1, (R10)
+	ADDQ         BX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R11
+	JNZ          lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter33OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter33OutputAVX512(SB), NOSPLIT, $0-88
+	MOVQ         mStride+72(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         mPoint+80(FP), DX
+	SHLQ         $0x02, DX
+	LEAQ         (DX)(DX*2), BX
+	MOVQ         yStride+64(FP), R8
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	MOVL         $0x40000000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40400000, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x40800000, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVQ         m_base+24(FP), R10
+	MOVQ         y_base+0(FP), R11
+	MOVQ         cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Z2
+	VMOVUPS     (CX)(DX*1), Z3
+	VMOVUPS     (CX)(DX*2), Z4
+	VMOVUPS     (CX)(BX*1), Z5
+	VMOVUPS     (SI), Z6
+	VADDPS      Z4, Z3, Z7
+	VADDPS      Z5, Z2, Z2
+	VADDPS      Z7, Z2, Z2
+	VSUBPS      Z4, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VMOVAPS     Z6, Z4
+	VFMADD231PS Z1, Z5, Z4
+	VADDPS      Z7, Z4, Z4
+	VMOVUPS     Z2, (DI)
+	VMOVUPS     Z3, (DI)(R8*1)
+	VMOVUPS     Z4, (DI)(R8*2)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        R9, DI
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x10, R12
+	JMP         columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R11, DI
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z2
+	VMOVUPS.Z   (CX)(DX*1), K1, Z3
+	VMOVUPS.Z   (CX)(DX*2), K1, Z4
+	VMOVUPS.Z   (CX)(BX*1), K1, Z5
+	VMOVUPS.Z   (SI), K1, Z6
+	VADDPS      Z4, Z3, Z7
+	VADDPS      Z5, Z2, Z2
+	VADDPS      Z7, Z2, Z2
+	VSUBPS      Z4, Z3, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS Z0, Z5, Z3
+	VMOVAPS     Z6, Z4
+	VFMADD231PS Z1, Z5, Z4
+	VADDPS      Z7, Z4, Z4
+	VMOVUPS     Z2, K1, (DI)
+	VMOVUPS     Z3, K1, (DI)(R8*1)
+	VMOVUPS     Z4, K1, (DI)(R8*2)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        R9, DI
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter45InputAVX512(SB), NOSPLIT, $0-80
+	MOVQ         cols+56(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+64(FP), DX
+	SHLQ         $0x02, DX
+	LEAQ         (DX)(DX*2), BX
+	MOVQ         vPoint+72(FP), R8
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	MOVL         $0x40a80000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40880000, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x40a00000, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x40800000, CX
+	VMOVD        CX, X3
+	VBROADCASTSS X3, Z3
+	MOVL         $0x40200000, CX
+	VMOVD        CX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x40000000, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Z5
+	MOVL         $0x3fa00000, CX
+	VMOVD        CX, X6
+	VBROADCASTSS X6, Z6
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X7
+	VBROADCASTSS X7, Z7
+	MOVL         $0x3e800000, CX
+	VMOVD        CX, X8
+	VBROADCASTSS X8, Z8
+	MOVL         $0x41000000, CX
+	VMOVD        CX, X9
+	VBROADCASTSS X9, Z9
+	MOVL         $0x3e000000, CX
+	VMOVD        CX, X9
+	VBROADCASTSS X9, Z9
+	MOVQ         x_base+24(FP), R11
+	MOVQ         v_base+0(FP), R12
+	MOVQ         cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x10
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS      (CX), Z9
+	VMOVUPS      (CX)(DX*1), Z10
+	VMOVUPS      (CX)(DX*2), Z11
+	VMOVUPS      (CX)(BX*1), Z12
+	VMOVUPS      (SI), Z13
+	VMOVUPS      (SI)(DX*1), Z14
+	VMOVUPS      (SI)(DX*2), Z15
+	VMOVUPS      (SI)(BX*1), Z16
+	VSUBPS       Z15, Z9, Z9
+	VSUBPS       Z11, Z13, Z17
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z0, Z17, Z9
+	VSUBPS       Z10, Z16, Z16
+	VSUBPS       Z14, Z12, Z17
+	VMOVAPS      Z16, Z16
+	VFMADD231PS  Z0, Z17, Z16
+	VADDPS       Z15, Z11, Z17
+	VMOVAPS      Z17, Z17
+	VFNMADD231PS Z1, Z13, Z17
+	VADDPS       Z14, Z10, Z18
+	VMOVAPS      Z18, Z18
+	VFNMADD231PS Z1, Z12, Z18
+	VADDPS       Z18, Z17, Z19
+	VSUBPS       Z18, Z17, Z17
+	VMOVAPS      Z15, Z18
+	VFMADD231PS  Z8, Z11, Z18
+	VMOVAPS      Z18, Z18
+	VFNMADD231PS Z6, Z13, Z18
+	VMULPS       Z5, Z14, Z20
+	VMOVAPS      Z20, Z20
+	VFMADD231PS  Z7, Z10, Z20
+	VMOVAPS      Z20, Z20
+	VFNMADD231PS Z4, Z12, Z20
+	VADDPS       Z20, Z18, Z21
+	VSUBPS       Z20, Z18, Z18
+	VMOVAPS      Z15, Z15
+	VFMADD231PS  Z3, Z11, Z15
+	VMOVAPS      Z15, Z11
+	VFNMADD231PS Z2, Z13, Z11
+	VMULPS       Z5, Z10, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z7, Z14, Z10
+	VMOVAPS      Z10, Z10
+	VFNMADD231PS Z4, Z12, Z10
+	VADDPS       Z10, Z11, Z12
+	VSUBPS       Z10, Z11, Z10
+	VMOVUPS      Z9, (DI)
+	VMOVUPS      Z19, (DI)(R8*1)
+	VMOVUPS      Z17, (DI)(R8*2)
+	VMOVUPS      Z21, (DI)(R9*1)
+	VMOVUPS      Z18, (R10)
+	VMOVUPS      Z12, (R10)(R8*1)
+	VMOVUPS      Z10, (R10)(R8*2)
+	VMOVUPS      Z16, (R10)(R9*1)
+	LEAQ         (CX)(DX*4), CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R14
+	JNZ          tiles
+	ADDQ         $0x00000040, R11
+	ADDQ         $0x00000040, R12
+	SUBQ         $0x10, R13
+	JMP          columns
+
+last:
+	TESTQ R13, R13
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R13, CX, CX
+	KMOVW CX, K1
+	MOVQ  R11, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R12, DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  tiles+48(FP), R11
+
+lastTiles:
+	VMOVUPS.Z    (CX), K1, Z9
+	VMOVUPS.Z    (CX)(DX*1), K1, Z10
+	VMOVUPS.Z    (CX)(DX*2), K1, Z11
+	VMOVUPS.Z    (CX)(BX*1), K1, Z12
+	VMOVUPS.Z    (SI), K1, Z13
+	VMOVUPS.Z    (SI)(DX*1), K1, Z14
+	VMOVUPS.Z    (SI)(DX*2), K1, Z15
+	VMOVUPS.Z    (SI)(BX*1), K1, Z16
+	VSUBPS       Z15, Z9, Z9
+	VSUBPS       Z11, Z13, Z17
+	VMOVAPS      Z9, Z9
+	VFMADD231PS  Z0, Z17, Z9
+	VSUBPS       Z10, Z16, Z16
+	VSUBPS       Z14, Z12, Z17
+	VMOVAPS      Z16, Z16
+	VFMADD231PS  Z0, Z17, Z16
+	VADDPS       Z15, Z11, Z17
+	VMOVAPS      Z17, Z17
+	VFNMADD231PS Z1, Z13, Z17
+	VADDPS       Z14, Z10, Z18
+	VMOVAPS      Z18, Z18
+	VFNMADD231PS Z1, Z12, Z18
+	VADDPS       Z18, Z17, Z19
+	VSUBPS       Z18, Z17, Z17
+	VMOVAPS      Z15, Z18
+	VFMADD231PS  Z8, Z11, Z18
+	VMOVAPS      Z18, Z18
+	VFNMADD231PS Z6, Z13, Z18
+	VMULPS       Z5, Z14, Z20
+	VMOVAPS      Z20, Z20
+	VFMADD231PS  Z7, Z10, Z20
+	VMOVAPS      Z20, Z20
+	VFNMADD231PS Z4, Z12, Z20
+	VADDPS       Z20, Z18, Z21
+	VSUBPS       Z20, Z18, Z18
+	VMOVAPS      Z15, Z15
+	VFMADD231PS  Z3, Z11, Z15
+	VMOVAPS      Z15, Z11
+	VFNMADD231PS Z2, Z13, Z11
+	VMULPS       Z5, Z10, Z10
+	VMOVAPS      Z10, Z10
+	VFMADD231PS  Z7, Z14, Z10
+	VMOVAPS      Z10, Z10
+	VFNMADD231PS Z4, Z12, Z10
+	VADDPS       Z10, Z11, Z12
+	VSUBPS       Z10, Z11, Z10
+	VMOVUPS      Z9, K1, (DI)
+	VMOVUPS      Z19, K1, (DI)(R8*1)
+	VMOVUPS      Z17, K1, (DI)(R8*2)
+	VMOVUPS      Z21, K1, (DI)(R9*1)
+	VMOVUPS      Z18, K1, (R10)
+	VMOVUPS      Z12, K1, (R10)(R8*1)
+	VMOVUPS      Z10, K1, (R10)(R8*2)
+	VMOVUPS      Z16, K1, (R10)(R9*1)
+	LEAQ         (CX)(DX*4), CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         AX, DI
+	LEAQ         (DI)(R8*4), R10
+	DECQ         R11
+	JNZ          lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter45OutputAVX512(SB), NOSPLIT, $0-88
+	MOVQ         mStride+72(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         mPoint+80(FP), DX
+	SHLQ         $0x02, DX
+	LEAQ         (DX)(DX*2), BX
+	MOVQ         yStride+64(FP), R8
+	SHLQ         $0x02, R8
+	LEAQ         (R8)(R8*2), R9
+	MOVL         $0x40a80000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40880000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40a00000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40800000, CX
+	VMOVD        CX, X0
+	VBROADCASTSS X0, Z0
+	MOVL         $0x40200000, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x40000000, CX
+	VMOVD        CX, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0x3fa00000, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x3f000000, CX
+	VMOVD        CX, X2
+	VBROADCASTSS X2, Z2
+	MOVL         $0x3e800000, CX
+	VMOVD        CX, X3
+	VBROADCASTSS X3, Z3
+	MOVL         $0x41000000, CX
+	VMOVD        CX, X4
+	VBROADCASTSS X4, Z4
+	MOVL         $0x3e000000, CX
+	VMOVD        CX, X5
+	VBROADCASTSS X5, Z5
+	MOVQ         m_base+24(FP), R10
+	MOVQ         y_base+0(FP), R11
+	MOVQ         cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Z6
+	VMOVUPS     (CX)(DX*1), Z7
+	VMOVUPS     (CX)(DX*2), Z8
+	VMOVUPS     (CX)(BX*1), Z9
+	VMOVUPS     (SI), Z10
+	VMOVUPS     (SI)(DX*1), Z11
+	VMOVUPS     (SI)(DX*2), Z12
+	VMOVUPS     (SI)(BX*1), Z13
+	VADDPS      Z8, Z7, Z14
+	VSUBPS      Z8, Z7, Z7
+	VADDPS      Z10, Z9, Z8
+	VSUBPS      Z10, Z9, Z9
+	VADDPS      Z12, Z11, Z10
+	VSUBPS      Z12, Z11, Z11
+	VADDPS      Z14, Z6, Z6
+	VADDPS      Z10, Z8, Z12
+	VADDPS      Z12, Z6, Z6
+	VMOVAPS     Z7, Z12
+	VFMADD231PS Z1, Z9, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z2, Z11, Z12
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z0, Z8, Z14
+	VMOVAPS     Z14, Z8
+	VFMADD231PS Z3, Z10, Z8
+	VADDPS      Z13, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z11, Z7
+	VMOVUPS     Z6, (DI)
+	VMOVUPS     Z12, (DI)(R8*1)
+	VMOVUPS     Z8, (DI)(R8*2)
+	VMOVUPS     Z7, (DI)(R9*1)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x10, R12
+	JMP         columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R11, DI
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z6
+	VMOVUPS.Z   (CX)(DX*1), K1, Z7
+	VMOVUPS.Z   (CX)(DX*2), K1, Z8
+	VMOVUPS.Z   (CX)(BX*1), K1, Z9
+	VMOVUPS.Z   (SI), K1, Z10
+	VMOVUPS.Z   (SI)(DX*1), K1, Z11
+	VMOVUPS.Z   (SI)(DX*2), K1, Z12
+	VMOVUPS.Z   (SI)(BX*1), K1, Z13
+	VADDPS      Z8, Z7, Z14
+	VSUBPS      Z8, Z7, Z7
+	VADDPS      Z10, Z9, Z8
+	VSUBPS      Z10, Z9, Z9
+	VADDPS      Z12, Z11, Z10
+	VSUBPS      Z12, Z11, Z11
+	VADDPS      Z14, Z6, Z6
+	VADDPS      Z10, Z8, Z12
+	VADDPS      Z12, Z6, Z6
+	VMOVAPS     Z7, Z12
+	VFMADD231PS Z1, Z9, Z12
+	VMOVAPS     Z12, Z12
+	VFMADD231PS Z2, Z11, Z12
+	VMOVAPS     Z14, Z14
+	VFMADD231PS Z0, Z8, Z14
+	VMOVAPS     Z14, Z8
+	VFMADD231PS Z3, Z10, Z8
+	VADDPS      Z13, Z7, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z4, Z9, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS Z5, Z11, Z7
+	VMOVUPS     Z6, K1, (DI)
+	VMOVUPS     Z12, K1, (DI)(R8*1)
+	VMOVUPS     Z8, K1, (DI)(R8*2)
+	VMOVUPS     Z7, K1, (DI)(R9*1)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
 	VZEROUPPER
 	RET
 

@@ -1,7 +1,8 @@
 // Command asm writes the AVX2 and AVX-512 kernels of package simd.
 //
 // Everything is generated twice from one description, once a vector width: the row kernels (rows.go) from a
-// table of loop bodies, the two matrix kernels (tiles.go) for every tile size.
+// table of loop bodies, the two matrix kernels (tiles.go) for every tile size, the transforms of minimal filtering
+// (filter.go) from straight code.
 package main
 
 import (
@@ -20,6 +21,9 @@ func main() {
 		matMulTile(s)
 		outerTile(s)
 		peak(s)
+		for _, f := range filters {
+			f.generate(s)
+		}
 		for _, k := range rowKernels {
 			k.generate(s)
 		}

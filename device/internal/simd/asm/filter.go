@@ -1,0 +1,264 @@
+package main
+
+import (
+	"fmt"
+	"math"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// filter describes the two transforms of a minimal filtering algorithm; package simd has the matrices, and tests compare
+// what is generated here with them.
+type filter struct {
+	name            string
+	outputs, points int
+	constants       []float32
+	input           func(l *linear, x []reg.VecVirtual) []reg.VecVirtual // points of points
+	output          func(l *linear, m []reg.VecVirtual) []reg.VecVirtual // outputs of points
+}
+
+var filters = []filter{
+	{
+		name: "33", outputs: 3, points: 5, constants: []float32{2, 3, 4},
+		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
+			v3 := l.sub(x[3], x[1])
+			return []reg.VecVirtual{
+				l.add2(v3, 2, l.sub(x[0], x[2])),
+				l.sub(v3, l.add(x[1], x[2])),
+				l.add2(v3, 3, l.sub(x[1], x[2])),
+				v3,
+				l.sub2(l.sub(x[4], x[2]), 2, v3),
+			}
+		},
+		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
+			sum := l.add(m[1], m[2])
+			return []reg.VecVirtual{
+				l.add(l.add(m[0], m[3]), sum),
+				l.add2(l.sub(m[1], m[2]), 2, m[3]),
+				l.add(l.add2(m[4], 4, m[3]), sum),
+			}
+		},
+	},
+	{
+		name: "45", outputs: 4, points: 8, constants: []float32{21. / 4, 17. / 4, 5, 4, 5. / 2, 2, 5. / 4, 1. / 2, 1. / 4, 8, 1. / 8},
+		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
+			v0 := l.add2(l.sub(x[0], x[6]), 21./4, l.sub(x[4], x[2]))
+			v7 := l.add2(l.sub(x[7], x[1]), 21./4, l.sub(x[3], x[5]))
+			v1, v2 := l.pair(l.sub2(l.add(x[2], x[6]), 17./4, x[4]), l.sub2(l.add(x[1], x[5]), 17./4, x[3]))
+			v3, v4 := l.pair(l.sub2(l.add2(x[6], 1./4, x[2]), 5./4, x[4]),
+				l.sub2(l.add2(l.scale(2, x[5]), 1./2, x[1]), 5./2, x[3]))
+			v5, v6 := l.pair(l.sub2(l.add2(x[6], 4, x[2]), 5, x[4]),
+				l.sub2(l.add2(l.scale(2, x[1]), 1./2, x[5]), 5./2, x[3]))
+			return []reg.VecVirtual{v0, v1, v2, v3, v4, v5, v6, v7}
+		},
+		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
+			s1, d1 := l.pair(m[1], m[2])
+			s2, d2 := l.pair(m[3], m[4])
+			s3, d3 := l.pair(m[5], m[6])
+			return []reg.VecVirtual{
+				l.add(l.add(m[0], s1), l.add(s2, s3)),
+				l.add2(l.add2(d1, 2, d2), 1./2, d3),
+				l.add2(l.add2(s1, 4, s2), 1./4, s3),
+				l.add2(l.add2(l.add(d1, m[7]), 8, d2), 1./8, d3),
+			}
+		},
+	},
+}
+
+// linear emits linear combinations of vectors. AVX2 has too few registers for constants and reads them from memory.
+type linear struct {
+	isa
+	constants map[float32]Op
+}
+
+func (s isa) linear(constants []float32) *linear {
+	l := &linear{isa: s, constants: map[float32]Op{}}
+	for _, c := range constants {
+		if s.wide() {
+			l.constants[c] = s.constant(c)
+		} else {
+			l.constants[c] = constantData(c)
+		}
+	}
+	return l
+}
+
+var constantsData = map[float32]Mem{}
+
+// constantData returns a vector of one value in memory.
+func constantData(value float32) Mem {
+	if data, known := constantsData[value]; known {
+		return data
+	}
+	data := GLOBL(fmt.Sprintf("constant%08x", math.Float32bits(value)), RODATA|NOPTR)
+	for i := range 8 {
+		DATA(4*i, U32(math.Float32bits(value)))
+	}
+	constantsData[value] = data
+	return data
+}
+
+func (l *linear) add(a, b reg.VecVirtual) reg.VecVirtual {
+	v := l.vec()
+	VADDPS(b, a, v)
+	return v
+}
+
+// sub returns a − b.
+func (l *linear) sub(a, b reg.VecVirtual) reg.VecVirtual {
+	v := l.vec()
+	VSUBPS(b, a, v)
+	return v
+}
+
+// pair returns a + b and a − b.
+func (l *linear) pair(a, b reg.VecVirtual) (sum, difference reg.VecVirtual) {
+	return l.add(a, b), l.sub(a, b)
+}
+
+func (l *linear) scale(factor float32, a reg.VecVirtual) reg.VecVirtual {
+	v := l.vec()
+	VMULPS(l.constants[factor], a, v)
+	return v
+}
+
+// add2 returns a + factor·b.
+func (l *linear) add2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
+	v := l.vec()
+	VMOVAPS(a, v)
+	VFMADD231PS(l.constants[factor], b, v)
+	return v
+}
+
+// sub2 returns a − factor·b.
+func (l *linear) sub2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
+	v := l.vec()
+	VMOVAPS(a, v)
+	VFNMADD231PS(l.constants[factor], b, v)
+	return v
+}
+
+// strided is a run of rows, a stride apart, behind a pointer that moves.
+type strided struct {
+	p, stride, triple, fourth reg.GPVirtual
+}
+
+// newStrided returns rows that lie a parameter's stride apart.
+func newStrided(stride string, rows int) *strided {
+	r := &strided{p: GP64(), stride: Load(Param(stride), GP64()).(reg.GPVirtual), triple: GP64()}
+	SHLQ(U8(2), r.stride)
+	LEAQ(Mem{Base: r.stride, Index: r.stride, Scale: 2}, r.triple)
+	if rows > 4 {
+		r.fourth = GP64()
+	}
+	return r
+}
+
+// begin moves to p.
+func (r *strided) begin(p reg.Register) {
+	MOVQ(p, r.p)
+	r.moved()
+}
+
+func (r *strided) moved() {
+	if r.fourth != nil {
+		LEAQ(Mem{Base: r.p, Index: r.stride, Scale: 4}, r.fourth)
+	}
+}
+
+// advance moves by rows of its own.
+func (r *strided) advance(rows int) {
+	if rows == 3 {
+		ADDQ(r.triple, r.p)
+	} else {
+		LEAQ(Mem{Base: r.p, Index: r.stride, Scale: uint8(rows)}, r.p)
+	}
+	r.moved()
+}
+
+// add moves by bytes.
+func (r *strided) add(bytes reg.Register) {
+	ADDQ(bytes, r.p)
+	r.moved()
+}
+
+func (r *strided) row(i int) Mem {
+	p := r.p
+	if i >= 4 {
+		p, i = r.fourth, i-4
+	}
+	switch i {
+	case 0:
+		return Mem{Base: p}
+	case 3:
+		return Mem{Base: p, Index: r.triple, Scale: 1}
+	default: // 1, 2, and 4 behind the fourth
+		return Mem{Base: p, Index: r.stride, Scale: uint8(i)}
+	}
+}
+
+// generate writes both transforms.
+func (f filter) generate(s isa) {
+	TEXT("filter"+f.name+"Input"+s.name, NOSPLIT, "func(v, x []float32, tiles, cols, xStride, vPoint int)")
+	Pragma("noescape")
+	Doc("filter" + f.name + "Input" + s.name + " is Input of a Filter.")
+	rowBytes := Load(Param("cols"), GP64())
+	SHLQ(U8(2), rowBytes)
+	in, out := newStrided("xStride", f.points), newStrided("vPoint", f.points)
+	f.eachColumn(s, "x", "v", in, out, f.points, f.input, func() {
+		in.advance(f.outputs)
+		out.add(rowBytes)
+	})
+
+	TEXT("filter"+f.name+"Output"+s.name, NOSPLIT, "func(y, m []float32, tiles, cols, yStride, mStride, mPoint int)")
+	Pragma("noescape")
+	Doc("filter" + f.name + "Output" + s.name + " is Output of a Filter.")
+	rowBytes = Load(Param("mStride"), GP64())
+	SHLQ(U8(2), rowBytes)
+	in, out = newStrided("mPoint", f.points), newStrided("yStride", f.outputs)
+	f.eachColumn(s, "m", "y", in, out, f.points, f.output, func() {
+		in.add(rowBytes)
+		out.advance(f.outputs)
+	})
+}
+
+// eachColumn runs a transform down the tiles of one vector of columns after the other.
+func (f filter) eachColumn(s isa, from, to string, in, out *strided, points int,
+	transform func(*linear, []reg.VecVirtual) []reg.VecVirtual, next func()) {
+	l := s.linear(f.constants)
+	src, dst := Load(Param(from).Base(), GP64()), Load(Param(to).Base(), GP64())
+	left := Load(Param("cols"), GP64())
+	column := func(label string, mask reg.Register) {
+		in.begin(src)
+		out.begin(dst)
+		tiles := Load(Param("tiles"), GP64())
+		Label(label)
+		x := make([]reg.VecVirtual, points)
+		for i := range x {
+			x[i] = s.load(in.row(i), mask)
+		}
+		for i, v := range transform(l, x) {
+			s.store(v, out.row(i), mask)
+		}
+		next()
+		DECQ(tiles)
+		JNZ(LabelRef(label))
+	}
+	Label("columns")
+	CMPQ(left, U8(s.width))
+	JLT(LabelRef("last"))
+	column("tiles", nil)
+	ADDQ(U32(s.bytes()), src)
+	ADDQ(U32(s.bytes()), dst)
+	SUBQ(U8(s.width), left)
+	JMP(LabelRef("columns"))
+	Label("last")
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	column("lastTiles", s.mask(left))
+	Label("done")
+	VZEROUPPER()
+	RET()
+}

@@ -1,0 +1,122 @@
+package simd
+
+// Filter is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs of a
+// convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd, "Arithmetic
+// complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016).
+//
+// With d the Points input values that a tile of outputs y depends on and g the taps, y[j] = Σ g[i]·d[j+i] is
+//
+//	y = OutputMatrix·((WeightMatrix·g)∘(InputMatrix·d)).
+//
+// The matrices follow from the points 0, ±1, ... at which the two polynomials are multiplied. Where inputs and outputs
+// have channels, the product in the middle is a matrix product a point.
+type Filter struct {
+	Outputs, Taps, Points int
+	InputMatrix           [][]float64 // (Points, Points)
+	WeightMatrix          [][]float64 // (Points, Taps)
+	OutputMatrix          [][]float64 // (Outputs, Points)
+
+	// Input applies InputMatrix to each column of tiles tiles: tile t reads the rows from x[t·Outputs·xStride] on and
+	// writes its row of cols values for point k at v[k·vPoint + t·cols].
+	Input func(v, x []float32, tiles, cols, xStride, vPoint int)
+	// Output applies OutputMatrix to each column: tile t reads the row for point k at m[k·mPoint + t·mStride]
+	// and writes its rows from y[t·Outputs·yStride] on.
+	Output func(y, m []float32, tiles, cols, yStride, mStride, mPoint int)
+}
+
+// filter33 multiplies at 0, 1, −1, 2 and ∞.
+func filter33() Filter {
+	return Filter{
+		Outputs: 3, Taps: 3, Points: 5,
+		InputMatrix: [][]float64{
+			{2, -1, -2, 1, 0},
+			{0, -2, -1, 1, 0},
+			{0, 2, -3, 1, 0},
+			{0, -1, 0, 1, 0},
+			{0, 2, -1, -2, 1},
+		},
+		WeightMatrix: [][]float64{
+			{1. / 2, 0, 0},
+			{-1. / 2, -1. / 2, -1. / 2},
+			{-1. / 6, 1. / 6, -1. / 6},
+			{1. / 6, 1. / 3, 2. / 3},
+			{0, 0, 1},
+		},
+		OutputMatrix: [][]float64{
+			{1, 1, 1, 1, 0},
+			{0, 1, -1, 2, 0},
+			{0, 1, 1, 4, 1},
+		},
+	}
+}
+
+// filter45 multiplies at 0, ±1, ±2, ±½ and ∞.
+func filter45() Filter {
+	return Filter{
+		Outputs: 4, Taps: 5, Points: 8,
+		InputMatrix: [][]float64{
+			{1, 0, -21. / 4, 0, 21. / 4, 0, -1, 0},
+			{0, 1, 1, -17. / 4, -17. / 4, 1, 1, 0},
+			{0, -1, 1, 17. / 4, -17. / 4, -1, 1, 0},
+			{0, 1. / 2, 1. / 4, -5. / 2, -5. / 4, 2, 1, 0},
+			{0, -1. / 2, 1. / 4, 5. / 2, -5. / 4, -2, 1, 0},
+			{0, 2, 4, -5. / 2, -5, 1. / 2, 1, 0},
+			{0, -2, 4, 5. / 2, -5, -1. / 2, 1, 0},
+			{0, -1, 0, 21. / 4, 0, -21. / 4, 0, 1},
+		},
+		WeightMatrix: [][]float64{
+			{1, 0, 0, 0, 0},
+			{-2. / 9, -2. / 9, -2. / 9, -2. / 9, -2. / 9},
+			{-2. / 9, 2. / 9, -2. / 9, 2. / 9, -2. / 9},
+			{1. / 90, 1. / 45, 2. / 45, 4. / 45, 8. / 45},
+			{1. / 90, -1. / 45, 2. / 45, -4. / 45, 8. / 45},
+			{32. / 45, 16. / 45, 8. / 45, 4. / 45, 2. / 45},
+			{32. / 45, -16. / 45, 8. / 45, -4. / 45, 2. / 45},
+			{0, 0, 0, 0, 1},
+		},
+		OutputMatrix: [][]float64{
+			{1, 1, 1, 1, 1, 1, 1, 0},
+			{0, 1, -1, 2, -2, 1. / 2, -1. / 2, 0},
+			{0, 1, 1, 4, 4, 1. / 4, 1. / 4, 0},
+			{0, 1, -1, 8, -8, 1. / 8, -1. / 8, 1},
+		},
+	}
+}
+
+// with returns f with the kernels given.
+func (f Filter) with(input func(v, x []float32, tiles, cols, xStride, vPoint int),
+	output func(y, m []float32, tiles, cols, yStride, mStride, mPoint int)) Filter {
+	f.Input, f.Output = input, output
+	return f
+}
+
+// generic returns f with kernels in plain Go.
+func (f Filter) generic() Filter {
+	return f.with(
+		func(v, x []float32, tiles, cols, xStride, vPoint int) {
+			for t := range tiles {
+				applyRows(f.InputMatrix, v[t*cols:], vPoint, x[t*f.Outputs*xStride:], xStride, cols)
+			}
+		},
+		func(y, m []float32, tiles, cols, yStride, mStride, mPoint int) {
+			for t := range tiles {
+				applyRows(f.OutputMatrix, y[t*f.Outputs*yStride:], yStride, m[t*mStride:], mPoint, cols)
+			}
+		})
+}
+
+// applyRows computes dst[i] = Σ_j a[i][j]·src[j], where dst[i] and src[j] are rows of cols values, a stride apart.
+func applyRows(a [][]float64, dst []float32, dstStride int, src []float32, srcStride, cols int) {
+	for i, factors := range a {
+		row := dst[i*dstStride:][:cols]
+		clear(row)
+		for j, factor := range factors {
+			if factor == 0 {
+				continue
+			}
+			for c, x := range src[j*srcStride:][:cols] {
+				row[c] += float32(factor) * x
+			}
+		}
+	}
+}
