@@ -45,27 +45,15 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, k, n, step int) {
 		dst.Data = d.Alloc(f.Points * size)
 	}
 	out, in := values(dst.Data), values(w)
-	matrix := d.scratch(depth * n)
-	for p, factors := range f.WeightMatrix {
-		for run := range runs {
-			to := (*matrix)[run*row : (run+1)*row]
-			clear(to)
-			for i, factor := range factors {
-				if from := (run*f.Taps + i) * row; factor != 0 && from < len(in) {
-					addScaled(to, in[from:min(from+row, len(in))], float32(factor))
-				}
-			}
-		}
-		d.packPanels(out[p*size:(p+1)*size], *matrix, depth, n)
+	taps := d.scratch(runs * f.Taps * row) // zeros behind the last
+	copy(*taps, in)
+	points := d.scratch(f.Points * runs * row)
+	f.Weight(*points, *taps, runs, row, row, runs*row)
+	for p := range f.Points {
+		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
 	}
-	d.release(matrix)
-}
-
-func addScaled(dst, src []float32, factor float32) {
-	dst = dst[:len(src)]
-	for i, v := range src {
-		dst[i] += factor * v
-	}
+	d.release(taps)
+	d.release(points)
 }
 
 const (

@@ -19,9 +19,11 @@ type Filter struct {
 	// Input applies InputMatrix to each column of tiles tiles: tile t reads the rows from x[t·Outputs·xStride] on and
 	// writes its row of cols values for point k at v[k·vPoint + t·cols].
 	Input func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// Output applies OutputMatrix to each column: tile t reads the row for point k at m[k·mPoint + t·mStride]
+	// Weight applies WeightMatrix in the same way: tile t reads the Taps rows from x[t·Taps·xStride] on.
+	Weight func(v, x []float32, tiles, cols, xStride, vPoint int)
+	// Output applies OutputMatrix to each column: tile t reads the row for point k at x[k·xPoint + t·xStride]
 	// and writes its rows from y[t·Outputs·yStride] on.
-	Output func(y, m []float32, tiles, cols, yStride, mStride, mPoint int)
+	Output func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
 }
 
 // filter33 multiplies at 0, 1, −1, 2 and ∞.
@@ -84,23 +86,27 @@ func filter45() Filter {
 }
 
 // with returns f with the kernels given.
-func (f Filter) with(input func(v, x []float32, tiles, cols, xStride, vPoint int),
-	output func(y, m []float32, tiles, cols, yStride, mStride, mPoint int)) Filter {
-	f.Input, f.Output = input, output
+func (f Filter) with(input, weight func(v, x []float32, tiles, cols, xStride, vPoint int),
+	output func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)) Filter {
+	f.Input, f.Weight, f.Output = input, weight, output
 	return f
 }
 
 // generic returns f with kernels in plain Go.
 func (f Filter) generic() Filter {
-	return f.with(
-		func(v, x []float32, tiles, cols, xStride, vPoint int) {
+	intoPoints := func(matrix [][]float64, advance int) func(v, x []float32, tiles, cols, xStride, vPoint int) {
+		return func(v, x []float32, tiles, cols, xStride, vPoint int) {
 			for t := range tiles {
-				applyRows(f.InputMatrix, v[t*cols:], vPoint, x[t*f.Outputs*xStride:], xStride, cols)
+				applyRows(matrix, v[t*cols:], vPoint, x[t*advance*xStride:], xStride, cols)
 			}
-		},
-		func(y, m []float32, tiles, cols, yStride, mStride, mPoint int) {
+		}
+	}
+	return f.with(
+		intoPoints(f.InputMatrix, f.Outputs),
+		intoPoints(f.WeightMatrix, f.Taps),
+		func(y, x []float32, tiles, cols, yStride, xStride, xPoint int) {
 			for t := range tiles {
-				applyRows(f.OutputMatrix, y[t*f.Outputs*yStride:], yStride, m[t*mStride:], mPoint, cols)
+				applyRows(f.OutputMatrix, y[t*f.Outputs*yStride:], yStride, x[t*xStride:], xPoint, cols)
 			}
 		})
 }

@@ -63,6 +63,12 @@ func TestFilterTransforms(t *testing.T) {
 					f.generic().Input(inside(want), inside(x), tiles, cols, stride, tiles*cols+gap)
 					nearly(t, "Input", got, want)
 
+					x = guarded((tiles*f.Taps-1)*stride + cols)
+					got, want = guarded(f.Points*(tiles*cols+gap)), guarded(f.Points*(tiles*cols+gap))
+					f.Weight(inside(got), inside(x), tiles, cols, stride, tiles*cols+gap)
+					f.generic().Weight(inside(want), inside(x), tiles, cols, stride, tiles*cols+gap)
+					nearly(t, "Weight", got, want)
+
 					m := guarded(f.Points*tiles*stride + gap)
 					got, want = guarded(tiles*f.Outputs*stride), guarded(tiles*f.Outputs*stride)
 					f.Output(inside(got), inside(m), tiles, cols, stride, stride, tiles*stride+1)

@@ -19,25 +19,35 @@ func outerTileAVX2(dw []float32, dwStride int, a []float32, aRowStride int, aGro
 // peakAVX2 does steps × 12 independent vector multiply-adds.
 func peakAVX2(steps int)
 
-// filter33InputAVX2 is Input of a Filter.
+// filter33InputAVX2 is a Filter's kernel.
 //
 //go:noescape
 func filter33InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
-// filter33OutputAVX2 is Output of a Filter.
+// filter33WeightAVX2 is a Filter's kernel.
 //
 //go:noescape
-func filter33OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+func filter33WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
-// filter45InputAVX2 is Input of a Filter.
+// filter33OutputAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter33OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter45InputAVX2 is a Filter's kernel.
 //
 //go:noescape
 func filter45InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
-// filter45OutputAVX2 is Output of a Filter.
+// filter45WeightAVX2 is a Filter's kernel.
 //
 //go:noescape
-func filter45OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+func filter45WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter45OutputAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter45OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // affineAVX2 computes dst = max(a∘x + c, floor)
 //
@@ -125,25 +135,35 @@ func outerTileAVX512(dw []float32, dwStride int, a []float32, aRowStride int, aG
 // peakAVX512 does steps × 12 independent vector multiply-adds.
 func peakAVX512(steps int)
 
-// filter33InputAVX512 is Input of a Filter.
+// filter33InputAVX512 is a Filter's kernel.
 //
 //go:noescape
 func filter33InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
-// filter33OutputAVX512 is Output of a Filter.
+// filter33WeightAVX512 is a Filter's kernel.
 //
 //go:noescape
-func filter33OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+func filter33WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
-// filter45InputAVX512 is Input of a Filter.
+// filter33OutputAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter33OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter45InputAVX512 is a Filter's kernel.
 //
 //go:noescape
 func filter45InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
-// filter45OutputAVX512 is Output of a Filter.
+// filter45WeightAVX512 is a Filter's kernel.
 //
 //go:noescape
-func filter45OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+func filter45WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter45OutputAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter45OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // affineAVX512 computes dst = max(a∘x + c, floor)
 //

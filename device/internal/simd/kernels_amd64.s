@@ -1633,15 +1633,23 @@ done:
 	VZEROUPPER
 	RET
 
-DATA constant40000000<>+0(SB)/4, $0x40000000
-DATA constant40000000<>+4(SB)/4, $0x40000000
-DATA constant40000000<>+8(SB)/4, $0x40000000
-DATA constant40000000<>+12(SB)/4, $0x40000000
-DATA constant40000000<>+16(SB)/4, $0x40000000
-DATA constant40000000<>+20(SB)/4, $0x40000000
-DATA constant40000000<>+24(SB)/4, $0x40000000
-DATA constant40000000<>+28(SB)/4, $0x40000000
-GLOBL constant40000000<>(SB), RODATA|NOPTR, $32
+DATA constant40800000<>+0(SB)/4, $0x40800000
+DATA constant40800000<>+4(SB)/4, $0x40800000
+DATA constant40800000<>+8(SB)/4, $0x40800000
+DATA constant40800000<>+12(SB)/4, $0x40800000
+DATA constant40800000<>+16(SB)/4, $0x40800000
+DATA constant40800000<>+20(SB)/4, $0x40800000
+DATA constant40800000<>+24(SB)/4, $0x40800000
+DATA constant40800000<>+28(SB)/4, $0x40800000
+DATA constant40800000<>+32(SB)/4, $0x40800000
+DATA constant40800000<>+36(SB)/4, $0x40800000
+DATA constant40800000<>+40(SB)/4, $0x40800000
+DATA constant40800000<>+44(SB)/4, $0x40800000
+DATA constant40800000<>+48(SB)/4, $0x40800000
+DATA constant40800000<>+52(SB)/4, $0x40800000
+DATA constant40800000<>+56(SB)/4, $0x40800000
+DATA constant40800000<>+60(SB)/4, $0x40800000
+GLOBL constant40800000<>(SB), RODATA|NOPTR, $64
 
 DATA constant40400000<>+0(SB)/4, $0x40400000
 DATA constant40400000<>+4(SB)/4, $0x40400000
@@ -1651,30 +1659,232 @@ DATA constant40400000<>+16(SB)/4, $0x40400000
 DATA constant40400000<>+20(SB)/4, $0x40400000
 DATA constant40400000<>+24(SB)/4, $0x40400000
 DATA constant40400000<>+28(SB)/4, $0x40400000
-GLOBL constant40400000<>(SB), RODATA|NOPTR, $32
+DATA constant40400000<>+32(SB)/4, $0x40400000
+DATA constant40400000<>+36(SB)/4, $0x40400000
+DATA constant40400000<>+40(SB)/4, $0x40400000
+DATA constant40400000<>+44(SB)/4, $0x40400000
+DATA constant40400000<>+48(SB)/4, $0x40400000
+DATA constant40400000<>+52(SB)/4, $0x40400000
+DATA constant40400000<>+56(SB)/4, $0x40400000
+DATA constant40400000<>+60(SB)/4, $0x40400000
+GLOBL constant40400000<>(SB), RODATA|NOPTR, $64
 
-DATA constant40800000<>+0(SB)/4, $0x40800000
-DATA constant40800000<>+4(SB)/4, $0x40800000
-DATA constant40800000<>+8(SB)/4, $0x40800000
-DATA constant40800000<>+12(SB)/4, $0x40800000
-DATA constant40800000<>+16(SB)/4, $0x40800000
-DATA constant40800000<>+20(SB)/4, $0x40800000
-DATA constant40800000<>+24(SB)/4, $0x40800000
-DATA constant40800000<>+28(SB)/4, $0x40800000
-GLOBL constant40800000<>(SB), RODATA|NOPTR, $32
+DATA constant40000000<>+0(SB)/4, $0x40000000
+DATA constant40000000<>+4(SB)/4, $0x40000000
+DATA constant40000000<>+8(SB)/4, $0x40000000
+DATA constant40000000<>+12(SB)/4, $0x40000000
+DATA constant40000000<>+16(SB)/4, $0x40000000
+DATA constant40000000<>+20(SB)/4, $0x40000000
+DATA constant40000000<>+24(SB)/4, $0x40000000
+DATA constant40000000<>+28(SB)/4, $0x40000000
+DATA constant40000000<>+32(SB)/4, $0x40000000
+DATA constant40000000<>+36(SB)/4, $0x40000000
+DATA constant40000000<>+40(SB)/4, $0x40000000
+DATA constant40000000<>+44(SB)/4, $0x40000000
+DATA constant40000000<>+48(SB)/4, $0x40000000
+DATA constant40000000<>+52(SB)/4, $0x40000000
+DATA constant40000000<>+56(SB)/4, $0x40000000
+DATA constant40000000<>+60(SB)/4, $0x40000000
+GLOBL constant40000000<>(SB), RODATA|NOPTR, $64
 
-// func filter33OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+DATA constant3f2aaaab<>+0(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+4(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+8(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+12(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+16(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+20(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+24(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+28(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+32(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+36(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+40(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+44(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+48(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+52(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+56(SB)/4, $0x3f2aaaab
+DATA constant3f2aaaab<>+60(SB)/4, $0x3f2aaaab
+GLOBL constant3f2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA constant3f000000<>+0(SB)/4, $0x3f000000
+DATA constant3f000000<>+4(SB)/4, $0x3f000000
+DATA constant3f000000<>+8(SB)/4, $0x3f000000
+DATA constant3f000000<>+12(SB)/4, $0x3f000000
+DATA constant3f000000<>+16(SB)/4, $0x3f000000
+DATA constant3f000000<>+20(SB)/4, $0x3f000000
+DATA constant3f000000<>+24(SB)/4, $0x3f000000
+DATA constant3f000000<>+28(SB)/4, $0x3f000000
+DATA constant3f000000<>+32(SB)/4, $0x3f000000
+DATA constant3f000000<>+36(SB)/4, $0x3f000000
+DATA constant3f000000<>+40(SB)/4, $0x3f000000
+DATA constant3f000000<>+44(SB)/4, $0x3f000000
+DATA constant3f000000<>+48(SB)/4, $0x3f000000
+DATA constant3f000000<>+52(SB)/4, $0x3f000000
+DATA constant3f000000<>+56(SB)/4, $0x3f000000
+DATA constant3f000000<>+60(SB)/4, $0x3f000000
+GLOBL constant3f000000<>(SB), RODATA|NOPTR, $64
+
+DATA constant3eaaaaab<>+0(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+4(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+8(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+12(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+16(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+20(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+24(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+28(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+32(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+36(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+40(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+44(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+48(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+52(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+56(SB)/4, $0x3eaaaaab
+DATA constant3eaaaaab<>+60(SB)/4, $0x3eaaaaab
+GLOBL constant3eaaaaab<>(SB), RODATA|NOPTR, $64
+
+DATA constant3e2aaaab<>+0(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+4(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+8(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+12(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+16(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+20(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+24(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+28(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+32(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+36(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+40(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+44(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+48(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+52(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+56(SB)/4, $0x3e2aaaab
+DATA constant3e2aaaab<>+60(SB)/4, $0x3e2aaaab
+GLOBL constant3e2aaaab<>(SB), RODATA|NOPTR, $64
+
+DATA constantbf000000<>+0(SB)/4, $0xbf000000
+DATA constantbf000000<>+4(SB)/4, $0xbf000000
+DATA constantbf000000<>+8(SB)/4, $0xbf000000
+DATA constantbf000000<>+12(SB)/4, $0xbf000000
+DATA constantbf000000<>+16(SB)/4, $0xbf000000
+DATA constantbf000000<>+20(SB)/4, $0xbf000000
+DATA constantbf000000<>+24(SB)/4, $0xbf000000
+DATA constantbf000000<>+28(SB)/4, $0xbf000000
+DATA constantbf000000<>+32(SB)/4, $0xbf000000
+DATA constantbf000000<>+36(SB)/4, $0xbf000000
+DATA constantbf000000<>+40(SB)/4, $0xbf000000
+DATA constantbf000000<>+44(SB)/4, $0xbf000000
+DATA constantbf000000<>+48(SB)/4, $0xbf000000
+DATA constantbf000000<>+52(SB)/4, $0xbf000000
+DATA constantbf000000<>+56(SB)/4, $0xbf000000
+DATA constantbf000000<>+60(SB)/4, $0xbf000000
+GLOBL constantbf000000<>(SB), RODATA|NOPTR, $64
+
+// func filter33WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter33WeightAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R10
+	MOVQ v_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	MOVQ R11, SI
+	LEAQ (SI)(DI*4), R9
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VADDPS      Y2, Y0, Y3
+	VMULPS      constant3f000000<>+0(SB), Y0, Y4
+	VADDPS      Y1, Y3, Y5
+	VMULPS      constantbf000000<>+0(SB), Y5, Y5
+	VSUBPS      Y3, Y1, Y3
+	VMULPS      constant3e2aaaab<>+0(SB), Y3, Y3
+	VMULPS      constant3e2aaaab<>+0(SB), Y0, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constant3eaaaaab<>+0(SB), Y1, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constant3f2aaaab<>+0(SB), Y2, Y0
+	VMOVUPS     Y4, (SI)
+	VMOVUPS     Y5, (SI)(DI*1)
+	VMOVUPS     Y3, (SI)(DI*2)
+	VMOVUPS     Y0, (SI)(R8*1)
+	VMOVUPS     Y2, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x08, R12
+	JMP         columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	MOVQ    R11, SI
+	LEAQ    (SI)(DI*4), R9
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VADDPS      Y3, Y1, Y4
+	VMULPS      constant3f000000<>+0(SB), Y1, Y5
+	VADDPS      Y2, Y4, Y6
+	VMULPS      constantbf000000<>+0(SB), Y6, Y6
+	VSUBPS      Y4, Y2, Y4
+	VMULPS      constant3e2aaaab<>+0(SB), Y4, Y4
+	VMULPS      constant3e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3eaaaaab<>+0(SB), Y2, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3f2aaaab<>+0(SB), Y3, Y1
+	VMASKMOVPS  Y5, Y0, (SI)
+	VMASKMOVPS  Y6, Y0, (SI)(DI*1)
+	VMASKMOVPS  Y4, Y0, (SI)(DI*2)
+	VMASKMOVPS  Y1, Y0, (SI)(R8*1)
+	VMASKMOVPS  Y3, Y0, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter33OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·filter33OutputAVX2(SB), NOSPLIT, $0-88
-	MOVQ mStride+72(FP), AX
+	MOVQ xStride+72(FP), AX
 	SHLQ $0x02, AX
-	MOVQ mPoint+80(FP), DX
+	MOVQ xPoint+80(FP), DX
 	SHLQ $0x02, DX
 	LEAQ (DX)(DX*2), BX
 	MOVQ yStride+64(FP), R8
 	SHLQ $0x02, R8
 	LEAQ (R8)(R8*2), R9
-	MOVQ m_base+24(FP), R10
+	MOVQ x_base+24(FP), R10
 	MOVQ y_base+0(FP), R11
 	MOVQ cols+56(FP), R12
 
@@ -1925,6 +2135,24 @@ done:
 	VZEROUPPER
 	RET
 
+DATA constant41000000<>+0(SB)/4, $0x41000000
+DATA constant41000000<>+4(SB)/4, $0x41000000
+DATA constant41000000<>+8(SB)/4, $0x41000000
+DATA constant41000000<>+12(SB)/4, $0x41000000
+DATA constant41000000<>+16(SB)/4, $0x41000000
+DATA constant41000000<>+20(SB)/4, $0x41000000
+DATA constant41000000<>+24(SB)/4, $0x41000000
+DATA constant41000000<>+28(SB)/4, $0x41000000
+DATA constant41000000<>+32(SB)/4, $0x41000000
+DATA constant41000000<>+36(SB)/4, $0x41000000
+DATA constant41000000<>+40(SB)/4, $0x41000000
+DATA constant41000000<>+44(SB)/4, $0x41000000
+DATA constant41000000<>+48(SB)/4, $0x41000000
+DATA constant41000000<>+52(SB)/4, $0x41000000
+DATA constant41000000<>+56(SB)/4, $0x41000000
+DATA constant41000000<>+60(SB)/4, $0x41000000
+GLOBL constant41000000<>(SB), RODATA|NOPTR, $64
+
 DATA constant40a80000<>+0(SB)/4, $0x40a80000
 DATA constant40a80000<>+4(SB)/4, $0x40a80000
 DATA constant40a80000<>+8(SB)/4, $0x40a80000
@@ -1933,17 +2161,15 @@ DATA constant40a80000<>+16(SB)/4, $0x40a80000
 DATA constant40a80000<>+20(SB)/4, $0x40a80000
 DATA constant40a80000<>+24(SB)/4, $0x40a80000
 DATA constant40a80000<>+28(SB)/4, $0x40a80000
-GLOBL constant40a80000<>(SB), RODATA|NOPTR, $32
-
-DATA constant40880000<>+0(SB)/4, $0x40880000
-DATA constant40880000<>+4(SB)/4, $0x40880000
-DATA constant40880000<>+8(SB)/4, $0x40880000
-DATA constant40880000<>+12(SB)/4, $0x40880000
-DATA constant40880000<>+16(SB)/4, $0x40880000
-DATA constant40880000<>+20(SB)/4, $0x40880000
-DATA constant40880000<>+24(SB)/4, $0x40880000
-DATA constant40880000<>+28(SB)/4, $0x40880000
-GLOBL constant40880000<>(SB), RODATA|NOPTR, $32
+DATA constant40a80000<>+32(SB)/4, $0x40a80000
+DATA constant40a80000<>+36(SB)/4, $0x40a80000
+DATA constant40a80000<>+40(SB)/4, $0x40a80000
+DATA constant40a80000<>+44(SB)/4, $0x40a80000
+DATA constant40a80000<>+48(SB)/4, $0x40a80000
+DATA constant40a80000<>+52(SB)/4, $0x40a80000
+DATA constant40a80000<>+56(SB)/4, $0x40a80000
+DATA constant40a80000<>+60(SB)/4, $0x40a80000
+GLOBL constant40a80000<>(SB), RODATA|NOPTR, $64
 
 DATA constant40a00000<>+0(SB)/4, $0x40a00000
 DATA constant40a00000<>+4(SB)/4, $0x40a00000
@@ -1953,7 +2179,33 @@ DATA constant40a00000<>+16(SB)/4, $0x40a00000
 DATA constant40a00000<>+20(SB)/4, $0x40a00000
 DATA constant40a00000<>+24(SB)/4, $0x40a00000
 DATA constant40a00000<>+28(SB)/4, $0x40a00000
-GLOBL constant40a00000<>(SB), RODATA|NOPTR, $32
+DATA constant40a00000<>+32(SB)/4, $0x40a00000
+DATA constant40a00000<>+36(SB)/4, $0x40a00000
+DATA constant40a00000<>+40(SB)/4, $0x40a00000
+DATA constant40a00000<>+44(SB)/4, $0x40a00000
+DATA constant40a00000<>+48(SB)/4, $0x40a00000
+DATA constant40a00000<>+52(SB)/4, $0x40a00000
+DATA constant40a00000<>+56(SB)/4, $0x40a00000
+DATA constant40a00000<>+60(SB)/4, $0x40a00000
+GLOBL constant40a00000<>(SB), RODATA|NOPTR, $64
+
+DATA constant40880000<>+0(SB)/4, $0x40880000
+DATA constant40880000<>+4(SB)/4, $0x40880000
+DATA constant40880000<>+8(SB)/4, $0x40880000
+DATA constant40880000<>+12(SB)/4, $0x40880000
+DATA constant40880000<>+16(SB)/4, $0x40880000
+DATA constant40880000<>+20(SB)/4, $0x40880000
+DATA constant40880000<>+24(SB)/4, $0x40880000
+DATA constant40880000<>+28(SB)/4, $0x40880000
+DATA constant40880000<>+32(SB)/4, $0x40880000
+DATA constant40880000<>+36(SB)/4, $0x40880000
+DATA constant40880000<>+40(SB)/4, $0x40880000
+DATA constant40880000<>+44(SB)/4, $0x40880000
+DATA constant40880000<>+48(SB)/4, $0x40880000
+DATA constant40880000<>+52(SB)/4, $0x40880000
+DATA constant40880000<>+56(SB)/4, $0x40880000
+DATA constant40880000<>+60(SB)/4, $0x40880000
+GLOBL constant40880000<>(SB), RODATA|NOPTR, $64
 
 DATA constant40200000<>+0(SB)/4, $0x40200000
 DATA constant40200000<>+4(SB)/4, $0x40200000
@@ -1963,7 +2215,15 @@ DATA constant40200000<>+16(SB)/4, $0x40200000
 DATA constant40200000<>+20(SB)/4, $0x40200000
 DATA constant40200000<>+24(SB)/4, $0x40200000
 DATA constant40200000<>+28(SB)/4, $0x40200000
-GLOBL constant40200000<>(SB), RODATA|NOPTR, $32
+DATA constant40200000<>+32(SB)/4, $0x40200000
+DATA constant40200000<>+36(SB)/4, $0x40200000
+DATA constant40200000<>+40(SB)/4, $0x40200000
+DATA constant40200000<>+44(SB)/4, $0x40200000
+DATA constant40200000<>+48(SB)/4, $0x40200000
+DATA constant40200000<>+52(SB)/4, $0x40200000
+DATA constant40200000<>+56(SB)/4, $0x40200000
+DATA constant40200000<>+60(SB)/4, $0x40200000
+GLOBL constant40200000<>(SB), RODATA|NOPTR, $64
 
 DATA constant3fa00000<>+0(SB)/4, $0x3fa00000
 DATA constant3fa00000<>+4(SB)/4, $0x3fa00000
@@ -1973,17 +2233,15 @@ DATA constant3fa00000<>+16(SB)/4, $0x3fa00000
 DATA constant3fa00000<>+20(SB)/4, $0x3fa00000
 DATA constant3fa00000<>+24(SB)/4, $0x3fa00000
 DATA constant3fa00000<>+28(SB)/4, $0x3fa00000
-GLOBL constant3fa00000<>(SB), RODATA|NOPTR, $32
-
-DATA constant3f000000<>+0(SB)/4, $0x3f000000
-DATA constant3f000000<>+4(SB)/4, $0x3f000000
-DATA constant3f000000<>+8(SB)/4, $0x3f000000
-DATA constant3f000000<>+12(SB)/4, $0x3f000000
-DATA constant3f000000<>+16(SB)/4, $0x3f000000
-DATA constant3f000000<>+20(SB)/4, $0x3f000000
-DATA constant3f000000<>+24(SB)/4, $0x3f000000
-DATA constant3f000000<>+28(SB)/4, $0x3f000000
-GLOBL constant3f000000<>(SB), RODATA|NOPTR, $32
+DATA constant3fa00000<>+32(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+36(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+40(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+44(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+48(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+52(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+56(SB)/4, $0x3fa00000
+DATA constant3fa00000<>+60(SB)/4, $0x3fa00000
+GLOBL constant3fa00000<>(SB), RODATA|NOPTR, $64
 
 DATA constant3e800000<>+0(SB)/4, $0x3e800000
 DATA constant3e800000<>+4(SB)/4, $0x3e800000
@@ -1993,17 +2251,15 @@ DATA constant3e800000<>+16(SB)/4, $0x3e800000
 DATA constant3e800000<>+20(SB)/4, $0x3e800000
 DATA constant3e800000<>+24(SB)/4, $0x3e800000
 DATA constant3e800000<>+28(SB)/4, $0x3e800000
-GLOBL constant3e800000<>(SB), RODATA|NOPTR, $32
-
-DATA constant41000000<>+0(SB)/4, $0x41000000
-DATA constant41000000<>+4(SB)/4, $0x41000000
-DATA constant41000000<>+8(SB)/4, $0x41000000
-DATA constant41000000<>+12(SB)/4, $0x41000000
-DATA constant41000000<>+16(SB)/4, $0x41000000
-DATA constant41000000<>+20(SB)/4, $0x41000000
-DATA constant41000000<>+24(SB)/4, $0x41000000
-DATA constant41000000<>+28(SB)/4, $0x41000000
-GLOBL constant41000000<>(SB), RODATA|NOPTR, $32
+DATA constant3e800000<>+32(SB)/4, $0x3e800000
+DATA constant3e800000<>+36(SB)/4, $0x3e800000
+DATA constant3e800000<>+40(SB)/4, $0x3e800000
+DATA constant3e800000<>+44(SB)/4, $0x3e800000
+DATA constant3e800000<>+48(SB)/4, $0x3e800000
+DATA constant3e800000<>+52(SB)/4, $0x3e800000
+DATA constant3e800000<>+56(SB)/4, $0x3e800000
+DATA constant3e800000<>+60(SB)/4, $0x3e800000
+GLOBL constant3e800000<>(SB), RODATA|NOPTR, $64
 
 DATA constant3e000000<>+0(SB)/4, $0x3e000000
 DATA constant3e000000<>+4(SB)/4, $0x3e000000
@@ -2013,20 +2269,316 @@ DATA constant3e000000<>+16(SB)/4, $0x3e000000
 DATA constant3e000000<>+20(SB)/4, $0x3e000000
 DATA constant3e000000<>+24(SB)/4, $0x3e000000
 DATA constant3e000000<>+28(SB)/4, $0x3e000000
-GLOBL constant3e000000<>(SB), RODATA|NOPTR, $32
+DATA constant3e000000<>+32(SB)/4, $0x3e000000
+DATA constant3e000000<>+36(SB)/4, $0x3e000000
+DATA constant3e000000<>+40(SB)/4, $0x3e000000
+DATA constant3e000000<>+44(SB)/4, $0x3e000000
+DATA constant3e000000<>+48(SB)/4, $0x3e000000
+DATA constant3e000000<>+52(SB)/4, $0x3e000000
+DATA constant3e000000<>+56(SB)/4, $0x3e000000
+DATA constant3e000000<>+60(SB)/4, $0x3e000000
+GLOBL constant3e000000<>(SB), RODATA|NOPTR, $64
 
-// func filter45OutputAVX2(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+DATA constantbe638e39<>+0(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+4(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+8(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+12(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+16(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+20(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+24(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+28(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+32(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+36(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+40(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+44(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+48(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+52(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+56(SB)/4, $0xbe638e39
+DATA constantbe638e39<>+60(SB)/4, $0xbe638e39
+GLOBL constantbe638e39<>(SB), RODATA|NOPTR, $64
+
+DATA constant3c360b61<>+0(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+4(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+8(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+12(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+16(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+20(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+24(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+28(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+32(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+36(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+40(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+44(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+48(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+52(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+56(SB)/4, $0x3c360b61
+DATA constant3c360b61<>+60(SB)/4, $0x3c360b61
+GLOBL constant3c360b61<>(SB), RODATA|NOPTR, $64
+
+DATA constant3d360b61<>+0(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+4(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+8(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+12(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+16(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+20(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+24(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+28(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+32(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+36(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+40(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+44(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+48(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+52(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+56(SB)/4, $0x3d360b61
+DATA constant3d360b61<>+60(SB)/4, $0x3d360b61
+GLOBL constant3d360b61<>(SB), RODATA|NOPTR, $64
+
+DATA constant3db60b61<>+0(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+4(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+8(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+12(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+16(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+20(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+24(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+28(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+32(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+36(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+40(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+44(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+48(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+52(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+56(SB)/4, $0x3db60b61
+DATA constant3db60b61<>+60(SB)/4, $0x3db60b61
+GLOBL constant3db60b61<>(SB), RODATA|NOPTR, $64
+
+DATA constant3e360b61<>+0(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+4(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+8(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+12(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+16(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+20(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+24(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+28(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+32(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+36(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+40(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+44(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+48(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+52(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+56(SB)/4, $0x3e360b61
+DATA constant3e360b61<>+60(SB)/4, $0x3e360b61
+GLOBL constant3e360b61<>(SB), RODATA|NOPTR, $64
+
+DATA constant3eb60b61<>+0(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+4(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+8(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+12(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+16(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+20(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+24(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+28(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+32(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+36(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+40(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+44(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+48(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+52(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+56(SB)/4, $0x3eb60b61
+DATA constant3eb60b61<>+60(SB)/4, $0x3eb60b61
+GLOBL constant3eb60b61<>(SB), RODATA|NOPTR, $64
+
+DATA constant3f360b61<>+0(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+4(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+8(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+12(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+16(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+20(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+24(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+28(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+32(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+36(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+40(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+44(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+48(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+52(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+56(SB)/4, $0x3f360b61
+DATA constant3f360b61<>+60(SB)/4, $0x3f360b61
+GLOBL constant3f360b61<>(SB), RODATA|NOPTR, $64
+
+DATA constant3cb60b61<>+0(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+4(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+8(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+12(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+16(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+20(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+24(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+28(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+32(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+36(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+40(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+44(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+48(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+52(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+56(SB)/4, $0x3cb60b61
+DATA constant3cb60b61<>+60(SB)/4, $0x3cb60b61
+GLOBL constant3cb60b61<>(SB), RODATA|NOPTR, $64
+
+// func filter45WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter45WeightAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x08
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS     (CX)(BX*1), Y3
+	VMOVUPS     (SI), Y4
+	VADDPS      Y4, Y0, Y5
+	VADDPS      Y2, Y5, Y5
+	VADDPS      Y3, Y1, Y6
+	VADDPS      Y6, Y5, Y7
+	VSUBPS      Y6, Y5, Y5
+	VMULPS      constant3c360b61<>+0(SB), Y0, Y6
+	VMOVAPS     Y6, Y6
+	VFMADD231PS constant3d360b61<>+0(SB), Y2, Y6
+	VMOVAPS     Y6, Y6
+	VFMADD231PS constant3e360b61<>+0(SB), Y4, Y6
+	VMULPS      constant3cb60b61<>+0(SB), Y1, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS constant3db60b61<>+0(SB), Y3, Y8
+	VADDPS      Y8, Y6, Y9
+	VSUBPS      Y8, Y6, Y6
+	VMULPS      constant3f360b61<>+0(SB), Y0, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS constant3e360b61<>+0(SB), Y2, Y8
+	VMOVAPS     Y8, Y2
+	VFMADD231PS constant3d360b61<>+0(SB), Y4, Y2
+	VMULPS      constant3eb60b61<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3db60b61<>+0(SB), Y3, Y1
+	VADDPS      Y1, Y2, Y3
+	VSUBPS      Y1, Y2, Y1
+	VMULPS      constantbe638e39<>+0(SB), Y7, Y2
+	VMULPS      constantbe638e39<>+0(SB), Y5, Y5
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y2, (DI)(R8*1)
+	VMOVUPS     Y5, (DI)(R8*2)
+	VMOVUPS     Y9, (DI)(R9*1)
+	VMOVUPS     Y6, (R10)
+	VMOVUPS     Y3, (R10)(R8*1)
+	VMOVUPS     Y1, (R10)(R8*2)
+	VMOVUPS     Y4, (R10)(R9*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        DX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        AX, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R14
+	JNZ         tiles
+	ADDQ        $0x00000020, R11
+	ADDQ        $0x00000020, R12
+	SUBQ        $0x08, R13
+	JMP         columns
+
+last:
+	TESTQ   R13, R13
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R13, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R11, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R12, DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    tiles+48(FP), R11
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VMASKMOVPS  (CX)(BX*1), Y0, Y4
+	VMASKMOVPS  (SI), Y0, Y5
+	VADDPS      Y5, Y1, Y6
+	VADDPS      Y3, Y6, Y6
+	VADDPS      Y4, Y2, Y7
+	VADDPS      Y7, Y6, Y8
+	VSUBPS      Y7, Y6, Y6
+	VMULPS      constant3c360b61<>+0(SB), Y1, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant3d360b61<>+0(SB), Y3, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant3e360b61<>+0(SB), Y5, Y7
+	VMULPS      constant3cb60b61<>+0(SB), Y2, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3db60b61<>+0(SB), Y4, Y9
+	VADDPS      Y9, Y7, Y10
+	VSUBPS      Y9, Y7, Y7
+	VMULPS      constant3f360b61<>+0(SB), Y1, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3e360b61<>+0(SB), Y3, Y9
+	VMOVAPS     Y9, Y3
+	VFMADD231PS constant3d360b61<>+0(SB), Y5, Y3
+	VMULPS      constant3eb60b61<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3db60b61<>+0(SB), Y4, Y2
+	VADDPS      Y2, Y3, Y4
+	VSUBPS      Y2, Y3, Y2
+	VMULPS      constantbe638e39<>+0(SB), Y8, Y3
+	VMULPS      constantbe638e39<>+0(SB), Y6, Y6
+	VMASKMOVPS  Y1, Y0, (DI)
+	VMASKMOVPS  Y3, Y0, (DI)(R8*1)
+	VMASKMOVPS  Y6, Y0, (DI)(R8*2)
+	VMASKMOVPS  Y10, Y0, (DI)(R9*1)
+	VMASKMOVPS  Y7, Y0, (R10)
+	VMASKMOVPS  Y4, Y0, (R10)(R8*1)
+	VMASKMOVPS  Y2, Y0, (R10)(R8*2)
+	VMASKMOVPS  Y5, Y0, (R10)(R9*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        DX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        AX, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R11
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·filter45OutputAVX2(SB), NOSPLIT, $0-88
-	MOVQ mStride+72(FP), AX
+	MOVQ xStride+72(FP), AX
 	SHLQ $0x02, AX
-	MOVQ mPoint+80(FP), DX
+	MOVQ xPoint+80(FP), DX
 	SHLQ $0x02, DX
 	LEAQ (DX)(DX*2), BX
 	MOVQ yStride+64(FP), R8
 	SHLQ $0x02, R8
 	LEAQ (R8)(R8*2), R9
-	MOVQ m_base+24(FP), R10
+	MOVQ x_base+24(FP), R10
 	MOVQ y_base+0(FP), R11
 	MOVQ cols+56(FP), R12
 
@@ -8396,26 +8948,17 @@ step:
 // func filter33InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·filter33InputAVX512(SB), NOSPLIT, $0-80
-	MOVQ         cols+56(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         xStride+64(FP), DX
-	SHLQ         $0x02, DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         vPoint+72(FP), R8
-	SHLQ         $0x02, R8
-	LEAQ         (R8)(R8*2), R9
-	MOVL         $0x40000000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40400000, CX
-	VMOVD        CX, X1
-	VBROADCASTSS X1, Z1
-	MOVL         $0x40800000, CX
-	VMOVD        CX, X2
-	VBROADCASTSS X2, Z2
-	MOVQ         x_base+24(FP), R11
-	MOVQ         v_base+0(FP), R12
-	MOVQ         cols+56(FP), R13
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
 
 columns:
 	CMPQ R13, $0x10
@@ -8427,28 +8970,28 @@ columns:
 	MOVQ tiles+48(FP), R14
 
 tiles:
-	VMOVUPS      (CX), Z2
-	VMOVUPS      (CX)(DX*1), Z3
-	VMOVUPS      (CX)(DX*2), Z4
-	VMOVUPS      (CX)(BX*1), Z5
-	VMOVUPS      (SI), Z6
-	VSUBPS       Z3, Z5, Z5
-	VSUBPS       Z4, Z2, Z2
-	VMOVAPS      Z5, Z7
-	VFMADD231PS  Z0, Z2, Z7
-	VADDPS       Z4, Z3, Z2
-	VSUBPS       Z2, Z5, Z2
-	VSUBPS       Z4, Z3, Z3
-	VMOVAPS      Z5, Z8
-	VFMADD231PS  Z1, Z3, Z8
-	VSUBPS       Z4, Z6, Z3
-	VMOVAPS      Z3, Z3
-	VFNMADD231PS Z0, Z5, Z3
-	VMOVUPS      Z7, (DI)
-	VMOVUPS      Z2, (DI)(R8*1)
-	VMOVUPS      Z8, (DI)(R8*2)
-	VMOVUPS      Z5, (DI)(R9*1)
-	VMOVUPS      Z3, (R10)
+	VMOVUPS      (CX), Z0
+	VMOVUPS      (CX)(DX*1), Z1
+	VMOVUPS      (CX)(DX*2), Z2
+	VMOVUPS      (CX)(BX*1), Z3
+	VMOVUPS      (SI), Z4
+	VSUBPS       Z1, Z3, Z3
+	VSUBPS       Z2, Z0, Z0
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  constant40000000<>+0(SB), Z0, Z5
+	VADDPS       Z2, Z1, Z0
+	VSUBPS       Z0, Z3, Z0
+	VSUBPS       Z2, Z1, Z1
+	VMOVAPS      Z3, Z6
+	VFMADD231PS  constant40400000<>+0(SB), Z1, Z6
+	VSUBPS       Z2, Z4, Z1
+	VMOVAPS      Z1, Z1
+	VFNMADD231PS constant40000000<>+0(SB), Z3, Z1
+	VMOVUPS      Z5, (DI)
+	VMOVUPS      Z0, (DI)(R8*1)
+	VMOVUPS      Z6, (DI)(R8*2)
+	VMOVUPS      Z3, (DI)(R9*1)
+	VMOVUPS      Z1, (R10)
 	ADDQ         BX, CX
 	LEAQ         (CX)(DX*4), SI
 	ADDQ         AX, DI
@@ -8473,28 +9016,28 @@ last:
 	MOVQ  tiles+48(FP), R11
 
 lastTiles:
-	VMOVUPS.Z    (CX), K1, Z2
-	VMOVUPS.Z    (CX)(DX*1), K1, Z3
-	VMOVUPS.Z    (CX)(DX*2), K1, Z4
-	VMOVUPS.Z    (CX)(BX*1), K1, Z5
-	VMOVUPS.Z    (SI), K1, Z6
-	VSUBPS       Z3, Z5, Z5
-	VSUBPS       Z4, Z2, Z2
-	VMOVAPS      Z5, Z7
-	VFMADD231PS  Z0, Z2, Z7
-	VADDPS       Z4, Z3, Z2
-	VSUBPS       Z2, Z5, Z2
-	VSUBPS       Z4, Z3, Z3
-	VMOVAPS      Z5, Z8
-	VFMADD231PS  Z1, Z3, Z8
-	VSUBPS       Z4, Z6, Z3
-	VMOVAPS      Z3, Z3
-	VFNMADD231PS Z0, Z5, Z3
-	VMOVUPS      Z7, K1, (DI)
-	VMOVUPS      Z2, K1, (DI)(R8*1)
-	VMOVUPS      Z8, K1, (DI)(R8*2)
-	VMOVUPS      Z5, K1, (DI)(R9*1)
-	VMOVUPS      Z3, K1, (R10)
+	VMOVUPS.Z    (CX), K1, Z0
+	VMOVUPS.Z    (CX)(DX*1), K1, Z1
+	VMOVUPS.Z    (CX)(DX*2), K1, Z2
+	VMOVUPS.Z    (CX)(BX*1), K1, Z3
+	VMOVUPS.Z    (SI), K1, Z4
+	VSUBPS       Z1, Z3, Z3
+	VSUBPS       Z2, Z0, Z0
+	VMOVAPS      Z3, Z5
+	VFMADD231PS  constant40000000<>+0(SB), Z0, Z5
+	VADDPS       Z2, Z1, Z0
+	VSUBPS       Z0, Z3, Z0
+	VSUBPS       Z2, Z1, Z1
+	VMOVAPS      Z3, Z6
+	VFMADD231PS  constant40400000<>+0(SB), Z1, Z6
+	VSUBPS       Z2, Z4, Z1
+	VMOVAPS      Z1, Z1
+	VFNMADD231PS constant40000000<>+0(SB), Z3, Z1
+	VMOVUPS      Z5, K1, (DI)
+	VMOVUPS      Z0, K1, (DI)(R8*1)
+	VMOVUPS      Z6, K1, (DI)(R8*2)
+	VMOVUPS      Z3, K1, (DI)(R9*1)
+	VMOVUPS      Z1, K1, (R10)
 	ADDQ         BX, CX
 	LEAQ         (CX)(DX*4), SI
 	ADDQ         AX, DI
@@ -8506,29 +9049,114 @@ done:
 	VZEROUPPER
 	RET
 
-// func filter33OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+// func filter33WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter33WeightAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R10
+	MOVQ v_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	MOVQ R11, SI
+	LEAQ (SI)(DI*4), R9
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VADDPS      Z2, Z0, Z3
+	VMULPS      constant3f000000<>+0(SB), Z0, Z4
+	VADDPS      Z1, Z3, Z5
+	VMULPS      constantbf000000<>+0(SB), Z5, Z5
+	VSUBPS      Z3, Z1, Z3
+	VMULPS      constant3e2aaaab<>+0(SB), Z3, Z3
+	VMULPS      constant3e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3eaaaaab<>+0(SB), Z1, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3f2aaaab<>+0(SB), Z2, Z0
+	VMOVUPS     Z4, (SI)
+	VMOVUPS     Z5, (SI)(DI*1)
+	VMOVUPS     Z3, (SI)(DI*2)
+	VMOVUPS     Z0, (SI)(R8*1)
+	VMOVUPS     Z2, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x10, R12
+	JMP         columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	MOVQ  R11, SI
+	LEAQ  (SI)(DI*4), R9
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VADDPS      Z2, Z0, Z3
+	VMULPS      constant3f000000<>+0(SB), Z0, Z4
+	VADDPS      Z1, Z3, Z5
+	VMULPS      constantbf000000<>+0(SB), Z5, Z5
+	VSUBPS      Z3, Z1, Z3
+	VMULPS      constant3e2aaaab<>+0(SB), Z3, Z3
+	VMULPS      constant3e2aaaab<>+0(SB), Z0, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3eaaaaab<>+0(SB), Z1, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3f2aaaab<>+0(SB), Z2, Z0
+	VMOVUPS     Z4, K1, (SI)
+	VMOVUPS     Z5, K1, (SI)(DI*1)
+	VMOVUPS     Z3, K1, (SI)(DI*2)
+	VMOVUPS     Z0, K1, (SI)(R8*1)
+	VMOVUPS     Z2, K1, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter33OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·filter33OutputAVX512(SB), NOSPLIT, $0-88
-	MOVQ         mStride+72(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         mPoint+80(FP), DX
-	SHLQ         $0x02, DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         yStride+64(FP), R8
-	SHLQ         $0x02, R8
-	LEAQ         (R8)(R8*2), R9
-	MOVL         $0x40000000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40400000, CX
-	VMOVD        CX, X1
-	VBROADCASTSS X1, Z1
-	MOVL         $0x40800000, CX
-	VMOVD        CX, X1
-	VBROADCASTSS X1, Z1
-	MOVQ         m_base+24(FP), R10
-	MOVQ         y_base+0(FP), R11
-	MOVQ         cols+56(FP), R12
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
 
 columns:
 	CMPQ R12, $0x10
@@ -8539,23 +9167,23 @@ columns:
 	MOVQ tiles+48(FP), R13
 
 tiles:
-	VMOVUPS     (CX), Z2
-	VMOVUPS     (CX)(DX*1), Z3
-	VMOVUPS     (CX)(DX*2), Z4
-	VMOVUPS     (CX)(BX*1), Z5
-	VMOVUPS     (SI), Z6
-	VADDPS      Z4, Z3, Z7
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VMOVUPS     (CX)(BX*1), Z3
+	VMOVUPS     (SI), Z4
+	VADDPS      Z2, Z1, Z5
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z5, Z0, Z0
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant40000000<>+0(SB), Z3, Z1
+	VMOVAPS     Z4, Z2
+	VFMADD231PS constant40800000<>+0(SB), Z3, Z2
 	VADDPS      Z5, Z2, Z2
-	VADDPS      Z7, Z2, Z2
-	VSUBPS      Z4, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z0, Z5, Z3
-	VMOVAPS     Z6, Z4
-	VFMADD231PS Z1, Z5, Z4
-	VADDPS      Z7, Z4, Z4
-	VMOVUPS     Z2, (DI)
-	VMOVUPS     Z3, (DI)(R8*1)
-	VMOVUPS     Z4, (DI)(R8*2)
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, (DI)(R8*1)
+	VMOVUPS     Z2, (DI)(R8*2)
 	ADDQ        AX, CX
 	LEAQ        (CX)(DX*4), SI
 	ADDQ        R9, DI
@@ -8578,23 +9206,23 @@ last:
 	MOVQ  tiles+48(FP), R10
 
 lastTiles:
-	VMOVUPS.Z   (CX), K1, Z2
-	VMOVUPS.Z   (CX)(DX*1), K1, Z3
-	VMOVUPS.Z   (CX)(DX*2), K1, Z4
-	VMOVUPS.Z   (CX)(BX*1), K1, Z5
-	VMOVUPS.Z   (SI), K1, Z6
-	VADDPS      Z4, Z3, Z7
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VMOVUPS.Z   (CX)(BX*1), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VADDPS      Z2, Z1, Z5
+	VADDPS      Z3, Z0, Z0
+	VADDPS      Z5, Z0, Z0
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant40000000<>+0(SB), Z3, Z1
+	VMOVAPS     Z4, Z2
+	VFMADD231PS constant40800000<>+0(SB), Z3, Z2
 	VADDPS      Z5, Z2, Z2
-	VADDPS      Z7, Z2, Z2
-	VSUBPS      Z4, Z3, Z3
-	VMOVAPS     Z3, Z3
-	VFMADD231PS Z0, Z5, Z3
-	VMOVAPS     Z6, Z4
-	VFMADD231PS Z1, Z5, Z4
-	VADDPS      Z7, Z4, Z4
-	VMOVUPS     Z2, K1, (DI)
-	VMOVUPS     Z3, K1, (DI)(R8*1)
-	VMOVUPS     Z4, K1, (DI)(R8*2)
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z1, K1, (DI)(R8*1)
+	VMOVUPS     Z2, K1, (DI)(R8*2)
 	ADDQ        AX, CX
 	LEAQ        (CX)(DX*4), SI
 	ADDQ        R9, DI
@@ -8608,50 +9236,17 @@ done:
 // func filter45InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·filter45InputAVX512(SB), NOSPLIT, $0-80
-	MOVQ         cols+56(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         xStride+64(FP), DX
-	SHLQ         $0x02, DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         vPoint+72(FP), R8
-	SHLQ         $0x02, R8
-	LEAQ         (R8)(R8*2), R9
-	MOVL         $0x40a80000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40880000, CX
-	VMOVD        CX, X1
-	VBROADCASTSS X1, Z1
-	MOVL         $0x40a00000, CX
-	VMOVD        CX, X2
-	VBROADCASTSS X2, Z2
-	MOVL         $0x40800000, CX
-	VMOVD        CX, X3
-	VBROADCASTSS X3, Z3
-	MOVL         $0x40200000, CX
-	VMOVD        CX, X4
-	VBROADCASTSS X4, Z4
-	MOVL         $0x40000000, CX
-	VMOVD        CX, X5
-	VBROADCASTSS X5, Z5
-	MOVL         $0x3fa00000, CX
-	VMOVD        CX, X6
-	VBROADCASTSS X6, Z6
-	MOVL         $0x3f000000, CX
-	VMOVD        CX, X7
-	VBROADCASTSS X7, Z7
-	MOVL         $0x3e800000, CX
-	VMOVD        CX, X8
-	VBROADCASTSS X8, Z8
-	MOVL         $0x41000000, CX
-	VMOVD        CX, X9
-	VBROADCASTSS X9, Z9
-	MOVL         $0x3e000000, CX
-	VMOVD        CX, X9
-	VBROADCASTSS X9, Z9
-	MOVQ         x_base+24(FP), R11
-	MOVQ         v_base+0(FP), R12
-	MOVQ         cols+56(FP), R13
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
 
 columns:
 	CMPQ R13, $0x10
@@ -8663,60 +9258,60 @@ columns:
 	MOVQ tiles+48(FP), R14
 
 tiles:
-	VMOVUPS      (CX), Z9
-	VMOVUPS      (CX)(DX*1), Z10
-	VMOVUPS      (CX)(DX*2), Z11
-	VMOVUPS      (CX)(BX*1), Z12
-	VMOVUPS      (SI), Z13
-	VMOVUPS      (SI)(DX*1), Z14
-	VMOVUPS      (SI)(DX*2), Z15
-	VMOVUPS      (SI)(BX*1), Z16
-	VSUBPS       Z15, Z9, Z9
-	VSUBPS       Z11, Z13, Z17
+	VMOVUPS      (CX), Z0
+	VMOVUPS      (CX)(DX*1), Z1
+	VMOVUPS      (CX)(DX*2), Z2
+	VMOVUPS      (CX)(BX*1), Z3
+	VMOVUPS      (SI), Z4
+	VMOVUPS      (SI)(DX*1), Z5
+	VMOVUPS      (SI)(DX*2), Z6
+	VMOVUPS      (SI)(BX*1), Z7
+	VSUBPS       Z6, Z0, Z0
+	VSUBPS       Z2, Z4, Z8
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  constant40a80000<>+0(SB), Z8, Z0
+	VSUBPS       Z1, Z7, Z7
+	VSUBPS       Z5, Z3, Z8
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  constant40a80000<>+0(SB), Z8, Z7
+	VADDPS       Z6, Z2, Z8
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS constant40880000<>+0(SB), Z4, Z8
+	VADDPS       Z5, Z1, Z9
 	VMOVAPS      Z9, Z9
-	VFMADD231PS  Z0, Z17, Z9
-	VSUBPS       Z10, Z16, Z16
-	VSUBPS       Z14, Z12, Z17
-	VMOVAPS      Z16, Z16
-	VFMADD231PS  Z0, Z17, Z16
-	VADDPS       Z15, Z11, Z17
-	VMOVAPS      Z17, Z17
-	VFNMADD231PS Z1, Z13, Z17
-	VADDPS       Z14, Z10, Z18
-	VMOVAPS      Z18, Z18
-	VFNMADD231PS Z1, Z12, Z18
-	VADDPS       Z18, Z17, Z19
-	VSUBPS       Z18, Z17, Z17
-	VMOVAPS      Z15, Z18
-	VFMADD231PS  Z8, Z11, Z18
-	VMOVAPS      Z18, Z18
-	VFNMADD231PS Z6, Z13, Z18
-	VMULPS       Z5, Z14, Z20
-	VMOVAPS      Z20, Z20
-	VFMADD231PS  Z7, Z10, Z20
-	VMOVAPS      Z20, Z20
-	VFNMADD231PS Z4, Z12, Z20
-	VADDPS       Z20, Z18, Z21
-	VSUBPS       Z20, Z18, Z18
-	VMOVAPS      Z15, Z15
-	VFMADD231PS  Z3, Z11, Z15
-	VMOVAPS      Z15, Z11
-	VFNMADD231PS Z2, Z13, Z11
-	VMULPS       Z5, Z10, Z10
-	VMOVAPS      Z10, Z10
-	VFMADD231PS  Z7, Z14, Z10
-	VMOVAPS      Z10, Z10
-	VFNMADD231PS Z4, Z12, Z10
-	VADDPS       Z10, Z11, Z12
-	VSUBPS       Z10, Z11, Z10
-	VMOVUPS      Z9, (DI)
-	VMOVUPS      Z19, (DI)(R8*1)
-	VMOVUPS      Z17, (DI)(R8*2)
-	VMOVUPS      Z21, (DI)(R9*1)
-	VMOVUPS      Z18, (R10)
-	VMOVUPS      Z12, (R10)(R8*1)
-	VMOVUPS      Z10, (R10)(R8*2)
-	VMOVUPS      Z16, (R10)(R9*1)
+	VFNMADD231PS constant40880000<>+0(SB), Z3, Z9
+	VADDPS       Z9, Z8, Z10
+	VSUBPS       Z9, Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  constant3e800000<>+0(SB), Z2, Z9
+	VMOVAPS      Z9, Z9
+	VFNMADD231PS constant3fa00000<>+0(SB), Z4, Z9
+	VMULPS       constant40000000<>+0(SB), Z5, Z11
+	VMOVAPS      Z11, Z11
+	VFMADD231PS  constant3f000000<>+0(SB), Z1, Z11
+	VMOVAPS      Z11, Z11
+	VFNMADD231PS constant40200000<>+0(SB), Z3, Z11
+	VADDPS       Z11, Z9, Z12
+	VSUBPS       Z11, Z9, Z9
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  constant40800000<>+0(SB), Z2, Z6
+	VMOVAPS      Z6, Z2
+	VFNMADD231PS constant40a00000<>+0(SB), Z4, Z2
+	VMULPS       constant40000000<>+0(SB), Z1, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  constant3f000000<>+0(SB), Z5, Z1
+	VMOVAPS      Z1, Z1
+	VFNMADD231PS constant40200000<>+0(SB), Z3, Z1
+	VADDPS       Z1, Z2, Z3
+	VSUBPS       Z1, Z2, Z1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z10, (DI)(R8*1)
+	VMOVUPS      Z8, (DI)(R8*2)
+	VMOVUPS      Z12, (DI)(R9*1)
+	VMOVUPS      Z9, (R10)
+	VMOVUPS      Z3, (R10)(R8*1)
+	VMOVUPS      Z1, (R10)(R8*2)
+	VMOVUPS      Z7, (R10)(R9*1)
 	LEAQ         (CX)(DX*4), CX
 	LEAQ         (CX)(DX*4), SI
 	ADDQ         AX, DI
@@ -8741,60 +9336,60 @@ last:
 	MOVQ  tiles+48(FP), R11
 
 lastTiles:
-	VMOVUPS.Z    (CX), K1, Z9
-	VMOVUPS.Z    (CX)(DX*1), K1, Z10
-	VMOVUPS.Z    (CX)(DX*2), K1, Z11
-	VMOVUPS.Z    (CX)(BX*1), K1, Z12
-	VMOVUPS.Z    (SI), K1, Z13
-	VMOVUPS.Z    (SI)(DX*1), K1, Z14
-	VMOVUPS.Z    (SI)(DX*2), K1, Z15
-	VMOVUPS.Z    (SI)(BX*1), K1, Z16
-	VSUBPS       Z15, Z9, Z9
-	VSUBPS       Z11, Z13, Z17
+	VMOVUPS.Z    (CX), K1, Z0
+	VMOVUPS.Z    (CX)(DX*1), K1, Z1
+	VMOVUPS.Z    (CX)(DX*2), K1, Z2
+	VMOVUPS.Z    (CX)(BX*1), K1, Z3
+	VMOVUPS.Z    (SI), K1, Z4
+	VMOVUPS.Z    (SI)(DX*1), K1, Z5
+	VMOVUPS.Z    (SI)(DX*2), K1, Z6
+	VMOVUPS.Z    (SI)(BX*1), K1, Z7
+	VSUBPS       Z6, Z0, Z0
+	VSUBPS       Z2, Z4, Z8
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  constant40a80000<>+0(SB), Z8, Z0
+	VSUBPS       Z1, Z7, Z7
+	VSUBPS       Z5, Z3, Z8
+	VMOVAPS      Z7, Z7
+	VFMADD231PS  constant40a80000<>+0(SB), Z8, Z7
+	VADDPS       Z6, Z2, Z8
+	VMOVAPS      Z8, Z8
+	VFNMADD231PS constant40880000<>+0(SB), Z4, Z8
+	VADDPS       Z5, Z1, Z9
 	VMOVAPS      Z9, Z9
-	VFMADD231PS  Z0, Z17, Z9
-	VSUBPS       Z10, Z16, Z16
-	VSUBPS       Z14, Z12, Z17
-	VMOVAPS      Z16, Z16
-	VFMADD231PS  Z0, Z17, Z16
-	VADDPS       Z15, Z11, Z17
-	VMOVAPS      Z17, Z17
-	VFNMADD231PS Z1, Z13, Z17
-	VADDPS       Z14, Z10, Z18
-	VMOVAPS      Z18, Z18
-	VFNMADD231PS Z1, Z12, Z18
-	VADDPS       Z18, Z17, Z19
-	VSUBPS       Z18, Z17, Z17
-	VMOVAPS      Z15, Z18
-	VFMADD231PS  Z8, Z11, Z18
-	VMOVAPS      Z18, Z18
-	VFNMADD231PS Z6, Z13, Z18
-	VMULPS       Z5, Z14, Z20
-	VMOVAPS      Z20, Z20
-	VFMADD231PS  Z7, Z10, Z20
-	VMOVAPS      Z20, Z20
-	VFNMADD231PS Z4, Z12, Z20
-	VADDPS       Z20, Z18, Z21
-	VSUBPS       Z20, Z18, Z18
-	VMOVAPS      Z15, Z15
-	VFMADD231PS  Z3, Z11, Z15
-	VMOVAPS      Z15, Z11
-	VFNMADD231PS Z2, Z13, Z11
-	VMULPS       Z5, Z10, Z10
-	VMOVAPS      Z10, Z10
-	VFMADD231PS  Z7, Z14, Z10
-	VMOVAPS      Z10, Z10
-	VFNMADD231PS Z4, Z12, Z10
-	VADDPS       Z10, Z11, Z12
-	VSUBPS       Z10, Z11, Z10
-	VMOVUPS      Z9, K1, (DI)
-	VMOVUPS      Z19, K1, (DI)(R8*1)
-	VMOVUPS      Z17, K1, (DI)(R8*2)
-	VMOVUPS      Z21, K1, (DI)(R9*1)
-	VMOVUPS      Z18, K1, (R10)
-	VMOVUPS      Z12, K1, (R10)(R8*1)
-	VMOVUPS      Z10, K1, (R10)(R8*2)
-	VMOVUPS      Z16, K1, (R10)(R9*1)
+	VFNMADD231PS constant40880000<>+0(SB), Z3, Z9
+	VADDPS       Z9, Z8, Z10
+	VSUBPS       Z9, Z8, Z8
+	VMOVAPS      Z6, Z9
+	VFMADD231PS  constant3e800000<>+0(SB), Z2, Z9
+	VMOVAPS      Z9, Z9
+	VFNMADD231PS constant3fa00000<>+0(SB), Z4, Z9
+	VMULPS       constant40000000<>+0(SB), Z5, Z11
+	VMOVAPS      Z11, Z11
+	VFMADD231PS  constant3f000000<>+0(SB), Z1, Z11
+	VMOVAPS      Z11, Z11
+	VFNMADD231PS constant40200000<>+0(SB), Z3, Z11
+	VADDPS       Z11, Z9, Z12
+	VSUBPS       Z11, Z9, Z9
+	VMOVAPS      Z6, Z6
+	VFMADD231PS  constant40800000<>+0(SB), Z2, Z6
+	VMOVAPS      Z6, Z2
+	VFNMADD231PS constant40a00000<>+0(SB), Z4, Z2
+	VMULPS       constant40000000<>+0(SB), Z1, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  constant3f000000<>+0(SB), Z5, Z1
+	VMOVAPS      Z1, Z1
+	VFNMADD231PS constant40200000<>+0(SB), Z3, Z1
+	VADDPS       Z1, Z2, Z3
+	VSUBPS       Z1, Z2, Z1
+	VMOVUPS      Z0, K1, (DI)
+	VMOVUPS      Z10, K1, (DI)(R8*1)
+	VMOVUPS      Z8, K1, (DI)(R8*2)
+	VMOVUPS      Z12, K1, (DI)(R9*1)
+	VMOVUPS      Z9, K1, (R10)
+	VMOVUPS      Z3, K1, (R10)(R8*1)
+	VMOVUPS      Z1, K1, (R10)(R8*2)
+	VMOVUPS      Z7, K1, (R10)(R9*1)
 	LEAQ         (CX)(DX*4), CX
 	LEAQ         (CX)(DX*4), SI
 	ADDQ         AX, DI
@@ -8806,53 +9401,162 @@ done:
 	VZEROUPPER
 	RET
 
-// func filter45OutputAVX512(y []float32, m []float32, tiles int, cols int, yStride int, mStride int, mPoint int)
+// func filter45WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter45WeightAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x10
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VMOVUPS     (CX)(BX*1), Z3
+	VMOVUPS     (SI), Z4
+	VADDPS      Z4, Z0, Z5
+	VADDPS      Z2, Z5, Z5
+	VADDPS      Z3, Z1, Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      constant3c360b61<>+0(SB), Z0, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS constant3d360b61<>+0(SB), Z2, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS constant3e360b61<>+0(SB), Z4, Z6
+	VMULPS      constant3cb60b61<>+0(SB), Z1, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant3db60b61<>+0(SB), Z3, Z8
+	VADDPS      Z8, Z6, Z9
+	VSUBPS      Z8, Z6, Z6
+	VMULPS      constant3f360b61<>+0(SB), Z0, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant3e360b61<>+0(SB), Z2, Z8
+	VMOVAPS     Z8, Z2
+	VFMADD231PS constant3d360b61<>+0(SB), Z4, Z2
+	VMULPS      constant3eb60b61<>+0(SB), Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3db60b61<>+0(SB), Z3, Z1
+	VADDPS      Z1, Z2, Z3
+	VSUBPS      Z1, Z2, Z1
+	VMULPS      constantbe638e39<>+0(SB), Z7, Z2
+	VMULPS      constantbe638e39<>+0(SB), Z5, Z5
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z2, (DI)(R8*1)
+	VMOVUPS     Z5, (DI)(R8*2)
+	VMOVUPS     Z9, (DI)(R9*1)
+	VMOVUPS     Z6, (R10)
+	VMOVUPS     Z3, (R10)(R8*1)
+	VMOVUPS     Z1, (R10)(R8*2)
+	VMOVUPS     Z4, (R10)(R9*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        DX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        AX, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R14
+	JNZ         tiles
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x10, R13
+	JMP         columns
+
+last:
+	TESTQ R13, R13
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R13, CX, CX
+	KMOVW CX, K1
+	MOVQ  R11, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R12, DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  tiles+48(FP), R11
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VMOVUPS.Z   (CX)(BX*1), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VADDPS      Z4, Z0, Z5
+	VADDPS      Z2, Z5, Z5
+	VADDPS      Z3, Z1, Z6
+	VADDPS      Z6, Z5, Z7
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      constant3c360b61<>+0(SB), Z0, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS constant3d360b61<>+0(SB), Z2, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS constant3e360b61<>+0(SB), Z4, Z6
+	VMULPS      constant3cb60b61<>+0(SB), Z1, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant3db60b61<>+0(SB), Z3, Z8
+	VADDPS      Z8, Z6, Z9
+	VSUBPS      Z8, Z6, Z6
+	VMULPS      constant3f360b61<>+0(SB), Z0, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant3e360b61<>+0(SB), Z2, Z8
+	VMOVAPS     Z8, Z2
+	VFMADD231PS constant3d360b61<>+0(SB), Z4, Z2
+	VMULPS      constant3eb60b61<>+0(SB), Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3db60b61<>+0(SB), Z3, Z1
+	VADDPS      Z1, Z2, Z3
+	VSUBPS      Z1, Z2, Z1
+	VMULPS      constantbe638e39<>+0(SB), Z7, Z2
+	VMULPS      constantbe638e39<>+0(SB), Z5, Z5
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z2, K1, (DI)(R8*1)
+	VMOVUPS     Z5, K1, (DI)(R8*2)
+	VMOVUPS     Z9, K1, (DI)(R9*1)
+	VMOVUPS     Z6, K1, (R10)
+	VMOVUPS     Z3, K1, (R10)(R8*1)
+	VMOVUPS     Z1, K1, (R10)(R8*2)
+	VMOVUPS     Z4, K1, (R10)(R9*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        DX, CX
+	LEAQ        (CX)(DX*4), SI
+	ADDQ        AX, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R11
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·filter45OutputAVX512(SB), NOSPLIT, $0-88
-	MOVQ         mStride+72(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         mPoint+80(FP), DX
-	SHLQ         $0x02, DX
-	LEAQ         (DX)(DX*2), BX
-	MOVQ         yStride+64(FP), R8
-	SHLQ         $0x02, R8
-	LEAQ         (R8)(R8*2), R9
-	MOVL         $0x40a80000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40880000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40a00000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40800000, CX
-	VMOVD        CX, X0
-	VBROADCASTSS X0, Z0
-	MOVL         $0x40200000, CX
-	VMOVD        CX, X1
-	VBROADCASTSS X1, Z1
-	MOVL         $0x40000000, CX
-	VMOVD        CX, X1
-	VBROADCASTSS X1, Z1
-	MOVL         $0x3fa00000, CX
-	VMOVD        CX, X2
-	VBROADCASTSS X2, Z2
-	MOVL         $0x3f000000, CX
-	VMOVD        CX, X2
-	VBROADCASTSS X2, Z2
-	MOVL         $0x3e800000, CX
-	VMOVD        CX, X3
-	VBROADCASTSS X3, Z3
-	MOVL         $0x41000000, CX
-	VMOVD        CX, X4
-	VBROADCASTSS X4, Z4
-	MOVL         $0x3e000000, CX
-	VMOVD        CX, X5
-	VBROADCASTSS X5, Z5
-	MOVQ         m_base+24(FP), R10
-	MOVQ         y_base+0(FP), R11
-	MOVQ         cols+56(FP), R12
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
 
 columns:
 	CMPQ R12, $0x10
@@ -8863,40 +9567,40 @@ columns:
 	MOVQ tiles+48(FP), R13
 
 tiles:
-	VMOVUPS     (CX), Z6
-	VMOVUPS     (CX)(DX*1), Z7
-	VMOVUPS     (CX)(DX*2), Z8
-	VMOVUPS     (CX)(BX*1), Z9
-	VMOVUPS     (SI), Z10
-	VMOVUPS     (SI)(DX*1), Z11
-	VMOVUPS     (SI)(DX*2), Z12
-	VMOVUPS     (SI)(BX*1), Z13
-	VADDPS      Z8, Z7, Z14
-	VSUBPS      Z8, Z7, Z7
-	VADDPS      Z10, Z9, Z8
-	VSUBPS      Z10, Z9, Z9
-	VADDPS      Z12, Z11, Z10
-	VSUBPS      Z12, Z11, Z11
-	VADDPS      Z14, Z6, Z6
-	VADDPS      Z10, Z8, Z12
-	VADDPS      Z12, Z6, Z6
-	VMOVAPS     Z7, Z12
-	VFMADD231PS Z1, Z9, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z2, Z11, Z12
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z0, Z8, Z14
-	VMOVAPS     Z14, Z8
-	VFMADD231PS Z3, Z10, Z8
-	VADDPS      Z13, Z7, Z7
-	VMOVAPS     Z7, Z7
-	VFMADD231PS Z4, Z9, Z7
-	VMOVAPS     Z7, Z7
-	VFMADD231PS Z5, Z11, Z7
-	VMOVUPS     Z6, (DI)
-	VMOVUPS     Z12, (DI)(R8*1)
-	VMOVUPS     Z8, (DI)(R8*2)
-	VMOVUPS     Z7, (DI)(R9*1)
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VMOVUPS     (CX)(BX*1), Z3
+	VMOVUPS     (SI), Z4
+	VMOVUPS     (SI)(DX*1), Z5
+	VMOVUPS     (SI)(DX*2), Z6
+	VMOVUPS     (SI)(BX*1), Z7
+	VADDPS      Z2, Z1, Z8
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z4, Z3, Z2
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VADDPS      Z8, Z0, Z0
+	VADDPS      Z4, Z2, Z6
+	VADDPS      Z6, Z0, Z0
+	VMOVAPS     Z1, Z6
+	VFMADD231PS constant40000000<>+0(SB), Z3, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS constant3f000000<>+0(SB), Z5, Z6
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant40800000<>+0(SB), Z2, Z8
+	VMOVAPS     Z8, Z2
+	VFMADD231PS constant3e800000<>+0(SB), Z4, Z2
+	VADDPS      Z7, Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant41000000<>+0(SB), Z3, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3e000000<>+0(SB), Z5, Z1
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z6, (DI)(R8*1)
+	VMOVUPS     Z2, (DI)(R8*2)
+	VMOVUPS     Z1, (DI)(R9*1)
 	ADDQ        AX, CX
 	LEAQ        (CX)(DX*4), SI
 	LEAQ        (DI)(R8*4), DI
@@ -8919,40 +9623,40 @@ last:
 	MOVQ  tiles+48(FP), R10
 
 lastTiles:
-	VMOVUPS.Z   (CX), K1, Z6
-	VMOVUPS.Z   (CX)(DX*1), K1, Z7
-	VMOVUPS.Z   (CX)(DX*2), K1, Z8
-	VMOVUPS.Z   (CX)(BX*1), K1, Z9
-	VMOVUPS.Z   (SI), K1, Z10
-	VMOVUPS.Z   (SI)(DX*1), K1, Z11
-	VMOVUPS.Z   (SI)(DX*2), K1, Z12
-	VMOVUPS.Z   (SI)(BX*1), K1, Z13
-	VADDPS      Z8, Z7, Z14
-	VSUBPS      Z8, Z7, Z7
-	VADDPS      Z10, Z9, Z8
-	VSUBPS      Z10, Z9, Z9
-	VADDPS      Z12, Z11, Z10
-	VSUBPS      Z12, Z11, Z11
-	VADDPS      Z14, Z6, Z6
-	VADDPS      Z10, Z8, Z12
-	VADDPS      Z12, Z6, Z6
-	VMOVAPS     Z7, Z12
-	VFMADD231PS Z1, Z9, Z12
-	VMOVAPS     Z12, Z12
-	VFMADD231PS Z2, Z11, Z12
-	VMOVAPS     Z14, Z14
-	VFMADD231PS Z0, Z8, Z14
-	VMOVAPS     Z14, Z8
-	VFMADD231PS Z3, Z10, Z8
-	VADDPS      Z13, Z7, Z7
-	VMOVAPS     Z7, Z7
-	VFMADD231PS Z4, Z9, Z7
-	VMOVAPS     Z7, Z7
-	VFMADD231PS Z5, Z11, Z7
-	VMOVUPS     Z6, K1, (DI)
-	VMOVUPS     Z12, K1, (DI)(R8*1)
-	VMOVUPS     Z8, K1, (DI)(R8*2)
-	VMOVUPS     Z7, K1, (DI)(R9*1)
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VMOVUPS.Z   (CX)(BX*1), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VMOVUPS.Z   (SI)(DX*1), K1, Z5
+	VMOVUPS.Z   (SI)(DX*2), K1, Z6
+	VMOVUPS.Z   (SI)(BX*1), K1, Z7
+	VADDPS      Z2, Z1, Z8
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z4, Z3, Z2
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VADDPS      Z8, Z0, Z0
+	VADDPS      Z4, Z2, Z6
+	VADDPS      Z6, Z0, Z0
+	VMOVAPS     Z1, Z6
+	VFMADD231PS constant40000000<>+0(SB), Z3, Z6
+	VMOVAPS     Z6, Z6
+	VFMADD231PS constant3f000000<>+0(SB), Z5, Z6
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant40800000<>+0(SB), Z2, Z8
+	VMOVAPS     Z8, Z2
+	VFMADD231PS constant3e800000<>+0(SB), Z4, Z2
+	VADDPS      Z7, Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant41000000<>+0(SB), Z3, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3e000000<>+0(SB), Z5, Z1
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z6, K1, (DI)(R8*1)
+	VMOVUPS     Z2, K1, (DI)(R8*2)
+	VMOVUPS     Z1, K1, (DI)(R9*1)
 	ADDQ        AX, CX
 	LEAQ        (CX)(DX*4), SI
 	LEAQ        (DI)(R8*4), DI

@@ -9,19 +9,22 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// filter describes the two transforms of a minimal filtering algorithm; package simd has the matrices, and tests compare
+// filter describes the three transforms of a minimal filtering algorithm; package simd has the matrices, and tests compare
 // what is generated here with them.
 type filter struct {
-	name            string
-	outputs, points int
-	constants       []float32
-	input           func(l *linear, x []reg.VecVirtual) []reg.VecVirtual // points of points
-	output          func(l *linear, m []reg.VecVirtual) []reg.VecVirtual // outputs of points
+	name                  string
+	outputs, taps, points int
+	constants             []float32
+	input                 transform // points of points
+	weight                transform // points of taps
+	output                transform // outputs of points
 }
+
+type transform = func(l *linear, x []reg.VecVirtual) []reg.VecVirtual
 
 var filters = []filter{
 	{
-		name: "33", outputs: 3, points: 5, constants: []float32{2, 3, 4},
+		name: "33", outputs: 3, taps: 3, points: 5, constants: []float32{4, 3, 2, 2. / 3, 1. / 2, 1. / 3, 1. / 6, -1. / 2},
 		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
 			v3 := l.sub(x[3], x[1])
 			return []reg.VecVirtual{
@@ -30,6 +33,16 @@ var filters = []filter{
 				l.add2(v3, 3, l.sub(x[1], x[2])),
 				v3,
 				l.sub2(l.sub(x[4], x[2]), 2, v3),
+			}
+		},
+		weight: func(l *linear, g []reg.VecVirtual) []reg.VecVirtual {
+			even := l.add(g[0], g[2])
+			return []reg.VecVirtual{
+				l.scale(1./2, g[0]),
+				l.scale(-1./2, l.add(even, g[1])),
+				l.scale(1./6, l.sub(g[1], even)),
+				l.add2(l.add2(l.scale(1./6, g[0]), 1./3, g[1]), 2./3, g[2]),
+				g[2],
 			}
 		},
 		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
@@ -42,7 +55,11 @@ var filters = []filter{
 		},
 	},
 	{
-		name: "45", outputs: 4, points: 8, constants: []float32{21. / 4, 17. / 4, 5, 4, 5. / 2, 2, 5. / 4, 1. / 2, 1. / 4, 8, 1. / 8},
+		name: "45", outputs: 4, taps: 5, points: 8,
+		constants: []float32{
+			8, 21. / 4, 5, 17. / 4, 4, 5. / 2, 2, 5. / 4, 1. / 2, 1. / 4, 1. / 8,
+			-2. / 9, 1. / 90, 2. / 45, 4. / 45, 8. / 45, 16. / 45, 32. / 45, 1. / 45,
+		},
 		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
 			v0 := l.add2(l.sub(x[0], x[6]), 21./4, l.sub(x[4], x[2]))
 			v7 := l.add2(l.sub(x[7], x[1]), 21./4, l.sub(x[3], x[5]))
@@ -52,6 +69,14 @@ var filters = []filter{
 			v5, v6 := l.pair(l.sub2(l.add2(x[6], 4, x[2]), 5, x[4]),
 				l.sub2(l.add2(l.scale(2, x[1]), 1./2, x[5]), 5./2, x[3]))
 			return []reg.VecVirtual{v0, v1, v2, v3, v4, v5, v6, v7}
+		},
+		weight: func(l *linear, g []reg.VecVirtual) []reg.VecVirtual {
+			u1, u2 := l.pair(l.add(l.add(g[0], g[4]), g[2]), l.add(g[1], g[3]))
+			u3, u4 := l.pair(l.add2(l.add2(l.scale(1./90, g[0]), 2./45, g[2]), 8./45, g[4]),
+				l.add2(l.scale(1./45, g[1]), 4./45, g[3]))
+			u5, u6 := l.pair(l.add2(l.add2(l.scale(32./45, g[0]), 8./45, g[2]), 2./45, g[4]),
+				l.add2(l.scale(16./45, g[1]), 4./45, g[3]))
+			return []reg.VecVirtual{g[0], l.scale(-2./9, u1), l.scale(-2./9, u2), u3, u4, u5, u6, g[4]}
 		},
 		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
 			s1, d1 := l.pair(m[1], m[2])
@@ -67,20 +92,16 @@ var filters = []filter{
 	},
 }
 
-// linear emits linear combinations of vectors. AVX2 has too few registers for constants and reads them from memory.
+// linear emits linear combinations of vectors. Constants are read from memory: AVX2 has too few registers for them.
 type linear struct {
 	isa
-	constants map[float32]Op
+	constants map[float32]Mem
 }
 
 func (s isa) linear(constants []float32) *linear {
-	l := &linear{isa: s, constants: map[float32]Op{}}
+	l := &linear{isa: s, constants: map[float32]Mem{}}
 	for _, c := range constants {
-		if s.wide() {
-			l.constants[c] = s.constant(c)
-		} else {
-			l.constants[c] = constantData(c)
-		}
+		l.constants[c] = constantData(c)
 	}
 	return l
 }
@@ -93,7 +114,7 @@ func constantData(value float32) Mem {
 		return data
 	}
 	data := GLOBL(fmt.Sprintf("constant%08x", math.Float32bits(value)), RODATA|NOPTR)
-	for i := range 8 {
+	for i := range 16 {
 		DATA(4*i, U32(math.Float32bits(value)))
 	}
 	constantsData[value] = data
@@ -170,10 +191,14 @@ func (r *strided) moved() {
 
 // advance moves by rows of its own.
 func (r *strided) advance(rows int) {
-	if rows == 3 {
+	switch rows {
+	case 3:
 		ADDQ(r.triple, r.p)
-	} else {
-		LEAQ(Mem{Base: r.p, Index: r.stride, Scale: uint8(rows)}, r.p)
+	case 4, 5:
+		LEAQ(Mem{Base: r.p, Index: r.stride, Scale: 4}, r.p)
+		if rows == 5 {
+			ADDQ(r.stride, r.p)
+		}
 	}
 	r.moved()
 }
@@ -199,47 +224,55 @@ func (r *strided) row(i int) Mem {
 	}
 }
 
-// generate writes both transforms.
+// generate writes the transforms.
 func (f filter) generate(s isa) {
-	TEXT("filter"+f.name+"Input"+s.name, NOSPLIT, "func(v, x []float32, tiles, cols, xStride, vPoint int)")
-	Pragma("noescape")
-	Doc("filter" + f.name + "Input" + s.name + " is Input of a Filter.")
-	rowBytes := Load(Param("cols"), GP64())
-	SHLQ(U8(2), rowBytes)
-	in, out := newStrided("xStride", f.points), newStrided("vPoint", f.points)
-	f.eachColumn(s, "x", "v", in, out, f.points, f.input, func() {
-		in.advance(f.outputs)
-		out.add(rowBytes)
-	})
+	f.intoPoints(s, "Input", "func(v, x []float32, tiles, cols, xStride, vPoint int)", f.points, f.outputs, f.input)
+	f.intoPoints(s, "Weight", "func(v, x []float32, tiles, cols, xStride, vPoint int)", f.taps, f.taps, f.weight)
 
-	TEXT("filter"+f.name+"Output"+s.name, NOSPLIT, "func(y, m []float32, tiles, cols, yStride, mStride, mPoint int)")
-	Pragma("noescape")
-	Doc("filter" + f.name + "Output" + s.name + " is Output of a Filter.")
-	rowBytes = Load(Param("mStride"), GP64())
+	f.begin(s, "Output", "func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)")
+	rowBytes := Load(Param("xStride"), GP64())
 	SHLQ(U8(2), rowBytes)
-	in, out = newStrided("mPoint", f.points), newStrided("yStride", f.outputs)
-	f.eachColumn(s, "m", "y", in, out, f.points, f.output, func() {
+	in, out := newStrided("xPoint", f.points), newStrided("yStride", f.outputs)
+	f.eachColumn(s, "y", in, out, f.points, f.output, func() {
 		in.add(rowBytes)
 		out.advance(f.outputs)
 	})
 }
 
+func (f filter) begin(s isa, name, signature string) {
+	name = "filter" + f.name + name
+	TEXT(name+s.name, NOSPLIT, signature)
+	Pragma("noescape")
+	Doc(name + s.name + " is a Filter's kernel.")
+}
+
+// intoPoints writes a transform of so many rows a tile, whose tiles advance by rows, into a row a point.
+func (f filter) intoPoints(s isa, name, signature string, rows, advance int, t transform) {
+	f.begin(s, name, signature)
+	rowBytes := Load(Param("cols"), GP64())
+	SHLQ(U8(2), rowBytes)
+	in, out := newStrided("xStride", rows), newStrided("vPoint", f.points)
+	f.eachColumn(s, "v", in, out, rows, t, func() {
+		in.advance(advance)
+		out.add(rowBytes)
+	})
+}
+
 // eachColumn runs a transform down the tiles of one vector of columns after the other.
-func (f filter) eachColumn(s isa, from, to string, in, out *strided, points int,
-	transform func(*linear, []reg.VecVirtual) []reg.VecVirtual, next func()) {
+func (f filter) eachColumn(s isa, to string, in, out *strided, rows int, t transform, next func()) {
 	l := s.linear(f.constants)
-	src, dst := Load(Param(from).Base(), GP64()), Load(Param(to).Base(), GP64())
+	src, dst := Load(Param("x").Base(), GP64()), Load(Param(to).Base(), GP64())
 	left := Load(Param("cols"), GP64())
 	column := func(label string, mask reg.Register) {
 		in.begin(src)
 		out.begin(dst)
 		tiles := Load(Param("tiles"), GP64())
 		Label(label)
-		x := make([]reg.VecVirtual, points)
+		x := make([]reg.VecVirtual, rows)
 		for i := range x {
 			x[i] = s.load(in.row(i), mask)
 		}
-		for i, v := range transform(l, x) {
+		for i, v := range t(l, x) {
 			s.store(v, out.row(i), mask)
 		}
 		next()
