@@ -10,8 +10,8 @@ import (
 type Session struct {
 	plan   *Plan
 	frames int
-	batch  int // the most clips a Run
-	memory []device.Buffer
+	batch  int           // the most clips a Run
+	memory device.Buffer // all of it
 
 	input  Activation
 	host   []float32 // the input before its upload; the input itself where the device works in the host's memory
@@ -33,66 +33,69 @@ func (p *Plan) Session(batch, frames int) *Session {
 	if batch < 1 || frames < 1 {
 		panic(fmt.Sprintf("polynet: a session for %d clips of %d frames", batch, frames))
 	}
-	s := &Session{plan: p, frames: frames, batch: batch}
-	s.input = s.activation(frames, p.config.Inputs)
+	s := &Session{plan: p, frames: frames, batch: batch, out: make([]float32, batch*p.config.Classes)}
+	size := 0
+	s.layOut(func(n int) device.Buffer {
+		size += alignUp(n)
+		return device.AddrBuffer(0, n)
+	})
+	s.memory = p.dev.Alloc(size)
+	begin := 0
+	s.layOut(func(n int) device.Buffer {
+		b := s.memory.Slice(begin, begin+n)
+		begin += alignUp(n)
+		return b
+	})
 	if s.host = s.input.padded.Host(); s.host == nil {
 		s.host = make([]float32, s.input.padded.Len())
 	}
-	s.stem = s.activation(p.stem.rows(frames), p.stem.out)
+	return s
+}
+
+// layOut places everything that a Run computes in what alloc returns.
+func (s *Session) layOut(alloc func(n int) device.Buffer) {
+	p := s.plan
+	activation := func(rows, cols int) Activation {
+		pad := p.config.padding() // zero rows around each clip
+		stride := (rows + pad) * cols
+		padded := alloc(pad*cols + s.batch*stride)
+		return Activation{
+			View: device.View{
+				Data: padded.Slice(pad*cols, padded.Len()), Groups: s.batch, Rows: rows, Cols: cols,
+				GroupStride: stride, RowStride: cols,
+			},
+			padded: padded, pad: pad,
+		}
+	}
+	s.input = activation(s.frames, p.config.Inputs)
+	s.stem = activation(p.stem.rows(s.frames), p.stem.out)
 	x := s.stem
+	s.blocks = s.blocks[:0]
 	var m blockMemory
 	for i := range p.blocks {
 		b := &p.blocks[i]
 		rows, width := b.conv1.rows(x.Rows), b.spec.width
 		if m.hidden.Rows != rows || m.hidden.Cols != width { // else the one of the block before
-			m.hidden = s.activation(rows, width)
+			m.hidden = activation(rows, width)
 			if b.spec.mixed {
-				m.branch = s.activation(rows, width)
+				m.branch = activation(rows, width)
 			}
 		}
 		m.out = x
 		if b.spec.hasSkip {
-			m.out = s.activation(rows, width)
+			m.out = activation(rows, width)
 		}
 		s.blocks = append(s.blocks, m)
 		x = m.out
 	}
-	s.pooled = s.matrix(x.Cols)
-	s.logits = s.matrix(p.config.Classes)
-	s.out = make([]float32, batch*p.config.Classes)
-	return s
-}
-
-// activation returns memory for the clips' rows, with zero rows around each clip.
-func (s *Session) activation(rows, cols int) Activation {
-	pad := s.plan.config.padding()
-	stride := (rows + pad) * cols
-	padded := s.alloc(pad*cols + s.batch*stride)
-	return Activation{
-		View: device.View{
-			Data: padded.Slice(pad*cols, padded.Len()), Groups: s.batch, Rows: rows, Cols: cols,
-			GroupStride: stride, RowStride: cols,
-		},
-		padded: padded, pad: pad,
-	}
-}
-
-func (s *Session) matrix(cols int) device.View {
-	return device.Matrix(s.alloc(s.batch*cols), s.batch, cols)
-}
-
-func (s *Session) alloc(n int) device.Buffer {
-	b := s.plan.dev.Alloc(n)
-	s.memory = append(s.memory, b)
-	return b
+	matrix := func(cols int) device.View { return device.Matrix(alloc(s.batch*cols), s.batch, cols) }
+	s.pooled = matrix(x.Cols)
+	s.logits = matrix(p.config.Classes)
 }
 
 // Close gives the Session's memory back to the device.
 func (s *Session) Close() {
-	for _, b := range s.memory {
-		s.plan.dev.Free(b)
-	}
-	s.memory = nil
+	s.plan.dev.Free(s.memory)
 }
 
 // Run returns the logits (batch, Classes) of batch clips, whose rows (batch, frames, mels) are log-mel energies as
