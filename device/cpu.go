@@ -57,16 +57,21 @@ func CPUWith(kernels string, threads int) (Device, error) {
 	if i < 0 {
 		return nil, fmt.Errorf("%w: %q; this machine has %s", ErrKernels, kernels, strings.Join(Kernels(), ", "))
 	}
-	return Checked(&cpu{kernels: sets[i], threads: threads}), nil
+	k := sets[i]
+	return Checked(&cpu{
+		kernels: k, threads: threads,
+		filterChoice: []*filter{newFilter(&k.Filter33, nil), newFilter(&k.Filter33, &k.Filter33), newFilter(&k.Filter45, nil)},
+	}), nil
 }
 
 type cpu struct {
 	host
-	kernels *simd.Kernels
-	threads int
-	tiles   sync.Pool // of *productTile
-	filters sync.Pool // of *filterTile
-	floats  sync.Pool // of *[]float32: partial sums
+	kernels      *simd.Kernels
+	threads      int
+	filterChoice []*filter
+	tiles        sync.Pool // of *productTile
+	filters      sync.Pool // of *filterTile
+	floats       sync.Pool // of *[]float32: partial sums
 }
 
 func (d *cpu) Name() string {

@@ -3,53 +3,36 @@ package device
 import "github.com/polyphon/polyphon/device/internal/simd"
 
 // Filtered products treat what lies step values apart as one row with step channels, whatever the convolution's stride, so
-// that all windows advance by one row and reach over taps rows. Rows of outputs are computed in tiles by F(m,r)
-// (see simd.Filter): the r taps of F are applied to each run of r of the convolution's, and since F(3,3)'s
-// tiles advance by as many rows as it has taps, all runs share one transform of the input. The sum over runs and channels
-// is one matrix product a point, whose rows overlap as those of a convolution do.
+// that all windows advance by one row and reach over taps rows. Rows of outputs are computed in tiles by a filter,
+// F(m,r): its r taps are applied to each run of r of the convolution's, and since F(3,3)'s tiles advance by as many rows as
+// it has taps, all runs share one transform of the input. The sum over runs and channels is one matrix product a point,
+// whose rows overlap as those of a convolution do.
 
-// leastFilterChannels is how few channels, in or out, make the transforms cost more than the multiplications saved.
-const leastFilterChannels = 8
-
-// filterFor returns the algorithm for windows that PackWindows prepared, nil where multiplying is as good.
-func (d *cpu) filterFor(w *Packed) *simd.Filter {
-	if w.Step < leastFilterChannels || w.N < leastFilterChannels {
-		return nil
-	}
-	switch taps := ceilDiv(w.K, w.Step); {
-	case taps < 3:
-		return nil
-	case taps == 4 || taps == 5:
-		return &d.kernels.Filter45
-	default:
-		return &d.kernels.Filter33
-	}
-}
-
+// ceilDiv returns a/b, rounded up.
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
-func (d *cpu) PackWindows(dst *Packed, w Buffer, k, n, step int) {
-	dst.K, dst.N, dst.Step = k, n, step
-	f := d.filterFor(dst)
+func (d *cpu) PackWindows(dst *Packed, w Buffer, k, n, step, rows int) {
+	f := d.chooseFilter(k, n, step, rows)
 	if f == nil {
 		d.Pack(dst, w, k, n)
 		dst.Step = step
 		return
 	}
+	dst.K, dst.N, dst.Step, dst.filter = k, n, step, f
 	row := step * n // values of a tap
-	runs := ceilDiv(k, step*f.Taps)
+	runs := ceilDiv(k, step*f.taps)
 	depth := runs * step
 	size := depth * d.padded(n)
-	if dst.Data.Len() != f.Points*size {
-		dst.Data = d.Alloc(f.Points * size)
+	if dst.Data.Len() != f.points*size {
+		dst.Data = d.Alloc(f.points * size)
 	}
 	out, in := values(dst.Data), values(w)
-	taps := d.scratch(runs * f.Taps * row) // zeros behind the last
+	taps := d.scratch(runs * f.taps * row) // zeros behind the last
 	copy(*taps, in)
-	points := d.scratch(f.Points * runs * row)
-	f.Weight(*points, *taps, runs, row, row, runs*row)
-	for p := range f.Points {
+	points := d.scratch(f.points * runs * row)
+	f.transformWeight(*points, *taps, runs, row)
+	for p := range f.points {
 		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
 	}
 	d.release(taps)
@@ -59,11 +42,10 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, k, n, step int) {
 const (
 	// filterTiles is how many tiles of outputs are computed at a time: enough for every row of a matrix tile.
 	filterTiles = simd.MaxTileRows
-	// filterCols is how many columns of a filtered product wait for their transform at a time.
-	filterCols = 128
-
-	maxPoints  = 8 // of any Filter
-	maxOutputs = 4
+	// filterValues is how many values of one tile wait for their transform at a time: points by columns.
+	filterValues = 1024
+	// leastFilterCols is how many columns these are at least.
+	leastFilterCols = 32
 )
 
 // filterTile is the scratch of one thread in a filtered product.
@@ -72,8 +54,9 @@ type filterTile struct {
 	starts  [simd.MaxTileRows]int
 	input   []float32 // the transformed input, a matrix a point
 	edge    []float32 // input rows, zeros behind the last
-	sums    [maxPoints * filterTiles * filterCols]float32
-	outputs [maxOutputs * filterTiles * filterCols]float32
+	sums    []float32
+	outputs []float32
+	between []float32 // the transforms', between their levels
 }
 
 // filtered is a filtered MatMul as a task. Its pieces are filterTiles tiles or fewer, counted through all groups, by all
@@ -81,7 +64,7 @@ type filterTile struct {
 type filtered struct {
 	output
 	d      *cpu
-	f      *simd.Filter
+	f      *filter
 	a      View
 	w      *Packed
 	runs   int
@@ -90,13 +73,14 @@ type filtered struct {
 	pieces int
 }
 
-func (d *cpu) filter(f *simd.Filter, dst, a View, w *Packed, e Epilogue) {
+func (d *cpu) filter(dst, a View, w *Packed, e Epilogue) {
+	f := w.filter
 	t := filtered{output: output{d.kernels, dst, e}, d: d, f: f, a: a, w: w}
-	t.runs = ceilDiv(w.K, w.Step*f.Taps)
-	t.group = ceilDiv(a.Rows, f.Outputs)
+	t.runs = ceilDiv(w.K, w.Step*f.taps)
+	t.group = ceilDiv(a.Rows, f.outputs)
 	t.tiles = t.group * a.Groups
 	t.pieces = ceilDiv(t.tiles, filterTiles)
-	spread(d, t.pieces, 2*t.tiles*f.Points*t.runs*w.Step*w.N/flopsPerValue, t)
+	spread(d, t.pieces, 2*t.tiles*f.points*t.runs*w.Step*w.N/flopsPerValue, t)
 }
 
 func (p filtered) run(first, last int) {
@@ -113,20 +97,22 @@ func (p filtered) run(first, last int) {
 // piece computes tiles first up to last.
 func (p *filtered) piece(t *filterTile, first, last int) {
 	f, count := p.f, last-first
-	points := p.transform(t, first, last)
+	size := p.transform(t, first, last)
 	padded, depth := p.d.padded(p.w.N), p.runs*p.w.Step
-	for c := 0; c < p.w.N; c += filterCols {
-		stride := min(filterCols, padded-c)
-		for point := range f.Points {
-			a := t.input[point*points:][:points]
+	chunk := max(leastFilterCols, filterValues/f.points/leastFilterCols*leastFilterCols)
+	t.sums = grown(t.sums, f.points*count*chunk)
+	t.outputs = grown(t.outputs, f.outputs*count*chunk)
+	for c := 0; c < p.w.N; c += chunk {
+		stride := min(chunk, padded-c)
+		for point := range f.points {
 			b := p.w.Data.host[point*depth*padded:][:depth*padded]
-			p.multiply(t, t.sums[point*count*stride:], stride, a, b[c*depth:], depth, count)
+			p.multiply(t, t.sums[point*count*stride:], stride, t.input[point*size:][:size], b[c*depth:], depth, count)
 		}
-		f.Output(t.outputs[:], t.sums[:], count, stride, stride, stride, count*stride)
-		cols := min(filterCols, p.w.N-c)
+		f.transformOutput(t, count, stride)
+		cols := min(chunk, p.w.N-c)
 		p.eachGroup(first, last, func(g, tile, done, tiles int) {
-			row := tile * f.Outputs
-			p.finish(t.outputs[done*f.Outputs*stride:], stride, g, row, c, min(tiles*f.Outputs, p.dst.Rows-row), cols)
+			row := tile * f.outputs
+			p.finish(t.outputs[done*f.outputs*stride:], stride, g, row, c, min(tiles*f.outputs, p.dst.Rows-row), cols)
 		})
 	}
 }
@@ -167,7 +153,7 @@ func (p *filtered) transform(t *filterTile, first, last int) int {
 		rows += tiles + p.runs - 1
 	})
 	size := rows * step
-	t.input = grown(t.input, f.Points*size)
+	t.input = grown(t.input, f.points*size)
 	p.eachGroup(first, last, func(g, tile, done, tiles int) {
 		p.transformGroup(t, t.input[t.rows[done]:], size, g, tile, tiles+p.runs-1)
 	})
@@ -180,19 +166,20 @@ func (p *filtered) transformGroup(t *filterTile, v []float32, point, g, tile, n 
 	f, step := p.f, p.w.Step
 	length := (p.a.Rows-1)*step + p.w.K
 	x := p.a.Data.host[g*p.a.GroupStride:][:length]
-	advance := f.Outputs * step
+	advance := f.outputs * step
+	reach := (f.outputs + f.taps - 1) * step
 	whole := 0 // tiles that lie in x
-	if last := length - f.Points*step; last >= 0 {
+	if last := length - reach; last >= 0 {
 		whole = min(max(last/advance+1-tile, 0), n)
 	}
 	if whole > 0 {
-		f.Input(v, x[tile*advance:], whole, step, step, point)
+		f.transformInput(t, v, x[tile*advance:], whole, step, point)
 	}
 	if whole < n {
-		t.edge = grown(t.edge, (n-whole-1)*advance+f.Points*step)
+		t.edge = grown(t.edge, (n-whole-1)*advance+reach)
 		from := min((tile+whole)*advance, length)
 		clear(t.edge[copy(t.edge, x[from:]):])
-		f.Input(v[whole*step:], t.edge, n-whole, step, step, point)
+		f.transformInput(t, v[whole*step:], t.edge, n-whole, step, point)
 	}
 }
 

@@ -13,7 +13,7 @@ func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 	if dst.Data.Len() != size {
 		dst.Data = d.Alloc(size)
 	}
-	dst.K, dst.N, dst.Step = k, n, 0
+	dst.K, dst.N, dst.Step, dst.filter = k, n, 0, nil
 	d.packPanels(values(dst.Data), values(w), k, n)
 }
 
@@ -51,8 +51,8 @@ func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
 	if dst.Count() == 0 || w.N == 0 {
 		return
 	}
-	if f := d.filterFor(w); f != nil {
-		d.filter(f, dst, a, w, e)
+	if w.filter != nil {
+		d.filter(dst, a, w, e)
 		return
 	}
 	if e.Skip.Empty() {

@@ -44,7 +44,7 @@ func (d ref) Pack(dst *Packed, w Buffer, k, n int) {
 	copy(values(dst.Data), values(w))
 }
 
-func (d ref) PackWindows(dst *Packed, w Buffer, k, n, step int) {
+func (d ref) PackWindows(dst *Packed, w Buffer, k, n, step, _ int) {
 	d.Pack(dst, w, k, n)
 	dst.Step = step
 }

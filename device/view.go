@@ -74,4 +74,5 @@ func (v View) String() string {
 type Packed struct {
 	K, N, Step int
 	Data       Buffer
+	filter     *filter // the CPU's, that windows go through
 }

@@ -44,10 +44,11 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	c := compiler{m: m, dev: d}
+	c := compiler{m: m, dev: d, rows: m.Features.Frames(m.windowSamples())}
 	p := &Plan{dev: d, config: m.Net, norm: m.Norm}
 	s := m.Net.Stem
 	p.stem = c.conv("stem.conv", "stem.norm", s.Kernel, s.Ahead, s.Stride)
+	c.rows = p.stem.rows(c.rows)
 	for _, spec := range m.Net.blocks() {
 		p.blocks = append(p.blocks, c.block(spec))
 	}
@@ -57,21 +58,21 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 
 // compiler folds and packs a model's weights.
 type compiler struct {
-	m   *Model
-	dev device.Device
+	m    *Model
+	dev  device.Device
+	rows int // of the next convolution's input, in a window
 }
 
 func (c *compiler) weight(name string) []float32 { return c.m.Weights[name].Data().([]float32) }
 
 func (c *compiler) block(spec blockSpec) foldedBlock {
-	b := foldedBlock{
-		spec:  spec,
-		conv1: c.conv(spec.name+".conv1", spec.name+".norm1", spec.kernel, spec.ahead, spec.stride),
-		conv2: c.conv(spec.name+".conv2", spec.name+".norm2", spec.kernel, spec.ahead, 1),
-	}
+	b := foldedBlock{spec: spec}
 	if spec.hasSkip {
 		b.skip = c.conv(spec.name+".skip.conv", spec.name+".skip.norm", 1, 0, spec.stride)
 	}
+	b.conv1 = c.conv(spec.name+".conv1", spec.name+".norm1", spec.kernel, spec.ahead, spec.stride)
+	c.rows = b.conv1.rows(c.rows)
+	b.conv2 = c.conv(spec.name+".conv2", spec.name+".norm2", spec.kernel, spec.ahead, 1)
 	if !spec.product {
 		return b
 	}
@@ -119,7 +120,7 @@ func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stri
 	}
 	in := len(weight) / (kernel * out)
 	return foldedConv{
-		weight: c.packWindows(folded, out, stride*in), shift: c.upload(shift),
+		weight: c.packWindows(folded, out, stride*in, ceilDiv(c.rows, stride)), shift: c.upload(shift),
 		in: in, out: out, kernel: kernel, ahead: ahead, stride: stride,
 	}
 }
@@ -132,11 +133,11 @@ func (c *compiler) head() foldedConv {
 	}
 }
 
-// packWindows returns the (len(w)/n, n) matrix w in the device's layout for windows that lie step values apart.
-func (c *compiler) packWindows(w []float32, n, step int) *device.Packed {
+// packWindows returns the (len(w)/n, n) matrix w in the device's layout for windows that lie step values apart, rows a clip.
+func (c *compiler) packWindows(w []float32, n, step, rows int) *device.Packed {
 	source := c.place(w)
 	packed := new(device.Packed)
-	c.dev.PackWindows(packed, source, len(w)/n, n, step)
+	c.dev.PackWindows(packed, source, len(w)/n, n, step, rows)
 	c.dev.Free(source)
 	return packed
 }

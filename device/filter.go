@@ -1,0 +1,91 @@
+package device
+
+import "github.com/polyphon/polyphon/device/internal/simd"
+
+// filter is a minimal filtering algorithm F(outputs, taps) (see simd.Filter) of one level or two. With two, an outer filter
+// is applied to the tiles of an inner one as that is to rows: F(3,3) of F(3,3) is an F(9,9) with 25 points instead
+// of 81 multiplications, whose numbers stay as small as F(3,3)'s squared.
+type filter struct {
+	inner, outer          *simd.Filter // outer: nil for one level
+	outputs, taps, points int
+}
+
+func newFilter(inner, outer *simd.Filter) *filter {
+	f := &filter{inner: inner, outer: outer, outputs: inner.Outputs, taps: inner.Taps, points: inner.Points}
+	if outer != nil {
+		f.outputs *= outer.Outputs
+		f.taps *= outer.Taps
+		f.points *= outer.Points
+	}
+	return f
+}
+
+// leastFilterChannels is how few channels, in or out, make the transforms cost more than the multiplications saved.
+const leastFilterChannels = 8
+
+// chooseFilter returns the filter for windows of k values, step apart, and n columns in groups of so many rows (0: many), or
+// nil where multiplying is as good. A matrix of the filter's weights costs a multiplication by each tile, and at
+// least as much as four: that is what reading it takes.
+func (d *cpu) chooseFilter(k, n, step, rows int) (best *filter) {
+	const reading, many = 4, 1 << 10
+	taps := ceilDiv(k, step)
+	if step < leastFilterChannels || n < leastFilterChannels || taps < 3 {
+		return nil
+	}
+	if rows == 0 {
+		rows = many
+	}
+	least := taps * max(rows, reading)
+	for _, f := range d.filterChoice {
+		if f.taps > f.outputs && taps > f.taps {
+			continue // its tiles advance by less than it has taps: there can be one run only
+		}
+		if cost := f.points * ceilDiv(taps, f.taps) * max(ceilDiv(rows, f.outputs), reading); cost < least {
+			best, least = f, cost
+		}
+	}
+	return best
+}
+
+// transformInput transforms tiles tiles of rows of cols values in x into a matrix of as many rows for each point, vPoint
+// values apart in v. A point of two levels is the outer one's point, then the inner one's.
+func (f *filter) transformInput(t *filterTile, v, x []float32, tiles, cols, vPoint int) {
+	if f.outer == nil {
+		f.inner.Input(v, x, tiles, cols, cols, vPoint)
+		return
+	}
+	rows := (tiles-1)*f.outer.Outputs + f.outer.Points // of the inner tiles
+	t.between = grown(t.between, f.inner.Points*rows*cols)
+	f.inner.Input(t.between, x, rows, cols, cols, rows*cols)
+	for p := range f.inner.Points {
+		f.outer.Input(v[p*vPoint:], t.between[p*rows*cols:], tiles, cols, cols, f.inner.Points*vPoint)
+	}
+}
+
+// transformWeight transforms runs of taps, rows of cols values in x, into a matrix of runs rows for each point.
+func (f *filter) transformWeight(v, x []float32, runs, cols int) {
+	if f.outer == nil {
+		f.inner.Weight(v, x, runs, cols, cols, runs*cols)
+		return
+	}
+	rows := runs * f.outer.Taps
+	between := make([]float32, f.inner.Points*rows*cols)
+	f.inner.Weight(between, x, rows, cols, cols, rows*cols)
+	for p := range f.inner.Points {
+		f.outer.Weight(v[p*runs*cols:], between[p*rows*cols:], runs, cols, cols, f.inner.Points*runs*cols)
+	}
+}
+
+// transformOutput turns t.sums, a matrix of tiles rows of cols values for each point, into rows of t.outputs.
+func (f *filter) transformOutput(t *filterTile, tiles, cols int) {
+	if f.outer == nil {
+		f.inner.Output(t.outputs, t.sums, tiles, cols, cols, cols, tiles*cols)
+		return
+	}
+	rows := tiles * f.outer.Outputs
+	t.between = grown(t.between, f.inner.Points*rows*cols)
+	for p := range f.inner.Points {
+		f.outer.Output(t.between[p*rows*cols:], t.sums[p*tiles*cols:], tiles, cols, cols, cols, f.inner.Points*tiles*cols)
+	}
+	f.inner.Output(t.outputs, t.between, rows, cols, cols, cols, rows*cols)
+}
