@@ -43,11 +43,12 @@ func (c checked) Pack(dst *Packed, w Buffer, k, n int) {
 	c.d.Pack(dst, w, k, n)
 }
 
-func (c checked) PackWindows(dst *Packed, w Buffer, k, n, step, rows int) {
-	if k < 0 || n < 0 || step < 1 || rows < 0 || w.Len() != k*n {
-		panic(fmt.Sprintf("device: PackWindows: %d values for a (%d,%d) matrix, a step of %d and %d rows", w.Len(), k, n, step, rows))
+func (c checked) PackWindows(dst *Packed, w Buffer, n int, a View) {
+	if a.Cols < 0 || n < 0 || a.RowStride < 1 || w.Len() != a.Cols*n {
+		panic(fmt.Sprintf("device: PackWindows: %d values for windows %v, %d values apart, times (%d,%d)",
+			w.Len(), a, a.RowStride, a.Cols, n))
 	}
-	c.d.PackWindows(dst, w, k, n, step, rows)
+	c.d.PackWindows(dst, w, n, a)
 }
 
 func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {

@@ -12,8 +12,8 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
-func (d *cpu) PackWindows(dst *Packed, w Buffer, k, n, step, rows int) {
-	f := d.chooseFilter(k, n, step, rows)
+func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
+	f, k, step := d.chooseFilter(a, n), a.Cols, a.RowStride
 	if f == nil {
 		d.Pack(dst, w, k, n)
 		dst.Step = step

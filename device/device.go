@@ -32,11 +32,11 @@ type Device interface {
 
 	// Pack lays out the (k, n) row-major matrix w for MatMul. It reuses dst's memory where that fits.
 	Pack(dst *Packed, w Buffer, k, n int)
-	// PackWindows is Pack for products whose rows are a convolution's windows, step values apart: MatMul's a must have
-	// RowStride step then. A device may compute such products with fewer multiplications (minimal filtering), which
-	// rounds otherwise, by a few times as much; MatMul still reads nothing but a's rows. What is fastest depends on how
-	// many rows a group will have, about; 0 says that they will be many.
-	PackWindows(dst *Packed, w Buffer, k, n, step, rows int)
+	// PackWindows is Pack of the (a.Cols, n) matrix w for products with windows like a, RowStride values apart, which
+	// MatMul's a must be then. A device may compute such products with fewer multiplications (minimal filtering), which
+	// rounds otherwise, by a few times as much; MatMul still reads nothing but a's rows. How many groups and rows there
+	// are may differ, but decides what is fastest. a's Data is not looked at.
+	PackWindows(dst *Packed, w Buffer, n int, a View)
 	// MatMul computes dst = epilogue(a·w) for each group, with a (rows, k), w (k, n), dst (rows, n).
 	// The rows of a may overlap (RowStride < Cols): that is how a convolution reads its windows in place.
 	// dst must not overlap a.

@@ -23,24 +23,21 @@ func newFilter(inner, outer *simd.Filter) *filter {
 // leastFilterChannels is how few channels, in or out, make the transforms cost more than the multiplications saved.
 const leastFilterChannels = 8
 
-// chooseFilter returns the filter for windows of k values, step apart, and n columns in groups of so many rows (0: many), or
-// nil where multiplying is as good. A matrix of the filter's weights costs a multiplication by each tile, and at
-// least as much as four: that is what reading it takes.
-func (d *cpu) chooseFilter(k, n, step, rows int) (best *filter) {
-	const reading, many = 4, 1 << 10
-	taps := ceilDiv(k, step)
-	if step < leastFilterChannels || n < leastFilterChannels || taps < 3 {
+// chooseFilter returns the filter for products of windows like a with n columns, or nil where multiplying is as good. A
+// matrix of the filter's weights costs a multiplication by each tile, and at least as much as four: that is what
+// reading it takes.
+func (d *cpu) chooseFilter(a View, n int) (best *filter) {
+	const reading = 4
+	taps := ceilDiv(a.Cols, a.RowStride)
+	if a.RowStride < leastFilterChannels || n < leastFilterChannels || taps < 3 {
 		return nil
 	}
-	if rows == 0 {
-		rows = many
-	}
-	least := taps * max(rows, reading)
+	least := taps * max(a.Count(), reading)
 	for _, f := range d.filterChoice {
 		if f.taps > f.outputs && taps > f.taps {
 			continue // its tiles advance by less than it has taps: there can be one run only
 		}
-		if cost := f.points * ceilDiv(taps, f.taps) * max(ceilDiv(rows, f.outputs), reading); cost < least {
+		if cost := f.points * ceilDiv(taps, f.taps) * max(a.Groups*ceilDiv(a.Rows, f.outputs), reading); cost < least {
 			best, least = f, cost
 		}
 	}

@@ -44,9 +44,9 @@ func (d ref) Pack(dst *Packed, w Buffer, k, n int) {
 	copy(values(dst.Data), values(w))
 }
 
-func (d ref) PackWindows(dst *Packed, w Buffer, k, n, step, _ int) {
-	d.Pack(dst, w, k, n)
-	dst.Step = step
+func (d ref) PackWindows(dst *Packed, w Buffer, n int, a View) {
+	d.Pack(dst, w, a.Cols, n)
+	dst.Step = a.RowStride
 }
 
 func (ref) MatMul(dst, a View, w *Packed, e Epilogue) {

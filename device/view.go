@@ -70,7 +70,7 @@ func (v View) String() string {
 	return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols)
 }
 
-// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is what PackWindows was told, else 0.
+// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is how far apart PackWindows' windows are, else 0.
 type Packed struct {
 	K, N, Step int
 	Data       Buffer

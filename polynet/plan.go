@@ -119,8 +119,9 @@ func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stri
 		}
 	}
 	in := len(weight) / (kernel * out)
+	windows := device.View{Groups: 1, Rows: ceilDiv(c.rows, stride), Cols: kernel * in, RowStride: stride * in}
 	return foldedConv{
-		weight: c.packWindows(folded, out, stride*in, ceilDiv(c.rows, stride)), shift: c.upload(shift),
+		weight: c.packWindows(folded, out, windows), shift: c.upload(shift),
 		in: in, out: out, kernel: kernel, ahead: ahead, stride: stride,
 	}
 }
@@ -133,11 +134,11 @@ func (c *compiler) head() foldedConv {
 	}
 }
 
-// packWindows returns the (len(w)/n, n) matrix w in the device's layout for windows that lie step values apart, rows a clip.
-func (c *compiler) packWindows(w []float32, n, step, rows int) *device.Packed {
+// packWindows returns the matrix w of n columns in the device's layout for such windows.
+func (c *compiler) packWindows(w []float32, n int, windows device.View) *device.Packed {
 	source := c.place(w)
 	packed := new(device.Packed)
-	c.dev.PackWindows(packed, source, len(w)/n, n, step, rows)
+	c.dev.PackWindows(packed, source, n, windows)
 	c.dev.Free(source)
 	return packed
 }

@@ -162,7 +162,7 @@ func productOperations() []operation {
 	}
 	windows := func(op string, e epilogue) operation {
 		pack := func(f *fixture, packed *device.Packed, w device.Buffer, s shape) {
-			f.d.PackWindows(packed, w, s.depth, s.cols, s.step, s.rows)
+			f.d.PackWindows(packed, w, s.cols, device.View{Groups: s.groups, Rows: s.rows, Cols: s.depth, RowStride: s.step})
 		}
 		return matMul(op, 4e-6, pack, e) // minimal filtering takes differences of larger terms
 	}
