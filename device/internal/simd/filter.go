@@ -16,15 +16,31 @@ type Filter struct {
 	WeightMatrix          [][]float64 // (Points, Taps)
 	OutputMatrix          [][]float64 // (Outputs, Points)
 
-	// Input applies InputMatrix to each column of tiles tiles: tile t reads the rows from x[t·Outputs·xStride] on and
-	// writes its row of cols values for point k at v[k·vPoint + t·cols].
-	Input func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// Weight applies WeightMatrix in the same way: tile t reads the Taps rows from x[t·Taps·xStride] on.
-	Weight func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// Output applies OutputMatrix to each column: tile t reads the row for point k at x[k·xPoint + t·xStride]
-	// and writes its rows from y[t·Outputs·yStride] on.
-	Output func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
+	FilterKernels
 }
+
+// FilterKernels apply a Filter's matrices to columns.
+type FilterKernels struct {
+	// Input applies InputMatrix to each column of tiles tiles: tile t reads the rows from x[t·Outputs·xStride] on.
+	Input IntoPoints
+	// Weight applies WeightMatrix: tile t reads the Taps rows from x[t·Taps·xStride] on.
+	Weight IntoPoints
+	// OutputGrad applies OutputMatrix transposed: tile t reads the Outputs rows from x[t·Outputs·xStride] on.
+	OutputGrad IntoPoints
+	// Output applies OutputMatrix: tile t writes its rows from y[t·Outputs·yStride] on.
+	Output FromPoints
+	// WeightGrad applies WeightMatrix transposed: tile t writes its rows from y[t·Taps·yStride] on.
+	WeightGrad FromPoints
+}
+
+type (
+	// IntoPoints turns the rows of a tile, xStride apart, into one of cols values for each point: the one of tile t for
+	// point k is written at v[k·vPoint + t·cols].
+	IntoPoints func(v, x []float32, tiles, cols, xStride, vPoint int)
+	// FromPoints turns a row for each point, that of tile t for point k being at x[k·xPoint + t·xStride], into rows that
+	// are written yStride apart.
+	FromPoints func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
+)
 
 // filter33 multiplies at 0, 1, −1, 2 and ∞.
 func filter33() Filter {
@@ -86,29 +102,44 @@ func filter45() Filter {
 }
 
 // with returns f with the kernels given.
-func (f Filter) with(input, weight func(v, x []float32, tiles, cols, xStride, vPoint int),
-	output func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)) Filter {
-	f.Input, f.Weight, f.Output = input, weight, output
+func (f Filter) with(k FilterKernels) Filter {
+	f.FilterKernels = k
 	return f
 }
 
 // generic returns f with kernels in plain Go.
 func (f Filter) generic() Filter {
-	intoPoints := func(matrix [][]float64, advance int) func(v, x []float32, tiles, cols, xStride, vPoint int) {
+	into := func(matrix [][]float64, advance int) IntoPoints {
 		return func(v, x []float32, tiles, cols, xStride, vPoint int) {
 			for t := range tiles {
 				applyRows(matrix, v[t*cols:], vPoint, x[t*advance*xStride:], xStride, cols)
 			}
 		}
 	}
-	return f.with(
-		intoPoints(f.InputMatrix, f.Outputs),
-		intoPoints(f.WeightMatrix, f.Taps),
-		func(y, x []float32, tiles, cols, yStride, xStride, xPoint int) {
+	from := func(matrix [][]float64) FromPoints {
+		return func(y, x []float32, tiles, cols, yStride, xStride, xPoint int) {
 			for t := range tiles {
-				applyRows(f.OutputMatrix, y[t*f.Outputs*yStride:], yStride, x[t*xStride:], xPoint, cols)
+				applyRows(matrix, y[t*len(matrix)*yStride:], yStride, x[t*xStride:], xPoint, cols)
 			}
-		})
+		}
+	}
+	return f.with(FilterKernels{
+		Input:      into(f.InputMatrix, f.Outputs),
+		Weight:     into(f.WeightMatrix, f.Taps),
+		OutputGrad: into(transposed(f.OutputMatrix), f.Outputs),
+		Output:     from(f.OutputMatrix),
+		WeightGrad: from(transposed(f.WeightMatrix)),
+	})
+}
+
+func transposed(a [][]float64) [][]float64 {
+	t := make([][]float64, len(a[0]))
+	for j := range t {
+		for _, row := range a {
+			t[j] = append(t[j], row[j])
+		}
+	}
+	return t
 }
 
 // applyRows computes dst[i] = Σ_j a[i][j]·src[j], where dst[i] and src[j] are rows of cols values, a stride apart.

@@ -50,34 +50,42 @@ func times(a [][]float64, x []float64) []float64 {
 
 // Every kernel set's transforms are the matrices', and write nothing but the rows that they should.
 func TestFilterTransforms(t *testing.T) {
-	const tiles, gap = 3, 5
 	for _, k := range Sets() {
 		for name, f := range k.filters() {
+			plain := f.generic()
 			for cols := 1; cols <= 40; cols++ {
-				stride := cols + gap
-				rows := (tiles-1)*f.Outputs + f.Points
 				t.Run(fmt.Sprintf("%s/%s/%d", k.Name, name, cols), func(t *testing.T) {
-					x := guarded((rows-1)*stride + cols)
-					got, want := guarded(f.Points*(tiles*cols+gap)), guarded(f.Points*(tiles*cols+gap))
-					f.Input(inside(got), inside(x), tiles, cols, stride, tiles*cols+gap)
-					f.generic().Input(inside(want), inside(x), tiles, cols, stride, tiles*cols+gap)
-					nearly(t, "Input", got, want)
-
-					x = guarded((tiles*f.Taps-1)*stride + cols)
-					got, want = guarded(f.Points*(tiles*cols+gap)), guarded(f.Points*(tiles*cols+gap))
-					f.Weight(inside(got), inside(x), tiles, cols, stride, tiles*cols+gap)
-					f.generic().Weight(inside(want), inside(x), tiles, cols, stride, tiles*cols+gap)
-					nearly(t, "Weight", got, want)
-
-					m := guarded(f.Points*tiles*stride + gap)
-					got, want = guarded(tiles*f.Outputs*stride), guarded(tiles*f.Outputs*stride)
-					f.Output(inside(got), inside(m), tiles, cols, stride, stride, tiles*stride+1)
-					f.generic().Output(inside(want), inside(m), tiles, cols, stride, stride, tiles*stride+1)
-					nearly(t, "Output", got, want)
+					testIntoPoints(t, "Input", f.Input, plain.Input, f, f.Points, f.Outputs, cols)
+					testIntoPoints(t, "Weight", f.Weight, plain.Weight, f, f.Taps, f.Taps, cols)
+					testIntoPoints(t, "OutputGrad", f.OutputGrad, plain.OutputGrad, f, f.Outputs, f.Outputs, cols)
+					testFromPoints(t, "Output", f.Output, plain.Output, f, f.Outputs, cols)
+					testFromPoints(t, "WeightGrad", f.WeightGrad, plain.WeightGrad, f, f.Taps, cols)
 				})
 			}
 		}
 	}
+}
+
+const tiles, gap = 3, 5
+
+func testIntoPoints(t *testing.T, name string, fast, plain IntoPoints, f Filter, rows, advance, cols int) {
+	t.Helper()
+	stride, point := cols+gap, tiles*cols+gap
+	x := guarded(((tiles-1)*advance+rows-1)*stride + cols)
+	got, want := guarded(f.Points*point), guarded(f.Points*point)
+	fast(inside(got), inside(x), tiles, cols, stride, point)
+	plain(inside(want), inside(x), tiles, cols, stride, point)
+	nearly(t, name, got, want)
+}
+
+func testFromPoints(t *testing.T, name string, fast, plain FromPoints, f Filter, rows, cols int) {
+	t.Helper()
+	stride, point := cols+gap, tiles*(cols+gap)+1
+	x := guarded(f.Points * point)
+	got, want := guarded(tiles*rows*stride), guarded(tiles*rows*stride)
+	fast(inside(got), inside(x), tiles, cols, stride, stride, point)
+	plain(inside(want), inside(x), tiles, cols, stride, stride, point)
+	nearly(t, name, got, want)
 }
 
 const guard = 33

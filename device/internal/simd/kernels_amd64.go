@@ -29,10 +29,20 @@ func filter33InputAVX2(v []float32, x []float32, tiles int, cols int, xStride in
 //go:noescape
 func filter33WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
+// filter33OutputGradAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter33OutputGradAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
 // filter33OutputAVX2 is a Filter's kernel.
 //
 //go:noescape
 func filter33OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter33WeightGradAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter33WeightGradAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // filter45InputAVX2 is a Filter's kernel.
 //
@@ -44,10 +54,20 @@ func filter45InputAVX2(v []float32, x []float32, tiles int, cols int, xStride in
 //go:noescape
 func filter45WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
+// filter45OutputGradAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter45OutputGradAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
 // filter45OutputAVX2 is a Filter's kernel.
 //
 //go:noescape
 func filter45OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter45WeightGradAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter45WeightGradAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // affineAVX2 computes dst = max(a∘x + c, floor)
 //
@@ -145,10 +165,20 @@ func filter33InputAVX512(v []float32, x []float32, tiles int, cols int, xStride 
 //go:noescape
 func filter33WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
+// filter33OutputGradAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter33OutputGradAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
 // filter33OutputAVX512 is a Filter's kernel.
 //
 //go:noescape
 func filter33OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter33WeightGradAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter33WeightGradAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // filter45InputAVX512 is a Filter's kernel.
 //
@@ -160,10 +190,20 @@ func filter45InputAVX512(v []float32, x []float32, tiles int, cols int, xStride 
 //go:noescape
 func filter45WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 
+// filter45OutputGradAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter45OutputGradAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
 // filter45OutputAVX512 is a Filter's kernel.
 //
 //go:noescape
 func filter45OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter45WeightGradAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter45WeightGradAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // affineAVX512 computes dst = max(a∘x + c, floor)
 //

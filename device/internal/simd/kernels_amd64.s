@@ -1873,6 +1873,94 @@ done:
 	VZEROUPPER
 	RET
 
+// func filter33OutputGradAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter33OutputGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R10
+	MOVQ v_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	MOVQ R11, SI
+	LEAQ (SI)(DI*4), R9
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VADDPS      Y2, Y0, Y3
+	VADDPS      Y1, Y3, Y4
+	VSUBPS      Y1, Y3, Y3
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constant40000000<>+0(SB), Y1, Y5
+	VMOVAPS     Y5, Y1
+	VFMADD231PS constant40800000<>+0(SB), Y2, Y1
+	VMOVUPS     Y0, (SI)
+	VMOVUPS     Y4, (SI)(DI*1)
+	VMOVUPS     Y3, (SI)(DI*2)
+	VMOVUPS     Y1, (SI)(R8*1)
+	VMOVUPS     Y2, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x08, R12
+	JMP         columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	MOVQ    R11, SI
+	LEAQ    (SI)(DI*4), R9
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VADDPS      Y3, Y1, Y4
+	VADDPS      Y2, Y4, Y5
+	VSUBPS      Y2, Y4, Y4
+	VMOVAPS     Y1, Y6
+	VFMADD231PS constant40000000<>+0(SB), Y2, Y6
+	VMOVAPS     Y6, Y2
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y2
+	VMASKMOVPS  Y1, Y0, (SI)
+	VMASKMOVPS  Y5, Y0, (SI)(DI*1)
+	VMASKMOVPS  Y4, Y0, (SI)(DI*2)
+	VMASKMOVPS  Y2, Y0, (SI)(R8*1)
+	VMASKMOVPS  Y3, Y0, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
 // func filter33OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·filter33OutputAVX2(SB), NOSPLIT, $0-88
@@ -1960,6 +2048,110 @@ lastTiles:
 	ADDQ        R9, DI
 	DECQ        R10
 	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter33WeightGradAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter33WeightGradAVX2(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS      (CX), Y0
+	VMOVUPS      (CX)(DX*1), Y1
+	VMOVUPS      (CX)(DX*2), Y2
+	VMOVUPS      (CX)(BX*1), Y3
+	VMOVUPS      (SI), Y4
+	VMULPS       constantbf000000<>+0(SB), Y1, Y1
+	VMOVAPS      Y1, Y5
+	VFMADD231PS  constant3f000000<>+0(SB), Y0, Y5
+	VSUBPS       Y2, Y3, Y0
+	VMOVAPS      Y5, Y5
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Y0, Y5
+	VMOVAPS      Y1, Y0
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Y2, Y0
+	VMOVAPS      Y0, Y0
+	VFMADD231PS  constant3eaaaaab<>+0(SB), Y3, Y0
+	VADDPS       Y4, Y1, Y1
+	VMOVAPS      Y1, Y1
+	VFNMADD231PS constant3e2aaaab<>+0(SB), Y2, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constant3f2aaaab<>+0(SB), Y3, Y1
+	VMOVUPS      Y5, (DI)
+	VMOVUPS      Y0, (DI)(R8*1)
+	VMOVUPS      Y1, (DI)(R8*2)
+	ADDQ         AX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         R9, DI
+	DECQ         R13
+	JNZ          tiles
+	ADDQ         $0x00000020, R10
+	ADDQ         $0x00000020, R11
+	SUBQ         $0x08, R12
+	JMP          columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R11, DI
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS   (CX), Y0, Y1
+	VMASKMOVPS   (CX)(DX*1), Y0, Y2
+	VMASKMOVPS   (CX)(DX*2), Y0, Y3
+	VMASKMOVPS   (CX)(BX*1), Y0, Y4
+	VMASKMOVPS   (SI), Y0, Y5
+	VMULPS       constantbf000000<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  constant3f000000<>+0(SB), Y1, Y6
+	VSUBPS       Y3, Y4, Y1
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Y1, Y6
+	VMOVAPS      Y2, Y1
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Y3, Y1
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constant3eaaaaab<>+0(SB), Y4, Y1
+	VADDPS       Y5, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constant3e2aaaab<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constant3f2aaaab<>+0(SB), Y4, Y2
+	VMASKMOVPS   Y6, Y0, (DI)
+	VMASKMOVPS   Y1, Y0, (DI)(R8*1)
+	VMASKMOVPS   Y2, Y0, (DI)(R8*2)
+	ADDQ         AX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         R9, DI
+	DECQ         R10
+	JNZ          lastTiles
 
 done:
 	VZEROUPPER
@@ -2567,6 +2759,124 @@ done:
 	VZEROUPPER
 	RET
 
+// func filter45OutputGradAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter45OutputGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R10
+	MOVQ v_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	MOVQ R11, SI
+	LEAQ (SI)(DI*4), R9
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS     (CX)(BX*1), Y3
+	VADDPS      Y2, Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	VADDPS      Y5, Y4, Y6
+	VSUBPS      Y5, Y4, Y4
+	VMOVAPS     Y0, Y5
+	VFMADD231PS constant40800000<>+0(SB), Y2, Y5
+	VMULPS      constant40000000<>+0(SB), Y1, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant41000000<>+0(SB), Y3, Y7
+	VADDPS      Y7, Y5, Y8
+	VSUBPS      Y7, Y5, Y5
+	VMOVAPS     Y0, Y7
+	VFMADD231PS constant3e800000<>+0(SB), Y2, Y7
+	VMULPS      constant3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3e000000<>+0(SB), Y3, Y1
+	VADDPS      Y1, Y7, Y2
+	VSUBPS      Y1, Y7, Y1
+	VMOVUPS     Y0, (SI)
+	VMOVUPS     Y6, (SI)(DI*1)
+	VMOVUPS     Y4, (SI)(DI*2)
+	VMOVUPS     Y8, (SI)(R8*1)
+	VMOVUPS     Y5, (R9)
+	VMOVUPS     Y2, (R9)(DI*1)
+	VMOVUPS     Y1, (R9)(DI*2)
+	VMOVUPS     Y3, (R9)(R8*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000020, R10
+	ADDQ        $0x00000020, R11
+	SUBQ        $0x08, R12
+	JMP         columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	MOVQ    R11, SI
+	LEAQ    (SI)(DI*4), R9
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VMASKMOVPS  (CX)(BX*1), Y0, Y4
+	VADDPS      Y3, Y1, Y5
+	VADDPS      Y4, Y2, Y6
+	VADDPS      Y6, Y5, Y7
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y1, Y6
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y6
+	VMULPS      constant40000000<>+0(SB), Y2, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS constant41000000<>+0(SB), Y4, Y8
+	VADDPS      Y8, Y6, Y9
+	VSUBPS      Y8, Y6, Y6
+	VMOVAPS     Y1, Y8
+	VFMADD231PS constant3e800000<>+0(SB), Y3, Y8
+	VMULPS      constant3f000000<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3e000000<>+0(SB), Y4, Y2
+	VADDPS      Y2, Y8, Y3
+	VSUBPS      Y2, Y8, Y2
+	VMASKMOVPS  Y1, Y0, (SI)
+	VMASKMOVPS  Y7, Y0, (SI)(DI*1)
+	VMASKMOVPS  Y5, Y0, (SI)(DI*2)
+	VMASKMOVPS  Y9, Y0, (SI)(R8*1)
+	VMASKMOVPS  Y6, Y0, (R9)
+	VMASKMOVPS  Y3, Y0, (R9)(DI*1)
+	VMASKMOVPS  Y2, Y0, (R9)(DI*2)
+	VMASKMOVPS  Y4, Y0, (R9)(R8*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
 // func filter45OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·filter45OutputAVX2(SB), NOSPLIT, $0-88
@@ -2687,6 +2997,154 @@ lastTiles:
 	LEAQ        (CX)(DX*4), SI
 	LEAQ        (DI)(R8*4), DI
 	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45WeightGradAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter45WeightGradAVX2(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ y_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x08
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS     (CX)(BX*1), Y3
+	VMOVUPS     (SI), Y4
+	VMOVUPS     (SI)(DX*1), Y5
+	VMOVUPS     (SI)(DX*2), Y6
+	VMOVUPS     (SI)(BX*1), Y7
+	VADDPS      Y2, Y1, Y8
+	VSUBPS      Y2, Y1, Y1
+	VADDPS      Y4, Y3, Y2
+	VSUBPS      Y4, Y3, Y3
+	VADDPS      Y6, Y5, Y4
+	VSUBPS      Y6, Y5, Y5
+	VMULPS      constantbe638e39<>+0(SB), Y8, Y6
+	VMULPS      constantbe638e39<>+0(SB), Y1, Y1
+	VADDPS      Y0, Y6, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constant3c360b61<>+0(SB), Y2, Y0
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constant3f360b61<>+0(SB), Y4, Y0
+	VMOVAPS     Y1, Y8
+	VFMADD231PS constant3cb60b61<>+0(SB), Y3, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS constant3eb60b61<>+0(SB), Y5, Y8
+	VMOVAPS     Y6, Y9
+	VFMADD231PS constant3d360b61<>+0(SB), Y2, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3e360b61<>+0(SB), Y4, Y9
+	VADDPS      Y5, Y3, Y3
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3db60b61<>+0(SB), Y3, Y1
+	VADDPS      Y7, Y6, Y3
+	VMOVAPS     Y3, Y3
+	VFMADD231PS constant3e360b61<>+0(SB), Y2, Y3
+	VMOVAPS     Y3, Y2
+	VFMADD231PS constant3d360b61<>+0(SB), Y4, Y2
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y8, (DI)(R8*1)
+	VMOVUPS     Y9, (DI)(R8*2)
+	VMOVUPS     Y1, (DI)(R9*1)
+	VMOVUPS     Y2, (R10)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	ADDQ        R8, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R14
+	JNZ         tiles
+	ADDQ        $0x00000020, R11
+	ADDQ        $0x00000020, R12
+	SUBQ        $0x08, R13
+	JMP         columns
+
+last:
+	TESTQ   R13, R13
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R13, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R11, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R12, DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    tiles+48(FP), R11
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VMASKMOVPS  (CX)(BX*1), Y0, Y4
+	VMASKMOVPS  (SI), Y0, Y5
+	VMASKMOVPS  (SI)(DX*1), Y0, Y6
+	VMASKMOVPS  (SI)(DX*2), Y0, Y7
+	VMASKMOVPS  (SI)(BX*1), Y0, Y8
+	VADDPS      Y3, Y2, Y9
+	VSUBPS      Y3, Y2, Y2
+	VADDPS      Y5, Y4, Y3
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VMULPS      constantbe638e39<>+0(SB), Y9, Y7
+	VMULPS      constantbe638e39<>+0(SB), Y2, Y2
+	VADDPS      Y1, Y7, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3c360b61<>+0(SB), Y3, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3f360b61<>+0(SB), Y5, Y1
+	VMOVAPS     Y2, Y9
+	VFMADD231PS constant3cb60b61<>+0(SB), Y4, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3eb60b61<>+0(SB), Y6, Y9
+	VMOVAPS     Y7, Y10
+	VFMADD231PS constant3d360b61<>+0(SB), Y3, Y10
+	VMOVAPS     Y10, Y10
+	VFMADD231PS constant3e360b61<>+0(SB), Y5, Y10
+	VADDPS      Y6, Y4, Y4
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3db60b61<>+0(SB), Y4, Y2
+	VADDPS      Y8, Y7, Y4
+	VMOVAPS     Y4, Y4
+	VFMADD231PS constant3e360b61<>+0(SB), Y3, Y4
+	VMOVAPS     Y4, Y3
+	VFMADD231PS constant3d360b61<>+0(SB), Y5, Y3
+	VMASKMOVPS  Y1, Y0, (DI)
+	VMASKMOVPS  Y9, Y0, (DI)(R8*1)
+	VMASKMOVPS  Y10, Y0, (DI)(R8*2)
+	VMASKMOVPS  Y2, Y0, (DI)(R9*1)
+	VMASKMOVPS  Y3, Y0, (R10)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	ADDQ        R8, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R11
 	JNZ         lastTiles
 
 done:
@@ -9143,6 +9601,92 @@ done:
 	VZEROUPPER
 	RET
 
+// func filter33OutputGradAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter33OutputGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R10
+	MOVQ v_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	MOVQ R11, SI
+	LEAQ (SI)(DI*4), R9
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VADDPS      Z2, Z0, Z3
+	VADDPS      Z1, Z3, Z4
+	VSUBPS      Z1, Z3, Z3
+	VMOVAPS     Z0, Z5
+	VFMADD231PS constant40000000<>+0(SB), Z1, Z5
+	VMOVAPS     Z5, Z1
+	VFMADD231PS constant40800000<>+0(SB), Z2, Z1
+	VMOVUPS     Z0, (SI)
+	VMOVUPS     Z4, (SI)(DI*1)
+	VMOVUPS     Z3, (SI)(DI*2)
+	VMOVUPS     Z1, (SI)(R8*1)
+	VMOVUPS     Z2, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x10, R12
+	JMP         columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	MOVQ  R11, SI
+	LEAQ  (SI)(DI*4), R9
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VADDPS      Z2, Z0, Z3
+	VADDPS      Z1, Z3, Z4
+	VSUBPS      Z1, Z3, Z3
+	VMOVAPS     Z0, Z5
+	VFMADD231PS constant40000000<>+0(SB), Z1, Z5
+	VMOVAPS     Z5, Z1
+	VFMADD231PS constant40800000<>+0(SB), Z2, Z1
+	VMOVUPS     Z0, K1, (SI)
+	VMOVUPS     Z4, K1, (SI)(DI*1)
+	VMOVUPS     Z3, K1, (SI)(DI*2)
+	VMOVUPS     Z1, K1, (SI)(R8*1)
+	VMOVUPS     Z2, K1, (R9)
+	ADDQ        BX, CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
 // func filter33OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·filter33OutputAVX512(SB), NOSPLIT, $0-88
@@ -9228,6 +9772,108 @@ lastTiles:
 	ADDQ        R9, DI
 	DECQ        R10
 	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter33WeightGradAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter33WeightGradAVX512(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS      (CX), Z0
+	VMOVUPS      (CX)(DX*1), Z1
+	VMOVUPS      (CX)(DX*2), Z2
+	VMOVUPS      (CX)(BX*1), Z3
+	VMOVUPS      (SI), Z4
+	VMULPS       constantbf000000<>+0(SB), Z1, Z1
+	VMOVAPS      Z1, Z5
+	VFMADD231PS  constant3f000000<>+0(SB), Z0, Z5
+	VSUBPS       Z2, Z3, Z0
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Z0, Z5
+	VMOVAPS      Z1, Z0
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  constant3eaaaaab<>+0(SB), Z3, Z0
+	VADDPS       Z4, Z1, Z1
+	VMOVAPS      Z1, Z1
+	VFNMADD231PS constant3e2aaaab<>+0(SB), Z2, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  constant3f2aaaab<>+0(SB), Z3, Z1
+	VMOVUPS      Z5, (DI)
+	VMOVUPS      Z0, (DI)(R8*1)
+	VMOVUPS      Z1, (DI)(R8*2)
+	ADDQ         AX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         R9, DI
+	DECQ         R13
+	JNZ          tiles
+	ADDQ         $0x00000040, R10
+	ADDQ         $0x00000040, R11
+	SUBQ         $0x10, R12
+	JMP          columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R11, DI
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z    (CX), K1, Z0
+	VMOVUPS.Z    (CX)(DX*1), K1, Z1
+	VMOVUPS.Z    (CX)(DX*2), K1, Z2
+	VMOVUPS.Z    (CX)(BX*1), K1, Z3
+	VMOVUPS.Z    (SI), K1, Z4
+	VMULPS       constantbf000000<>+0(SB), Z1, Z1
+	VMOVAPS      Z1, Z5
+	VFMADD231PS  constant3f000000<>+0(SB), Z0, Z5
+	VSUBPS       Z2, Z3, Z0
+	VMOVAPS      Z5, Z5
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Z0, Z5
+	VMOVAPS      Z1, Z0
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Z2, Z0
+	VMOVAPS      Z0, Z0
+	VFMADD231PS  constant3eaaaaab<>+0(SB), Z3, Z0
+	VADDPS       Z4, Z1, Z1
+	VMOVAPS      Z1, Z1
+	VFNMADD231PS constant3e2aaaab<>+0(SB), Z2, Z1
+	VMOVAPS      Z1, Z1
+	VFMADD231PS  constant3f2aaaab<>+0(SB), Z3, Z1
+	VMOVUPS      Z5, K1, (DI)
+	VMOVUPS      Z0, K1, (DI)(R8*1)
+	VMOVUPS      Z1, K1, (DI)(R8*2)
+	ADDQ         AX, CX
+	LEAQ         (CX)(DX*4), SI
+	ADDQ         R9, DI
+	DECQ         R10
+	JNZ          lastTiles
 
 done:
 	VZEROUPPER
@@ -9543,6 +10189,122 @@ done:
 	VZEROUPPER
 	RET
 
+// func filter45OutputGradAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter45OutputGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R10
+	MOVQ v_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	MOVQ R11, SI
+	LEAQ (SI)(DI*4), R9
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VMOVUPS     (CX)(BX*1), Z3
+	VADDPS      Z2, Z0, Z4
+	VADDPS      Z3, Z1, Z5
+	VADDPS      Z5, Z4, Z6
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z0, Z5
+	VFMADD231PS constant40800000<>+0(SB), Z2, Z5
+	VMULPS      constant40000000<>+0(SB), Z1, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS constant41000000<>+0(SB), Z3, Z7
+	VADDPS      Z7, Z5, Z8
+	VSUBPS      Z7, Z5, Z5
+	VMOVAPS     Z0, Z7
+	VFMADD231PS constant3e800000<>+0(SB), Z2, Z7
+	VMULPS      constant3f000000<>+0(SB), Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3e000000<>+0(SB), Z3, Z1
+	VADDPS      Z1, Z7, Z2
+	VSUBPS      Z1, Z7, Z1
+	VMOVUPS     Z0, (SI)
+	VMOVUPS     Z6, (SI)(DI*1)
+	VMOVUPS     Z4, (SI)(DI*2)
+	VMOVUPS     Z8, (SI)(R8*1)
+	VMOVUPS     Z5, (R9)
+	VMOVUPS     Z2, (R9)(DI*1)
+	VMOVUPS     Z1, (R9)(DI*2)
+	VMOVUPS     Z3, (R9)(R8*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R13
+	JNZ         tiles
+	ADDQ        $0x00000040, R10
+	ADDQ        $0x00000040, R11
+	SUBQ        $0x10, R12
+	JMP         columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	MOVQ  R11, SI
+	LEAQ  (SI)(DI*4), R9
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VMOVUPS.Z   (CX)(BX*1), K1, Z3
+	VADDPS      Z2, Z0, Z4
+	VADDPS      Z3, Z1, Z5
+	VADDPS      Z5, Z4, Z6
+	VSUBPS      Z5, Z4, Z4
+	VMOVAPS     Z0, Z5
+	VFMADD231PS constant40800000<>+0(SB), Z2, Z5
+	VMULPS      constant40000000<>+0(SB), Z1, Z7
+	VMOVAPS     Z7, Z7
+	VFMADD231PS constant41000000<>+0(SB), Z3, Z7
+	VADDPS      Z7, Z5, Z8
+	VSUBPS      Z7, Z5, Z5
+	VMOVAPS     Z0, Z7
+	VFMADD231PS constant3e800000<>+0(SB), Z2, Z7
+	VMULPS      constant3f000000<>+0(SB), Z1, Z1
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3e000000<>+0(SB), Z3, Z1
+	VADDPS      Z1, Z7, Z2
+	VSUBPS      Z1, Z7, Z1
+	VMOVUPS     Z0, K1, (SI)
+	VMOVUPS     Z6, K1, (SI)(DI*1)
+	VMOVUPS     Z4, K1, (SI)(DI*2)
+	VMOVUPS     Z8, K1, (SI)(R8*1)
+	VMOVUPS     Z5, K1, (R9)
+	VMOVUPS     Z2, K1, (R9)(DI*1)
+	VMOVUPS     Z1, K1, (R9)(DI*2)
+	VMOVUPS     Z3, K1, (R9)(R8*1)
+	LEAQ        (CX)(DX*4), CX
+	ADDQ        AX, SI
+	LEAQ        (SI)(DI*4), R9
+	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
 // func filter45OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·filter45OutputAVX512(SB), NOSPLIT, $0-88
@@ -9661,6 +10423,152 @@ lastTiles:
 	LEAQ        (CX)(DX*4), SI
 	LEAQ        (DI)(R8*4), DI
 	DECQ        R10
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter45WeightGradAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter45WeightGradAVX512(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ y_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x10
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VMOVUPS     (CX)(BX*1), Z3
+	VMOVUPS     (SI), Z4
+	VMOVUPS     (SI)(DX*1), Z5
+	VMOVUPS     (SI)(DX*2), Z6
+	VMOVUPS     (SI)(BX*1), Z7
+	VADDPS      Z2, Z1, Z8
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z4, Z3, Z2
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      constantbe638e39<>+0(SB), Z8, Z6
+	VMULPS      constantbe638e39<>+0(SB), Z1, Z1
+	VADDPS      Z0, Z6, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3c360b61<>+0(SB), Z2, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3f360b61<>+0(SB), Z4, Z0
+	VMOVAPS     Z1, Z8
+	VFMADD231PS constant3cb60b61<>+0(SB), Z3, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant3eb60b61<>+0(SB), Z5, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS constant3d360b61<>+0(SB), Z2, Z9
+	VMOVAPS     Z9, Z9
+	VFMADD231PS constant3e360b61<>+0(SB), Z4, Z9
+	VADDPS      Z5, Z3, Z3
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3db60b61<>+0(SB), Z3, Z1
+	VADDPS      Z7, Z6, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS constant3e360b61<>+0(SB), Z2, Z3
+	VMOVAPS     Z3, Z2
+	VFMADD231PS constant3d360b61<>+0(SB), Z4, Z2
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z8, (DI)(R8*1)
+	VMOVUPS     Z9, (DI)(R8*2)
+	VMOVUPS     Z1, (DI)(R9*1)
+	VMOVUPS     Z2, (R10)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	ADDQ        R8, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R14
+	JNZ         tiles
+	ADDQ        $0x00000040, R11
+	ADDQ        $0x00000040, R12
+	SUBQ        $0x10, R13
+	JMP         columns
+
+last:
+	TESTQ R13, R13
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R13, CX, CX
+	KMOVW CX, K1
+	MOVQ  R11, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R12, DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  tiles+48(FP), R11
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VMOVUPS.Z   (CX)(BX*1), K1, Z3
+	VMOVUPS.Z   (SI), K1, Z4
+	VMOVUPS.Z   (SI)(DX*1), K1, Z5
+	VMOVUPS.Z   (SI)(DX*2), K1, Z6
+	VMOVUPS.Z   (SI)(BX*1), K1, Z7
+	VADDPS      Z2, Z1, Z8
+	VSUBPS      Z2, Z1, Z1
+	VADDPS      Z4, Z3, Z2
+	VSUBPS      Z4, Z3, Z3
+	VADDPS      Z6, Z5, Z4
+	VSUBPS      Z6, Z5, Z5
+	VMULPS      constantbe638e39<>+0(SB), Z8, Z6
+	VMULPS      constantbe638e39<>+0(SB), Z1, Z1
+	VADDPS      Z0, Z6, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3c360b61<>+0(SB), Z2, Z0
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3f360b61<>+0(SB), Z4, Z0
+	VMOVAPS     Z1, Z8
+	VFMADD231PS constant3cb60b61<>+0(SB), Z3, Z8
+	VMOVAPS     Z8, Z8
+	VFMADD231PS constant3eb60b61<>+0(SB), Z5, Z8
+	VMOVAPS     Z6, Z9
+	VFMADD231PS constant3d360b61<>+0(SB), Z2, Z9
+	VMOVAPS     Z9, Z9
+	VFMADD231PS constant3e360b61<>+0(SB), Z4, Z9
+	VADDPS      Z5, Z3, Z3
+	VMOVAPS     Z1, Z1
+	VFMADD231PS constant3db60b61<>+0(SB), Z3, Z1
+	VADDPS      Z7, Z6, Z3
+	VMOVAPS     Z3, Z3
+	VFMADD231PS constant3e360b61<>+0(SB), Z2, Z3
+	VMOVAPS     Z3, Z2
+	VFMADD231PS constant3d360b61<>+0(SB), Z4, Z2
+	VMOVUPS     Z0, K1, (DI)
+	VMOVUPS     Z8, K1, (DI)(R8*1)
+	VMOVUPS     Z9, K1, (DI)(R8*2)
+	VMOVUPS     Z1, K1, (DI)(R9*1)
+	VMOVUPS     Z2, K1, (R10)
+	ADDQ        AX, CX
+	LEAQ        (CX)(DX*4), SI
+	LEAQ        (DI)(R8*4), DI
+	ADDQ        R8, DI
+	LEAQ        (DI)(R8*4), R10
+	DECQ        R11
 	JNZ         lastTiles
 
 done:

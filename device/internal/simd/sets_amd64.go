@@ -21,9 +21,15 @@ func avx2() *Kernels {
 	return &Kernels{
 		Name: "avx2", Width: 8, TileRows: 6,
 		MatMulTile: matMulTileAVX2, OuterTile: outerTileAVX2,
-		Filter33: filter33().with(filter33InputAVX2, filter33WeightAVX2, filter33OutputAVX2),
-		Filter45: filter45().with(filter45InputAVX2, filter45WeightAVX2, filter45OutputAVX2),
-		Affine:   affineAVX2, Affine2: affine2AVX2,
+		Filter33: filter33().with(FilterKernels{
+			Input: filter33InputAVX2, Weight: filter33WeightAVX2, OutputGrad: filter33OutputGradAVX2,
+			Output: filter33OutputAVX2, WeightGrad: filter33WeightGradAVX2,
+		}),
+		Filter45: filter45().with(FilterKernels{
+			Input: filter45InputAVX2, Weight: filter45WeightAVX2, OutputGrad: filter45OutputGradAVX2,
+			Output: filter45OutputAVX2, WeightGrad: filter45WeightGradAVX2,
+		}),
+		Affine: affineAVX2, Affine2: affine2AVX2,
 		Hadamard: hadamardAVX2, HadamardAdd: hadamardAddAVX2,
 		HadamardSum: hadamardSumAVX2, HadamardSumGrad: hadamardSumGradAVX2, ReLUGrad: reluGradAVX2,
 		Sums: sumsAVX2, Dots: dotsAVX2, Dots3: dots3AVX2,
@@ -36,9 +42,15 @@ func avx512() *Kernels {
 	return &Kernels{
 		Name: "avx512", Width: 16, TileRows: 12,
 		MatMulTile: matMulTileAVX512, OuterTile: outerTileAVX512,
-		Filter33: filter33().with(filter33InputAVX512, filter33WeightAVX512, filter33OutputAVX512),
-		Filter45: filter45().with(filter45InputAVX512, filter45WeightAVX512, filter45OutputAVX512),
-		Affine:   affineAVX512, Affine2: affine2AVX512,
+		Filter33: filter33().with(FilterKernels{
+			Input: filter33InputAVX512, Weight: filter33WeightAVX512, OutputGrad: filter33OutputGradAVX512,
+			Output: filter33OutputAVX512, WeightGrad: filter33WeightGradAVX512,
+		}),
+		Filter45: filter45().with(FilterKernels{
+			Input: filter45InputAVX512, Weight: filter45WeightAVX512, OutputGrad: filter45OutputGradAVX512,
+			Output: filter45OutputAVX512, WeightGrad: filter45WeightGradAVX512,
+		}),
+		Affine: affineAVX512, Affine2: affine2AVX512,
 		Hadamard: hadamardAVX512, HadamardAdd: hadamardAddAVX512,
 		HadamardSum: hadamardSumAVX512, HadamardSumGrad: hadamardSumGradAVX512, ReLUGrad: reluGradAVX512,
 		Sums: sumsAVX512, Dots: dotsAVX512, Dots3: dots3AVX512,

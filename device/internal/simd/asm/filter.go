@@ -9,7 +9,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// filter describes the three transforms of a minimal filtering algorithm; package simd has the matrices, and tests compare
+// filter describes the transforms of a minimal filtering algorithm and those of its gradients; package simd has the matrices, and tests compare
 // what is generated here with them.
 type filter struct {
 	name                  string
@@ -18,6 +18,8 @@ type filter struct {
 	input                 transform // points of points
 	weight                transform // points of taps
 	output                transform // outputs of points
+	weightGrad            transform // taps of points
+	outputGrad            transform // points of outputs
 }
 
 type transform = func(l *linear, x []reg.VecVirtual) []reg.VecVirtual
@@ -52,6 +54,19 @@ var filters = []filter{
 				l.add2(l.sub(m[1], m[2]), 2, m[3]),
 				l.add(l.add2(m[4], 4, m[3]), sum),
 			}
+		},
+		weightGrad: func(l *linear, u []reg.VecVirtual) []reg.VecVirtual {
+			half := l.scale(-1./2, u[1])
+			return []reg.VecVirtual{
+				l.add2(l.add2(half, 1./2, u[0]), 1./6, l.sub(u[3], u[2])),
+				l.add2(l.add2(half, 1./6, u[2]), 1./3, u[3]),
+				l.add2(l.sub2(l.add(half, u[4]), 1./6, u[2]), 2./3, u[3]),
+			}
+		},
+		outputGrad: func(l *linear, d []reg.VecVirtual) []reg.VecVirtual {
+			even := l.add(d[0], d[2])
+			sum, difference := l.pair(even, d[1])
+			return []reg.VecVirtual{d[0], sum, difference, l.add2(l.add2(d[0], 2, d[1]), 4, d[2]), d[2]}
 		},
 	},
 	{
@@ -88,6 +103,25 @@ var filters = []filter{
 				l.add2(l.add2(s1, 4, s2), 1./4, s3),
 				l.add2(l.add2(l.add(d1, m[7]), 8, d2), 1./8, d3),
 			}
+		},
+		weightGrad: func(l *linear, u []reg.VecVirtual) []reg.VecVirtual {
+			s1, d1 := l.pair(u[1], u[2])
+			s3, d3 := l.pair(u[3], u[4])
+			s5, d5 := l.pair(u[5], u[6])
+			s1, d1 = l.scale(-2./9, s1), l.scale(-2./9, d1)
+			return []reg.VecVirtual{
+				l.add2(l.add2(l.add(s1, u[0]), 1./90, s3), 32./45, s5),
+				l.add2(l.add2(d1, 1./45, d3), 16./45, d5),
+				l.add2(l.add2(s1, 2./45, s3), 8./45, s5),
+				l.add2(d1, 4./45, l.add(d3, d5)),
+				l.add2(l.add2(l.add(s1, u[7]), 8./45, s3), 2./45, s5),
+			}
+		},
+		outputGrad: func(l *linear, d []reg.VecVirtual) []reg.VecVirtual {
+			z1, z2 := l.pair(l.add(d[0], d[2]), l.add(d[1], d[3]))
+			z3, z4 := l.pair(l.add2(d[0], 4, d[2]), l.add2(l.scale(2, d[1]), 8, d[3]))
+			z5, z6 := l.pair(l.add2(d[0], 1./4, d[2]), l.add2(l.scale(1./2, d[1]), 1./8, d[3]))
+			return []reg.VecVirtual{d[0], z1, z2, z3, z4, z5, z6, d[3]}
 		},
 	},
 }
@@ -226,17 +260,11 @@ func (r *strided) row(i int) Mem {
 
 // generate writes the transforms.
 func (f filter) generate(s isa) {
-	f.intoPoints(s, "Input", "func(v, x []float32, tiles, cols, xStride, vPoint int)", f.points, f.outputs, f.input)
-	f.intoPoints(s, "Weight", "func(v, x []float32, tiles, cols, xStride, vPoint int)", f.taps, f.taps, f.weight)
-
-	f.begin(s, "Output", "func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)")
-	rowBytes := Load(Param("xStride"), GP64())
-	SHLQ(U8(2), rowBytes)
-	in, out := newStrided("xPoint", f.points), newStrided("yStride", f.outputs)
-	f.eachColumn(s, "y", in, out, f.points, f.output, func() {
-		in.add(rowBytes)
-		out.advance(f.outputs)
-	})
+	f.intoPoints(s, "Input", f.points, f.outputs, f.input)
+	f.intoPoints(s, "Weight", f.taps, f.taps, f.weight)
+	f.intoPoints(s, "OutputGrad", f.outputs, f.outputs, f.outputGrad)
+	f.fromPoints(s, "Output", f.outputs, f.output)
+	f.fromPoints(s, "WeightGrad", f.taps, f.weightGrad)
 }
 
 func (f filter) begin(s isa, name, signature string) {
@@ -247,14 +275,26 @@ func (f filter) begin(s isa, name, signature string) {
 }
 
 // intoPoints writes a transform of so many rows a tile, whose tiles advance by rows, into a row a point.
-func (f filter) intoPoints(s isa, name, signature string, rows, advance int, t transform) {
-	f.begin(s, name, signature)
+func (f filter) intoPoints(s isa, name string, rows, advance int, t transform) {
+	f.begin(s, name, "func(v, x []float32, tiles, cols, xStride, vPoint int)")
 	rowBytes := Load(Param("cols"), GP64())
 	SHLQ(U8(2), rowBytes)
 	in, out := newStrided("xStride", rows), newStrided("vPoint", f.points)
 	f.eachColumn(s, "v", in, out, rows, t, func() {
 		in.advance(advance)
 		out.add(rowBytes)
+	})
+}
+
+// fromPoints writes a transform of a row a point into so many rows.
+func (f filter) fromPoints(s isa, name string, rows int, t transform) {
+	f.begin(s, name, "func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)")
+	rowBytes := Load(Param("xStride"), GP64())
+	SHLQ(U8(2), rowBytes)
+	in, out := newStrided("xPoint", f.points), newStrided("yStride", rows)
+	f.eachColumn(s, "y", in, out, f.points, t, func() {
+		in.add(rowBytes)
+		out.advance(rows)
 	})
 }
 
