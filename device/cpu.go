@@ -131,6 +131,13 @@ func forkJoin[T task](threads, pieces int, t T) {
 
 // scratch returns n zeroed floats from the pool; give them back with release.
 func (d *cpu) scratch(n int) *[]float32 {
+	p := d.memory(n)
+	clear(*p)
+	return p
+}
+
+// memory is scratch with undefined values.
+func (d *cpu) memory(n int) *[]float32 {
 	p, _ := d.floats.Get().(*[]float32)
 	if p == nil {
 		p = new([]float32)
@@ -139,7 +146,6 @@ func (d *cpu) scratch(n int) *[]float32 {
 		*p = make([]float32, n)
 	}
 	*p = (*p)[:n]
-	clear(*p)
 	return p
 }
 

@@ -13,7 +13,7 @@ func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
 func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
-	f, k, step := d.chooseFilter(a, n), a.Cols, a.RowStride
+	f, k, step := d.chooseFilter(a, n, productReading), a.Cols, a.RowStride
 	if f == nil {
 		d.Pack(dst, w, k, n)
 		dst.Step = step
@@ -24,17 +24,18 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 	runs := ceilDiv(k, step*f.taps)
 	depth := runs * step
 	size := depth * d.padded(n)
-	if dst.Data.Len() != f.points*size {
+	if dst.Data.Len() < f.points*size {
 		dst.Data = d.Alloc(f.points * size)
 	}
 	out, in := values(dst.Data), values(w)
-	taps := d.scratch(runs * f.taps * row) // zeros behind the last
-	copy(*taps, in)
-	points := d.scratch(f.points * runs * row)
-	f.transformWeight(*points, *taps, runs, row)
+	taps, points := d.memory(runs*f.taps*row), d.memory(f.points*runs*row)
+	clear((*taps)[copy(*taps, in):])
+	tile := d.filterTile()
+	f.transformWeight(tile, *points, *taps, runs, row)
 	for p := range f.points {
 		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
 	}
+	d.filters.Put(tile)
 	d.release(taps)
 	d.release(points)
 }
@@ -83,11 +84,16 @@ func (d *cpu) filter(dst, a View, w *Packed, e Epilogue) {
 	spread(d, t.pieces, 2*t.tiles*f.points*t.runs*w.Step*w.N/flopsPerValue, t)
 }
 
-func (p filtered) run(first, last int) {
-	tile, _ := p.d.filters.Get().(*filterTile)
-	if tile == nil {
-		tile = new(filterTile)
+// filterTile returns scratch from the pool, to be put back into d.filters.
+func (d *cpu) filterTile() *filterTile {
+	if t, _ := d.filters.Get().(*filterTile); t != nil {
+		return t
 	}
+	return new(filterTile)
+}
+
+func (p filtered) run(first, last int) {
+	tile := p.d.filterTile()
 	for i := first; i < last; i++ {
 		p.piece(tile, i*p.tiles/p.pieces, (i+1)*p.tiles/p.pieces)
 	}
@@ -155,17 +161,17 @@ func (p *filtered) transform(t *filterTile, first, last int) int {
 	size := rows * step
 	t.input = grown(t.input, f.points*size)
 	p.eachGroup(first, last, func(g, tile, done, tiles int) {
-		p.transformGroup(t, t.input[t.rows[done]:], size, g, tile, tiles+p.runs-1)
+		f.transformWindows(t, t.input[t.rows[done]:], p.a, g, tile, tiles+p.runs-1, size)
 	})
 	return size
 }
 
-// transformGroup transforms the rows of input that n tiles of group g, from tile on, depend on. Behind the group's last
-// window there is nothing, or what is none of its business: zeros stand for it.
-func (p *filtered) transformGroup(t *filterTile, v []float32, point, g, tile, n int) {
-	f, step := p.f, p.w.Step
-	length := (p.a.Rows-1)*step + p.w.K
-	x := p.a.Data.host[g*p.a.GroupStride:][:length]
+// transformWindows transforms the rows of input that n tiles of windows a in group g, from tile on, depend on. Behind the
+// group's last window there is nothing, or what is none of its business: zeros stand for it.
+func (f *filter) transformWindows(t *filterTile, v []float32, a View, g, tile, n, vPoint int) {
+	step := a.RowStride
+	length := (a.Rows-1)*step + a.Cols
+	x := a.Data.host[g*a.GroupStride:][:length]
 	advance := f.outputs * step
 	reach := (f.outputs + f.taps - 1) * step
 	whole := 0 // tiles that lie in x
@@ -173,13 +179,13 @@ func (p *filtered) transformGroup(t *filterTile, v []float32, point, g, tile, n 
 		whole = min(max(last/advance+1-tile, 0), n)
 	}
 	if whole > 0 {
-		f.transformInput(t, v, x[tile*advance:], whole, step, point)
+		f.transformInput(t, v, x[tile*advance:], whole, step, vPoint)
 	}
 	if whole < n {
 		t.edge = grown(t.edge, (n-whole-1)*advance+reach)
 		from := min((tile+whole)*advance, length)
 		clear(t.edge[copy(t.edge, x[from:]):])
-		f.transformInput(t, v[whole*step:], t.edge, n-whole, step, point)
+		f.transformInput(t, v[whole*step:], t.edge, n-whole, step, vPoint)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // row and filled up with zeros: the order in which MatMulTile reads it.
 func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 	size := k * d.padded(n)
-	if dst.Data.Len() != size {
+	if dst.Data.Len() < size {
 		dst.Data = d.Alloc(size)
 	}
 	dst.K, dst.N, dst.Step, dst.filter = k, n, 0, nil
@@ -152,21 +152,19 @@ func (p *output) finish(sums []float32, stride, g, r, c, count, cols int) {
 }
 
 func (d *cpu) AddOuter(dw Buffer, a, dy View) {
-	merge(&a, &dy)
 	values(dw)
 	values(a.Data)
 	values(dy.Data)
 	if dy.Count() == 0 || a.Cols == 0 || dy.Cols == 0 {
 		return
 	}
-	k := d.kernels
-	t := outer{k: k, dw: dw.host, a: a, dy: dy}
-	t.tiles = (a.Cols + k.TileRows - 1) / k.TileRows
-	t.panels = (dy.Cols + 2*k.Width - 1) / (2 * k.Width)
-	rowSize := min(a.RowStride, a.Cols) + dy.Cols
-	t.blockRows = max(1, min(dy.Rows, outerBlock/rowSize))
-	t.blockGroups = max(1, outerBlock/(rowSize*dy.Rows))
-	spread(d, t.tiles*t.panels, 2*dy.Count()*a.Cols*dy.Cols/flopsPerValue, t)
+	if f := d.chooseFilter(a, dy.Cols, gradReading); f != nil {
+		d.addOuterFiltered(f, dw.host, a, dy)
+		return
+	}
+	merge(&a, &dy)
+	t := newOuter(d.kernels, dw.host, a, dy)
+	spread(d, t.pieces(), t.work(), t)
 }
 
 // outerBlock is how many values of a and dy every tile walks over before the next ones are taken: half of a
@@ -182,6 +180,20 @@ type outer struct {
 	tiles, panels          int
 	blockRows, blockGroups int
 }
+
+func newOuter(k *simd.Kernels, dw []float32, a, dy View) outer {
+	rowSize := min(a.RowStride, a.Cols) + dy.Cols
+	return outer{
+		k: k, dw: dw, a: a, dy: dy,
+		tiles:       ceilDiv(a.Cols, k.TileRows),
+		panels:      ceilDiv(dy.Cols, 2*k.Width),
+		blockRows:   max(1, min(dy.Rows, outerBlock/rowSize)),
+		blockGroups: max(1, outerBlock/(rowSize*dy.Rows)),
+	}
+}
+
+func (o outer) pieces() int { return o.tiles * o.panels }
+func (o outer) work() int   { return 2 * o.dy.Count() * o.a.Cols * o.dy.Cols / flopsPerValue }
 
 func (o outer) run(first, last int) {
 	for g := 0; g < o.dy.Groups; g += o.blockGroups {

@@ -24,10 +24,9 @@ func newFilter(inner, outer *simd.Filter) *filter {
 const leastFilterChannels = 8
 
 // chooseFilter returns the filter for products of windows like a with n columns, or nil where multiplying is as good. A
-// matrix of the filter's weights costs a multiplication by each tile, and at least as much as four: that is what
-// reading it takes.
-func (d *cpu) chooseFilter(a View, n int) (best *filter) {
-	const reading = 4
+// matrix of the filter's weights costs a multiplication by each tile, and at least as much as the given number of
+// them: that is what reading it takes.
+func (d *cpu) chooseFilter(a View, n, reading int) (best *filter) {
 	taps := ceilDiv(a.Cols, a.RowStride)
 	if a.RowStride < leastFilterChannels || n < leastFilterChannels || taps < 3 {
 		return nil
@@ -44,6 +43,12 @@ func (d *cpu) chooseFilter(a View, n int) (best *filter) {
 	return best
 }
 
+// What reading or writing a matrix of weights costs, in multiplications by a row.
+const (
+	productReading = 4
+	gradReading    = 32 // sums are read and written, and transformed in the end
+)
+
 // transformInput transforms tiles tiles of rows of cols values in x into a matrix of as many rows for each point, vPoint
 // values apart in v. A point of two levels is the outer one's point, then the inner one's.
 func (f *filter) transformInput(t *filterTile, v, x []float32, tiles, cols, vPoint int) {
@@ -54,22 +59,38 @@ func (f *filter) transformInput(t *filterTile, v, x []float32, tiles, cols, vPoi
 	rows := (tiles-1)*f.outer.Outputs + f.outer.Points // of the inner tiles
 	t.between = grown(t.between, f.inner.Points*rows*cols)
 	f.inner.Input(t.between, x, rows, cols, cols, rows*cols)
-	for p := range f.inner.Points {
-		f.outer.Input(v[p*vPoint:], t.between[p*rows*cols:], tiles, cols, cols, f.inner.Points*vPoint)
-	}
+	f.intoOuter(f.outer.Input, v, t.between, tiles, rows, cols, vPoint)
 }
 
 // transformWeight transforms runs of taps, rows of cols values in x, into a matrix of runs rows for each point.
-func (f *filter) transformWeight(v, x []float32, runs, cols int) {
+func (f *filter) transformWeight(t *filterTile, v, x []float32, runs, cols int) {
 	if f.outer == nil {
 		f.inner.Weight(v, x, runs, cols, cols, runs*cols)
 		return
 	}
 	rows := runs * f.outer.Taps
-	between := make([]float32, f.inner.Points*rows*cols)
-	f.inner.Weight(between, x, rows, cols, cols, rows*cols)
+	t.between = grown(t.between, f.inner.Points*rows*cols)
+	f.inner.Weight(t.between, x, rows, cols, cols, rows*cols)
+	f.intoOuter(f.outer.Weight, v, t.between, runs, rows, cols, runs*cols)
+}
+
+// transformOutputGrad transforms tiles of the gradients of outputs, rows of cols values in x a stride apart, into a
+// matrix of tiles rows for each point, vPoint values apart in v.
+func (f *filter) transformOutputGrad(t *filterTile, v, x []float32, tiles, cols, xStride, vPoint int) {
+	if f.outer == nil {
+		f.inner.OutputGrad(v, x, tiles, cols, xStride, vPoint)
+		return
+	}
+	rows := tiles * f.outer.Outputs
+	t.between = grown(t.between, f.inner.Points*rows*cols)
+	f.inner.OutputGrad(t.between, x, rows, cols, xStride, rows*cols)
+	f.intoOuter(f.outer.OutputGrad, v, t.between, tiles, rows, cols, vPoint)
+}
+
+// intoOuter applies the outer filter to what the inner one made: a matrix of rows rows for each of its points.
+func (f *filter) intoOuter(kernel simd.IntoPoints, v, between []float32, tiles, rows, cols, vPoint int) {
 	for p := range f.inner.Points {
-		f.outer.Weight(v[p*runs*cols:], between[p*rows*cols:], runs, cols, cols, f.inner.Points*runs*cols)
+		kernel(v[p*vPoint:], between[p*rows*cols:], tiles, cols, cols, f.inner.Points*vPoint)
 	}
 }
 
@@ -85,4 +106,20 @@ func (f *filter) transformOutput(t *filterTile, tiles, cols int) {
 		f.outer.Output(t.between[p*rows*cols:], t.sums[p*tiles*cols:], tiles, cols, cols, cols, f.inner.Points*tiles*cols)
 	}
 	f.inner.Output(t.outputs, t.between, rows, cols, cols, cols, rows*cols)
+}
+
+// transformWeightGrad turns the gradients of the points' weights, for each point runs rows of which cols values are
+// wanted, into runs of taps such rows in y. Rows lie xStride apart in x.
+func (f *filter) transformWeightGrad(t *filterTile, y, x []float32, runs, cols, xStride int) {
+	point := runs * xStride
+	if f.outer == nil {
+		f.inner.WeightGrad(y, x, runs, cols, cols, xStride, point)
+		return
+	}
+	rows := runs * f.outer.Taps
+	t.between = grown(t.between, f.inner.Points*rows*cols)
+	for p := range f.inner.Points {
+		f.outer.WeightGrad(t.between[p*rows*cols:], x[p*point:], runs, cols, cols, xStride, f.inner.Points*point)
+	}
+	f.inner.WeightGrad(y, t.between, rows, cols, cols, cols, rows*cols)
 }

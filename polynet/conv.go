@@ -36,8 +36,9 @@ func (c *convolution) Forward(p *Pass, x Activation) Activation {
 		panic(fmt.Sprintf("polynet: %s %v applied to %v", c.weight.Name, c.weight.Shape, x.View))
 	}
 	y := p.activation(x.Groups, ceilDiv(x.Rows, c.stride), c.out)
-	w := p.pack(c.weight.Value, c.kernel*c.in, c.out)
-	p.dev.MatMul(y.View, c.windows(x), w, device.Epilogue{})
+	windows := c.windows(x)
+	w := p.packWindows(c.weight.Value, c.out, windows)
+	p.dev.MatMul(y.View, windows, w, device.Epilogue{})
 	p.save(record{x: x})
 	return y
 }
@@ -73,9 +74,10 @@ func (c *convolution) backwardInput(p *Pass, dx, dy Activation, accumulate bool)
 			continue
 		}
 		taps := ceilDiv(c.kernel-k0, c.stride)
-		w := p.pack(c.phase(p, k0, taps), taps*c.out, c.in)
 		first := (r+c.left()-k0)/c.stride - (taps - 1)
-		p.dev.MatMul(rows, dy.windows(first, rows.Rows, taps, 1), w, device.Epilogue{Accumulate: accumulate})
+		windows := dy.windows(first, rows.Rows, taps, 1)
+		w := p.packWindows(c.phase(p, k0, taps), c.in, windows)
+		p.dev.MatMul(rows, windows, w, device.Epilogue{Accumulate: accumulate})
 	}
 }
 

@@ -293,6 +293,12 @@ func (c *countingDevice) Pack(dst *device.Packed, w device.Buffer, k, n int) {
 	c.held += dst.Data.Len()
 }
 
+func (c *countingDevice) PackWindows(dst *device.Packed, w device.Buffer, n int, windows device.View) {
+	c.held -= dst.Data.Len()
+	c.Device.PackWindows(dst, w, n, windows)
+	c.held += dst.Data.Len()
+}
+
 func (c *countingDevice) Free(b device.Buffer) {
 	c.held -= b.Len()
 	c.Device.Free(b)

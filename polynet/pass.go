@@ -155,12 +155,23 @@ func (p *Pass) matrix(rows, cols int) device.View {
 // pack lays out the (k, n) matrix w for MatMul. Weights change with every step, so each use packs them anew; the
 // memory is the one that the same use had in the step before.
 func (p *Pass) pack(w device.Buffer, k, n int) *device.Packed {
+	packed := p.nextPack()
+	p.dev.Pack(packed, w, k, n)
+	return packed
+}
+
+func (p *Pass) nextPack() *device.Packed {
 	if p.packed == len(p.packs) {
 		p.packs = append(p.packs, new(device.Packed))
 	}
-	packed := p.packs[p.packed]
 	p.packed++
-	p.dev.Pack(packed, w, k, n)
+	return p.packs[p.packed-1]
+}
+
+// packWindows is pack for products with such windows.
+func (p *Pass) packWindows(w device.Buffer, n int, windows device.View) *device.Packed {
+	packed := p.nextPack()
+	p.dev.PackWindows(packed, w, n, windows)
 	return packed
 }
 
