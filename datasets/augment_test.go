@@ -32,7 +32,7 @@ func toInt16(x []float32) []int16 {
 func testWorker(t testing.TB, n int, a Augment, noise ...[]int16) *worker {
 	l := &Loader{
 		cfg:  LoaderConfig{Extractor: testFeatures(t), Augment: a, Window: float64(n) / testRate},
-		sinc: newInterpolator(), window: n, clips: newLibrary(testRate, 0, nil), noise: noise,
+		sinc: newInterpolator(), window: n, longest: n, clips: newLibrary(testRate, 0, nil), noise: noise,
 	}
 	l.frames = l.cfg.Extractor.Config().Frames(n)
 	w := l.newWorker(pass{train: true})

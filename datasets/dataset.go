@@ -36,6 +36,7 @@ type Item struct {
 	Path  string // of the file
 	Word  string // the class folder's name, or that of the noise recordings' folder
 	Label int    // index into Set.Labels
+	Other bool   // the label is `_unknown_`
 	Split Split  // Train, Valid or Test
 	// Of silence examples only: the part of the recording that is the split's, where in it the example begins, as a share
 	// in [0, 1) of what there is to choose from, and a factor.

@@ -14,14 +14,17 @@ type worker struct {
 	pcg     *rand.PCG
 	rng     *rand.Rand // draws from pcg
 	scratch *features.Scratch
-	wave    []float32 // the window
-	source  []float32 // what it is interpolated from, and the noise for it
+	stretch []float32 // the sound of the example
+	wave    []float32 // the window in it
+	context bool      // there is more around it
+	source  []float32 // what it is interpolated from, and the noise for the stretch
 }
 
 func (l *Loader) newWorker(p pass) *worker {
-	w := &worker{l: l, p: p, pcg: &rand.PCG{}, scratch: l.cfg.Extractor.Scratch(), wave: make([]float32, l.window)}
+	w := &worker{l: l, p: p, pcg: &rand.PCG{}, scratch: l.cfg.Extractor.Scratch(), stretch: make([]float32, l.longest)}
 	w.rng = rand.New(w.pcg)
-	w.source = make([]float32, int(float64(l.window)*(1+l.cfg.Augment.Speed))+2*sincTaps)
+	w.setContext(false)
+	w.source = make([]float32, max(int(float64(l.window)*(1+l.cfg.Augment.Speed))+2*sincTaps, l.longest))
 	return w
 }
 
@@ -36,7 +39,8 @@ func (w *worker) run(j job) {
 	} else {
 		seed(w.pcg, l.cfg.Seed, w.p.epoch, s.first+j.k)
 		s.labels[j.k], s.items[j.k] = item.Label, *item
-		w.rows(s.x[j.k*l.size:(j.k+1)*l.size], item, samples)
+		w.setContext(s.context)
+		w.rows(s.x[j.k*s.size:(j.k+1)*s.size], item, samples)
 	}
 	s.failed[j.k] = err != nil
 	if s.left.Add(-1) == 0 {
@@ -47,17 +51,15 @@ func (w *worker) run(j job) {
 // rows makes the rows of an example.
 func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 	c, e := w.l.cfg, w.l.cfg.Extractor
-	if it.Silence {
-		w.cut(it, samples)
-	} else {
-		w.show(samples)
-	}
+	w.listen(it, samples)
 	if w.p.train {
 		w.mix()
-		scale(w.wave, c.Augment.drawGain(w.rng))
-		saturate(w.wave)
+		scale(w.stretch, c.Augment.drawGain(w.rng))
+		saturate(w.stretch)
+	} else if w.context {
+		w.mixAt(contextSNR)
 	}
-	e.Energies(dst[:0], w.wave, w.scratch)
+	e.Energies(dst[:0], w.stretch, w.scratch)
 	if w.p.train {
 		e.Distort(dst, c.Augment.Channel, w.rng)
 	}
@@ -67,6 +69,35 @@ func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 	}
 	if w.p.train {
 		c.Mask.Apply(dst, e.Config().Mels, w.rng, 0)
+	}
+}
+
+// listen sets the stretch to the example's sound.
+func (w *worker) listen(it *Item, samples []int16) {
+	if w.context && w.p.train && it.Other && w.rng.Float64() < cutWords {
+		w.joint()
+		return
+	}
+	clear(w.stretch)
+	if it.Silence {
+		w.cut(it, samples)
+	} else {
+		w.show(samples)
+	}
+	if w.context {
+		w.surround()
+	}
+}
+
+// setContext makes the stretch the window alone or the window in its context.
+func (w *worker) setContext(context bool) {
+	w.context = context
+	if context {
+		w.stretch = w.stretch[:w.l.longest]
+		w.wave = w.stretch[w.l.lead:][:w.l.window]
+	} else {
+		w.stretch = w.stretch[:w.l.window]
+		w.wave = w.stretch
 	}
 }
 
@@ -107,19 +138,22 @@ func (w *worker) cut(it *Item, samples []int16) {
 	scale(w.wave, float32(gain))
 }
 
-// mix adds noise.
+// mix adds noise, as likely and as loud as the augmentation says.
 func (w *worker) mix() {
-	a := w.l.cfg.Augment
-	if w.rng.Float64() >= a.Noise {
-		return
+	if a := w.l.cfg.Augment; w.rng.Float64() < a.Noise {
+		w.mixAt(between(a.SNR, w.rng))
 	}
-	noise := w.source[:len(w.wave)]
-	if n := len(w.l.noise); n > 0 && w.rng.Float64() >= a.Synthetic {
+}
+
+// mixAt adds noise at the signal-to-noise ratio snr, in dB.
+func (w *worker) mixAt(snr float64) {
+	noise := w.source[:len(w.stretch)]
+	if n := len(w.l.noise); n > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
 		cut(noise, w.l.noise[w.rng.IntN(n)], w.rng.Float64())
 	} else {
 		synthesize(noise, w.l.clips.rate, w.rng)
 	}
-	mixNoise(w.wave, noise, between(a.SNR, w.rng))
+	mixNoise(w.stretch, noise, snr)
 }
 
 // orderStream is the position that stands for the order of an epoch's examples.

@@ -168,7 +168,7 @@ func (s *Set) addClips(t *tree, roles map[string]role, o Options) {
 	add := func(c clip, label string) {
 		s.Items = append(s.Items, Item{
 			Path: filepath.Join(t.dir, filepath.FromSlash(c.path)), Word: c.class,
-			Label: slices.Index(s.Labels, label), Split: c.split,
+			Label: slices.Index(s.Labels, label), Other: label == UnknownLabel, Split: c.split,
 		})
 	}
 	for _, c := range t.clips {

@@ -3,6 +3,7 @@ package datasets
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -22,6 +23,8 @@ type LoaderConfig struct {
 	Window  float64 // seconds of an example
 	Batch   int     // examples in a batch
 	Threads int     // goroutines that decode and augment; 0: one per core
+	// Context surrounds the windows of some of Epoch's batches, and of all of InContext's.
+	Context Context
 	// Augment and Mask vary what Epoch yields. Mask needs Norm.
 	Augment Augment
 	Mask    features.Mask
@@ -44,6 +47,8 @@ type Batch struct {
 	Items  []Item    // B
 	B      int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read
 	Frames int
+	// Lead and Window are where the labels' windows lie: Window frames behind the first Lead ones. The others are context.
+	Lead, Window int
 }
 
 // Skip is a clip that could not be read. Err names it, too.
@@ -54,15 +59,18 @@ type Skip struct {
 
 // Loader makes batches of rows. Each iteration has its own state; any number may run at a time.
 type Loader struct {
-	cfg    LoaderConfig
-	items  []Item
-	file   []int // of each item, in clips
-	clips  *library
-	noise  [][]int16 // training parts of the noise recordings, to mix in
-	sinc   *interpolator
-	window int // samples of an example
-	frames int // rows of an example
-	size   int // values of an example: frames by mels
+	cfg     LoaderConfig
+	items   []Item
+	file    []int // of each item, in clips
+	clips   *library
+	noise   [][]int16 // the split's parts of the noise recordings, to mix in
+	sinc    *interpolator
+	window  int     // samples of a window
+	lead    int     // samples of context in front of it, a whole number of hops
+	longest int     // samples of a window in its context
+	frames  int     // rows of a window
+	speech  []int   // items that are no silence: the neighbours in a context
+	pause   []int16 // zeros
 
 	mutex   sync.Mutex
 	skipped map[string]error
@@ -89,7 +97,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 		window: int(math.Round(cfg.Window * float64(rate))), skipped: map[string]error{},
 	}
 	l.frames = cfg.Extractor.Config().Frames(l.window)
-	l.size = l.frames * cfg.Extractor.Config().Mels
+	l.surroundings()
 	paths := make([]string, 0, len(noise)+len(items))
 	for _, r := range noise {
 		paths = append(paths, r.Path)
@@ -120,15 +128,34 @@ func (c LoaderConfig) check() error {
 	case c.Mask != features.Mask{} && c.Norm == nil:
 		return fmt.Errorf("%w: masks need normalised rows", ErrOptions)
 	}
-	return c.Augment.Validate()
+	return errors.Join(c.Augment.Validate(), c.Context.Validate())
+}
+
+// surroundings prepares what contexts are made of.
+func (l *Loader) surroundings() {
+	rate, hop := l.cfg.Extractor.Config().Rate, l.cfg.Extractor.Config().Hop
+	l.lead = int(math.Round(l.cfg.Context.Before*float64(rate)/float64(hop))) * hop
+	l.longest = l.lead + l.window + int(math.Round(l.cfg.Context.After*float64(rate)))
+	l.pause = make([]int16, int(pauseSeconds*float64(rate))+1)
+	for i, it := range l.items {
+		if !it.Silence {
+			l.speech = append(l.speech, i)
+		}
+	}
+}
+
+// size returns the values of an example of so many samples.
+func (l *Loader) size(samples int) int {
+	c := l.cfg.Extractor.Config()
+	return c.Frames(samples) * c.Mels
 }
 
 // openNoise reads the recordings that are mixed in, where any are.
 func (l *Loader) openNoise(noise []Recording) {
 	size := 0
 	for _, r := range noise {
-		part := r.Parts[Train]
-		if l.cfg.Augment.Noise == 0 || part == (Span{}) || size > maxNoise {
+		part := r.Parts[l.items[0].Split]
+		if l.cfg.Augment.Noise == 0 && l.longest == l.window || part == (Span{}) || size > maxNoise {
 			continue
 		}
 		samples, err := l.clips.read(l.clips.index[r.Path])
@@ -151,7 +178,7 @@ func (l *Loader) Batch() int { return l.cfg.Batch }
 // Batches returns the number of batches in an epoch, if no whole batch is unreadable.
 func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
 
-// Frames returns the number of rows of an example.
+// Frames returns the number of rows of a window.
 func (l *Loader) Frames() int { return l.frames }
 
 // Skipped returns the clips that could not be read so far, each once, sorted by path.
@@ -180,26 +207,37 @@ func (l *Loader) skip(path string, err error) {
 // Unreadable clips are skipped. The only errors, which end the iteration, are ctx's and one wrapping ErrNoData when no
 // clip at all could be read. The goroutines are gone when the loop ends, however it does.
 func (l *Loader) Epoch(ctx context.Context, epoch int) iter.Seq2[*Batch, error] {
-	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm})
+	context := func(first int) bool { return l.inContext(epoch, first) }
+	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm, context: context})
 }
 
 // Ordered yields every example once, in order and unaugmented. Of clips longer than the window it takes the middle.
 // It ends and skips as Epoch does.
 func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm})
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: alone})
 }
+
+// InContext is Ordered with each window in its context: between other clips of this loader, with noise from the
+// recordings' parts of this split, 10 dB below the speech. It is the same each time.
+func (l *Loader) InContext(ctx context.Context) iter.Seq2[*Batch, error] {
+	inContext := func(int) bool { return true }
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: inContext})
+}
+
+func alone(int) bool { return false }
 
 // Stats returns the statistics of the unaugmented rows of all clips. Silence examples are left out: a tenth of them is
 // digital silence, which says nothing about sound.
 func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	var s features.Stats
-	for b, err := range l.iterate(ctx, pass{order: l.inOrder()}) {
+	for b, err := range l.iterate(ctx, pass{order: l.inOrder(), context: alone}) {
 		if err != nil {
 			return features.Norm{}, err
 		}
 		for i, it := range b.Items {
 			if !it.Silence {
-				s.Add(b.X[i*l.size:(i+1)*l.size], l.cfg.Extractor.Config().Mels)
+				size := len(b.X) / b.B
+				s.Add(b.X[i*size:(i+1)*size], l.cfg.Extractor.Config().Mels)
 			}
 		}
 	}

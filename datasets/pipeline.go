@@ -15,6 +15,8 @@ type pass struct {
 	train bool  // augmented
 	epoch int
 	norm  *features.Norm // nil: not normalised
+	// context tells whether the batch that begins at a position has one.
+	context func(first int) bool
 }
 
 // slot is a batch in the making. The dispatcher fills in what it is to hold, workers write the rows, and whoever
@@ -27,6 +29,8 @@ type slot struct {
 	failed  []bool
 	indices []int // of the examples
 	first   int   // position of the first one in the pass
+	context bool  // the examples have one
+	size    int   // values of an example
 	left    atomic.Int32
 	done    chan struct{}
 }
@@ -95,7 +99,7 @@ func (l *Loader) slots() chan *slot {
 	n := min(l.cfg.Batch, len(l.items))
 	for range cap(free) {
 		free <- &slot{
-			batch: Batch{Frames: l.frames}, x: make([]float32, n*l.size), labels: make([]int, n), items: make([]Item, n),
+			x: make([]float32, n*l.size(l.longest)), labels: make([]int, n), items: make([]Item, n),
 			failed: make([]bool, n), done: make(chan struct{}, 1),
 		}
 	}
@@ -111,6 +115,12 @@ func (l *Loader) dispatch(ctx context.Context, p pass, free, queue chan *slot, j
 			return
 		}
 		s.first, s.indices = first, p.order[first:min(first+l.cfg.Batch, len(p.order))]
+		s.context = p.context(first)
+		s.batch.Frames, s.batch.Lead, s.batch.Window = l.frames, 0, l.frames
+		if s.context {
+			s.batch.Frames, s.batch.Lead = l.cfg.Extractor.Config().Frames(l.longest), l.lead/l.cfg.Extractor.Config().Hop
+		}
+		s.size = s.batch.Frames * l.cfg.Extractor.Config().Mels
 		s.left.Store(int32(len(s.indices)))
 		queue <- s // has room for every slot
 		for k := range s.indices {
@@ -125,7 +135,7 @@ func (l *Loader) dispatch(ctx context.Context, p pass, free, queue chan *slot, j
 
 // close moves the examples together, over the gaps of unreadable clips.
 func (s *slot) close() {
-	n, size := 0, len(s.x)/len(s.labels)
+	n, size := 0, s.size
 	for k := range s.indices {
 		if s.failed[k] {
 			continue

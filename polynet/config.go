@@ -100,6 +100,15 @@ func (c Config) Validate() error {
 	return nil
 }
 
+// totalStride returns how many frames of features lie between two rows of the last stage.
+func (c Config) totalStride() int {
+	stride := c.Stem.Stride
+	for _, s := range c.Stages {
+		stride *= s.Stride
+	}
+	return stride
+}
+
 // Lookahead returns how much sound behind an instant the network hears before it answers for it: the sum of its
 // convolutions' lookaheads, with rows of the given hop.
 func (c Config) Lookahead(f features.Config) time.Duration {

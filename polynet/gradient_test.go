@@ -146,8 +146,8 @@ func TestNormGradient(t *testing.T) {
 
 func TestHeadGradient(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Device) {
-		checkLayer(t, d, newHead(6, 4, 0), false, 1, 3, 5, 6)
-		checkLayer(t, d, newHead(6, 4, 0.4), false, 1, 3, 5, 6)
+		checkLayer(t, d, newHead(6, 4, 1, 0), false, 1, 3, 5, 6)
+		checkLayer(t, d, newHead(6, 4, 1, 0.4), false, 1, 3, 5, 6)
 	})
 }
 
@@ -173,37 +173,45 @@ func TestBlockGradient(t *testing.T) {
 	})
 }
 
-// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter.
+// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter, with the
+// mean over time taken over all frames and over some.
 func TestNetworkGradient(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Device) {
 		for _, kind := range BlockKinds {
-			t.Run(string(kind), func(t *testing.T) {
-				c := tiny(kind)
-				c.Dropout = 0.3
-				n := newTestNetwork(t, c, d, 1)
-				perturb(n, seeded(2))
-				const batch, frames = 4, 11
-				rows := normals(seeded(3), batch*frames*c.Inputs)
-				targets := make([]float32, batch*c.Classes)
-				Targets(targets, []int{0, 3, 1, 1}, c.Classes, 0.1)
-				p := NewPass(n, nil)
-				p.Train = true
-				run := func() (float64, device.View) {
-					p.rng = seeded(4)
-					return p.CrossEntropy(n.Forward(p, p.Input(rows, batch, frames)), targets)
-				}
-				_, gradient := run()
-				n.ZeroGradient()
-				n.Backward(p, gradient)
-				check := differences{kinked: kind == ReLU}
-				for _, q := range n.params {
-					if q.Kind != Running {
-						set := func(v []float32) { d.Upload(q.Value, v) }
-						loss := func() float64 { l, _ := run(); return l }
-						check.check(t, q.Name, download(d, q.Value), download(d, q.Grad), set, loss)
-					}
-				}
-			})
+			for _, pool := range []poolRange{{}, {3, 5}} {
+				t.Run(fmt.Sprintf("%s %+v", kind, pool), func(t *testing.T) { checkNetwork(t, d, kind, pool) })
+			}
 		}
 	})
+}
+
+func checkNetwork(t *testing.T, d device.Device, kind BlockKind, pool poolRange) {
+	t.Helper()
+	c := tiny(kind)
+	c.Dropout = 0.3
+	n := newTestNetwork(t, c, d, 1)
+	perturb(n, seeded(2))
+	const batch, frames = 4, 11
+	rows := normals(seeded(3), batch*frames*c.Inputs)
+	targets := make([]float32, batch*c.Classes)
+	Targets(targets, []int{0, 3, 1, 1}, c.Classes, 0.1)
+	p := NewPass(n, nil)
+	p.Train = true
+	run := func() (float64, device.View) {
+		p.rng = seeded(4)
+		x := p.Input(rows, batch, frames)
+		p.Pool(pool.first, pool.count)
+		return p.CrossEntropy(n.Forward(p, x), targets)
+	}
+	_, gradient := run()
+	n.ZeroGradient()
+	n.Backward(p, gradient)
+	check := differences{kinked: kind == ReLU}
+	for _, q := range n.params {
+		if q.Kind != Running {
+			set := func(v []float32) { d.Upload(q.Value, v) }
+			loss := func() float64 { l, _ := run(); return l }
+			check.check(t, q.Name, download(d, q.Value), download(d, q.Grad), set, loss)
+		}
+	}
 }

@@ -10,14 +10,15 @@ import (
 // head turns frames into logits: the mean over time, dropout, a linear layer. Its output is one group of a row a clip.
 type head struct {
 	in, out int
+	stride  int    // frames of the input for each of the head's rows
 	weight  *Param // (in, out)
 	bias    *Param // (out)
 	dropout float64
 }
 
-func newHead(in, out int, dropout float64) *head {
+func newHead(in, out, stride int, dropout float64) *head {
 	return &head{
-		in: in, out: out, dropout: dropout,
+		in: in, out: out, stride: stride, dropout: dropout,
 		weight: &Param{
 			Name: "head.weight", Shape: []int{in, out}, Kind: Decayed, initial: uniform(1 / math.Sqrt(float64(in))),
 		},
@@ -32,7 +33,7 @@ func (h *head) Forward(p *Pass, x Activation) Activation {
 		panic(fmt.Sprintf("polynet: %s %v applied to %v", h.weight.Name, h.weight.Shape, x.View))
 	}
 	pooled := p.matrix(x.Groups, h.in)
-	p.dev.MeanRows(asGroups(pooled), x.View)
+	p.dev.MeanRows(asGroups(pooled), p.pooled.of(x, h.stride).View)
 	var mask device.View
 	if p.Train && h.dropout > 0 {
 		mask = h.mask(p, x.Groups)
@@ -61,7 +62,11 @@ func (h *head) Backward(p *Pass, dy Activation) Activation {
 		p.dev.Hadamard(pooled, pooled, r.mask, false)
 	}
 	dx := p.like(r.x)
-	p.dev.SpreadRows(dx.View, asGroups(pooled), 1/float32(r.x.Rows))
+	rows := p.pooled.of(dx, h.stride)
+	if rows.Rows < dx.Rows {
+		p.dev.Fill(dx.View, 0)
+	}
+	p.dev.SpreadRows(rows.View, asGroups(pooled), 1/float32(rows.Rows))
 	return dx
 }
 

@@ -41,7 +41,7 @@ func NewNetwork(c Config, d device.Device, rng *rand.Rand) (*Network, error) {
 	for _, g := range c.blocks() {
 		n.layers = append(n.layers, newBlock(c.Block, g))
 	}
-	n.head = newHead(c.Stages[len(c.Stages)-1].Width, c.Classes, c.Dropout)
+	n.head = newHead(c.Stages[len(c.Stages)-1].Width, c.Classes, c.totalStride(), c.Dropout)
 	for _, l := range n.layers {
 		n.params = append(n.params, l.Params()...)
 	}

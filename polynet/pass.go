@@ -41,6 +41,25 @@ func (a Activation) every(first, stride int) device.View {
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
+// poolRange is the frames of the input that the mean over time is taken over: count of them from first on. A count of 0
+// stands for all frames.
+type poolRange struct{ first, count int }
+
+// of returns x's rows whose frames are in the range; stride is the frames of the input for each row. At least
+// one must be.
+func (r poolRange) of(x Activation, stride int) Activation {
+	if r.count == 0 {
+		return x
+	}
+	first, end := ceilDiv(r.first, stride), min(ceilDiv(r.first+r.count, stride), x.Rows)
+	if r.first < 0 || end <= first {
+		panic(fmt.Sprintf("polynet: the mean over frames [%d,%d) of %v, one row in %d frames", r.first, r.first+r.count, x.View, stride))
+	}
+	x.Data = x.padded.Slice((x.pad+first)*x.Cols, x.padded.Len())
+	x.Rows = end - first
+	return x
+}
+
 // record is what one layer's Forward leaves for its Backward.
 type record struct {
 	x, y           Activation
@@ -59,6 +78,7 @@ type Pass struct {
 	rng    *rand.Rand // of dropout
 	pad    int
 	arena  arena
+	pooled poolRange
 	tape   []record
 	packs  []*device.Packed
 	packed int       // packs in use
@@ -98,6 +118,7 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 		panic(fmt.Sprintf("polynet: %d values for %d clips of %d frames", len(rows), batch, frames))
 	}
 	p.reset()
+	p.pooled = poolRange{}
 	x := p.place(batch, frames, len(rows)/(batch*frames))
 	if cap(p.host) < x.padded.Len() {
 		p.host = make([]float32, x.padded.Len())
@@ -110,6 +131,11 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 	p.dev.Upload(x.padded, host)
 	return x
 }
+
+// Pool says, behind Input, that the mean over time is to be taken over count frames of the input from first on, not over
+// all of them: over the window that the labels are about, between others that are its context. Row r of the last stage
+// belongs to frame r times the product of all strides.
+func (p *Pass) Pool(first, count int) { p.pooled = poolRange{first, count} }
 
 // activation returns memory for (batch, frames, channels), its padding zero and its rows undefined.
 func (p *Pass) activation(batch, frames, channels int) Activation {

@@ -248,6 +248,32 @@ func TestPlanAgreesWithNetwork(t *testing.T) {
 	})
 }
 
+// The mean over some frames is that of their rows alone, and the mean over all is the plain one.
+func TestSessionPools(t *testing.T) {
+	m := randomModel(planConfigs(Pi)[0], seeded(3))
+	const frames = 25
+	stride := m.Net.totalStride()
+	rows := normals(seeded(5), frames*m.Net.Inputs)
+	onDevices(t, func(t *testing.T, d device.Device) {
+		plan, err := m.Compile(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := plan.Session(1, frames)
+		whole := append([]float32(nil), s.Run(rows, 1)...)
+		s.Pool(0, frames)
+		near(t, "all frames", s.Run(rows, 1), whole, 0)
+		mean := make([]float32, len(whole)) // of the rows one by one: the head is linear
+		for first := 0; first < frames; first += stride {
+			s.Pool(first, stride)
+			for i, v := range s.Run(rows, 1) {
+				mean[i] += v / float32(ceilDiv(frames, stride))
+			}
+		}
+		near(t, "mean of rows", mean, whole, 1e-5)
+	})
+}
+
 func TestSessionsShareOnePlan(t *testing.T) {
 	m := randomModel(planConfigs(Pi1x1)[0], seeded(1))
 	plan, err := m.Compile(device.Ref())

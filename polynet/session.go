@@ -20,6 +20,7 @@ type Session struct {
 	pooled device.View // (batch, features)
 	logits device.View // (batch, Classes)
 	out    []float32
+	mean   poolRange
 }
 
 // blockMemory is where a block's results go. Blocks of the same shape share hidden and branch; one without a skip
@@ -98,6 +99,9 @@ func (s *Session) Close() {
 	s.plan.dev.Free(s.memory)
 }
 
+// Pool says that the mean over time is to be taken over count frames from first on; see Pass.Pool. It holds for all Runs.
+func (s *Session) Pool(first, count int) { s.mean = poolRange{first, count} }
+
 // Run returns the logits (batch, Classes) of batch clips, whose rows (batch, frames, mels) are log-mel energies as
 // features.Extractor gives them, not normalised. The logits are valid until the next Run, which allocates nothing.
 func (s *Session) Run(rows []float32, batch int) []float32 {
@@ -114,7 +118,7 @@ func (s *Session) Run(rows []float32, batch int) []float32 {
 	}
 	pooled, logits := s.pooled, s.logits
 	pooled.Rows, logits.Rows = batch, batch
-	p.dev.MeanRows(asGroups(pooled), x.View)
+	p.dev.MeanRows(asGroups(pooled), s.mean.of(x, p.config.totalStride()).View)
 	p.dev.MatMul(logits, pooled, p.head.weight, device.Epilogue{Shift: p.head.shift})
 	out := s.out[:batch*p.config.Classes]
 	p.dev.Download(out, logits.Data.Slice(0, len(out)))

@@ -245,7 +245,7 @@ func TestTargets(t *testing.T) {
 
 func TestDropoutKeepsTheMean(t *testing.T) {
 	d := device.Ref()
-	h := newHead(50, 1, 0.25)
+	h := newHead(50, 1, 1, 0.25)
 	bind(d, h, seeded(1))
 	p := newPass(d, 0, seeded(2))
 	p.Train = true

@@ -16,7 +16,7 @@ import (
 var ErrCheckpoint = errors.New("cannot resume")
 
 // checkpointVersion changes with the fields of checkpoint.
-const checkpointVersion = 1
+const checkpointVersion = 2
 
 // maxCheckpoint bounds how much of a checkpoint file is read.
 const maxCheckpoint = 4 << 30
@@ -38,9 +38,11 @@ type checkpoint struct {
 
 // bestState is the best epoch on the validation split.
 type bestState struct {
-	Epoch         int // from 1; 0: none yet
-	Accuracy, NLL float64
-	Model         []byte // as in its file
+	Epoch         int     // from 1; 0: none yet
+	Accuracy, NLL float64 // of the clips alone
+	// The same in context, where the run trains with it; the best epoch is the one with the best sum.
+	ContextAccuracy, ContextNLL float64
+	Model                       []byte // as in its file
 }
 
 // save writes c to path, whole or not at all.

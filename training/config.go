@@ -43,6 +43,7 @@ type Config struct {
 	Balance   float64       `json:"balance"` // how far labels are evened out, 0 to 1; see datasets.LoaderConfig
 	Seed      int64         `json:"seed"`
 
+	Context datasets.Context `json:"context"` // around the window of some batches
 	Augment datasets.Augment `json:"augment"`
 	Mask    features.Mask    `json:"mask"`
 }
@@ -72,5 +73,6 @@ func (c Config) Validate() error {
 		within("label smoothing", c.Smoothing, 0, below1),
 		within("balance", c.Balance, 0, 1),
 		within("EMA decay", c.EMA, 0, below1),
+		c.Context.Validate(),
 	)
 }

@@ -42,7 +42,9 @@ func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, ri
 	polynet.Targets(targets, b.Labels, classes, t.cfg.Smoothing)
 
 	t.net.ZeroGradient()
-	logits := t.net.Forward(pass, pass.Input(b.X, b.B, b.Frames))
+	x := pass.Input(b.X, b.B, b.Frames)
+	pass.Pool(b.Lead, b.Window)
+	logits := t.net.Forward(pass, x)
 	loss, gradient := pass.CrossEntropy(logits, targets)
 	t.net.Backward(pass, gradient)
 	if t.cfg.Clip > 0 {
@@ -63,8 +65,8 @@ func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, ri
 	return loss, right, b.B
 }
 
-// validate evaluates the weights that would be kept, and keeps them when they are the best so far: by accuracy, and by
-// likelihood where that is equal.
+// validate evaluates the weights that would be kept, and keeps them when they are the best so far: by accuracy, alone and in
+// context together, and by likelihood where that is equal.
 func (t *Trainer) validate(ctx context.Context, e Epoch) (Epoch, error) {
 	started := time.Now()
 	m := t.model()
@@ -76,9 +78,18 @@ func (t *Trainer) validate(ctx context.Context, e Epoch) (Epoch, error) {
 	if err != nil {
 		return e, err
 	}
-	e.ValidAccuracy, e.ValidNLL, e.ValidTime = r.Accuracy, r.NLL, time.Since(started)
+	e.ValidAccuracy, e.ValidNLL = r.Accuracy, r.NLL
+	if t.cfg.Context.Share > 0 {
+		if r, err = EvaluateInContext(ctx, plan, t.valid, m.Labels, m.Temperature); err != nil {
+			return e, err
+		}
+		e.ContextAccuracy, e.ContextNLL = r.Accuracy, r.NLL
+	}
+	e.ValidTime = time.Since(started)
 	b := &t.best
-	e.Best = b.Epoch == 0 || r.Accuracy > b.Accuracy || r.Accuracy == b.Accuracy && r.NLL < b.NLL
+	accuracy, was := e.ValidAccuracy+e.ContextAccuracy, b.Accuracy+b.ContextAccuracy
+	likelier := e.ValidNLL+e.ContextNLL < b.NLL+b.ContextNLL
+	e.Best = b.Epoch == 0 || accuracy > was || accuracy == was && likelier
 	if !e.Best {
 		return e, nil
 	}
@@ -86,7 +97,10 @@ func (t *Trainer) validate(ctx context.Context, e Epoch) (Epoch, error) {
 	if err := m.Write(&file); err != nil {
 		return e, err
 	}
-	*b = bestState{Epoch: e.Epoch, Accuracy: r.Accuracy, NLL: r.NLL, Model: file.Bytes()}
+	*b = bestState{
+		Epoch: e.Epoch, Accuracy: e.ValidAccuracy, NLL: e.ValidNLL,
+		ContextAccuracy: e.ContextAccuracy, ContextNLL: e.ContextNLL, Model: file.Bytes(),
+	}
 	return e, nil
 }
 

@@ -3,6 +3,7 @@ package training
 import (
 	"context"
 	"fmt"
+	"iter"
 	"math"
 
 	"github.com/polyphon/polyphon/datasets"
@@ -31,14 +32,25 @@ type Report struct {
 // Evaluate runs a compiled model over the loader's clips, in order and unaugmented. The loader's rows must not
 // be normalised, since the plan does that. temperature divides the logits before the softmax.
 func Evaluate(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, labels []string, temperature float64) (*Report, error) {
+	return evaluate(plan, l, l.Ordered(ctx), labels, temperature)
+}
+
+// EvaluateInContext is Evaluate with each clip between other sounds; see datasets.Loader.InContext.
+func EvaluateInContext(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, labels []string, temperature float64) (*Report, error) {
+	return evaluate(plan, l, l.InContext(ctx), labels, temperature)
+}
+
+func evaluate(plan *polynet.Plan, l *datasets.Loader, batches iter.Seq2[*datasets.Batch, error], labels []string, temperature float64) (*Report, error) {
 	tally := newTally(len(labels))
 	var session *polynet.Session
-	for b, err := range l.Ordered(ctx) {
+	for b, err := range batches {
 		if err != nil {
 			return nil, err
 		}
 		if session == nil {
 			session = plan.Session(l.Batch(), b.Frames)
+			session.Pool(b.Lead, b.Window)
+			defer session.Close()
 		}
 		logits := session.Run(b.X, b.B)
 		for i, label := range b.Labels {

@@ -60,5 +60,9 @@ func (t *Trainer) bestModel() (*polynet.Model, error) {
 		Created: time.Now().UTC().Format(time.RFC3339), Parameters: t.cfg.Net.Parameters(),
 		Metrics: map[string]float64{"valid_accuracy": t.best.Accuracy, "valid_nll": t.best.NLL},
 	}
+	if t.cfg.Context.Share > 0 {
+		m.Provenance.Metrics["valid_context_accuracy"] = t.best.ContextAccuracy
+		m.Provenance.Metrics["valid_context_nll"] = t.best.ContextNLL
+	}
 	return m, nil
 }

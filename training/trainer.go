@@ -17,16 +17,18 @@ import (
 
 // Epoch is one epoch's figures. Accuracies are in percent.
 type Epoch struct {
-	Epoch         int           // from 1
-	Rate          float64       // learning rate of its last step
-	Loss          float64       // mean training loss
-	TrainAccuracy float64       // on the augmented training clips, while they were learnt
-	ValidAccuracy float64       // of the weights that would be kept
-	ValidNLL      float64       // ditto
-	Best          bool          // the best so far on the validation split
-	Clips         int           // learnt from
-	TrainTime     time.Duration // wall time of the training steps
-	ValidTime     time.Duration // wall time of the evaluation
+	Epoch         int     // from 1
+	Rate          float64 // learning rate of its last step
+	Loss          float64 // mean training loss
+	TrainAccuracy float64 // on the augmented training clips, while they were learnt
+	ValidAccuracy float64 // of the weights that would be kept
+	ValidNLL      float64 // ditto
+	// ContextAccuracy and ContextNLL are the same in the middle of other sounds, where the run trains with context.
+	ContextAccuracy, ContextNLL float64
+	Best                        bool          // the best so far on the validation split
+	Clips                       int           // learnt from
+	TrainTime                   time.Duration // wall time of the training steps
+	ValidTime                   time.Duration // wall time of the evaluation
 }
 
 // Progress says where a running epoch stands.
@@ -95,7 +97,8 @@ func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
 		return err
 	}
 	base := datasets.LoaderConfig{
-		Extractor: extractor, Window: t.cfg.Window, Batch: t.cfg.Batch, Threads: threads, CacheBytes: cacheBytes,
+		Extractor: extractor, Window: t.cfg.Window, Context: t.cfg.Context, Batch: t.cfg.Batch,
+		Threads: threads, CacheBytes: cacheBytes,
 	}
 	if t.valid, err = datasets.NewLoader(t.set.Split(datasets.Valid), t.set.Noise, base); err != nil {
 		return err

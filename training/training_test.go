@@ -116,11 +116,26 @@ func TestRunLearns(t *testing.T) {
 	}
 }
 
+// TestRunLearnsInContext learns to hear a tone between others.
+func TestRunLearnsInContext(t *testing.T) {
+	cfg := small()
+	cfg.Epochs, cfg.Context = 12, datasets.Context{Before: 0.3, After: 0.2, Share: 0.5}
+	m, err := trainer(t, cfg, tones(t, 24)).Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, inContext := m.Provenance.Metrics["valid_accuracy"], m.Provenance.Metrics["valid_context_accuracy"]
+	if alone < 90 || inContext < 75 { // between neighbours that contradict each other, half would be chance
+		t.Errorf("validation accuracy %g %% alone and %g %% in context", alone, inContext)
+	}
+}
+
 // TestResume interrupts a run in the middle of every epoch; what comes out must be what an uninterrupted run gives.
 func TestResume(t *testing.T) {
 	for _, kind := range []OptimizerKind{SGD, AdamW} {
 		t.Run(string(kind), func(t *testing.T) {
 			cfg := small()
+			cfg.Context = datasets.Context{Before: 0.3, After: 0.1, Share: 0.5}
 			if cfg.Optimizer = kind; kind == AdamW {
 				cfg.Rate, cfg.EMA = 0.003, 0
 			}
@@ -227,10 +242,11 @@ func TestConfigErrors(t *testing.T) {
 		"batch": func(c *Config) { c.Batch = 1 }, "rate": func(c *Config) { c.Rate = math.NaN() },
 		"warm-up": func(c *Config) { c.Warmup = 5 }, "optimizer": func(c *Config) { c.Optimizer = "lion" },
 		"smoothing": func(c *Config) { c.Smoothing = 1 },
+		"context":   func(c *Config) { c.Context.Before = -1 },
 	} {
 		c := small()
 		change(&c)
-		if err := c.Validate(); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), name) {
+		if err := c.Validate(); !errors.Is(err, ErrConfig) && !errors.Is(err, datasets.ErrOptions) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

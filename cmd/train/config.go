@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
@@ -28,6 +30,9 @@ func (c *fitCmd) config() (training.Config, error) {
 	if c.Sound.Features == "square32" {
 		cfg.Features = features.Square32()
 	}
+	if cfg.Context, err = c.Sound.context(net.Lookahead(cfg.Features)); err != nil {
+		return training.Config{}, err
+	}
 	if cfg.Decay < 0 {
 		cfg.Decay = training.DefaultDecay(cfg.Optimizer)
 	}
@@ -46,6 +51,22 @@ func (*fitCmd) complete(cfg *training.Config, set *datasets.Set) (err error) {
 		cfg.Window, err = set.LongestClip()
 	}
 	return err
+}
+
+// context returns the seconds that --context gives, or those of lookahead where there is none.
+func (f soundFlags) context(lookahead time.Duration) (datasets.Context, error) {
+	c := datasets.Context{Before: 1, After: lookahead.Seconds(), Share: f.InContext}
+	if f.Context == "" || c.Share == 0 {
+		return c, nil
+	}
+	before, after, found := strings.Cut(f.Context, ":")
+	var errs [2]error
+	c.Before, errs[0] = strconv.ParseFloat(before, 64)
+	c.After, errs[1] = strconv.ParseFloat(after, 64)
+	if !found || errors.Join(errs[:]...) != nil {
+		return c, fmt.Errorf("--context: %q is not two numbers of seconds with a colon between", f.Context)
+	}
+	return c, nil
 }
 
 func (f networkFlags) config() (polynet.Config, error) {

@@ -21,6 +21,7 @@ type evalCmd struct {
 	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
 	Silence float64 `help:"Share of _silence_ examples cut from _background_noise_, relative to the words' clips." default:"0.1"`
+	Context bool    `help:"Also measure each clip in the middle of five seconds of others and noise, 10 dB below."`
 	Batch   int     `help:"Clips computed together." default:"64"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
@@ -54,13 +55,16 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	for word, clips := range set.Ignored {
 		fmt.Fprintf(s.err, "train: left out %s (%d clips): the model has no such label and no %s\n", word, clips, polynet.UnknownLabel)
 	}
-	r, err := evaluate(ctx, model, set, splits[c.Split], c.Batch, c.Threads)
+	r, inContext, err := c.evaluate(ctx, model, set)
 	if err != nil {
 		return err
 	}
 	warnSkipped(s.err, r.Failures)
 	if c.Record {
 		training.Record(model, c.Split, r)
+		if inContext != nil {
+			training.Record(model, c.Split+"_context", inContext)
+		}
 		if err := model.Save(c.Model); err != nil {
 			return err
 		}
@@ -68,31 +72,51 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	if c.JSON {
 		e := json.NewEncoder(s.out)
 		e.SetIndent("", "  ")
-		return e.Encode(r)
+		return e.Encode(evaluation{r, inContext})
 	}
-	return printReport(s.out, r)
+	if err := printReport(s.out, r); err != nil || inContext == nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "\nin the middle of %g seconds of other sound:\n\n", model.Window+2*aroundClip)
+	return printReport(s.out, inContext)
 }
 
-func evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set, split datasets.Split, batch, threads int) (*training.Report, error) {
-	dev, err := device.CPU(threads)
+// evaluation is what --json prints.
+type evaluation struct {
+	*training.Report
+	InContext *training.Report `json:"in_context,omitempty"`
+}
+
+// aroundClip is how many seconds of other sound --context puts before and behind a clip.
+const aroundClip = 2
+
+// evaluate measures the model, and with --context in context too.
+func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set) (alone, inContext *training.Report, err error) {
+	dev, err := device.CPU(c.Threads)
 	if err != nil {
-		return nil, withStatus(statusModel, err)
+		return nil, nil, withStatus(statusModel, err)
 	}
 	plan, err := m.Compile(dev)
 	if err != nil {
-		return nil, withStatus(statusModel, err)
+		return nil, nil, withStatus(statusModel, err)
 	}
 	extractor, err := features.New(m.Features)
 	if err != nil {
-		return nil, withStatus(statusModel, err)
+		return nil, nil, withStatus(statusModel, err)
 	}
-	loader, err := datasets.NewLoader(set.Split(split), set.Noise, datasets.LoaderConfig{
-		Extractor: extractor, Window: m.Window, Batch: batch, Threads: threads, CacheBytes: -1,
-	})
+	config := datasets.LoaderConfig{Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1}
+	if c.Context {
+		config.Context = datasets.Context{Before: aroundClip, After: aroundClip}
+		config.CacheBytes = 0 // each clip is heard again as a neighbour
+	}
+	loader, err := datasets.NewLoader(set.Split(splits[c.Split]), set.Noise, config)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return training.Evaluate(ctx, plan, loader, m.Labels, m.Temperature)
+	if alone, err = training.Evaluate(ctx, plan, loader, m.Labels, m.Temperature); err == nil && c.Context {
+		inContext, err = training.EvaluateInContext(ctx, plan, loader, m.Labels, m.Temperature)
+	}
+	return alone, inContext, err
 }
 
 // warnSkipped names every clip that could not be read.

@@ -98,12 +98,13 @@ func TestFitEvalInfo(t *testing.T) {
 	if r.Classes[3].Label != "_unknown_" {
 		t.Errorf("labels %v; the folder that is no word should be _unknown_", r.Classes)
 	}
-	if status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data, "--record"); status != statusOK || !strings.Contains(out, "accuracy") {
+	status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data, "--context", "--record")
+	if status != statusOK || strings.Count(out, "accuracy") != 2 || !strings.Contains(out, "of other sound") {
 		t.Errorf("eval: status %d, %q", status, out)
 	}
 
 	status, out, _ = train(t.Context(), "info", model)
-	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "test_accuracy", "valid_nll"} {
+	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "test_accuracy", "valid_nll", "test_context_accuracy", "valid_context_accuracy"} {
 		if status != statusOK || !strings.Contains(out, want) {
 			t.Errorf("info: status %d, no %q in\n%s", status, want, out)
 		}
@@ -174,6 +175,7 @@ func TestErrors(t *testing.T) {
 		"bad stem":          {quick(data, out, "--stem", "8:3"), statusUsage, "--stem"},
 		"bad stage":         {quick(data, out, "--stages", "8:x:3:1:1"), statusUsage, "\"x\""},
 		"impossible stage":  {quick(data, out, "--stages", "8:1:3:3:1"), statusUsage, "lookahead 3 of a kernel of 3"},
+		"bad context":       {quick(data, out, "--context", "1"), statusUsage, "--context"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), statusUsage, "--threads"},
 		"batch of one":      {quick(data, out, "--batch", "1"), statusUsage, "batch"},
 		"one class":         {quick(single, out), statusFailed, "single class"},

@@ -40,7 +40,7 @@ func newProgress(s streams, log string, history []training.Epoch) (*progress, er
 		return nil, err
 	}
 	p.log = f
-	p.record("epoch", "rate", "loss", "train_accuracy", "valid_accuracy", "valid_nll", "best", "clips", "train_seconds", "valid_seconds")
+	p.record("epoch", "rate", "loss", "train_accuracy", "valid_accuracy", "valid_nll", "context_accuracy", "context_nll", "best", "clips", "train_seconds", "valid_seconds")
 	for _, e := range history {
 		p.recordEpoch(e)
 	}
@@ -73,18 +73,21 @@ func (p *progress) epoch(e training.Epoch) {
 	if p.out == nil {
 		return
 	}
-	mark := ""
+	context, mark := "", ""
+	if e.ContextAccuracy > 0 {
+		context = fmt.Sprintf(", in context %.2f %%", e.ContextAccuracy)
+	}
 	if e.Best {
 		mark = "  best"
 	}
-	fmt.Fprintf(p.out, "\r\x1b[Kepoch %d  loss %.4f  accuracy %.1f %%  validation %.2f %%  %.0f clips/s%s\n",
-		e.Epoch, e.Loss, e.TrainAccuracy, e.ValidAccuracy, float64(e.Clips)/e.TrainTime.Seconds(), mark)
+	fmt.Fprintf(p.out, "\r\x1b[Kepoch %d  loss %.4f  accuracy %.1f %%  validation %.2f %%%s  %.0f clips/s%s\n",
+		e.Epoch, e.Loss, e.TrainAccuracy, e.ValidAccuracy, context, float64(e.Clips)/e.TrainTime.Seconds(), mark)
 }
 
 func (p *progress) recordEpoch(e training.Epoch) {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
 	p.record(strconv.Itoa(e.Epoch), number(e.Rate), number(e.Loss), number(e.TrainAccuracy), number(e.ValidAccuracy),
-		number(e.ValidNLL), strconv.FormatBool(e.Best), strconv.Itoa(e.Clips), number(e.TrainTime.Seconds()), number(e.ValidTime.Seconds()))
+		number(e.ValidNLL), number(e.ContextAccuracy), number(e.ContextNLL), strconv.FormatBool(e.Best), strconv.Itoa(e.Clips), number(e.TrainTime.Seconds()), number(e.ValidTime.Seconds()))
 }
 
 // record appends one line to the log. A full disk does not end the training.

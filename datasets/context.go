@@ -1,0 +1,131 @@
+package datasets
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+)
+
+// Context says what surrounds the window that an example is about: live sound has a past, and words before and after.
+type Context struct {
+	// Before and After are the seconds of sound around the window.
+	Before float64 `json:"before,omitempty"`
+	After  float64 `json:"after,omitempty"`
+	// Share is the share of an epoch's batches whose examples have a context; those of the others are the window alone.
+	Share float64 `json:"share,omitempty"`
+}
+
+// Validate returns an error wrapping ErrOptions that names the setting out of range.
+func (c Context) Validate() error {
+	for _, seconds := range []float64{c.Before, c.After} {
+		if !(seconds >= 0 && seconds <= maxContext) {
+			return fmt.Errorf("%w: a context of %g seconds is not in 0…%d", ErrOptions, seconds, maxContext)
+		}
+	}
+	if !(c.Share >= 0 && c.Share <= 1) {
+		return fmt.Errorf("%w: a share of %g examples in context is not in 0…1", ErrOptions, c.Share)
+	}
+	return nil
+}
+
+const (
+	maxContext = 60 // seconds
+
+	// neighbourGap is the range of seconds between two neighbouring clips; they bring silence of their own, which may overlap.
+	neighbourLow, neighbourHigh = -0.2, 0.3
+	// pauses is the probability of a pause of up to pauseSeconds seconds instead of a neighbour.
+	pauses       = 0.25
+	pauseSeconds = 1.0
+	// cutWords is the share of _unknown_ examples in context that are made of the halves of two words, as a
+	// window hears them that is between the two.
+	cutWords = 0.3
+	// contextSNR is the signal-to-noise ratio, in dB, of examples in context that are not augmented.
+	contextSNR = 10
+)
+
+// neighbourGain is the range in dB of how much louder neighbours are.
+var neighbourGain = [2]float64{-8, 6}
+
+// contextStream is the position that decides which batches of an epoch have a context.
+const contextStream = -2
+
+// inContext reports whether the batch of an epoch that begins at a position has a context.
+func (l *Loader) inContext(epoch, first int) bool {
+	if l.cfg.Context.Share == 0 {
+		return false
+	}
+	var pcg rand.PCG
+	seed(&pcg, l.cfg.Seed, epoch, contextStream-first)
+	return rand.New(&pcg).Float64() < l.cfg.Context.Share
+}
+
+// surround fills the stretch before and behind the window with other clips.
+func (w *worker) surround() {
+	lead := w.l.lead
+	for at := lead; at > 0; {
+		at -= w.gap()
+		samples := w.neighbour()
+		at -= len(samples)
+		w.add(samples, at)
+	}
+	for at := lead + w.l.window; at < len(w.stretch); {
+		at += w.gap()
+		samples := w.neighbour()
+		w.add(samples, at)
+		at += len(samples)
+	}
+}
+
+// joint fills the stretch with clips of which two meet in the middle of the window.
+func (w *worker) joint() {
+	clear(w.stretch)
+	middle := w.l.lead + w.l.window/2
+	for at := middle; at > 0; {
+		samples := w.clip()
+		at -= max(len(samples), 1)
+		w.add(samples, at)
+	}
+	for at := middle; at < len(w.stretch); {
+		samples := w.clip()
+		w.add(samples, at)
+		at += max(len(samples), 1)
+	}
+}
+
+// gap draws the samples between two neighbours.
+func (w *worker) gap() int {
+	seconds := between([2]float64{neighbourLow, neighbourHigh}, w.rng)
+	return int(math.Round(seconds * float64(w.l.clips.rate)))
+}
+
+// neighbour draws a clip, or a pause: at least a quarter of a second of zeros.
+func (w *worker) neighbour() []int16 {
+	if w.rng.Float64() < pauses {
+		seconds := between([2]float64{0.25, pauseSeconds}, w.rng)
+		return w.l.pause[:int(seconds*float64(w.l.clips.rate))]
+	}
+	return w.clip()
+}
+
+// clip draws a clip that is no silence and not much longer than a window, from its middle.
+func (w *worker) clip() []int16 {
+	it := w.l.speech[w.rng.IntN(len(w.l.speech))]
+	samples, err := w.l.clips.read(w.l.file[it])
+	if err != nil {
+		w.l.skip(w.l.items[it].Path, err)
+		return w.l.pause
+	}
+	if over := len(samples) - 2*w.l.window; over > 0 {
+		samples = samples[over/2:][:2*w.l.window]
+	}
+	return samples
+}
+
+// add adds a clip to the stretch, at a level of its own, from sample at on, as far as it lies in it.
+func (w *worker) add(samples []int16, at int) {
+	gain := float32(fromDecibels(between(neighbourGain, w.rng))) / (1 << 15)
+	begin, end := max(at, 0), min(at+len(samples), len(w.stretch))
+	for i := begin; i < end; i++ {
+		w.stretch[i] += gain * float32(samples[i-at])
+	}
+}

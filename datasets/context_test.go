@@ -1,0 +1,124 @@
+package datasets
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+)
+
+var testContext = Context{Before: 0.3, After: 0.1, Share: 0.5}
+
+func contextLoader(t *testing.T, change func(*LoaderConfig)) *Loader {
+	f := loaderFolder(t)
+	cfg := testConfig(t)
+	cfg.Context = testContext
+	if change != nil {
+		change(&cfg)
+	}
+	return f.loader(f.open(Options{Silence: 0.2}), cfg)
+}
+
+// About the share of the batches has a context, the others are windows alone, and every example keeps its label.
+func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
+	l := contextLoader(t, func(c *LoaderConfig) { c.Batch = 2 })
+	config := l.cfg.Extractor.Config()
+	long, all := 0, 0
+	for epoch := range 20 {
+		for b, err := range l.Epoch(t.Context(), epoch) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			all++
+			switch b.Frames {
+			case l.Frames():
+				if b.Lead != 0 || b.Window != b.Frames {
+					t.Fatalf("a window alone lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
+				}
+			case config.Frames(int(math.Round((0.3 + 0.2 + 0.1) * testRate))):
+				long++
+				if b.Lead != 0.3*testRate/config.Hop || b.Window != l.Frames() {
+					t.Fatalf("a window in context lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
+				}
+			default:
+				t.Fatalf("a batch of %d frames", b.Frames)
+			}
+			for i, it := range b.Items {
+				if b.Labels[i] != it.Label {
+					t.Fatalf("%s has label %d", it.Path, b.Labels[i])
+				}
+			}
+		}
+	}
+	if share := float64(long) / float64(all); math.Abs(share-testContext.Share) > 0.1 {
+		t.Errorf("%.2f of the batches have a context, want %g", share, testContext.Share)
+	}
+}
+
+// An epoch with contexts depends on its seed and number alone.
+func TestContextIsReproducible(t *testing.T) {
+	one := collect(t, contextLoader(t, nil).Epoch(t.Context(), 3))
+	two := collect(t, contextLoader(t, func(c *LoaderConfig) { c.Threads = 1; c.CacheBytes = -1 }).Epoch(t.Context(), 3))
+	if !slices.Equal(one.x, two.x) || !slices.Equal(one.labels, two.labels) {
+		t.Error("the same epoch differs with the number of threads")
+	}
+	a, b := contextLoader(t, nil), contextLoader(t, nil)
+	if !slices.Equal(collect(t, a.InContext(t.Context())).x, collect(t, b.InContext(t.Context())).x) {
+		t.Error("InContext is not the same each time")
+	}
+}
+
+// The window in a context holds the clip, with other sound before and behind it.
+func TestSurroundLeavesTheWindow(t *testing.T) {
+	l := contextLoader(t, nil)
+	w := l.newWorker(pass{train: true})
+	w.setContext(true)
+	alone := l.newWorker(pass{train: true})
+	before, behind := 0.0, 0.0
+	for i, it := range l.items {
+		if it.Silence {
+			continue
+		}
+		samples, err := l.clips.read(l.file[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range 10 {
+			seed(w.pcg, 1, 0, i*10+k)
+			seed(alone.pcg, 1, 0, i*10+k)
+			alone.listen(&it, samples)
+			w.listen(&it, samples)
+			// Neighbours may overlap the window's ends by a fifth of a second: of 0.2 s of window, not at all by chance.
+			if slices.Equal(w.wave, alone.wave) {
+				before += meanSquare(w.stretch[:l.lead])
+				behind += meanSquare(w.stretch[l.lead+l.window:])
+			}
+		}
+	}
+	if before == 0 || behind == 0 {
+		t.Errorf("power %g before and %g behind windows that are left as they were", before, behind)
+	}
+}
+
+// Between two words there is none: the middle of a joint is where two clips meet.
+func TestJointMeetsInTheMiddle(t *testing.T) {
+	l := contextLoader(t, nil)
+	w := l.newWorker(pass{train: true})
+	w.setContext(true)
+	seed(w.pcg, 1, 0, 0)
+	w.joint()
+	if meanSquare(w.wave[:l.window/2]) == 0 || meanSquare(w.wave[l.window/2:]) == 0 || meanSquare(w.stretch[:l.lead]) == 0 {
+		t.Error("a joint with silence in it; the clips are longer than half a window")
+	}
+}
+
+func TestContextErrors(t *testing.T) {
+	for _, c := range []Context{{Before: -1}, {After: math.NaN()}, {Before: 61}, {Share: 1.5}, {Share: math.NaN()}} {
+		if err := c.Validate(); !errors.Is(err, ErrOptions) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if err := testContext.Validate(); err != nil {
+		t.Error(err)
+	}
+}
