@@ -18,6 +18,7 @@ type Extractor struct {
 	window  []float32
 	fft     *powerFFT
 	bank    *melBank
+	few     *Extractor // with fewer lanes, for the same rows; nil: there is none
 }
 
 // Scratch is the work memory of one goroutine. All but padded and rows are as many lanes wide as the kernels.
@@ -28,6 +29,7 @@ type Scratch struct {
 	power   []float32
 	rows    []float32 // a row a lane, each stride values
 	stride  int
+	few     *Scratch // of the Extractor with fewer lanes
 }
 
 // kernelsVariable names the environment variable that forces a kernel set.
@@ -57,6 +59,11 @@ func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
 	for i, w := range window.Hann(c.Window + 1)[:c.Window] { // go-dsp's window is symmetric, the field's is periodic
 		e.window[i] = float32(w)
 	}
+	if kernels.Narrow != nil {
+		few := *e
+		few.kernels, few.fft = kernels.Narrow, newPowerFFT(c.FFT, kernels.Narrow)
+		e.few = &few
+	}
 	return e, nil
 }
 
@@ -67,7 +74,7 @@ func (e *Extractor) Config() Config { return e.config }
 func (e *Extractor) Scratch() *Scratch {
 	c, lanes := e.config, e.kernels.Lanes
 	stride := (c.Mels + lanes - 1) / lanes * lanes
-	return &Scratch{
+	s := &Scratch{
 		padded:  make([]float32, (lanes-1)*c.Hop+c.Window),
 		samples: make([]float32, c.FFT*lanes),
 		points:  make([]float32, c.FFT*lanes),
@@ -75,6 +82,10 @@ func (e *Extractor) Scratch() *Scratch {
 		rows:    make([]float32, stride*lanes),
 		stride:  stride,
 	}
+	if e.few != nil {
+		s.few = e.few.Scratch()
+	}
+	return s
 }
 
 // Extract returns the clip's log-mel rows, (frames, Mels) float32. A clip of another rate than the Config's gives an
@@ -123,6 +134,10 @@ func (e *Extractor) Log(energies []float32) { e.kernels.Log(energies, e.config.F
 // energies computes rows, at most as many as the kernels have lanes, of the frames from sample at on. They may lie partly
 // outside samples.
 func (e *Extractor) energies(rows, samples []float32, at int, s *Scratch) {
+	if e.few != nil && len(rows) <= e.few.kernels.Lanes*e.config.Mels {
+		e.few.energies(rows, samples, at, s.few)
+		return
+	}
 	if at >= 0 && at+len(s.padded) <= len(samples) {
 		samples = samples[at:]
 	} else {

@@ -12,7 +12,11 @@ func assembly() []*Kernels {
 		sets = append(sets, avx2())
 	}
 	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2 {
-		sets = append(sets, avx512())
+		wide := avx512()
+		if len(sets) > 0 {
+			wide.Narrow = sets[0]
+		}
+		sets = append(sets, wide)
 	}
 	return sets
 }

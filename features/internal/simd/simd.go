@@ -11,6 +11,8 @@ package simd
 type Kernels struct {
 	Name  string // "generic", "avx2" or "avx512"
 	Lanes int
+	// Narrow has fewer lanes and gives the same bits, sooner where there are few frames; nil: there is none.
+	Narrow *Kernels
 
 	// Window weights len(window) samples a frame, from l·hop on for lane l. dst holds as many values, rounded up to a
 	// multiple of Lanes; those in excess become 0.
