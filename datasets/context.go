@@ -31,8 +31,8 @@ func (c Context) Validate() error {
 const (
 	maxContext = 60 // seconds
 
-	// neighbourGap is the range of seconds between two neighbouring clips; they bring silence of their own, which may overlap.
-	neighbourLow, neighbourHigh = -0.2, 0.3
+	// neighbourGap is the most seconds between two neighbouring clips, which bring silence of their own.
+	neighbourGap = 0.3
 	// pauses is the probability of a pause of up to pauseSeconds seconds instead of a neighbour.
 	pauses       = 0.25
 	pauseSeconds = 1.0
@@ -40,10 +40,10 @@ const (
 	// window hears them that is between the two.
 	cutWords = 0.3
 	// contextSNR is the signal-to-noise ratio, in dB, of examples in context that are not augmented.
-	contextSNR = 10
+	contextSNR = 20
 )
 
-// neighbourGain is the range in dB of how much louder neighbours are.
+// neighbourGain is the range in dB of how much louder neighbours are made in augmented contexts.
 var neighbourGain = [2]float64{-8, 6}
 
 // contextStream is the position that decides which batches of an epoch have a context.
@@ -94,8 +94,7 @@ func (w *worker) joint() {
 
 // gap draws the samples between two neighbours.
 func (w *worker) gap() int {
-	seconds := between([2]float64{neighbourLow, neighbourHigh}, w.rng)
-	return int(math.Round(seconds * float64(w.l.clips.rate)))
+	return int(math.Round(neighbourGap * w.rng.Float64() * float64(w.l.clips.rate)))
 }
 
 // neighbour draws a clip, or a pause: at least a quarter of a second of zeros.
@@ -121,9 +120,12 @@ func (w *worker) clip() []int16 {
 	return samples
 }
 
-// add adds a clip to the stretch, at a level of its own, from sample at on, as far as it lies in it.
+// add adds a clip to the stretch from sample at on, as far as it lies in it; in training, at another level.
 func (w *worker) add(samples []int16, at int) {
-	gain := float32(fromDecibels(between(neighbourGain, w.rng))) / (1 << 15)
+	gain := float32(1.0 / (1 << 15))
+	if w.p.train {
+		gain *= float32(fromDecibels(between(neighbourGain, w.rng)))
+	}
 	begin, end := max(at, 0), min(at+len(samples), len(w.stretch))
 	for i := begin; i < end; i++ {
 		w.stretch[i] += gain * float32(samples[i-at])

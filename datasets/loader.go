@@ -218,7 +218,7 @@ func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
 }
 
 // InContext is Ordered with each window in its context: between other clips of this loader, with noise from the
-// recordings' parts of this split, 10 dB below the speech. It is the same each time.
+// recordings' parts of this split, 20 dB below the speech. It is the same each time.
 func (l *Loader) InContext(ctx context.Context) iter.Seq2[*Batch, error] {
 	inContext := func(int) bool { return true }
 	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: inContext})

@@ -21,7 +21,7 @@ type evalCmd struct {
 	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
 	Silence float64 `help:"Share of _silence_ examples cut from _background_noise_, relative to the words' clips." default:"0.1"`
-	Context bool    `help:"Also measure each clip in the middle of five seconds of others and noise, 10 dB below."`
+	Context bool    `help:"Also measure each clip in the middle of five seconds of others, with noise 20 dB below."`
 	Batch   int     `help:"Clips computed together." default:"64"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
