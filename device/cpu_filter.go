@@ -28,15 +28,17 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 		dst.Data = d.Alloc(f.points * size)
 	}
 	out, in := values(dst.Data), values(w)
-	taps, points := d.memory(runs*f.taps*row), d.memory(f.points*runs*row)
-	clear((*taps)[copy(*taps, in):])
+	points := d.memory(f.points * runs * row)
 	tile := d.filterTile()
-	f.transformWeight(tile, *points, *taps, runs, row)
+	if missing := runs*f.taps*row - len(in); missing > 0 {
+		tile.edge = append(append(tile.edge[:0], in...), make([]float32, missing)...)
+		in = tile.edge
+	}
+	f.transformWeight(tile, *points, in, runs, row)
 	for p := range f.points {
 		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
 	}
 	d.filters.Put(tile)
-	d.release(taps)
 	d.release(points)
 }
 

@@ -256,9 +256,12 @@ func readValues(in *bufio.Reader, n int64) ([]float32, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the file ends after %d of %d bytes: %w", 4*n-left+int64(len(part)), 4*n, noEOF(err))
 		}
-		for i := 0; i < len(part); i += 4 {
-			values = append(values, math.Float32frombits(binary.LittleEndian.Uint32(part[i:])))
+		values = slices.Grow(values, len(part)/4)
+		to := values[len(values) : len(values)+len(part)/4]
+		for i := range to {
+			to[i] = math.Float32frombits(binary.LittleEndian.Uint32(part[4*i : 4*i+4]))
 		}
+		values = values[:len(values)+len(to)]
 		in.Discard(len(part))
 		left -= int64(len(part))
 	}

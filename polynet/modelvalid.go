@@ -3,6 +3,7 @@ package polynet
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -43,23 +44,20 @@ func validateWeight(w *tensor.Dense, s WeightShape) error {
 	if !ok || int64(len(values)) != s.Len() {
 		return fmt.Errorf("holds %v, want %d contiguous float32 values", w.Dtype(), s.Len())
 	}
-	positive := strings.HasSuffix(s.Name, ".running_var")
-	for i, v := range values {
-		switch {
-		case !finite(v):
-			return fmt.Errorf("has the value %v at %d", v, i)
-		case positive && v < 0:
-			return fmt.Errorf("has the negative variance %v at %d", v, i)
-		}
+	if i := slices.IndexFunc(values, notFinite); i >= 0 {
+		return fmt.Errorf("has the value %v at %d", values[i], i)
+	}
+	if !strings.HasSuffix(s.Name, ".running_var") {
+		return nil
+	}
+	if i := slices.IndexFunc(values, func(v float32) bool { return v < 0 }); i >= 0 {
+		return fmt.Errorf("has the negative variance %v at %d", values[i], i)
 	}
 	return nil
 }
 
-// finite reports whether v is neither NaN nor infinite, which have all bits of the exponent set.
-func finite(v float32) bool {
-	const exponent = 0x7f800000
-	return math.Float32bits(v)&exponent != exponent
-}
+// notFinite reports whether v is NaN or infinite: the difference of such values is NaN.
+func notFinite(v float32) bool { return v-v != 0 }
 
 // validateConfig is Validate without the weights.
 func (m *Model) validateConfig() error {

@@ -2,6 +2,7 @@ package polynet
 
 import (
 	"math"
+	"slices"
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
@@ -53,6 +54,7 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 		p.blocks = append(p.blocks, c.block(spec))
 	}
 	p.head = c.head()
+	d.Free(c.source)
 	return p, nil
 }
 
@@ -61,6 +63,9 @@ type compiler struct {
 	m    *Model
 	dev  device.Device
 	rows int // of the next convolution's input, in a window
+
+	folded []float32     // scratch: a convolution's weight
+	source device.Buffer // and its place on the device, before it is packed
 }
 
 func (c *compiler) weight(name string) []float32 { return c.m.Weights[name].Data().([]float32) }
@@ -111,9 +116,9 @@ func (c *compiler) normTerms(name string) (scale, shift []float64) {
 // fold packs a convolution whose output channels are scaled and shifted.
 func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stride int) foldedConv {
 	weight, out := c.weight(name+".weight"), len(scale)
-	folded := make([]float32, len(weight))
+	c.folded = slices.Grow(c.folded[:0], len(weight))[:len(weight)]
 	for start := 0; start < len(weight); start += out {
-		row := folded[start : start+out]
+		row, scale := c.folded[start:start+out], scale[:out]
 		for o, w := range weight[start : start+out] {
 			row[o] = float32(float64(w) * scale[o])
 		}
@@ -121,7 +126,7 @@ func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stri
 	in := len(weight) / (kernel * out)
 	windows := device.View{Groups: 1, Rows: ceilDiv(c.rows, stride), Cols: kernel * in, RowStride: stride * in}
 	return foldedConv{
-		weight: c.packWindows(folded, out, windows), shift: c.upload(shift),
+		weight: c.packWindows(c.folded, out, windows), shift: c.upload(shift),
 		in: in, out: out, kernel: kernel, ahead: ahead, stride: stride,
 	}
 }
@@ -136,20 +141,27 @@ func (c *compiler) head() foldedConv {
 
 // packWindows returns the matrix w of n columns in the device's layout for such windows.
 func (c *compiler) packWindows(w []float32, n int, windows device.View) *device.Packed {
-	source := c.place(w)
 	packed := new(device.Packed)
-	c.dev.PackWindows(packed, source, n, windows)
-	c.dev.Free(source)
+	c.dev.PackWindows(packed, c.stage(w), n, windows)
 	return packed
 }
 
 // pack returns the (len(w)/n, n) matrix w in the device's layout.
 func (c *compiler) pack(w []float32, n int) *device.Packed {
-	source := c.place(w)
 	packed := new(device.Packed)
-	c.dev.Pack(packed, source, len(w)/n, n)
-	c.dev.Free(source)
+	c.dev.Pack(packed, c.stage(w), len(w)/n, n)
 	return packed
+}
+
+// stage returns device memory with the values that the next call of stage overwrites.
+func (c *compiler) stage(values []float32) device.Buffer {
+	if c.source.Len() < len(values) {
+		c.dev.Free(c.source)
+		c.source = c.dev.Alloc(len(values))
+	}
+	b := c.source.Slice(0, len(values))
+	c.dev.Upload(b, values)
+	return b
 }
 
 // upload rounds values to float32 and places them on the device.

@@ -106,6 +106,9 @@ func (c *cli) check() error {
 	return nil
 }
 
+// mostTogether is how many windows a worker computes together, to make the most of the weights once they are in the cache.
+const mostTogether = 16
+
 // newJob prepares the work; an error comes with its exit status.
 func (c *cli) newJob(s streams) (*job, int, error) {
 	model, err := models.Open(c.Model)
@@ -124,6 +127,7 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 		classifier: classifier, inputs: find(c.Paths), streams: s,
 		options: polynet.Options{Hop: c.Hop, Top: c.Top},
 	}
+	j.options.Batch = min(len(j.inputs), mostTogether)
 	threads := c.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
