@@ -11,6 +11,9 @@ import (
 // Augment says how training clips are varied; each clip and epoch draws anew, uniformly from the ranges. The zero value
 // changes nothing. In the order in which the parts apply:
 type Augment struct {
+	// MadeUp is the probability that a clip is turned into a word that nobody knows, of the label `_unknown_` where there is
+	// that: played backwards, or its end followed by another word's beginning.
+	MadeUp float64 `json:"made_up,omitempty"`
 	// Speed is the greatest relative change of tape speed: 0.15 plays a clip at 0.85 to 1.15 of its speed, which moves
 	// pitch and formants along.
 	Speed float64 `json:"speed,omitempty"`
@@ -36,6 +39,7 @@ func (a Augment) Validate() error {
 		low, high       float64
 		least, greatest float64
 	}{
+		{"probability of made-up words", 0, a.MadeUp, 0, 1},
 		{"speed", 0, a.Speed, 0, 0.5},
 		{"shift", 0, a.Shift, 0, 60},
 		{"noise probability", 0, a.Noise, 0, 1},

@@ -58,6 +58,9 @@ type Options struct {
 	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used.
 	Unknown, Silence float64
 	Seed             int64 // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
+	// Noise names folders of more recordings without words, which become silence and are mixed in as those of
+	// `_background_noise_` are.
+	Noise []string
 	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
 	// highest number for the test, and the one before the test fold (the last before the first) for validation.
 	ValidFold, TestFold int
@@ -73,6 +76,7 @@ type Set struct {
 	Notes   []string       // what a user should know about the data, one sentence each
 
 	files []string // every file that decides the set, below Dir with slashes, sorted
+	added []string // the recordings of Options.Noise
 }
 
 // Split returns the examples of one split, in the set's order.

@@ -9,32 +9,42 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 )
 
 // Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
-// and split lists, their paths below Dir (with slashes) sorted by bytes. It does not depend on the options. Files that
+// and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the recordings of Options.Noise by their names, in order. It does not depend
+// on the other options. Files that
 // may not be opened and dangling links, which training skips, count with "-" for their sum; any other failure is
 // returned. It reads every file, on all cores.
 func (s *Set) Digest() (string, error) {
-	sums := make([]string, len(s.files))
-	errs := make([]error, len(s.files))
+	paths := make([]string, 0, len(s.files)+len(s.added))
+	for _, name := range s.files {
+		paths = append(paths, filepath.Join(s.Dir, filepath.FromSlash(name)))
+	}
+	paths = append(paths, s.added...)
+	names := append(slices.Clone(s.files), make([]string, len(s.added))...)
+	for i, path := range s.added {
+		names[len(s.files)+i] = "noise/" + filepath.Base(path)
+	}
+	sums, errs := make([]string, len(paths)), make([]error, len(paths))
 	next := make(chan int)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for i := range next {
-				sums[i], errs[i] = fileSum(filepath.Join(s.Dir, filepath.FromSlash(s.files[i])))
+				sums[i], errs[i] = fileSum(paths[i])
 			}
 		})
 	}
-	for i := range s.files {
+	for i := range paths {
 		next <- i
 	}
 	close(next)
 	workers.Wait()
 	h := sha256.New()
-	for i, name := range s.files {
+	for i, name := range names {
 		if errs[i] != nil {
 			return "", errs[i]
 		}

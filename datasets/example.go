@@ -17,6 +17,7 @@ type worker struct {
 	stretch []float32 // the sound of the example
 	wave    []float32 // the window in it
 	context bool      // there is more around it
+	made    []int16   // a made-up word
 	source  []float32 // what it is interpolated from, and the noise for the stretch
 }
 
@@ -38,8 +39,12 @@ func (w *worker) run(j job) {
 		l.skip(item.Path, err)
 	} else {
 		seed(w.pcg, l.cfg.Seed, w.p.epoch, s.first+j.k)
-		s.labels[j.k], s.items[j.k] = item.Label, *item
 		w.setContext(s.context)
+		if w.p.train && !item.Silence && l.unknown != nil && w.rng.Float64() < l.cfg.Augment.MadeUp {
+			samples = w.makeUp(item, samples)
+			item = l.unknown
+		}
+		s.labels[j.k], s.items[j.k] = item.Label, *item
 		w.rows(s.x[j.k*s.size:(j.k+1)*s.size], item, samples)
 	}
 	s.failed[j.k] = err != nil

@@ -48,7 +48,9 @@ func Open(dir string, o Options) (*Set, error) {
 	if t.loose > 0 {
 		s.Ignored["."] = t.loose
 	}
-	s.openNoise(t)
+	if err := s.openNoise(t, o.Noise); err != nil {
+		return nil, err
+	}
 	roles, err := s.assignLabels(t, o)
 	if err != nil {
 		return nil, err

@@ -71,6 +71,7 @@ type Loader struct {
 	frames  int     // rows of a window
 	speech  []int   // items that are no silence: the neighbours in a context
 	pause   []int16 // zeros
+	unknown *Item   // one of `_unknown_`; nil: there is none
 
 	mutex   sync.Mutex
 	skipped map[string]error
@@ -140,6 +141,9 @@ func (l *Loader) surroundings() {
 	for i, it := range l.items {
 		if !it.Silence {
 			l.speech = append(l.speech, i)
+		}
+		if it.Other {
+			l.unknown = &l.items[i]
 		}
 	}
 }

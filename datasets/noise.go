@@ -3,9 +3,12 @@ package datasets
 import (
 	"cmp"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+
+	"github.com/polyphon/polyphon/audio"
 )
 
 // Span is a stretch of a recording, in seconds.
@@ -28,11 +31,30 @@ const maxSeconds = 600
 // silentShare of the silence examples are digital zeros.
 const silentShare = 0.1
 
-// openNoise finds the noise recordings that can be read, and divides them.
-func (s *Set) openNoise(t *tree) {
-	seconds := make([]float64, 0, len(t.noise))
+// openNoise finds the noise recordings that can be read, those in other folders too, and divides them.
+func (s *Set) openNoise(t *tree, folders []string) error {
+	var files []string
 	for _, name := range t.noise {
-		file := filepath.Join(t.dir, filepath.FromSlash(name))
+		files = append(files, filepath.Join(t.dir, filepath.FromSlash(name)))
+	}
+	for _, folder := range folders {
+		known := len(s.added)
+		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && !d.IsDir() && audio.IsAudio(path) {
+				s.added = append(s.added, path)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if len(s.added) == known {
+			return fmt.Errorf("%w: no sound files (.wav, .wave, .flac) in the noise folder %s", ErrNoData, folder)
+		}
+	}
+	files = append(files, s.added...)
+	seconds := make([]float64, 0, len(files))
+	for _, file := range files {
 		length, err := duration(file, maxSeconds)
 		if err != nil {
 			s.Notes = append(s.Notes, fmt.Sprintf("a noise recording is left out: %v", err))
@@ -42,6 +64,7 @@ func (s *Set) openNoise(t *tree) {
 		seconds = append(seconds, length)
 	}
 	divide(s.Noise, seconds)
+	return nil
 }
 
 // addSilence adds the examples of _silence_ that are cut from the noise recordings.

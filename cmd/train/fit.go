@@ -48,14 +48,15 @@ type trainingFlags struct {
 }
 
 type soundFlags struct {
-	Features  string  `help:"Frames: default (30 ms every 10 ms, 40 mels) or square32 (the papers' 32 by 32)." enum:"default,square32" default:"default"`
-	Window    float64 `help:"Seconds of sound in one decision. Default: the longest clip, at most 10 s." default:"0" placeholder:"SECONDS"`
-	Context   string  `help:"Seconds of other sound before and behind the window, BEFORE:AFTER, in which live sound is learnt. Default: 1 before, and the network's lookahead behind." placeholder:"B:A"`
-	InContext float64 `help:"Share of the batches that are learnt in such a context; 0 learns clips alone." default:"0.5"`
-	Limit     float64 `help:"Deviations from the mean within which features are held; 0 turns it off." default:"4"`
-	Augment   string  `help:"Augmentation of the recordings: speech, light or none." enum:"speech,light,none" default:"speech"`
-	Unknown   float64 `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
-	Silence   float64 `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
+	Features  string   `help:"Frames: default (30 ms every 10 ms, 40 mels) or square32 (the papers' 32 by 32)." enum:"default,square32" default:"default"`
+	Window    float64  `help:"Seconds of sound in one decision. Default: the longest clip, at most 10 s." default:"0" placeholder:"SECONDS"`
+	Context   string   `help:"Seconds of other sound before and behind the window, BEFORE:AFTER, in which live sound is learnt. Default: 1 before, and the network's lookahead behind." placeholder:"B:A"`
+	InContext float64  `help:"Share of the batches that are learnt in such a context; 0 learns clips alone." default:"0.5"`
+	Limit     float64  `help:"Deviations from the mean within which features are held; 0 turns it off." default:"4"`
+	Noise     []string `help:"Folders of more recordings without words, which are mixed in and become _silence_, separated by commas." type:"path" placeholder:"DIR"`
+	Augment   string   `help:"Augmentation of the recordings: speech, light or none." enum:"speech,light,none" default:"speech"`
+	Unknown   float64  `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
+	Silence   float64  `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
 }
 
 func (c *fitCmd) Run(ctx context.Context, s streams) error {
@@ -74,7 +75,7 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 		return withStatus(statusModel, err)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
-		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Seed: cfg.Seed,
+		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Seed: cfg.Seed,
 	})
 	if err != nil {
 		return err
