@@ -68,7 +68,7 @@ func TestMakeUp(t *testing.T) {
 }
 
 func TestMiddle(t *testing.T) {
-	if got := middle([]int16{0, 3, 0, 3, 0}); got != 3 {
+	if got := middle([]int16{0, 3, 0, 3, 3}); got != 3 {
 		t.Errorf("half of the energy has passed at %d, want 3", got)
 	}
 	if got := middle(make([]int16, 4)); got != 0 {
