@@ -1,6 +1,7 @@
 // Command classify says what is heard in sound files.
 //
-//	classify [--model M] [--top K] [--format text|json|ndjson|csv] [--threads N] [--hop S] FILE|DIR|- ...
+//	classify [--model M] [--top K] [--format text|json|ndjson|csv] [--out DIR] [--threads N] [--hop S] FILE|DIR|- ...
+//	classify doctor
 package main
 
 import (
@@ -8,14 +9,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
 	"runtime"
-	"runtime/debug"
-	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
@@ -23,21 +21,48 @@ import (
 
 // Exit statuses.
 const (
-	statusOK          = 0
-	statusFailed      = 1 // some inputs could not be classified, or the results not be written
-	statusUsage       = 2
-	statusModel       = 3 // the model or the device cannot be used
-	statusInterrupted = 130
+	statusOK          = program.StatusOK
+	statusFailed      = program.StatusFailed // some inputs could not be classified, or the results not be written
+	statusUsage       = program.StatusUsage
+	statusModel       = program.StatusModel
+	statusInterrupted = program.StatusInterrupted
 )
 
+// commands are what the program does: without a command's name, it classifies.
+type commands struct {
+	Classify   cli                `cmd:"" name:"classify files" default:"withargs"`
+	Doctor     doctor             `cmd:"" help:"Say what classify computes with, test it, and tell what to do where something is wrong."`
+	Completion program.Completion `cmd:"" help:"Print the script that completes command lines in a shell; its first line says where it belongs."`
+	Man        program.Manual     `cmd:"" help:"Print the manual page."`
+	Version    kong.VersionFlag   `help:"Print the version and exit."`
+}
+
+var this = program.Program{
+	Name: "classify",
+	Does: "Says what is heard in sound files.",
+	Statuses: [][2]string{
+		{"0", "Every input was classified."},
+		{"1", "Some inputs failed, each named on standard error; the others were classified. Also: the results could not be written."},
+		{"2", "Wrong usage; nothing was classified."},
+		{"3", "The model or the device cannot be used; nothing was classified."},
+		{"130", "Interrupted; what had been finished was written."},
+	},
+	Environment: [][2]string{
+		{"POLYPHON_CPU", "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."},
+	},
+	Examples: [][2]string{
+		{"classify rec.wav other.flac", "One readable line a file"},
+		{"classify --top 3 --format csv folder/", "A folder and those below it, as a table"},
+	},
+}
+
 type cli struct {
-	Paths   []string         `arg:"" name:"path" help:"WAV and FLAC files, folders of them (searched recursively), or - for a sound on the standard input."`
-	Model   string           `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
-	Top     int              `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
-	Format  string           `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv" default:"text"`
-	Threads int              `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
-	Hop     float64          `help:"Seconds from one window's start to the next one's in long sounds; 0 is half a window." default:"0" placeholder:"S"`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Paths   []string `arg:"" name:"path" help:"WAV and FLAC files, folders of them (searched recursively), or - for a sound on the standard input."`
+	Model   string   `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Top     int      `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
+	Format  string   `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv" default:"text"`
+	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
+	Hop     float64  `help:"Seconds from one window's start to the next one's in long sounds; 0 is half a window." default:"0" placeholder:"S"`
 }
 
 // streams are where the command reads and writes.
@@ -47,44 +72,26 @@ type streams struct {
 }
 
 func main() {
-	log.SetOutput(io.Discard) // a FLAC decoder's remarks, a line a frame
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
-	stop()
-	os.Exit(status)
+	program.Main(func(ctx context.Context, args []string) int {
+		return run(ctx, args, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	})
 }
 
 // run executes one command line and returns its exit status.
 func run(ctx context.Context, args []string, s streams) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("classify"),
-		kong.Description("Says what is heard in sound files."),
-		kong.Vars{"version": "polyphon " + version()},
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(code int) { exited = code }),
-	)
-	if err != nil {
-		panic(err) // the flag definitions are wrong
-	}
-	_, err = parser.Parse(args)
-	switch {
-	case exited >= 0: // --help and --version
-		return exited
-	case err == nil:
-		err = c.check()
-	}
-	if err != nil {
-		fmt.Fprintf(s.err, "classify: %v\nRun \"classify --help\" for the usage.\n", err)
-		return statusUsage
+	return this.Run(ctx, args, s.out, s.err, &commands{}, s)
+}
+
+// Run classifies.
+func (c *cli) Run(ctx context.Context, s streams) error {
+	if err := c.check(); err != nil {
+		return program.WithStatus(statusUsage, err)
 	}
 	j, status, err := c.newJob(s)
 	if err != nil {
-		fmt.Fprintf(s.err, "classify: %v\n", err)
-		return status
+		return program.WithStatus(status, err)
 	}
-	return j.run(ctx)
+	return program.Exit(j.run(ctx))
 }
 
 // check returns an error for what the flags' types let through.
@@ -147,12 +154,4 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 	}
 	j.report = newReport(c.Format, s.out, j)
 	return j, statusOK, nil
-}
-
-// version returns the version that the program was built from, as far as the build says.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/polyphon/polyphon/cmd/internal/program"
 )
 
 // The embedded model's floors in percent on the test split of Speech Commands as polyphon's developers share it. A better model
@@ -18,7 +20,7 @@ func TestEmbeddedModelAccuracy(t *testing.T) {
 		t.Skip("POLYPHON_DATA names no folder of recordings")
 	}
 	status, out, errs := train(t.Context(), "eval", "--data", filepath.Join(data, "speech_commands"), "--json")
-	if status != statusOK {
+	if status != program.StatusOK {
 		t.Fatal(errs)
 	}
 	var r struct {

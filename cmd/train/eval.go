@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"text/tabwriter"
 
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
@@ -34,17 +35,17 @@ var splits = map[string]datasets.Split{
 
 func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	if c.Threads < 0 || c.Batch < 1 {
-		return withStatus(statusUsage, fmt.Errorf("--threads must not be negative and --batch must be positive"))
+		return program.WithStatus(program.StatusUsage, fmt.Errorf("--threads must not be negative and --batch must be positive"))
 	}
 	if c.Record && c.Model == "" {
-		return withStatus(statusUsage, fmt.Errorf("--record needs a --model to write to"))
+		return program.WithStatus(program.StatusUsage, fmt.Errorf("--record needs a --model to write to"))
 	}
 	if c.Threads == 0 {
 		c.Threads = runtime.GOMAXPROCS(0)
 	}
 	model, err := models.Open(c.Model)
 	if err != nil {
-		return withStatus(statusModel, err)
+		return program.WithStatus(program.StatusModel, err)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
 		Labels: model.Labels, Silence: c.Silence,
@@ -94,15 +95,15 @@ const aroundClip = 2
 func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set) (alone, inContext *training.Report, err error) {
 	dev, err := device.CPU(c.Threads)
 	if err != nil {
-		return nil, nil, withStatus(statusModel, err)
+		return nil, nil, program.WithStatus(program.StatusModel, err)
 	}
 	plan, err := m.Compile(dev)
 	if err != nil {
-		return nil, nil, withStatus(statusModel, err)
+		return nil, nil, program.WithStatus(program.StatusModel, err)
 	}
 	extractor, err := features.New(m.Features)
 	if err != nil {
-		return nil, nil, withStatus(statusModel, err)
+		return nil, nil, program.WithStatus(program.StatusModel, err)
 	}
 	config := datasets.LoaderConfig{Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1}
 	if c.Context {

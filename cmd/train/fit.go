@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/training"
@@ -62,17 +63,17 @@ type soundFlags struct {
 func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	cfg, err := c.config()
 	if err != nil {
-		return withStatus(statusUsage, err)
+		return program.WithStatus(program.StatusUsage, err)
 	}
 	if c.Training.Threads < 0 {
-		return withStatus(statusUsage, fmt.Errorf("--threads must not be negative"))
+		return program.WithStatus(program.StatusUsage, fmt.Errorf("--threads must not be negative"))
 	}
 	if _, err := os.Stat(filepath.Dir(c.Out)); err != nil {
 		return err // now, and not after the first epoch
 	}
 	dev, err := device.CPU(c.Training.Threads)
 	if err != nil {
-		return withStatus(statusModel, err)
+		return program.WithStatus(program.StatusModel, err)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
 		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Seed: cfg.Seed,
@@ -107,7 +108,7 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 		}
 		return err
 	}
-	m.Provenance.Command, m.Provenance.Commit = commandLine(), commit()
+	m.Provenance.Command, m.Provenance.Commit = commandLine(), program.Commit()
 	if err := m.Save(c.Out); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/models"
 )
 
@@ -18,7 +19,7 @@ type infoCmd struct {
 func (c *infoCmd) Run(s streams) error {
 	m, err := models.Open(c.Model)
 	if err != nil {
-		return withStatus(statusModel, err)
+		return program.WithStatus(program.StatusModel, err)
 	}
 	f, n, p := m.Features, m.Net, m.Provenance
 	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)

@@ -7,35 +7,41 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"log"
 	"os"
-	"os/signal"
-	"runtime/debug"
-	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
 
-// Exit statuses, shared with classify.
-const (
-	statusOK          = 0
-	statusFailed      = 1 // the work failed
-	statusUsage       = 2
-	statusModel       = 3 // the model or the device cannot be used
-	statusInterrupted = 130
-)
-
 type cli struct {
-	Fit     fitCmd           `cmd:"" help:"Train a model on a folder of recordings."`
-	Eval    evalCmd          `cmd:"" help:"Measure a model on a folder of recordings."`
-	Info    infoCmd          `cmd:"" help:"Say what a model is."`
-	Version kong.VersionFlag `help:"Print the version and exit."`
+	Fit        fitCmd             `cmd:"" help:"Train a model on a folder of recordings."`
+	Eval       evalCmd            `cmd:"" help:"Measure a model on a folder of recordings."`
+	Info       infoCmd            `cmd:"" help:"Say what a model is."`
+	Completion program.Completion `cmd:"" help:"Print the script that completes command lines in a shell; its first line says where it belongs."`
+	Man        program.Manual     `cmd:"" help:"Print the manual page."`
+	Version    kong.VersionFlag   `help:"Print the version and exit."`
+}
+
+var this = program.Program{
+	Name: "train",
+	Does: "Fits polynomial networks to recordings, and says what a model is and how good it is.",
+	Statuses: [][2]string{
+		{"0", "The work is done."},
+		{"1", "The work failed."},
+		{"2", "Wrong usage."},
+		{"3", "The model or the device cannot be used."},
+		{"130", "Interrupted; train fit --resume goes on."},
+	},
+	Environment: [][2]string{{"POLYPHON_CPU", "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."}},
+	Examples: [][2]string{
+		{"train fit --data recordings --out mine.safetensors", "Train on a folder with one folder a class"},
+		{"train eval --model mine.safetensors --data recordings", "Measure the model on the clips that it was not trained on"},
+	},
+	Usage: []error{training.ErrConfig, polynet.ErrConfig, datasets.ErrOptions},
 }
 
 // streams are where a command reads and writes.
@@ -44,89 +50,12 @@ type streams struct {
 }
 
 func main() {
-	log.SetOutput(io.Discard) // a FLAC decoder's remarks, a line a frame
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr})
-	stop()
-	os.Exit(status)
+	program.Main(func(ctx context.Context, args []string) int {
+		return run(ctx, args, streams{out: os.Stdout, err: os.Stderr})
+	})
 }
 
 // run executes one command line and returns its exit status.
 func run(ctx context.Context, args []string, s streams) int {
-	var c cli
-	exited := -1
-	parser, err := kong.New(&c,
-		kong.Name("train"),
-		kong.Description("Fits polynomial networks to recordings, and says what a model is and how good it is."),
-		kong.Vars{"version": "polyphon " + commit()},
-		kong.Writers(s.out, s.err),
-		kong.Exit(func(code int) { exited = code }),
-		kong.ShortUsageOnError(),
-	)
-	if err != nil {
-		panic(err) // the flag definitions are wrong
-	}
-	parsed, err := parser.Parse(args)
-	if exited >= 0 { // --help and --version
-		return exited
-	}
-	if err != nil {
-		fmt.Fprintf(s.err, "train: %v\nRun \"train --help\" for the commands.\n", err)
-		return statusUsage
-	}
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	if err := parsed.Run(s); err != nil {
-		return report(s.err, err)
-	}
-	return statusOK
-}
-
-// statusError gives an error its exit status.
-type statusError struct {
-	error
-	status int
-}
-
-func (e statusError) Unwrap() error { return e.error }
-
-func withStatus(status int, err error) error {
-	if err == nil {
-		return nil
-	}
-	return statusError{error: err, status: status}
-}
-
-func report(w io.Writer, err error) int {
-	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(w, "train: interrupted")
-		return statusInterrupted
-	}
-	fmt.Fprintf(w, "train: %v\n", err)
-	var s statusError
-	if errors.As(err, &s) {
-		return s.status
-	}
-	for _, usage := range []error{training.ErrConfig, polynet.ErrConfig, datasets.ErrOptions} {
-		if errors.Is(err, usage) {
-			return statusUsage
-		}
-	}
-	return statusFailed
-}
-
-// commit returns the commit that the program was built from, as far as the build says.
-func commit() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return "unknown"
-	}
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value
-		}
-	}
-	if info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
+	return this.Run(ctx, args, s.out, s.err, &cli{}, s)
 }

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/program"
 )
 
 // train runs a command line and returns its exit status and what it printed.
@@ -71,7 +72,7 @@ func TestFitEvalInfo(t *testing.T) {
 		}
 	}
 	status, out, errs := train(t.Context(), quick(data, model, "--words", "low,mid,high", "--unknown", "0.3", "--log", log)...)
-	if status != statusOK || !strings.Contains(out, model) {
+	if status != program.StatusOK || !strings.Contains(out, model) {
 		t.Fatalf("fit: status %d, printed %q and %q", status, out, errs)
 	}
 	if !strings.Contains(errs, broken) {
@@ -80,7 +81,7 @@ func TestFitEvalInfo(t *testing.T) {
 	checkLog(t, log, 6)
 
 	status, out, errs = train(t.Context(), "eval", "--model", model, "--data", data, "--split", "all", "--json")
-	if status != statusOK || !strings.Contains(errs, broken) {
+	if status != program.StatusOK || !strings.Contains(errs, broken) {
 		t.Fatalf("eval: status %d, %q", status, errs)
 	}
 	var r struct {
@@ -99,13 +100,13 @@ func TestFitEvalInfo(t *testing.T) {
 		t.Errorf("labels %v; the folder that is no word should be _unknown_", r.Classes)
 	}
 	status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data, "--context", "--record")
-	if status != statusOK || strings.Count(out, "accuracy") != 2 || !strings.Contains(out, "of other sound") {
+	if status != program.StatusOK || strings.Count(out, "accuracy") != 2 || !strings.Contains(out, "of other sound") {
 		t.Errorf("eval: status %d, %q", status, out)
 	}
 
 	status, out, _ = train(t.Context(), "info", model)
 	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "test_accuracy", "valid_nll", "test_context_accuracy", "valid_context_accuracy"} {
-		if status != statusOK || !strings.Contains(out, want) {
+		if status != program.StatusOK || !strings.Contains(out, want) {
 			t.Errorf("info: status %d, no %q in\n%s", status, want, out)
 		}
 	}
@@ -127,19 +128,19 @@ func checkLog(t *testing.T, path string, epochs int) {
 func TestInterruptedFitResumes(t *testing.T) {
 	data, folder := pitches(t, 12, "low", "high"), t.TempDir()
 	whole, parts := filepath.Join(folder, "whole"), filepath.Join(folder, "parts")
-	if status, _, errs := train(t.Context(), quick(data, whole)...); status != statusOK {
+	if status, _, errs := train(t.Context(), quick(data, whole)...); status != program.StatusOK {
 		t.Fatal(errs)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if status, _, errs := train(ctx, quick(data, parts)...); status != statusInterrupted || !strings.Contains(errs, "interrupted") {
+	if status, _, errs := train(ctx, quick(data, parts)...); status != program.StatusInterrupted || !strings.Contains(errs, "interrupted") {
 		t.Fatalf("status %d, %q", status, errs)
 	}
 	if _, err := os.Stat(parts); err == nil {
 		t.Error("an interrupted run left a model")
 	}
 	status, _, errs := train(t.Context(), quick(data, parts, "--resume")...)
-	if status != statusOK || !strings.Contains(errs, "starting anew") {
+	if status != program.StatusOK || !strings.Contains(errs, "starting anew") {
 		t.Fatalf("status %d, %q", status, errs)
 	}
 	_, a, _ := train(t.Context(), "eval", "--model", whole, "--data", data, "--split", "all", "--json")
@@ -151,7 +152,7 @@ func TestInterruptedFitResumes(t *testing.T) {
 
 func TestEmbeddedModel(t *testing.T) {
 	status, out, errs := train(t.Context(), "info")
-	if status != statusOK || !strings.Contains(out, "_unknown_ _silence_") {
+	if status != program.StatusOK || !strings.Contains(out, "_unknown_ _silence_") {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
 }
@@ -169,23 +170,23 @@ func TestErrors(t *testing.T) {
 		status int
 		says   string
 	}{
-		"no command":        {nil, statusUsage, "fit"},
-		"no data":           {[]string{"fit", "--out", out}, statusUsage, "--data"},
-		"unknown flag":      {[]string{"eval", "--data", data, "--frobnicate"}, statusUsage, "frobnicate"},
-		"bad stem":          {quick(data, out, "--stem", "8:3"), statusUsage, "--stem"},
-		"bad stage":         {quick(data, out, "--stages", "8:x:3:1:1"), statusUsage, "\"x\""},
-		"impossible stage":  {quick(data, out, "--stages", "8:1:3:3:1"), statusUsage, "lookahead 3 of a kernel of 3"},
-		"bad context":       {quick(data, out, "--context", "1"), statusUsage, "--context"},
-		"negative threads":  {quick(data, out, "--threads", "-1"), statusUsage, "--threads"},
-		"batch of one":      {quick(data, out, "--batch", "1"), statusUsage, "batch"},
-		"one class":         {quick(single, out), statusFailed, "single class"},
-		"no sound":          {quick(empty, out), statusFailed, empty},
-		"no such folder":    {quick(filepath.Join(folder, "none"), out), statusFailed, "none"},
-		"no such word":      {quick(data, out, "--words", "low,sideways"), statusUsage, "sideways"},
-		"nothing to record": {[]string{"eval", "--data", data, "--record"}, statusUsage, "--model"},
-		"foreign model":     {[]string{"eval", "--model", foreign, "--data", data}, statusModel, foreign},
-		"no model":          {[]string{"info", filepath.Join(folder, "none")}, statusModel, "none"},
-		"no output folder":  {quick(data, filepath.Join(folder, "none", "m")), statusFailed, "none"},
+		"no command":        {nil, program.StatusUsage, "fit"},
+		"no data":           {[]string{"fit", "--out", out}, program.StatusUsage, "--data"},
+		"unknown flag":      {[]string{"eval", "--data", data, "--frobnicate"}, program.StatusUsage, "frobnicate"},
+		"bad stem":          {quick(data, out, "--stem", "8:3"), program.StatusUsage, "--stem"},
+		"bad stage":         {quick(data, out, "--stages", "8:x:3:1:1"), program.StatusUsage, "\"x\""},
+		"impossible stage":  {quick(data, out, "--stages", "8:1:3:3:1"), program.StatusUsage, "lookahead 3 of a kernel of 3"},
+		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
+		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},
+		"batch of one":      {quick(data, out, "--batch", "1"), program.StatusUsage, "batch"},
+		"one class":         {quick(single, out), program.StatusFailed, "single class"},
+		"no sound":          {quick(empty, out), program.StatusFailed, empty},
+		"no such folder":    {quick(filepath.Join(folder, "none"), out), program.StatusFailed, "none"},
+		"no such word":      {quick(data, out, "--words", "low,sideways"), program.StatusUsage, "sideways"},
+		"nothing to record": {[]string{"eval", "--data", data, "--record"}, program.StatusUsage, "--model"},
+		"foreign model":     {[]string{"eval", "--model", foreign, "--data", data}, program.StatusModel, foreign},
+		"no model":          {[]string{"info", filepath.Join(folder, "none")}, program.StatusModel, "none"},
+		"no output folder":  {quick(data, filepath.Join(folder, "none", "m")), program.StatusFailed, "none"},
 	} {
 		status, printed, errs := train(t.Context(), c.args...)
 		if status != c.status || !strings.Contains(errs, c.says) || printed != "" {
