@@ -12,7 +12,7 @@ import (
 // folder, which takes path's place once they are on the disk; after an error, write's or the file system's, whatever was at
 // path is still there and the hidden file is gone.
 func Write(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	f, err := os.CreateTemp(filepath.Dir(path), ".polyphon-*") // path's own name may be as long as names can be
 	if err != nil {
 		return err
 	}

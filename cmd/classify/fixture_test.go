@@ -141,6 +141,9 @@ type ndjson struct {
 	Model                           string
 	Device                          string
 	Interrupted                     bool
+	Skipped                         int
+	Shard                           string
+	Elapsed                         float64
 }
 
 func parse(t *testing.T, out string) []ndjson {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	slashpath "path"
 	"path/filepath"
 	"strings"
 
@@ -16,6 +17,7 @@ const stdinName = "-"
 // input is a sound to classify, or what is wrong with a path that was given.
 type input struct {
 	name string
+	rel  string // the path below the folder that was given, or the file's base name; with slashes on every system
 	err  error
 }
 
@@ -27,34 +29,37 @@ func find(paths []string) []input {
 	var list []input
 	for _, path := range paths {
 		info, err := os.Stat(path)
-		if path == stdinName || err != nil || !info.IsDir() {
-			list = append(list, input{name: path}) // opening a path that does not exist tells so
-			continue
+		switch {
+		case path == stdinName:
+			list = append(list, input{name: path, rel: path})
+		case err != nil || !info.IsDir():
+			list = append(list, input{name: path, rel: filepath.Base(path), err: err})
+		default:
+			found := findIn(path, "", nil)
+			if len(found) == 0 {
+				found = []input{{name: path, err: errNoSounds}}
+			}
+			list = append(list, found...)
 		}
-		found := findIn(path, nil)
-		if len(found) == 0 {
-			found = []input{{path, errNoSounds}}
-		}
-		list = append(list, found...)
 	}
 	return list
 }
 
-// findIn appends the sound files in a folder and those below it. Hidden entries (".git", the "._x.wav" of macOS) are left
+// findIn appends the sound files in a folder, which lies at rel below the one that was given, and those below it. Hidden entries (".git", the "._x.wav" of macOS) are left
 // out, and symbolic links to folders are not followed, since they may lead in circles.
-func findIn(dir string, list []input) []input {
+func findIn(dir, rel string, list []input) []input {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		list = append(list, input{dir, err})
+		list = append(list, input{name: dir, rel: rel, err: err})
 	}
 	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
+		path, rel := filepath.Join(dir, e.Name()), slashpath.Join(rel, e.Name())
 		switch {
 		case strings.HasPrefix(e.Name(), "."):
 		case e.IsDir():
-			list = findIn(path, list)
+			list = findIn(path, rel, list)
 		case audio.IsAudio(e.Name()) && isFile(path, e):
-			list = append(list, input{name: path})
+			list = append(list, input{name: path, rel: rel})
 		}
 	}
 	return list

@@ -9,6 +9,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/polynet"
@@ -23,7 +24,14 @@ type job struct {
 	inputs     []input
 	workers    []*polynet.Worker
 	report     report
-	summary    summary
+	batch      *batch // nil: all results go to report
+	failFast   bool
+	constants  summary // what the summaries of result files and of the run have in common
+	begun      time.Time
+
+	mu       sync.Mutex // guards what follows, and report where there is a batch
+	summary  summary
+	progress *progress
 }
 
 // sound is an input on its way through a worker.
@@ -47,25 +55,33 @@ const (
 
 // run classifies the inputs and returns the exit status.
 func (j *job) run(ctx context.Context) int {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	j.begun = time.Now()
+	if len(j.inputs) == 0 {
+		fmt.Fprintf(j.err, "classify: nothing to do: %s\n", j.idle())
+	}
 	queue, order := make(chan *sound), make(chan *sound, soundsAhead)
 	go j.feed(ctx, queue, order)
 	var workers sync.WaitGroup
 	for _, w := range j.workers {
 		workers.Go(func() { j.work(ctx, w, queue) })
 	}
-	interrupted, err := j.write(ctx, order)
-	cancel()
+	err := j.write(ctx, stop, order)
+	stop(nil)
 	switch {
+	case errors.Is(err, context.Canceled): // a worker may still wait for the standard input
+		how := ""
+		if j.batch != nil {
+			how = "; the same command goes on with the rest"
+		}
+		fmt.Fprintf(j.err, "classify: interrupted%s\n", how)
+		return statusInterrupted
 	case err != nil:
 		if !errors.Is(err, syscall.EPIPE) { // whoever reads the results has heard enough
 			fmt.Fprintf(j.err, "classify: %v\n", err)
 		}
 		return statusFailed
-	case interrupted: // a worker may still wait for the standard input
-		fmt.Fprintln(j.err, "classify: interrupted")
-		return statusInterrupted
 	}
 	workers.Wait()
 	if j.summary.Failed > 0 {

@@ -63,6 +63,8 @@ type cli struct {
 	Format  string   `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64  `help:"Seconds from one window's start to the next one's in long sounds; 0 is half a window." default:"0" placeholder:"S"`
+
+	Many manyFlags `embed:"" group:"Many files:"`
 }
 
 // streams are where the command reads and writes.
@@ -109,6 +111,10 @@ func (c *cli) check() error {
 		return fmt.Errorf("--threads %d is negative", c.Threads)
 	case stdin > 1:
 		return errors.New("the standard input can be read only once")
+	case stdin > 0 && c.Many.Out != "":
+		return errors.New("--out names result files after their inputs, and the standard input has no name")
+	case c.Many.Force && c.Many.Out == "":
+		return errors.New("--force without --out: there are no results that it could replace")
 	}
 	return nil
 }
@@ -131,10 +137,18 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 		return nil, statusModel, err
 	}
 	j := &job{
-		classifier: classifier, inputs: find(c.Paths), streams: s,
+		classifier: classifier, streams: s, failFast: c.Many.FailFast,
 		options: polynet.Options{Hop: c.Hop, Top: c.Top},
 	}
-	j.options.Batch = min(len(j.inputs), mostTogether)
+	share, err := c.Many.share(s.err)
+	if err != nil {
+		return nil, statusUsage, err
+	}
+	j.inputs, err = j.plan(find(c.Paths), share, c.Format, c.Many)
+	if err != nil {
+		return nil, statusUsage, err
+	}
+	j.options.Batch = max(1, min(len(j.inputs), mostTogether))
 	threads := c.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
@@ -146,12 +160,17 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 		}
 		j.workers = append(j.workers, w)
 	}
-	j.summary = summary{
+	j.constants = summary{
 		Window: seconds(model.Window), Hop: seconds(j.workers[0].Hop()), Model: c.Model, Device: single.Name(), Threads: len(j.workers),
 	}
 	if c.Model == "" {
-		j.summary.Model = "embedded"
+		j.constants.Model = "embedded"
 	}
-	j.report = newReport(c.Format, s.out, j)
+	j.summary = j.constants
+	j.summary.Skipped = j.batch.skipped()
+	if share.count > 1 {
+		j.summary.Shard = share.String()
+	}
+	j.report = newReport(c.Format, j.reportsTo(c.Format), j, j.inputs)
 	return j, statusOK, nil
 }

@@ -25,8 +25,8 @@ type report interface {
 	close(s summary) error
 }
 
-// newReport returns the report of a format.
-func newReport(format string, w io.Writer, j *job) report {
+// newReport returns the report of a format for some of the job's inputs.
+func newReport(format string, w io.Writer, j *job, inputs []input) report {
 	out := bufio.NewWriter(w)
 	switch format {
 	case "json":
@@ -36,13 +36,14 @@ func newReport(format string, w io.Writer, j *job) report {
 	case "csv":
 		return newCSVReport(out, j.workers[0].Top())
 	}
-	return newTextReport(out, j)
+	return newTextReport(out, j, inputs)
 }
 
 // summary is what a run did.
 type summary struct {
-	Files        int     `json:"files"`  // inputs that were tried
-	Failed       int     `json:"failed"` // of these
+	Files        int     `json:"files"`             // inputs that were tried
+	Failed       int     `json:"failed"`            // of these
+	Skipped      int     `json:"skipped,omitempty"` // inputs that were not tried, since there are results of them
 	Windows      int     `json:"windows"`
 	AudioSeconds seconds `json:"audio_seconds"` // length of what was classified
 	Window       seconds `json:"window"`
@@ -50,7 +51,9 @@ type summary struct {
 	Model        string  `json:"model"`
 	Device       string  `json:"device"`
 	Threads      int     `json:"threads"`
-	Interrupted  bool    `json:"interrupted"`
+	Shard        string  `json:"shard,omitempty"`   // "I/N"
+	Elapsed      seconds `json:"elapsed,omitempty"` // since the work began
+	Interrupted  bool    `json:"interrupted"`       // before all inputs were tried
 }
 
 // result is a window in JSON.

@@ -26,9 +26,9 @@ type textReport struct {
 // widestName bounds the column of the file names.
 const widestName = 60
 
-func newTextReport(out io.Writer, j *job) *textReport {
-	r := &textReport{out: bufio.NewWriter(out), summary: j.summary}
-	for _, in := range j.inputs {
+func newTextReport(out io.Writer, j *job, inputs []input) *textReport {
+	r := &textReport{out: bufio.NewWriter(out), summary: j.constants}
+	for _, in := range inputs {
 		r.column = max(r.column, min(utf8.RuneCountInString(in.name), widestName))
 	}
 	return r

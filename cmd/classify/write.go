@@ -2,71 +2,116 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 )
 
-// write hands what was heard to the report, in the order of the inputs. It reports whether the run was interrupted, in which
-// case it still writes what has been finished.
-func (j *job) write(ctx context.Context, order <-chan *sound) (interrupted bool, err error) {
-	progress := newProgress(j.streams, len(j.inputs))
-	for s := range order {
-		ended, err := j.writeSound(ctx, s, progress)
-		if err != nil {
-			return false, err
-		}
-		if ended {
-			progress.add()
-		}
-	}
-	progress.clear()
-	j.summary.Interrupted = ctx.Err() != nil
-	if err := j.report.close(j.summary); err != nil {
-		return false, err
-	}
-	return j.summary.Interrupted, nil
+// errFailFast ends a run with --fail-fast.
+var errFailFast = errors.New("stopped at the first failure (--fail-fast)")
+
+// outcome is what became of a sound.
+type outcome struct {
+	windows int
+	length  seconds
+	warning string
+	err     error
 }
 
-// writeSound writes one sound's events as they come and reports whether its end was among them.
-func (j *job) writeSound(ctx context.Context, s *sound, progress *progress) (ended bool, err error) {
-	var length seconds
-	for {
-		e, ok, err := j.next(ctx, s)
-		switch {
-		case err != nil || !ok:
-			return false, err
-		case !e.done:
-			length = seconds(e.window.End)
-			j.summary.Windows++
-			j.report.window(s.name, e.window)
+// write hands what was heard to the reports. It returns nil when all inputs were tried, context.Canceled when the run was
+// interrupted, in which case it still writes what has been finished, or what else ended the run. It may call stop,
+// which ends the work.
+func (j *job) write(ctx context.Context, stop context.CancelCauseFunc, order <-chan *sound) error {
+	j.progress = newProgress(j.streams, len(j.inputs), j.batch != nil)
+	if j.batch != nil {
+		return j.writeFiles(ctx, stop, order)
+	}
+	for s := range order {
+		o, ended, err := j.follow(ctx, s, j.report)
+		if err != nil {
+			return err
+		}
+		if !ended {
+			j.summary.Windows += o.windows // they have been written
 			continue
 		}
-		j.summary.Files++
-		j.summary.AudioSeconds += length
-		progress.clear()
-		if e.warning != "" {
-			fmt.Fprintf(j.err, "classify: %s: warning: %s\n", s.name, e.warning)
-		}
-		if e.err == nil {
+		j.count(s.name, o)
+		if o.err == nil {
 			j.report.end(s.name)
-			return true, nil
+			continue
 		}
-		e.err = reason(e.err)
-		j.summary.Failed++
-		fmt.Fprintf(j.err, "classify: %s: %v\n", s.name, e.err)
-		j.report.fail(s.name, e.err)
-		return true, nil
+		j.report.fail(s.name, o.err)
+		if j.failFast {
+			stop(errFailFast)
+			break
+		}
 	}
+	return j.close(ctx)
+}
+
+// close ends the report of the run and returns why the run ended early, if it did.
+func (j *job) close(ctx context.Context) error {
+	j.progress.clear()
+	cause := context.Cause(ctx)
+	j.summary.Interrupted = cause != nil
+	j.summary.Elapsed = seconds(time.Since(j.begun).Seconds())
+	if err := j.report.close(j.summary); err != nil {
+		return err
+	}
+	return cause
+}
+
+// follow hands a sound's windows to r as they come and returns what became of it. ended is false when the run ended before
+// the sound did.
+func (j *job) follow(ctx context.Context, s *sound, r report) (o outcome, ended bool, err error) {
+	for {
+		e, ok, err := next(ctx, s, r)
+		if err != nil || !ok {
+			return o, false, err
+		}
+		if e.done {
+			o.warning, o.err = e.warning, e.err
+			if o.err != nil {
+				o.err = reason(o.err)
+			}
+			return o, true, nil
+		}
+		r.window(s.name, e.window)
+		j.mu.Lock()
+		j.progress.hear(seconds(e.window.End) - o.length)
+		j.mu.Unlock()
+		o.length = seconds(e.window.End)
+		o.windows++
+	}
+}
+
+// count adds a sound that has ended to the summary and tells what was wrong with it.
+func (j *job) count(name string, o outcome) {
+	j.summary.Files++
+	j.summary.Windows += o.windows
+	j.summary.AudioSeconds += o.length
+	if o.warning != "" || o.err != nil {
+		j.progress.clear()
+	}
+	if o.warning != "" {
+		fmt.Fprintf(j.err, "classify: %s: warning: %s\n", name, o.warning)
+	}
+	if o.err != nil {
+		j.summary.Failed++
+		fmt.Fprintf(j.err, "classify: %s: %v\n", name, o.err)
+	}
+	j.progress.add(o.err != nil)
 }
 
 // next returns the sound's next event. Before it waits for one, it writes out what there is. ok is false when the run
-// is interrupted and no event is there.
-func (j *job) next(ctx context.Context, s *sound) (e event, ok bool, err error) {
+// has ended and no event is there.
+func next(ctx context.Context, s *sound, r report) (e event, ok bool, err error) {
 	select {
 	case e = <-s.heard:
 		return e, true, nil
 	default:
 	}
-	if err := j.report.flush(); err != nil {
+	if err := r.flush(); err != nil {
 		return event{}, false, err
 	}
 	select {
