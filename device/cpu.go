@@ -16,8 +16,8 @@ import (
 // ErrKernels reports a kernel set that does not exist or that this machine cannot run.
 var ErrKernels = errors.New("device: no such CPU kernels")
 
-// kernelsVariable names the environment variable that forces a kernel set.
-const kernelsVariable = "POLYPHON_CPU"
+// KernelsVariable names the environment variable that makes CPU take the kernel set that it names.
+const KernelsVariable = "POLYPHON_CPU"
 
 // CPU returns a device on this machine's processor that uses at most threads threads, or runtime.GOMAXPROCS(0)
 // where threads is 0. It takes the fastest kernels that the machine can run, or those that the environment
@@ -27,7 +27,7 @@ const kernelsVariable = "POLYPHON_CPU"
 // threads, but differ in rounding from one kernel set to another. With one thread, everything runs on the
 // caller's goroutine.
 func CPU(threads int) (Device, error) {
-	name := os.Getenv(kernelsVariable)
+	name := os.Getenv(KernelsVariable)
 	if name == "" {
 		known := Kernels()
 		name = known[len(known)-1]

@@ -1,5 +1,216 @@
 package main
 
-type doctor struct{}
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
 
-func (doctor) Run() error { return nil }
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+	"golang.org/x/sys/cpu"
+)
+
+// doctor is the command that examines what classify computes with.
+type doctor struct {
+	Model   string `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Threads int    `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
+	Format  string `help:"Output format: ${enum}." enum:"text,json" default:"text"`
+}
+
+// diagnosis is what the doctor finds, in JSON.
+type diagnosis struct {
+	Spec     int         `json:"spec"`
+	OK       bool        `json:"ok"`
+	Version  string      `json:"version"`
+	Commit   string      `json:"commit"`
+	Go       string      `json:"go"`
+	Platform string      `json:"platform"`
+	Device   deviceFacts `json:"device"`
+	Model    modelFacts  `json:"model"`
+	SelfTest *selfTest   `json:"self_test"` // nil: not done
+	Problems []problem   `json:"problems"`  // classify does not work, or not as it should
+	Notes    []problem   `json:"notes"`     // it could work better
+}
+
+type deviceFacts struct {
+	Name    string   `json:"name"` // "": there is none
+	Why     string   `json:"why"`
+	Kernels []string `json:"kernels"` // that this machine can run, slowest first
+	CPU     []string `json:"cpu"`     // features that kernels are chosen by
+	Cores   int      `json:"cores"`
+	Threads int      `json:"threads"`
+}
+
+type modelFacts struct {
+	Source     string   `json:"source"`
+	Labels     []string `json:"labels"` // none: the model cannot be used
+	Parameters int      `json:"parameters"`
+	Rate       int      `json:"rate"` // hertz
+	Window     seconds  `json:"window"`
+	Lookahead  seconds  `json:"lookahead"`
+}
+
+// problem is something that is not as it should be, and what to do about it.
+type problem struct {
+	What string `json:"what"`
+	Do   string `json:"do"`
+}
+
+// Run examines and reports.
+func (d *doctor) Run(s streams) error {
+	if d.Threads < 0 {
+		return program.WithStatus(statusUsage, fmt.Errorf("--threads %d is negative", d.Threads))
+	}
+	found := d.examine()
+	var err error
+	if d.Format == "json" {
+		e := newEncoder(s.out)
+		e.SetIndent("", "  ")
+		err = e.Encode(found)
+	} else {
+		err = found.print(s.out)
+	}
+	switch {
+	case err != nil:
+		return err
+	case !found.OK:
+		return program.Exit(statusModel)
+	}
+	return nil
+}
+
+func (d *doctor) examine() *diagnosis {
+	found := &diagnosis{
+		Spec: spec, Version: program.Version(), Commit: program.Commit(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Problems: []problem{}, Notes: []problem{},
+	}
+	dev := found.examineDevice(d.Threads)
+	model := found.examineModel(d.Model)
+	if dev != nil && model != nil {
+		found.test(model, dev)
+	}
+	found.OK = len(found.Problems) == 0
+	return found
+}
+
+// examineDevice returns the device that each of classify's threads computes on, or nil.
+func (d *diagnosis) examineDevice(threads int) device.Device {
+	f := &d.Device
+	f.Kernels, f.CPU, f.Cores, f.Threads = device.Kernels(), cpuFeatures(), runtime.NumCPU(), threads
+	if threads == 0 {
+		f.Threads = runtime.GOMAXPROCS(0)
+	}
+	f.Why = "the fastest kernels that this machine can run"
+	forced := os.Getenv(device.KernelsVariable)
+	if forced != "" {
+		f.Why = fmt.Sprintf("%s=%s asks for it", device.KernelsVariable, forced)
+	}
+	dev, err := device.CPU(1)
+	if err != nil {
+		d.Problems = append(d.Problems, problem{err.Error(), fmt.Sprintf("unset %s, or set it to one of: %s", device.KernelsVariable, strings.Join(f.Kernels, ", "))})
+		return nil
+	}
+	f.Name = dev.Name()
+	switch fastest := f.Kernels[len(f.Kernels)-1]; {
+	case forced != "" && forced != fastest:
+		d.Notes = append(d.Notes, problem{fmt.Sprintf("%s=%s keeps faster kernels (%s) from being used", device.KernelsVariable, forced, fastest), "unset " + device.KernelsVariable})
+	case len(f.Kernels) == 1 && runtime.GOARCH == "amd64":
+		d.Notes = append(d.Notes, problem{"there are no vectorised kernels: the processor lacks AVX2 or FMA, or the program was built with -tags purego",
+			"use a build without purego; in a virtual machine, let it see the host's processor"})
+	case len(f.Kernels) == 1:
+		d.Notes = append(d.Notes, problem{"there are vectorised kernels for amd64 only; plain Go is several times slower", "nothing, where it is fast enough"})
+	}
+	if f.Threads < f.Cores && threads == 0 {
+		d.Notes = append(d.Notes, problem{fmt.Sprintf("%d threads on %d cores", f.Threads, f.Cores), "see GOMAXPROCS and the container's limit of CPUs"})
+	}
+	return dev
+}
+
+// cpuFeatures names the features that the processor has of those by which kernels are chosen.
+func cpuFeatures() []string {
+	names := []string{}
+	for _, f := range []struct {
+		name string
+		has  bool
+	}{
+		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"BMI2", cpu.X86.HasBMI2},
+		{"AVX512F", cpu.X86.HasAVX512F}, {"AVX512DQ", cpu.X86.HasAVX512DQ}, {"AVX512VL", cpu.X86.HasAVX512VL}, {"AVX512BW", cpu.X86.HasAVX512BW},
+		{"ASIMD", cpu.ARM64.HasASIMD},
+	} {
+		if f.has {
+			names = append(names, f.name)
+		}
+	}
+	return names
+}
+
+func (d *diagnosis) examineModel(path string) *polynet.Model {
+	f := &d.Model
+	f.Source = path
+	if path == "" {
+		f.Source = "embedded"
+	}
+	m, err := models.Open(path)
+	if err != nil {
+		do := "name a file that train fit has written"
+		if errors.Is(err, os.ErrNotExist) {
+			do = "see that --model names a file, or leave it out for the embedded model"
+		}
+		d.Problems = append(d.Problems, problem{err.Error(), do})
+		return nil
+	}
+	f.Labels, f.Parameters, f.Rate, f.Window = m.Labels, m.Net.Parameters(), m.Features.Rate, seconds(m.Window)
+	f.Lookahead = seconds(m.Net.Lookahead(m.Features).Seconds())
+	if !slices.Contains(m.Labels, polynet.UnknownLabel) {
+		d.Notes = append(d.Notes, problem{"the model has no label " + polynet.UnknownLabel + ": it gives every sound one of its labels",
+			"train with --words, or with a folder of other sounds named " + polynet.UnknownLabel})
+	}
+	return m
+}
+
+// print writes the diagnosis for people.
+func (d *diagnosis) print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+	row("version", "polyphon %s, %s, %s", d.Version, d.Go, d.Platform)
+	if d.Device.Name != "" {
+		row("device", "%s: %s", d.Device.Name, d.Device.Why)
+	}
+	row("kernels", "%s", strings.Join(d.Device.Kernels, ", "))
+	row("processor", "%d cores; %s", d.Device.Cores, strings.Join(d.Device.CPU, " "))
+	row("threads", "%d", d.Device.Threads)
+	row("model", "%s", d.Model.Source)
+	if m := d.Model; m.Labels != nil {
+		row("labels", "%d: %s", len(m.Labels), strings.Join(m.Labels, " "))
+		row("parameters", "%d", m.Parameters)
+		row("sound", "%d Hz (other rates are converted), windows of %v s, lookahead %d ms", m.Rate, m.Window, time.Duration(m.Lookahead*1e9)/time.Millisecond)
+	}
+	if s := d.SelfTest; s != nil {
+		verdict := "passed"
+		if !s.Passed {
+			verdict = "FAILED"
+		}
+		row("self-test", "%s: log-probabilities within %.1g of the reference's (limit %g)", verdict, s.Difference, s.Limit)
+		row("speed", "%.2f ms for a window of %v s on one thread, %.0f x real time", s.Milliseconds, d.Model.Window, s.RealTime)
+	}
+	for _, n := range d.Notes {
+		row("note", "%s", n.What)
+		row("", "what to do: %s", n.Do)
+	}
+	for _, p := range d.Problems {
+		row("PROBLEM", "%s", p.What)
+		row("", "what to do: %s", p.Do)
+	}
+	if d.OK {
+		row("", "all is well")
+	}
+	return t.Flush()
+}
