@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/polyphon/polyphon/atomicfile"
@@ -171,18 +172,20 @@ func (j *job) writeFile(ctx context.Context, s *sound) error {
 	if ctx.Err() != nil && len(s.heard) == 0 {
 		return nil // the run ended before the sound began
 	}
-	var o outcome
 	path := j.batch.path(s.input)
-	err := os.MkdirAll(filepath.Dir(path), 0o777)
-	if err == nil {
-		err = atomicfile.Write(path, 0o644, func(w io.Writer) (err error) {
-			o, err = j.writeResult(ctx, s, w)
-			return err
-		})
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
 	}
+	var o outcome
+	err := atomicfile.Write(path, 0o644, func(w io.Writer) (err error) {
+		o, err = j.writeResult(ctx, s, w)
+		return err
+	})
 	switch {
 	case errors.Is(err, errUnfinished):
 		return nil
+	case errors.Is(err, syscall.ENAMETOOLONG): // a matter of this input alone
+		o.err = fmt.Errorf("%s: %w", path, reason(err))
 	case err != nil && o.err == nil:
 		return fmt.Errorf("%s: %w", path, reason(err))
 	}
@@ -252,8 +255,8 @@ func (b *batch) tell(j *job) {
 	if len(j.inputs) == 0 {
 		return // run has said so
 	}
-	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v", s.Files-s.Failed, b.all, float64(s.AudioSeconds)/3600,
-		time.Duration(float64(s.Elapsed)*float64(time.Second)).Round(10*time.Millisecond))
+	elapsed := time.Duration(s.Elapsed * seconds(time.Second))
+	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v", s.Files-s.Failed, b.all, s.AudioSeconds/3600, elapsed.Round(time.Millisecond))
 	if s.Elapsed > 0 {
 		text += fmt.Sprintf(" (%.0f x real time)", s.AudioSeconds/s.Elapsed)
 	}

@@ -203,8 +203,11 @@ func (i interruptible) Read(p []byte) (int, error) {
 	return i.r.Read(p)
 }
 
-// reason returns err without the path that the message names anyway.
+// reason returns err without the paths that the message names anyway.
 func reason(err error) error {
+	if l := (*os.LinkError)(nil); errors.As(err, &l) {
+		return l.Err
+	}
 	if p := (*fs.PathError)(nil); errors.As(err, &p) {
 		return p.Err
 	}

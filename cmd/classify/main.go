@@ -53,6 +53,7 @@ var this = program.Program{
 	Examples: [][2]string{
 		{"classify rec.wav other.flac", "One readable line a file"},
 		{"classify --top 3 --format csv folder/", "A folder and those below it, as a table"},
+		{"classify --out results folder/", "A result file for each, and only for those that have none"},
 	},
 }
 
