@@ -58,23 +58,13 @@ type Decoder struct {
 	pending []float32 // decoded and not yet read
 	err     error     // what follows pending
 	notes   string
+
+	in  *bufio.Reader // in and pcm keep their memory from one sound to the next
+	pcm pcmBlocks
 }
 
-// newDecoder reads ahead to the first samples, so that a sound without any is told by its opener.
-func newDecoder(f Format, b blocks, note string) (*Decoder, error) {
-	d := &Decoder{format: f, blocks: b, notes: note}
-	d.pending, d.err = b.next()
-	if len(d.pending) > 0 {
-		return d, nil
-	}
-	if d.err != io.EOF {
-		return nil, d.err
-	}
-	if odd := b.warning(); odd != "" {
-		return nil, fmt.Errorf("%w: %s", ErrEmpty, odd)
-	}
-	return nil, ErrEmpty
-}
+// readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz comes in one read.
+const readAhead = 40 << 10
 
 // Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64, with U8,
 // S16LE, S24LE, S32LE, F32LE, F64LE, ALaw or MuLaw samples) and FLAC, from any reader: one that cannot seek, delivers
@@ -83,32 +73,22 @@ func newDecoder(f Format, b blocks, note string) (*Decoder, error) {
 // Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts
 // itself, ErrEmpty for one without samples, and r's own.
 func Decode(r io.Reader) (*Decoder, error) {
-	br := bufio.NewReader(r)
-	magic, err := br.Peek(magicSize)
-	if len(magic) == 0 {
-		if err == io.EOF {
-			return nil, fmt.Errorf("%w: 0 bytes", ErrEmpty)
-		}
+	d := new(Decoder)
+	if err := d.Reset(r); err != nil {
 		return nil, err
 	}
-	if bytes.HasPrefix(magic, []byte("ID3")) {
-		if err := skipID3(br); err != nil {
-			return nil, err
-		}
-		if magic, _ = br.Peek(magicSize); !bytes.HasPrefix(magic, []byte("fLaC")) {
-			return nil, foreign([]byte("ID3"))
-		}
+	return d, nil
+}
+
+// Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds only the
+// first one's costs. The zero Decoder can be Reset too. An error is also what Read returns then.
+func (d *Decoder) Reset(r io.Reader) error {
+	d.attach(r)
+	if err := d.open(); err != nil {
+		d.err = err
+		return err
 	}
-	switch {
-	case bytes.HasPrefix(magic, []byte("fLaC")):
-		return decodeFLAC(br)
-	case isWAVE(magic):
-		return decodeWAV(br)
-	}
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	return nil, foreign(magic)
+	return nil
 }
 
 // Raw returns the decoder of headerless PCM: frames of channels interleaved samples, rate frames a second.
@@ -121,7 +101,72 @@ func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	return newDecoder(f, newPCMBlocks(r, -1, e, channels), "")
+	d := new(Decoder)
+	d.attach(r)
+	if err := d.beginPCM(f, -1, ""); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// attach forgets the sound before and makes r the input.
+func (d *Decoder) attach(r io.Reader) {
+	*d = Decoder{in: d.in, pcm: d.pcm}
+	if d.in == nil {
+		d.in = bufio.NewReaderSize(nil, readAhead)
+	}
+	d.in.Reset(r)
+}
+
+// open recognises the sound and reads up to its first samples.
+func (d *Decoder) open() error {
+	magic, err := d.in.Peek(magicSize)
+	if len(magic) == 0 {
+		if err == io.EOF {
+			return fmt.Errorf("%w: 0 bytes", ErrEmpty)
+		}
+		return err
+	}
+	if bytes.HasPrefix(magic, []byte("ID3")) {
+		if err := skipID3(d.in); err != nil {
+			return err
+		}
+		if magic, _ = d.in.Peek(magicSize); !bytes.HasPrefix(magic, []byte("fLaC")) {
+			return foreign([]byte("ID3"))
+		}
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte("fLaC")):
+		return d.openFLAC()
+	case isWAVE(magic):
+		return d.openWAV()
+	}
+	if err != nil && err != io.EOF {
+		return err
+	}
+	return foreign(magic)
+}
+
+// begin reads ahead to the first samples, so that a sound without any is told by its opener.
+func (d *Decoder) begin(f Format, b blocks, note string) error {
+	d.format, d.blocks, d.notes = f, b, note
+	d.pending, d.err = b.next()
+	if len(d.pending) > 0 {
+		return nil
+	}
+	if d.err != io.EOF {
+		return d.err
+	}
+	if odd := b.warning(); odd != "" {
+		return fmt.Errorf("%w: %s", ErrEmpty, odd)
+	}
+	return ErrEmpty
+}
+
+// beginPCM begins samples as f says, of which the header claims so many bytes; -1 where it does not say.
+func (d *Decoder) beginPCM(f Format, claimed int64, note string) error {
+	d.pcm.reset(d.in, claimed, f.Encoding, f.Channels)
+	return d.begin(f, &d.pcm, note)
 }
 
 // Format returns what the header says.
@@ -155,6 +200,9 @@ func (d *Decoder) Read(dst []float32) (n int, err error) {
 // "data chunk says 64000 bytes, file ends after 31999"; "" where nothing was. It is complete once Read has
 // returned io.EOF.
 func (d *Decoder) Warning() string {
+	if d.blocks == nil {
+		return ""
+	}
 	odd := d.blocks.warning()
 	if d.notes != "" && odd != "" {
 		return d.notes + "; " + odd

@@ -7,6 +7,9 @@ import (
 	"math"
 )
 
+// writeBlock is how many bytes of a file are written at a time.
+const writeBlock = 8 << 10
+
 // wavHeader is what the head of a WAV file with one data chunk says.
 type wavHeader struct {
 	Encoding       Encoding
@@ -60,7 +63,7 @@ func WriteWAV(w io.Writer, c Clip, e Encoding) error {
 	if int64(len(c.Samples))*int64(e.Bytes()) > math.MaxUint32-longestHeader {
 		return fmt.Errorf("%w: %d samples of %v are more than a WAV file holds", ErrTooLong, len(c.Samples), e)
 	}
-	b := appendHeader(make([]byte, 0, blockBytes), wavHeader{Encoding: e, Rate: c.Rate, Channels: 1, Samples: len(c.Samples)})
+	b := appendHeader(make([]byte, 0, writeBlock), wavHeader{Encoding: e, Rate: c.Rate, Channels: 1, Samples: len(c.Samples)})
 	for _, v := range c.Samples {
 		if len(b)+8 > cap(b) {
 			if _, err := w.Write(b); err != nil {

@@ -82,7 +82,7 @@ func TestWriteWAVRoundTrip(t *testing.T) {
 	}
 }
 
-func writeWAV(t *testing.T, c Clip, e Encoding) []byte {
+func writeWAV(t testing.TB, c Clip, e Encoding) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := WriteWAV(&b, c, e); err != nil {

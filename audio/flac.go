@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -28,19 +27,19 @@ type flacBlocks struct {
 	note    string
 }
 
-// decodeFLAC reads up to the samples of a stream whose first bytes are "fLaC".
-func decodeFLAC(r *bufio.Reader) (*Decoder, error) {
-	head, err := r.Peek(8)
+// openFLAC reads up to the samples of a stream whose first bytes are "fLaC".
+func (d *Decoder) openFLAC() error {
+	head, err := d.in.Peek(8)
 	if err != nil {
-		return nil, cutShort(err, "its first 8 bytes")
+		return cutShort(err, "its first 8 bytes")
 	}
 	if kind, size := head[4]&0x7F, int(head[5])<<16|int(head[6])<<8|int(head[7]); kind != 0 || size != streamInfoSize {
-		return nil, fmt.Errorf("%w: FLAC begins with a metadata block of type %d and %d bytes, not with STREAMINFO",
+		return fmt.Errorf("%w: FLAC begins with a metadata block of type %d and %d bytes, not with STREAMINFO",
 			ErrCorrupt, kind, size)
 	}
-	f := &flacBlocks{input: r}
+	f := &flacBlocks{input: d.in}
 	if err := f.guard(f.open); err != nil {
-		return nil, cutShort(err, "its metadata")
+		return cutShort(err, "its metadata")
 	}
 	info := f.stream.Info
 	format := Format{
@@ -54,12 +53,12 @@ func decodeFLAC(r *bufio.Reader) (*Decoder, error) {
 		format.Frames = -1
 	}
 	if err := format.check(); err != nil {
-		return nil, err
+		return err
 	}
 	if format.Bits > maxFLACBits {
-		return nil, fmt.Errorf("%w: %d-bit FLAC", ErrFormat, format.Bits)
+		return fmt.Errorf("%w: %d-bit FLAC", ErrFormat, format.Bits)
 	}
-	return newDecoder(format, f, "")
+	return d.begin(format, f, "")
 }
 
 // next implements blocks with the samples of one frame.

@@ -2,7 +2,6 @@ package audio
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"io"
 	"math"
@@ -166,9 +165,7 @@ func FuzzResample(f *testing.F) {
 			return
 		}
 		c := Clip{Rate: in, Samples: make([]float32, len(data)/4)}
-		for i := range c.Samples {
-			c.Samples[i] = finite(float64(math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))))
-		}
+		decodeFloat32(c.Samples, data)
 		var s Source
 		var err error
 		thrifty(t, len(data), func() { s, err = Resample(c.Source(), out) })

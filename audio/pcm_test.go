@@ -5,58 +5,142 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 
 	goaudio "github.com/go-audio/audio"
 	"github.com/go-audio/wav"
 )
 
-// TestIntegersAgreeWithGoAudio decodes random bytes at every integer depth as go-audio/wav does, to the bit.
-func TestIntegersAgreeWithGoAudio(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
+// randomWAV returns a mono WAV file of integer samples of which every byte is random.
+func randomWAV(e Encoding, samples int, random *rand.Rand) []byte {
+	b := appendHeader(nil, wavHeader{Encoding: e, Rate: 16000, Channels: 1, Samples: samples})
+	for range samples * e.Bytes() {
+		b = append(b, byte(random.Uint32()))
+	}
+	return b
+}
+
+// byLibrary decodes a mono WAV file of integers with go-audio/wav.
+func byLibrary(t *testing.T, file []byte, e Encoding) []float32 {
+	t.Helper()
+	d := wav.NewDecoder(bytes.NewReader(file))
+	if err := d.FwdToPCM(); err != nil {
+		t.Fatal(err)
+	}
+	ints := &goaudio.IntBuffer{Data: make([]int, len(file))}
+	n, err := d.PCMBuffer(ints)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var samples []float32
+	for _, v := range ints.Data[:n] {
+		samples = append(samples, float32(v)/float32(int64(1)<<(8*e.Bytes()-1)))
+	}
+	return samples
+}
+
+// TestIntegersAreTheLibrarys compares every 16-bit value and random ones of each depth, to the bit.
+func TestIntegersAreTheLibrarys(t *testing.T) {
+	random := rand.New(rand.NewPCG(9, 10))
+	every := appendHeader(nil, wavHeader{Encoding: S16LE, Rate: 16000, Channels: 1, Samples: 1 << 16})
+	for v := range 1 << 16 {
+		every = append(every, byte(v), byte(v>>8))
+	}
+	files := map[Encoding][][]byte{S16LE: {every}}
 	for _, e := range []Encoding{S16LE, S24LE, S32LE} {
-		const samples = 10_000
-		raw := make([]byte, samples*e.Bytes())
-		for i := range raw {
-			raw[i] = byte(rng.Uint32())
+		for n := 1; n < 12; n++ {
+			files[e] = append(files[e], randomWAV(e, n, random))
 		}
-		file := append(appendHeader(nil, wavHeader{Encoding: e, Rate: 8000, Channels: 1, Samples: samples}), raw...)
-		library, err := wav.NewDecoder(bytes.NewReader(file)).FullPCMBuffer()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(library.Data) != samples {
-			t.Fatalf("%v: the library found %d samples", e, len(library.Data))
-		}
-		got := make([]float32, samples)
-		if err := newSampleDecoder(e)(got, raw); err != nil {
-			t.Fatal(err)
-		}
-		scale := 1 / float32(int64(1)<<(8*e.Bytes()-1))
-		for i, v := range library.Data {
-			if want := float32(v) * scale; got[i] != want {
-				t.Fatalf("%v: sample %d is %g, want %g", e, i, got[i], want)
+		files[e] = append(files[e], randomWAV(e, 1<<17+1, random))
+	}
+	for e, list := range files {
+		for _, file := range list {
+			got, err := readFrom(bytes.NewReader(file), 0)
+			if want := byLibrary(t, file, e); err != nil || len(want) == 0 || !slices.Equal(got.Samples, want) {
+				t.Errorf("%v: %d samples, error %v, differ from the library's %d", e, len(got.Samples), err, len(want))
 			}
 		}
 	}
 }
 
-// BenchmarkDecode reads a second of sound at 16 kHz from memory.
-func BenchmarkDecode(b *testing.B) {
-	for _, e := range []Encoding{U8, S16LE, S24LE, S32LE, F32LE, F64LE, ALaw, MuLaw} {
-		b.Run(fmt.Sprint(e), func(b *testing.B) {
-			const rate = 16000
-			var file bytes.Buffer
-			if err := WriteWAV(&file, Clip{Rate: rate, Samples: make([]float32, rate)}, e); err != nil {
-				b.Fatal(err)
+// TestReset has one Decoder read all sorts of sounds, whole or not, and compares each with what a fresh one reads.
+func TestReset(t *testing.T) {
+	files := map[string][]byte{"flac": encodeFLAC(t, tone(16000, 9999), 16), "mp3": []byte("ID3\x04\x00\x00\x00\x00\x00\x04abcdefgh"), "": nil}
+	for e := U8; e <= MuLaw; e++ {
+		files[e.String()] = writeWAV(t, tone(16000, 30000), e)
+	}
+	for _, c := range wavCases() {
+		files[c.name] = c.bytes
+	}
+	var d Decoder
+	random := rand.New(rand.NewPCG(11, 12))
+	for range 5 {
+		for name, file := range files { // in random order
+			fresh, wantErr := Decode(bytes.NewReader(file))
+			err := d.Reset(bytes.NewReader(file))
+			if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+				t.Fatalf("%s: error %v, a fresh decoder's is %v", name, err, wantErr)
 			}
-			samples := make([]float32, 4096)
-			b.SetBytes(int64(file.Len()))
+			if err != nil {
+				if n, again := d.Read(make([]float32, 1)); n != 0 || again != err {
+					t.Errorf("%s: %d samples and error %v behind the error of Reset, %v", name, n, again, err)
+				}
+				continue
+			}
+			if random.IntN(3) == 0 {
+				d.Read(make([]float32, 10)) // and leave it there
+				continue
+			}
+			want, _ := ReadAll(fresh, 0)
+			got, err := ReadAll(&d, 0)
+			if err != nil || got.Rate != want.Rate || !slices.Equal(got.Samples, want.Samples) ||
+				d.Warning() != fresh.Warning() || d.Format() != fresh.Format() {
+				t.Errorf("%s: %d samples, error %v, warning %q; a fresh decoder reads %d, warning %q",
+					name, len(got.Samples), err, d.Warning(), len(want.Samples), fresh.Warning())
+			}
+		}
+	}
+}
+
+// TestResetKeepsMemory counts what short sounds allocate when the decoder is not new.
+func TestResetKeepsMemory(t *testing.T) {
+	file := writeWAV(t, tone(16000, 16000), S16LE)
+	d, r, dst := new(Decoder), bytes.NewReader(nil), make([]float32, 16000)
+	decode := func() {
+		r.Reset(file)
+		if err := d.Reset(r); err != nil {
+			t.Fatal(err)
+		}
+		for err := error(nil); err != io.EOF; _, err = d.Read(dst) {
+		}
+	}
+	decode()
+	var before, after runtime.MemStats
+	const sounds = 100
+	runtime.ReadMemStats(&before)
+	for range sounds {
+		decode()
+	}
+	runtime.ReadMemStats(&after)
+	if got := (after.TotalAlloc - before.TotalAlloc) / sounds; got > 1000 {
+		t.Errorf("%d bytes allocated for a sound of %d", got, len(file))
+	}
+}
+
+// BenchmarkDecode reads a second of sound at 16 kHz from memory, with a decoder that is not new.
+func BenchmarkDecode(b *testing.B) {
+	for e := U8; e <= MuLaw; e++ {
+		b.Run(e.String(), func(b *testing.B) {
+			file, d, r, dst := writeWAV(b, tone(16000, 16000), e), new(Decoder), bytes.NewReader(nil), make([]float32, 16000)
+			b.SetBytes(int64(len(file)))
 			b.ReportAllocs()
 			for b.Loop() {
-				d, err := Decode(bytes.NewReader(file.Bytes()))
+				r.Reset(file)
+				err := d.Reset(r)
 				for err == nil {
-					_, err = d.Read(samples)
+					_, err = d.Read(dst)
 				}
 				if err != io.EOF {
 					b.Fatal(err)
@@ -68,15 +152,11 @@ func BenchmarkDecode(b *testing.B) {
 
 // BenchmarkGoAudio reads the same with go-audio/wav.
 func BenchmarkGoAudio(b *testing.B) {
-	const rate = 16000
-	var file bytes.Buffer
-	if err := WriteWAV(&file, Clip{Rate: rate, Samples: make([]float32, rate)}, S16LE); err != nil {
-		b.Fatal(err)
-	}
-	b.SetBytes(int64(file.Len()))
-	ints := goaudio.IntBuffer{Data: make([]int, rate)}
+	file := writeWAV(b, tone(16000, 16000), S16LE)
+	b.SetBytes(int64(len(file)))
+	ints := goaudio.IntBuffer{Data: make([]int, 16000)}
 	for b.Loop() {
-		if _, err := wav.NewDecoder(bytes.NewReader(file.Bytes())).PCMBuffer(&ints); err != nil {
+		if _, err := wav.NewDecoder(bytes.NewReader(file)).PCMBuffer(&ints); err != nil {
 			b.Fatal(err)
 		}
 	}

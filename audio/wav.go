@@ -49,24 +49,28 @@ type riffChunk struct {
 	size uint32
 }
 
-// decodeWAV reads up to the samples of a file whose first bytes are a RIFF or RF64 head.
-func decodeWAV(r *bufio.Reader) (*Decoder, error) {
+// openWAV reads up to the samples of a file whose first bytes are a RIFF or RF64 head.
+func (d *Decoder) openWAV() error {
 	var head [12]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return nil, cutShort(err, "its first 12 bytes")
+	if _, err := io.ReadFull(d.in, head[:]); err != nil {
+		return cutShort(err, "its first 12 bytes")
 	}
-	w := wavReader{r: r, format: Format{Container: "wav"}}
+	w := wavReader{r: d.in, format: Format{Container: "wav"}}
 	if string(head[:4]) != "RIFF" {
 		w.format.Container = "rf64"
 	}
 	for {
 		chunk, err := w.chunk()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		switch chunk.id {
 		case "data":
-			return w.open(chunk.size)
+			claimed, err := w.data(chunk.size)
+			if err != nil {
+				return err
+			}
+			return d.beginPCM(w.format, claimed, w.note)
 		case "fmt ":
 			err = w.readFormat(chunk)
 		case "ds64":
@@ -75,7 +79,7 @@ func decodeWAV(r *bufio.Reader) (*Decoder, error) {
 			err = w.skip(chunk, int64(chunk.size))
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
 }
@@ -199,25 +203,25 @@ func wavEncoding(tag uint16, bits int) (Encoding, error) {
 	return 0, fmt.Errorf("%w: WAV format tag 0x%04x", ErrFormat, tag)
 }
 
-// open returns the decoder of the data chunk that begins at w.r and whose head claims size bytes.
-func (w *wavReader) open(size uint32) (*Decoder, error) {
+// data returns how many bytes of samples the data chunk that begins at w.r promises, and sets the format's frames. The chunk's
+// head says size.
+func (w *wavReader) data(size uint32) (claimed int64, err error) {
 	if w.format.Channels == 0 {
-		return nil, fmt.Errorf("%w: no fmt chunk before the data chunk", ErrFormat)
+		return 0, fmt.Errorf("%w: no fmt chunk before the data chunk", ErrFormat)
 	}
-	claimed := w.claim(size)
+	claimed = w.claim(size)
 	if size == 0 && claimed < 0 {
 		if next, err := w.r.Peek(4); len(next) == 0 && err != io.EOF {
-			return nil, err
+			return 0, err
 		} else if len(next) == 0 || slices.Contains(knownChunks, string(next)) {
-			return nil, fmt.Errorf("%w: data chunk says 0 bytes", ErrEmpty)
+			return 0, fmt.Errorf("%w: data chunk says 0 bytes", ErrEmpty)
 		}
 	}
 	w.format.Frames = -1
 	if claimed >= 0 {
 		w.format.Frames = claimed / int64(w.format.Channels*w.format.Encoding.Bytes())
 	}
-	data := newPCMBlocks(w.r, claimed, w.format.Encoding, w.format.Channels)
-	return newDecoder(w.format, data, w.note)
+	return claimed, nil
 }
 
 // claim returns how many bytes of samples the header promises, or -1 where its writer could not know: it wrote to a

@@ -37,7 +37,8 @@ type job struct {
 // sound is an input on its way through a worker.
 type sound struct {
 	input
-	heard chan event // windows, then one event with done
+	heard   chan event // windows, then one event with done
+	warning string     // once it has been read
 }
 
 // event is a window of a sound, or its end.
@@ -108,6 +109,7 @@ func (j *job) feed(ctx context.Context, queue, order chan<- *sound) {
 
 // work classifies sounds until there are no more. Short ones share a batch as long as the next one is at hand.
 func (j *job) work(ctx context.Context, w *polynet.Worker, queue <-chan *sound) {
+	decoder := new(audio.Decoder) // of one file after the other
 	for {
 		var s *sound
 		select {
@@ -125,23 +127,23 @@ func (j *job) work(ctx context.Context, w *polynet.Worker, queue <-chan *sound) 
 			j.listen(ctx, s)
 			continue
 		}
-		j.open(ctx, w, s)
+		j.open(ctx, w, decoder, s)
 	}
 }
 
 // open classifies a file.
-func (j *job) open(ctx context.Context, w *polynet.Worker, s *sound) {
+func (j *job) open(ctx context.Context, w *polynet.Worker, d *audio.Decoder, s *sound) {
 	if s.err != nil {
-		s.end(ctx, s.err, "")
+		s.end(ctx, s.err)
 		return
 	}
 	f, err := os.Open(s.name)
 	if err != nil {
-		s.end(ctx, err, "")
+		s.end(ctx, err)
 		return
 	}
 	defer f.Close()
-	s.classify(ctx, w, f)
+	s.classify(ctx, w, d, f)
 }
 
 // listen classifies the standard input, each window as soon as it has arrived.
@@ -150,26 +152,40 @@ func (j *job) listen(ctx context.Context, s *sound) {
 	o.Batch = 1
 	w, err := j.classifier.Worker(o)
 	if err != nil {
-		s.end(ctx, err, "")
+		s.end(ctx, err)
 		return
 	}
-	s.classify(ctx, w, j.in)
+	s.classify(ctx, w, new(audio.Decoder), j.in)
 }
 
 // classify reads the sound in r to its end.
-func (s *sound) classify(ctx context.Context, w *polynet.Worker, r io.Reader) {
-	decoder, err := audio.Decode(interruptible{r, ctx})
-	if err != nil {
-		s.end(ctx, err, "")
+func (s *sound) classify(ctx context.Context, w *polynet.Worker, d *audio.Decoder, r io.Reader) {
+	if err := d.Reset(interruptible{r, ctx}); err != nil {
+		s.end(ctx, err)
 		return
 	}
-	w.Push(decoder,
+	w.Push(watched{d, s},
 		func(window polynet.Window) bool { return s.send(ctx, event{window: window}) },
-		func(err error) { s.end(ctx, err, decoder.Warning()) })
+		func(err error) { s.end(ctx, err) })
 }
 
-func (s *sound) end(ctx context.Context, err error, warning string) {
-	s.send(ctx, event{done: true, err: err, warning: warning})
+// watched is a decoder that leaves its warning with the sound, since it reads another one before this one's windows have been
+// classified.
+type watched struct {
+	*audio.Decoder
+	sound *sound
+}
+
+func (w watched) Read(dst []float32) (int, error) {
+	n, err := w.Decoder.Read(dst)
+	if err != nil {
+		w.sound.warning = w.Warning()
+	}
+	return n, err
+}
+
+func (s *sound) end(ctx context.Context, err error) {
+	s.send(ctx, event{done: true, err: err, warning: s.warning})
 }
 
 // send hands an event to the writer, and reports whether the writer still wants them.

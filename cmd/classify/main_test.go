@@ -71,6 +71,17 @@ func TestTruncatedSoundIsReadWithAWarning(t *testing.T) {
 	contains(t, "stderr", errs, "classify: cut.wav: warning: ")
 }
 
+// A warning is told with its sound, although the next one is read before both are classified together.
+func TestWarningsStayWithTheirSounds(t *testing.T) {
+	model := loudness(t)
+	whole := wav(t, noise(rate, loud))
+	folder(t, map[string][]byte{"a.wav": whole, "cut.wav": whole[:rate], "e.wav": whole})
+	status, _, errs := classify(t, nil, "--model", model, "--threads", "1", "a.wav", "cut.wav", "e.wav")
+	expect(t, "status", status, statusOK)
+	contains(t, "stderr", errs, "classify: cut.wav: warning: ")
+	expect(t, "warnings", strings.Count(errs, "warning"), 1)
+}
+
 func TestFolderWithoutSounds(t *testing.T) {
 	model := loudness(t)
 	folder(t, map[string][]byte{"empty/notes.txt": nil, "a.wav": wav(t, noise(rate, loud))})
