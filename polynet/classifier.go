@@ -8,6 +8,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/device"
@@ -40,6 +41,9 @@ type Classifier struct {
 	model     *Model
 	plan      *Plan
 	extractor *features.Extractor
+
+	steps sync.Mutex
+	plans map[int]*Plan // of streams, by the frames that they compute together
 }
 
 // NewClassifier compiles m for d. A model that is not consistent gives an error that wraps ErrModel.
@@ -52,7 +56,19 @@ func NewClassifier(m *Model, d device.Device) (*Classifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
-	return &Classifier{model: m, plan: plan, extractor: extractor}, nil
+	return &Classifier{model: m, plan: plan, extractor: extractor, plans: map[int]*Plan{}}, nil
+}
+
+// planFor returns a Plan for so many frames at a time, which streams share.
+func (c *Classifier) planFor(frames int) *Plan {
+	c.steps.Lock()
+	defer c.steps.Unlock()
+	p := c.plans[frames]
+	if p == nil {
+		p = c.model.compile(c.plan.dev, frames)
+		c.plans[frames] = p
+	}
+	return p
 }
 
 // Options says how a Worker works. The zero value is right for most uses.
@@ -81,7 +97,8 @@ type Worker struct {
 	rows    []float32 // of the windows that wait, one after the other
 	waiting []waitingWindow
 	batch   int
-	ranking []Score // of one window
+	p       []float64 // of one window
+	ranking []Score   // the same
 }
 
 // waitingWindow is a window whose rows wait for the batch to be full.
@@ -123,6 +140,7 @@ func (c *Classifier) Worker(o Options) (*Worker, error) {
 		c: c, scratch: c.extractor.Scratch(), top: len(m.Labels), window: window, hop: hop, batch: batch,
 		samples: make([]float32, window+hop),
 		session: c.plan.Session(batch, m.Features.Frames(window)),
+		p:       make([]float64, len(m.Labels)),
 		ranking: make([]Score, len(m.Labels)),
 	}
 	if o.Top > 0 {
@@ -241,21 +259,35 @@ func (w *Worker) Flush() {
 
 // scores returns the likeliest labels, or nil where the logits are not finite.
 func (w *Worker) scores(logits []float32) []Score {
-	labels, temperature := w.c.model.Labels, w.c.model.Temperature
-	largest, sum := float64(slices.Max(logits)), 0.0
 	for i, v := range logits {
-		p := math.Exp((float64(v) - largest) / temperature)
-		w.ranking[i] = Score{labels[i], p}
-		sum += p
+		w.p[i] = float64(v)
 	}
-	if math.IsNaN(sum) {
+	if !softmax(w.p, w.c.model.Temperature) {
 		return nil
 	}
-	for i := range w.ranking {
-		w.ranking[i].P /= sum
+	return w.rank(w.p)
+}
+
+// rank returns the likeliest labels.
+func (w *Worker) rank(p []float64) []Score {
+	for i, label := range w.c.model.Labels {
+		w.ranking[i] = Score{label, p[i]}
 	}
 	slices.SortStableFunc(w.ranking, func(a, b Score) int { return cmp.Compare(b.P, a.P) })
 	return slices.Clone(w.ranking[:w.top])
+}
+
+// softmax turns logits into probabilities, in place, and reports whether they were finite.
+func softmax(p []float64, temperature float64) bool {
+	largest, sum := slices.Max(p), 0.0
+	for i, v := range p {
+		p[i] = math.Exp((v - largest) / temperature)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return !math.IsNaN(sum)
 }
 
 // tell hands a computed window on; nil scores end the sound.

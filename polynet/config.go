@@ -55,6 +55,9 @@ type Config struct {
 	Dropout float64   `json:"dropout"` // probability of zeroing a pooled feature while training
 }
 
+// maxStride bounds the rows of features for one of the last stage.
+const maxStride = 1 << 16
+
 // Validate returns an error wrapping ErrConfig that names the field when c cannot be built.
 func (c Config) Validate() error {
 	conv := func(name string, width, kernel, ahead, stride int) error {
@@ -85,6 +88,7 @@ func (c Config) Validate() error {
 	default:
 		return fmt.Errorf("%w: unknown block kind %q", ErrConfig, c.Block)
 	}
+	stride := c.Stem.Stride
 	if err := conv("stem", c.Stem.Width, c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride); err != nil {
 		return err
 	}
@@ -95,6 +99,9 @@ func (c Config) Validate() error {
 		}
 		if s.Blocks < 1 || s.Blocks > 256 {
 			return fmt.Errorf("%w: %s: %d blocks", ErrConfig, name, s.Blocks)
+		}
+		if stride *= s.Stride; stride > maxStride {
+			return fmt.Errorf("%w: %s: a row for %d frames", ErrConfig, name, stride)
 		}
 	}
 	return nil
@@ -112,11 +119,23 @@ func (c Config) totalStride() int {
 // Lookahead returns how much sound behind an instant the network hears before it answers for it: the sum of its
 // convolutions' lookaheads, with rows of the given hop.
 func (c Config) Lookahead(f features.Config) time.Duration {
-	rows, stride := c.Stem.Ahead, c.Stem.Stride
-	for _, s := range c.Stages {
-		rows += s.Ahead * stride
-		stride *= s.Stride
-		rows += s.Ahead * stride * (2*s.Blocks - 1)
+	_, ahead, _ := c.reach()
+	return time.Duration(ahead) * time.Second * time.Duration(f.Hop) / time.Duration(f.Rate)
+}
+
+// reach returns how many rows of features before and behind its own one a row of the last stage depends on, and how many
+// rows of features lie between two rows of the last stage.
+func (c Config) reach() (back, ahead, stride int) {
+	stride = 1
+	conv := func(kernel, a, s int) {
+		back += (kernel - 1 - a) * stride
+		ahead += a * stride
+		stride *= s
 	}
-	return time.Duration(rows) * time.Second * time.Duration(f.Hop) / time.Duration(f.Rate)
+	conv(c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride)
+	for _, b := range c.blocks() {
+		conv(b.kernel, b.ahead, b.stride)
+		conv(b.kernel, b.ahead, 1)
+	}
+	return back, ahead, stride
 }

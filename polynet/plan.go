@@ -45,7 +45,12 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	c := compiler{m: m, dev: d, rows: m.Features.Frames(m.windowSamples())}
+	return m.compile(d, m.Features.Frames(m.windowSamples())), nil
+}
+
+// compile is Compile of a valid model for runs over so many frames at a time: it may run over others, but not as fast.
+func (m *Model) compile(d device.Device, frames int) *Plan {
+	c := compiler{m: m, dev: d, rows: frames}
 	p := &Plan{dev: d, config: m.Net, norm: m.Norm}
 	s := m.Net.Stem
 	p.stem = c.conv("stem.conv", "stem.norm", s.Kernel, s.Ahead, s.Stride)
@@ -55,7 +60,7 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 	}
 	p.head = c.head()
 	d.Free(c.source)
-	return p, nil
+	return p
 }
 
 // compiler folds and packs a model's weights.

@@ -129,14 +129,34 @@ func (n plainNet) block(name string, x plainRows, ahead, stride int) plainRows {
 	return combine(sum, product, func(_ int, sum, p float64) float64 { return sum + a*p })
 }
 
-// logits returns the logits of one clip of unnormalised rows.
+// logits returns the logits of one clip of unnormalised rows: the mean of its rows' logits.
 func (n plainNet) logits(rows []float32) []float64 {
+	x := n.rowLogits(rows)
+	return x.mean(0, len(x)-1)
+}
+
+// mean returns the mean of rows first up to last, that one included.
+func (x plainRows) mean(first, last int) []float64 {
+	mean := make([]float64, len(x[first]))
+	for _, row := range x[first : last+1] {
+		for i, v := range row {
+			mean[i] += v / float64(last+1-first)
+		}
+	}
+	return mean
+}
+
+// rowLogits returns what the head makes of each row of the last stage.
+func (n plainNet) rowLogits(rows []float32) plainRows {
 	c := n.m.Net
 	var x plainRows
 	for t := 0; t < len(rows); t += c.Inputs {
 		row := make([]float64, c.Inputs)
 		for i := range row {
 			row[i] = (float64(rows[t+i]) - float64(n.m.Norm.Mean[i])) / float64(n.m.Norm.Std[i])
+			if limit := float64(n.m.Norm.Limit); limit > 0 {
+				row[i] = max(-limit, min(row[i], limit))
+			}
 		}
 		x = append(x, row)
 	}
@@ -153,12 +173,13 @@ func (n plainNet) logits(rows []float32) []float64 {
 			x = n.block(fmt.Sprintf("stages.%d.%d", i, j), x, s.Ahead, stride)
 		}
 	}
-	logits := make([]float64, c.Classes)
-	for o := range logits {
-		logits[o] = float64(n.weight("head.bias")[o])
-		for t := range x {
-			for i, v := range x[t] {
-				logits[o] += v / float64(len(x)) * float64(n.weight("head.weight")[i*c.Classes+o])
+	logits := make(plainRows, len(x))
+	for t, row := range x {
+		logits[t] = make([]float64, c.Classes)
+		for o := range logits[t] {
+			logits[t][o] = float64(n.weight("head.bias")[o])
+			for i, v := range row {
+				logits[t][o] += v * float64(n.weight("head.weight")[i*c.Classes+o])
 			}
 		}
 	}

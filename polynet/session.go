@@ -35,22 +35,27 @@ func (p *Plan) Session(batch, frames int) *Session {
 		panic(fmt.Sprintf("polynet: a session for %d clips of %d frames", batch, frames))
 	}
 	s := &Session{plan: p, frames: frames, batch: batch, out: make([]float32, batch*p.config.Classes)}
-	size := 0
-	s.layOut(func(n int) device.Buffer {
-		size += alignUp(n)
-		return device.AddrBuffer(0, n)
-	})
-	s.memory = p.dev.Alloc(size)
-	begin := 0
-	s.layOut(func(n int) device.Buffer {
-		b := s.memory.Slice(begin, begin+n)
-		begin += alignUp(n)
-		return b
-	})
+	s.memory = allocTogether(p.dev, s.layOut)
 	if s.host = s.input.padded.Host(); s.host == nil {
 		s.host = make([]float32, s.input.padded.Len())
 	}
 	return s
+}
+
+// allocTogether calls layOut twice, to learn how much memory it asks for and to give it that, as slices of one buffer.
+func allocTogether(d device.Device, layOut func(alloc func(n int) device.Buffer)) device.Buffer {
+	size := 0
+	layOut(func(n int) device.Buffer {
+		size += alignUp(n)
+		return device.AddrBuffer(0, n)
+	})
+	memory, begin := d.Alloc(size), 0
+	layOut(func(n int) device.Buffer {
+		b := memory.Slice(begin, begin+n)
+		begin += alignUp(n)
+		return b
+	})
+	return memory
 }
 
 // layOut places everything that a Run computes in what alloc returns.
@@ -146,19 +151,22 @@ func (b *foldedBlock) run(d device.Device, m *blockMemory, x Activation) Activat
 	if b.spec.hasSkip {
 		d.MatMul(y.View, b.skip.windows(x), b.skip.weight, device.Epilogue{Shift: b.skip.shift})
 	}
-	// y holds S, and becomes F + S + ... in place.
-	windows := b.conv2.windows(hidden)
-	if !b.spec.mixed {
-		d.MatMul(y.View, windows, b.conv2.weight, device.Epilogue{
-			Shift: b.conv2.shift, Skip: y.View, Scale: b.scale, Offset: b.offset, ReLU: relu,
-		})
-		return y
-	}
-	f, z := clips(m.branch, x.Groups), hidden
-	d.MatMul(f.View, windows, b.conv2.weight, device.Epilogue{Shift: b.conv2.shift})
-	d.Hadamard(z.View, f.View, y.View, false)
-	d.MatMul(y.View, b.mix.windows(z), b.mix.weight, device.Epilogue{Accumulate: true, Shift: b.mix.shift, Skip: f.View})
+	b.join(d, y.View, y.View, b.conv2.windows(hidden), clips(m.branch, x.Groups).View, hidden.View)
 	return y
+}
+
+// join computes the block's output y from the skip S and the windows that conv2 multiplies. S may be y itself, which it is for
+// pi1x1; that also takes room for F and for F∘S, which may be what lies under the windows.
+func (b *foldedBlock) join(d device.Device, y, s, windows, f, z device.View) {
+	if !b.spec.mixed {
+		d.MatMul(y, windows, b.conv2.weight, device.Epilogue{
+			Shift: b.conv2.shift, Skip: s, Scale: b.scale, Offset: b.offset, ReLU: b.spec.relu,
+		})
+		return
+	}
+	d.MatMul(f, windows, b.conv2.weight, device.Epilogue{Shift: b.conv2.shift})
+	d.Hadamard(z, f, s, false)
+	d.MatMul(y, z, b.mix.weight, device.Epilogue{Accumulate: true, Shift: b.mix.shift, Skip: f})
 }
 
 // clips returns the first n clips of a.
