@@ -24,19 +24,24 @@ func newFilter(inner, outer *simd.Filter) *filter {
 const leastFilterChannels = 8
 
 // chooseFilter returns the filter for products of windows like a with n columns, or nil where multiplying is as good. A
-// matrix of the filter's weights costs a multiplication by each tile, and at least as much as the given number of
-// them: that is what reading it takes.
+// matrix of the filter's weights costs a multiplication by each tile and the transforms, and at least as much as the
+// given number of multiplications: that is what reading it takes.
 func (d *cpu) chooseFilter(a View, n, reading int) (best *filter) {
 	taps := ceilDiv(a.Cols, a.RowStride)
 	if a.RowStride < leastFilterChannels || n < leastFilterChannels || taps < 3 {
 		return nil
 	}
-	least := taps * max(a.Count(), reading)
+	least := 2 * taps * max(a.Count(), reading)
 	for _, f := range d.filterChoice {
 		if f.taps > f.outputs && taps > f.taps {
 			continue // its tiles advance by less than it has taps: there can be one run only
 		}
-		if cost := f.points * ceilDiv(taps, f.taps) * max(a.Groups*ceilDiv(a.Rows, f.outputs), reading); cost < least {
+		transforms := 3 // halves of a multiplication
+		if f.outer != nil {
+			transforms *= 2
+		}
+		matrix := max(2*a.Groups*ceilDiv(a.Rows, f.outputs)+transforms, 2*reading)
+		if cost := f.points * ceilDiv(taps, f.taps) * matrix; cost < least {
 			best, least = f, cost
 		}
 	}
@@ -45,7 +50,7 @@ func (d *cpu) chooseFilter(a View, n, reading int) (best *filter) {
 
 // What reading or writing a matrix of weights costs, in multiplications by a row.
 const (
-	productReading = 4
+	productReading = 3
 	gradReading    = 32 // sums are read and written, and transformed in the end
 )
 
