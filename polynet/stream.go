@@ -51,22 +51,23 @@ type StreamStats struct {
 // share a Classifier.
 type Stream struct {
 	c      *Classifier
-	plan   *Plan // for a step
 	framer *features.Framer
 	gate   *levelGate // nil without one
 	flow   *flow
+	narrow *Plan       // for a step; nil until it is used, as is wide
+	wide   *Plan       // for more
 	sum    *slidingSum // of logits
 	streamTimes
 
 	heard, told int  // samples: pushed, and where the latest decision's window ends
 	ended       bool // by Flush
-	// Frames, in the order of their way: the framer gave seen of them, ready of these are whole steps, and the flow
-	// has reached fed, of which it has computed run. While the gate is shut, fed stays behind.
-	seen, ready, fed, run int
-	awake, finished       bool      // the flow is wanted for the latest step; it has come to the sound's end
-	rows                  []float32 // a ring: the latest frames, normalised
-	logits                []float32 // what the flow gave last: rows from first on
-	first                 int
+	// Frames: ready are in whole steps, of these the flow has reached fed, and of those it has computed run. While the
+	// gate is shut, fed stays behind.
+	ready, fed, run int
+	awake, finished bool      // the flow is wanted for the latest step; it has come to the sound's end
+	rows            []float32 // a ring: the latest frames, normalised
+	logits          []float32 // what the flow gave last: rows from first on
+	first           int
 
 	decisions int
 	p         []float64
@@ -85,7 +86,7 @@ type streamTimes struct {
 const (
 	defaultStep = 0.24 // seconds
 	longestStep = 10
-	longestRun  = 96 // frames, unless a step is longer
+	longestRun  = 144 // frames, unless a step is longer
 )
 
 // Stream returns a new Stream, or an error that wraps ErrConfig when o makes no sense for the model.
@@ -122,7 +123,7 @@ func (c *Classifier) stream(o StreamOptions, begin, hop int) *Stream {
 	t.most = t.step * max(1, longestRun/t.step)
 	room := t.most
 	s := &Stream{
-		c: c, plan: c.planFor(t.step), framer: c.extractor.Framer(), streamTimes: t, p: make([]float64, len(m.Labels)),
+		c: c, framer: c.extractor.Framer(), streamTimes: t, p: make([]float64, len(m.Labels)),
 		sum: newSlidingSum((t.window+hop)/t.rowSamples()+2, len(m.Labels)),
 	}
 	if o.Gate != 0 {
@@ -130,7 +131,7 @@ func (c *Classifier) stream(o StreamOptions, begin, hop int) *Stream {
 		s.gate = newLevelGate(o.Gate, m.Features.Hop, t.hold(), t.most+1)
 	}
 	s.rows = make([]float32, room*m.Features.Mels)
-	s.flow = newFlow(s.plan, t.most)
+	s.flow = newFlow(c.plan, t.most)
 	s.Reset()
 	return s
 }
@@ -156,7 +157,7 @@ func (s *Stream) Reset() {
 	s.flow.restart(0)
 	s.sum.reset()
 	s.heard, s.told, s.ended = 0, 0, false
-	s.seen, s.ready, s.fed, s.run = 0, 0, 0, 0
+	s.ready, s.fed, s.run = 0, 0, 0
 	s.awake, s.finished = false, false
 	s.logits, s.first = nil, 0
 	s.decisions = 0
@@ -228,8 +229,15 @@ func (s *Stream) next() streamWindow {
 	return w
 }
 
-// frames returns how many frames the samples give that have been pushed, if there are no more.
-func (s *Stream) frames() int { return s.frame.Frames(s.heard) }
+// frames returns how many frames the samples make that have been pushed.
+func (s *Stream) frames() int {
+	if reach := s.frame.Window / 2; !s.ended && s.heard < reach {
+		return 0
+	} else if !s.ended {
+		return s.frame.Frames(s.heard - reach)
+	}
+	return s.frame.Frames(s.heard)
+}
 
 // gather sums up the window's rows and reports whether all of them have been computed. Rows before the window are kept as long
 // as it may yet turn out to be shorter, the sound's end being near.
@@ -284,7 +292,7 @@ func (s *Stream) compute() bool {
 	case s.awake && s.fed < s.ready:
 		s.feed()
 	case s.awake && s.ended && s.ready == s.frames() && !s.finished:
-		s.logits, s.first = s.flow.finish(s.plan)
+		s.logits, s.first = s.flow.finish(s.planFor(0))
 		s.finished = true
 	default:
 		return s.take()
@@ -294,21 +302,18 @@ func (s *Stream) compute() bool {
 
 // take takes frames from the framer, as many whole steps as there are or, at the sound's end, what is left.
 func (s *Stream) take() bool {
-	mels := s.frame.Mels
-	for s.seen < s.ready+s.most {
-		row := s.rows[s.seen*mels%len(s.rows):][:mels]
-		if !s.framer.Next(row) {
-			break
-		}
-		s.c.model.Norm.Apply(row)
-		s.seen++
-	}
-	n := s.seen - s.ready
-	if !s.ended || s.seen < s.frames() {
+	n := min(s.frames()-s.ready, s.most)
+	if !s.ended {
 		n -= n % s.step
 	}
 	if n == 0 {
 		return false
+	}
+	mels := s.frame.Mels
+	for i := range n {
+		row := s.rows[(s.ready+i)*mels%len(s.rows):][:mels]
+		s.framer.Next(row)
+		s.c.model.Norm.Apply(row)
 	}
 	before := s.ready
 	s.ready += n
@@ -341,11 +346,19 @@ func (s *Stream) feed() {
 	begin := s.fed * mels % len(s.rows)
 	rows := s.rows[begin:min(begin+min(s.ready-s.fed, s.most)*mels, len(s.rows))]
 	n := len(rows) / mels
-	plan := s.plan
-	if n > s.step {
-		plan = s.c.plan
-	}
-	s.logits, s.first = s.flow.run(plan, rows)
+	s.logits, s.first = s.flow.run(s.planFor(n), rows)
 	s.fed += n
 	s.run += n
+}
+
+// planFor returns the plan that is faster for so many frames.
+func (s *Stream) planFor(frames int) *Plan {
+	plan, n := &s.narrow, s.step
+	if frames > s.step {
+		plan, n = &s.wide, s.most
+	}
+	if *plan == nil {
+		*plan = s.c.planFor(n)
+	}
+	return *plan
 }

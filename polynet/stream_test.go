@@ -146,6 +146,15 @@ func newStream(t rapid.TB, m *Model, d device.Device, o StreamOptions) *Stream {
 	return s
 }
 
+// tame keeps a deep random network from growing beyond all bounds, as products of products do.
+func (m *Model) tame() {
+	for name, w := range m.Weights {
+		if strings.HasSuffix(name, ".product.scale") {
+			w.Data().([]float32)[0] *= 0.03
+		}
+	}
+}
+
 // drawConfig draws a network of any kind.
 func drawConfig(t *rapid.T) Config {
 	kernel := func(name string) (k, ahead int) {
@@ -167,25 +176,24 @@ func drawConfig(t *rapid.T) Config {
 	return c
 }
 
-// drawStream draws a model, a stream of it, the hop in samples, and sound.
-func drawStream(t *rapid.T, devices []device.Device) (s *Stream, samples []float32) {
-	rng := seeded(rapid.Uint64().Draw(t, "seed"))
-	m := randomModel(drawConfig(t), rng)
+// drawStream draws a model and how to stream it.
+func drawStream(t *rapid.T, devices []device.Device) (*Model, StreamOptions, device.Device) {
+	m := randomModel(drawConfig(t), seeded(rapid.Uint64().Draw(t, "weights")))
 	m.Window = rapid.Float64Range(0.01, 0.7).Draw(t, "window")
 	m.Norm.Limit = rapid.SampledFrom([]float32{0, 1}).Draw(t, "limit")
-	for name, w := range m.Weights {
-		if strings.HasSuffix(name, ".product.scale") { // products of products grow fast
-			w.Data().([]float32)[0] *= 0.03
-		}
-	}
+	m.tame()
 	m.Features.Hop = rapid.SampledFrom([]int{160, 201, 480}).Draw(t, "feature hop")
-	o := StreamOptions{
+	return m, StreamOptions{
 		Hop:  rapid.SampledFrom([]float64{0, 0, 0.3, 1}).Draw(t, "hop") * m.Window,
 		Step: rapid.SampledFrom([]float64{0, 0.001, 0.08, 1}).Draw(t, "step"),
-	}
-	s = newStream(t, m, rapid.SampledFrom(devices).Draw(t, "device"), o)
+	}, rapid.SampledFrom(devices).Draw(t, "device")
+}
+
+// drawSound draws up to ten seconds of noise.
+func drawSound(t *rapid.T) []float32 {
+	rng := seeded(rapid.Uint64().Draw(t, "sound"))
 	longest := rapid.SampledFrom([]int{1, 1000, 10000, 30000, 60000, 160000}).Draw(t, "longest")
-	return s, noise(rng, rng.IntN(longest))
+	return noise(rng, rng.IntN(longest))
 }
 
 // drawChunks draws a source of chunk lengths.
@@ -209,8 +217,8 @@ func oneThread(t rapid.TB) device.Device {
 func TestStreamIsOnePass(t *testing.T) {
 	devices := []device.Device{device.Ref(), oneThread(t)}
 	rapid.Check(t, func(t *rapid.T) {
-		s, samples := drawStream(t, devices)
-		chunks := drawChunks(t)
+		m, o, d := drawStream(t, devices)
+		s, samples, chunks := newStream(t, m, d, o), drawSound(t), drawChunks(t)
 		if rapid.Bool().Draw(t, "used before") {
 			s.Push(noise(seeded(1), rapid.SampledFrom([]int{1, 9999, 60000}).Draw(t, "samples before")))
 			decisions(t, s, nil)
@@ -227,7 +235,7 @@ func TestStreamIsOnePass(t *testing.T) {
 			}
 			return
 		}
-		newStreamed(t, s.c.model, samples).check(t, got, s.begin, s.hop)
+		newStreamed(t, m, samples).check(t, got, s.begin, s.hop)
 		want := StreamStats{Samples: len(samples), Frames: s.frames(), Decisions: len(got)}
 		if stats := s.Stats(); stats != want {
 			t.Fatalf("stats %+v, want %+v", stats, want)

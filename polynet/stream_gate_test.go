@@ -1,0 +1,124 @@
+package polynet
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+	"pgregory.net/rapid"
+)
+
+// Sound and silence, on either side of a gate of -40 dB.
+const (
+	gateLevel = -40
+	audible   = 0.3
+	murmur    = 0.001
+)
+
+// bursts returns samples of sound with silence between, both of random lengths.
+func bursts(t *rapid.T) []float32 {
+	rng := seeded(rapid.Uint64().Draw(t, "bursts"))
+	longest := rapid.SampledFrom([]int{500, 5000, 60000}).Draw(t, "longest silence")
+	var samples []float32
+	for i := range rapid.IntRange(1, 8).Draw(t, "parts") {
+		amplitude, n := float32(murmur), 1+rng.IntN(longest)
+		if i%2 == 0 {
+			amplitude, n = audible, rng.IntN(4000)
+		}
+		for range n {
+			samples = append(samples, amplitude*(2*rng.Float32()-1))
+		}
+	}
+	return samples
+}
+
+// TestGateChangesNothingThatIsHeard checks that a gated stream gives the numbers of one pass wherever it asks the network, also
+// just behind a silence that the network has rested through, and rests only where there is nothing to hear, however
+// the sound is cut into pieces.
+func TestGateChangesNothingThatIsHeard(t *testing.T) {
+	devices := []device.Device{device.Ref(), oneThread(t)}
+	rapid.Check(t, func(t *rapid.T) {
+		m, o, d := drawStream(t, devices)
+		o.Gate = gateLevel
+		s := newStream(t, m, d, o)
+		samples, chunks := bursts(t), drawChunks(t)
+		got := hear(t, s, samples, chunks)
+		if len(samples) == 0 {
+			return
+		}
+		newStreamed(t, m, samples).check(t, got, s.begin, s.hop)
+		gated, rate := 0, float64(m.Features.Rate)
+		for _, d := range got {
+			begin, end := int(d.Start*rate+0.5), int(d.End*rate+0.5)
+			end = max(end, (end/s.rowSamples()*s.row+s.ahead)*m.Features.Hop) // where the last row's lookahead ends
+			if d.Gated && loudest(samples[begin:min(end, len(samples))]) > murmur {
+				t.Fatalf("the decision about %g to %g s was gated", d.Start, d.End)
+			}
+			if d.Gated {
+				gated++
+			}
+		}
+		stats := s.Stats()
+		if rest := loudest(samples) <= murmur; stats.Frames != s.frames() || rest && (gated < len(got) || stats.Gated < stats.Frames) {
+			t.Fatalf("%+v with %d of %d decisions gated", stats, gated, len(got))
+		}
+		s.Reset()
+		again := hear(t, s, samples, func() int { return 3000 })
+		if !slices.EqualFunc(got, again, func(a, b Decision) bool { return a.Gated == b.Gated && a.Heard == b.Heard && a.End == b.End }) {
+			t.Fatalf("decisions %v, in other pieces %v", got, again)
+		}
+	})
+}
+
+func loudest(samples []float32) float32 {
+	largest := float32(0)
+	for _, v := range samples {
+		largest = max(largest, v, -v)
+	}
+	return largest
+}
+
+// TestGateRests checks that the network rests through a long silence, what gated decisions say, and that the gate opens for
+// sound at its level and holds.
+func TestGateRests(t *testing.T) {
+	m := randomModel(planConfigs(Linear)[0], seeded(1))
+	m.Labels[1] = SilenceLabel
+	s := newStream(t, m, device.Ref(), StreamOptions{Gate: gateLevel})
+	samples := append(noise(seeded(1), 16000), make([]float32, 160000)...)
+	samples = append(samples, noise(seeded(2), 1600)...)
+	gated := 0
+	for _, d := range hear(t, s, samples, func() int { return 777 }) {
+		if d.Gated {
+			gated++
+			nearP(t, "silence", d.P, []float64{0, 1, 0}, 0)
+		}
+	}
+	stats := s.Stats()
+	past := s.past() + s.step // that may be computed again, and hold
+	if stats.Gated > 1000 || stats.Gated < 1000-2*past || gated < (1000-2*past)/s.row {
+		t.Errorf("%+v, %d decisions gated, of 1000 silent frames", stats, gated)
+	}
+
+	level := math.Sqrt(math.Pow(10, gateLevel/10.0))
+	for scale, open := range map[float64]bool{0.99: false, 1.01: true} {
+		s.Reset()
+		square := make([]float32, 16000)
+		for i := range square {
+			square[i] = float32(scale * level * float64(1-2*(i/20%2)))
+		}
+		for _, d := range hear(t, s, square, func() int { return 500 })[1:] {
+			if d.Gated == open {
+				t.Errorf("%g of the gate's level: %+v", scale, d)
+			}
+		}
+	}
+
+	m.Labels[1] = "other"
+	s = newStream(t, m, device.Ref(), StreamOptions{Gate: gateLevel})
+	for _, d := range hear(t, s, make([]float32, 16000), func() int { return 500 }) {
+		if !d.Gated || d.P != nil {
+			t.Errorf("decision %+v about silence without a label for it", d)
+		}
+	}
+}
