@@ -74,7 +74,7 @@ func (c *Classifier) planFor(frames int) *Plan {
 // Options says how a Worker works. The zero value is right for most uses.
 type Options struct {
 	Hop   float64 // seconds from one window's start to the next one's, at most the model's window; 0: half of that
-	Batch int     // windows computed together; 0: 16, for throughput. With 1, each is told as soon as it is heard.
+	Batch int     // sounds that are computed together, none of them longer than a window; 0: 16
 	Top   int     // the most Scores of a Window; 0: all labels
 }
 
@@ -82,29 +82,35 @@ const defaultBatch = 16
 
 // Worker classifies sounds on one goroutine. Its memory does not depend on how long they are.
 //
-// Sound is resampled to the model's rate and cut into windows of the model's length, one a hop, beginning at 0. What
-// remains at the end and is shorter than a hop is heard in one more window that ends where the sound ends. Sound shorter
-// than a window is put in the middle of one, between zeros, as in training. Each window is then classified as if it
-// were a recording of its own.
+// Sound is resampled to the model's rate and answered for in windows of the model's length, one a hop, beginning at 0. What
+// remains at the end and is shorter than a hop is heard in one more window that ends where the sound ends. Sound longer
+// than a window runs through the network once, as a Stream, whose decisions the windows are: the sound around a window
+// counts as far as the network reaches. Sound of a window's length or less is one pass, which gives what a stream gives
+// that ends there; where it is shorter, it is put in the middle of a window, between zeros, as in training.
 type Worker struct {
 	c       *Classifier
 	session *Session
 	scratch *features.Scratch
+	stream  *Stream // nil until it is used
 	top     int
-	window  int // samples
-	hop     int // samples
-	samples []float32
-	rows    []float32 // of the windows that wait, one after the other
+	window  int       // samples
+	hop     int       // samples
+	samples []float32 // a window, and one to tell whether there are more
+	piece   []float32 // of a long sound
+	rows    []float32 // of the sounds that wait, one after the other
 	waiting []waitingWindow
 	batch   int
 	p       []float64 // of one window
 	ranking []Score   // the same
 }
 
-// waitingWindow is a window whose rows wait for the batch to be full.
+// pieceSamples is how much of a long sound is read at a time, at most.
+const pieceSamples = 1 << 15
+
+// waitingWindow is a sound whose rows wait for the batch to be full.
 type waitingWindow struct {
-	sound      *pushed
-	start, end float64
+	sound *pushed
+	end   float64 // seconds
 }
 
 // pushed is the state of one Push.
@@ -134,11 +140,11 @@ func (c *Classifier) Worker(o Options) (*Worker, error) {
 	case hop == 0:
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", ErrConfig, o.Hop, m.Window)
 	case batch < 1 || o.Top < 0:
-		return nil, fmt.Errorf("%w: a batch of %d windows, %d labels of each", ErrConfig, batch, o.Top)
+		return nil, fmt.Errorf("%w: a batch of %d sounds, %d labels of each", ErrConfig, batch, o.Top)
 	}
 	w := &Worker{
 		c: c, scratch: c.extractor.Scratch(), top: len(m.Labels), window: window, hop: hop, batch: batch,
-		samples: make([]float32, window+hop),
+		samples: make([]float32, window+1),
 		session: c.plan.Session(batch, m.Features.Frames(window)),
 		p:       make([]float64, len(m.Labels)),
 		ranking: make([]Score, len(m.Labels)),
@@ -171,47 +177,76 @@ func (w *Worker) Classify(src audio.Source) iter.Seq2[Window, error] {
 }
 
 // Push reads src to its end and classifies it. It calls each for every window, in order, and then end, once, with nil or
-// the error that ended the sound, as Classify gives it; but since windows are computed in batches, this may happen
-// as late as in a following Push or Flush, so that short sounds share a batch. When each returns false, the rest of the
-// sound is left out, and end is not called.
+// the error that ended the sound, as Classify gives it. The windows of a long sound are told as they are heard, a step and
+// the model's lookahead later at most; but since shorter sounds are computed in batches, their window may come as late as in
+// a following Push or Flush. When each returns false, the rest of the sound is left out, and end is not called.
 func (w *Worker) Push(src audio.Source, each func(Window) bool, end func(error)) {
 	p := &pushed{each: each, end: end}
-	p.err = w.cut(src, p)
+	p.err = w.hear(src, p)
 	p.read = true
 	p.finish()
 }
 
-// cut reads src and queues its windows.
-func (w *Worker) cut(src audio.Source, p *pushed) error {
+// hear reads src and queues it or, where it is long, follows it.
+func (w *Worker) hear(src audio.Source, p *pushed) error {
 	src, err := audio.Resample(src, w.c.model.Features.Rate)
 	if err != nil {
 		return err
 	}
-	n, err := readFull(src, w.samples[:w.window])
+	n, err := readFull(src, w.samples)
 	switch {
-	case n == 0 && err == io.EOF:
-		return audio.ErrEmpty
-	case n < w.window && err == io.EOF:
-		w.queue(p, w.center(n), 0, n)
-		return nil
-	case n < w.window:
+	case n > w.window:
+		return w.follow(src, err, p)
+	case err != io.EOF:
 		return err
+	case n == 0:
+		return audio.ErrEmpty
 	}
-	w.queue(p, w.samples[:w.window], 0, w.window)
-	for at := w.hop; err == nil && !p.stopped; at += w.hop {
-		n, err = readFull(src, w.samples[w.window:])
-		if n < w.hop && err != io.EOF {
-			return err
+	w.queue(p, w.center(n), n)
+	return nil
+}
+
+// follow streams the sound that begins with w.samples, the last of which came with err, and goes on with src.
+func (w *Worker) follow(src audio.Source, err error, p *pushed) error {
+	w.Flush() // the sound may take its time
+	if w.stream == nil {
+		w.stream = w.c.stream(StreamOptions{}, w.window, w.hop)
+		w.piece = make([]float32, pieceSamples)
+	}
+	s := w.stream
+	s.Reset()
+	for samples := w.samples; ; {
+		s.Push(samples)
+		if err == io.EOF {
+			s.Flush()
 		}
-		if n > 0 {
-			w.queue(p, w.samples[n:n+w.window], at-w.hop+n, at+n-w.hop+w.window)
+		w.tellDecisions(s, p)
+		if err != nil || p.stopped {
+			break
 		}
-		copy(w.samples, w.samples[w.hop:])
+		var n int
+		n, err = src.Read(w.piece)
+		samples = w.piece[:n]
 	}
 	if err == io.EOF {
 		return nil
 	}
 	return err
+}
+
+// tellDecisions tells the windows that have been heard.
+func (w *Worker) tellDecisions(s *Stream, p *pushed) {
+	for !p.stopped {
+		d, ok, err := s.Next()
+		switch {
+		case !ok:
+			return
+		case err != nil:
+			p.stop(err)
+		default:
+			p.tell(Window{d.Start, d.End, w.rank(d.P)})
+		}
+	}
 }
 
 // readFull fills dst unless src ends before; then n < len(dst), or the source's error comes with the last samples.
@@ -233,18 +268,17 @@ func (w *Worker) center(n int) []float32 {
 	return w.samples[:w.window]
 }
 
-// queue adds the window of samples start … end to the batch, and computes the batch when it is full.
-func (w *Worker) queue(p *pushed, samples []float32, start, end int) {
-	rate := float64(w.c.model.Features.Rate)
+// queue adds the window around n samples of sound to the batch, and computes the batch when it is full.
+func (w *Worker) queue(p *pushed, samples []float32, n int) {
 	w.rows = w.c.extractor.Rows(w.rows, samples, w.scratch)
-	w.waiting = append(w.waiting, waitingWindow{p, float64(start) / rate, float64(end) / rate})
+	w.waiting = append(w.waiting, waitingWindow{p, float64(n) / float64(w.c.model.Features.Rate)})
 	p.waiting++
 	if len(w.waiting) == w.batch {
 		w.Flush()
 	}
 }
 
-// Flush classifies the windows that wait for more to share a batch with.
+// Flush classifies the sounds that wait for more to share a batch with.
 func (w *Worker) Flush() {
 	if len(w.waiting) == 0 {
 		return
@@ -252,9 +286,21 @@ func (w *Worker) Flush() {
 	classes := len(w.c.model.Labels)
 	logits := w.session.Run(w.rows, len(w.waiting))
 	for i, window := range w.waiting {
-		window.sound.tell(window, w.scores(logits[i*classes:(i+1)*classes]))
+		p := window.sound
+		p.waiting--
+		if scores := w.scores(logits[i*classes : (i+1)*classes]); scores != nil {
+			p.tell(Window{0, window.end, scores})
+			p.finish()
+		} else {
+			p.stop(diverged(0, window.end))
+		}
 	}
 	w.rows, w.waiting = w.rows[:0], w.waiting[:0]
+}
+
+// diverged returns the error about the sound from start to end.
+func diverged(start, end float64) error {
+	return fmt.Errorf("%w from %g to %g s", ErrDiverged, start, end)
 }
 
 // scores returns the likeliest labels, or nil where the logits are not finite.
@@ -290,24 +336,24 @@ func softmax(p []float64, temperature float64) bool {
 	return !math.IsNaN(sum)
 }
 
-// tell hands a computed window on; nil scores end the sound.
-func (p *pushed) tell(w waitingWindow, scores []Score) {
-	p.waiting--
-	switch {
-	case p.stopped:
-	case scores == nil:
+// tell hands a window on.
+func (p *pushed) tell(w Window) {
+	if !p.stopped {
+		p.stopped = !p.each(w)
+	}
+}
+
+// stop ends the sound with an error.
+func (p *pushed) stop(err error) {
+	if !p.stopped {
 		p.stopped = true
-		p.end(fmt.Errorf("%w from %g to %g s", ErrDiverged, w.start, w.end))
-	default:
-		p.stopped = !p.each(Window{w.start, w.end, scores})
-		p.finish()
+		p.end(err)
 	}
 }
 
 // finish tells the end when all windows have been told.
 func (p *pushed) finish() {
-	if p.read && p.waiting == 0 && !p.stopped {
-		p.stopped = true
-		p.end(p.err)
+	if p.read && p.waiting == 0 {
+		p.stop(p.err)
 	}
 }

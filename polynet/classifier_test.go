@@ -1,6 +1,7 @@
 package polynet
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/device"
-	"github.com/polyphon/polyphon/features"
 )
 
 // hearing returns a classifier for windows of 0.2 s at 16 kHz, 3200 samples.
@@ -55,29 +55,14 @@ func windows(t *testing.T, w *Worker, src audio.Source) []Window {
 	return list
 }
 
-// expected computes a window's scores step by step.
-func expected(t *testing.T, m *Model, samples []float32) []Score {
+// expected computes step by step the scores for the window of a sound that ends at a sample.
+func expected(t *testing.T, m *Model, samples []float32, end int) []Score {
 	t.Helper()
-	e, err := features.New(m.Features)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logits := plainNet{m}.logits(e.Rows(nil, samples, e.Scratch()))
 	var scores []Score
-	largest, sum := slices.Max(logits), 0.0
-	for i, v := range logits {
-		scores = append(scores, Score{m.Labels[i], math.Exp((v - largest) / m.Temperature)})
-		sum += scores[i].P
+	for i, p := range newStreamed(t, m, samples).p(end) {
+		scores = append(scores, Score{m.Labels[i], p})
 	}
-	for i := range scores {
-		scores[i].P /= sum
-	}
-	slices.SortFunc(scores, func(a, b Score) int {
-		if a.P > b.P {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(scores, func(a, b Score) int { return cmp.Compare(b.P, a.P) })
 	return scores
 }
 
@@ -121,7 +106,7 @@ func TestWindowsOfASound(t *testing.T) {
 			continue
 		}
 		for i, start := range test.starts {
-			want := expected(t, c.model, samples[start:start+window])
+			want := expected(t, c.model, samples, start+window)
 			checkWindow(t, name, got[i], float64(start)/rate, float64(start+window)/rate, want)
 		}
 	}
@@ -139,7 +124,7 @@ func TestShortSoundLiesInTheMiddle(t *testing.T) {
 		if len(got) != 1 {
 			t.Fatalf("%d samples give %d windows", n, len(got))
 		}
-		checkWindow(t, fmt.Sprintf("%d samples", n), got[0], 0, float64(n)/16000, expected(t, c.model, padded))
+		checkWindow(t, fmt.Sprintf("%d samples", n), got[0], 0, float64(n)/16000, expected(t, c.model, padded, len(padded)))
 	}
 }
 
@@ -159,7 +144,7 @@ func TestSoundIsResampled(t *testing.T) {
 		t.Fatalf("half a second gives %d windows", len(got))
 	}
 	for i, start := range []int{0, 1600, 3200, 4800} {
-		checkWindow(t, "44.1 kHz", got[i], float64(start)/16000, float64(start+3200)/16000, expected(t, c.model, want.Samples[start:start+3200]))
+		checkWindow(t, "44.1 kHz", got[i], float64(start)/16000, float64(start+3200)/16000, expected(t, c.model, want.Samples, start+3200))
 	}
 }
 
@@ -203,9 +188,9 @@ func TestErrorsEndASound(t *testing.T) {
 		{&failing{0, io.EOF}, 0, audio.ErrEmpty},
 		{&failing{0, broken}, 0, broken},
 		{&failing{100, broken}, 0, broken},
-		{&failing{3200, broken}, 1, broken},
-		{&failing{4799, broken}, 1, broken},
-		{&failing{4800, broken}, 2, broken},
+		{&failing{3200, broken}, 0, broken},
+		{&failing{9000, broken}, 2, broken}, // what has been heard with its lookahead
+		{&failing{13000, broken}, 4, broken},
 		{audio.Clip{Rate: 100, Samples: make([]float32, 50)}.Source(), 0, audio.ErrFormat},
 	} {
 		n, got := 0, error(nil)
@@ -247,7 +232,9 @@ func TestClassifyStopsWhenAsked(t *testing.T) {
 			break
 		}
 	}
-	if read := 1<<30 - src.left; n != 3 || read > 3200+5*1600 {
+	s := w.stream
+	latest := 3200 + 2*1600 + (s.ahead+s.step+1)*160 + 240 // when the third window is told
+	if read := 1<<30 - src.left; n != 3 || read > latest+700 {
 		t.Errorf("%d windows, %d samples read", n, read)
 	}
 }
@@ -265,6 +252,9 @@ func TestPushSharesBatches(t *testing.T) {
 			each := func(window Window) bool {
 				if ends[i] > 0 {
 					t.Errorf("batch %d: a window of sound %d after its end", batch, i)
+				}
+				if n > 3200 && slices.Contains(ends[:i], 0) {
+					t.Errorf("batch %d: long sound %d is told while others wait", batch, i)
 				}
 				got[i] = append(got[i], window)
 				return true

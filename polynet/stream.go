@@ -267,7 +267,7 @@ func (s *Stream) tell(w streamWindow, gated bool) (Decision, bool, error) {
 	}
 	s.sum.mean(s.p)
 	if !softmax(s.p, s.c.model.Temperature) {
-		return d, true, fmt.Errorf("%w from %g to %g s", ErrDiverged, d.Start, d.End)
+		return d, true, diverged(d.Start, d.End)
 	}
 	d.P = s.p
 	return d, true, nil

@@ -48,6 +48,7 @@ func BenchmarkOnePass(b *testing.B) {
 	}
 }
 
+// BenchmarkFeatures makes the rows of a recording.
 func BenchmarkFeatures(b *testing.B) {
 	c := benchClassifier(b)
 	samples := noise(seeded(1), 160000)
@@ -57,26 +58,6 @@ func BenchmarkFeatures(b *testing.B) {
 		rows = c.extractor.Rows(rows[:0], samples, scratch)
 	}
 	perSecond(b, 10)
-}
-
-func BenchmarkFlow(b *testing.B) {
-	for _, wide := range []bool{false, true} {
-		for _, n := range []int{8, 16, 24, 32, 48, 72, 96, 144, 216, 288} {
-			b.Run(fmt.Sprintf("frames=%d,wide=%v", n, wide), func(b *testing.B) {
-				c := benchClassifier(b)
-				f := newFlow(c.plan, n)
-				rows := normals(seeded(1), n*40)
-				p := c.planFor(n)
-				if wide {
-					p = c.plan
-				}
-				for b.Loop() {
-					f.run(p, rows)
-				}
-				perSecond(b, float64(n)/100)
-			})
-		}
-	}
 }
 
 // BenchmarkWindows runs a session over the last second every 80 ms.
@@ -92,18 +73,12 @@ func BenchmarkWindows(b *testing.B) {
 	perSecond(b, 0.08)
 }
 
-// listen pushes samples in pieces of 10 ms and takes all decisions.
-func listen(b *testing.B, s *Stream, samples []float32, chunk int) {
+// listenTo pushes samples in pieces and takes all decisions.
+func listenTo(b *testing.B, s *Stream, samples []float32, chunk int) {
 	for len(samples) > 0 {
 		n := min(chunk, len(samples))
-		s.Push(samples[:n])
+		listen(b, s, samples[:n])
 		samples = samples[n:]
-		for ok := true; ok; {
-			var err error
-			if _, ok, err = s.Next(); err != nil {
-				b.Fatal(err)
-			}
-		}
 	}
 }
 
@@ -117,7 +92,7 @@ func BenchmarkStream(b *testing.B) {
 				b.Fatal(err)
 			}
 			for b.Loop() {
-				listen(b, s, samples, chunk)
+				listenTo(b, s, samples, chunk)
 			}
 			perSecond(b, float64(len(samples))/16000)
 		})
@@ -126,7 +101,7 @@ func BenchmarkStream(b *testing.B) {
 		bench(fmt.Sprintf("step=%dms", ms), StreamOptions{Step: float64(ms) / 1000}, 160)
 	}
 	bench("file", StreamOptions{}, len(samples))
-	bench("gated", StreamOptions{Gate: -1}, 160)
+	bench("resting", StreamOptions{Gate: -1}, 160)
 }
 
 // BenchmarkThousandStreams runs a thousand streams on one thread, each of which hears 240 ms in turn.
@@ -142,7 +117,7 @@ func BenchmarkThousandStreams(b *testing.B) {
 	samples := noise(seeded(1), 0.24*16000)
 	for b.Loop() {
 		for _, s := range streams {
-			listen(b, s, samples, len(samples))
+			listen(b, s, samples)
 		}
 	}
 	perSecond(b, 0.24*float64(len(streams)))

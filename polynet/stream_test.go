@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -403,15 +404,7 @@ func TestStreamAllocatesNothing(t *testing.T) {
 		for _, gate := range []float64{0, -10, -60} {
 			s := newStream(t, randomModel(planConfigs(kind)[0], seeded(1)), oneThread(t), StreamOptions{Gate: gate})
 			samples := noise(seeded(1), 1600)
-			push := func() {
-				s.Push(samples)
-				for ok := true; ok; {
-					var err error
-					if _, ok, err = s.Next(); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
+			push := func() { listen(t, s, samples) }
 			for range 20 {
 				push()
 			}
@@ -420,6 +413,70 @@ func TestStreamAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestStreamGoesOnForEver checks that a stream that has heard long gives what a new one gives for the latest sound, and that its
+// memory has not grown.
+func TestStreamGoesOnForEver(t *testing.T) {
+	hours := 2.0
+	if testing.Short() || raceEnabled() {
+		hours = 0.05
+	}
+	c, err := NewClassifier(randomModel(planConfigs(Pi)[0], seeded(1)), oneThread(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := c.Stream(StreamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	minute := noise(seeded(1), 60*16000)
+	listen(t, old, minute)
+	listen(t, old, minute) // with what is left of the first one
+	before := allocated()
+	for range int(60*hours) - 2 {
+		listen(t, old, minute)
+	}
+	if grown := allocated() - before; grown > 0 && !raceEnabled() {
+		t.Errorf("memory grew by %d bytes", grown)
+	}
+	fresh, err := c.Stream(StreamOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen(t, fresh, minute)
+	tail := noise(seeded(2), 16000)
+	old.Push(tail)
+	fresh.Push(tail)
+	got, want := decisions(t, old, nil), decisions(t, fresh, nil)
+	if len(got) == 0 || len(got) != len(want) {
+		t.Fatalf("%d decisions, a new stream gives %d", len(got), len(want))
+	}
+	for i := range got {
+		if offset := got[i].End - want[i].End; math.Abs(offset-60*math.Floor(60*hours-1)) > 1e-6 {
+			t.Errorf("decision about %g s, of a new stream about %g s", got[i].End, want[i].End)
+		}
+		nearP(t, "decision", got[i].P, want[i].P, 1e-12)
+	}
+}
+
+// listen pushes samples and takes all decisions.
+func listen(t rapid.TB, s *Stream, samples []float32) {
+	t.Helper()
+	s.Push(samples)
+	for ok := true; ok; {
+		var err error
+		if _, ok, err = s.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// allocated returns the bytes that have been allocated since the start.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
 }
 
 // TestSlidingSumDoesNotDrift checks the sum of a window that has moved over ten million rows against a fresh one, for windows

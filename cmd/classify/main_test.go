@@ -41,18 +41,13 @@ func TestStdinIsHeardAsItComes(t *testing.T) {
 		status <- s
 	}()
 	lines := json.NewDecoder(told)
-	for start := range 3 { // of two windows a second
-		feed.Write(sound[:min(len(sound), 2*rate)])
-		sound = sound[2*rate:]
-		for i := 0; i < 2 && (start > 0 || i < 1); i++ {
-			var e ndjson
-			if start == 0 {
-				feed.Write(sound[:200]) // the header's bytes are missing from the first second
-				sound = sound[200:]
-			}
-			if err := lines.Decode(&e); err != nil || e.Event != "result" {
-				t.Fatalf("%+v, %v", e, err)
-			}
+	for heard, end := 0, 1.0; end <= 3; end += 0.5 {
+		until := 44 + int(2*rate*(end+0.3)) // the header, and a step behind the window
+		feed.Write(sound[:until-heard])
+		sound, heard = sound[until-heard:], until
+		var e ndjson
+		if err := lines.Decode(&e); err != nil || e.Event != "result" || e.End != end {
+			t.Fatalf("%+v, %v", e, err)
 		}
 	}
 	feed.Write(sound)
