@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"features/internal/simd": {},
 	"device":                 {"device/internal/simd"},
 	"device/internal/simd":   {},
-	"device/devicetest":      {"device"},
+	"device/devicetest":      {"device", "device/internal/simd"},
 	"polynet":                {"atomicfile", "audio", "device", "features"},
 	"datasets":               {"audio", "features"},
 	"models":                 {"polynet"},

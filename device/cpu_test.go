@@ -80,3 +80,19 @@ func BenchmarkCPU(b *testing.B) {
 		b.Run(kernels, func(b *testing.B) { devicetest.Benchmark(b, cpuWith(b, kernels, 1)) })
 	}
 }
+
+// BenchmarkPeak measures what the products of BenchmarkCPU could reach at most.
+func BenchmarkPeak(b *testing.B) {
+	for _, kernels := range device.Kernels() {
+		run, flops, err := devicetest.Peak(kernels)
+		if err != nil {
+			continue // the generic kernels have no such limit
+		}
+		b.Run(kernels, func(b *testing.B) {
+			for b.Loop() {
+				run()
+			}
+			b.ReportMetric(float64(flops)*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+		})
+	}
+}

@@ -27,14 +27,22 @@ class AheadConv(nn.Conv1d):
         self.ahead = ahead
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
 
-    def forward(self, x):
-        kernel, stride, rows = self.kernel_size[0], self.stride[0], x.shape[-1]
+    def reach(self, rows):
+        """Returns how many rows of zeros belong in front of so many and behind them."""
+        kernel, stride = self.kernel_size[0], self.stride[0]
         left = kernel - 1 - self.ahead
         last = (rows - 1) // stride * stride  # the input row under the last output
         right = last + self.ahead - (rows - 1)  # negative where the stride leaves rows unread
+        # The same on both sides costs no copy; rows behind those that the last output reads do no harm.
+        if left >= right and (rows + 2 * left - kernel) // stride == (rows - 1) // stride:
+            right = left
+        return left, right
+
+    def forward(self, x):
+        left, right = self.reach(x.shape[-1])
         if left == right:
-            return functional.conv1d(x, self.weight, None, stride, left)
-        return functional.conv1d(functional.pad(x, (left, right)), self.weight, None, stride)
+            return functional.conv1d(x, self.weight, None, self.stride, left)
+        return functional.conv1d(functional.pad(x, (left, right)), self.weight, None, self.stride)
 
 
 def normed(inputs, outputs, kernel, ahead=0, stride=1):

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/device"
+)
+
+// blockArgs describes a `pi` block without a convolution on its skip, over clips that lie as in a network: pad zero rows in
+// front of each and behind the last. Its convolutions are centred, of 2·pad + 1 rows.
+type blockArgs struct {
+	X      string `json:"x"`     // file: the clips with their padding
+	W1     string `json:"w1"`    // file: (2·pad+1, width, width)
+	W2     string `json:"w2"`    // ditto
+	Norms  string `json:"norms"` // file: scale and shift of the first norm, of the second, of the product's; width values each
+	Clips  int    `json:"clips"`
+	Frames int    `json:"frames"`
+	Width  int    `json:"width"`
+	Pad    int    `json:"pad"`
+	Fused  bool   `json:"fused"`
+}
+
+// clips are (Clips, Frames, Width) in memory, with the padding around them.
+type clips struct {
+	blockArgs
+	memory device.Buffer
+}
+
+func (c clips) rows() device.View {
+	return device.View{
+		Data: c.memory.Slice(c.Pad*c.Width, c.memory.Len()), Groups: c.Clips, Rows: c.Frames, Cols: c.Width,
+		GroupStride: (c.Frames + c.Pad) * c.Width, RowStride: c.Width,
+	}
+}
+
+// windows are the overlapping rows that a convolution multiplies.
+func (c clips) windows() device.View {
+	v := c.rows()
+	v.Data, v.Cols = c.memory, (2*c.Pad+1)*c.Width
+	return v
+}
+
+// block is a block's weights, norms and memory, on one thread.
+type block struct {
+	blockArgs
+	d                          device.Device
+	weight1, weight2           *device.Packed // with the norms' scales in them where the block is fused
+	scale1, shift1             device.Buffer
+	scale2, shift2             device.Buffer
+	productScale, productShift device.Buffer
+	x, y, hidden, f, z         clips
+}
+
+func newBlock(a blockArgs) (*block, error) {
+	d, err := device.CPU(1)
+	if err != nil {
+		return nil, err
+	}
+	norms, err := serve.ReadFloats(a.Norms)
+	if err != nil {
+		return nil, err
+	}
+	x, err := upload(d, a.X)
+	if err != nil {
+		return nil, err
+	}
+	size := (a.Pad + a.Clips*(a.Frames+a.Pad)) * a.Width
+	if len(norms) != 6*a.Width || x.Len() != size {
+		return nil, fmt.Errorf("%d values of norms and %d of clips for %+v", len(norms), x.Len(), a)
+	}
+	b := &block{blockArgs: a, d: d, x: clips{a, x}}
+	for i, v := range []*device.Buffer{&b.scale1, &b.shift1, &b.scale2, &b.shift2, &b.productScale, &b.productShift} {
+		*v = place(d, norms[i*a.Width:(i+1)*a.Width])
+	}
+	for _, c := range []*clips{&b.y, &b.hidden, &b.f, &b.z} {
+		*c = clips{a, d.Alloc(size)}
+	}
+	return b, nil
+}
+
+// pack sets the weights.
+func (b *block) pack() (err error) {
+	if b.weight1, err = b.packFile(b.W1, b.scale1); err == nil {
+		b.weight2, err = b.packFile(b.W2, b.scale2)
+	}
+	return err
+}
+
+func (b *block) packFile(path string, scale device.Buffer) (*device.Packed, error) {
+	w, err := serve.ReadFloats(path)
+	if err != nil {
+		return nil, err
+	}
+	for i := range w {
+		if b.Fused {
+			w[i] *= scale.Host()[i%b.Width]
+		}
+	}
+	packed := new(device.Packed)
+	b.d.PackWindows(packed, place(b.d, w), (2*b.Pad+1)*b.Width, b.Width, b.Width)
+	return packed, nil
+}
+
+// runFused computes the block as polynet.Plan does: two products, and everything else in their epilogues.
+func (b *block) runFused() {
+	b.d.MatMul(b.hidden.rows(), b.x.windows(), b.weight1, device.Epilogue{Shift: b.shift1})
+	b.d.MatMul(b.y.rows(), b.hidden.windows(), b.weight2, device.Epilogue{
+		Shift: b.shift2, Skip: b.x.rows(), Scale: b.productScale, Offset: b.productShift,
+	})
+}
+
+// runUnfused computes it one operation at a time, as a program of a library's operations does.
+func (b *block) runUnfused() {
+	b.d.MatMul(b.hidden.rows(), b.x.windows(), b.weight1, device.Epilogue{})
+	b.norm(b.hidden, b.scale1, b.shift1)
+	b.d.MatMul(b.f.rows(), b.hidden.windows(), b.weight2, device.Epilogue{})
+	b.norm(b.f, b.scale2, b.shift2)
+	b.joinUnfused()
+}
+
+// joinFused computes y = f + x + norm(f∘x) in one pass.
+func (b *block) joinFused() {
+	b.d.HadamardSum(b.y.rows(), b.f.rows(), b.x.rows(), b.productScale, b.productShift)
+}
+
+// joinUnfused computes the same in four.
+func (b *block) joinUnfused() {
+	b.d.Hadamard(b.z.rows(), b.f.rows(), b.x.rows(), false)
+	b.norm(b.z, b.productScale, b.productShift)
+	b.sum(b.y, b.f, b.x)
+	b.sum(b.y, b.y, b.z)
+}
+
+func (b *block) norm(c clips, scale, shift device.Buffer) {
+	b.d.Affine(c.rows(), c.rows(), device.View{}, scale, device.Buffer{}, shift, false)
+}
+
+func (b *block) sum(dst, x, y clips) {
+	b.d.Affine(dst.rows(), x.rows(), y.rows(), device.Buffer{}, device.Buffer{}, device.Buffer{}, false)
+}
+
+// result returns y without its padding.
+func (b *block) result() []float32 {
+	var rows []float32
+	v := b.y.rows()
+	for g := range v.Groups {
+		rows = append(rows, v.Data.Host()[g*v.GroupStride:][:v.Rows*v.Cols]...)
+	}
+	return rows
+}
+
+// prepareBlock runs the whole block.
+func prepareBlock(a blockArgs) (*serve.Case, error) {
+	b, err := newBlock(a)
+	if err == nil {
+		err = b.pack()
+	}
+	if err != nil {
+		return nil, err
+	}
+	run := b.runUnfused
+	if a.Fused {
+		run = b.runFused
+	}
+	return &serve.Case{Run: run, Result: b.result}, nil
+}
+
+// prepareElementwise runs what follows the block's second norm, with the clips as both operands.
+func prepareElementwise(a blockArgs) (*serve.Case, error) {
+	b, err := newBlock(a)
+	if err != nil {
+		return nil, err
+	}
+	b.d.Upload(b.f.memory, b.x.memory.Host())
+	run := b.joinUnfused
+	if a.Fused {
+		run = b.joinFused
+	}
+	return &serve.Case{Run: run, Result: b.result}, nil
+}

@@ -1,0 +1,56 @@
+// Command polyphon is polyphon's side of bench/run.py: a worker (see package serve) with a case for each row of the tables.
+// The environment variable POLYPHON_CPU chooses its kernels.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/device"
+)
+
+func main() {
+	hello := map[string]string{"kernels": kernels(), "go": runtime.Version()}
+	err := serve.Run(hello, map[string]serve.Maker{
+		"peak":        serve.Make(preparePeak),
+		"copy":        serve.Make(prepareCopy),
+		"product":     serve.Make(prepareProduct),
+		"block":       serve.Make(prepareBlock),
+		"elementwise": serve.Make(prepareElementwise),
+		"logmel":      serve.Make(prepareLogMel),
+		"model":       serve.Make(prepareModel),
+		"plan":        serve.Make(preparePlan),
+		"network":     serve.Make(prepareNetwork),
+		"step":        serve.Make(prepareStep),
+	})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// kernels returns the name of the kernel set that device.CPU takes.
+func kernels() string {
+	if name := os.Getenv("POLYPHON_CPU"); name != "" {
+		return name
+	}
+	known := device.Kernels()
+	return known[len(known)-1]
+}
+
+// upload returns device memory with the values of the file at path.
+func upload(d device.Device, path string) (device.Buffer, error) {
+	values, err := serve.ReadFloats(path)
+	if err != nil {
+		return device.Buffer{}, err
+	}
+	return place(d, values), nil
+}
+
+func place(d device.Device, values []float32) device.Buffer {
+	b := d.Alloc(len(values))
+	d.Upload(b, values)
+	return b
+}

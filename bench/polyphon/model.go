@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// modelArgs describes a network whose stages have two blocks of kernel 9, centred, and halve the rows from the second on.
+type modelArgs struct {
+	Path   string            `json:"path"` // file to write; empty: only tell of the embedded model
+	Block  polynet.BlockKind `json:"block"`
+	Widths []int             `json:"widths"`
+	Frames int               `json:"frames"` // of a clip
+}
+
+// modelFacts are what the driver is told of a model.
+type modelFacts struct {
+	Parameters int   `json:"parameters"`
+	MACs       int64 `json:"macs"` // multiply-adds of a clip
+}
+
+// prepareModel writes a model whose weights are random, and yet such that the network's numbers keep a sane size: the norms
+// have the statistics of the batches that ran through.
+func prepareModel(a modelArgs) (*serve.Case, error) {
+	m, err := models.Default()
+	if err != nil {
+		return nil, err
+	}
+	if a.Path != "" {
+		m.Net, m.Provenance = a.config(m.Net), polynet.Provenance{Command: "bench/run.py", Seed: seed}
+		if err := randomise(m, a.Frames); err != nil {
+			return nil, err
+		}
+		if err := m.Save(a.Path); err != nil {
+			return nil, err
+		}
+	}
+	return &serve.Case{Facts: modelFacts{Parameters: m.Net.Parameters(), MACs: m.Net.MACs(a.Frames)}}, nil
+}
+
+func (a modelArgs) config(base polynet.Config) polynet.Config {
+	c := polynet.Config{
+		Inputs: base.Inputs, Classes: base.Classes, Block: a.Block,
+		Stem: polynet.Stem{Width: a.Widths[0], Kernel: 5, Ahead: 2, Stride: 1},
+	}
+	for i, width := range a.Widths {
+		c.Stages = append(c.Stages, polynet.Stage{Width: width, Blocks: 2, Kernel: 9, Ahead: 4, Stride: min(2, i+1)})
+	}
+	return c
+}
+
+const seed = 1
+
+// randomise sets m's weights: fresh ones, products that count, and statistics that the norms gather over a few batches.
+func randomise(m *polynet.Model, frames int) error {
+	d, err := device.CPU(0)
+	if err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(seed, 1))
+	n, err := polynet.NewNetwork(m.Net, d, rng)
+	if err != nil {
+		return err
+	}
+	for _, p := range n.Params() {
+		if p.Size() == 1 { // a product's factor, which starts at 0
+			d.Upload(p.Value, []float32{productFactor})
+		}
+	}
+	const batches, batch = 60, 4
+	pass := polynet.NewPass(n, rng)
+	pass.Train = true
+	rows := make([]float32, batch*frames*m.Net.Inputs)
+	for range batches {
+		for i := range rows {
+			rows[i] = float32(rng.NormFloat64())
+		}
+		n.Forward(pass, pass.Input(rows, batch, frames))
+	}
+	m.Weights = n.Weights()
+	if err := m.Validate(); err != nil {
+		return fmt.Errorf("a model of random weights: %w", err)
+	}
+	return nil
+}
+
+// productFactor is of the size that training gives.
+const productFactor = 0.2

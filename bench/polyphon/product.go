@@ -1,0 +1,71 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/device/devicetest"
+)
+
+// preparePeak measures what the processor's multiply-add units can do on one thread.
+func preparePeak(struct{}) (*serve.Case, error) {
+	run, flops, err := devicetest.Peak(kernels())
+	if err != nil {
+		return nil, err
+	}
+	return &serve.Case{Run: run, Facts: map[string]int{"flops": flops}}, nil
+}
+
+// prepareCopy measures how fast one thread moves so many bytes, half of them read, half of them written.
+func prepareCopy(a struct {
+	Bytes int `json:"bytes"`
+}) (*serve.Case, error) {
+	from, to := make([]byte, a.Bytes/2), make([]byte, a.Bytes/2)
+	return &serve.Case{Run: func() { copy(to, from) }}, nil
+}
+
+// productArgs describes a product of (groups·rows, depth) by (depth, cols). Rows lie step values apart: where that is less
+// than depth they are a convolution's overlapping windows.
+type productArgs struct {
+	A           string `json:"a"` // files
+	W           string `json:"w"`
+	Groups      int    `json:"groups"`
+	GroupStride int    `json:"group_stride"`
+	Rows        int    `json:"rows"`
+	Step        int    `json:"step"`
+	Depth       int    `json:"depth"`
+	Cols        int    `json:"cols"`
+}
+
+// prepareProduct multiplies on one thread, by weights that have been packed.
+func prepareProduct(p productArgs) (*serve.Case, error) {
+	d, err := device.CPU(1)
+	if err != nil {
+		return nil, err
+	}
+	a, err := upload(d, p.A)
+	if err != nil {
+		return nil, err
+	}
+	w, err := upload(d, p.W)
+	if err != nil {
+		return nil, err
+	}
+	x := device.View{Data: a, Groups: p.Groups, Rows: p.Rows, Cols: p.Depth, GroupStride: p.GroupStride, RowStride: p.Step}
+	if x.Extent() > a.Len() || w.Len() != p.Depth*p.Cols {
+		return nil, fmt.Errorf("%d and %d values for %+v", a.Len(), w.Len(), p)
+	}
+	packed := new(device.Packed)
+	if p.Step < p.Depth {
+		d.PackWindows(packed, w, p.Depth, p.Cols, p.Step)
+	} else {
+		d.Pack(packed, w, p.Depth, p.Cols)
+	}
+	product := d.Alloc(p.Groups * p.Rows * p.Cols)
+	y := device.View{Data: product, Groups: p.Groups, Rows: p.Rows, Cols: p.Cols, GroupStride: p.Rows * p.Cols, RowStride: p.Cols}
+	return &serve.Case{
+		Run:    func() { d.MatMul(y, x, packed, device.Epilogue{}) },
+		Result: product.Host,
+	}, nil
+}

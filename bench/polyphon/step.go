@@ -1,0 +1,60 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// stepArgs describes training steps on one batch, whose clip i has label i modulo the number of classes.
+type stepArgs struct {
+	netArgs
+	Rate  float64 `json:"rate"`
+	Steps int     `json:"steps"` // in front of those that are timed, whose losses are told
+}
+
+// The recipe's constants, which the peer has too.
+const (
+	momentum  = 0.9
+	decay     = 5e-4
+	smoothing = 0.1
+	clip      = 2.0
+)
+
+// prepareStep trains: forward, loss, backward, gradient clipping and the optimiser's update. Rows are normalised features.
+func prepareStep(a stepArgs) (*serve.Case, error) {
+	m, d, rows, err := a.open()
+	if err != nil {
+		return nil, err
+	}
+	n, err := network(m, d)
+	if err != nil {
+		return nil, err
+	}
+	labels, targets := make([]int, a.Batch), make([]float32, a.Batch*m.Net.Classes)
+	for i := range labels {
+		labels[i] = i % m.Net.Classes
+	}
+	pass, optimizer := polynet.NewPass(n, nil), polynet.NewSGD(n, momentum, decay)
+	pass.Train = true
+	number := 0
+	step := func() float64 {
+		polynet.Targets(targets, labels, m.Net.Classes, smoothing)
+		n.ZeroGradient()
+		loss, gradient := pass.CrossEntropy(n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)), targets)
+		n.Backward(pass, gradient)
+		n.ClipGradient(clip)
+		number++
+		optimizer.Step(a.Rate, number)
+		return loss
+	}
+	losses := make([]float64, a.Steps)
+	for i := range losses {
+		losses[i] = step()
+	}
+	if last := a.Steps - 1; last > 0 && !(losses[last] < losses[0]) {
+		return nil, fmt.Errorf("losses %v do not fall", losses)
+	}
+	return &serve.Case{Run: func() { step() }, Facts: map[string]any{"losses": losses}}, nil
+}
