@@ -154,6 +154,32 @@ class Table:
         print(self.lines[-1], flush=True)
 
 
+class Load:
+    """What else the machine did since the Load was made. Other work beside a benchmark makes its times worthless."""
+
+    def __init__(self, workers):
+        self.workers = workers
+        self.started, self.others, self.stolen = time.perf_counter(), *self.seconds()
+
+    def seconds(self):
+        """Returns the processor seconds, so far, of other processes and of the machine's other guests."""
+        tick = os.sysconf("SC_CLK_TCK")
+        with open("/proc/stat") as f:
+            user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+        own = sum(os.times()[:4])
+        for worker in self.workers:
+            with open(f"/proc/{worker.process.pid}/stat") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+            own += (int(fields[11]) + int(fields[12])) / tick
+        return (user + nice + system + irq + softirq) / tick - own, steal / tick
+
+    def report(self):
+        """Returns a sentence on it."""
+        seconds = time.perf_counter() - self.started
+        others, stolen = (100 * (now - before) / seconds for now, before in zip(self.seconds(), (self.others, self.stolen)))
+        return f"Meanwhile other processes took {max(0, others):.1f} % of a core, other guests of the host {stolen:.1f} %."
+
+
 def note(text):
     print(text, file=sys.stderr, flush=True)
 

@@ -14,8 +14,8 @@ This file is written by `bench/run.py`.
 """
 
 
-def section(title, about, lines, commit, command):
-    return "\n".join([f"## {title}", "", about, "", *lines, "", f"Commit {commit}, `{command}`.", ""])
+def section(title, about, lines, end):
+    return "\n".join([f"## {title}", "", about, "", *lines, "", end, ""])
 
 
 def write(sections, names, machine, versions):

@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import peers  # noqa: E402
 import results  # noqa: E402
-from harness import Failure, note  # noqa: E402
+from harness import Failure, Load, note  # noqa: E402
 
 NAMES = ("product", "block", "logmel", "network", "step", "folder", "long", "start", "epoch")
 WITH_RECORDINGS = ("folder", "epoch")
@@ -67,8 +67,12 @@ def measure(names, args):
     try:
         for name in names:
             group = importlib.import_module(f"groups.{name}")
-            print(f"\n## {group.TITLE}\n\n{group.ABOUT}\n", flush=True)
-            sections[name] = results.section(group.TITLE, group.ABOUT, group.rows(bench), peers.commit(), command())
+            print(f"\n## {group.TITLE}\n\n{group.ABOUT}", flush=True)
+            load = Load(bench.workers)
+            lines = group.rows(bench)
+            end = f"{load.report()} Commit {peers.commit()}, `{command()}`."
+            print(f"\n{end}", flush=True)
+            sections[name] = results.section(group.TITLE, group.ABOUT, lines, end)
     finally:
         bench.close()
         shutil.rmtree(work)
