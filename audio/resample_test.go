@@ -2,7 +2,6 @@ package audio
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -187,23 +186,5 @@ func TestFilterTables(t *testing.T) {
 		if f := newFilter(r[0]/common, r[1]/common); len(f.table) > largestTable+f.taps {
 			t.Errorf("%d to %d Hz: %d coefficients", r[0], r[1], len(f.table))
 		}
-	}
-}
-
-func BenchmarkResample(b *testing.B) {
-	for _, r := range [][2]int{{44100, 16000}, {48000, 16000}, {8000, 16000}, {44101, 16000}} {
-		c := tone(r[0], r[0])
-		b.Run(fmt.Sprint(r[0], "-", r[1]), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				resampled(b, c, r[1])
-			}
-		})
-		b.Run(fmt.Sprint(r[0], "-", r[1], "-filter"), func(b *testing.B) {
-			common := gcd(r[0], r[1])
-			for b.Loop() {
-				newFilter(r[0]/common, r[1]/common)
-			}
-		})
 	}
 }

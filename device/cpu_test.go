@@ -96,3 +96,24 @@ func BenchmarkPeak(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkPack lays out the weights of a convolution: each training step does so for every layer.
+func BenchmarkPack(b *testing.B) {
+	const clips, frames, width, kernel = 100, 51, 64, 9
+	for _, kernels := range device.Kernels() {
+		d := cpuWith(b, kernels, 1)
+		w, packed := d.Alloc(kernel*width*width), new(device.Packed)
+		windows := device.View{Groups: clips, Rows: frames, Cols: kernel * width, GroupStride: (frames + 4) * width, RowStride: width}
+		for name, pack := range map[string]func(){
+			"Pack":        func() { d.Pack(packed, w, kernel*width, width) },
+			"PackWindows": func() { d.PackWindows(packed, w, width, windows) },
+		} {
+			b.Run(kernels+"/"+name, func(b *testing.B) {
+				for b.Loop() {
+					pack()
+				}
+				b.ReportMetric(4*float64(w.Len()+packed.Data.Len())*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
+			})
+		}
+	}
+}

@@ -194,6 +194,7 @@ func BenchmarkRows(b *testing.B) {
 			for b.Loop() {
 				dst = e.Rows(dst[:0], x, s)
 			}
+			reportRate(b, float64(len(dst)/e.config.Mels)*rowFLOPs(e), "GFLOP/s")
 		})
 	}
 }

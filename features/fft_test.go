@@ -99,6 +99,7 @@ func BenchmarkFFT512(b *testing.B) {
 			for b.Loop() {
 				plan.run(dst, x, work)
 			}
+			reportRate(b, float64(k.Lanes)*fftFLOPs(512), "GFLOP/s")
 		})
 	}
 }
@@ -108,4 +109,19 @@ func BenchmarkGoDSPFFT512(b *testing.B) {
 	for b.Loop() {
 		dsp.FFTReal(x)
 	}
+	reportRate(b, fftFLOPs(512), "GFLOP/s")
+}
+
+// fftFLOPs is what the literature counts for a transform of n reals, whatever the algorithm.
+func fftFLOPs(n int) float64 { return 2.5 * float64(n) * math.Log2(float64(n)) }
+
+// rowFLOPs counts a row's operations: window, transform, power and mels; the logarithms' are left out.
+func rowFLOPs(e *Extractor) float64 {
+	c := e.config
+	return float64(c.Window) + fftFLOPs(c.FFT) + 3*float64(c.FFT/2+1) + 2*float64(len(e.bank.weights))
+}
+
+// reportRate reports how many billions of something a second b does, given how many an iteration does.
+func reportRate(b *testing.B, each float64, unit string) {
+	b.ReportMetric(each*float64(b.N)/float64(b.Elapsed().Nanoseconds()), unit)
 }

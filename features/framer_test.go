@@ -191,6 +191,7 @@ func BenchmarkFramer(b *testing.B) {
 					f.Next(row)
 				}
 			}
+			reportRate(b, 100*rowFLOPs(e), "GFLOP/s")
 		})
 	}
 }

@@ -264,30 +264,3 @@ func TestDropoutKeepsTheMean(t *testing.T) {
 		t.Errorf("the mean is %.3f, want 1", mean)
 	}
 }
-
-// BenchmarkStep times a training step of a network of 1.11 M parameters on 100 clips of 101 frames.
-func BenchmarkStep(b *testing.B) {
-	const batch, frames = 100, 101
-	c := Config{Inputs: 40, Classes: 19, Block: Pi, Stem: Stem{Width: 48, Kernel: 5, Ahead: 2, Stride: 1}, Dropout: 0.1}
-	for i, width := range []int{48, 64, 96, 128} {
-		c.Stages = append(c.Stages, Stage{Width: width, Blocks: 2, Kernel: 9, Ahead: 4, Stride: min(2, i+1)})
-	}
-	d, err := device.CPU(2)
-	if err != nil {
-		b.Fatal(err)
-	}
-	n, err := NewNetwork(c, d, seeded(1))
-	if err != nil {
-		b.Fatal(err)
-	}
-	p := NewPass(n, seeded(2))
-	p.Train = true
-	o := NewSGD(n, 0.9, 5e-4)
-	rows, labels := normals(seeded(3), batch*frames*c.Inputs), make([]int, batch)
-	for step := 1; b.Loop(); step++ {
-		trainStep(n, p, o, 0.01, step, rows, labels, frames)
-	}
-	// Forward, weight gradient and input gradient: three times the products.
-	b.ReportMetric(3*2*float64(batch*c.MACs(frames))*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-	b.ReportMetric(float64(b.N*batch)/b.Elapsed().Seconds(), "clips/s")
-}

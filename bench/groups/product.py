@@ -21,12 +21,13 @@ def rows(bench):
     for clips in (1, 64):
         for widths in [LARGE] if bench.quick else [SMALL, MIDDLE, LARGE]:
             for frames, width in stages(widths):
-                compare(bench, table, clips, frames, width)
+                openblas = compare(bench, table, clips, frames, width)
                 bench.forget()
-    return table.lines
+    return table.lines + ["", f"OpenBLAS ran its kernels for {openblas}."]
 
 
 def compare(bench, table, clips, frames, width):
+    """Adds a row and returns what OpenBLAS takes the processor for."""
     pad, depth = KERNEL // 2, KERNEL * width
     x = padded(normals(clips, frames, width), pad)
     starts = numpy.add.outer(numpy.arange(clips) * (frames + pad), numpy.arange(frames)).ravel()
@@ -37,8 +38,8 @@ def compare(bench, table, clips, frames, width):
     windows = dict(matrix, a=bench.floats("x", x), groups=clips, group_stride=(frames + pad) * width, rows=frames, step=width)
     plain = dict(a=a, w=w, rows=count, depth=depth, cols=width)
     sides = [o.prepare("product", **args) for args in (matrix, windows) for o in bench.ours]
-    sides += [bench.pytorch(1).prepare("openblas product", **plain)]
-    sides += [bench.gopeers.prepare(f"{name} product", **plain) for name in PEERS[1:]]
+    openblas = bench.pytorch(1).prepare("openblas product", **plain)
+    sides += [openblas] + [bench.gopeers.prepare(f"{name} product", **plain) for name in PEERS[1:]]
     differences(sides, bench.work, 1e-4)
     times, peaks = bench.with_peaks(sides)
     flops = 2 * count * depth * width
@@ -48,3 +49,4 @@ def compare(bench, table, clips, frames, width):
 
     cells = map(show, times, peaks + peaks + [max(peaks)] * len(PEERS))
     table.compare([clips, f"{count} × {depth} × {width}"], times, cells, [", ".join(three(peak / 1e9) for peak in peaks)])
+    return openblas.facts["kernels"]

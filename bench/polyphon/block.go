@@ -98,7 +98,7 @@ func (b *block) packFile(path string, scale device.Buffer) (*device.Packed, erro
 		}
 	}
 	packed := new(device.Packed)
-	b.d.PackWindows(packed, place(b.d, w), (2*b.Pad+1)*b.Width, b.Width, b.Width)
+	b.d.PackWindows(packed, place(b.d, w), b.Width, b.x.windows())
 	return packed, nil
 }
 

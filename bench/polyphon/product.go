@@ -58,7 +58,7 @@ func prepareProduct(p productArgs) (*serve.Case, error) {
 	}
 	packed := new(device.Packed)
 	if p.Step < p.Depth {
-		d.PackWindows(packed, w, p.Depth, p.Cols, p.Step)
+		d.PackWindows(packed, w, p.Cols, x)
 	} else {
 		d.Pack(packed, w, p.Depth, p.Cols)
 	}
