@@ -154,6 +154,9 @@ class Table:
         print(self.lines[-1], flush=True)
 
 
+TOLERATED = 5  # per cent of a core
+
+
 class Load:
     """What else the machine did since the Load was made. Other work beside a benchmark makes its times worthless."""
 
@@ -177,7 +180,9 @@ class Load:
         """Returns a sentence on it."""
         seconds = time.perf_counter() - self.started
         others, stolen = (100 * (now - before) / seconds for now, before in zip(self.seconds(), (self.others, self.stolen)))
-        return f"Meanwhile other processes took {max(0, others):.1f} % of a core, other guests of the host {stolen:.1f} %."
+        sentence = (f"It took {seconds:.0f} s; meanwhile other processes took {max(0, others):.1f} % of a core, other guests of the "
+                    f"host {stolen:.1f} %.")
+        return sentence if others + stolen < TOLERATED else f"**Not to be trusted, since the machine was busy.** {sentence}"
 
 
 def note(text):

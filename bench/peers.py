@@ -8,7 +8,7 @@ import subprocess
 from harness import BIN, HERE, ROOT, Failure, note, run
 
 DEBIAN = ["python3-torch", "python3-torchaudio", "python3-numpy", "python3-scipy", "libopenblas-dev"]
-PROGRAMS = {"node": "nodejs", "npm": "npm", "gcc": "gcc"}  # their packages, where they are missing
+PROGRAMS = {"node": "nodejs", "npm": "npm", "gcc": "gcc libc6-dev"}  # their packages, where they are missing
 ONNXRUNTIME = HERE / "onnxruntime"
 OPENBLAS = HERE / "openblas"
 
@@ -20,7 +20,7 @@ def install():
         return status.stdout.endswith(" installed")
 
     missing = [p for p in DEBIAN if not installed(p)]
-    missing += [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    missing += [p for program, packages in PROGRAMS.items() if not shutil.which(program) for p in packages.split()]
     if missing:
         note("installing " + " ".join(missing))
         root = [] if os.geteuid() == 0 else ["sudo"]

@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	err := serve.Run(nil, map[string]serve.Maker{
+	err := serve.Run(os.Stdin, os.Stdout, nil, map[string]serve.Maker{
 		"gonum product":  serve.Make(prepareGonumProduct),
 		"tensor product": serve.Make(prepareTensorProduct),
 		"go-dsp logmel":  serve.Make(prepareGoDSPLogMel),

@@ -13,7 +13,7 @@ import (
 
 func main() {
 	hello := map[string]string{"kernels": kernels(), "go": runtime.Version()}
-	err := serve.Run(hello, map[string]serve.Maker{
+	err := serve.Run(os.Stdin, os.Stdout, hello, map[string]serve.Maker{
 		"peak":        serve.Make(preparePeak),
 		"copy":        serve.Make(prepareCopy),
 		"product":     serve.Make(prepareProduct),

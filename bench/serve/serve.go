@@ -62,12 +62,12 @@ type answer struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// Run answers requests until the standard input ends. hello is what the worker says of itself.
-func Run(hello any, makers map[string]Maker) error {
+// Run answers the requests in in until it ends. hello is what the worker says of itself.
+func Run(in io.Reader, out io.Writer, hello any, makers map[string]Maker) error {
 	cases := map[string]*Case{}
-	in, out := bufio.NewReader(os.Stdin), json.NewEncoder(os.Stdout)
+	requests, answers := bufio.NewReader(in), json.NewEncoder(out)
 	for {
-		line, err := in.ReadBytes('\n')
+		line, err := requests.ReadBytes('\n')
 		if err == io.EOF {
 			return nil
 		}
@@ -82,7 +82,7 @@ func Run(hello any, makers map[string]Maker) error {
 		if err != nil {
 			a = answer{Error: err.Error()}
 		}
-		if err := out.Encode(a); err != nil {
+		if err := answers.Encode(a); err != nil {
 			return err
 		}
 	}
