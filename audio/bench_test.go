@@ -6,32 +6,6 @@ import (
 	"testing"
 )
 
-// BenchmarkDecode decodes a minute of mono sound in each encoding, and in FLAC.
-func BenchmarkDecode(b *testing.B) {
-	c := tone(16000, 60*16000)
-	decode := func(name string, file []byte) {
-		b.Run(name, func(b *testing.B) {
-			samples := make([]float32, 4096)
-			for b.Loop() {
-				d, err := Decode(bytes.NewReader(file))
-				for err == nil {
-					_, err = d.Read(samples)
-				}
-			}
-			reportRate(b, float64(len(file)), "GB/s")
-			reportRate(b, float64(len(c.Samples))*1e3, "Msamples/s")
-		})
-	}
-	for _, e := range []Encoding{U8, S16LE, S24LE, S32LE, F32LE, F64LE, ALaw, MuLaw} {
-		var file bytes.Buffer
-		if err := WriteWAV(&file, c, e); err != nil {
-			b.Fatal(err)
-		}
-		decode(e.String(), file.Bytes())
-	}
-	decode("flac", encodeFLAC(b, c, 16))
-}
-
 // BenchmarkEncode writes a minute of mono sound.
 func BenchmarkEncode(b *testing.B) {
 	c := tone(16000, 60*16000)
