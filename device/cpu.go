@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/polyphon/polyphon/device/internal/simd"
 )
@@ -72,6 +71,7 @@ type cpu struct {
 	tiles        sync.Pool // of *productTile
 	filters      sync.Pool // of *filterTile
 	floats       sync.Pool // of *[]float32: partial sums
+	team         team
 }
 
 func (d *cpu) Name() string {
@@ -80,53 +80,6 @@ func (d *cpu) Name() string {
 		plural = ""
 	}
 	return fmt.Sprintf("cpu (%s, %d thread%s)", d.kernels.Name, d.threads, plural)
-}
-
-// task is an operation cut into pieces that may run in any order and at the same time. Where the cuts lie
-// depends on the operation's shape and never on the number of threads: that makes results reproducible.
-type task interface {
-	run(first, last int) // pieces first up to last
-}
-
-// Work is counted in values that an operation touches. grain is what is worth another thread: ten microseconds or
-// so, where handing over costs one or two. A product does flopsPerValue operations in the same time.
-const (
-	grain         = 1 << 16
-	flopsPerValue = 16
-)
-
-// spread runs the pieces of t on as many threads as its work is worth.
-func spread[T task](d *cpu, pieces, work int, t T) {
-	if threads := min(d.threads, pieces, 1+work/grain); threads > 1 {
-		forkJoin(threads, pieces, t)
-	} else {
-		t.run(0, pieces)
-	}
-}
-
-// forkJoin hands out runs of pieces as threads become free. It is apart from spread so that t stays off the heap
-// there.
-//
-//go:noinline
-func forkJoin[T task](threads, pieces int, t T) {
-	const runsPerThread = 4
-	runs := min(pieces, threads*runsPerThread)
-	var next atomic.Int64
-	work := func() {
-		for {
-			i := int(next.Add(1)) - 1
-			if i >= runs {
-				return
-			}
-			t.run(i*pieces/runs, (i+1)*pieces/runs)
-		}
-	}
-	var others sync.WaitGroup
-	for range threads - 1 {
-		others.Go(work)
-	}
-	work()
-	others.Wait()
 }
 
 // scratch returns n zeroed floats from the pool; give them back with release.
