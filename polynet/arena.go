@@ -37,9 +37,10 @@ func (a *arena) alloc(n int) device.Buffer {
 // rewind frees everything given out since m was a.at.
 func (a *arena) rewind(m mark) { a.at = m }
 
-// reset frees everything given out.
-func (a *arena) reset() {
-	if len(a.chunks) > 1 {
+// reset frees everything given out. It reports whether what will be given out in the same order lies where it lay before.
+func (a *arena) reset() (same bool) {
+	same = len(a.chunks) <= 1
+	if !same {
 		total := 0
 		for _, c := range a.chunks {
 			total += c.Len()
@@ -48,6 +49,7 @@ func (a *arena) reset() {
 		a.chunks = append(a.chunks, a.dev.Alloc(total))
 	}
 	a.at = mark{}
+	return same
 }
 
 // free gives all memory back to the device.

@@ -89,7 +89,7 @@ func (b *block) joinPi(p *Pass, f, s Activation) Activation {
 
 func (b *block) joinPi1x1(p *Pass, f, s Activation) Activation {
 	none := device.Buffer{}
-	sum, z := p.like(f), p.like(f)
+	sum, z := p.plainLike(f), p.plainLike(f)
 	p.dev.Affine(sum.View, f.View, s.View, none, none, none, false)
 	p.dev.Hadamard(z.View, f.View, s.View, false)
 	p.save(record{x: f, y: s})
@@ -98,14 +98,14 @@ func (b *block) joinPi1x1(p *Pass, f, s Activation) Activation {
 
 // Backward leaves nothing but the returned gradient in the arena.
 func (b *block) Backward(p *Pass, dy Activation) Activation {
-	dx := p.like(p.restore().x)
-	start := p.arena.at
-	ds := dx // the skip's gradient; with S(x) = x it is the first part of dx
+	x := p.restore().x
+	// ds is the skip's gradient; with S(x) = x it is the first part of dx.
+	ds, dx := dy, dy
 	if b.skip != nil {
-		ds = p.like(dy)
+		dx = p.plainLike(x)
 	}
-	df := b.backwardJoin(p, ds, dy)
-	df = b.norm1.Backward(p, b.conv2.Backward(p, df))
+	start := p.arena.at
+	df := b.norm1.Backward(p, b.conv2.Backward(p, b.backwardJoin(p, dy)))
 	b.conv1.backwardWeight(p, df)
 	b.conv1.backwardInput(p, dx, df, b.skip == nil)
 	if b.skip != nil {
@@ -117,29 +117,27 @@ func (b *block) Backward(p *Pass, dy Activation) Activation {
 	return dx
 }
 
-// backwardJoin sets ds to the gradient with respect to S and returns, in dy's memory, that with respect to the branch's
-// last convolution's output.
-func (b *block) backwardJoin(p *Pass, ds, dy Activation) Activation {
+// backwardJoin turns dy into the gradient with respect to S and returns that with respect to the branch's last convolution's
+// output.
+func (b *block) backwardJoin(p *Pass, dy Activation) Activation {
 	switch b.kind {
 	case Pi:
 		r := p.restore()
-		f, s := r.x.View, r.y.View
-		ka, kb, kc := b.productNorm.gradients(p, dy.View, f, s, r)
-		p.dev.HadamardSumGrad(dy.View, ds.View, dy.View, f, s, ka, kb, kc)
+		f, s := r.x, r.y
+		ka, kb, kc := b.productNorm.gradients(p, dy.View, f.View, s.View, r)
+		p.dev.HadamardSumGrad(f.View, dy.View, dy.View, f.View, s.View, ka, kb, kc)
+		return b.norm2.Backward(p, f)
 	case Pi1x1:
-		dz := p.like(dy)
-		p.copy(dz, dy)
-		dz = b.product.Backward(p, b.productNorm.Backward(p, dz))
+		dz := b.product.Backward(p, b.productNorm.Backward(p, dy))
 		r := p.restore()
-		p.copy(ds, dy)
-		p.dev.Hadamard(ds.View, dz.View, r.x.View, true)
-		p.dev.Hadamard(dy.View, dz.View, r.y.View, true)
-	case Linear, ReLU:
+		df := p.plainLike(dy)
+		p.copy(df, dy)
+		p.dev.Hadamard(dy.View, dz.View, r.x.View, true)
+		p.dev.Hadamard(df.View, dz.View, r.y.View, true)
+		return b.norm2.Backward(p, df)
+	case ReLU:
 		r := p.restore()
-		if b.kind == ReLU {
-			p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
-		}
-		p.copy(ds, dy)
+		p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
 		return b.norm2.backward(p, dy, r)
 	}
 	return b.norm2.Backward(p, dy)

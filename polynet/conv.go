@@ -7,7 +7,8 @@ import (
 )
 
 // convolution over time. Output row t reads the input rows t·stride−left … t·stride+ahead, which lie behind one another,
-// so the layer is one matrix product of overlapping rows (kernel·in values each) with the weight, (kernel·in, out).
+// so the layer is one matrix product of overlapping rows (kernel·in values each) with the weight, (kernel·in, out). What it
+// returns has no padding, what it is given must have some unless kernel is 1.
 type convolution struct {
 	weight                         *Param // (kernel, in, out)
 	in, out, kernel, ahead, stride int
@@ -35,7 +36,7 @@ func (c *convolution) Forward(p *Pass, x Activation) Activation {
 	if x.Cols != c.in {
 		panic(fmt.Sprintf("polynet: %s %v applied to %v", c.weight.Name, c.weight.Shape, x.View))
 	}
-	y := p.activation(x.Groups, ceilDiv(x.Rows, c.stride), c.out)
+	y := p.plain(x.Groups, ceilDiv(x.Rows, c.stride), c.out)
 	windows := c.windows(x)
 	w := p.packWindows(c.weight.Value, c.out, windows)
 	p.dev.MatMul(y.View, windows, w, device.Epilogue{})
@@ -45,7 +46,7 @@ func (c *convolution) Forward(p *Pass, x Activation) Activation {
 
 func (c *convolution) Backward(p *Pass, dy Activation) Activation {
 	x := c.backwardWeight(p, dy)
-	dx := p.like(x)
+	dx := p.plainLike(x)
 	c.backwardInput(p, dx, dy, false)
 	return dx
 }

@@ -61,7 +61,7 @@ func (h *head) Backward(p *Pass, dy Activation) Activation {
 	if !r.mask.Empty() {
 		p.dev.Hadamard(pooled, pooled, r.mask, false)
 	}
-	dx := p.like(r.x)
+	dx := p.plainLike(r.x)
 	rows := p.pooled.of(dx, h.stride)
 	if rows.Rows < dx.Rows {
 		p.dev.Fill(dx.View, 0)

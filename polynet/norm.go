@@ -57,7 +57,8 @@ func (n *batchNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
 	return y
 }
 
-// Backward works in dy's memory.
+// Backward gives the gradient in the memory of Forward's output, which has the padding that a convolution needs; dy stays as
+// it is, except with relu.
 func (n *batchNorm) Backward(p *Pass, dy Activation) Activation {
 	return n.backward(p, dy, p.restore())
 }
@@ -67,8 +68,8 @@ func (n *batchNorm) backward(p *Pass, dy Activation, r record) Activation {
 		p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
 	}
 	a, b, c := n.gradients(p, dy.View, r.x.View, device.View{}, r)
-	p.dev.Affine(dy.View, dy.View, r.x.View, a, b, c, false)
-	return dy
+	p.dev.Affine(r.y.View, dy.View, r.x.View, a, b, c, false)
+	return r.y
 }
 
 // statistics returns the norm over x, or over x∘y where y is given, with its scale and shift: by the batch's statistics

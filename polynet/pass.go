@@ -9,12 +9,12 @@ import (
 
 // Activation is a batch of clips between two layers, time-major: Groups clips of Rows frames of Cols channels.
 //
-// Pass.pad rows of zeros lie in front of the first clip, between two clips and behind the last one, so that a
-// convolution reads its windows in place, the padding included. Kernels write a View's rows only, so those rows stay zero.
+// Where a convolution may read it, Pass.pad rows of zeros lie in front of the first clip, between two clips and behind the last
+// one, so that windows are read in place, the padding included. Kernels write a View's rows only, so those rows stay zero.
 type Activation struct {
 	device.View
 	padded device.Buffer // the clips with the rows around them
-	pad    int
+	pad    int           // their number, or 0
 }
 
 // windows returns the View of rows overlapping windows of taps frames a clip. Window r starts at frame first + r·stride;
@@ -78,12 +78,17 @@ type Pass struct {
 	rng    *rand.Rand // of dropout
 	pad    int
 	arena  arena
+	zeros  arena   // of activations with padding, which stays zero from step to step where they are the same
+	shapes []shape // of those in zeros that are known to have their padding, in order
+	laid   int     // how many of them this step has
 	pooled poolRange
 	tape   []record
 	packs  []*device.Packed
-	packed int       // packs in use
-	host   []float32 // Input's staging area
+	packed int // packs in use
 }
+
+// shape is an activation's.
+type shape struct{ batch, frames, channels int }
 
 // NewPass returns a Pass for n. rng draws dropout's masks; it may be nil where none are drawn.
 func NewPass(n *Network, rng *rand.Rand) *Pass {
@@ -91,13 +96,15 @@ func NewPass(n *Network, rng *rand.Rand) *Pass {
 }
 
 func newPass(d device.Device, pad int, rng *rand.Rand) *Pass {
-	return &Pass{dev: d, rng: rng, pad: pad, arena: arena{dev: d}}
+	return &Pass{dev: d, rng: rng, pad: pad, arena: arena{dev: d}, zeros: arena{dev: d}}
 }
 
 // Close gives the Pass's memory back to the device. The Pass may be used again.
 func (p *Pass) Close() {
 	p.reset()
 	p.arena.free()
+	p.zeros.free()
+	p.shapes = nil
 	for _, w := range p.packs {
 		p.dev.Free(w.Data)
 	}
@@ -107,6 +114,10 @@ func (p *Pass) Close() {
 // reset begins a new step: whatever earlier steps were given is free again.
 func (p *Pass) reset() {
 	p.arena.reset()
+	if !p.zeros.reset() {
+		p.shapes = p.shapes[:0]
+	}
+	p.laid = 0
 	p.tape = p.tape[:0]
 	p.packed = 0
 }
@@ -119,16 +130,19 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 	}
 	p.reset()
 	p.pooled = poolRange{}
-	x := p.place(batch, frames, len(rows)/(batch*frames))
-	if cap(p.host) < x.padded.Len() {
-		p.host = make([]float32, x.padded.Len())
+	x := p.activation(batch, frames, len(rows)/(batch*frames))
+	clip := frames * x.Cols
+	if host := x.Data.Host(); host != nil {
+		for g := range batch {
+			copy(host[g*x.GroupStride:][:clip], rows[g*clip:])
+		}
+		return x
 	}
-	host := p.host[:x.padded.Len()]
-	clear(host)
+	staged := make([]float32, x.padded.Len())
 	for g := range batch {
-		copy(host[p.pad*x.Cols+g*x.GroupStride:], rows[g*frames*x.Cols:(g+1)*frames*x.Cols])
+		copy(staged[p.pad*x.Cols+g*x.GroupStride:][:clip], rows[g*clip:])
 	}
-	p.dev.Upload(x.padded, host)
+	p.dev.Upload(x.padded, staged)
 	return x
 }
 
@@ -137,33 +151,51 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 // belongs to frame r times the product of all strides.
 func (p *Pass) Pool(first, count int) { p.pooled = poolRange{first, count} }
 
-// activation returns memory for (batch, frames, channels), its padding zero and its rows undefined.
+// activation returns memory for (batch, frames, channels), its padding zero and its rows undefined. It is the step's: what
+// rewinds the arena does not take it back.
 func (p *Pass) activation(batch, frames, channels int) Activation {
-	a := p.place(batch, frames, channels)
-	if p.pad > 0 {
-		p.dev.Fill(device.View{
-			Data: a.padded, Groups: batch + 1, Rows: p.pad, Cols: channels,
-			GroupStride: a.GroupStride, RowStride: channels,
-		}, 0)
-	}
-	return a
-}
-
-// like returns memory of x's shape.
-func (p *Pass) like(x Activation) Activation { return p.activation(x.Groups, x.Rows, x.Cols) }
-
-// place returns memory for (batch, frames, channels), padding included, all of it undefined.
-func (p *Pass) place(batch, frames, channels int) Activation {
 	stride := (frames + p.pad) * channels
-	padded := p.arena.alloc(p.pad*channels + batch*stride)
-	return Activation{
+	padded := p.zeros.alloc(p.pad*channels + batch*stride)
+	a := Activation{
 		View: device.View{
 			Data: padded.Slice(p.pad*channels, padded.Len()), Groups: batch, Rows: frames, Cols: channels,
 			GroupStride: stride, RowStride: channels,
 		},
 		padded: padded, pad: p.pad,
 	}
+	if s := (shape{batch, frames, channels}); p.laid == len(p.shapes) || p.shapes[p.laid] != s {
+		p.shapes = append(p.shapes[:p.laid], s)
+		p.fillPadding(a)
+	}
+	p.laid++
+	return a
 }
+
+func (p *Pass) fillPadding(a Activation) {
+	if p.pad > 0 {
+		p.dev.Fill(device.View{
+			Data: a.padded, Groups: a.Groups + 1, Rows: p.pad, Cols: a.Cols,
+			GroupStride: a.GroupStride, RowStride: a.RowStride,
+		}, 0)
+	}
+}
+
+// like returns memory of x's shape, with padding.
+func (p *Pass) like(x Activation) Activation { return p.activation(x.Groups, x.Rows, x.Cols) }
+
+// plain returns memory for (batch, frames, channels) without padding, undefined.
+func (p *Pass) plain(batch, frames, channels int) Activation {
+	b := p.arena.alloc(batch * frames * channels)
+	return Activation{
+		View: device.View{
+			Data: b, Groups: batch, Rows: frames, Cols: channels, GroupStride: frames * channels, RowStride: channels,
+		},
+		padded: b,
+	}
+}
+
+// plainLike returns memory of x's shape without padding.
+func (p *Pass) plainLike(x Activation) Activation { return p.plain(x.Groups, x.Rows, x.Cols) }
 
 // copy sets dst's rows to src's.
 func (p *Pass) copy(dst, src Activation) {
