@@ -1,9 +1,6 @@
 package polynet
 
 import (
-	"math"
-	"slices"
-
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 )
@@ -38,9 +35,6 @@ type foldedBlock struct {
 }
 
 // Compile prepares the model for inference on d. A model that is not consistent gives an error that wraps ErrModel.
-//
-// The normalisation of the features stays outside the weights: folded into the stem it would no longer make the
-// padding zero, and for a mel that hardly varies in the training data it would cancel large terms.
 func (m *Model) Compile(d device.Device) (*Plan, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -50,97 +44,51 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 
 // compile is Compile of a valid model for runs over so many frames at a time: it may run over others, but not as fast.
 func (m *Model) compile(d device.Device, frames int) *Plan {
-	c := compiler{m: m, dev: d, rows: frames}
+	fused, c := m.fused(), compiler{dev: d, rows: frames}
 	p := &Plan{dev: d, config: m.Net, norm: m.Norm}
-	s := m.Net.Stem
-	p.stem = c.conv("stem.conv", "stem.norm", s.Kernel, s.Ahead, s.Stride)
+	p.stem = c.conv(fused.Stem)
 	c.rows = p.stem.rows(c.rows)
-	for _, spec := range m.Net.blocks() {
-		p.blocks = append(p.blocks, c.block(spec))
+	for i, spec := range m.Net.blocks() {
+		p.blocks = append(p.blocks, c.block(spec, fused.Blocks[i]))
 	}
-	p.head = c.head()
+	head := fused.Head
+	p.head = foldedConv{
+		weight: c.pack(head.Weight, head.Out), shift: c.place(head.Shift), in: head.In, out: head.Out, kernel: 1, stride: 1,
+	}
 	d.Free(c.source)
 	return p
 }
 
-// compiler folds and packs a model's weights.
+// compiler packs a model's weights.
 type compiler struct {
-	m    *Model
 	dev  device.Device
 	rows int // of the next convolution's input, in a window
 
-	folded []float32     // scratch: a convolution's weight
-	source device.Buffer // and its place on the device, before it is packed
+	source device.Buffer // scratch: a weight before it is packed
 }
 
-func (c *compiler) weight(name string) []float32 { return c.m.Weights[name].Data().([]float32) }
-
-func (c *compiler) block(spec blockSpec) foldedBlock {
+func (c *compiler) block(spec blockSpec, f FusedBlock) foldedBlock {
 	b := foldedBlock{spec: spec}
-	if spec.hasSkip {
-		b.skip = c.conv(spec.name+".skip.conv", spec.name+".skip.norm", 1, 0, spec.stride)
+	if f.Skip != nil {
+		b.skip = c.conv(*f.Skip)
 	}
-	b.conv1 = c.conv(spec.name+".conv1", spec.name+".norm1", spec.kernel, spec.ahead, spec.stride)
+	b.conv1 = c.conv(f.Conv1)
 	c.rows = b.conv1.rows(c.rows)
-	b.conv2 = c.conv(spec.name+".conv2", spec.name+".norm2", spec.kernel, spec.ahead, 1)
-	if !spec.product {
-		return b
+	b.conv2 = c.conv(f.Conv2)
+	if f.Mix != nil {
+		b.mix = c.conv(*f.Mix)
 	}
-	scale, offset := c.normTerms(spec.name + ".product.norm")
-	a := float64(c.weight(spec.name + ".product.scale")[0])
-	for i := range scale {
-		scale[i] *= a
-		offset[i] *= a
-	}
-	if spec.mixed {
-		b.mix = c.fold(spec.name+".product.conv", scale, offset, 1, 0, 1)
-	} else {
-		b.scale, b.offset = c.upload(scale), c.upload(offset)
+	if f.Scale != nil {
+		b.scale, b.offset = c.place(f.Scale), c.place(f.Offset)
 	}
 	return b
 }
 
-// conv returns the convolution and the batch norm behind it as one.
-func (c *compiler) conv(conv, norm string, kernel, ahead, stride int) foldedConv {
-	scale, shift := c.normTerms(norm)
-	return c.fold(conv, scale, shift, kernel, ahead, stride)
-}
-
-// normTerms returns a batch norm as x → scale∘x + shift, by its running statistics.
-func (c *compiler) normTerms(name string) (scale, shift []float64) {
-	weight, bias := c.weight(name+".weight"), c.weight(name+".bias")
-	mean, variance := c.weight(name+".running_mean"), c.weight(name+".running_var")
-	scale, shift = make([]float64, len(weight)), make([]float64, len(weight))
-	for i := range scale {
-		scale[i] = float64(weight[i]) / math.Sqrt(float64(variance[i])+normEpsilon)
-		shift[i] = float64(bias[i]) - float64(mean[i])*scale[i]
-	}
-	return scale, shift
-}
-
-// fold packs a convolution whose output channels are scaled and shifted.
-func (c *compiler) fold(name string, scale, shift []float64, kernel, ahead, stride int) foldedConv {
-	weight, out := c.weight(name+".weight"), len(scale)
-	c.folded = slices.Grow(c.folded[:0], len(weight))[:len(weight)]
-	for start := 0; start < len(weight); start += out {
-		row, scale := c.folded[start:start+out], scale[:out]
-		for o, w := range weight[start : start+out] {
-			row[o] = float32(float64(w) * scale[o])
-		}
-	}
-	in := len(weight) / (kernel * out)
-	windows := device.View{Groups: 1, Rows: ceilDiv(c.rows, stride), Cols: kernel * in, RowStride: stride * in}
+func (c *compiler) conv(f FusedConv) foldedConv {
+	windows := device.View{Groups: 1, Rows: ceilDiv(c.rows, f.Stride), Cols: f.Kernel * f.In, RowStride: f.Stride * f.In}
 	return foldedConv{
-		weight: c.packWindows(c.folded, out, windows), shift: c.upload(shift),
-		in: in, out: out, kernel: kernel, ahead: ahead, stride: stride,
-	}
-}
-
-func (c *compiler) head() foldedConv {
-	weight, bias := c.weight("head.weight"), c.weight("head.bias")
-	return foldedConv{
-		weight: c.pack(weight, len(bias)), shift: c.place(bias),
-		in: len(weight) / len(bias), out: len(bias), kernel: 1, stride: 1,
+		weight: c.packWindows(f.Weight, f.Out, windows), shift: c.place(f.Shift),
+		in: f.In, out: f.Out, kernel: f.Kernel, ahead: f.Ahead, stride: f.Stride,
 	}
 }
 
@@ -167,15 +115,6 @@ func (c *compiler) stage(values []float32) device.Buffer {
 	b := c.source.Slice(0, len(values))
 	c.dev.Upload(b, values)
 	return b
-}
-
-// upload rounds values to float32 and places them on the device.
-func (c *compiler) upload(values []float64) device.Buffer {
-	single := make([]float32, len(values))
-	for i, v := range values {
-		single[i] = float32(v)
-	}
-	return c.place(single)
 }
 
 // place returns device memory with the values.
