@@ -23,6 +23,7 @@ var allowed = map[string][]string{
 	"polynet":                {"atomicfile", "audio", "device", "features"},
 	"datasets":               {"audio", "features"},
 	"models":                 {"polynet"},
+	"export/onnx":            {"features", "polynet"},
 	"training":               {"atomicfile", "datasets", "device", "features", "polynet"},
 }
 

@@ -101,7 +101,7 @@ func (m *Model) normTerms(name string) (scale, shift []float64) {
 	mean, variance := m.values(name+".running_mean"), m.values(name+".running_var")
 	scale, shift = make([]float64, len(weight)), make([]float64, len(weight))
 	for i := range scale {
-		scale[i] = float64(weight[i]) / math.Sqrt(float64(variance[i])+normEpsilon)
+		scale[i] = float64(weight[i]) / math.Sqrt(float64(variance[i])+NormEpsilon)
 		shift[i] = float64(bias[i]) - float64(mean[i])*scale[i]
 	}
 	return scale, shift

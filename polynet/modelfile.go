@@ -139,6 +139,16 @@ func foreignKind(start []byte) string {
 
 // parseHeader returns the model without its weights, its configurations valid, and what the header says about these.
 func parseHeader(header []byte) (*Model, map[string]tensorEntry, error) {
+	metadata, entries, err := splitHeader(header)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := parseMetadata(metadata)
+	return m, entries, err
+}
+
+// splitHeader returns a header's metadata and what it says about the tensors.
+func splitHeader(header []byte) (map[string]string, map[string]tensorEntry, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(header, &fields); err != nil {
 		return nil, nil, fmt.Errorf("%w: not a safetensors file: header: %w", ErrModel, err)
@@ -150,10 +160,6 @@ func parseHeader(header []byte) (*Model, map[string]tensorEntry, error) {
 		}
 	}
 	delete(fields, metadataKey)
-	m, err := parseMetadata(metadata)
-	if err != nil {
-		return nil, nil, err
-	}
 	entries := make(map[string]tensorEntry, len(fields))
 	for name, text := range fields {
 		var e tensorEntry
@@ -162,13 +168,15 @@ func parseHeader(header []byte) (*Model, map[string]tensorEntry, error) {
 		}
 		entries[name] = e
 	}
-	return m, entries, nil
+	return metadata, entries, nil
 }
 
 func parseMetadata(metadata map[string]string) (*Model, error) {
 	switch format, ok := metadata["format"]; {
 	case !ok:
 		return nil, fmt.Errorf("%w: a safetensors file of another program: its metadata names no format", ErrModel)
+	case format == stateDictFormat:
+		return nil, fmt.Errorf("%w: the weights of a PyTorch network; train import makes a model of them", ErrModel)
 	case format != modelFormat:
 		return nil, fmt.Errorf("%w: its format is %.40q, this program reads %q", ErrModel, format, modelFormat)
 	}
@@ -178,10 +186,8 @@ func parseMetadata(metadata map[string]string) (*Model, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: metadata: no %s", ErrModel, f.name)
 		}
-		d := json.NewDecoder(bytes.NewReader([]byte(text)))
-		d.DisallowUnknownFields() // a setting that this program does not know would change what the model computes
-		if err := d.Decode(f.value); err != nil {
-			return nil, fmt.Errorf("%w: metadata: %s: %w", ErrModel, f.name, err)
+		if err := setMetadata(f.name, text, f.value); err != nil {
+			return nil, err
 		}
 	}
 	return &m, m.validateConfig()
@@ -303,13 +309,9 @@ func (m *Model) Write(w io.Writer) error {
 
 // header returns the JSON text of a file's header, with spaces behind it so that the tensors start at a multiple of 8.
 func (m *Model) header(shapes []WeightShape) ([]byte, error) {
-	metadata := map[string]string{"format": modelFormat}
-	for _, f := range m.metadataFields() {
-		text, err := json.Marshal(f.value)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", ErrModel, f.name, err)
-		}
-		metadata[f.name] = string(text)
+	metadata, err := m.Metadata()
+	if err != nil {
+		return nil, err
 	}
 	fields := map[string]any{metadataKey: metadata}
 	var end int64

@@ -6,11 +6,12 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// The constants of every batch norm, which are PyTorch's.
-const (
-	normEpsilon  = 1e-5 // added to the variance before the square root; part of the model format
-	normMomentum = 0.1  // share of the newest batch in the running statistics
-)
+// NormEpsilon is what every batch norm adds to the variance before the square root, as PyTorch does. It is part of the model
+// format.
+const NormEpsilon = 1e-5
+
+// normMomentum is the share of the newest batch in a norm's running statistics, as in PyTorch.
+const normMomentum = 0.1
 
 // batchNorm normalises each channel over all rows of the batch, then scales and shifts it (Ioffe and Szegedy, 2015);
 // with factor, all of that is multiplied by one more learned value, the product's a. With relu, negative results become 0.
@@ -79,7 +80,7 @@ func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	k.Scale, k.Shift = p.vector(n.width), p.vector(n.width)
 	if !p.Train {
 		k.Mean, k.Var = n.mean.Value, n.variance.Value
-		p.dev.NormForward(k, normEpsilon, 0, x.Count())
+		p.dev.NormForward(k, NormEpsilon, 0, x.Count())
 		return k
 	}
 	if x.Count() < 2 {
@@ -88,7 +89,7 @@ func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	k.Mean, k.Var = p.vector(n.width), p.vector(n.width)
 	k.RunMean, k.RunVar = n.mean.Value, n.variance.Value
 	p.dev.Moments(k.Mean, k.Var, x, y)
-	p.dev.NormForward(k, normEpsilon, normMomentum, x.Count())
+	p.dev.NormForward(k, NormEpsilon, normMomentum, x.Count())
 	return k
 }
 
@@ -100,7 +101,7 @@ func (n *batchNorm) gradients(p *Pass, dy, x, y device.View, r record) (a, b, c 
 	k := n.kernel()
 	k.Mean, k.Var = r.mean, r.variance
 	a, b, c = p.vector(n.width), p.vector(n.width), p.vector(n.width)
-	p.dev.NormBackward(k, sum, dot, a, b, c, normEpsilon, dy.Count())
+	p.dev.NormBackward(k, sum, dot, a, b, c, NormEpsilon, dy.Count())
 	return a, b, c
 }
 

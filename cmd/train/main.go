@@ -3,6 +3,8 @@
 //	train fit  --data DIR --out model.safetensors
 //	train eval [--model M] --data DIR [--split test]
 //	train info [M]
+//	train export --onnx OUT [--with-features] [M]
+//	train import --safetensors W | --onnx W --out model.safetensors
 package main
 
 import (
@@ -21,6 +23,8 @@ type cli struct {
 	Fit        fitCmd             `cmd:"" help:"Train a model on a folder of recordings."`
 	Eval       evalCmd            `cmd:"" help:"Measure a model on a folder of recordings."`
 	Info       infoCmd            `cmd:"" help:"Say what a model is."`
+	Export     exportCmd          `cmd:"" help:"Write a model in another format."`
+	Import     importCmd          `cmd:"" help:"Make a model of weights trained with PyTorch."`
 	Completion program.Completion `cmd:"" help:"Print the script that completes command lines in a shell; its first line says where it belongs."`
 	Man        program.Manual     `cmd:"" help:"Print the manual page."`
 	Version    kong.VersionFlag   `help:"Print the version and exit."`
@@ -28,7 +32,7 @@ type cli struct {
 
 var this = program.Program{
 	Name: "train",
-	Does: "Fits polynomial networks to recordings, and says what a model is and how good it is.",
+	Does: "Fits polynomial networks to recordings, says what a model is and how good it is, and exchanges models with other programs.",
 	Statuses: [][2]string{
 		{"0", "The work is done."},
 		{"1", "The work failed."},

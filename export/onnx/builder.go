@@ -1,0 +1,87 @@
+package onnx
+
+// builder puts a graph together. A node has one output, which has the node's name.
+//
+// Sound is (batch, channels, 1, time), and convolutions are two-dimensional: ONNX Runtime computes these channel-blocked, which
+// takes 0.7 of the time of one-dimensional ones.
+type builder struct{ graph graphProto }
+
+// node adds a node and returns its output's name.
+func (b *builder) node(op, name string, inputs []string, attributes ...attributeProto) string {
+	b.graph.nodes = append(b.graph.nodes, nodeProto{
+		name: name, op: op, inputs: inputs, outputs: []string{name}, attributes: attributes,
+	})
+	return name
+}
+
+// constant adds a tensor and returns its name. Without a shape it is a scalar.
+func (b *builder) constant(name string, values []float32, shape ...int) string {
+	t := tensorProto{name: name, kind: tensorFloat, floats: values}
+	for _, d := range shape {
+		t.dims = append(t.dims, int64(d))
+	}
+	b.graph.initializers = append(b.graph.initializers, t)
+	return name
+}
+
+// channels adds a tensor of a value for each channel.
+func (b *builder) channels(name string, values []float32) string {
+	return b.constant(name, values, len(values), 1, 1)
+}
+
+// integers adds a list and returns its name.
+func (b *builder) integers(name string, values ...int64) string {
+	b.graph.initializers = append(b.graph.initializers, tensorProto{
+		name: name, kind: tensorInt64, dims: []int64{int64(len(values))}, integers: values,
+	})
+	return name
+}
+
+// convolution is one over time with weights (out, in, kernel), which reads front zeros in front of the sound and back behind it.
+type convolution struct {
+	name            string
+	weight          []float32
+	bias            []float32 // of each output channel, or nil
+	out, in, kernel int
+	stride          int
+	front, back     int
+}
+
+func (b *builder) convolution(c convolution, x string) string {
+	inputs := []string{x, b.constant(c.name+".weight", c.weight, c.out, c.in, 1, c.kernel)}
+	if c.bias != nil {
+		inputs = append(inputs, b.constant(c.name+".bias", c.bias, c.out))
+	}
+	return b.node("Conv", c.name, inputs,
+		ints("kernel_shape", 1, c.kernel), ints("strides", 1, c.stride), ints("pads", 0, c.front, 0, c.back))
+}
+
+// dims returns dimensions: strings are names of those that the caller chooses.
+func dims(list ...any) []dimension {
+	d := make([]dimension, len(list))
+	for i, v := range list {
+		switch v := v.(type) {
+		case string:
+			d[i].name = v
+		case int:
+			d[i].size = int64(v)
+		}
+	}
+	return d
+}
+
+func float(name string, v float32) attributeProto {
+	return attributeProto{name: name, kind: attributeFloat, number: v}
+}
+
+func integer(name string, v int64) attributeProto {
+	return attributeProto{name: name, kind: attributeInt, integer: v}
+}
+
+func ints(name string, values ...int) attributeProto {
+	a := attributeProto{name: name, kind: attributeInts}
+	for _, v := range values {
+		a.list = append(a.list, int64(v))
+	}
+	return a
+}

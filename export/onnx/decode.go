@@ -1,0 +1,348 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// ErrFormat marks bytes that are not an ONNX model, or one with weights that polyphon cannot read.
+var ErrFormat = errors.New("unusable ONNX file")
+
+const (
+	maxFile  = 2 << 30 // bytes; protobuf allows no more
+	maxItems = 1 << 18 // nodes, initializers, ...: a network of 64 stages of 256 blocks has less
+	maxDims  = 8       // of a tensor
+)
+
+// read returns the model in r. It never holds more memory than a small multiple of what r has delivered. Errors wrap ErrFormat.
+func read(r io.Reader) (*modelProto, error) {
+	file, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	case len(file) == 0:
+		return nil, fmt.Errorf("%w: it is empty", ErrFormat)
+	case len(file) > maxFile:
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrFormat, maxFile)
+	}
+	p := &modelProto{metadata: make(map[string]string)}
+	if err := p.decode(file); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	if p.graph.nodes == nil {
+		return nil, fmt.Errorf("%w: it has no graph", ErrFormat)
+	}
+	return p, nil
+}
+
+// field is one field of a message: number is its value, or bytes where it has a length.
+type field struct {
+	number protowire.Number
+	kind   protowire.Type
+	value  uint64
+	bytes  []byte
+}
+
+// each calls visit for the fields of a message. Bytes are slices of it, so that no length is believed that the message does
+// not hold.
+func each(message []byte, visit func(f field) error) error {
+	for len(message) > 0 {
+		number, kind, n := protowire.ConsumeTag(message)
+		if n < 0 {
+			return fmt.Errorf("not a protobuf message: %w", protowire.ParseError(n))
+		}
+		message = message[n:]
+		f := field{number: number, kind: kind}
+		switch kind {
+		case protowire.VarintType:
+			f.value, n = protowire.ConsumeVarint(message)
+		case protowire.Fixed32Type:
+			var v uint32
+			v, n = protowire.ConsumeFixed32(message)
+			f.value = uint64(v)
+		case protowire.BytesType:
+			f.bytes, n = protowire.ConsumeBytes(message)
+		default:
+			n = protowire.ConsumeFieldValue(number, kind, message)
+		}
+		if n < 0 {
+			return fmt.Errorf("field %d: %w", number, protowire.ParseError(n))
+		}
+		message = message[n:]
+		if err := visit(f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// text returns the field as a string.
+func (f field) text() string { return string(f.bytes) }
+
+// integers appends the field's integers, which may be packed, to list.
+func (f field) integers(list []int64, limit int) ([]int64, error) {
+	if f.kind == protowire.VarintType {
+		list = append(list, int64(f.value))
+	}
+	for rest := f.bytes; len(rest) > 0; {
+		v, n := protowire.ConsumeVarint(rest)
+		if n < 0 {
+			return nil, fmt.Errorf("field %d: %w", f.number, protowire.ParseError(n))
+		}
+		list, rest = append(list, int64(v)), rest[n:]
+	}
+	if len(list) > limit {
+		return nil, fmt.Errorf("field %d: more than %d integers", f.number, limit)
+	}
+	return list, nil
+}
+
+// decoder is a message that can be read.
+type decoder interface{ decode(message []byte) error }
+
+// add appends the message in f to list.
+func add[M any, P interface {
+	*M
+	decoder
+}](list *[]M, f field) error {
+	if len(*list) == maxItems {
+		return fmt.Errorf("field %d: more than %d items", f.number, maxItems)
+	}
+	*list = append(*list, *new(M))
+	return P(&(*list)[len(*list)-1]).decode(f.bytes)
+}
+
+func (p *modelProto) decode(message []byte) error {
+	return each(message, func(f field) error {
+		switch f.number {
+		case modelProducer:
+			p.producer = f.text()
+		case modelProducerVersion:
+			p.version = f.text()
+		case modelDoc:
+			p.doc = f.text()
+		case modelGraph:
+			return p.graph.decode(f.bytes)
+		case modelOpset:
+			return p.decodeOpset(f.bytes)
+		case modelMetadata:
+			return p.decodeMetadata(f.bytes)
+		}
+		return nil
+	})
+}
+
+func (p *modelProto) decodeOpset(message []byte) error {
+	domain, version := "", int64(0)
+	err := each(message, func(f field) error {
+		switch f.number {
+		case opsetDomain:
+			domain = f.text()
+		case opsetVersion:
+			version = int64(f.value)
+		}
+		return nil
+	})
+	if domain == "" {
+		p.opset = version
+	}
+	return err
+}
+
+func (p *modelProto) decodeMetadata(message []byte) error {
+	var key, value string
+	err := each(message, func(f field) error {
+		switch f.number {
+		case entryKey:
+			key = f.text()
+		case entryValue:
+			value = f.text()
+		}
+		return nil
+	})
+	if len(p.metadata) == maxItems {
+		return fmt.Errorf("more than %d entries of metadata", maxItems)
+	}
+	p.metadata[key] = value
+	return err
+}
+
+func (g *graphProto) decode(message []byte) error {
+	return each(message, func(f field) error {
+		switch f.number {
+		case graphNode:
+			return add(&g.nodes, f)
+		case graphName:
+			g.name = f.text()
+		case graphInitializer:
+			return add(&g.initializers, f)
+		case graphInput:
+			return add(&g.inputs, f)
+		case graphOutput:
+			return add(&g.outputs, f)
+		}
+		return nil
+	})
+}
+
+func (n *nodeProto) decode(message []byte) error {
+	err := each(message, func(f field) error {
+		switch f.number {
+		case nodeInput:
+			n.inputs = append(n.inputs, f.text())
+		case nodeOutput:
+			n.outputs = append(n.outputs, f.text())
+		case nodeName:
+			n.name = f.text()
+		case nodeOp:
+			n.op = f.text()
+		case nodeDomain:
+			n.domain = f.text()
+		case nodeAttribute:
+			return add(&n.attributes, f)
+		}
+		return nil
+	})
+	if err == nil && (n.op == "" || len(n.outputs) == 0) {
+		err = fmt.Errorf("node %q: no operator or no output", n.name)
+	}
+	return err
+}
+
+func (a *attributeProto) decode(message []byte) error {
+	return each(message, func(f field) (err error) {
+		switch f.number {
+		case attributeName:
+			a.name = f.text()
+		case attributeType:
+			a.kind = int32(f.value)
+		case attributeFieldFloat:
+			a.number = math.Float32frombits(uint32(f.value))
+		case attributeFieldInt:
+			a.integer = int64(f.value)
+		case attributeFieldT:
+			a.tensor = new(tensorProto)
+			return a.tensor.decode(f.bytes)
+		case attributeFieldInts:
+			a.list, err = f.integers(a.list, 2*maxDims)
+		}
+		return err
+	})
+}
+
+// decode reads the values of float32 and int64 tensors; others keep their kind and have none.
+func (t *tensorProto) decode(message []byte) error {
+	var raw []byte
+	external := false
+	err := each(message, func(f field) (err error) {
+		switch f.number {
+		case tensorDims:
+			t.dims, err = f.integers(t.dims, maxDims)
+		case tensorType:
+			t.kind = int32(f.value)
+		case tensorName:
+			t.name = f.text()
+		case tensorRawData:
+			raw = f.bytes
+		case tensorFloatData:
+			return t.addFloats(f)
+		case tensorInt64Data:
+			t.integers, err = f.integers(t.integers, maxItems)
+		case tensorExternal:
+			external = true
+		}
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("tensor %q: %w", t.name, err)
+	case external:
+		return fmt.Errorf("tensor %q: its values lie in another file; save the model as one", t.name)
+	}
+	if raw != nil {
+		err = t.setRaw(raw)
+	}
+	if err == nil {
+		err = t.checkDims()
+	}
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", t.name, err)
+	}
+	return nil
+}
+
+// addFloats appends float_data, packed or not.
+func (t *tensorProto) addFloats(f field) error {
+	if f.kind == protowire.Fixed32Type {
+		t.floats = append(t.floats, math.Float32frombits(uint32(f.value)))
+		return nil
+	}
+	if len(f.bytes)%4 != 0 {
+		return fmt.Errorf("%d bytes of float32 values", len(f.bytes))
+	}
+	t.floats = appendFloats(t.floats, f.bytes)
+	return nil
+}
+
+func appendFloats(list []float32, raw []byte) []float32 {
+	for ; len(raw) > 0; raw = raw[4:] {
+		list = append(list, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
+	}
+	return list
+}
+
+func (t *tensorProto) setRaw(raw []byte) error {
+	switch t.kind {
+	case tensorFloat:
+		if len(raw)%4 != 0 {
+			return fmt.Errorf("%d bytes of float32 values", len(raw))
+		}
+		t.floats = appendFloats(make([]float32, 0, len(raw)/4), raw)
+	case tensorInt64:
+		if len(raw)%8 != 0 {
+			return fmt.Errorf("%d bytes of int64 values", len(raw))
+		}
+		for ; len(raw) > 0; raw = raw[8:] {
+			t.integers = append(t.integers, int64(binary.LittleEndian.Uint64(raw)))
+		}
+	}
+	return nil
+}
+
+// checkDims returns an error unless the dimensions are of as many values as there are.
+func (t *tensorProto) checkDims() error {
+	values := len(t.floats)
+	switch t.kind {
+	case tensorFloat:
+	case tensorInt64:
+		values = len(t.integers)
+	default:
+		return nil
+	}
+	size := int64(1)
+	for _, d := range t.dims {
+		if d < 0 || d > maxFile || size*d > maxFile {
+			return fmt.Errorf("shape %v", t.dims)
+		}
+		size *= d
+	}
+	if int64(values) != size {
+		return fmt.Errorf("%d values in a shape of %v", values, t.dims)
+	}
+	return nil
+}
+
+// decode: inputs and outputs are read for their names only.
+func (v *valueProto) decode(message []byte) error {
+	return each(message, func(f field) error {
+		if f.number == valueName {
+			v.name = f.text()
+		}
+		return nil
+	})
+}

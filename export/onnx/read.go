@@ -1,0 +1,46 @@
+package onnx
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// File is an ONNX file that has been read.
+type File struct{ model *modelProto }
+
+// Read reads an ONNX file to its end. It never holds more memory than a small multiple of what r has delivered. Errors wrap
+// ErrFormat.
+func Read(r io.Reader) (*File, error) {
+	p, err := read(r)
+	if err != nil {
+		return nil, err
+	}
+	return &File{p}, nil
+}
+
+// Metadata returns what the file says in metadata_props, as polynet.Model.SetMetadata takes it where Write wrote it.
+func (f *File) Metadata() map[string]string { return f.model.metadata }
+
+// StateDict returns the weights of network c from a graph that computes it: one that Write wrote or that torch.onnx.export
+// wrote of bench/pytorch/polynet.py. It follows the data from operator to operator, since exporters
+// rename, merge and share weights. Where a batch norm is in a convolution's weights already, the norm comes out as one
+// that changes nothing but adds the bias. A graph that computes something else gives an error that wraps ErrFormat
+// and says where it parts from c, and an impossible c one that wraps polynet.ErrConfig. The weights' shapes are left to
+// polynet.Model.SetStateDict.
+func (f *File) StateDict(c polynet.Config) (polynet.StateDict, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	w := newWalk(&f.model.graph)
+	w.network(c)
+	if w.err != nil {
+		return nil, fmt.Errorf("%w: the graph is not this network of %s blocks: %w", ErrFormat, c.Block, w.err)
+	}
+	if unused := w.unused(); len(unused) > 0 {
+		return nil, fmt.Errorf("%w: the network has no %s", ErrFormat, strings.Join(unused, ", "))
+	}
+	return w.weights, nil
+}
