@@ -326,6 +326,7 @@ func TestMisusePanics(t *testing.T) {
 					t.Errorf("%s: no panic", name)
 				}
 			}()
+			p.Train = false
 			f()
 		}()
 	}
