@@ -1,0 +1,87 @@
+// Package detect turns probabilities over time into events: one spoken word, heard through a sliding window in dozens of
+// overlapping decisions, becomes one Event.
+//
+// It is the posterior handling of keyword spotters: smoothing and a threshold (Chen, Parada and Heigold, "Small-footprint
+// keyword spotting using deep neural networks", ICASSP 2014, section 2.4), with hysteresis, a minimum duration and a
+// refractory time against double triggers.
+package detect
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// ErrConfig marks an operating point that makes no sense. Errors wrap it with the field.
+var ErrConfig = errors.New("invalid detection settings")
+
+// Config is an operating point: when probabilities become an event.
+type Config struct {
+	Smoothing   float64            `json:"smoothing"`            // seconds over which probabilities are averaged; 0: not at all
+	Threshold   float64            `json:"threshold"`            // of the smoothed probability that begins an event, in (0, 1]
+	Thresholds  map[string]float64 `json:"thresholds,omitempty"` // by label, instead of Threshold
+	Release     float64            `json:"release"`              // an event ends below this part of its threshold, in (0, 1]
+	MinDuration float64            `json:"min_duration"`         // seconds for which the smoothed probability must have reached the threshold
+	Refractory  float64            `json:"refractory"`           // seconds from an event's beginning in which its label begins no other
+}
+
+// The largest values, in seconds.
+const (
+	maxSmoothing  = 60
+	maxDuration   = 60
+	maxRefractory = 3600
+)
+
+// Default returns the operating point for a model that states none and whose window is so many seconds long. It is meant
+// for words that fill a good part of the window, and rather misses a word than hearing one that nobody said.
+func Default(window float64) Config {
+	return Config{
+		Smoothing:   min(window/5, maxSmoothing),
+		Threshold:   0.8,
+		Release:     0.5,
+		MinDuration: min(window/10, maxDuration),
+		Refractory:  min(window*5/4, maxRefractory), // a window sees a word for its own length and some of the word's
+	}
+}
+
+// Validate returns an error that wraps ErrConfig and names the field when c cannot be used for the labels. The background
+// labels begin no events, so they have no thresholds.
+func (c Config) Validate(labels []string) error {
+	within := func(v, greatest float64) bool { return v >= 0 && v <= greatest }
+	part := func(v float64) bool { return v > 0 && v <= 1 }
+	switch {
+	case !within(c.Smoothing, maxSmoothing):
+		return fmt.Errorf("%w: smoothing over %g s, 0 to %d are possible", ErrConfig, c.Smoothing, maxSmoothing)
+	case !part(c.Threshold):
+		return fmt.Errorf("%w: a threshold of %g, it must be above 0 and at most 1", ErrConfig, c.Threshold)
+	case !part(c.Release):
+		return fmt.Errorf("%w: a release of %g, it must be above 0 and at most 1", ErrConfig, c.Release)
+	case !within(c.MinDuration, maxDuration):
+		return fmt.Errorf("%w: a minimum duration of %g s, 0 to %d are possible", ErrConfig, c.MinDuration, maxDuration)
+	case !within(c.Refractory, maxRefractory):
+		return fmt.Errorf("%w: a refractory time of %g s, 0 to %d are possible", ErrConfig, c.Refractory, maxRefractory)
+	}
+	for _, label := range slices.Sorted(maps.Keys(c.Thresholds)) {
+		switch threshold := c.Thresholds[label]; {
+		case !part(threshold):
+			return fmt.Errorf("%w: a threshold of %g for %q, it must be above 0 and at most 1", ErrConfig, threshold, label)
+		case Background(label):
+			return fmt.Errorf("%w: a threshold for %q, which begins no events", ErrConfig, label)
+		case !slices.Contains(labels, label):
+			return fmt.Errorf("%w: a threshold for %q, which is none of the labels", ErrConfig, label)
+		}
+	}
+	return nil
+}
+
+// threshold returns the threshold of a label.
+func (c Config) threshold(label string) float64 {
+	if t, ok := c.Thresholds[label]; ok {
+		return t
+	}
+	return c.Threshold
+}
+
+// Background reports whether a label stands for "none of the words", and so begins no events.
+func Background(label string) bool { return label == "_silence_" || label == "_unknown_" }

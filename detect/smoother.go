@@ -1,0 +1,54 @@
+package detect
+
+// smoother averages probabilities over the last seconds. A decision's probabilities hold from the end of the decision before
+// it to its own end, so that the average is an integral over time and does not depend on how densely decisions come. What
+// lies before the first decision counts as zero: the first windows of a stream are short and know little.
+//
+// Each average is summed anew from the few decisions that it covers, so nothing drifts over days.
+type smoother struct {
+	seconds float64
+	spans   []span // those that the average covers, the oldest first
+	mean    []float64
+}
+
+// span is a decision and the time for which it holds.
+type span struct {
+	from, to float64
+	p        []float64
+}
+
+// push adds the probabilities of from … to and returns the average over the seconds that end at to, valid until the
+// next call.
+func (s *smoother) push(from, to float64, p []float64) []float64 {
+	buffer := s.drop(to - s.seconds)
+	if buffer == nil {
+		buffer = make([]float64, len(s.mean))
+	}
+	copy(buffer, p)
+	s.spans = append(s.spans, span{from, to, buffer})
+	if s.seconds == 0 {
+		return buffer
+	}
+	clear(s.mean)
+	for _, sp := range s.spans {
+		weight := min((sp.to-max(sp.from, to-s.seconds))/s.seconds, 1)
+		for i, v := range sp.p {
+			s.mean[i] += weight * v
+		}
+	}
+	for i, v := range s.mean {
+		s.mean[i] = min(v, 1) // rounding
+	}
+	return s.mean
+}
+
+// drop forgets what ended before the given time and returns memory for one more span's probabilities, if some is left.
+func (s *smoother) drop(before float64) (buffer []float64) {
+	old := 0
+	for old < len(s.spans) && s.spans[old].to <= before {
+		buffer = s.spans[old].p
+		old++
+	}
+	s.spans = s.spans[:copy(s.spans, s.spans[old:])]
+	return buffer
+}
