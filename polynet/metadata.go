@@ -14,6 +14,9 @@ func (m *Model) Metadata() (map[string]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: %s: %w", ErrModel, f.name, err)
 		}
+		if f.optional && string(text) == "null" {
+			continue
+		}
 		metadata[f.name] = string(text)
 	}
 	return metadata, nil

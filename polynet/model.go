@@ -1,6 +1,7 @@
 package polynet
 
 import (
+	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/features"
 	"gorgonia.org/tensor"
 )
@@ -20,6 +21,7 @@ type Model struct {
 	Labels      []string // by class index
 	Temperature float64  // divides the logits before the softmax
 	Provenance  Provenance
+	Detection   *detect.Config // when probabilities over time become an event; nil: see DetectionConfig
 	// Weights by name, float32:
 	//
 	//	stem.conv.weight                    (Kernel, Inputs, Width)
@@ -32,6 +34,15 @@ type Model struct {
 	// and behind stem, .norm1/.norm2 of a block, .skip.norm and .product.norm a batch norm's
 	// weight, bias, running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ...
 	Weights map[string]*tensor.Dense
+}
+
+// DetectionConfig returns the operating point for finding events in a stream: the model's own, or where it states none
+// the default for its window.
+func (m *Model) DetectionConfig() detect.Config {
+	if m.Detection != nil {
+		return *m.Detection
+	}
+	return detect.Default(m.Window)
 }
 
 // Provenance says where a model's weights come from.

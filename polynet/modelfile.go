@@ -29,6 +29,7 @@ import (
 //	labels       list of strings, by class index
 //	temperature  number
 //	provenance   Provenance
+//	detection    detect.Config; may be missing
 const (
 	modelFormat = "polyphon/1"
 	metadataKey = "__metadata__"
@@ -183,6 +184,9 @@ func parseMetadata(metadata map[string]string) (*Model, error) {
 	var m Model
 	for _, f := range m.metadataFields() {
 		text, ok := metadata[f.name]
+		if !ok && f.optional {
+			continue
+		}
 		if !ok {
 			return nil, fmt.Errorf("%w: metadata: no %s", ErrModel, f.name)
 		}
@@ -193,17 +197,18 @@ func parseMetadata(metadata map[string]string) (*Model, error) {
 	return &m, m.validateConfig()
 }
 
-// metadataFields pairs the names of the metadata with the places of their values in m.
-func (m *Model) metadataFields() []struct {
-	name  string
-	value any
-} {
-	return []struct {
-		name  string
-		value any
-	}{
-		{"features", &m.Features}, {"norm", &m.Norm}, {"window", &m.Window}, {"net", &m.Net},
-		{"labels", &m.Labels}, {"temperature", &m.Temperature}, {"provenance", &m.Provenance},
+// metadataField pairs a name in the metadata with the place of its value in a Model.
+type metadataField struct {
+	name     string
+	value    any
+	optional bool
+}
+
+func (m *Model) metadataFields() []metadataField {
+	return []metadataField{
+		{name: "features", value: &m.Features}, {name: "norm", value: &m.Norm}, {name: "window", value: &m.Window},
+		{name: "net", value: &m.Net}, {name: "labels", value: &m.Labels}, {name: "temperature", value: &m.Temperature},
+		{name: "provenance", value: &m.Provenance}, {name: "detection", value: &m.Detection, optional: true},
 	}
 }
 

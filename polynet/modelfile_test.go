@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/polyphon/polyphon/detect"
 	"gorgonia.org/tensor"
 )
 
@@ -140,6 +141,7 @@ func editValue(t *testing.T, file []byte, name string, value float32) []byte {
 
 func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 	file := modelFile(t, testModel())
+	tuned := modelFile(t, withDetection())
 	header := int(binary.LittleEndian.Uint64(file))
 	nan, inf := float32(math.NaN()), float32(math.Inf(1))
 	cases := []struct {
@@ -192,6 +194,12 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 		{"a shallower network", editMetadata(t, file, "net", `"blocks":2`, `"blocks":1`), "stages.0.1.conv1.weight is not one of its"},
 		{"a very deep network", editMetadata(t, file, "net", `"blocks":2`, `"blocks":250`), "for a network of 253 blocks"},
 		{"a deviation of zero", editMetadata(t, file, "norm", `"std":[`, `"std":[0,`), "normalisation"},
+
+		{"a threshold of nothing", editMetadata(t, tuned, "detection", `"threshold":0.75`, `"threshold":0`), "a threshold of 0"},
+		{"a threshold for another label", editMetadata(t, tuned, "detection", `label 1`, `label 7`), `"label 7", which is none of the labels`},
+		{"endless smoothing", editMetadata(t, tuned, "detection", `"smoothing":0.15`, `"smoothing":1e9`), "smoothing"},
+		{"unknown detection setting", editMetadata(t, tuned, "detection", `{`, `{"patience":3,`), `"patience"`},
+		{"detection that is no object", editMetadata(t, tuned, "detection", `{`, `[{`), "detection"},
 
 		{"a tensor missing", editFile(t, file, func(h map[string]any) { delete(h, "head.bias") }), "no tensor head.bias"},
 		{"a tensor too many", editFile(t, file, func(h map[string]any) { h["extra"] = h["head.bias"] }), "extra is not one of its"},
@@ -311,6 +319,7 @@ func TestValidate(t *testing.T) {
 		"temperature":   func(m *Model) { m.Temperature = math.NaN() },
 		"window":        func(m *Model) { m.Window = math.Inf(1) },
 		"label":         func(m *Model) { m.Labels[0] = "\xff" },
+		"detection":     func(m *Model) { m.Detection = &detect.Config{Threshold: math.NaN(), Release: 1} },
 		"configuration": func(m *Model) { m.Net.Classes = 0 },
 	} {
 		m := testModel()
@@ -343,6 +352,8 @@ func FuzzRead(f *testing.F) {
 	file := modelFile(f, m)
 	f.Add(file)
 	f.Add(file[:len(file)/2])
+	m.Detection = &detect.Config{Threshold: 0.5, Thresholds: map[string]float64{m.Labels[0]: 0.6}, Release: 1}
+	f.Add(modelFile(f, m))
 	f.Add([]byte("PK\x03\x04\x00\x00\x08\x08\x00\x00"))
 	f.Add(withLength([]byte(`{"__metadata__":{"format":"polyphon/1"}}`)))
 	f.Fuzz(func(t *testing.T, file []byte) {

@@ -15,7 +15,7 @@ import (
 const maxWindow = 3600
 
 // Validate returns an error that wraps ErrModel and names what is wrong when m is not consistent: configurations that
-// cannot be built or do not fit one another, labels that are empty, repeated or not as many as classes, weights that
+// cannot be built or do not fit one another, labels that are empty, repeated or not as many as classes, detection settings for other labels, weights that
 // are missing, too many, of another shape, or not finite.
 func (m *Model) Validate() error {
 	if err := m.validateConfig(); err != nil {
@@ -89,6 +89,12 @@ func (m *Model) validateConfig() error {
 			return fmt.Errorf("%w: classes %d and %d share the label %q", ErrModel, j, i, label)
 		}
 		classes[label] = i
+	}
+	if m.Detection == nil {
+		return nil
+	}
+	if err := m.Detection.Validate(m.Labels); err != nil {
+		return fmt.Errorf("%w: %w", ErrModel, err)
 	}
 	return nil
 }

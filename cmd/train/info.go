@@ -39,6 +39,16 @@ func (c *infoCmd) Run(s streams) error {
 	row("MACs", "%.1f million per second of audio", float64(n.MACs(second))/1e6)
 	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
 	row("temperature", "%g", m.Temperature)
+	d := m.DetectionConfig()
+	own := ""
+	if m.Detection == nil {
+		own = " (the default)"
+	}
+	row("detection", "threshold %g, smoothing %g s, release %g, minimum duration %g s, refractory time %g s%s",
+		d.Threshold, d.Smoothing, d.Release, d.MinDuration, d.Refractory, own)
+	for _, label := range slices.Sorted(maps.Keys(d.Thresholds)) {
+		row("", "threshold of %s %g", label, d.Thresholds[label])
+	}
 	row("trained by", "%s", p.Command)
 	row("data", "%s", p.Data)
 	row("seed", "%d", p.Seed)
