@@ -255,3 +255,27 @@ func TestIsAudio(t *testing.T) {
 		}
 	}
 }
+
+func TestSniff(t *testing.T) {
+	for _, c := range []struct{ start, container, problem string }{
+		{"RIFF\xff\xff\xff\xffWAVEfmt ", "wav", ""},
+		{"RF64\xff\xff\xff\xffWAVEds64", "rf64", ""},
+		{"fLaC\x00\x00\x00\x22\x10\x00\x10\x00", "flac", ""},
+		{"OggS\x00\x02\x00\x00\x00\x00\x00\x00", "", "an Ogg file"},
+		{"\x00\x00\x00\x20ftypM4A ", "", "an M4A"},
+		{"RIFF\x00\x00\x00\x00AVI ", "", "an AVI file"},
+		{"RIFF", "", ""}, // too short to be sure
+		{"ID3\x04\x00\x00\x00\x00\x00\x00\x00\x00", "", ""},
+		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "", ""},
+		{"\x00\x00\x01\x00\xff\xff\x02\x00\x01\x00\x00\x00", "", ""},
+		{"", "", ""},
+	} {
+		container, err := Sniff([]byte(c.start))
+		if container != c.container || (err != nil) != (c.problem != "") {
+			t.Errorf("%q: %q, %v", c.start, container, err)
+		}
+		if err != nil && (!errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.problem)) {
+			t.Errorf("%q: %v does not say %q", c.start, err, c.problem)
+		}
+	}
+}

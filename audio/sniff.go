@@ -45,6 +45,27 @@ var foreignKinds = []struct {
 	{0, "MAC ", "a Monkey's Audio file", ".ape"},
 }
 
+// Sniff tells by a sound's first bytes, of which 12 are enough, what it is: "wav", "rf64" or "flac" for what Decode reads, and ""
+// for what may be raw samples. What is clearly a file of another kind gives an error that wraps ErrFormat and says so.
+func Sniff(start []byte) (container string, err error) {
+	switch {
+	case bytes.HasPrefix(start, []byte("fLaC")):
+		return "flac", nil
+	case len(start) >= magicSize && isWAVE(start):
+		if string(start[:4]) == "RIFF" {
+			return "wav", nil
+		}
+		return "rf64", nil
+	}
+	for _, k := range foreignKinds {
+		const sure = 4 // bytes: samples that spell out a shorter magic are not unlikely
+		if len(k.magic) >= sure && len(start) >= k.offset && bytes.HasPrefix(start[k.offset:], []byte(k.magic)) {
+			return "", foreign(start)
+		}
+	}
+	return "", nil
+}
+
 // foreign returns the ErrFormat of a file that begins with magic and is neither WAV nor FLAC.
 func foreign(magic []byte) error {
 	convert := func(kind, extension string) error {
