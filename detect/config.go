@@ -35,13 +35,16 @@ const (
 
 // Default returns the operating point for a model that states none and whose window is so many seconds long. It is meant
 // for words that fill a good part of the window, and rather misses a word than hearing one that nobody said.
+//
+// On words of Speech Commands, alone and over noise, longer smoothing or a minimum duration traded misses for false alarms no
+// better than a higher threshold did, and told a word later; and with any refractory time from half a window on, hardly a word in
+// a thousand was told twice.
 func Default(window float64) Config {
 	return Config{
-		Smoothing:   min(window/5, maxSmoothing),
-		Threshold:   0.8,
-		Release:     0.5,
-		MinDuration: min(window/10, maxDuration),
-		Refractory:  min(window*5/4, maxRefractory), // a window sees a word for its own length and some of the word's
+		Smoothing:  min(window/10, maxSmoothing),
+		Threshold:  0.9,
+		Release:    0.5,
+		Refractory: min(window*3/4, maxRefractory),
 	}
 }
 
