@@ -55,8 +55,11 @@ func (b *batch) path(in input) string {
 }
 
 func (b *batch) extension() string {
-	if b.format == "text" {
+	switch b.format {
+	case "text":
 		return "txt"
+	case "audacity":
+		return "labels.txt"
 	}
 	return b.format
 }
@@ -112,7 +115,7 @@ func (b *batch) checkDistinct(inputs []input) error {
 }
 
 // isDone reports whether an input has results that are not older than itself. A result file is whole, since it takes its name
-// when it is; an empty one is not ours. The error says why there cannot be results.
+// when it is; an empty one is not ours, unless it is a label track without labels. The error says why there cannot be results.
 func (b *batch) isDone(in input) (bool, error) {
 	path := b.path(in)
 	result, err := os.Stat(path)
@@ -125,7 +128,7 @@ func (b *batch) isDone(in input) (bool, error) {
 		return false, fmt.Errorf("%s is in the way of the results", path)
 	}
 	source, err := os.Stat(in.name)
-	return err == nil && result.Size() > 0 && !source.ModTime().After(result.ModTime()), nil
+	return err == nil && (result.Size() > 0 || b.format == "audacity") && !source.ModTime().After(result.ModTime()), nil
 }
 
 // reportsTo returns where the report of the whole run goes. Next to result files, it has errors and the summary, in the formats
@@ -204,9 +207,9 @@ func (j *job) writeResult(ctx context.Context, s *sound, w io.Writer) (outcome, 
 	case o.err != nil:
 		return o, o.err
 	}
-	r.end(s.name)
+	r.end(s.name, o)
 	of := j.constants
-	of.Files, of.Windows, of.AudioSeconds = 1, o.windows, o.length
+	of.Files, of.Windows, of.Events, of.AudioSeconds = 1, o.windows, o.events, o.length
 	return o, r.close(of)
 }
 

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +83,7 @@ func TestOutMirrorsTheInputs(t *testing.T) {
 			t.Errorf("%s: results are on the standard output: %s", format, out)
 		}
 		if format == "ndjson" {
-			expect(t, "a result", outline(parse(t, read(t, one))), append(slices.Clone(libraryOutline[1:4]), "summary 0/1"))
+			expect(t, "a result", outline(parse(t, read(t, one))), []string{"b/a/two.wav 1.2-1.8 loud", "summary 0/1"})
 		}
 	}
 }

@@ -144,6 +144,12 @@ type ndjson struct {
 	Skipped                         int
 	Shard                           string
 	Elapsed                         float64
+	Events                          int
+	Stream                          *streamSummary
+	Time                            float64
+	Clock                           string
+	Label                           string
+	P                               float64
 }
 
 func parse(t *testing.T, out string) []ndjson {
@@ -169,6 +175,8 @@ func outline(events []ndjson) []string {
 		switch e.Event {
 		case "result":
 			list = append(list, fmt.Sprintf("%s %g-%g %s", e.File, e.Start, e.End, e.Labels[0].Label))
+		case "detection":
+			list = append(list, fmt.Sprintf("%s %.1f-%.1f %s", e.File, e.Start, e.End, e.Label))
 		case "error":
 			list = append(list, "error "+e.File)
 		default:

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -22,7 +23,7 @@ type job struct {
 	classifier *polynet.Classifier
 	options    polynet.Options
 	inputs     []input
-	workers    []*polynet.Worker
+	workers    []*worker
 	report     report
 	batch      *batch // nil: all results go to report
 	failFast   bool
@@ -41,12 +42,14 @@ type sound struct {
 	warning string     // once it has been read
 }
 
-// event is a window of a sound, or its end.
+// event is something heard in a sound, or its end.
 type event struct {
-	window  polynet.Window
-	done    bool
-	err     error
-	warning string
+	window    polynet.Window // where it has scores
+	detection *detect.Event  // where there is one
+	length    float64        // seconds of the sound so far; 0: no news
+	done      bool
+	err       error
+	warning   string
 }
 
 const (
@@ -108,7 +111,7 @@ func (j *job) feed(ctx context.Context, queue, order chan<- *sound) {
 }
 
 // work classifies sounds until there are no more. Short ones share a batch as long as the next one is at hand.
-func (j *job) work(ctx context.Context, w *polynet.Worker, queue <-chan *sound) {
+func (j *job) work(ctx context.Context, w *worker, queue <-chan *sound) {
 	decoder := new(audio.Decoder) // of one file after the other
 	for {
 		var s *sound
@@ -124,7 +127,7 @@ func (j *job) work(ctx context.Context, w *polynet.Worker, queue <-chan *sound) 
 		}
 		if s.name == stdinName {
 			w.Flush() // the sound may take its time
-			j.listen(ctx, s)
+			j.listen(ctx, w, s)
 			continue
 		}
 		j.open(ctx, w, decoder, s)
@@ -132,14 +135,14 @@ func (j *job) work(ctx context.Context, w *polynet.Worker, queue <-chan *sound) 
 }
 
 // open classifies a file.
-func (j *job) open(ctx context.Context, w *polynet.Worker, d *audio.Decoder, s *sound) {
+func (j *job) open(ctx context.Context, w *worker, d *audio.Decoder, s *sound) {
 	if s.err != nil {
-		s.end(ctx, s.err)
+		s.end(ctx, event{err: s.err})
 		return
 	}
 	f, err := os.Open(s.name)
 	if err != nil {
-		s.end(ctx, err)
+		s.end(ctx, event{err: err})
 		return
 	}
 	defer f.Close()
@@ -147,36 +150,38 @@ func (j *job) open(ctx context.Context, w *polynet.Worker, d *audio.Decoder, s *
 }
 
 // listen classifies the standard input, each window as soon as it has arrived.
-func (j *job) listen(ctx context.Context, s *sound) {
+func (j *job) listen(ctx context.Context, w *worker, s *sound) {
 	o := j.options
 	o.Batch = 1
-	w, err := j.classifier.Worker(o)
+	single, err := j.classifier.Worker(o)
 	if err != nil {
-		s.end(ctx, err)
+		s.end(ctx, event{err: err})
 		return
 	}
-	s.classify(ctx, w, new(audio.Decoder), j.in)
+	s.classify(ctx, &worker{Worker: single, long: w.long}, new(audio.Decoder), j.in)
 }
 
 // classify reads the sound in r to its end.
-func (s *sound) classify(ctx context.Context, w *polynet.Worker, d *audio.Decoder, r io.Reader) {
+func (s *sound) classify(ctx context.Context, w *worker, d *audio.Decoder, r io.Reader) {
 	if err := d.Reset(interruptible{r, ctx}); err != nil {
-		s.end(ctx, err)
+		s.end(ctx, event{err: err})
 		return
 	}
-	w.Push(watched{d, s},
-		func(window polynet.Window) bool { return s.send(ctx, event{window: window}) },
-		func(err error) { s.end(ctx, err) })
+	if w.long != nil {
+		s.detect(ctx, w, warned{d, s})
+		return
+	}
+	s.windows(ctx, w, warned{d, s})
 }
 
-// watched is a decoder that leaves its warning with the sound, since it reads another one before this one's windows have been
+// warned is a decoder that leaves its warning with the sound, since it reads another one before this one's windows have been
 // classified.
-type watched struct {
+type warned struct {
 	*audio.Decoder
 	sound *sound
 }
 
-func (w watched) Read(dst []float32) (int, error) {
+func (w warned) Read(dst []float32) (int, error) {
 	n, err := w.Decoder.Read(dst)
 	if err != nil {
 		w.sound.warning = w.Warning()
@@ -184,8 +189,16 @@ func (w watched) Read(dst []float32) (int, error) {
 	return n, err
 }
 
-func (s *sound) end(ctx context.Context, err error) {
-	s.send(ctx, event{done: true, err: err, warning: s.warning})
+// windows classifies the windows of a source.
+func (s *sound) windows(ctx context.Context, w *worker, src audio.Source) {
+	w.Push(src,
+		func(window polynet.Window) bool { return s.send(ctx, event{window: window, length: window.End}) },
+		func(err error) { s.end(ctx, event{err: err}) })
+}
+
+func (s *sound) end(ctx context.Context, e event) {
+	e.done, e.warning = true, s.warning
+	s.send(ctx, e)
 }
 
 // send hands an event to the writer, and reports whether the writer still wants them.

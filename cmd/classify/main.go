@@ -1,6 +1,7 @@
 // Command classify says what is heard in sound files.
 //
-//	classify [--model M] [--top K] [--format text|json|ndjson|csv] [--out DIR] [--threads N] [--hop S] FILE|DIR|- ...
+//	classify [--model M] [--top K] [--format text|json|ndjson|csv|audacity] [--out DIR] [--threads N] [--hop S] FILE|DIR|- ...
+//	classify --stream [--rate HZ] [--channels N] [--encoding E] [--exec CMD]
 //	classify doctor
 package main
 
@@ -53,19 +54,23 @@ var this = program.Program{
 	Examples: [][2]string{
 		{"classify rec.wav other.flac", "One readable line a file"},
 		{"classify --top 3 --format csv folder/", "A folder and those below it, as a table"},
+		{"arecord -q -t raw -f S16_LE -r 16000 -c 1 | classify --stream", "Words as they are spoken"},
+		{"classify --format audacity talk.wav > labels.txt", "A label track of a recording"},
 		{"classify --out results folder/", "A result file for each, and only for those that have none"},
 	},
 }
 
 type cli struct {
-	Paths   []string `arg:"" name:"path" help:"WAV and FLAC files, folders of them (searched recursively), or - for a sound on the standard input."`
+	Paths   []string `arg:"" optional:"" name:"path" help:"WAV and FLAC files, folders of them (searched recursively), or - for a sound on the standard input."`
 	Model   string   `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
 	Top     int      `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
-	Format  string   `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv" default:"text"`
+	Format  string   `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv,audacity" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
-	Hop     float64  `help:"Seconds from one window's start to the next one's in long sounds; 0 is half a window." default:"0" placeholder:"S"`
+	Hop     float64  `help:"Seconds from one decision to the next in long sounds; 0 is as often as the model can, or with --windows half a window." default:"0" placeholder:"S"`
 
-	Many manyFlags `embed:"" group:"Many files:"`
+	Live   liveFlags  `embed:"" group:"Live sound:"`
+	Events eventFlags `embed:"" group:"Events (the defaults are the model's):"`
+	Many   manyFlags  `embed:"" group:"Many files:"`
 }
 
 // streams are where the command reads and writes.
@@ -90,6 +95,9 @@ func (c *cli) Run(ctx context.Context, s streams) error {
 	if err := c.check(); err != nil {
 		return program.WithStatus(statusUsage, err)
 	}
+	if c.Live.Stream {
+		return c.listen(ctx, s)
+	}
 	j, status, err := c.newJob(s)
 	if err != nil {
 		return program.WithStatus(status, err)
@@ -104,6 +112,9 @@ func (c *cli) check() error {
 		if path == stdinName {
 			stdin++
 		}
+	}
+	if err := errors.Join(c.Live.check(c.Paths, c.Format), c.Events.check(c.Live.Stream)); err != nil {
+		return err
 	}
 	switch {
 	case c.Top < 0:
@@ -120,23 +131,46 @@ func (c *cli) check() error {
 	return nil
 }
 
+// loaded is a model, ready for use.
+type loaded struct {
+	name       string
+	model      *polynet.Model
+	device     device.Device
+	classifier *polynet.Classifier
+}
+
+// load opens the model at path, or the embedded one, for workers of one thread each.
+func load(path string) (*loaded, error) {
+	l := &loaded{name: path}
+	if path == "" {
+		l.name = "embedded"
+	}
+	var err error
+	if l.model, err = models.Open(path); err != nil {
+		return nil, err
+	}
+	if l.device, err = device.CPU(1); err != nil {
+		return nil, err
+	}
+	l.classifier, err = polynet.NewClassifier(l.model, l.device)
+	return l, err
+}
+
+// summary returns what summaries say of the model and the device.
+func (l *loaded) summary(threads int) summary {
+	return summary{Window: seconds(l.model.Window), Model: l.name, Device: l.device.Name(), Threads: threads}
+}
+
 // mostTogether is how many windows a worker computes together, to make the most of the weights once they are in the cache.
 const mostTogether = 16
 
 // newJob prepares the work; an error comes with its exit status.
 func (c *cli) newJob(s streams) (*job, int, error) {
-	model, err := models.Open(c.Model)
+	use, err := load(c.Model)
 	if err != nil {
 		return nil, statusModel, err
 	}
-	single, err := device.CPU(1) // each worker is one thread
-	if err != nil {
-		return nil, statusModel, err
-	}
-	classifier, err := polynet.NewClassifier(model, single)
-	if err != nil {
-		return nil, statusModel, err
-	}
+	classifier, model := use.classifier, use.model
 	j := &job{
 		classifier: classifier, streams: s, failFast: c.Many.FailFast,
 		options: polynet.Options{Hop: c.Hop, Top: c.Top},
@@ -149,6 +183,12 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 	if err != nil {
 		return nil, statusUsage, err
 	}
+	if err := c.Events.validate(model); err != nil {
+		return nil, statusUsage, err
+	}
+	if c.Format == "audacity" && j.batch == nil && len(j.inputs) > 1 {
+		return nil, statusUsage, errors.New("--format audacity is about one sound; for more of them, give --out")
+	}
 	j.options.Batch = max(1, min(len(j.inputs), mostTogether))
 	threads := c.Threads
 	if threads == 0 {
@@ -159,14 +199,10 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 		if err != nil {
 			return nil, statusUsage, err
 		}
-		j.workers = append(j.workers, w)
+		j.workers = append(j.workers, &worker{Worker: w, long: c.Events.longSounds(classifier, model, c.Hop)})
 	}
-	j.constants = summary{
-		Window: seconds(model.Window), Hop: seconds(j.workers[0].Hop()), Model: c.Model, Device: single.Name(), Threads: len(j.workers),
-	}
-	if c.Model == "" {
-		j.constants.Model = "embedded"
-	}
+	j.constants = use.summary(len(j.workers))
+	j.constants.Hop = seconds(j.workers[0].Hop())
 	j.summary = j.constants
 	j.summary.Skipped = j.batch.skipped()
 	if share.count > 1 {

@@ -21,7 +21,7 @@ func TestStdin(t *testing.T) {
 	at := bytes.Index(sound, []byte("data"))
 	binary.LittleEndian.PutUint32(sound[4:], 0xFFFFFFFF) // as ffmpeg writes to a pipe
 	binary.LittleEndian.PutUint32(sound[at+4:], 0xFFFFFFFF)
-	status, out, errs := classify(t, sound, "--model", loudness(t), "-")
+	status, out, errs := classify(t, sound, "--model", loudness(t), "--windows", "-")
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")
 	contains(t, "text", out, "-  loud ")
@@ -34,7 +34,7 @@ func TestStdinIsHeardAsItComes(t *testing.T) {
 	in, feed := io.Pipe()
 	told, out := io.Pipe()
 	status := make(chan int)
-	args := []string{"--model", loudness(t), "--format", "ndjson", "-"}
+	args := []string{"--model", loudness(t), "--format", "ndjson", "--windows", "-"}
 	go func() {
 		s := run(t.Context(), args, streams{in: in, out: out, err: io.Discard})
 		out.Close()
@@ -101,7 +101,7 @@ func TestLinks(t *testing.T) {
 func TestUsage(t *testing.T) {
 	folder(t, map[string][]byte{"a.wav": wav(t, noise(rate, loud))})
 	for _, c := range []struct{ args, want string }{
-		{"", "<path>"},
+		{"", "expected files"},
 		{"--format xml a.wav", "xml"},
 		{"--top -1 a.wav", "--top"},
 		{"--top x a.wav", "--top"},
@@ -163,7 +163,7 @@ func TestInterruptedRunKeepsWhatIsFinished(t *testing.T) {
 		interrupt()
 	}()
 	var out, errs bytes.Buffer
-	args := []string{"--model", model, "--format", "ndjson", "--threads", "1", "a.wav", "-", "b.wav"}
+	args := []string{"--model", model, "--format", "ndjson", "--windows", "--threads", "1", "a.wav", "-", "b.wav"}
 	status := run(ctx, args, streams{in: in, out: &out, err: &errs})
 	expect(t, "status", status, statusInterrupted)
 	expect(t, "stderr", errs.String(), "classify: interrupted\n")
@@ -224,7 +224,7 @@ func TestManyFiles(t *testing.T) {
 		}
 	}
 	folder(t, files)
-	_, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--threads", "3", "d")
+	_, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--windows", "--threads", "3", "d")
 	var got []string
 	for _, e := range parse(t, out) {
 		if e.Event != "summary" {

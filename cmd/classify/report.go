@@ -15,14 +15,12 @@ import (
 // spec is the version of the json, ndjson and csv formats, which docs/output.md describes.
 const spec = 1
 
-// report writes results in one format. The windows of an input come before its end or its failure, one input after the
-// other. Errors in writing come with the next flush or close.
+// report writes results in one format. The windows and events of an input come before its end or its failure, one input after
+// the other. Errors in writing come with the next flush or close.
 type report interface {
+	eventReport
 	window(file string, w polynet.Window)
-	end(file string)
-	fail(file string, err error)
-	flush() error
-	close(s summary) error
+	end(file string, o outcome)
 }
 
 // newReport returns the report of a format for some of the job's inputs.
@@ -35,6 +33,8 @@ func newReport(format string, w io.Writer, j *job, inputs []input) report {
 		return &ndjsonReport{out: out, lines: newEncoder(out)}
 	case "csv":
 		return newCSVReport(out, j.workers[0].Top())
+	case "audacity":
+		return &labelTrack{out: out}
 	}
 	return newTextReport(out, j, inputs)
 }
@@ -54,6 +54,9 @@ type summary struct {
 	Shard        string  `json:"shard,omitempty"`   // "I/N"
 	Elapsed      seconds `json:"elapsed,omitempty"` // since the work began
 	Interrupted  bool    `json:"interrupted"`       // before all inputs were tried
+
+	Events int            `json:"events"`
+	Stream *streamSummary `json:"stream,omitempty"`
 }
 
 // result is a window in JSON.
@@ -127,7 +130,7 @@ func (r *ndjsonReport) window(file string, w polynet.Window) {
 	}{head{spec, "result"}, newResult(file, w)})
 }
 
-func (r *ndjsonReport) end(string) {}
+func (r *ndjsonReport) end(string, outcome) {}
 
 func (r *ndjsonReport) fail(file string, err error) {
 	r.lines.Encode(struct {
@@ -148,9 +151,10 @@ func (r *ndjsonReport) close(s summary) error {
 
 // jsonReport writes one JSON object for the whole run.
 type jsonReport struct {
-	out      *bufio.Writer
-	begun    bool
-	failures []failure
+	out        *bufio.Writer
+	begun      bool
+	detections []detection
+	failures   []failure
 }
 
 func (r *jsonReport) window(file string, w polynet.Window) {
@@ -176,7 +180,9 @@ func (r *jsonReport) put(v any) {
 	r.out.Write(text)
 }
 
-func (r *jsonReport) end(string) {}
+func (r *jsonReport) end(string, outcome) {}
+
+func (r *jsonReport) detection(d detection) { r.detections = append(r.detections, d) }
 
 func (r *jsonReport) fail(file string, err error) {
 	r.failures = append(r.failures, failure{file, err.Error()})
@@ -188,7 +194,9 @@ func (r *jsonReport) close(s summary) error {
 	if !r.begun {
 		r.begin()
 	}
-	r.out.WriteString("],\n\"errors\":")
+	r.out.WriteString("],\n\"detections\":")
+	r.put(append([]detection{}, r.detections...))
+	r.out.WriteString(",\n\"errors\":")
 	r.put(append([]failure{}, r.failures...))
 	r.out.WriteString(",\n\"summary\":")
 	r.put(s)
@@ -196,13 +204,14 @@ func (r *jsonReport) close(s summary) error {
 	return r.out.Flush()
 }
 
-// csvReport writes a header and a line a window (RFC 4180, with line feeds).
+// csvReport writes a header and a line a window or event (RFC 4180, with line feeds).
 type csvReport struct {
-	rows *csv.Writer
+	rows   *csv.Writer
+	labels int // of a line
 }
 
 func newCSVReport(out io.Writer, top int) *csvReport {
-	r := &csvReport{csv.NewWriter(out)}
+	r := &csvReport{csv.NewWriter(out), top}
 	header := []string{"file", "start", "end"}
 	for i := range top {
 		header = append(header, fmt.Sprintf("label%d", i+1), fmt.Sprintf("p%d", i+1))
@@ -219,7 +228,12 @@ func (r *csvReport) window(file string, w polynet.Window) {
 	r.rows.Write(row)
 }
 
-func (r *csvReport) end(string)          {}
+func (r *csvReport) detection(d detection) {
+	row := []string{d.File, d.Start.String(), d.End.String(), d.Label, d.P.String()}
+	r.rows.Write(append(row, make([]string, 2*(r.labels-1))...))
+}
+
+func (r *csvReport) end(string, outcome) {}
 func (r *csvReport) fail(string, error)  {}
 func (r *csvReport) close(summary) error { return r.flush() }
 func (r *csvReport) flush() error {

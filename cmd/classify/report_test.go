@@ -19,7 +19,7 @@ func TestText(t *testing.T) {
 		"quiet.wav":     wav(t, make([]float32, 3*rate/2)),
 		"new\nline.wav": wav(t, noise(rate, hum)),
 	})
-	status, out, errs := classify(t, nil, "--model", model, "a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
+	status, out, errs := classify(t, nil, "--model", model, "--windows", "a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
@@ -74,7 +74,7 @@ func TestNDJSON(t *testing.T) {
 	model := loudness(t)
 	library(t)
 	for _, threads := range []string{"0", "1", "5"} {
-		status, out, errs := classify(t, nil, "--model", model, "--format", "ndjson", "--top", "0", "--threads", threads, "b", "notes.txt", "missing.wav")
+		status, out, errs := classify(t, nil, "--model", model, "--format", "ndjson", "--top", "0", "--windows", "--threads", threads, "b", "notes.txt", "missing.wav")
 		expect(t, "status", status, statusFailed)
 		events := parse(t, out)
 		expect(t, threads+" threads", strings.Join(outline(events), "\n"), strings.Join(libraryOutline, "\n"))
@@ -104,7 +104,7 @@ func TestNDJSON(t *testing.T) {
 func TestJSON(t *testing.T) {
 	model := loudness(t)
 	library(t)
-	status, out, _ := classify(t, nil, "--model", model, "--format", "json", "b", "notes.txt", "missing.wav")
+	status, out, _ := classify(t, nil, "--model", model, "--format", "json", "--windows", "b", "notes.txt", "missing.wav")
 	expect(t, "status", status, statusFailed)
 	var document struct {
 		Spec            int
@@ -137,7 +137,7 @@ func TestCSV(t *testing.T) {
 	model := loudness(t)
 	library(t)
 	os.WriteFile("b,\"x\".wav", wav(t, noise(rate, hum)), 0o644)
-	status, out, errs := classify(t, nil, "--model", model, "--format", "csv", "--top", "2", "b,\"x\".wav", "b")
+	status, out, errs := classify(t, nil, "--model", model, "--format", "csv", "--windows", "--top", "2", "b,\"x\".wav", "b")
 	expect(t, "status", status, statusFailed)
 	contains(t, "stderr", errs, "classify: b/broken.wav: ")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
@@ -155,7 +155,7 @@ func TestCSV(t *testing.T) {
 func TestHop(t *testing.T) {
 	model := loudness(t)
 	folder(t, map[string][]byte{"x.wav": wav(t, noise(2*rate, loud))})
-	status, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--hop", "0.25", "x.wav")
+	status, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--windows", "--hop", "0.25", "x.wav")
 	expect(t, "status", status, statusOK)
 	events := parse(t, out)
 	expect(t, "windows", len(events), 6)

@@ -12,13 +12,15 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// textReport writes a readable line a file. Of a long one it tells the window with the likeliest word.
+// textReport writes a readable line a file. Of a long one it tells each event, or, where it is heard in windows, the one with the
+// likeliest word.
 type textReport struct {
 	out     *bufio.Writer
 	column  int // where the labels begin
 	summary summary
 
-	windows int // of the present file
+	events  int // of the present file
+	windows int // of it
 	best    polynet.Window
 	length  float64 // seconds
 }
@@ -50,7 +52,19 @@ func stronger(a, b polynet.Window) bool {
 	return a.Scores[0].P > b.Scores[0].P
 }
 
-func (r *textReport) end(file string) {
+func (r *textReport) detection(d detection) {
+	r.events++
+	fmt.Fprintf(r.out, "%-*s  %s %.1f %%  at %.2f-%.2f s\n", r.column, printable(d.File), d.Label, 100*d.P, d.Start, d.End)
+}
+
+func (r *textReport) end(file string, o outcome) {
+	defer r.forget()
+	if r.windows == 0 {
+		if r.events == 0 {
+			fmt.Fprintf(r.out, "%-*s  no events in %.2f s\n", r.column, printable(file), o.length)
+		}
+		return
+	}
 	fmt.Fprintf(r.out, "%-*s", r.column, printable(file))
 	for i, s := range r.best.Scores {
 		separator := ", "
@@ -64,10 +78,11 @@ func (r *textReport) end(file string) {
 			r.best.Start, r.best.End, r.length, r.windows, r.summary.Window, r.summary.Hop)
 	}
 	r.out.WriteByte('\n')
-	r.windows = 0
 }
 
-func (r *textReport) fail(string, error)  { r.windows = 0 }
+func (r *textReport) forget() { r.windows, r.events = 0, 0 }
+
+func (r *textReport) fail(string, error)  { r.forget() }
 func (r *textReport) flush() error        { return r.out.Flush() }
 func (r *textReport) close(summary) error { return r.out.Flush() }
 

@@ -13,6 +13,7 @@ var errFailFast = errors.New("stopped at the first failure (--fail-fast)")
 // outcome is what became of a sound.
 type outcome struct {
 	windows int
+	events  int
 	length  seconds
 	warning string
 	err     error
@@ -33,11 +34,12 @@ func (j *job) write(ctx context.Context, stop context.CancelCauseFunc, order <-c
 		}
 		if !ended {
 			j.summary.Windows += o.windows // they have been written
+			j.summary.Events += o.events
 			continue
 		}
 		j.count(s.name, o)
 		if o.err == nil {
-			j.report.end(s.name)
+			j.report.end(s.name, o)
 			continue
 		}
 		j.report.fail(s.name, o.err)
@@ -61,7 +63,7 @@ func (j *job) close(ctx context.Context) error {
 	return cause
 }
 
-// follow hands a sound's windows to r as they come and returns what became of it. ended is false when the run ended before
+// follow hands a sound's windows and events to r as they come and returns what became of it. ended is false when the run ended before
 // the sound did.
 func (j *job) follow(ctx context.Context, s *sound, r report) (o outcome, ended bool, err error) {
 	for {
@@ -70,18 +72,32 @@ func (j *job) follow(ctx context.Context, s *sound, r report) (o outcome, ended 
 			return o, false, err
 		}
 		if e.done {
+			j.hear(&o, e)
 			o.warning, o.err = e.warning, e.err
 			if o.err != nil {
 				o.err = reason(o.err)
 			}
 			return o, true, nil
 		}
-		r.window(s.name, e.window)
+		switch {
+		case e.detection != nil:
+			r.detection(newDetection(s.name, *e.detection))
+			o.events++
+		case e.window.Scores != nil:
+			r.window(s.name, e.window)
+			o.windows++
+		}
+		j.hear(&o, e)
+	}
+}
+
+// hear notes how much of a sound has been heard.
+func (j *job) hear(o *outcome, e event) {
+	if length := seconds(e.length); length > o.length {
 		j.mu.Lock()
-		j.progress.hear(seconds(e.window.End) - o.length)
+		j.progress.hear(length - o.length)
 		j.mu.Unlock()
-		o.length = seconds(e.window.End)
-		o.windows++
+		o.length = length
 	}
 }
 
@@ -89,6 +105,7 @@ func (j *job) follow(ctx context.Context, s *sound, r report) (o outcome, ended 
 func (j *job) count(name string, o outcome) {
 	j.summary.Files++
 	j.summary.Windows += o.windows
+	j.summary.Events += o.events
 	j.summary.AudioSeconds += o.length
 	if o.warning != "" || o.err != nil {
 		j.progress.clear()
