@@ -124,3 +124,27 @@ func TestExecNeverBlocks(t *testing.T) {
 	contains(t, "overflow", out, "16 commands wait")
 	contains(t, "end", out, "not done after 100ms, stopped")
 }
+
+// FuzzCommand holds that an event changes nothing but the arguments with places, however a label looks.
+func FuzzCommand(f *testing.F) {
+	f.Add(`echo {label} "{p} x" 'a {time}'`, `"; rm -rf / #`)
+	f.Add(`echo -- {label}{label} \{start}`, `{end} {clock}`)
+	f.Fuzz(func(t *testing.T, line, label string) {
+		template, err := parseCommand("true "+line, []string{label})
+		if err != nil {
+			return
+		}
+		words := template.command(detection{Label: label, P: 0.5})
+		if len(words) != len(template) {
+			t.Fatalf("%q becomes %q", template, words)
+		}
+		for i, word := range template {
+			if !inBraces.MatchString(word) && words[i] != word {
+				t.Fatalf("argument %q becomes %q", word, words[i])
+			}
+			if word == "{label}" && words[i] != label {
+				t.Fatalf("the label is %q", words[i])
+			}
+		}
+	})
+}

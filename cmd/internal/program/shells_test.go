@@ -100,7 +100,7 @@ func TestBash(t *testing.T) {
 	dir := programs(t)
 	for _, c := range append(completions,
 		struct{ typed, want []string }{[]string{"classify", "--format", "=", "c"}, []string{"csv"}}, // as bash cuts it
-		struct{ typed, want []string }{[]string{"classify", "--format", "="}, []string{"csv", "json", "ndjson", "text"}},
+		struct{ typed, want []string }{[]string{"classify", "--format", "="}, []string{"audacity", "csv", "json", "ndjson", "text"}},
 		struct{ typed, want []string }{[]string{"classify", "--out", "=", "re"}, []string{"rec", "results"}},
 		struct{ typed, want []string }{[]string{"classify", "--format", "=", "csv", "--top", "3", "a"}, []string{"a b.wav"}},
 	) {
