@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"datasets":               {"audio", "features"},
 	"models":                 {"polynet"},
 	"export/onnx":            {"features", "polynet"},
+	"tuning":                 {"atomicfile", "audio", "detect", "polynet"},
 	"training":               {"atomicfile", "datasets", "device", "features", "polynet"},
 }
 

@@ -2,6 +2,7 @@
 //
 //	train fit  --data DIR --out model.safetensors
 //	train eval [--model M] --data DIR [--split test]
+//	train tune [--model M] --data DIR --without DIR --out M
 //	train info [M]
 //	train export --onnx OUT [--with-features] [M]
 //	train import --safetensors W | --onnx W --out model.safetensors
@@ -22,6 +23,7 @@ import (
 type cli struct {
 	Fit        fitCmd             `cmd:"" help:"Train a model on a folder of recordings."`
 	Eval       evalCmd            `cmd:"" help:"Measure a model on a folder of recordings."`
+	Tune       tuneCmd            `cmd:"" help:"Find the operating point at which a model hears words in live sound."`
 	Info       infoCmd            `cmd:"" help:"Say what a model is."`
 	Export     exportCmd          `cmd:"" help:"Write a model in another format."`
 	Import     importCmd          `cmd:"" help:"Make a model of weights trained with PyTorch."`

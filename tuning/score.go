@@ -1,0 +1,82 @@
+package tuning
+
+import (
+	"math"
+	"slices"
+
+	"github.com/polyphon/polyphon/detect"
+)
+
+// Score is how an operating point does on some tracks.
+type Score struct {
+	Config      detect.Config
+	Words       int       // said
+	Missed      int       // of these
+	FalseAlarms int       // events that no word accounts for, a second one for the same word included
+	Hours       float64   // of sound
+	Delays      []float64 // of the words heard: from the word's end to the event's decision, in seconds, sorted
+}
+
+// MissRate returns the share of the words that were missed, 0 where none were said.
+func (s Score) MissRate() float64 { return float64(s.Missed) / float64(max(s.Words, 1)) }
+
+// FalseAlarmsPerHour returns how many false alarms there are in an hour, 0 where there was no sound.
+func (s Score) FalseAlarmsPerHour() float64 {
+	if s.Hours == 0 {
+		return 0
+	}
+	return float64(s.FalseAlarms) / s.Hours
+}
+
+// Delay returns a quantile q in [0, 1] of the Delays, NaN without words that were heard.
+func (s Score) Delay(q float64) float64 {
+	if len(s.Delays) == 0 {
+		return math.NaN()
+	}
+	return s.Delays[int(q*float64(len(s.Delays)-1))]
+}
+
+// patience is how many seconds after a word's end an event that is decided still means the word: a window and a lookahead
+// may pass before.
+const patience = 1.5
+
+// Measure returns the score of an operating point.
+func Measure(tracks []*Track, c detect.Config) (Score, error) {
+	s := Score{Config: c}
+	for _, t := range tracks {
+		events, err := t.events(c)
+		if err != nil {
+			return s, err
+		}
+		s.add(t, events)
+	}
+	slices.Sort(s.Delays)
+	return s, nil
+}
+
+// add matches events with the words of a track. An event means the first word of its label that is not accounted for and lies
+// around the time at which the event was decided.
+func (s *Score) add(t *Track, events []detect.Event) {
+	heard := make([]bool, len(t.Words))
+	for _, e := range events {
+		i := slices.IndexFunc(t.Words, func(w Word) bool {
+			return w.Label == e.Label && w.Start <= e.Time && e.Time <= w.End+patience
+		})
+		for i >= 0 && i < len(t.Words) && (heard[i] || t.Words[i].Label != e.Label) {
+			i++ // the same word again, soon after
+		}
+		if i < 0 || i == len(t.Words) || t.Words[i].Start > e.Time {
+			s.FalseAlarms++
+			continue
+		}
+		heard[i] = true
+		s.Delays = append(s.Delays, e.Time-t.Words[i].End)
+	}
+	for _, h := range heard {
+		s.Words++
+		if !h {
+			s.Missed++
+		}
+	}
+	s.Hours += t.Seconds / 3600
+}
