@@ -210,7 +210,7 @@ func (w *Worker) hear(src audio.Source, p *pushed) error {
 func (w *Worker) follow(src audio.Source, err error, p *pushed) error {
 	w.Flush() // the sound may take its time
 	if w.stream == nil {
-		w.stream = w.c.stream(StreamOptions{}, w.window, w.hop)
+		w.stream = w.c.stream(StreamOptions{}, w.window, w.hop, recordingFrames)
 		w.piece = make([]float32, pieceSamples)
 	}
 	s := w.stream

@@ -86,7 +86,11 @@ type streamTimes struct {
 const (
 	defaultStep = 0.24 // seconds
 	longestStep = 10
-	longestRun  = 144 // frames, unless a step is longer
+
+	// Frames that are computed together at most, unless a step has more: memory grows with them. The first is for sound
+	// that is catching up, the second for recordings.
+	liveFrames      = 96
+	recordingFrames = 288
 )
 
 // Stream returns a new Stream, or an error that wraps ErrConfig when o makes no sense for the model.
@@ -102,7 +106,7 @@ func (c *Classifier) Stream(o StreamOptions) (*Stream, error) {
 	}
 	_, _, row := m.Net.reach()
 	hop := c.wholeRows(o.Hop) * row * m.Features.Hop
-	return c.stream(o, hop, hop), nil
+	return c.stream(o, hop, hop, liveFrames), nil
 }
 
 // wholeRows returns how many rows of the last stage are nearest to so many seconds, at least one.
@@ -111,8 +115,9 @@ func (c *Classifier) wholeRows(seconds float64) int {
 	return max(1, int(math.Round(seconds*c.model.Features.FramesPerSecond()/float64(row))))
 }
 
-// stream returns a Stream whose first decision ends at sample begin, and the others each hop samples later.
-func (c *Classifier) stream(o StreamOptions, begin, hop int) *Stream {
+// stream returns a Stream whose first decision ends at sample begin, and the others each hop samples later. It computes so
+// many frames together, if they are there, or a few less.
+func (c *Classifier) stream(o StreamOptions, begin, hop, frames int) *Stream {
 	m := c.model
 	if o.Step == 0 {
 		o.Step = defaultStep
@@ -120,7 +125,7 @@ func (c *Classifier) stream(o StreamOptions, begin, hop int) *Stream {
 	t := streamTimes{begin: begin, hop: hop, window: m.windowSamples(), frame: m.Features}
 	t.back, t.ahead, t.row = m.Net.reach()
 	t.step = c.wholeRows(o.Step) * t.row
-	t.most = t.step * max(1, longestRun/t.step)
+	t.most = t.step * max(1, frames/t.step)
 	room := t.most
 	s := &Stream{
 		c: c, framer: c.extractor.Framer(), streamTimes: t, p: make([]float64, len(m.Labels)),
@@ -292,7 +297,7 @@ func (s *Stream) compute() bool {
 	case s.awake && s.fed < s.ready:
 		s.feed()
 	case s.awake && s.ended && s.ready == s.frames() && !s.finished:
-		s.logits, s.first = s.flow.finish(s.planFor(0))
+		s.logits, s.first = s.flow.run(s.planFor(0), true)
 		s.finished = true
 	default:
 		return s.take()
@@ -343,10 +348,12 @@ func (s *Stream) wake(frame int) {
 // feed runs the flow over frames that are ready.
 func (s *Stream) feed() {
 	mels := s.frame.Mels
-	begin := s.fed * mels % len(s.rows)
-	rows := s.rows[begin:min(begin+min(s.ready-s.fed, s.most)*mels, len(s.rows))]
-	n := len(rows) / mels
-	s.logits, s.first = s.flow.run(s.planFor(n), rows)
+	n := min(s.ready-s.fed, s.most)
+	rows := s.rows[s.fed*mels%len(s.rows):]
+	whole := min(n*mels, len(rows)) // the rest is at the ring's beginning
+	s.flow.push(rows[:whole])
+	s.flow.push(s.rows[:n*mels-whole])
+	s.logits, s.first = s.flow.run(s.planFor(n), false)
 	s.fed += n
 	s.run += n
 }

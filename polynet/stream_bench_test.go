@@ -2,8 +2,10 @@ package polynet
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features"
 )
 
@@ -73,40 +75,48 @@ func BenchmarkWindows(b *testing.B) {
 	perSecond(b, 0.08)
 }
 
-// listenTo pushes samples in pieces and takes all decisions.
-func listenTo(b *testing.B, s *Stream, samples []float32, chunk int) {
-	for len(samples) > 0 {
-		n := min(chunk, len(samples))
-		listen(b, s, samples[:n])
-		samples = samples[n:]
+// BenchmarkStream takes a decision every 80 ms of sound that comes in pieces of 10 ms, as a microphone gives it.
+func BenchmarkStream(b *testing.B) {
+	for _, ms := range []int{80, 160, 240, 320, 480, 720, 960} {
+		b.Run(fmt.Sprintf("step=%dms", ms), func(b *testing.B) { benchStream(b, StreamOptions{Step: float64(ms) / 1000}) })
 	}
+	b.Run("resting", func(b *testing.B) { benchStream(b, StreamOptions{Gate: -1}) })
 }
 
-// BenchmarkStream takes a decision every 80 ms of sound that comes as it is heard, or in long pieces.
-func BenchmarkStream(b *testing.B) {
+func benchStream(b *testing.B, o StreamOptions) {
+	s, err := benchClassifier(b).Stream(o)
+	if err != nil {
+		b.Fatal(err)
+	}
 	samples := noise(seeded(1), 9.6*16000)
-	bench := func(name string, o StreamOptions, chunk int) {
-		b.Run(name, func(b *testing.B) {
-			s, err := benchClassifier(b).Stream(o)
+	for b.Loop() {
+		for piece := range slices.Chunk(samples, 160) {
+			listen(b, s, piece)
+		}
+	}
+	perSecond(b, float64(len(samples))/16000)
+}
+
+// BenchmarkRecording classifies a long recording, a window every 80 ms.
+func BenchmarkRecording(b *testing.B) {
+	w, err := benchClassifier(b).Worker(Options{Hop: 0.08, Top: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	clip := audio.Clip{Rate: 16000, Samples: noise(seeded(1), 60*16000)}
+	for b.Loop() {
+		for _, err := range w.Classify(clip.Source()) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			for b.Loop() {
-				listenTo(b, s, samples, chunk)
-			}
-			perSecond(b, float64(len(samples))/16000)
-		})
+		}
 	}
-	for _, ms := range []int{80, 160, 240, 320, 480, 720, 960} {
-		bench(fmt.Sprintf("step=%dms", ms), StreamOptions{Step: float64(ms) / 1000}, 160)
-	}
-	bench("file", StreamOptions{}, len(samples))
-	bench("resting", StreamOptions{Gate: -1}, 160)
+	perSecond(b, 60)
 }
 
 // BenchmarkThousandStreams runs a thousand streams on one thread, each of which hears 240 ms in turn.
 func BenchmarkThousandStreams(b *testing.B) {
-	c := benchClassifier(b)
+	c, before := benchClassifier(b), inUse()
 	streams := make([]*Stream, 1000)
 	for i := range streams {
 		var err error
@@ -121,4 +131,5 @@ func BenchmarkThousandStreams(b *testing.B) {
 		}
 	}
 	perSecond(b, 0.24*float64(len(streams)))
+	b.ReportMetric(float64(inUse()-before)/float64(len(streams)), "B/stream")
 }

@@ -78,19 +78,17 @@ func (f *flow) restart(frame int) {
 	}
 }
 
-// run takes the next rows of normalised features and returns the rows that the last stage gives for them, as logits, and
-// the first one's index. The logits are valid until the next run. p is the flow's network, compiled for whatever number of
-// frames.
-func (f *flow) run(p *Plan, rows []float32) (logits []float32, first int) {
-	f.dev.Upload(f.input.grow(f.dev, len(rows)/f.input.cols).Data, rows)
-	return f.advance(p, false)
+// push takes the next rows of normalised features, no more than the flow's most before they are computed.
+func (f *flow) push(rows []float32) {
+	if len(rows) > 0 {
+		f.dev.Upload(f.input.grow(f.dev, len(rows)/f.input.cols).Data, rows)
+	}
 }
 
-// finish returns what run does, when the recording has ended.
-func (f *flow) finish(p *Plan) (logits []float32, first int) { return f.advance(p, true) }
-
-// advance computes all rows that can be computed.
-func (f *flow) advance(p *Plan, final bool) (logits []float32, first int) {
+// run computes what can be computed of the frames that have been pushed and returns the rows that the last stage gives, as
+// logits, and the first one's index. The logits are valid until the next run. final says that the recording has ended;
+// no frames may have been pushed since the last run then. p is the flow's network, compiled for whatever number of frames.
+func (f *flow) run(p *Plan, final bool) (logits []float32, first int) {
 	d, last := f.dev, f.last()
 	first = last.next
 	f.input.end(d, final)

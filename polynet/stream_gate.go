@@ -29,6 +29,9 @@ func newLevelGate(level float64, hop, hold, frames int) *levelGate {
 func (g *levelGate) reset() {
 	g.powers, g.taken = g.powers[:0], 0
 	g.sum, g.count = 0, (g.hop+1)/2 // frame 0 lies around the first sample
+	if g.count == g.hop {
+		g.close()
+	}
 	for i := range g.latest {
 		g.latest[i] = neverHeard
 	}
@@ -38,9 +41,13 @@ func (g *levelGate) reset() {
 func (g *levelGate) push(samples []float32) {
 	g.powers = g.powers[:copy(g.powers, g.powers[g.taken:])]
 	g.taken = 0
-	for _, v := range samples {
-		g.sum += float64(v) * float64(v)
-		if g.count++; g.count == g.hop {
+	for len(samples) > 0 {
+		n := min(g.hop-g.count, len(samples))
+		for _, v := range samples[:n] {
+			g.sum += float64(v) * float64(v)
+		}
+		samples = samples[n:]
+		if g.count += n; g.count == g.hop {
 			g.close()
 		}
 	}

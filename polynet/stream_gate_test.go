@@ -79,6 +79,29 @@ func loudest(samples []float32) float32 {
 	return largest
 }
 
+// TestGateMeasuresFrames checks the powers of frames of several lengths, the samples coming in pieces.
+func TestGateMeasuresFrames(t *testing.T) {
+	samples := normals(seeded(1), 100)
+	for _, hop := range []int{1, 2, 3, 10} {
+		g := newLevelGate(gateLevel, hop, 1, 1)
+		for i := 0; i < len(samples); i += 4 {
+			g.push(samples[i : i+4])
+		}
+		g.close()
+		for frame := range 1 + len(samples)/hop {
+			sum := 0.0
+			for i := frame*hop - (hop+1)/2; i < frame*hop+hop/2; i++ {
+				if i >= 0 && i < len(samples) {
+					sum += float64(samples[i]) * float64(samples[i])
+				}
+			}
+			if got := g.powers[frame]; math.Abs(got-sum/float64(hop)) > 1e-12 {
+				t.Errorf("hop %d: frame %d has power %g, want %g", hop, frame, got, sum/float64(hop))
+			}
+		}
+	}
+}
+
 // TestGateRests checks that the network rests through a long silence, what gated decisions say, and that the gate opens for
 // sound at its level and holds.
 func TestGateRests(t *testing.T) {
