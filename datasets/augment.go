@@ -20,7 +20,8 @@ type Augment struct {
 	// Shift is how many seconds earlier or later a clip lies in its window, at most. Where the recording ends, zeros follow.
 	Shift float64 `json:"shift,omitempty"`
 	// Noise is the probability of added background noise from the recordings' training parts (random coloured noise
-	// where there are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window.
+	// where there are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window; noise
+	// of that level fills the window's context too.
 	Noise float64    `json:"noise,omitempty"`
 	SNR   [2]float64 `json:"snr,omitempty"`
 	// Synthetic is the share of that noise, and of silence examples, which is made up instead: tones, beeps and coloured
@@ -79,10 +80,10 @@ func between(r [2]float64, rng *rand.Rand) float64 { return r[0] + (r[1]-r[0])*r
 // fromDecibels returns the factor of amplitude.
 func fromDecibels(db float64) float64 { return math.Pow(10, db/20) }
 
-// mixNoise adds noise to x at the signal-to-noise ratio snr, in dB of mean powers. It does nothing where either is
-// digital silence. Both are of one length.
-func mixNoise(x, noise []float32, snr float64) {
-	signal, power := meanSquare(x), meanSquare(noise)
+// mixNoise adds noise to x so that a signal of the mean power signal has the signal-to-noise ratio snr, in dB of mean
+// powers. It does nothing where either is digital silence. Both are of one length.
+func mixNoise(x, noise []float32, signal, snr float64) {
+	power := meanSquare(noise)
 	if signal == 0 || power == 0 {
 		return
 	}

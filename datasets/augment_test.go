@@ -145,7 +145,7 @@ func TestMixNoise(t *testing.T) {
 	colouredNoise(noise, rng)
 	for _, snr := range []float64{-5, 0, 12.5, 30} {
 		mixed := append([]float32(nil), clip...)
-		mixNoise(mixed, noise, snr)
+		mixNoise(mixed, noise, meanSquare(clip), snr)
 		for i, v := range clip {
 			mixed[i] -= v
 		}
@@ -155,7 +155,7 @@ func TestMixNoise(t *testing.T) {
 	}
 	for _, c := range [][2][]float32{{make([]float32, 3), {1, 2, 3}}, {{1, 2, 3}, make([]float32, 3)}} {
 		before := append([]float32(nil), c[0]...)
-		mixNoise(c[0], c[1], 10)
+		mixNoise(c[0], c[1], meanSquare(c[0]), 10)
 		for i, v := range c[0] {
 			if v != before[i] {
 				t.Errorf("mixing with digital silence changed sample %d to %g", i, v)

@@ -39,8 +39,6 @@ const (
 	// cutWords is the share of _unknown_ examples in context that are made of the halves of two words, as a
 	// window hears them that is between the two.
 	cutWords = 0.3
-	// contextSNR is the signal-to-noise ratio, in dB, of examples in context that are not augmented.
-	contextSNR = 20
 )
 
 // neighbourGain is the range in dB of how much louder neighbours are made in augmented contexts.

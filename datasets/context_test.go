@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/polyphon/polyphon/features"
 )
 
 var testContext = Context{Before: 0.3, After: 0.1, Share: 0.5}
@@ -63,7 +65,7 @@ func TestContextIsReproducible(t *testing.T) {
 		t.Error("the same epoch differs with the number of threads")
 	}
 	a, b := contextLoader(t, nil), contextLoader(t, nil)
-	if !slices.Equal(collect(t, a.InContext(t.Context())).x, collect(t, b.InContext(t.Context())).x) {
+	if !slices.Equal(collect(t, a.InContext(t.Context(), 20)).x, collect(t, b.InContext(t.Context(), 20)).x) {
 		t.Error("InContext is not the same each time")
 	}
 }
@@ -95,6 +97,78 @@ func TestSurroundLeavesTheWindow(t *testing.T) {
 	}
 	if before == 0 || behind == 0 {
 		t.Errorf("power %g before and %g behind the windows", before, behind)
+	}
+}
+
+// Silence is a room's noise, which goes on before and behind the window.
+func TestSilenceFillsItsContext(t *testing.T) {
+	l := contextLoader(t, nil)
+	w := l.newWorker(pass{})
+	w.setContext(true)
+	for i, it := range l.items {
+		if !it.Silence || it.Gain == 0 {
+			continue
+		}
+		samples, err := l.clips.read(l.file[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.cut(&it, samples)
+		window := meanSquare(w.wave)
+		for _, part := range [][]float32{w.stretch[:l.lead], w.stretch[l.lead+l.window:]} {
+			if r := meanSquare(part) / window; !(r > 0.2 && r < 5) {
+				t.Errorf("silence %d: its context has %.2g times the window's power", i, r)
+			}
+		}
+	}
+}
+
+// However loud its neighbours are, a window's noise is as far below it as the signal-to-noise ratio says.
+func TestNoiseIsRelativeToTheWindow(t *testing.T) {
+	l := contextLoader(t, nil)
+	l.readNoise()
+	if len(l.noise) == 0 {
+		t.Fatal("no noise recordings")
+	}
+	w := l.newWorker(pass{})
+	w.setContext(true)
+	for _, neighbours := range []float32{0, 0.001, 0.9} {
+		for i := range w.stretch {
+			w.stretch[i] = neighbours
+		}
+		copy(w.wave, tone(300, 0.1, len(w.wave)))
+		before := slices.Clone(w.stretch)
+		signal := meanSquare(w.wave)
+		seed(w.pcg, 1, 0, 0)
+		w.mixAt(12)
+		for i, v := range before {
+			w.stretch[i] -= v
+		}
+		if snr := 10 * math.Log10(signal/meanSquare(w.stretch)); math.Abs(snr-12) > 0.01 {
+			t.Errorf("neighbours of %g: %.2f dB, want 12", neighbours, snr)
+		}
+	}
+}
+
+// Noise without context: windows as long as alone, the same each time, and the fainter the higher the ratio.
+func TestInNoise(t *testing.T) {
+	l := contextLoader(t, func(c *LoaderConfig) { c.Norm = nil; c.Mask = features.Mask{} })
+	clean := collect(t, l.Ordered(t.Context()))
+	distance := func(snr float64) (sum float64) {
+		noisy := collect(t, l.InNoise(t.Context(), snr))
+		if !noisy.equals(collect(t, l.InNoise(t.Context(), snr))) {
+			t.Error("InNoise is not the same each time")
+		}
+		if len(noisy.x) != len(clean.x) || !slices.Equal(noisy.labels, clean.labels) {
+			t.Fatalf("%d values of noisy windows, %d of clean ones", len(noisy.x), len(clean.x))
+		}
+		for i, v := range noisy.x {
+			sum += math.Abs(float64(v - clean.x[i]))
+		}
+		return sum
+	}
+	if loud, faint := distance(0), distance(40); !(loud > 2*faint && faint > 0) {
+		t.Errorf("noise at 0 dB changes the rows by %g, at 40 dB by %g", loud, faint)
 	}
 }
 

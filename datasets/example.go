@@ -61,8 +61,8 @@ func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 		w.mix()
 		scale(w.stretch, c.Augment.drawGain(w.rng))
 		saturate(w.stretch)
-	} else if w.context {
-		w.mixAt(contextSNR)
+	} else if w.p.noisy {
+		w.mixAt(w.p.snr)
 	}
 	e.Energies(dst[:0], w.stretch, w.scratch)
 	if w.p.train {
@@ -129,18 +129,19 @@ func (w *worker) show(samples []int16) {
 	w.l.sinc.read(w.wave, w.source, at.from-float64(first), at.step)
 }
 
-// cut puts the window onto a noise recording: where the item says or, in augmented training, somewhere else in its part.
+// cut puts the stretch onto a noise recording: where the item says or, in augmented training, somewhere else in its part.
+// The noise fills the whole stretch, since a room does not fall silent where a window ends.
 func (w *worker) cut(it *Item, samples []int16) {
 	offset, gain := it.Offset, it.Gain
 	if w.p.train && w.l.cfg.Augment != (Augment{}) {
 		offset, gain = drawSilence(w.rng)
 	}
 	if w.p.train && w.rng.Float64() < w.l.cfg.Augment.Synthetic {
-		synthesize(w.wave, w.l.clips.rate, w.rng)
+		synthesize(w.stretch, w.l.clips.rate, w.rng)
 	} else {
-		cut(w.wave, it.Part.of(samples, w.l.clips.rate), offset)
+		cut(w.stretch, it.Part.of(samples, w.l.clips.rate), offset)
 	}
-	scale(w.wave, float32(gain))
+	scale(w.stretch, float32(gain))
 }
 
 // mix adds noise, as likely and as loud as the augmentation says.
@@ -150,7 +151,8 @@ func (w *worker) mix() {
 	}
 }
 
-// mixAt adds noise at the signal-to-noise ratio snr, in dB.
+// mixAt adds noise at the signal-to-noise ratio snr, in dB. The signal is what the window holds, however loud the
+// neighbours are.
 func (w *worker) mixAt(snr float64) {
 	noise := w.source[:len(w.stretch)]
 	if n := len(w.l.noise); n > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
@@ -158,7 +160,7 @@ func (w *worker) mixAt(snr float64) {
 	} else {
 		synthesize(noise, w.l.clips.rate, w.rng)
 	}
-	mixNoise(w.stretch, noise, snr)
+	mixNoise(w.stretch, noise, meanSquare(w.wave), snr)
 }
 
 // orderStream is the position that stands for the order of an epoch's examples.

@@ -63,7 +63,7 @@ type Loader struct {
 	items   []Item
 	file    []int // of each item, in clips
 	clips   *library
-	noise   [][]int16 // the split's parts of the noise recordings, to mix in
+	noise   [][]int16 // the split's parts of the noise recordings, to mix in, as readNoise gives them
 	sinc    *interpolator
 	window  int     // samples of a window
 	lead    int     // samples of context in front of it, a whole number of hops
@@ -72,6 +72,8 @@ type Loader struct {
 	speech  []int   // items that are no silence: the neighbours in a context
 	pause   []int16 // zeros
 	unknown *Item   // one of `_unknown_`; nil: there is none
+
+	readNoise func() // once
 
 	mutex   sync.Mutex
 	skipped map[string]error
@@ -110,7 +112,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	for i, it := range items {
 		l.file[i] = l.clips.index[it.Path]
 	}
-	l.openNoise(noise)
+	l.readNoise = sync.OnceFunc(func() { l.openNoise(noise) })
 	return l, nil
 }
 
@@ -154,12 +156,12 @@ func (l *Loader) size(samples int) int {
 	return c.Frames(samples) * c.Mels
 }
 
-// openNoise reads the recordings that are mixed in, where any are.
+// openNoise reads the recordings that are mixed in.
 func (l *Loader) openNoise(noise []Recording) {
 	size := 0
 	for _, r := range noise {
 		part := r.Parts[l.items[0].Split]
-		if l.cfg.Augment.Noise == 0 && l.longest == l.window || part == (Span{}) || size > maxNoise {
+		if part == (Span{}) || size > maxNoise {
 			continue
 		}
 		samples, err := l.clips.read(l.clips.index[r.Path])
@@ -221,11 +223,16 @@ func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
 	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: alone})
 }
 
-// InContext is Ordered with each window in its context: between other clips of this loader, with noise from the
-// recordings' parts of this split, 20 dB below the speech. It is the same each time.
-func (l *Loader) InContext(ctx context.Context) iter.Seq2[*Batch, error] {
+// InNoise is Ordered with noise from the recordings' parts of this split, at a signal-to-noise ratio in dB of mean powers over
+// the window. It is the same each time.
+func (l *Loader) InNoise(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: alone, noisy: true, snr: snr})
+}
+
+// InContext is InNoise with each window in its context, between other clips of this loader, in the same noise throughout.
+func (l *Loader) InContext(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
 	inContext := func(int) bool { return true }
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: inContext})
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: inContext, noisy: true, snr: snr})
 }
 
 func alone(int) bool { return false }

@@ -15,6 +15,8 @@ type pass struct {
 	train bool  // augmented
 	epoch int
 	norm  *features.Norm // nil: not normalised
+	noisy bool           // noise is added though nothing is augmented, at the signal-to-noise ratio
+	snr   float64        // in dB
 	// context tells whether the batch that begins at a position has one.
 	context func(first int) bool
 }
@@ -45,6 +47,9 @@ type job struct {
 // there are slots; the consumer takes the batches in order and gives their slots back.
 func (l *Loader) iterate(ctx context.Context, p pass) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
+		if p.noisy || p.train && l.cfg.Augment.Noise > 0 {
+			l.readNoise()
+		}
 		running, cancel := context.WithCancel(ctx)
 		var group sync.WaitGroup
 		defer group.Wait()

@@ -80,7 +80,7 @@ func (t *Trainer) validate(ctx context.Context, e Epoch) (Epoch, error) {
 	}
 	e.ValidAccuracy, e.ValidNLL = r.Accuracy, r.NLL
 	if t.cfg.Context.Share > 0 {
-		if r, err = EvaluateInContext(ctx, plan, t.valid, m.Labels, m.Temperature); err != nil {
+		if r, err = EvaluateInContext(ctx, plan, t.valid, ContextSNR, m.Labels, m.Temperature); err != nil {
 			return e, err
 		}
 		e.ContextAccuracy, e.ContextNLL = r.Accuracy, r.NLL

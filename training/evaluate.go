@@ -35,9 +35,17 @@ func Evaluate(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, label
 	return evaluate(plan, l, l.Ordered(ctx), labels, temperature)
 }
 
-// EvaluateInContext is Evaluate with each clip between other sounds; see datasets.Loader.InContext.
-func EvaluateInContext(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, labels []string, temperature float64) (*Report, error) {
-	return evaluate(plan, l, l.InContext(ctx), labels, temperature)
+// ContextSNR is the signal-to-noise ratio, in dB, of the noise in which runs evaluate clips in context.
+const ContextSNR = 20
+
+// EvaluateInNoise is Evaluate with each clip in noise; see datasets.Loader.InNoise.
+func EvaluateInNoise(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, snr float64, labels []string, temperature float64) (*Report, error) {
+	return evaluate(plan, l, l.InNoise(ctx, snr), labels, temperature)
+}
+
+// EvaluateInContext is EvaluateInNoise with each clip between others; see datasets.Loader.InContext.
+func EvaluateInContext(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, snr float64, labels []string, temperature float64) (*Report, error) {
+	return evaluate(plan, l, l.InContext(ctx, snr), labels, temperature)
 }
 
 func evaluate(plan *polynet.Plan, l *datasets.Loader, batches iter.Seq2[*datasets.Batch, error], labels []string, temperature float64) (*Report, error) {

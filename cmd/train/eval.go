@@ -22,7 +22,8 @@ type evalCmd struct {
 	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
 	Silence float64 `help:"Share of _silence_ examples cut from _background_noise_, relative to the words' clips." default:"0.1"`
-	Context bool    `help:"Also measure each clip in the middle of five seconds of others, with noise 20 dB below."`
+	Context bool    `help:"Also measure each clip in noise, and in the middle of five seconds of others in that noise."`
+	Noise   float64 `help:"With --context, how many decibels the noise is below the clip." default:"20" placeholder:"DB"`
 	Batch   int     `help:"Clips computed together." default:"64"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
@@ -36,6 +37,9 @@ var splits = map[string]datasets.Split{
 func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	if c.Threads < 0 || c.Batch < 1 {
 		return program.WithStatus(program.StatusUsage, fmt.Errorf("--threads must not be negative and --batch must be positive"))
+	}
+	if !(c.Noise >= -60 && c.Noise <= 120) {
+		return program.WithStatus(program.StatusUsage, fmt.Errorf("--noise %g is not in -60…120", c.Noise))
 	}
 	if c.Record && c.Model == "" {
 		return program.WithStatus(program.StatusUsage, fmt.Errorf("--record needs a --model to write to"))
@@ -56,54 +60,59 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	for word, clips := range set.Ignored {
 		fmt.Fprintf(s.err, "train: left out %s (%d clips): the model has no such label and no %s\n", word, clips, polynet.UnknownLabel)
 	}
-	r, inContext, err := c.evaluate(ctx, model, set)
+	e, err := c.evaluate(ctx, model, set)
 	if err != nil {
 		return err
 	}
-	warnSkipped(s.err, r.Failures)
+	warnSkipped(s.err, e.failures)
 	if c.Record {
-		training.Record(model, c.Split, r)
-		if inContext != nil {
-			training.Record(model, c.Split+"_context", inContext)
+		training.Record(model, c.Split, e.Report)
+		if c.Context {
+			training.Record(model, c.Split+"_noise", e.InNoise)
+			training.Record(model, c.Split+"_context", e.InContext)
+			model.Provenance.Metrics[c.Split+"_context_snr"] = c.Noise
 		}
 		if err := model.Save(c.Model); err != nil {
 			return err
 		}
 	}
 	if c.JSON {
-		e := json.NewEncoder(s.out)
-		e.SetIndent("", "  ")
-		return e.Encode(evaluation{r, inContext})
+		out := json.NewEncoder(s.out)
+		out.SetIndent("", "  ")
+		return out.Encode(e)
 	}
-	if err := printReport(s.out, r); err != nil || inContext == nil {
+	if err := printReport(s.out, e.Report); err != nil || !c.Context {
 		return err
 	}
-	fmt.Fprintf(s.out, "\nin the middle of %g seconds of other sound:\n\n", model.Window+2*aroundClip)
-	return printReport(s.out, inContext)
+	fmt.Fprintf(s.out, "\nin noise %g dB below the clip:\n\naccuracy  %.2f %%\nNLL       %.4f\n", c.Noise, e.InNoise.Accuracy, e.InNoise.NLL)
+	fmt.Fprintf(s.out, "\nin the middle of %g seconds of other sound, in noise %g dB below the clip:\n\n", model.Window+2*aroundClip, c.Noise)
+	return printReport(s.out, e.InContext)
 }
 
 // evaluation is what --json prints.
 type evaluation struct {
-	*training.Report
-	InContext *training.Report `json:"in_context,omitempty"`
+	*training.Report                  // of the clips alone
+	InNoise          *training.Report `json:"in_noise,omitempty"`
+	InContext        *training.Report `json:"in_context,omitempty"` // and in that noise
+	failures         []datasets.Skip  // of clips and, where it was needed, of noise
 }
 
 // aroundClip is how many seconds of other sound --context puts before and behind a clip.
 const aroundClip = 2
 
-// evaluate measures the model, and with --context in context too.
-func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set) (alone, inContext *training.Report, err error) {
+// evaluate measures the model, and with --context in noise and in context too: what context costs is the difference of these.
+func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set) (e evaluation, err error) {
 	dev, err := device.CPU(c.Threads)
 	if err != nil {
-		return nil, nil, program.WithStatus(program.StatusModel, err)
+		return e, program.WithStatus(program.StatusModel, err)
 	}
 	plan, err := m.Compile(dev)
 	if err != nil {
-		return nil, nil, program.WithStatus(program.StatusModel, err)
+		return e, program.WithStatus(program.StatusModel, err)
 	}
 	extractor, err := features.New(m.Features)
 	if err != nil {
-		return nil, nil, program.WithStatus(program.StatusModel, err)
+		return e, program.WithStatus(program.StatusModel, err)
 	}
 	config := datasets.LoaderConfig{Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1}
 	if c.Context {
@@ -112,12 +121,17 @@ func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.
 	}
 	loader, err := datasets.NewLoader(set.Split(splits[c.Split]), set.Noise, config)
 	if err != nil {
-		return nil, nil, err
+		return e, err
 	}
-	if alone, err = training.Evaluate(ctx, plan, loader, m.Labels, m.Temperature); err == nil && c.Context {
-		inContext, err = training.EvaluateInContext(ctx, plan, loader, m.Labels, m.Temperature)
+	e.Report, err = training.Evaluate(ctx, plan, loader, m.Labels, m.Temperature)
+	if err == nil && c.Context {
+		e.InNoise, err = training.EvaluateInNoise(ctx, plan, loader, c.Noise, m.Labels, m.Temperature)
 	}
-	return alone, inContext, err
+	if err == nil && c.Context {
+		e.InContext, err = training.EvaluateInContext(ctx, plan, loader, c.Noise, m.Labels, m.Temperature)
+	}
+	e.failures = loader.Skipped()
+	return e, err
 }
 
 // warnSkipped names every clip that could not be read.

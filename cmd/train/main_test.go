@@ -100,12 +100,12 @@ func TestFitEvalInfo(t *testing.T) {
 		t.Errorf("labels %v; the folder that is no word should be _unknown_", r.Classes)
 	}
 	status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data, "--context", "--record")
-	if status != program.StatusOK || strings.Count(out, "accuracy") != 2 || !strings.Contains(out, "of other sound") {
+	if status != program.StatusOK || strings.Count(out, "accuracy") != 3 || !strings.Contains(out, "in noise 20 dB") || !strings.Contains(out, "of other sound") {
 		t.Errorf("eval: status %d, %q", status, out)
 	}
 
 	status, out, _ = train(t.Context(), "info", model)
-	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "test_accuracy", "valid_nll", "test_context_accuracy", "valid_context_accuracy"} {
+	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "test_accuracy", "valid_nll", "test_context_accuracy", "test_noise_accuracy", "test_context_snr", "valid_context_accuracy"} {
 		if status != program.StatusOK || !strings.Contains(out, want) {
 			t.Errorf("info: status %d, no %q in\n%s", status, want, out)
 		}
@@ -177,6 +177,7 @@ func TestErrors(t *testing.T) {
 		"bad stage":         {quick(data, out, "--stages", "8:x:3:1:1"), program.StatusUsage, "\"x\""},
 		"impossible stage":  {quick(data, out, "--stages", "8:1:3:3:1"), program.StatusUsage, "lookahead 3 of a kernel of 3"},
 		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
+		"bad noise":         {[]string{"eval", "--data", data, "--context", "--noise", "500"}, program.StatusUsage, "--noise"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},
 		"batch of one":      {quick(data, out, "--batch", "1"), program.StatusUsage, "batch"},
 		"one class":         {quick(single, out), program.StatusFailed, "single class"},
