@@ -3,6 +3,7 @@ package polynet
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
@@ -148,6 +149,46 @@ func TestHeadGradient(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Device) {
 		checkLayer(t, d, newHead(6, 4, 1, 0), false, 1, 3, 5, 6)
 		checkLayer(t, d, newHead(6, 4, 1, 0.4), false, 1, 3, 5, 6)
+	})
+}
+
+// TestHeadPoolsRange holds that frames outside the range get no gradient from the head, that those in it share it, and that
+// the range of all frames is no range, to the bit.
+func TestHeadPoolsRange(t *testing.T) {
+	const batch, rows, stride, width = 2, 7, 3, 4
+	values := normals(seeded(2), batch*rows*width)
+	onDevices(t, func(t *testing.T, d device.Device) {
+		h := newHead(width, 5, stride, 0)
+		bind(d, h, seeded(1))
+		p := newPass(d, 1, nil) // one, so that later runs find the earlier ones' numbers in their memory
+		p.Train = true
+		run := func(pool *poolRange) (logits, gradient []float32) {
+			x := p.Input(values, batch, rows)
+			if pool != nil {
+				p.Pool(pool.first, pool.count)
+			}
+			y := h.Forward(p, x)
+			logits = rowsOf(d, y.View)
+			dy := Activation{View: p.matrix(y.Rows, y.Cols)}
+			fill(p, dy, normals(seeded(3), y.Rows*y.Cols))
+			return logits, rowsOf(d, h.Backward(p, dy).View)
+		}
+		logits, gradient := run(nil)
+		whole, wholeGradient := run(&poolRange{0, rows * stride})
+		if !slices.Equal(whole, logits) || !slices.Equal(wholeGradient, gradient) {
+			t.Error("the range of all frames gives other numbers than no range")
+		}
+
+		_, part := run(&poolRange{4, 9}) // frames 4 to 12: rows 2, 3 and 4, of frames 6, 9 and 12
+		for i, g := range part {
+			want := gradient[i] * rows / 3
+			if row := i / width % rows; row < 2 || row > 4 {
+				want = 0
+			}
+			if math.Abs(float64(g-want)) > 1e-6 {
+				t.Errorf("clip %d, row %d: gradient %g, want %g", i/width/rows, i/width%rows, g, want)
+			}
+		}
 	})
 }
 

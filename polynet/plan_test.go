@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
@@ -283,7 +284,9 @@ func TestSessionPools(t *testing.T) {
 		s := plan.Session(1, frames)
 		whole := append([]float32(nil), s.Run(rows, 1)...)
 		s.Pool(0, frames)
-		near(t, "all frames", s.Run(rows, 1), whole, 0)
+		if !slices.Equal(s.Run(rows, 1), whole) {
+			t.Error("the range of all frames gives other logits than no range")
+		}
 		mean := make([]float32, len(whole)) // of the rows one by one: the head is linear
 		for first := 0; first < frames; first += stride {
 			s.Pool(first, stride)
