@@ -19,6 +19,7 @@ import torch
 import torchaudio
 from torch.nn import functional
 
+import state_dict
 from polynet import PolyNet, lookahead, multiplications, parameters
 
 RATE, FFT, WINDOW, HOP, MELS = 16000, 512, 480, 160, 40
@@ -81,6 +82,15 @@ class Features:
         self.std, self.mean = torch.std_mean(rows, (0, 2), keepdim=True)
         # The centre of each band, for the band limit.
         self.hertz = self.mel.mel_scale.fb.argmax(0) * RATE / FFT
+
+    def metadata(self):
+        """Returns what a model file says of the features."""
+        mel = self.mel
+        return {
+            "features": dict(rate=RATE, fft=FFT, window=WINDOW, hop=HOP, mels=MELS, min_hz=mel.f_min, max_hz=mel.f_max,
+                             floor=self.floor, scale=mel.mel_scale.mel_scale),
+            "norm": dict(mean=self.mean.flatten().tolist(), std=self.std.flatten().tolist(), limit=self.limit),
+        }
 
     def energies(self, samples):
         return self.mel(samples)  # (batch, mels, rows)
@@ -231,7 +241,7 @@ def arguments():
     add("--threads", type=int, default=2)
     add("--seed", type=int, default=1)
     add("--test", action="store_true", help="also print the accuracy on the test list at the end")
-    add("--save", help="write the averaged weights (a PyTorch state dict) to this file")
+    add("--save", help="write the averaged weights to this safetensors file, for `train import`")
     group = parser.add_argument_group("network")
     add = group.add_argument
     add("--arch", default="pi", choices=("linear", "relu", "pi", "pi1x1"))
@@ -328,7 +338,9 @@ def main():
     if args.test:
         print(f"test {accuracy(average, *evaluation('test')):.2f} %")
     if args.save:
-        torch.save(average.state_dict(), args.save)
+        state_dict.write(args.save, average.state_dict(), **features.metadata(), window=SECOND / RATE,
+                         labels=words + ["_unknown_", "_silence_"],
+                         net=dict(inputs=MELS, classes=len(words) + 2, block=args.arch, stem=stem, stages=stages, dropout=args.dropout))
 
 
 if __name__ == "__main__":
