@@ -1,0 +1,177 @@
+package tuning
+
+import (
+	"bytes"
+	"image/png"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/detect"
+)
+
+// track returns decisions every 0.1 s about windows of a second, in which labels are likely for some stretches.
+func track(seconds float64, words []Word, likely map[string][][2]float64) *Track {
+	t := &Track{Words: words, Seconds: seconds, labels: []string{"yes", "no", "_unknown_"}}
+	for end := 0.1; end <= seconds; end += 0.1 {
+		p := make([]float64, len(t.labels))
+		for i, label := range t.labels {
+			for _, span := range likely[label] {
+				if span[0] <= end && end <= span[1] {
+					p[i] = 0.9
+				}
+			}
+		}
+		t.p = append(t.p, p...)
+		t.decisions = append(t.decisions, decision{max(0, end-1), end, end + 0.2})
+	}
+	return t
+}
+
+var point = detect.Config{Threshold: 0.5, Release: 0.5, Refractory: 1}
+
+func TestMeasure(t *testing.T) {
+	words := []Word{{"yes", 2, 2.5}, {"no", 5, 5.5}, {"yes", 8, 8.4}}
+	tr := track(20, words, map[string][][2]float64{
+		"yes":       {{2.25, 3}, {5.3, 5.6}, {15, 15.6}}, // a word, one in the place of another, one that nobody said
+		"no":        {{5.85, 6.4}},
+		"_unknown_": {{11, 12}},
+	})
+	s, err := Measure([]*Track{tr}, point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Words != 3 || s.Missed != 1 || s.FalseAlarms != 2 || math.Abs(s.Hours-20.0/3600) > 1e-12 {
+		t.Errorf("%d of %d words missed, %d false alarms in %g hours", s.Missed, s.Words, s.FalseAlarms, s.Hours)
+	}
+	if got := s.FalseAlarmsPerHour(); math.Abs(got-360) > 1e-9 {
+		t.Errorf("%g false alarms an hour", got)
+	}
+	// "yes" reaches the threshold in the window that ends at 2.3, of which 2.5 s had been heard: as the word ended.
+	if len(s.Delays) != 2 || math.Abs(s.Delay(0)) > 1e-9 || math.Abs(s.Delay(1)-0.6) > 1e-9 {
+		t.Errorf("delays %v, want 0 and 0.6", s.Delays)
+	}
+	if _, err := Measure([]*Track{tr}, detect.Config{}); err == nil {
+		t.Error("an operating point that makes no sense was measured")
+	}
+}
+
+// A second event for the same word is a false alarm, but the next word of the same label is a word.
+func TestEachWordCountsOnce(t *testing.T) {
+	tr := track(10, []Word{{"yes", 2, 2.5}, {"yes", 3.6, 4.1}}, map[string][][2]float64{
+		"yes": {{2.3, 2.6}, {3.4, 3.5}, {4.6, 4.9}},
+	})
+	s, err := Measure([]*Track{tr}, point)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Missed != 0 || s.FalseAlarms != 1 {
+		t.Errorf("%d missed, %d false alarms; want the second event alone to be one", s.Missed, s.FalseAlarms)
+	}
+}
+
+func TestSweepChoosesTheFewestMisses(t *testing.T) {
+	scores := []Score{
+		{Config: detect.Config{Threshold: 0.1}, Words: 100, Missed: 1, FalseAlarms: 9, Hours: 2},
+		{Config: detect.Config{Threshold: 0.2}, Words: 100, Missed: 4, FalseAlarms: 1, Hours: 2},
+		{Config: detect.Config{Threshold: 0.3}, Words: 100, Missed: 4, FalseAlarms: 1, Hours: 2},
+		{Config: detect.Config{Threshold: 0.4}, Words: 100, Missed: 9, FalseAlarms: 0, Hours: 2},
+		{Config: detect.Config{Threshold: 0.5}, Words: 100, Missed: 12, FalseAlarms: 0, Hours: 2},
+	}
+	for limit, want := range map[float64]float64{100: 0.1, 0.5: 0.3, 0.1: 0.4} {
+		if got := Choose(scores, limit); got.Config.Threshold != want {
+			t.Errorf("at most %g false alarms an hour: threshold %g, want %g", limit, got.Config.Threshold, want)
+		}
+	}
+	if got := Choose(scores[:1], 0.5); got.Missed != 1 {
+		t.Errorf("no point keeps to the limit: %+v", got)
+	}
+	var missed []int
+	for _, s := range Frontier(scores) {
+		missed = append(missed, s.Missed)
+	}
+	if !slices.Equal(missed, []int{9, 4, 1}) {
+		t.Errorf("misses along the frontier: %v", missed)
+	}
+}
+
+// Every operating point of the grid is valid, and a sweep gives each one's own score.
+func TestSweep(t *testing.T) {
+	grid := Grid(detect.Default(1), 1)
+	tracks := []*Track{track(10, []Word{{"yes", 2, 2.5}}, map[string][][2]float64{"yes": {{2.3, 3.3}}})}
+	scores, err := Sweep(tracks, grid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range scores {
+		want, err := Measure(tracks, grid[i])
+		if err != nil || s.Missed != want.Missed || s.Config.Threshold != grid[i].Threshold {
+			t.Fatalf("point %d: %+v, want %+v, %v", i, s, want, err)
+		}
+		if loud := grid[i].Threshold > 0.9; loud != (s.Missed == 1) && grid[i].Smoothing == 0 {
+			t.Errorf("a word of 0.9 at %+v: %d missed", grid[i], s.Missed)
+		}
+	}
+	if _, err := Sweep(tracks, []detect.Config{{}}); err == nil {
+		t.Error("an operating point that makes no sense was swept")
+	}
+}
+
+func TestScene(t *testing.T) {
+	const rate = 1000
+	clip := func(label string, amplitude float32) Clip {
+		c := Clip{label, make([]float32, rate)}
+		for i := rate / 4; i < rate/2; i++ { // a word in the second quarter
+			c.Samples[i] = amplitude
+		}
+		return c
+	}
+	background := slices.Repeat([]float32{0.5, -0.5}, 300)
+	o := SceneOptions{Rate: rate, Pause: [2]float64{0.5, 1}, SNR: 10, LeadIn: 1, Unspoken: detect.Background}
+	sound, words := Scene([]Clip{clip("yes", 0.8), clip("_unknown_", 0.8), clip("no", 0.8)}, background, o, rand.New(rand.NewPCG(1, 1)))
+	if len(words) != 2 || words[0].Label != "yes" || words[1].Label != "no" {
+		t.Fatalf("words %v", words)
+	}
+	if math.Abs(words[0].Start-1.25) > 0.011 || math.Abs(words[0].End-1.5) > 0.011 {
+		t.Errorf("the first word lies at %+v, want 1.25 to 1.5", words[0])
+	}
+	if gap := words[1].Start - words[0].Start; gap < 2+2*0.5 || gap > 2+2*1 {
+		t.Errorf("%g s from a word to the one after the next", gap)
+	}
+	noise, signal := meanSquare(sound.Samples[:rate]), meanSquare(clip("yes", 0.8).Samples)
+	if got := 10 * math.Log10(signal/noise); math.Abs(got-10) > 0.01 {
+		t.Errorf("%.2f dB, want 10", got)
+	}
+	if quiet, _ := Scene([]Clip{clip("yes", 0.8)}, make([]float32, 10), o, rand.New(rand.NewPCG(1, 1))); slices.Max(quiet.Samples) != 0.8 {
+		t.Error("a silent background changed the word")
+	}
+}
+
+func TestWriteDET(t *testing.T) {
+	dir := t.TempDir()
+	scores := []Score{{Words: 10, Missed: 5, Hours: 1}, {Words: 10, Missed: 2, FalseAlarms: 3, Hours: 1}}
+	for _, name := range []string{"det.png", "det.svg"} {
+		path := filepath.Join(dir, name)
+		if err := WriteDET(path, scores, scores[1]); err != nil {
+			t.Fatal(err)
+		}
+		file, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "det.png" {
+			if _, err := png.Decode(bytes.NewReader(file)); err != nil {
+				t.Error(err)
+			}
+		} else if !bytes.Contains(file, []byte("<svg")) || !strings.Contains(string(file), "false alarms an hour") {
+			t.Errorf("no SVG: %.80s", file)
+		}
+	}
+	if err := WriteDET(filepath.Join(dir, "det.gif"), scores, scores[1]); err == nil {
+		t.Error("a curve was written as GIF")
+	}
+}
