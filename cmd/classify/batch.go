@@ -141,15 +141,15 @@ func (j *job) reportsTo(format string) io.Writer {
 }
 
 // writeFiles is write for a batch.
-func (j *job) writeFiles(ctx context.Context, stop context.CancelCauseFunc, order <-chan *sound) error {
+func (j *job) writeFiles(ctx context.Context, stop context.CancelCauseFunc, d *desk) error {
 	if err := os.MkdirAll(j.batch.dir, 0o777); err != nil {
 		return err
 	}
 	var writers sync.WaitGroup
 	for range resultWriters {
 		writers.Go(func() {
-			for s := range order {
-				if err := j.writeFile(ctx, s); err != nil {
+			for s := range d.sounds {
+				if err := j.writeFile(ctx, d, s); err != nil {
 					stop(err)
 				}
 			}
@@ -168,11 +168,11 @@ func (j *job) writeFiles(ctx context.Context, stop context.CancelCauseFunc, orde
 var errUnfinished = errors.New("unfinished")
 
 // writeFile writes one sound's result file. It returns an error that ends the run.
-func (j *job) writeFile(ctx context.Context, s *sound) error {
+func (j *job) writeFile(ctx context.Context, d *desk, s *sound) error {
 	if s.input.err != nil {
 		return j.countFile(s, outcome{err: reason(s.input.err)})
 	}
-	if ctx.Err() != nil && len(s.heard) == 0 {
+	if ctx.Err() != nil && !d.hears(s) {
 		return nil // the run ended before the sound began
 	}
 	path := j.batch.path(s.input)

@@ -38,8 +38,10 @@ type job struct {
 // sound is an input on its way through a worker.
 type sound struct {
 	input
-	heard   chan event // windows, then one event with done
-	warning string     // once it has been read
+	desk    *desk
+	heard   []event       // and not yet written; the last one is done
+	arrived chan struct{} // closed when something is heard; nil: nobody waits for that
+	warning string        // once it has been read
 }
 
 // event is something heard in a sound, or its end.
@@ -52,11 +54,6 @@ type event struct {
 	warning   string
 }
 
-const (
-	soundsAhead = 256 // inputs that may be begun before the one that is being written has ended
-	eventsAhead = 64  // windows of an input that may wait to be written
-)
-
 // run classifies the inputs and returns the exit status.
 func (j *job) run(ctx context.Context) int {
 	ctx, stop := context.WithCancelCause(ctx)
@@ -65,13 +62,13 @@ func (j *job) run(ctx context.Context) int {
 	if len(j.inputs) == 0 {
 		fmt.Fprintf(j.err, "classify: nothing to do: %s\n", j.idle())
 	}
-	queue, order := make(chan *sound), make(chan *sound, soundsAhead)
-	go j.feed(ctx, queue, order)
+	d := newDesk(j.inputs)
+	defer context.AfterFunc(ctx, d.close)()
 	var workers sync.WaitGroup
 	for _, w := range j.workers {
-		workers.Go(func() { j.work(ctx, w, queue) })
+		workers.Go(func() { j.work(ctx, w, d) })
 	}
-	err := j.write(ctx, stop, order)
+	err := j.write(ctx, stop, d)
 	stop(nil)
 	switch {
 	case errors.Is(err, context.Canceled): // a worker may still wait for the standard input
@@ -94,32 +91,14 @@ func (j *job) run(ctx context.Context) int {
 	return statusOK
 }
 
-// feed sends each input to the writer, which takes them in this order, and then to the workers.
-func (j *job) feed(ctx context.Context, queue, order chan<- *sound) {
-	defer close(queue)
-	defer close(order)
-	for _, in := range j.inputs {
-		s := &sound{input: in, heard: make(chan event, eventsAhead)}
-		for _, to := range []chan<- *sound{order, queue} {
-			select {
-			case to <- s:
-			case <-ctx.Done():
-				return
-			}
-		}
-	}
-}
-
 // work classifies sounds until there are no more. Short ones share a batch as long as the next one is at hand.
-func (j *job) work(ctx context.Context, w *worker, queue <-chan *sound) {
+func (j *job) work(ctx context.Context, w *worker, d *desk) {
 	decoder := new(audio.Decoder) // of one file after the other
 	for {
-		var s *sound
-		select {
-		case s = <-queue:
-		default:
+		s, ok := d.next(ctx, false)
+		if !ok {
 			w.Flush()
-			s = <-queue
+			s, _ = d.next(ctx, true)
 		}
 		if s == nil {
 			w.Flush()
@@ -206,17 +185,7 @@ func (s *sound) send(ctx context.Context, e event) bool {
 	if e.err != nil && ctx.Err() != nil {
 		return false // the interruption itself
 	}
-	select {
-	case s.heard <- e:
-		return true
-	default:
-	}
-	select {
-	case s.heard <- e:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return s.desk.put(ctx, s, e)
 }
 
 // interruptible is a reader that ends in the context's error.

@@ -22,12 +22,12 @@ type outcome struct {
 // write hands what was heard to the reports. It returns nil when all inputs were tried, context.Canceled when the run was
 // interrupted, in which case it still writes what has been finished, or what else ended the run. It may call stop,
 // which ends the work.
-func (j *job) write(ctx context.Context, stop context.CancelCauseFunc, order <-chan *sound) error {
+func (j *job) write(ctx context.Context, stop context.CancelCauseFunc, d *desk) error {
 	j.progress = newProgress(j.streams, len(j.inputs), j.batch != nil)
 	if j.batch != nil {
-		return j.writeFiles(ctx, stop, order)
+		return j.writeFiles(ctx, stop, d)
 	}
-	for s := range order {
+	for s := range d.sounds {
 		o, ended, err := j.follow(ctx, s, j.report)
 		if err != nil {
 			return err
@@ -123,16 +123,16 @@ func (j *job) count(name string, o outcome) {
 // next returns the sound's next event. Before it waits for one, it writes out what there is. ok is false when the run
 // has ended and no event is there.
 func next(ctx context.Context, s *sound, r report) (e event, ok bool, err error) {
-	select {
-	case e = <-s.heard:
+	e, arrived := s.desk.take(s)
+	if arrived == nil {
 		return e, true, nil
-	default:
 	}
 	if err := r.flush(); err != nil {
 		return event{}, false, err
 	}
 	select {
-	case e = <-s.heard:
+	case <-arrived:
+		e, _ = s.desk.take(s)
 		return e, true, nil
 	case <-ctx.Done():
 		return event{}, false, nil
