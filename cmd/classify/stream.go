@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 	"time"
@@ -87,10 +88,12 @@ func (c *cli) newListener(s streams) (*listener, int, error) {
 	if err != nil {
 		return nil, statusUsage, err
 	}
+	debug.FreeOSMemory() // what loading has left behind would stay for as long as the sound goes on
 	l := &listener{
 		console: &console{w: s.err}, report: newEventReport(c.Format, s.out), ear: ear, clock: time.Now, declared: c.Live.format(),
 		explicit: c.Live.Rate != nil || c.Live.Channels != nil || c.Live.Encoding != nil, summary: use.summary(1),
 	}
+	l.summary.Hop = seconds(c.Hop)
 	if c.Live.Exec == "" {
 		return l, statusOK, nil
 	}
