@@ -76,3 +76,36 @@ func ExampleWorker_Classify_clip() {
 	// 1.5-2.5 s: 19 labels
 	// 2.0-3.0 s: 19 labels
 }
+
+// Sound as it arrives, a tenth of a second at a time.
+func ExampleClassifier_Stream() {
+	model, err := models.Default()
+	if err != nil {
+		log.Fatal(err)
+	}
+	classifier, err := polynet.NewClassifier(model, device.Ref())
+	if err != nil {
+		log.Fatal(err)
+	}
+	stream, err := classifier.Stream(polynet.StreamOptions{Hop: 0.4, Gate: -60})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for range 20 {
+		stream.Push(make([]float32, 1600))
+		for {
+			decision, ok, err := stream.Next()
+			if err != nil {
+				log.Fatal(err)
+			}
+			if !ok {
+				break
+			}
+			fmt.Printf("%.1f-%.1f s: nothing to hear: %v\n", decision.Start, decision.End, decision.Gated)
+		}
+	}
+	// Output:
+	// 0.0-0.4 s: nothing to hear: true
+	// 0.0-0.8 s: nothing to hear: true
+	// 0.2-1.2 s: nothing to hear: true
+}

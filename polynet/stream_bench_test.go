@@ -2,6 +2,7 @@ package polynet
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -132,4 +133,5 @@ func BenchmarkThousandStreams(b *testing.B) {
 	}
 	perSecond(b, 0.24*float64(len(streams)))
 	b.ReportMetric(float64(inUse()-before)/float64(len(streams)), "B/stream")
+	runtime.KeepAlive(streams)
 }
