@@ -5,7 +5,8 @@ from harness import Comparison, differences, microseconds, three
 
 TITLE = "The Hadamard block"
 ABOUT = """One `pi` block, F + S + a·BN(F∘S) with F = BN(conv(BN(conv(x)))) and S = x, kernel 9, on one thread. Compiled, it is two products with
-everything else in their epilogues; unfused, the same products with a pass of its own for each norm, Hadamard product and sum. The
+everything else in their epilogues; unfused, the same products with a pass of its own for each norm, Hadamard product and sum; plain, the
+same passes behind products that multiply directly, without minimal filtering. The
 floor of a block is its multiply-adds, as a direct product has them, at the measured peak; and the bytes of its input, weights and output
 at the speed at which one thread copies as many bytes in memory. Minimal filtering multiplies less than that count, so that a time
 below the first floor is possible. "Elementwise" is what follows the second norm alone."""
@@ -15,7 +16,7 @@ PAD = KERNEL // 2
 
 
 def rows(bench):
-    whole = Comparison(["block: clips × frames × width"], bench.titles, [*ONNX, "PyTorch"], "µs", ["unfused"],
+    whole = Comparison(["block: clips × frames × width"], bench.titles, [*ONNX, "PyTorch"], "µs", ["unfused", "plain"],
                        ["floor by multiply-adds, µs", "floor by bytes, µs", "max abs Δ"])
     shapes = [(clips, *stage) for widths in ([LARGE] if bench.quick else [SMALL, LARGE]) for clips in (1, 64) for stage in stages(widths)]
     for shape in shapes:
@@ -45,7 +46,8 @@ def arguments(bench, clips, frames, width):
 def block(bench, table, args):
     clips, frames, width = args["clips"], args["frames"], args["width"]
     files = bench.onnx_files()
-    sides = [o.prepare("block", **args, fused=fused) for fused in (True, False) for o in bench.ours]
+    ways = (dict(fused=True), dict(fused=False), dict(fused=False, direct=True))
+    sides = [o.prepare("block", **args, **way) for way in ways for o in bench.ours]
     pytorch = bench.pytorch(1).prepare("block", **args, onnx=files)
     sides += bench.onnx_sides(files, [clips, width, frames], 1, lambda y: y.reshape(clips, width, frames).transpose(0, 2, 1).ravel())
     sides += [pytorch]

@@ -19,6 +19,7 @@ type blockArgs struct {
 	Width  int    `json:"width"`
 	Pad    int    `json:"pad"`
 	Fused  bool   `json:"fused"`
+	Direct bool   `json:"direct"` // products without minimal filtering
 }
 
 // clips are (Clips, Frames, Width) in memory, with the padding around them.
@@ -97,8 +98,12 @@ func (b *block) packFile(path string, scale device.Buffer) (*device.Packed, erro
 			w[i] *= scale.Host()[i%b.Width]
 		}
 	}
-	packed := new(device.Packed)
-	b.d.PackWindows(packed, place(b.d, w), b.Width, b.x.windows())
+	packed, windows := new(device.Packed), b.x.windows()
+	if b.Direct {
+		b.d.Pack(packed, place(b.d, w), windows.Cols, b.Width)
+	} else {
+		b.d.PackWindows(packed, place(b.d, w), b.Width, windows)
+	}
 	return packed, nil
 }
 
