@@ -4,8 +4,9 @@ package device
 // the transformed gradient of the output; the sums are transformed back into the taps' gradients at the end. It takes as
 // many multiplications as the product itself.
 
-// gradValues is how many transformed values are held at a time, if a single group does not have more.
-const gradValues = 1 << 22
+// gradValues is how many transformed values a block has, if a single group does not have more. Each thread's share of a
+// block a thread should stay in L2 until it has been multiplied.
+const gradValues = 1 << 19
 
 // filteredOuter is the state of a filtered AddOuter.
 type filteredOuter struct {
@@ -13,6 +14,7 @@ type filteredOuter struct {
 	f             *filter
 	a, dy         View
 	runs, tiles   int // tiles in a group
+	block         int // groups whose products are added up before they are added to the sums
 	inputs, grads []float32
 	sums          []float32
 }
@@ -22,7 +24,8 @@ func (d *cpu) addOuterFiltered(f *filter, dw []float32, a, dy View) {
 	sums := d.scratch(f.points * o.runs * a.RowStride * dy.Cols)
 	o.sums = *sums
 	input, grad := (o.tiles+o.runs-1)*a.RowStride, o.tiles*dy.Cols // values of a group and point
-	together := min(a.Groups, max(1, gradValues/(f.points*(input+grad))))
+	o.block = max(1, gradValues/(f.points*(input+grad)))
+	together := min(a.Groups, o.block*d.threads)
 	inputs, grads := d.memory(together*f.points*input), d.memory(together*f.points*grad)
 	o.inputs, o.grads = *inputs, *grads
 	for g := 0; g < a.Groups; g += together {
@@ -40,22 +43,26 @@ func (o *filteredOuter) add(group, groups int) {
 	points, step, n := o.f.points, o.a.RowStride, o.dy.Cols
 	rows := o.tiles + o.runs - 1
 	spread(o.d, groups, groups*points*(rows*step+o.tiles*n), gradTransform{o, group, groups})
-	product := pointOuters{points: make([]outer, points)}
-	for p := range product.points {
-		a := View{
-			Data:   HostBuffer(o.inputs[p*groups*rows*step:][:groups*rows*step]),
-			Groups: groups, Rows: o.tiles, Cols: o.runs * step, GroupStride: rows * step, RowStride: step,
+	product := pointOuters{make([]outer, 0, points*ceilDiv(groups, o.block)), points}
+	for first := 0; first < groups; first += o.block {
+		block := min(o.block, groups-first)
+		for p := range points {
+			a := View{
+				Data:   HostBuffer(o.inputs[(p*groups+first)*rows*step:][:block*rows*step]),
+				Groups: block, Rows: o.tiles, Cols: o.runs * step, GroupStride: rows * step, RowStride: step,
+			}
+			dy := View{
+				Data:   HostBuffer(o.grads[(p*groups+first)*o.tiles*n:][:block*o.tiles*n]),
+				Groups: block, Rows: o.tiles, Cols: n, GroupStride: o.tiles * n, RowStride: n,
+			}
+			if o.runs == 1 {
+				merge(&a, &dy)
+			}
+			product.outers = append(product.outers, newOuter(o.d.kernels, o.sums[p*a.Cols*n:(p+1)*a.Cols*n], a, dy))
 		}
-		dy := View{
-			Data:   HostBuffer(o.grads[p*groups*o.tiles*n:][:groups*o.tiles*n]),
-			Groups: groups, Rows: o.tiles, Cols: n, GroupStride: o.tiles * n, RowStride: n,
-		}
-		if o.runs == 1 {
-			merge(&a, &dy)
-		}
-		product.points[p] = newOuter(o.d.kernels, o.sums[p*a.Cols*n:(p+1)*a.Cols*n], a, dy)
 	}
-	spread(o.d, points*product.points[0].pieces(), points*product.points[0].work(), product)
+	one := product.outers[0]
+	spread(o.d, points*one.pieces(), len(product.outers)*one.work(), product)
 }
 
 // gradTransform transforms the windows and the output's gradients as a task whose pieces are groups.
@@ -94,15 +101,20 @@ func (o *filteredOuter) transformGrad(t *filterTile, v []float32, g, vPoint int)
 	o.f.transformOutputGrad(t, v[whole*n:], t.edge, 1, n, n, vPoint)
 }
 
-// pointOuters is the outer products of all points as one task.
-type pointOuters struct{ points []outer }
+// pointOuters is the outer products of all points in each block as one task, whose pieces are those of each point.
+type pointOuters struct {
+	outers []outer // block after block
+	points int
+}
 
 func (p pointOuters) run(first, last int) {
-	pieces := p.points[0].pieces()
+	pieces := p.outers[0].pieces()
 	for first < last {
 		point, piece := first/pieces, first%pieces
 		count := min(pieces-piece, last-first)
-		p.points[point].run(piece, piece+count)
+		for i := point; i < len(p.outers); i += p.points {
+			p.outers[i].run(piece, piece+count)
+		}
 		first += count
 	}
 }
