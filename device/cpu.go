@@ -3,20 +3,18 @@ package device
 import (
 	"errors"
 	"fmt"
-	"os"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/polyphon/polyphon/device/internal/simd"
+	"github.com/polyphon/polyphon/isa"
 )
 
 // ErrKernels reports a kernel set that does not exist or that this machine cannot run.
 var ErrKernels = errors.New("device: no such CPU kernels")
 
 // KernelsVariable names the environment variable that makes CPU take the kernel set that it names.
-const KernelsVariable = "POLYPHON_CPU"
+const KernelsVariable = isa.Variable
 
 // CPU returns a device on this machine's processor that uses at most threads threads, or runtime.GOMAXPROCS(0)
 // where threads is 0. It takes the fastest kernels that the machine can run, or those that the environment
@@ -26,37 +24,39 @@ const KernelsVariable = "POLYPHON_CPU"
 // threads, but differ in rounding from one kernel set to another. With one thread, everything runs on the
 // caller's goroutine.
 func CPU(threads int) (Device, error) {
-	name := os.Getenv(KernelsVariable)
-	if name == "" {
-		known := Kernels()
-		name = known[len(known)-1]
+	set, err := isa.Chosen()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
 	}
-	return CPUWith(name, threads)
+	return newCPU(set, threads)
 }
 
 // Kernels returns the names of the kernel sets that this machine can run, slowest first.
 func Kernels() []string {
 	var names []string
-	for _, k := range simd.Sets() {
-		names = append(names, k.Name)
+	for _, s := range isa.Sets() {
+		names = append(names, string(s))
 	}
 	return names
 }
 
 // CPUWith is CPU with the named kernel set.
 func CPUWith(kernels string, threads int) (Device, error) {
+	set, err := isa.Parse(kernels)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
+	}
+	return newCPU(set, threads)
+}
+
+func newCPU(set isa.Set, threads int) (Device, error) {
 	if threads < 0 {
 		return nil, fmt.Errorf("device: %d threads", threads)
 	}
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)
 	}
-	sets := simd.Sets()
-	i := slices.IndexFunc(sets, func(k *simd.Kernels) bool { return k.Name == kernels })
-	if i < 0 {
-		return nil, fmt.Errorf("%w: %q; this machine has %s", ErrKernels, kernels, strings.Join(Kernels(), ", "))
-	}
-	k := sets[i]
+	k := simd.Of(set)
 	return Checked(&cpu{
 		kernels: k, threads: threads,
 		filterChoice: []*filter{newFilter(&k.Filter33, nil), newFilter(&k.Filter33, &k.Filter33), newFilter(&k.Filter45, nil)},

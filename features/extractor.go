@@ -2,12 +2,12 @@ package features
 
 import (
 	"fmt"
-	"os"
 	"slices"
 
 	"github.com/mjibson/go-dsp/window"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features/internal/simd"
+	"github.com/polyphon/polyphon/isa"
 	"gorgonia.org/tensor"
 )
 
@@ -32,23 +32,15 @@ type Scratch struct {
 	few     *Scratch // of the Extractor with fewer lanes
 }
 
-// kernelsVariable names the environment variable that forces a kernel set.
-const kernelsVariable = "POLYPHON_CPU"
-
 // New returns an Extractor for c, or an error wrapping ErrConfig. It takes the fastest kernels that the machine can run, or
 // those that the environment variable POLYPHON_CPU names (generic, avx2, avx512); that there are none of that name is an
 // error wrapping ErrConfig too.
 func New(c Config) (*Extractor, error) {
-	sets, name := simd.Sets(), os.Getenv(kernelsVariable)
-	if name == "" {
-		return newExtractor(c, sets[len(sets)-1])
+	set, err := isa.Chosen()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
 	}
-	for _, k := range sets {
-		if k.Name == name {
-			return newExtractor(c, k)
-		}
-	}
-	return nil, fmt.Errorf("%w: no CPU kernels %q on this machine", ErrConfig, name)
+	return newExtractor(c, simd.Of(set))
 }
 
 func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features/internal/simd"
+	"github.com/polyphon/polyphon/isa"
 )
 
 // configs are shapes that differ in everything that moves a frame.
@@ -33,9 +34,9 @@ func testExtractor(t testing.TB, c Config) *Extractor {
 func eachSet(t *testing.T, test func(t *testing.T)) {
 	for _, k := range simd.Sets() {
 		t.Run(k.Name, func(t *testing.T) {
-			t.Setenv(kernelsVariable, k.Name)
+			t.Setenv(isa.Variable, k.Name)
 			if e := testExtractor(t, Default()); e.kernels.Name != k.Name {
-				t.Fatalf("%s=%s gives %s", kernelsVariable, k.Name, e.kernels.Name)
+				t.Fatalf("%s=%s gives %s", isa.Variable, k.Name, e.kernels.Name)
 			}
 			test(t)
 		})
@@ -43,12 +44,12 @@ func eachSet(t *testing.T, test func(t *testing.T)) {
 }
 
 func TestNewTakesTheFastestKernels(t *testing.T) {
-	t.Setenv(kernelsVariable, "")
+	t.Setenv(isa.Variable, "")
 	sets := simd.Sets()
 	if e := testExtractor(t, Default()); e.kernels.Name != sets[len(sets)-1].Name {
 		t.Errorf("kernels are %s", e.kernels.Name)
 	}
-	t.Setenv(kernelsVariable, "abacus")
+	t.Setenv(isa.Variable, "abacus")
 	if _, err := New(Default()); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), "abacus") {
 		t.Errorf("error is %v, want ErrConfig with the name", err)
 	}

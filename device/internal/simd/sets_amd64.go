@@ -2,19 +2,17 @@
 
 package simd
 
-import "golang.org/x/sys/cpu"
+import "github.com/polyphon/polyphon/isa"
 
-func assembly() []*Kernels {
-	var sets []*Kernels
-	// Package cpu reports a feature only where the operating system saves its registers.
-	x := &cpu.X86
-	if x.HasAVX2 && x.HasFMA {
-		sets = append(sets, avx2())
+// Of returns the kernels of an instruction set, which this machine has to run.
+func Of(s isa.Set) *Kernels {
+	switch s {
+	case isa.AVX2:
+		return avx2()
+	case isa.AVX512:
+		return avx512()
 	}
-	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2 {
-		sets = append(sets, avx512())
-	}
-	return sets
+	return generic()
 }
 
 func avx2() *Kernels {

@@ -5,6 +5,8 @@
 // slices that hold all that the shapes reach.
 package simd
 
+import "github.com/polyphon/polyphon/isa"
+
 // MaxTileRows is the most rows that any MatMulTile takes.
 const MaxTileRows = 12
 
@@ -67,6 +69,11 @@ type Kernels struct {
 	Peak func(steps int)
 }
 
-// Sets returns the kernels that this machine can run, slowest first: generic, then what there is of avx2
-// and avx512.
-func Sets() []*Kernels { return append([]*Kernels{generic()}, assembly()...) }
+// Sets returns the kernels that this machine can run, slowest first.
+func Sets() []*Kernels {
+	var sets []*Kernels
+	for _, s := range isa.Sets() {
+		sets = append(sets, Of(s))
+	}
+	return sets
+}

@@ -2,23 +2,17 @@
 
 package simd
 
-import "golang.org/x/sys/cpu"
+import "github.com/polyphon/polyphon/isa"
 
-func assembly() []*Kernels {
-	var sets []*Kernels
-	// Package cpu reports a feature only where the operating system saves its registers.
-	x := &cpu.X86
-	if x.HasAVX2 && x.HasFMA {
-		sets = append(sets, avx2())
+// Of returns the kernels of an instruction set, which this machine has to run.
+func Of(s isa.Set) *Kernels {
+	switch s {
+	case isa.AVX2:
+		return avx2()
+	case isa.AVX512:
+		return avx512()
 	}
-	if x.HasAVX512F && x.HasAVX512DQ && x.HasAVX512VL && x.HasAVX512BW && x.HasBMI2 {
-		wide := avx512()
-		if len(sets) > 0 {
-			wide.Narrow = sets[0]
-		}
-		sets = append(sets, wide)
-	}
-	return sets
+	return generic()
 }
 
 func avx2() *Kernels {
@@ -31,7 +25,7 @@ func avx2() *Kernels {
 
 func avx512() *Kernels {
 	return &Kernels{
-		Name: "avx512", Lanes: 16,
+		Name: "avx512", Lanes: 16, Narrow: avx2(),
 		Window: windowAVX512, First2: first2AVX512, First4: first4AVX512, Butterflies: butterfliesAVX512, Power: powerAVX512,
 		Mels: melsAVX512, Log: logAVX512,
 	}

@@ -5,6 +5,8 @@
 // slices that hold all that the shapes reach.
 package simd
 
+import "github.com/polyphon/polyphon/isa"
+
 // Kernels is one instruction set's loops. They work on as many frames at a time as a vector has lanes: a value of a frame is
 // Lanes neighbouring floats, one a frame, and a complex number is Lanes real parts and then Lanes imaginary ones. Lanes
 // never meet, so that a frame's result depends neither on its lane nor on the other frames.
@@ -37,6 +39,11 @@ type Kernels struct {
 	Log func(values []float32, floor float64)
 }
 
-// Sets returns the kernels that this machine can run, slowest first: generic, then what there is of avx2
-// and avx512.
-func Sets() []*Kernels { return append([]*Kernels{generic()}, assembly()...) }
+// Sets returns the kernels that this machine can run, slowest first.
+func Sets() []*Kernels {
+	var sets []*Kernels
+	for _, s := range isa.Sets() {
+		sets = append(sets, Of(s))
+	}
+	return sets
+}

@@ -1,0 +1,33 @@
+package isa
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestTheEnvironmentForcesASet(t *testing.T) {
+	sets := Sets()
+	if sets[0] != Generic || !slices.IsSortedFunc(sets, func(a, b Set) int { return slices.Index(order, a) - slices.Index(order, b) }) {
+		t.Errorf("sets are %v", sets)
+	}
+	for _, s := range sets {
+		t.Setenv(Variable, string(s))
+		if got, err := Chosen(); got != s || err != nil {
+			t.Errorf("%s=%s gives %q, error %v", Variable, s, got, err)
+		}
+	}
+	t.Setenv(Variable, "")
+	if got, err := Chosen(); got != sets[len(sets)-1] || err != nil {
+		t.Errorf("unforced: %q, error %v, want the last of %v", got, err, sets)
+	}
+	for _, name := range []string{"abacus", "AVX2", " generic"} {
+		t.Setenv(Variable, name)
+		if _, err := Chosen(); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "generic") {
+			t.Errorf("%s=%s gives the error %v", Variable, name, err)
+		}
+	}
+}
+
+var order = []Set{Generic, AVX2, AVX512}
