@@ -63,6 +63,19 @@ func newCPU(set isa.Set, threads int) (Device, error) {
 	}), nil
 }
 
+// OneThread returns a device that runs on the caller's thread alone and reads what d has packed: for work so short that handing a
+// part of it to another thread would only delay it. A device that has no threads to choose is returned as it is.
+func OneThread(d Device) Device {
+	c, ok := d.(checked)
+	if !ok {
+		return d
+	}
+	if many, ok := c.d.(*cpu); ok && many.threads > 1 {
+		return Checked(&cpu{kernels: many.kernels, threads: 1, filterChoice: many.filterChoice})
+	}
+	return d
+}
+
 type cpu struct {
 	host
 	kernels      *simd.Kernels

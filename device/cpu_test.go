@@ -2,6 +2,8 @@ package device_test
 
 import (
 	"errors"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -115,5 +117,42 @@ func BenchmarkPack(b *testing.B) {
 				b.ReportMetric(4*float64(w.Len()+packed.Data.Len())*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GB/s")
 			})
 		}
+	}
+}
+
+// A device of one thread gives what the many-threaded one that it comes from gives, from what that has packed, and calls nobody.
+func TestOneThread(t *testing.T) {
+	kernels := device.Kernels()[len(device.Kernels())-1]
+	many := cpuWith(t, kernels, 4)
+	single := device.OneThread(many)
+	if want := cpuWith(t, kernels, 1).Name(); single.Name() != want {
+		t.Errorf("%s gives %s, want %s", many.Name(), single.Name(), want)
+	}
+	const rows, step, cols = 500, 40, 64
+	x, w := many.Alloc((rows+8)*step), many.Alloc(9*step*cols)
+	for i := range x.Host() {
+		x.Host()[i] = float32(i%17) - 8
+	}
+	for i := range w.Host() {
+		w.Host()[i] = float32(i%11) - 5
+	}
+	windows := device.View{Data: x, Groups: 1, Rows: rows, Cols: 9 * step, GroupStride: x.Len(), RowStride: step}
+	var packed device.Packed
+	many.PackWindows(&packed, w, cols, windows)
+	product := func(d device.Device) []float32 {
+		y := d.Alloc(rows * cols)
+		d.MatMul(device.Matrix(y, rows, cols), windows, &packed, device.Epilogue{})
+		return y.Host()
+	}
+	before := runtime.NumGoroutine()
+	got := product(single)
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, %d before", after, before)
+	}
+	if !slices.Equal(got, product(many)) {
+		t.Error("one thread gives other values than many")
+	}
+	if ref := device.Ref(); device.OneThread(ref) != ref {
+		t.Error("the reference device was replaced")
 	}
 }

@@ -11,6 +11,7 @@ import (
 // by goroutines; each works in a Session of its own.
 type Plan struct {
 	dev    device.Device
+	single device.Device // for a clip alone, whose layers are too short to hand over
 	config Config
 	norm   features.Norm
 	stem   foldedConv
@@ -45,7 +46,7 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 // compile is Compile of a valid model for runs over so many frames at a time: it may run over others, but not as fast.
 func (m *Model) compile(d device.Device, frames int) *Plan {
 	fused, c := m.fused(), compiler{dev: d, rows: frames}
-	p := &Plan{dev: d, config: m.Net, norm: m.Norm}
+	p := &Plan{dev: d, single: device.OneThread(d), config: m.Net, norm: m.Norm}
 	p.stem = c.conv(fused.Stem)
 	c.rows = p.stem.rows(c.rows)
 	for i, spec := range m.Net.blocks() {

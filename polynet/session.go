@@ -114,17 +114,21 @@ func (s *Session) Run(rows []float32, batch int) []float32 {
 	if batch < 1 || batch > s.batch || len(rows) != batch*s.frames*p.config.Inputs {
 		panic(fmt.Sprintf("polynet: %d values for %d clips of (%d,%d) in a session of %d", len(rows), batch, s.frames, p.config.Inputs, s.batch))
 	}
+	d := p.dev
+	if batch == 1 {
+		d = p.single
+	}
 	s.load(rows, batch)
 	relu := p.config.Block == ReLU
 	x := clips(s.stem, batch)
-	p.dev.MatMul(x.View, p.stem.windows(clips(s.input, batch)), p.stem.weight, device.Epilogue{Shift: p.stem.shift, ReLU: relu})
+	d.MatMul(x.View, p.stem.windows(clips(s.input, batch)), p.stem.weight, device.Epilogue{Shift: p.stem.shift, ReLU: relu})
 	for i := range p.blocks {
-		x = p.blocks[i].run(p.dev, &s.blocks[i], x)
+		x = p.blocks[i].run(d, &s.blocks[i], x)
 	}
 	pooled, logits := s.pooled, s.logits
 	pooled.Rows, logits.Rows = batch, batch
-	p.dev.MeanRows(asGroups(pooled), s.mean.of(x, p.config.totalStride()).View)
-	p.dev.MatMul(logits, pooled, p.head.weight, device.Epilogue{Shift: p.head.shift})
+	d.MeanRows(asGroups(pooled), s.mean.of(x, p.config.totalStride()).View)
+	d.MatMul(logits, pooled, p.head.weight, device.Epilogue{Shift: p.head.shift})
 	out := s.out[:batch*p.config.Classes]
 	p.dev.Download(out, logits.Data.Slice(0, len(out)))
 	return out

@@ -25,7 +25,7 @@ type flowBlock struct {
 
 // newFlow returns a flow for p that takes at most so many frames at a time.
 func newFlow(p *Plan, most int) *flow {
-	f := &flow{config: p.config, dev: p.dev, most: most, blocks: make([]flowBlock, len(p.blocks))}
+	f := &flow{config: p.config, dev: p.single, most: most, blocks: make([]flowBlock, len(p.blocks))}
 	f.memory = allocTogether(p.dev, func(alloc func(n int) device.Buffer) { f.layOut(p, alloc) })
 	f.out = make([]float32, f.logits.Len())
 	f.restart(0)
