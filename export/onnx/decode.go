@@ -14,9 +14,10 @@ import (
 var ErrFormat = errors.New("unusable ONNX file")
 
 const (
-	maxFile  = 2 << 30 // bytes; protobuf allows no more
-	maxItems = 1 << 18 // nodes, initializers, ...: a network of 64 stages of 256 blocks has less
-	maxDims  = 8       // of a tensor
+	maxFile   = 2 << 30 // bytes; protobuf allows no more
+	maxItems  = 1 << 18 // nodes, initializers, ...: a network of 64 stages of 256 blocks has less
+	maxOfNode = 16      // inputs, outputs and attributes, of each, whose smallest take 2 bytes in a file and 64 in memory
+	maxDims   = 8       // of a tensor
 )
 
 // read returns the model in r. It never holds more memory than a small multiple of what r has delivered. Errors wrap ErrFormat.
@@ -105,13 +106,13 @@ func (f field) integers(list []int64, limit int) ([]int64, error) {
 // decoder is a message that can be read.
 type decoder interface{ decode(message []byte) error }
 
-// add appends the message in f to list.
+// add appends the message in f to list, which may have limit items.
 func add[M any, P interface {
 	*M
 	decoder
-}](list *[]M, f field) error {
-	if len(*list) == maxItems {
-		return fmt.Errorf("field %d: more than %d items", f.number, maxItems)
+}](list *[]M, f field, limit int) error {
+	if len(*list) == limit {
+		return fmt.Errorf("field %d: more than %d items", f.number, limit)
 	}
 	*list = append(*list, *new(M))
 	return P(&(*list)[len(*list)-1]).decode(f.bytes)
@@ -176,15 +177,15 @@ func (g *graphProto) decode(message []byte) error {
 	return each(message, func(f field) error {
 		switch f.number {
 		case graphNode:
-			return add(&g.nodes, f)
+			return add(&g.nodes, f, maxItems)
 		case graphName:
 			g.name = f.text()
 		case graphInitializer:
-			return add(&g.initializers, f)
+			return add(&g.initializers, f, maxItems)
 		case graphInput:
-			return add(&g.inputs, f)
+			return add(&g.inputs, f, maxItems)
 		case graphOutput:
-			return add(&g.outputs, f)
+			return add(&g.outputs, f, maxItems)
 		}
 		return nil
 	})
@@ -192,6 +193,9 @@ func (g *graphProto) decode(message []byte) error {
 
 func (n *nodeProto) decode(message []byte) error {
 	err := each(message, func(f field) error {
+		if max(len(n.inputs), len(n.outputs)) > maxOfNode {
+			return fmt.Errorf("node %q: more than %d inputs or outputs", n.name, maxOfNode)
+		}
 		switch f.number {
 		case nodeInput:
 			n.inputs = append(n.inputs, f.text())
@@ -204,7 +208,7 @@ func (n *nodeProto) decode(message []byte) error {
 		case nodeDomain:
 			n.domain = f.text()
 		case nodeAttribute:
-			return add(&n.attributes, f)
+			return add(&n.attributes, f, maxOfNode)
 		}
 		return nil
 	})

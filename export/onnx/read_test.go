@@ -141,7 +141,8 @@ func TestReadRefuses(t *testing.T) {
 		initializers: []tensorProto{{name: "w", kind: tensorFloat, dims: []int64{1 << 40, 1 << 40}}},
 	}}).encode()
 	for name, file := range map[string][]byte{
-		"empty": nil, "text": []byte("a text, no model"), "cut": whole[:len(whole)/2], "no graph": {8, 8}, "claims": external,
+		"many inputs": (&modelProto{graph: graphProto{nodes: []nodeProto{{op: "Concat", outputs: []string{"y"}, inputs: make([]string, 100)}}}}).encode(),
+		"empty":       nil, "text": []byte("a text, no model"), "cut": whole[:len(whole)/2], "no graph": {8, 8}, "claims": external,
 	} {
 		if _, err := Read(bytes.NewReader(file)); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: %v", name, err)
