@@ -61,6 +61,9 @@ type Options struct {
 	// Noise names folders of more recordings without words, which become silence and are mixed in as those of
 	// `_background_noise_` are.
 	Noise []string
+	// Extra names folders of more clips, laid out like the data folder's, which are for training only: synthesised words, say.
+	// All clips in them that are of none of the words become `_unknown_` where that is a label.
+	Extra []string
 	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
 	// highest number for the test, and the one before the test fold (the last before the first) for validation.
 	ValidFold, TestFold int
@@ -76,7 +79,7 @@ type Set struct {
 	Notes   []string       // what a user should know about the data, one sentence each
 
 	files []string // every file that decides the set, below Dir with slashes, sorted
-	added []string // the recordings of Options.Noise
+	added []added  // the files of Options.Noise and Extra
 }
 
 // Split returns the examples of one split, in the set's order.
@@ -107,3 +110,6 @@ func (s *Set) Counts() []Count {
 	}
 	return counts
 }
+
+// added is a file from beyond the data folder.
+type added struct{ path, name string } // the name is the digest's

@@ -14,19 +14,17 @@ import (
 )
 
 // Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
-// and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the recordings of Options.Noise by their names, in order. It does not depend
-// on the other options. Files that
-// may not be opened and dangling links, which training skips, count with "-" for their sum; any other failure is
-// returned. It reads every file, on all cores.
+// and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the files of Options.Noise, as
+// noise/NAME, and those of Options.Extra, as extra/CLASS/NAME, in order. It does not depend on the other options. Files
+// that may not be opened and dangling links, which training skips, count with "-" for their sum; any other failure
+// is returned. It reads every file, on all cores.
 func (s *Set) Digest() (string, error) {
-	paths := make([]string, 0, len(s.files)+len(s.added))
+	paths, names := make([]string, 0, len(s.files)+len(s.added)), slices.Clone(s.files)
 	for _, name := range s.files {
 		paths = append(paths, filepath.Join(s.Dir, filepath.FromSlash(name)))
 	}
-	paths = append(paths, s.added...)
-	names := append(slices.Clone(s.files), make([]string, len(s.added))...)
-	for i, path := range s.added {
-		names[len(s.files)+i] = "noise/" + filepath.Base(path)
+	for _, a := range s.added {
+		paths, names = append(paths, a.path), append(names, a.name)
 	}
 	sums, errs := make([]string, len(paths)), make([]error, len(paths))
 	next := make(chan int)

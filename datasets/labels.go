@@ -57,6 +57,9 @@ func Open(dir string, o Options) (*Set, error) {
 	}
 	s.addClips(t, roles, o)
 	s.addSilence(o)
+	if err := s.addExtra(o.Extra); err != nil {
+		return nil, err
+	}
 	return s, s.check(o)
 }
 

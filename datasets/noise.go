@@ -41,7 +41,7 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 		known := len(s.added)
 		err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 			if err == nil && !d.IsDir() && audio.IsAudio(path) {
-				s.added = append(s.added, path)
+				s.added = append(s.added, added{path: path, name: "noise/" + filepath.Base(path)})
 			}
 			return err
 		})
@@ -52,7 +52,9 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 			return fmt.Errorf("%w: no sound files (.wav, .wave, .flac) in the noise folder %s", ErrNoData, folder)
 		}
 	}
-	files = append(files, s.added...)
+	for _, a := range s.added {
+		files = append(files, a.path)
+	}
 	seconds := make([]float64, 0, len(files))
 	for _, file := range files {
 		length, err := duration(file, maxSeconds)

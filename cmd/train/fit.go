@@ -55,6 +55,7 @@ type soundFlags struct {
 	InContext float64  `help:"Share of the batches that are learnt in such a context; 0 learns clips alone." default:"0.5"`
 	Limit     float64  `help:"Deviations from the mean within which features are held; 0 turns it off." default:"4"`
 	Noise     []string `help:"Folders of more recordings without words, which are mixed in and become _silence_, separated by commas." type:"path" placeholder:"DIR"`
+	Extra     []string `help:"Folders of more recordings to train on, CLASS/*.wav, separated by commas; other words in them become _unknown_." type:"path" placeholder:"DIR"`
 	Augment   string   `help:"Augmentation of the recordings: speech, light or none." enum:"speech,light,none" default:"speech"`
 	Unknown   float64  `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
 	Silence   float64  `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
@@ -76,7 +77,8 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 		return program.WithStatus(program.StatusModel, err)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
-		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Seed: cfg.Seed,
+		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Extra: c.Sound.Extra,
+		Seed: cfg.Seed,
 	})
 	if err != nil {
 		return err
