@@ -10,11 +10,18 @@ import (
 // Score is how an operating point does on some tracks.
 type Score struct {
 	Config      detect.Config
-	Words       int       // said
-	Missed      int       // of these
-	FalseAlarms int       // events that no word accounts for, a second one for the same word included
-	Hours       float64   // of sound
+	Words       int     // said
+	Missed      int     // of these
+	FalseAlarms int     // events that no word accounts for, a second one for the same word included
+	Hours       float64 // of sound
+	Parts       [sounds]Part
 	Delays      []float64 // of the words heard: from the word's end to the event's decision, in seconds, sorted
+}
+
+// Part is what a Score counts in recordings of one Sound.
+type Part struct {
+	FalseAlarms int
+	Hours       float64
 }
 
 // MissRate returns the share of the words that were missed, 0 where none were said.
@@ -67,6 +74,7 @@ func (s *Score) add(t *Track, events []detect.Event) {
 		}
 		if i < 0 || i == len(t.Words) || t.Words[i].Start > e.Time {
 			s.FalseAlarms++
+			s.Parts[t.Sound].FalseAlarms++
 			continue
 		}
 		heard[i] = true
@@ -79,4 +87,5 @@ func (s *Score) add(t *Track, events []detect.Event) {
 		}
 	}
 	s.Hours += t.Seconds / 3600
+	s.Parts[t.Sound].Hours += t.Seconds / 3600
 }

@@ -17,10 +17,22 @@ type Word struct {
 	Start, End float64
 }
 
+// Sound says what a recording holds.
+type Sound int
+
+// What recordings hold.
+const (
+	Spoken    Sound = iota // words of the model, on a background
+	OtherWord              // words that are none of the model's, on a background
+	Wordless               // backgrounds alone
+	sounds
+)
+
 // Track is what a model decided about a recording, so that operating points can be tried without computing it again.
 type Track struct {
 	Words   []Word // that are said in it, in order
 	Seconds float64
+	Sound   Sound
 
 	labels    []string
 	decisions []decision

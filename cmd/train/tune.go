@@ -94,6 +94,9 @@ func (c *tuneCmd) tell(s streams, model *polynet.Model, scores []tuning.Score) e
 		return err
 	}
 	fmt.Fprintf(s.out, "%d words and %.2f hours of sound\n", chosen.Words, chosen.Hours)
+	for i, where := range []string{tuning.Spoken: "among the words", tuning.OtherWord: "among other words", tuning.Wordless: "without words"} {
+		fmt.Fprintf(s.out, "%d false alarms %s in %.2f hours\n", chosen.Parts[i].FalseAlarms, where, chosen.Parts[i].Hours)
+	}
 	for _, path := range c.Det {
 		if err := tuning.WriteDET(path, frontier, chosen); err != nil {
 			return err
@@ -114,6 +117,7 @@ func (c *tuneCmd) tell(s streams, model *polynet.Model, scores []tuning.Score) e
 type scene struct {
 	sound audio.Clip
 	words []tuning.Word
+	holds tuning.Sound
 }
 
 // wordsInScene is how many words share a background.
@@ -138,17 +142,17 @@ func (c *tuneCmd) scenes(m *polynet.Model, s streams) ([]scene, error) {
 		Rate: m.Features.Rate, Pause: [2]float64{0.3, 1.5}, SNR: c.SNR, LeadIn: 2, Unspoken: detect.Background,
 	}
 	var list []scene
-	add := func(clips []tuning.Clip) {
+	add := func(clips []tuning.Clip, holds tuning.Sound) {
 		sound, said := tuning.Scene(clips, backgrounds[rng.IntN(len(backgrounds))], options, rng)
-		list = append(list, scene{sound, said})
+		list = append(list, scene{sound, said, holds})
 	}
 	rng.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
 	for clips := range slices.Chunk(words, wordsInScene) {
-		add(clips)
+		add(clips, tuning.Spoken)
 	}
 	for seconds := 0.0; seconds < 60*c.Minutes && len(others) > 0; seconds += list[len(list)-1].sound.Duration().Seconds() {
 		rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-		add(others[:min(len(others), wordsInScene)])
+		add(others[:min(len(others), wordsInScene)], tuning.OtherWord)
 	}
 	var noise audio.Clip
 	for noise.Rate = m.Features.Rate; noise.Duration().Seconds() < 60*c.Minutes; {
@@ -156,7 +160,7 @@ func (c *tuneCmd) scenes(m *polynet.Model, s streams) ([]scene, error) {
 			noise.Samples = append(noise.Samples, b...)
 		}
 	}
-	return append(list, scene{sound: noise}), nil
+	return append(list, scene{sound: noise, holds: tuning.Wordless}), nil
 }
 
 // clips reads the split's recordings of the model's words, and of others.
@@ -216,6 +220,9 @@ func listen(ctx context.Context, c *polynet.Classifier, labels []string, scenes 
 			for i := range next {
 				if errs[i] = ctx.Err(); errs[i] == nil {
 					tracks[i], errs[i] = tuning.Listen(c, labels, scenes[i].sound.Source(), scenes[i].words)
+				}
+				if tracks[i] != nil {
+					tracks[i].Sound = scenes[i].holds
 				}
 			}
 		})
