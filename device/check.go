@@ -133,6 +133,40 @@ func (c checked) ReLUGrad(dx, dy, y View) {
 	c.d.ReLUGrad(dx, dy, y)
 }
 
+func (c checked) Tanh(dst, x View) {
+	checkDst("Tanh", "dst", dst)
+	checkLike("Tanh", "x", x, dst)
+	c.d.Tanh(dst, x)
+}
+
+func (c checked) TanhGrad(dx, dy, y View) {
+	checkDst("TanhGrad", "dx", dx)
+	checkLike("TanhGrad", "dy", dy, dx)
+	checkLike("TanhGrad", "y", y, dx)
+	c.d.TanhGrad(dx, dy, y)
+}
+
+func (c checked) MaxRows(dst, x View, reach int) {
+	checkDst("MaxRows", "dst", dst)
+	checkLike("MaxRows", "x", x, dst)
+	checkReach("MaxRows", reach)
+	c.d.MaxRows(dst, x, reach)
+}
+
+func (c checked) MaxRowsGrad(dx, dy, x View, reach int) {
+	checkDst("MaxRowsGrad", "dx", dx)
+	checkLike("MaxRowsGrad", "dy", dy, dx)
+	checkLike("MaxRowsGrad", "x", x, dx)
+	checkReach("MaxRowsGrad", reach)
+	c.d.MaxRowsGrad(dx, dy, x, reach)
+}
+
+func checkReach(op string, reach int) {
+	if reach < 0 {
+		panic(fmt.Sprintf("device: %s: a reach of %d rows", op, reach))
+	}
+}
+
 func (c checked) Moments(mean, variance Buffer, x, y View) {
 	checkView("Moments", "x", x)
 	checkOptionalLike("Moments", "y", y, x)

@@ -84,6 +84,7 @@ type cpu struct {
 	tiles        sync.Pool // of *productTile
 	filters      sync.Pool // of *filterTile
 	floats       sync.Pool // of *[]float32: partial sums
+	float64s     sync.Pool // of *[]float64: sums of all rows
 	team         team
 }
 
@@ -99,6 +100,16 @@ func (d *cpu) Name() string {
 func (d *cpu) scratch(n int) *[]float32 {
 	p := d.memory(n)
 	clear(*p)
+	return p
+}
+
+// doubles returns n zeroed float64 values; give them back to d.float64s.
+func (d *cpu) doubles(n int) *[]float64 {
+	p, _ := d.float64s.Get().(*[]float64)
+	if p == nil {
+		p = new([]float64)
+	}
+	*p = append((*p)[:0], make([]float64, n)...)
 	return p
 }
 

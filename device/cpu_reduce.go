@@ -22,17 +22,13 @@ const (
 // reduce runs r over all chunks and calls combine with each one's number of rows and sums, in order.
 func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 	r.d = d
-	views := []*View{&r.x}
-	if !r.y.Empty() {
-		views = append(views, &r.y)
+	operands := 0
+	for _, v := range [...]View{r.x, r.y, r.z} {
+		if len(values(v.Data)) > 0 {
+			operands++
+		}
 	}
-	if !r.z.Empty() {
-		views = append(views, &r.z)
-	}
-	for _, v := range views {
-		values(v.Data)
-	}
-	merge(views...)
+	merge(&r.x, &r.y, &r.z)
 	x := &r.x
 	if x.Count() == 0 || x.Cols == 0 {
 		return
@@ -44,7 +40,7 @@ func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 	chunks := (x.Groups + r.groups - 1) / r.groups * r.perGroup
 	sums := d.scratch(2 * chunks * x.Cols)
 	r.sum, r.dot = (*sums)[:chunks*x.Cols], (*sums)[chunks*x.Cols:]
-	spread(d, chunks, len(views)*x.Count()*x.Cols, r)
+	spread(d, chunks, operands*x.Count()*x.Cols, r)
 	for i := range chunks {
 		_, groups, _, rows := r.chunk(i)
 		combine(groups*rows, r.sum[i*x.Cols:][:x.Cols], r.dot[i*x.Cols:][:x.Cols])
@@ -120,7 +116,8 @@ func (r *reduction) deviations(sum, dot []float32, group, groups, row, rows int)
 // large beside deviations.
 func (d *cpu) Moments(mean, variance Buffer, x, y View) {
 	count := 0.0
-	means, squares := make([]float64, x.Cols), make([]float64, x.Cols)
+	sums := d.doubles(2 * x.Cols)
+	means, squares := (*sums)[:x.Cols], (*sums)[x.Cols:]
 	d.reduce(reduction{x: x, y: y, moments: true}, func(rows int, chunkMean, chunkSquares []float32) {
 		n := float64(rows)
 		for c := range means {
@@ -134,6 +131,7 @@ func (d *cpu) Moments(mean, variance Buffer, x, y View) {
 		values(mean)[c] = float32(means[c])
 		values(variance)[c] = float32(squares[c] / max(1, count))
 	}
+	d.float64s.Put(sums)
 }
 
 func (d *cpu) GradSums(sum, dot Buffer, dy, x, y View) {

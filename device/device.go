@@ -58,6 +58,10 @@ type Device interface {
 	HadamardSumGrad(df, ds, dy, f, s View, a, b, c Buffer)
 	// ReLUGrad computes dx = dy where y > 0, else 0.
 	ReLUGrad(dx, dy, y View)
+	// Tanh computes dst = tanh x.
+	Tanh(dst, x View)
+	// TanhGrad computes dx = dy∘(1 − y∘y), with y what Tanh gave.
+	TanhGrad(dx, dy, y View)
 
 	// Moments computes each column's mean and population variance over all rows of all groups of x,
 	// or of x∘y when y is given. mean and variance have Cols values.
@@ -76,6 +80,13 @@ type Device interface {
 	// SpreadRows computes dst[g][r] = scale·x[g] for every row r: x has one row a group. It is MeanRows'
 	// gradient with scale = 1/rows.
 	SpreadRows(dst, x View, scale float32)
+
+	// MaxRows computes dst[g][r] = the largest of x[g]'s rows r−reach to r+reach, as far as they exist, column by
+	// column. dst must not overlap x.
+	MaxRows(dst, x View, reach int)
+	// MaxRowsGrad is MaxRows' gradient: dx[g][r] = Σ dy[g][t] over those t for which row r is the first of the largest
+	// ones that MaxRows found. dx must not overlap dy or x.
+	MaxRowsGrad(dx, dy, x View, reach int)
 
 	// CrossEntropy computes, for each row r of logits (one group of n rows), losses[r] = −Σ_c t·log softmax and
 	// dlogits = scale·(softmax·Σt − t), with t the row of target probabilities. dlogits may be empty.

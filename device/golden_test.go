@@ -235,3 +235,25 @@ func panicOf(f func()) (message string) {
 	f()
 	return ""
 }
+
+// TestMaxRowsKeepsNaN holds that a largest value among numbers and NaN is NaN, so that a network that diverged shows it.
+func TestMaxRowsKeepsNaN(t *testing.T) {
+	nan := float32(math.NaN())
+	eachDevice(t, func(t *testing.T, d device.Device) {
+		for _, values := range [][]float32{{nan, 1, 2, 3}, {1, nan, 0, 3}, {3, nan, 9, nan}} {
+			x, dst := device.Matrix(upload(d, values), 4, 1), device.Matrix(d.Alloc(4), 4, 1)
+			d.MaxRows(dst, x, 1)
+			got := make([]float32, 4)
+			d.Download(got, dst.Data)
+			for r, v := range got {
+				has := false
+				for t := max(0, r-1); t <= min(3, r+1); t++ {
+					has = has || values[t] != values[t]
+				}
+				if has != (v != v) {
+					t.Errorf("the largest of the rows around %d of %v is %v", r, values, v)
+				}
+			}
+		}
+	})
+}

@@ -152,6 +152,23 @@ func (ref) ReLUGrad(dx, dy, y View) {
 	})
 }
 
+func (ref) Tanh(dst, x View) {
+	eachRow(dst, func(g, r int) {
+		for c, v := range x.row(g, r) {
+			dst.row(g, r)[c] = float32(math.Tanh(float64(v)))
+		}
+	})
+}
+
+func (ref) TanhGrad(dx, dy, y View) {
+	eachRow(dx, func(g, r int) {
+		out, grad, act := dx.row(g, r), dy.row(g, r), y.row(g, r)
+		for c := range out {
+			out[c] = float32(float64(grad[c]) * (1 - float64(act[c])*float64(act[c])))
+		}
+	})
+}
+
 func (ref) Moments(mean, variance Buffer, x, y View) {
 	for c := range x.Cols {
 		value := func(g, r int) float64 {
@@ -209,6 +226,40 @@ func (ref) SpreadRows(dst, x View, scale float32) {
 		out := dst.row(g, r)
 		for c, v := range x.row(g, 0) {
 			out[c] = scale * v
+		}
+	})
+}
+
+// largestRow returns which of x[g]'s rows r−reach to r+reach has the largest value in column c, the first of equals, or one that
+// is not a number, so that this shows.
+func largestRow(x View, g, r, c, reach int) int {
+	best := max(0, r-reach)
+	for t := best + 1; t <= min(r+reach, x.Rows-1); t++ {
+		if v := x.row(g, t)[c]; v > x.row(g, best)[c] || v != v {
+			best = t
+		}
+	}
+	return best
+}
+
+func (ref) MaxRows(dst, x View, reach int) {
+	eachRow(dst, func(g, r int) {
+		for c := range x.Cols {
+			dst.row(g, r)[c] = x.row(g, largestRow(x, g, r, c, reach))[c]
+		}
+	})
+}
+
+func (ref) MaxRowsGrad(dx, dy, x View, reach int) {
+	eachRow(dx, func(g, r int) {
+		for c := range x.Cols {
+			sum := 0.0
+			for t := max(0, r-reach); t <= min(r+reach, x.Rows-1); t++ {
+				if largestRow(x, g, t, c, reach) == r {
+					sum += float64(dy.row(g, t)[c])
+				}
+			}
+			dx.row(g, r)[c] = float32(sum)
 		}
 	})
 }

@@ -3,24 +3,11 @@ package polynet
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/polyphon/polyphon/features"
 )
-
-// BlockKind says how a residual block joins its branch F(x) with its skip S(x).
-type BlockKind string
-
-// The block kinds. BN is batch norm, ∘ the Hadamard product, a a learned scalar that starts at 0.
-const (
-	Linear BlockKind = "linear" // F + S
-	ReLU   BlockKind = "relu"   // max(F + S, 0), and max(·, 0) after the stem's and the first norm
-	Pi     BlockKind = "pi"     // F + S + a·BN(F∘S)          (Chrysos et al., 2020, "PiNet")
-	Pi1x1  BlockKind = "pi1x1"  // F + S + a·BN(conv1x1(F∘S)) (ibid., "PiNet-1x1")
-)
-
-// BlockKinds lists the block kinds in the order that they are documented.
-var BlockKinds = []BlockKind{Linear, ReLU, Pi, Pi1x1}
 
 // ErrConfig marks a network or model configuration that cannot be built.
 var ErrConfig = errors.New("invalid configuration")
@@ -42,6 +29,12 @@ type Stage struct {
 	Stride int `json:"stride"` // of the first block's first convolution
 }
 
+// MaxDegree bounds Config.Degree.
+const MaxDegree = 16
+
+// maxDense bounds the blocks of a dpoly network, each of which reads the maps of all earlier ones.
+const maxDense = 32
+
 // Config describes a network: stem, stages, mean over time, dropout, linear head.
 //
 // A convolution with kernel K, lookahead A and stride S computes its output row t from the input rows
@@ -50,9 +43,11 @@ type Config struct {
 	Inputs  int       `json:"inputs"`  // features a row (mels)
 	Classes int       `json:"classes"` // labels
 	Block   BlockKind `json:"block"`
-	Stem    Stem      `json:"stem"`
-	Stages  []Stage   `json:"stages"`
-	Dropout float64   `json:"dropout"` // probability of zeroing a pooled feature while training
+	// Degree is that of each block's polynomial, from 2 to MaxDegree, where Block is a Decomposition, else 0.
+	Degree  int     `json:"degree,omitempty"`
+	Stem    Stem    `json:"stem"`
+	Stages  []Stage `json:"stages"`
+	Dropout float64 `json:"dropout"` // probability of zeroing a pooled feature while training
 }
 
 // maxStride bounds the rows of features for one of the last stage.
@@ -83,12 +78,15 @@ func (c Config) Validate() error {
 	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return fmt.Errorf("%w: dropout %g", ErrConfig, c.Dropout)
 	}
-	switch c.Block {
-	case Linear, ReLU, Pi, Pi1x1:
-	default:
+	switch {
+	case !slices.Contains(BlockKinds, c.Block):
 		return fmt.Errorf("%w: unknown block kind %q", ErrConfig, c.Block)
+	case c.Block.Decomposition() && (c.Degree < 2 || c.Degree > MaxDegree):
+		return fmt.Errorf("%w: %s blocks of degree %d", ErrConfig, c.Block, c.Degree)
+	case !c.Block.Decomposition() && c.Degree != 0:
+		return fmt.Errorf("%w: a degree of %d for %s blocks, which have none to choose", ErrConfig, c.Degree, c.Block)
 	}
-	stride := c.Stem.Stride
+	stride, blocks := c.Stem.Stride, 0
 	if err := conv("stem", c.Stem.Width, c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride); err != nil {
 		return err
 	}
@@ -99,6 +97,9 @@ func (c Config) Validate() error {
 		}
 		if s.Blocks < 1 || s.Blocks > 256 {
 			return fmt.Errorf("%w: %s: %d blocks", ErrConfig, name, s.Blocks)
+		}
+		if blocks += s.Blocks; c.Block == DPoly && blocks > maxDense {
+			return fmt.Errorf("%w: more than %d %s blocks", ErrConfig, maxDense, c.Block)
 		}
 		if stride *= s.Stride; stride > maxStride {
 			return fmt.Errorf("%w: %s: a row for %d frames", ErrConfig, name, stride)
@@ -117,25 +118,20 @@ func (c Config) totalStride() int {
 }
 
 // Lookahead returns how much sound behind an instant the network hears before it answers for it: the sum of its
-// convolutions' lookaheads, with rows of the given hop.
+// convolutions' lookaheads, with rows of the given hop. A network with WholeClip hears all of its window before, which is not counted.
 func (c Config) Lookahead(f features.Config) time.Duration {
 	_, ahead, _ := c.reach()
 	return time.Duration(ahead) * time.Second * time.Duration(f.Hop) / time.Duration(f.Rate)
 }
 
+// WholeClip reports whether the network takes in whole clips alone, since it has norms over a clip: it has no answer for a
+// part of a recording that has not ended.
+func (c Config) WholeClip() bool { return c.Block.regularised() && len(c.Stages) > 1 }
+
 // reach returns how many rows of features before and behind its own one a row of the last stage depends on, and how many
-// rows of features lie between two rows of the last stage.
+// rows of features lie between two rows of the last stage. Norms over a clip are not counted.
 func (c Config) reach() (back, ahead, stride int) {
-	stride = 1
-	conv := func(kernel, a, s int) {
-		back += (kernel - 1 - a) * stride
-		ahead += a * stride
-		stride *= s
-	}
-	conv(c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride)
-	for _, b := range c.blocks() {
-		conv(b.kernel, b.ahead, b.stride)
-		conv(b.kernel, b.ahead, 1)
-	}
-	return back, ahead, stride
+	g := c.program().geometries()
+	last := g[len(g)-1]
+	return last.back, last.ahead, last.stride
 }

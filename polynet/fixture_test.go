@@ -134,10 +134,18 @@ func (g golden) under(prefix string) golden {
 	return sub
 }
 
+// someDegree returns a degree for kinds that have one to choose.
+func someDegree(kind BlockKind) int {
+	if kind.Decomposition() {
+		return 3
+	}
+	return 0
+}
+
 // tiny returns a small network with strides, a lookahead, even and odd kernels.
 func tiny(kind BlockKind) Config {
 	return Config{
-		Inputs: 6, Classes: 4, Block: kind,
+		Inputs: 6, Classes: 4, Block: kind, Degree: someDegree(kind),
 		Stem: Stem{Width: 8, Kernel: 5, Ahead: 2, Stride: 2},
 		Stages: []Stage{
 			{Width: 8, Blocks: 1, Kernel: 3, Ahead: 1, Stride: 1},

@@ -5,10 +5,46 @@ import "math"
 // Fused is a model whose batch norms are folded into its convolutions, as it runs once it is trained. The normalisation
 // of the features stays outside the weights: folded into the stem it would no longer make the padding zero, and for a
 // mel that hardly varies in the training data it would cancel large terms.
+//
+// Its steps make activations of earlier ones. They name them by numbers: 0 stands for an operand that is left out, 1 for the
+// input, and i+2 for what step i gives. The last step gives what the mean over time is taken of.
 type Fused struct {
-	Stem   FusedConv
-	Blocks []FusedBlock // in the order that sound runs through them
-	Head   FusedConv    // of kernel 1, over the means
+	Steps []FusedStep
+	Head  FusedConv // of kernel 1, over the means
+}
+
+// FusedOp is an operation of a FusedStep.
+type FusedOp int
+
+// The operations.
+const (
+	FusedConvolution FusedOp = iota // Conv(X) and what the step's other fields say
+	FusedProduct                    // X∘Y, or X∘Y + X with Plus
+	FusedTanh                       // tanh X
+	FusedMaxPool                    // the largest of X's rows t−1, t and t+1, as far as they exist
+)
+
+// FusedStep is one operation. With f = Conv(X), a convolution's first channels then normed where Instance says so, and s the
+// value Skip, a FusedConvolution gives
+//
+//	f                            without Skip
+//	f + s                        with Skip
+//	f + s + the value Add        with Skip and Add
+//	f + s + Scale∘f∘s + Offset   with Skip and Scale
+//
+// and with ReLU of that max(·, 0).
+type FusedStep struct {
+	Op            FusedOp
+	Name          string // unique among the steps
+	Part          string // the stem or the block that it belongs to: "stem", "stages.0.1"
+	Width         int    // channels that it gives
+	X, Y          int    // values; Y of FusedProduct only
+	Plus          bool
+	Conv          FusedConv
+	Skip, Add     int       // values
+	Scale, Offset []float32 // (Width), the product's norm with its factor
+	Instance      *FusedInstanceNorm
+	ReLU          bool
 }
 
 // FusedConv is a convolution (see Config) with the batch norm behind it: y = conv(x, Weight) + Shift.
@@ -19,21 +55,9 @@ type FusedConv struct {
 	In, Out, Kernel, Ahead, Stride int
 }
 
-// FusedBlock is a residual block (see BlockKind) as F = Conv2(Conv1(x)), with max(·, 0) between where the block kind is
-// ReLU, and S = x or Skip(x), joined in
-//
-//	linear, relu  F + S
-//	pi            F + S + Scale∘F∘S + Offset
-//	pi1x1         F + S + Mix(F∘S)
-//
-// The factor a is in Scale and Offset, or in Mix.
-type FusedBlock struct {
-	Name          string // the prefix of its weights' names: "stages.0.1"
-	Conv1, Conv2  FusedConv
-	Skip          *FusedConv // nil: S = x
-	Mix           *FusedConv // pi1x1
-	Scale, Offset []float32  // pi, (Width)
-}
+// FusedInstanceNorm normalises as many channels as it has values, from the first one on, over each clip:
+// Weight·(x − mean)/√(variance + NormEpsilon) + Bias, with the clip's mean and population variance.
+type FusedInstanceNorm struct{ Weight, Bias []float32 }
 
 // Fuse folds the batch norms into the convolutions, in float64. A model that is not consistent gives an error that wraps
 // ErrModel.
@@ -46,10 +70,11 @@ func (m *Model) Fuse() (*Fused, error) {
 
 // fused is Fuse of a valid model.
 func (m *Model) fused() *Fused {
-	s := m.Net.Stem
-	f := &Fused{Stem: m.fuseConv("stem.conv", "stem.norm", s.Kernel, s.Ahead, s.Stride)}
-	for _, spec := range m.Net.blocks() {
-		f.Blocks = append(f.Blocks, m.fuseBlock(spec))
+	p := m.Net.program().settled()
+	f := &Fused{Steps: make([]FusedStep, len(p.steps))}
+	for i := range f.Steps {
+		m.fuseStep(&f.Steps[i], &p.steps[i])
+		f.Steps[i].Part = p.parts[p.steps[i].part]
 	}
 	bias := m.values("head.bias")
 	f.Head = FusedConv{
@@ -61,66 +86,73 @@ func (m *Model) fused() *Fused {
 
 func (m *Model) values(name string) []float32 { return m.Weights[name].Data().([]float32) }
 
-func (m *Model) fuseBlock(spec blockSpec) FusedBlock {
-	b := FusedBlock{
-		Name:  spec.name,
-		Conv1: m.fuseConv(spec.name+".conv1", spec.name+".norm1", spec.kernel, spec.ahead, spec.stride),
-		Conv2: m.fuseConv(spec.name+".conv2", spec.name+".norm2", spec.kernel, spec.ahead, 1),
+// fuseStep sets f to what s computes.
+func (m *Model) fuseStep(f *FusedStep, s *step) {
+	*f = FusedStep{
+		Name: s.name, Width: s.width, X: int(s.x), Y: int(s.y), Plus: s.plus, Skip: int(s.skip), Add: int(s.add), ReLU: s.relu,
 	}
-	if spec.hasSkip {
-		skip := m.fuseConv(spec.name+".skip.conv", spec.name+".skip.norm", 1, 0, spec.stride)
-		b.Skip = &skip
+	switch s.op {
+	case opProduct:
+		f.Op = FusedProduct
+	case opTanh:
+		f.Op = FusedTanh
+	case opMaxPool:
+		f.Op = FusedMaxPool
+	case opConv:
+		scale, shift := m.stepTerms(f, s)
+		f.Conv = FusedConv{
+			Name: s.conv, Weight: scaled(m.values(s.conv+".weight"), scale), Shift: singles(shift),
+			In: s.in, Out: s.width, Kernel: s.kernel, Ahead: s.ahead, Stride: s.stride,
+		}
 	}
-	if !spec.product {
-		return b
+	if s.product != "" {
+		scale, offset := m.normTerms(s.product+".norm", s.product+".scale")
+		f.Scale, f.Offset = singles(scale), singles(offset)
 	}
-	scale, offset := m.normTerms(spec.name + ".product.norm")
-	a := float64(m.values(spec.name + ".product.scale")[0])
+}
+
+// stepTerms returns the norm behind a convolution as x → scale∘x + shift; what is not of that form goes to f.Instance.
+func (m *Model) stepTerms(f *FusedStep, s *step) (scale, shift []float64) {
+	if s.instance == 0 {
+		return m.normTerms(s.norm, s.factor)
+	}
+	f.Instance = &FusedInstanceNorm{m.values(s.norm + ".instance.weight"), m.values(s.norm + ".instance.bias")}
+	scale, shift = make([]float64, s.instance), make([]float64, s.instance)
 	for i := range scale {
-		scale[i] *= a
-		offset[i] *= a
+		scale[i] = 1
 	}
-	if spec.mixed {
-		mix := m.fold(spec.name+".product.conv", scale, offset, 1, 0, 1)
-		b.Mix = &mix
-	} else {
-		b.Scale, b.Offset = singles(scale), singles(offset)
-	}
-	return b
+	rest, offset := m.normTerms(s.norm+".batch", "")
+	return append(scale, rest...), append(shift, offset...)
 }
 
-// fuseConv returns the convolution and the batch norm behind it as one.
-func (m *Model) fuseConv(conv, norm string, kernel, ahead, stride int) FusedConv {
-	scale, shift := m.normTerms(norm)
-	return m.fold(conv, scale, shift, kernel, ahead, stride)
-}
-
-// normTerms returns a batch norm as x → scale∘x + shift, by its running statistics.
-func (m *Model) normTerms(name string) (scale, shift []float64) {
+// normTerms returns a batch norm as x → scale∘x + shift, by its running statistics, times the named factor where there is one.
+func (m *Model) normTerms(name, factor string) (scale, shift []float64) {
 	weight, bias := m.values(name+".weight"), m.values(name+".bias")
 	mean, variance := m.values(name+".running_mean"), m.values(name+".running_var")
+	a := 1.0
+	if factor != "" {
+		a = float64(m.values(factor)[0])
+	}
 	scale, shift = make([]float64, len(weight)), make([]float64, len(weight))
 	for i := range scale {
-		scale[i] = float64(weight[i]) / math.Sqrt(float64(variance[i])+NormEpsilon)
-		shift[i] = float64(bias[i]) - float64(mean[i])*scale[i]
+		inverse := float64(weight[i]) / math.Sqrt(float64(variance[i])+NormEpsilon)
+		scale[i] = a * inverse
+		shift[i] = a * (float64(bias[i]) - float64(mean[i])*inverse)
 	}
 	return scale, shift
 }
 
-// fold returns a convolution whose output channels are scaled and shifted.
-func (m *Model) fold(name string, scale, shift []float64, kernel, ahead, stride int) FusedConv {
-	weight, out := m.values(name+".weight"), len(scale)
-	scaled := make([]float32, len(weight))
+// scaled returns a convolution's weight with its output channels scaled.
+func scaled(weight []float32, scale []float64) []float32 {
+	out := len(scale)
+	list := make([]float32, len(weight))
 	for start := 0; start < len(weight); start += out {
-		row := scaled[start : start+out]
+		row := list[start : start+out]
 		for o, w := range weight[start : start+out] {
 			row[o] = float32(float64(w) * scale[o])
 		}
 	}
-	return FusedConv{
-		Name: name, Weight: scaled, Shift: singles(shift),
-		In: len(weight) / (kernel * out), Out: out, Kernel: kernel, Ahead: ahead, Stride: stride,
-	}
+	return list
 }
 
 // singles rounds values to float32.

@@ -26,10 +26,7 @@ func TestBlocksAgreeWithPyTorch(t *testing.T) {
 func checkBlock(t *testing.T, d device.Device, kind BlockKind, stride int, g golden) {
 	const batch, frames, width = 3, 11, 6
 	in := map[int]int{1: 6, 2: 5}[stride]
-	b := newBlock(kind, blockSpec{
-		name: "b", in: in, width: width, kernel: 5, ahead: 1, stride: stride,
-		hasSkip: stride == 2, relu: kind == ReLU, product: kind == Pi || kind == Pi1x1, mixed: kind == Pi1x1,
-	})
+	b := blockGraph(kind, blockSpec{in: in, width: width, kernel: 5, ahead: 1, stride: stride})
 	bind(d, b, seeded(1))
 	for _, q := range b.Params() {
 		d.Upload(q.Value, g.values(t, "weights/"+q.Name))

@@ -2,7 +2,7 @@ package polynet
 
 import "strings"
 
-// LayerInfo describes one part of a network at work on one clip: the stem, a residual block or the head.
+// LayerInfo describes one part of a network at work on one clip: the stem, a block or the head.
 type LayerInfo struct {
 	Name       string // the prefix of its weights' names
 	Frames     int    // rows that it gives
@@ -12,27 +12,32 @@ type LayerInfo struct {
 }
 
 // Layers describes the network's parts when it runs over a clip of frames rows, from the stem to the head. Norms, Hadamard
-// products and the mean over time are not in MACs: together they are a multiply-add or two for each value of an activation.
+// products and the mean over time are not in MACs: together they are a few multiply-adds for each value of an activation.
 // c must be valid.
 func (c Config) Layers(frames int) []LayerInfo {
-	rows := ceilDiv(frames, c.Stem.Stride)
-	layers := []LayerInfo{{
-		Name: "stem", Frames: rows, Channels: c.Stem.Width, MACs: macs(rows, c.Stem.Kernel, c.Inputs, c.Stem.Width),
-	}}
-	for _, b := range c.blocks() {
-		rows = ceilDiv(rows, b.stride)
-		layers = append(layers, LayerInfo{Name: b.name, Frames: rows, Channels: b.width, MACs: b.macs(rows)})
+	p := c.program()
+	layers := make([]LayerInfo, len(p.parts), len(p.parts)+1)
+	for i, name := range p.parts {
+		layers[i].Name = name
 	}
-	features := layers[len(layers)-1].Channels
-	layers = append(layers, LayerInfo{Name: "head", Frames: 1, Channels: c.Classes, MACs: macs(1, 1, features, c.Classes)})
-	for i := range layers {
-		layers[i].Parameters = c.parametersOf(layers[i].Name + ".")
+	rows := p.rows(frames)
+	for i := range p.steps {
+		s, l := &p.steps[i], &layers[p.steps[i].part]
+		l.Frames, l.Channels = rows[made(i)], s.width
+		if s.op == opConv {
+			l.MACs += macs(l.Frames, s.kernel, s.in, s.width)
+		}
 	}
-	return layers
+	for _, i := range p.order {
+		layers[p.steps[i].part].Parameters += trained(p.steps[i].weightShapes())
+	}
+	return append(layers, LayerInfo{
+		Name: "head", Frames: 1, Channels: c.Classes, MACs: macs(1, 1, p.width(), c.Classes), Parameters: trained(c.headShapes(p)),
+	})
 }
 
 // Parameters returns the number of trained values; running statistics do not count. c must be valid.
-func (c Config) Parameters() int { return c.parametersOf("") }
+func (c Config) Parameters() int { return trained(c.WeightShapes()) }
 
 // MACs returns the multiply-adds of the matrix products in a run over a clip of frames rows. c must be valid.
 func (c Config) MACs(frames int) int64 {
@@ -43,27 +48,15 @@ func (c Config) MACs(frames int) int64 {
 	return sum
 }
 
-// parametersOf counts the trained values whose names begin with prefix.
-func (c Config) parametersOf(prefix string) int {
+// trained counts the trained values.
+func trained(shapes []WeightShape) int {
 	var sum int64
-	for _, w := range c.WeightShapes() {
-		if strings.HasPrefix(w.Name, prefix) && !strings.Contains(w.Name, ".running_") {
+	for _, w := range shapes {
+		if !strings.Contains(w.Name, ".running_") {
 			sum += w.Len()
 		}
 	}
 	return int(sum)
-}
-
-// macs returns the multiply-adds of the block's convolutions, which give rows rows.
-func (b blockSpec) macs(rows int) int64 {
-	sum := macs(rows, b.kernel, b.in, b.width) + macs(rows, b.kernel, b.width, b.width)
-	if b.hasSkip {
-		sum += macs(rows, 1, b.in, b.width)
-	}
-	if b.mixed {
-		sum += macs(rows, 1, b.width, b.width)
-	}
-	return sum
 }
 
 // macs returns the multiply-adds of one convolution.
@@ -71,12 +64,26 @@ func macs(rows, kernel, in, out int) int64 {
 	return int64(rows) * int64(kernel) * int64(in) * int64(out)
 }
 
+// rows returns how many rows each value has where the input has so many.
+func (p *program) rows(frames int) []int {
+	rows := make([]int, made(len(p.steps)))
+	rows[input] = frames
+	for i := range p.steps {
+		rows[made(i)] = p.steps[i].rows(rows[p.steps[i].x])
+	}
+	return rows
+}
+
 // padding returns how many frames a convolution of the network reaches beyond either end of a clip at most.
-func (c Config) padding() int {
-	reach := func(kernel, ahead int) int { return max(ahead, kernel-1-ahead) }
-	rows := reach(c.Stem.Kernel, c.Stem.Ahead)
-	for _, s := range c.Stages {
-		rows = max(rows, reach(s.Kernel, s.Ahead))
+func (c Config) padding() int { return c.program().padding() }
+
+func (p *program) padding() int {
+	rows := 0
+	for i := range p.steps {
+		if s := &p.steps[i]; s.op == opConv {
+			left, ahead := s.reach(s.x)
+			rows = max(rows, left, ahead)
+		}
 	}
 	return rows
 }

@@ -60,8 +60,11 @@ func constant(v float32) func([]float32, *rand.Rand) {
 
 // kaiming draws from a normal distribution of variance 2/fan. With the fan-out it is how the official Π-nets are
 // initialised (He et al., 2015), with and without activations.
-func kaiming(fan int) func([]float32, *rand.Rand) {
-	deviation := math.Sqrt(2 / float64(fan))
+func kaiming(fan int) func([]float32, *rand.Rand) { return normal(2 / float64(fan)) }
+
+// normal draws from a normal distribution.
+func normal(variance float64) func([]float32, *rand.Rand) {
+	deviation := math.Sqrt(variance)
 	return func(dst []float32, rng *rand.Rand) {
 		for i := range dst {
 			dst[i] = float32(rng.NormFloat64() * deviation)

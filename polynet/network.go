@@ -16,7 +16,7 @@ import (
 type Network struct {
 	config Config
 	dev    device.Device
-	layers []Layer // the stem's convolution and norm, then the blocks
+	graph  *graph // the stem and the blocks
 	head   *head
 	params []*Param
 
@@ -26,26 +26,16 @@ type Network struct {
 }
 
 // NewNetwork returns a network with freshly drawn weights: convolutions from a normal distribution of variance
-// 2/(Kernel·out), the head's weight uniform within 1/√in, norms 1 and 0, the product's factor and the
-// head's bias 0. An impossible c gives an error wrapping ErrConfig.
+// 2/(Kernel·out) unless BlockKind says otherwise, the head's weight uniform within 1/√in, norms 1 and 0, factors and
+// the head's bias 0. An impossible c gives an error wrapping ErrConfig.
 func NewNetwork(c Config, d device.Device, rng *rand.Rand) (*Network, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	c.Stages = slices.Clone(c.Stages)
-	n := &Network{config: c, dev: d}
-	n.layers = []Layer{
-		newConvolution("stem.conv", c.Inputs, c.Stem.Width, c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride),
-		newBatchNorm("stem.norm", c.Stem.Width, c.Block == ReLU),
-	}
-	for _, g := range c.blocks() {
-		n.layers = append(n.layers, newBlock(c.Block, g))
-	}
-	n.head = newHead(c.Stages[len(c.Stages)-1].Width, c.Classes, c.totalStride(), c.Dropout)
-	for _, l := range n.layers {
-		n.params = append(n.params, l.Params()...)
-	}
-	n.params = append(n.params, n.head.Params()...)
+	n := &Network{config: c, dev: d, graph: newGraph(c.program())}
+	n.head = newHead(n.graph.program.width(), c.Classes, c.totalStride(), c.Dropout)
+	n.params = append(n.graph.Params(), n.head.Params()...)
 	n.allocate()
 	n.initialise(rng)
 	return n, nil
@@ -114,20 +104,13 @@ func (n *Network) Forward(p *Pass, x Activation) device.View {
 	if x.Cols != n.config.Inputs {
 		panic(fmt.Sprintf("polynet: input %v for a network of %d inputs", x.View, n.config.Inputs))
 	}
-	for _, l := range n.layers {
-		x = l.Forward(p, x)
-	}
-	return n.head.Forward(p, x).View
+	return n.head.Forward(p, n.graph.Forward(p, x)).View
 }
 
 // Backward adds the gradients of all parameters to their Grad, given the loss's gradient with respect to the logits of
 // the latest Forward, which was one in training. ZeroGradient comes before the first Backward of a step.
 func (n *Network) Backward(p *Pass, dlogits device.View) {
-	dy := n.head.Backward(p, Activation{View: dlogits})
-	for _, l := range slices.Backward(n.layers[1:]) {
-		dy = l.Backward(p, dy)
-	}
-	n.layers[0].(*convolution).backwardWeight(p, dy) // nobody needs the features' gradient
+	n.graph.backward(p, n.head.Backward(p, Activation{View: dlogits}), false)
 }
 
 // ZeroGradient sets all gradients to 0.

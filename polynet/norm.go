@@ -14,27 +14,28 @@ const NormEpsilon = 1e-5
 const normMomentum = 0.1
 
 // batchNorm normalises each channel over all rows of the batch, then scales and shifts it (Ioffe and Szegedy, 2015);
-// with factor, all of that is multiplied by one more learned value, the product's a. With relu, negative results become 0.
+// with factor, all of that is multiplied by one more learned value, the product's a.
 type batchNorm struct {
 	width        int
-	relu         bool
 	weight, bias *Param // (width)
 	factor       *Param // (1), optional
 	mean         *Param // running mean, (width)
 	variance     *Param // running variance, (width)
 }
 
-func newBatchNorm(name string, width int, relu bool) *batchNorm {
-	vector := func(field string, kind ParamKind, v float32) *Param {
-		return &Param{Name: name + "." + field, Shape: []int{width}, Kind: kind, initial: constant(v)}
-	}
+func newBatchNorm(name string, width int) *batchNorm {
 	return &batchNorm{
-		width: width, relu: relu,
-		weight:   vector("weight", Undecayed, 1),
-		bias:     vector("bias", Undecayed, 0),
-		mean:     vector("running_mean", Running, 0),
-		variance: vector("running_var", Running, 1),
+		width:    width,
+		weight:   newVector(name+".weight", width, Undecayed, 1),
+		bias:     newVector(name+".bias", width, Undecayed, 0),
+		mean:     newVector(name+".running_mean", width, Running, 0),
+		variance: newVector(name+".running_var", width, Running, 1),
 	}
+}
+
+// newVector returns a parameter of one value a channel.
+func newVector(name string, width int, kind ParamKind, v float32) *Param {
+	return &Param{Name: name, Shape: []int{width}, Kind: kind, initial: constant(v)}
 }
 
 func (n *batchNorm) Params() []*Param {
@@ -45,29 +46,21 @@ func (n *batchNorm) Params() []*Param {
 	return params
 }
 
-func (n *batchNorm) Forward(p *Pass, x Activation) Activation {
-	return n.forward(p, x, Activation{}, n.relu)
-}
-
-// forward returns the norm of x, plus skip where given, through max(·, 0) with relu.
 func (n *batchNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
-	k := n.statistics(p, x.View, device.View{})
 	y := p.like(x)
-	p.dev.Affine(y.View, x.View, skip.View, k.Scale, device.Buffer{}, k.Shift, relu)
-	p.save(record{x: x, y: y, mean: k.Mean, variance: k.Var})
+	n.forwardInto(p, y, x, skip, relu)
 	return y
 }
 
-// Backward gives the gradient in the memory of Forward's output, which has the padding that a convolution needs; dy stays as
-// it is, except with relu.
-func (n *batchNorm) Backward(p *Pass, dy Activation) Activation {
-	return n.backward(p, dy, p.restore())
+// forwardInto is forward into memory of x's shape.
+func (n *batchNorm) forwardInto(p *Pass, y, x, skip Activation, relu bool) {
+	k := n.statistics(p, x.View, device.View{})
+	p.dev.Affine(y.View, x.View, skip.View, k.Scale, device.Buffer{}, k.Shift, relu)
+	p.save(record{x: x, y: y, mean: k.Mean, variance: k.Var})
 }
 
+// backward leaves dy as it is.
 func (n *batchNorm) backward(p *Pass, dy Activation, r record) Activation {
-	if n.relu {
-		p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
-	}
 	a, b, c := n.gradients(p, dy.View, r.x.View, device.View{}, r)
 	p.dev.Affine(r.y.View, dy.View, r.x.View, a, b, c, false)
 	return r.y

@@ -83,6 +83,15 @@ type Pass struct {
 	laid   int     // how many of them this step has
 	pooled poolRange
 	tape   []record
+
+	// Of the graph that runs.
+	program   *program
+	values    []Activation
+	gradients []gradient
+	kept      arena // of gradients that outlive their part
+	part      int   // that runs backward
+	wantInput bool  // the input's gradient
+
 	packs  []*device.Packed
 	packed int // packs in use
 }
@@ -96,7 +105,7 @@ func NewPass(n *Network, rng *rand.Rand) *Pass {
 }
 
 func newPass(d device.Device, pad int, rng *rand.Rand) *Pass {
-	return &Pass{dev: d, rng: rng, pad: pad, arena: arena{dev: d}, zeros: arena{dev: d}}
+	return &Pass{dev: d, rng: rng, pad: pad, arena: arena{dev: d}, zeros: arena{dev: d}, kept: arena{dev: d}}
 }
 
 // Close gives the Pass's memory back to the device. The Pass may be used again.
@@ -104,6 +113,7 @@ func (p *Pass) Close() {
 	p.reset()
 	p.arena.free()
 	p.zeros.free()
+	p.kept.free()
 	p.shapes = nil
 	for _, w := range p.packs {
 		p.dev.Free(w.Data)
@@ -114,6 +124,7 @@ func (p *Pass) Close() {
 // reset begins a new step: whatever earlier steps were given is free again.
 func (p *Pass) reset() {
 	p.arena.reset()
+	p.kept.reset()
 	if !p.zeros.reset() {
 		p.shapes = p.shapes[:0]
 	}
@@ -185,7 +196,11 @@ func (p *Pass) like(x Activation) Activation { return p.activation(x.Groups, x.R
 
 // plain returns memory for (batch, frames, channels) without padding, undefined.
 func (p *Pass) plain(batch, frames, channels int) Activation {
-	b := p.arena.alloc(batch * frames * channels)
+	return plainIn(&p.arena, batch, frames, channels)
+}
+
+func plainIn(a *arena, batch, frames, channels int) Activation {
+	b := a.alloc(batch * frames * channels)
 	return Activation{
 		View: device.View{
 			Data: b, Groups: batch, Rows: frames, Cols: channels, GroupStride: frames * channels, RowStride: channels,

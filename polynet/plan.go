@@ -10,29 +10,22 @@ import (
 // its epilogue, so that a `pi` block is two products and writes each activation once. A Plan is immutable and shared
 // by goroutines; each works in a Session of its own.
 type Plan struct {
-	dev    device.Device
-	single device.Device // for a clip alone, whose layers are too short to hand over
-	config Config
-	norm   features.Norm
-	stem   foldedConv
-	blocks []foldedBlock
-	head   foldedConv // of kernel 1, over the means
+	dev     device.Device
+	single  device.Device // for a clip alone, whose layers are too short to hand over
+	config  Config
+	norm    features.Norm
+	program *program
+	steps   []instruction
+	head    instruction // over the means
 }
 
-// foldedConv is a convolution with its batch norm folded into it: y = x·weight + shift.
-type foldedConv struct {
-	weight                         *device.Packed // (kernel·in, out)
-	shift                          device.Buffer  // (out)
-	in, out, kernel, ahead, stride int
-}
-
-// foldedBlock is a residual block. Its product's norm, z → scale∘z + offset with the factor a in both, is conv2's epilogue
-// (pi) or folded into mix (pi1x1).
-type foldedBlock struct {
-	spec          blockSpec
-	conv1, conv2  foldedConv
-	skip, mix     foldedConv // where the spec says so
-	scale, offset device.Buffer
+// instruction is a step with what it takes of a model, on a device.
+type instruction struct {
+	*step
+	weight                      *device.Packed // of a convolution: (kernel·in, width)
+	shift                       device.Buffer  // (width)
+	scale, offset               device.Buffer  // the product's norm with its factor, (width)
+	instanceScale, instanceBias device.Buffer  // (instance)
 }
 
 // Compile prepares the model for inference on d. A model that is not consistent gives an error that wraps ErrModel.
@@ -45,52 +38,42 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 
 // compile is Compile of a valid model for runs over so many frames at a time: it may run over others, but not as fast.
 func (m *Model) compile(d device.Device, frames int) *Plan {
-	fused, c := m.fused(), compiler{dev: d, rows: frames}
-	p := &Plan{dev: d, single: device.OneThread(d), config: m.Net, norm: m.Norm}
-	p.stem = c.conv(fused.Stem)
-	c.rows = p.stem.rows(c.rows)
-	for i, spec := range m.Net.blocks() {
-		p.blocks = append(p.blocks, c.block(spec, fused.Blocks[i]))
+	fused, c := m.fused(), compiler{dev: d}
+	p := &Plan{
+		dev: d, single: device.OneThread(d), config: m.Net, norm: m.Norm, program: m.Net.program().settled(),
+		steps: make([]instruction, len(fused.Steps)),
 	}
-	head := fused.Head
-	p.head = foldedConv{
-		weight: c.pack(head.Weight, head.Out), shift: c.place(head.Shift), in: head.In, out: head.Out, kernel: 1, stride: 1,
+	rows := p.program.rows(frames)
+	for i := range p.steps {
+		s := &p.program.steps[i]
+		p.steps[i] = c.instruction(s, &fused.Steps[i], rows[made(i)])
 	}
+	p.head.weight, p.head.shift = c.pack(fused.Head.Weight, fused.Head.Out), c.place(fused.Head.Shift)
 	d.Free(c.source)
 	return p
 }
 
 // compiler packs a model's weights.
 type compiler struct {
-	dev  device.Device
-	rows int // of the next convolution's input, in a window
-
+	dev    device.Device
 	source device.Buffer // scratch: a weight before it is packed
 }
 
-func (c *compiler) block(spec blockSpec, f FusedBlock) foldedBlock {
-	b := foldedBlock{spec: spec}
-	if f.Skip != nil {
-		b.skip = c.conv(*f.Skip)
+// instruction returns the step, which gives so many rows.
+func (c *compiler) instruction(s *step, f *FusedStep, rows int) instruction {
+	n := instruction{step: s}
+	if s.op != opConv {
+		return n
 	}
-	b.conv1 = c.conv(f.Conv1)
-	c.rows = b.conv1.rows(c.rows)
-	b.conv2 = c.conv(f.Conv2)
-	if f.Mix != nil {
-		b.mix = c.conv(*f.Mix)
-	}
+	windows := device.View{Groups: 1, Rows: rows, Cols: s.kernel * s.in, RowStride: s.stride * s.in}
+	n.weight, n.shift = c.packWindows(f.Conv.Weight, s.width, windows), c.place(f.Conv.Shift)
 	if f.Scale != nil {
-		b.scale, b.offset = c.place(f.Scale), c.place(f.Offset)
+		n.scale, n.offset = c.place(f.Scale), c.place(f.Offset)
 	}
-	return b
-}
-
-func (c *compiler) conv(f FusedConv) foldedConv {
-	windows := device.View{Groups: 1, Rows: ceilDiv(c.rows, f.Stride), Cols: f.Kernel * f.In, RowStride: f.Stride * f.In}
-	return foldedConv{
-		weight: c.packWindows(f.Weight, f.Out, windows), shift: c.place(f.Shift),
-		in: f.In, out: f.Out, kernel: f.Kernel, ahead: f.Ahead, stride: f.Stride,
+	if f.Instance != nil {
+		n.instanceScale, n.instanceBias = c.place(f.Instance.Weight), c.place(f.Instance.Bias)
 	}
+	return n
 }
 
 // packWindows returns the matrix w of n columns in the device's layout for such windows.
@@ -127,24 +110,82 @@ func (c *compiler) place(values []float32) device.Buffer {
 
 // Close gives the Plan's memory back to the device. Neither it nor its Sessions may be used any more.
 func (p *Plan) Close() {
-	convs := []foldedConv{p.stem, p.head}
-	for _, b := range p.blocks {
-		convs = append(convs, b.conv1, b.conv2, b.skip, b.mix)
-		p.dev.Free(b.scale)
-		p.dev.Free(b.offset)
+	for i := range p.steps {
+		p.steps[i].free(p.dev)
 	}
-	for _, c := range convs {
-		if c.weight != nil {
-			p.dev.Free(c.weight.Data)
-			p.dev.Free(c.shift)
+	p.head.free(p.dev)
+}
+
+func (n *instruction) free(d device.Device) {
+	if n.weight != nil {
+		d.Free(n.weight.Data)
+	}
+	for _, b := range []device.Buffer{n.shift, n.scale, n.offset, n.instanceScale, n.instanceBias} {
+		d.Free(b)
+	}
+}
+
+// operands are what a step works on. x is the windows where it is a convolution; of the others, those that the step has not are
+// empty.
+type operands struct {
+	x, y, skip, add device.View
+	inPlace         bool // the result takes the memory of the operand that it may (see step.home)
+}
+
+// home returns the operand whose memory the step can give its result, or none: an element of the result is computed of the same
+// element there.
+func (s *step) home() value {
+	switch {
+	case s.op == opMaxPool:
+		return none
+	case s.op != opConv:
+		return s.x
+	case s.add != none:
+		return s.add
+	}
+	return s.skip
+}
+
+// run computes the step. scratch is memory for instance norms.
+func (n *instruction) run(d device.Device, dst device.View, o operands, scratch device.Buffer) {
+	switch n.op {
+	case opProduct:
+		if n.plus && !o.inPlace {
+			copyRows(d, dst, o.x)
+		}
+		d.Hadamard(dst, o.x, o.y, n.plus)
+	case opTanh:
+		d.Tanh(dst, o.x)
+	case opMaxPool:
+		d.MaxRows(dst, o.x, poolReach)
+	case opConv:
+		if n.add != none && !o.inPlace {
+			copyRows(d, dst, o.add)
+		}
+		d.MatMul(dst, o.x, n.weight, device.Epilogue{
+			Accumulate: n.add != none, Shift: n.shift, Skip: o.skip, Scale: n.scale, Offset: n.offset, ReLU: n.relu,
+		})
+		if n.instance > 0 {
+			n.normaliseClips(d, dst, scratch)
 		}
 	}
 }
 
-// rows returns how many rows the convolution makes of n.
-func (c *foldedConv) rows(n int) int { return ceilDiv(n, c.stride) }
+// copyRows sets dst's rows to src's.
+func copyRows(d device.Device, dst, src device.View) {
+	none := device.Buffer{}
+	d.Affine(dst, src, device.View{}, none, none, none, false)
+}
 
-// windows returns the rows of x that the convolution multiplies.
-func (c *foldedConv) windows(x Activation) device.View {
-	return x.windows(-(c.kernel - 1 - c.ahead), c.rows(x.Rows), c.kernel, c.stride)
+// normaliseClips applies the instance norm to the rows that the convolution gave.
+func (n *instruction) normaliseClips(d device.Device, y device.View, scratch device.Buffer) {
+	size := n.instance
+	k := device.Norm{
+		Gamma: n.instanceScale, Beta: n.instanceBias, Mean: scratch.Slice(0, size), Var: scratch.Slice(size, 2*size),
+		Scale: scratch.Slice(2*size, 3*size), Shift: scratch.Slice(3*size, 4*size),
+	}
+	for g := range y.Groups {
+		clip := clipColumns(y, g, size)
+		normaliseClip(d, k, clip, clip, device.View{}, false)
+	}
 }

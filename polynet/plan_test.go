@@ -31,7 +31,33 @@ func randomModel(c Config, rng *rand.Rand) *Model {
 	for _, s := range c.WeightShapes() {
 		m.Weights[s.Name] = randomWeight(s, rng)
 	}
+	if c.Block.Decomposition() || c.Block == DPoly {
+		m.settle()
+	}
 	return m
+}
+
+// settle sets the norms' statistics to what they are of random rows: polynomials of high degrees otherwise grow beyond all bounds.
+func (m *Model) settle() {
+	const batch, frames = 8, 40
+	d, err := device.CPU(1)
+	if err != nil {
+		panic(err)
+	}
+	n, err := NewNetwork(m.Net, d, seeded(1))
+	if err != nil {
+		panic(err)
+	}
+	if err := n.SetWeights(m.Weights); err != nil {
+		panic(err)
+	}
+	rng := seeded(2)
+	p := NewPass(n, rng)
+	p.Train = true
+	for range 60 {
+		n.Forward(p, p.Input(normals(rng, batch*frames*m.Net.Inputs), batch, frames))
+	}
+	m.Weights = n.Weights()
 }
 
 func randomWeight(s WeightShape, rng *rand.Rand) *tensor.Dense {
@@ -46,152 +72,11 @@ func randomWeight(s WeightShape, rng *rand.Rand) *tensor.Dense {
 	return tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(values))
 }
 
-// plainNet computes a network straight from the equations, in float64, without padding rows, folding or in-place work.
-type plainNet struct{ m *Model }
-
-type plainRows [][]float64
-
-func (n plainNet) weight(name string) []float32 { return n.m.Weights[name].Data().([]float32) }
-
-// conv computes y[t][o] = Σ over k, i of w[k][i][o]·x[t·stride − (kernel−1−ahead) + k][i].
-func (n plainNet) conv(name string, x plainRows, ahead, stride int) plainRows {
-	w := n.m.Weights[name+".weight"]
-	kernel, in, out := w.Shape()[0], w.Shape()[1], w.Shape()[2]
-	values := n.weight(name + ".weight")
-	var y plainRows
-	for t := 0; t < len(x); t += stride {
-		row := make([]float64, out)
-		for k := range kernel {
-			at := t - (kernel - 1 - ahead) + k
-			if at < 0 || at >= len(x) {
-				continue
-			}
-			for i := range in {
-				for o := range out {
-					row[o] += float64(values[(k*in+i)*out+o]) * x[at][i]
-				}
-			}
-		}
-		y = append(y, row)
-	}
-	return y
-}
-
-func (n plainNet) norm(name string, x plainRows) plainRows {
-	return combine(x, nil, func(c int, v, _ float64) float64 {
-		deviation := math.Sqrt(float64(n.weight(name + ".running_var")[c]) + 1e-5)
-		v = (v - float64(n.weight(name + ".running_mean")[c])) / deviation
-		return v*float64(n.weight(name + ".weight")[c]) + float64(n.weight(name + ".bias")[c])
-	})
-}
-
-// combine applies f to each channel and element of x, and y where given.
-func combine(x, y plainRows, f func(c int, x, y float64) float64) plainRows {
-	out := make(plainRows, len(x))
-	for t := range x {
-		out[t] = make([]float64, len(x[t]))
-		for c := range x[t] {
-			other := 0.0
-			if y != nil {
-				other = y[t][c]
-			}
-			out[t][c] = f(c, x[t][c], other)
-		}
-	}
-	return out
-}
-
-func relu(x plainRows) plainRows {
-	return combine(x, nil, func(_ int, v, _ float64) float64 { return max(v, 0) })
-}
-
-func (n plainNet) block(name string, x plainRows, ahead, stride int) plainRows {
-	hidden := n.norm(name+".norm1", n.conv(name+".conv1", x, ahead, stride))
-	if n.m.Net.Block == ReLU {
-		hidden = relu(hidden)
-	}
-	f := n.norm(name+".norm2", n.conv(name+".conv2", hidden, ahead, 1))
-	s := x
-	if _, ok := n.m.Weights[name+".skip.conv.weight"]; ok {
-		s = n.norm(name+".skip.norm", n.conv(name+".skip.conv", x, 0, stride))
-	}
-	sum := combine(f, s, func(_ int, f, s float64) float64 { return f + s })
-	product := combine(f, s, func(_ int, f, s float64) float64 { return f * s })
-	switch n.m.Net.Block {
-	case ReLU:
-		return relu(sum)
-	case Linear:
-		return sum
-	case Pi1x1:
-		product = n.conv(name+".product.conv", product, 0, 1)
-	}
-	a := float64(n.weight(name + ".product.scale")[0])
-	product = n.norm(name+".product.norm", product)
-	return combine(sum, product, func(_ int, sum, p float64) float64 { return sum + a*p })
-}
-
-// logits returns the logits of one clip of unnormalised rows: the mean of its rows' logits.
-func (n plainNet) logits(rows []float32) []float64 {
-	x := n.rowLogits(rows)
-	return x.mean(0, len(x)-1)
-}
-
-// mean returns the mean of rows first up to last, that one included.
-func (x plainRows) mean(first, last int) []float64 {
-	mean := make([]float64, len(x[first]))
-	for _, row := range x[first : last+1] {
-		for i, v := range row {
-			mean[i] += v / float64(last+1-first)
-		}
-	}
-	return mean
-}
-
-// rowLogits returns what the head makes of each row of the last stage.
-func (n plainNet) rowLogits(rows []float32) plainRows {
-	c := n.m.Net
-	var x plainRows
-	for t := 0; t < len(rows); t += c.Inputs {
-		row := make([]float64, c.Inputs)
-		for i := range row {
-			row[i] = (float64(rows[t+i]) - float64(n.m.Norm.Mean[i])) / float64(n.m.Norm.Std[i])
-			if limit := float64(n.m.Norm.Limit); limit > 0 {
-				row[i] = max(-limit, min(row[i], limit))
-			}
-		}
-		x = append(x, row)
-	}
-	x = n.norm("stem.norm", n.conv("stem.conv", x, c.Stem.Ahead, c.Stem.Stride))
-	if c.Block == ReLU {
-		x = relu(x)
-	}
-	for i, s := range c.Stages {
-		for j := range s.Blocks {
-			stride := 1
-			if j == 0 {
-				stride = s.Stride
-			}
-			x = n.block(fmt.Sprintf("stages.%d.%d", i, j), x, s.Ahead, stride)
-		}
-	}
-	logits := make(plainRows, len(x))
-	for t, row := range x {
-		logits[t] = make([]float64, c.Classes)
-		for o := range logits[t] {
-			logits[t][o] = float64(n.weight("head.bias")[o])
-			for i, v := range row {
-				logits[t][o] += v * float64(n.weight("head.weight")[i*c.Classes+o])
-			}
-		}
-	}
-	return logits
-}
-
 // planConfigs are networks in which every kind of convolution and skip occurs.
 func planConfigs(kind BlockKind) []Config {
 	return []Config{
 		{
-			Inputs: 7, Classes: 3, Block: kind, Stem: Stem{Width: 5, Kernel: 4, Ahead: 1, Stride: 1},
+			Inputs: 7, Classes: 3, Block: kind, Degree: someDegree(kind), Stem: Stem{Width: 5, Kernel: 4, Ahead: 1, Stride: 1},
 			Stages: []Stage{
 				{Width: 5, Blocks: 2, Kernel: 3, Ahead: 1, Stride: 1},
 				{Width: 8, Blocks: 2, Kernel: 5, Ahead: 0, Stride: 2},
@@ -199,7 +84,7 @@ func planConfigs(kind BlockKind) []Config {
 			},
 		},
 		{
-			Inputs: 16, Classes: 4, Block: kind, Stem: Stem{Width: 16, Kernel: 1, Ahead: 0, Stride: 2},
+			Inputs: 16, Classes: 4, Block: kind, Degree: someDegree(kind), Stem: Stem{Width: 16, Kernel: 1, Ahead: 0, Stride: 2},
 			Stages: []Stage{{Width: 16, Blocks: 1, Kernel: 9, Ahead: 8, Stride: 1}, {Width: 17, Blocks: 1, Kernel: 1, Stride: 1}},
 		},
 	}

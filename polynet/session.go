@@ -2,6 +2,7 @@ package polynet
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/polyphon/polyphon/device"
 )
@@ -13,20 +14,14 @@ type Session struct {
 	batch  int           // the most clips a Run
 	memory device.Buffer // all of it
 
-	input  Activation
-	host   []float32 // the input before its upload; the input itself where the device works in the host's memory
-	stem   Activation
-	blocks []blockMemory
-	pooled device.View // (batch, features)
-	logits device.View // (batch, Classes)
-	out    []float32
-	mean   poolRange
-}
-
-// blockMemory is where a block's results go. Blocks of the same shape share hidden and branch; one without a skip
-// convolution works in its input's memory.
-type blockMemory struct {
-	hidden, branch, out Activation // branch: pi1x1 only
+	host    []float32     // the input before its upload; the input itself where the device works in the host's memory
+	values  []Activation  // by their numbers; some share memory
+	inPlace []bool        // by the steps: the result takes an operand's memory
+	scratch device.Buffer // of instance norms
+	pooled  device.View   // (batch, features)
+	logits  device.View   // (batch, Classes)
+	out     []float32
+	mean    poolRange
 }
 
 // Session returns a Session for up to batch clips of frames rows each.
@@ -36,8 +31,9 @@ func (p *Plan) Session(batch, frames int) *Session {
 	}
 	s := &Session{plan: p, frames: frames, batch: batch, out: make([]float32, batch*p.config.Classes)}
 	s.memory = allocTogether(p.dev, s.layOut)
-	if s.host = s.input.padded.Host(); s.host == nil {
-		s.host = make([]float32, s.input.padded.Len())
+	padded := s.values[input].padded
+	if s.host = padded.Host(); s.host == nil {
+		s.host = make([]float32, padded.Len())
 	}
 	return s
 }
@@ -58,45 +54,80 @@ func allocTogether(d device.Device, layOut func(alloc func(n int) device.Buffer)
 	return memory
 }
 
-// layOut places everything that a Run computes in what alloc returns.
+// layOut places everything that a Run computes in what alloc returns. Values of one shape share memory where they do not live
+// at the same time, and a result takes an operand's memory where that is done with and the step allows it.
 func (s *Session) layOut(alloc func(n int) device.Buffer) {
 	p := s.plan
-	activation := func(rows, cols int) Activation {
-		pad := p.config.padding() // zero rows around each clip
-		stride := (rows + pad) * cols
-		padded := alloc(pad*cols + s.batch*stride)
-		return Activation{
-			View: device.View{
-				Data: padded.Slice(pad*cols, padded.Len()), Groups: s.batch, Rows: rows, Cols: cols,
-				GroupStride: stride, RowStride: cols,
-			},
-			padded: padded, pad: pad,
+	lasts, rows := p.program.lasts(), p.program.rows(s.frames)
+	l := layout{alloc: alloc, batch: s.batch, pad: p.program.padding()}
+	s.values = append(s.values[:0], Activation{}, l.activation(s.frames, p.config.Inputs))
+	s.inPlace = s.inPlace[:0]
+	channels := 0
+	for i := range p.steps {
+		step := &p.program.steps[i]
+		home := step.home()
+		inPlace := home > input && lasts[home] == i && (home != step.x || step.op != opConv)
+		if inPlace {
+			s.values = append(s.values, s.values[home])
+		} else {
+			s.values = append(s.values, l.take(rows[made(i)], step.width))
 		}
-	}
-	s.input = activation(s.frames, p.config.Inputs)
-	s.stem = activation(p.stem.rows(s.frames), p.stem.out)
-	x := s.stem
-	s.blocks = s.blocks[:0]
-	var m blockMemory
-	for i := range p.blocks {
-		b := &p.blocks[i]
-		rows, width := b.conv1.rows(x.Rows), b.spec.width
-		if m.hidden.Rows != rows || m.hidden.Cols != width { // else the one of the block before
-			m.hidden = activation(rows, width)
-			if b.spec.mixed {
-				m.branch = activation(rows, width)
+		s.inPlace = append(s.inPlace, inPlace)
+		for _, v := range step.operands() {
+			if v > input && lasts[v] == i && !(inPlace && v == home) {
+				l.free = append(l.free, s.values[v])
+				lasts[v] = -1 // once
 			}
 		}
-		m.out = x
-		if b.spec.hasSkip {
-			m.out = activation(rows, width)
-		}
-		s.blocks = append(s.blocks, m)
-		x = m.out
+		channels = max(channels, step.instance)
 	}
+	s.scratch = alloc(4 * channels)
 	matrix := func(cols int) device.View { return device.Matrix(alloc(s.batch*cols), s.batch, cols) }
-	s.pooled = matrix(x.Cols)
+	s.pooled = matrix(p.program.width())
 	s.logits = matrix(p.config.Classes)
+}
+
+// lasts returns for each value the last step that reads it.
+func (p *program) lasts() []int {
+	lasts := make([]int, made(len(p.steps)))
+	for i := range p.steps {
+		for _, v := range p.steps[i].operands() {
+			lasts[v] = i
+		}
+	}
+	lasts[len(lasts)-1] = len(p.steps)
+	return lasts
+}
+
+// layout hands out a Session's activations.
+type layout struct {
+	alloc      func(n int) device.Buffer
+	batch, pad int
+	free       []Activation
+}
+
+// take returns memory that is free, the latest first, or new.
+func (l *layout) take(rows, cols int) Activation {
+	for i, a := range slices.Backward(l.free) {
+		if a.Rows == rows && a.Cols == cols {
+			l.free = slices.Delete(l.free, i, i+1)
+			return a
+		}
+	}
+	return l.activation(rows, cols)
+}
+
+// activation returns new memory, with zero rows around each clip.
+func (l *layout) activation(rows, cols int) Activation {
+	stride := (rows + l.pad) * cols
+	padded := l.alloc(l.pad*cols + l.batch*stride)
+	return Activation{
+		View: device.View{
+			Data: padded.Slice(l.pad*cols, padded.Len()), Groups: l.batch, Rows: rows, Cols: cols,
+			GroupStride: stride, RowStride: cols,
+		},
+		padded: padded, pad: l.pad,
+	}
 }
 
 // Close gives the Session's memory back to the device.
@@ -119,12 +150,10 @@ func (s *Session) Run(rows []float32, batch int) []float32 {
 		d = p.single
 	}
 	s.load(rows, batch)
-	relu := p.config.Block == ReLU
-	x := clips(s.stem, batch)
-	d.MatMul(x.View, p.stem.windows(clips(s.input, batch)), p.stem.weight, device.Epilogue{Shift: p.stem.shift, ReLU: relu})
-	for i := range p.blocks {
-		x = p.blocks[i].run(d, &s.blocks[i], x)
+	for i := range p.steps {
+		s.step(d, i, batch)
 	}
+	x := clips(s.values[len(s.values)-1], batch)
 	pooled, logits := s.pooled, s.logits
 	pooled.Rows, logits.Rows = batch, batch
 	d.MeanRows(asGroups(pooled), s.mean.of(x, p.config.totalStride()).View)
@@ -136,42 +165,33 @@ func (s *Session) Run(rows []float32, batch int) []float32 {
 
 // load puts the normalised rows between the input's padding.
 func (s *Session) load(rows []float32, batch int) {
-	clip := s.frames * s.input.Cols
+	x := s.values[input]
+	clip := s.frames * x.Cols
 	for g := range batch {
-		dst := s.host[s.input.pad*s.input.Cols+g*s.input.GroupStride:][:clip]
+		dst := s.host[x.pad*x.Cols+g*x.GroupStride:][:clip]
 		copy(dst, rows[g*clip:])
 		s.plan.norm.Apply(dst)
 	}
-	if s.input.padded.Host() == nil {
-		s.plan.dev.Upload(s.input.padded, s.host)
+	if x.padded.Host() == nil {
+		s.plan.dev.Upload(x.padded, s.host)
 	}
 }
 
-// run computes the block for x and returns its output.
-func (b *foldedBlock) run(d device.Device, m *blockMemory, x Activation) Activation {
-	relu := b.spec.relu
-	hidden, y := clips(m.hidden, x.Groups), clips(m.out, x.Groups)
-	d.MatMul(hidden.View, b.conv1.windows(x), b.conv1.weight, device.Epilogue{Shift: b.conv1.shift, ReLU: relu})
-	if b.spec.hasSkip {
-		d.MatMul(y.View, b.skip.windows(x), b.skip.weight, device.Epilogue{Shift: b.skip.shift})
+// step computes step i for the first clips.
+func (s *Session) step(d device.Device, i, batch int) {
+	n := &s.plan.steps[i]
+	x := clips(s.values[n.x], batch)
+	o := operands{x: x.View, inPlace: s.inPlace[i]}
+	if n.op == opConv {
+		left, _ := n.reach(n.x)
+		o.x = x.windows(-left, n.rows(x.Rows), n.kernel, n.stride)
 	}
-	b.join(d, y.View, y.View, b.conv2.windows(hidden), clips(m.branch, x.Groups).View, hidden.View)
-	return y
+	o.y, o.skip, o.add = s.view(n.y, batch), s.view(n.skip, batch), s.view(n.add, batch)
+	n.run(d, s.view(made(i), batch), o, s.scratch)
 }
 
-// join computes the block's output y from the skip S and the windows that conv2 multiplies. S may be y itself, which it is for
-// pi1x1; that also takes room for F and for F∘S, which may be what lies under the windows.
-func (b *foldedBlock) join(d device.Device, y, s, windows, f, z device.View) {
-	if !b.spec.mixed {
-		d.MatMul(y, windows, b.conv2.weight, device.Epilogue{
-			Shift: b.conv2.shift, Skip: s, Scale: b.scale, Offset: b.offset, ReLU: b.spec.relu,
-		})
-		return
-	}
-	d.MatMul(f, windows, b.conv2.weight, device.Epilogue{Shift: b.conv2.shift})
-	d.Hadamard(z, f, s, false)
-	d.MatMul(y, z, b.mix.weight, device.Epilogue{Accumulate: true, Shift: b.mix.shift, Skip: f})
-}
+// view returns the value's first clips, or nothing where there is no such value.
+func (s *Session) view(v value, batch int) device.View { return clips(s.values[v], batch).View }
 
 // clips returns the first n clips of a.
 func clips(a Activation, n int) Activation {

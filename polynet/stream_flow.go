@@ -1,6 +1,10 @@
 package polynet
 
-import "github.com/polyphon/polyphon/device"
+import (
+	"math"
+
+	"github.com/polyphon/polyphon/device"
+)
 
 // flow is a network at work on rows that arrive bit by bit. Each convolution computes its rows as soon as those that they
 // depend on have arrived; of its input only the rows are kept that later windows reach back to. What a flow gives is what
@@ -11,21 +15,15 @@ type flow struct {
 	memory device.Buffer
 	most   int // frames that come at a time
 
-	input, stem line
-	blocks      []flowBlock
-	f, z        device.Buffer // pi1x1: F and F∘S
-	logits      device.Buffer // (rows, Classes)
-	out         []float32     // the same
-}
-
-// flowBlock is where a block's results go.
-type flowBlock struct {
-	hidden, out line
+	lines   []line        // the values, by their numbers
+	readers [][]int       // of each value
+	logits  device.Buffer // (rows, Classes)
+	out     []float32     // the same
 }
 
 // newFlow returns a flow for p that takes at most so many frames at a time.
 func newFlow(p *Plan, most int) *flow {
-	f := &flow{config: p.config, dev: p.single, most: most, blocks: make([]flowBlock, len(p.blocks))}
+	f := &flow{config: p.config, dev: p.single, most: most, readers: p.program.readers()}
 	f.memory = allocTogether(p.dev, func(alloc func(n int) device.Buffer) { f.layOut(p, alloc) })
 	f.out = make([]float32, f.logits.Len())
 	f.restart(0)
@@ -34,33 +32,26 @@ func newFlow(p *Plan, most int) *flow {
 
 // layOut places everything that p computes in what alloc returns.
 func (f *flow) layOut(p *Plan, alloc func(n int) device.Buffer) {
-	_, ahead, _ := p.config.reach()
-	most, stride := max(f.most, ahead), 1 // rows that come at a time: as many as wait for the last ones' lookahead, at the end
-	place := func(cols, kept, behind int) line {
-		room := 2*kept + ceilDiv(most, stride) + 1
-		return line{data: alloc((room + behind) * cols), cols: cols, stride: stride, kept: kept, behind: behind, room: room}
-	}
-	stem := &p.stem
-	f.input = place(stem.in, stem.kernel-1, stem.ahead)
-	stride *= stem.stride
-	x, wide := &f.stem, 0
-	width := stem.out
-	for i := range p.blocks {
-		b := &p.blocks[i]
-		spec := &b.spec
-		// conv1 reaches back over its kernel; the skip waits for the lookahead of both convolutions.
-		*x = place(width, max(spec.kernel-1, spec.ahead*(1+spec.stride)), spec.ahead)
-		stride *= spec.stride
-		width = spec.width
-		f.blocks[i].hidden = place(width, spec.kernel-1, spec.ahead)
-		x = &f.blocks[i].out
-		if spec.mixed {
-			wide = max(wide, f.blocks[i].hidden.data.Len())
+	g := p.program.geometries()
+	last := g[len(g)-1]
+	most := max(f.most, last.ahead) // frames that come at a time: as many as wait for the last ones' lookahead, at the end
+	f.lines = make([]line, len(g))
+	for v := input; int(v) < len(g); v++ {
+		l := line{cols: p.config.Inputs, stride: g[v].stride}
+		if v > input {
+			l.cols = p.steps[v-made(0)].width
 		}
+		for _, i := range f.readers[v] {
+			left, ahead := p.steps[i].reach(v)
+			// What a step gives waits for the lookahead of all that it reads.
+			l.kept = max(l.kept, ceilDiv(g[made(i)].ahead-g[v].ahead, l.stride)+left)
+			l.behind = max(l.behind, ahead)
+		}
+		l.room = 2*l.kept + ceilDiv(most, l.stride) + 1
+		l.data = alloc((l.room + l.behind) * l.cols)
+		f.lines[v] = l
 	}
-	*x = place(width, 0, 0)
-	f.f, f.z = alloc(wide), alloc(wide)
-	f.logits = alloc(x.data.Len() / width * p.config.Classes)
+	f.logits = alloc(f.last().room * p.config.Classes)
 }
 
 // close gives the flow's memory back to the device.
@@ -70,18 +61,16 @@ func (f *flow) close() { f.dev.Free(f.memory) }
 // count as zero.
 func (f *flow) restart(frame int) {
 	f.dev.Fill(device.Matrix(f.memory, 1, f.memory.Len()), 0)
-	f.input.restart(frame)
-	f.stem.restart(frame)
-	for i := range f.blocks {
-		f.blocks[i].hidden.restart(frame)
-		f.blocks[i].out.restart(frame)
+	for v := input; int(v) < len(f.lines); v++ {
+		f.lines[v].restart(frame)
 	}
 }
 
 // push takes the next rows of normalised features, no more than the flow's most before they are computed.
 func (f *flow) push(rows []float32) {
 	if len(rows) > 0 {
-		f.dev.Upload(f.input.grow(f.dev, len(rows)/f.input.cols).Data, rows)
+		in := &f.lines[input]
+		f.dev.Upload(in.grow(f.dev, len(rows)/in.cols).Data, rows)
 	}
 }
 
@@ -91,18 +80,18 @@ func (f *flow) push(rows []float32) {
 func (f *flow) run(p *Plan, final bool) (logits []float32, first int) {
 	d, last := f.dev, f.last()
 	first = last.next
-	f.input.end(d, final)
-	if n := p.stem.due(&f.input, &f.stem, final); n > 0 {
-		windows := p.stem.over(&f.input, f.stem.next, n)
-		d.MatMul(f.stem.grow(d, n), windows, p.stem.weight, device.Epilogue{Shift: p.stem.shift, ReLU: f.config.Block == ReLU})
+	f.lines[input].end(d, final)
+	for i := range p.steps {
+		f.step(&p.steps[i], made(i), final)
 	}
-	f.input.keep = p.stem.reads(f.stem.next)
-	x := &f.stem
-	for i := range p.blocks {
-		f.block(&p.blocks[i], &f.blocks[i], x, final)
-		x = &f.blocks[i].out
+	for v := input; int(v) < len(f.lines); v++ {
+		l := &f.lines[v]
+		l.keep = l.next
+		for _, i := range f.readers[v] {
+			left, _ := p.steps[i].reach(v)
+			l.keep = min(l.keep, f.lines[made(i)].next*p.steps[i].strideOver(v)-left)
+		}
 	}
-	last.keep = last.next
 	n := last.next - first
 	if n == 0 {
 		return nil, first
@@ -115,59 +104,48 @@ func (f *flow) run(p *Plan, final bool) (logits []float32, first int) {
 }
 
 // last returns the last stage's rows.
-func (f *flow) last() *line { return &f.blocks[len(f.blocks)-1].out }
+func (f *flow) last() *line { return &f.lines[len(f.lines)-1] }
 
-// block computes what block b can of x.
-func (f *flow) block(b *foldedBlock, m *flowBlock, x *line, final bool) {
-	d, hidden, y := f.dev, &m.hidden, &m.out
-	x.end(d, final)
-	if n := b.conv1.due(x, hidden, final); n > 0 {
-		windows := b.conv1.over(x, hidden.next, n)
-		d.MatMul(hidden.grow(d, n), windows, b.conv1.weight, device.Epilogue{Shift: b.conv1.shift, ReLU: b.spec.relu})
-	}
-	hidden.end(d, final)
-	if n := b.conv2.due(hidden, y, final); n > 0 {
+// step computes what step s, which gives value v, can.
+func (f *flow) step(s *instruction, v value, final bool) {
+	y := &f.lines[v]
+	if n := f.due(s.step, y.next, final); n > 0 {
 		first := y.next
-		out := y.grow(d, n)
-		skip := out
-		none := device.Buffer{}
-		switch {
-		case b.spec.hasSkip:
-			d.MatMul(out, b.skip.over(x, first, n), b.skip.weight, device.Epilogue{Shift: b.skip.shift})
-		case b.spec.mixed:
-			d.Affine(out, x.rows(first, n), device.View{}, none, none, none, false)
-		default:
-			skip = x.rows(first, n)
+		dst := y.grow(f.dev, n)
+		o := operands{y: f.rows(s.y, first, n), skip: f.rows(s.skip, first, n), add: f.rows(s.add, first, n)}
+		if s.op == opConv {
+			left, _ := s.reach(s.x)
+			o.x = f.lines[s.x].windows(first*s.stride-left, n, s.kernel, s.stride)
+		} else {
+			o.x = f.rows(s.x, first, n)
 		}
-		b.join(d, out, skip, b.conv2.over(hidden, first, n), scratch(f.f, n, y.cols), scratch(f.z, n, y.cols))
+		s.run(f.dev, dst, o, device.Buffer{})
 	}
-	x.keep = min(b.conv1.reads(hidden.next), y.next*b.spec.stride)
-	hidden.keep = b.conv2.reads(y.next)
+	y.end(f.dev, final)
 }
 
-// scratch returns a matrix at the beginning of b, or nothing where b is empty.
-func scratch(b device.Buffer, rows, cols int) device.View {
-	if b.Empty() {
+// rows returns n rows of v from first on, or nothing where there is no such value.
+func (f *flow) rows(v value, first, n int) device.View {
+	if v == none {
 		return device.View{}
 	}
-	return device.Matrix(b.Slice(0, rows*cols), rows, cols)
+	return f.lines[v].rows(first, n)
 }
 
-// due returns how many rows of y the convolution can compute now of x, which has ended if final is set.
-func (c *foldedConv) due(x, y *line, final bool) int {
-	n := x.next
-	if !final {
-		n -= c.ahead
+// due returns how many rows step s can compute now, the next one being given. final says that its operands have ended.
+func (f *flow) due(s *step, next int, final bool) int {
+	n := math.MaxInt
+	for _, v := range s.operands() {
+		if v == none {
+			continue
+		}
+		have := f.lines[v].next
+		if _, ahead := s.reach(v); !final {
+			have -= ahead
+		}
+		n = min(n, ceilDiv(have, s.strideOver(v)))
 	}
-	return max(0, ceilDiv(n, c.stride)-y.next)
-}
-
-// reads returns the first row of its input that the convolution reads for a row.
-func (c *foldedConv) reads(row int) int { return row*c.stride - (c.kernel - 1 - c.ahead) }
-
-// over returns the windows of x that the convolution multiplies for n rows from first on.
-func (c *foldedConv) over(x *line, first, n int) device.View {
-	return x.windows(c.reads(first), n, c.kernel, c.stride)
+	return max(0, n-next)
 }
 
 // line is an activation that arrives bit by bit, of which the last rows are kept. Rows are counted from the recording's

@@ -126,7 +126,7 @@ func TestDevicesAgreeOnAStep(t *testing.T) {
 		for i, d := range []device.Device{device.Ref(), cpu} {
 			n := newTestNetwork(t, c, d, 1)
 			perturb(n, seeded(2))
-			p := NewPass(n, nil)
+			p := NewPass(n, seeded(4))
 			p.Train = true
 			rows := normals(seeded(3), batch*frames*c.Inputs)
 			trainStep(n, p, NewSGD(n, 0.9, 0.01), 0.1, 1, rows, []int{3, 1, 0, 2, 1}, frames)

@@ -82,6 +82,22 @@ func rowOperations() []operation {
 			dx, dy, y := s.main(f, "dx"), s.main(f, "dy"), s.main(f, "y")
 			return func() { f.d.ReLUGrad(dx, dy, y) }
 		}),
+		row("Tanh", 2, func(f *fixture, s shape) func() {
+			dst, x := s.main(f, "dst"), s.main(f, "x")
+			return func() { f.d.Tanh(dst, x) }
+		}),
+		row("TanhGrad", 3, func(f *fixture, s shape) func() {
+			dx, dy, y := s.main(f, "dx"), s.main(f, "dy"), s.main(f, "y")
+			return func() { f.d.TanhGrad(dx, dy, y) }
+		}),
+		row("MaxRows", 2, func(f *fixture, s shape) func() {
+			dst, x := s.main(f, "dst"), f.levels(s.main(f, "x"))
+			return func() { f.d.MaxRows(dst, x, 1) }
+		}),
+		row("MaxRowsGrad", 3, func(f *fixture, s shape) func() {
+			dx, dy, x := s.main(f, "dx"), s.main(f, "dy"), f.levels(s.main(f, "x"))
+			return func() { f.d.MaxRowsGrad(dx, dy, x, 2) }
+		}),
 		row("Moments", 1, func(f *fixture, s shape) func() {
 			x, mean, variance := s.main(f, "x"), f.vector("mean", s.cols), f.vector("variance", s.cols)
 			return func() { f.d.Moments(mean, variance, x, noView) }
@@ -119,6 +135,19 @@ func rowOperations() []operation {
 			return func() { f.d.CrossEntropy(dlogits, losses, logits, targets, 0.25) }
 		}),
 	}
+}
+
+// levels rounds v's values to a few, so that some are equal.
+func (f *fixture) levels(v device.View) device.View {
+	host := make([]float32, v.Data.Len())
+	f.d.Download(host, v.Data)
+	for i, x := range host {
+		if x == x { // no guard
+			host[i] = float32(math.Round(float64(2 * x)))
+		}
+	}
+	f.d.Upload(v.Data, host)
+	return v
 }
 
 // vectorOperations are those on whole vectors or on one value a column; they use a shape's columns.
