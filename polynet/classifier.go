@@ -87,6 +87,7 @@ const defaultBatch = 16
 // than a window runs through the network once, as a Stream, whose decisions the windows are: the sound around a window
 // counts as far as the network reaches. Sound of a window's length or less is one pass, which gives what a stream gives
 // that ends there; where it is shorter, it is put in the middle of a window, between zeros, as in training.
+// A network that hears whole clips alone (Config.WholeClip) hears each window by itself.
 type Worker struct {
 	c       *Classifier
 	session *Session
@@ -109,8 +110,8 @@ const pieceSamples = 1 << 15
 
 // waitingWindow is a sound whose rows wait for the batch to be full.
 type waitingWindow struct {
-	sound *pushed
-	end   float64 // seconds
+	sound      *pushed
+	start, end float64 // seconds
 }
 
 // pushed is the state of one Push.
@@ -195,6 +196,8 @@ func (w *Worker) hear(src audio.Source, p *pushed) error {
 	}
 	n, err := readFull(src, w.samples)
 	switch {
+	case n > w.window && w.c.model.Net.WholeClip():
+		return w.cut(src, err, p)
 	case n > w.window:
 		return w.follow(src, err, p)
 	case err != io.EOF:
@@ -202,8 +205,39 @@ func (w *Worker) hear(src audio.Source, p *pushed) error {
 	case n == 0:
 		return audio.ErrEmpty
 	}
-	w.queue(p, w.center(n), n)
+	w.queue(p, w.center(n), 0, n)
 	return nil
+}
+
+// cut classifies window by window the sound that begins with w.samples, the last of which came with err, and goes on with src:
+// for networks that hear whole clips alone.
+func (w *Worker) cut(src audio.Source, err error, p *pushed) error {
+	if w.piece == nil {
+		w.piece = make([]float32, w.window+w.hop)
+	}
+	sound := w.piece // a window and what comes behind it
+	start, ahead := 0, copy(sound, w.samples)-w.window
+	for {
+		w.queue(p, sound[:w.window], start, w.window)
+		if p.stopped {
+			return nil
+		}
+		if n := w.hop - ahead; n > 0 && err == nil {
+			n, err = readFull(src, sound[w.window+ahead:])
+			ahead += n
+		}
+		step := min(ahead, w.hop)
+		if step == 0 || step < w.hop && err != io.EOF {
+			break
+		}
+		ahead -= step
+		start += step
+		copy(sound, sound[step:w.window+step+ahead])
+	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 // follow streams the sound that begins with w.samples, the last of which came with err, and goes on with src.
@@ -268,10 +302,12 @@ func (w *Worker) center(n int) []float32 {
 	return w.samples[:w.window]
 }
 
-// queue adds the window around n samples of sound to the batch, and computes the batch when it is full.
-func (w *Worker) queue(p *pushed, samples []float32, n int) {
+// queue adds the window around n samples of sound, which begin at the given one, to the batch, and computes the batch when it is
+// full.
+func (w *Worker) queue(p *pushed, samples []float32, start, n int) {
 	w.rows = w.c.extractor.Rows(w.rows, samples, w.scratch)
-	w.waiting = append(w.waiting, waitingWindow{p, float64(n) / float64(w.c.model.Features.Rate)})
+	rate := float64(w.c.model.Features.Rate)
+	w.waiting = append(w.waiting, waitingWindow{p, float64(start) / rate, float64(start+n) / rate})
 	p.waiting++
 	if len(w.waiting) == w.batch {
 		w.Flush()
@@ -289,10 +325,10 @@ func (w *Worker) Flush() {
 		p := window.sound
 		p.waiting--
 		if scores := w.scores(logits[i*classes : (i+1)*classes]); scores != nil {
-			p.tell(Window{0, window.end, scores})
+			p.tell(Window{window.start, window.end, scores})
 			p.finish()
 		} else {
-			p.stop(diverged(0, window.end))
+			p.stop(diverged(window.start, window.end))
 		}
 	}
 	w.rows, w.waiting = w.rows[:0], w.waiting[:0]

@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
@@ -108,6 +109,58 @@ func TestWindowsOfASound(t *testing.T) {
 		for i, start := range test.starts {
 			want := expected(t, c.model, samples, start+window)
 			checkWindow(t, name, got[i], float64(start)/rate, float64(start+window)/rate, want)
+		}
+	}
+}
+
+// TestWholeClipsAreHeardByThemselves checks windows of a network with norms over clips against the equations for each window
+// alone, and that it refuses streams.
+func TestWholeClipsAreHeardByThemselves(t *testing.T) {
+	const rate, window = 16000, 3200
+	for _, kind := range []BlockKind{RPoly, DPoly} {
+		m := randomModel(planConfigs(kind)[0], seeded(5))
+		c, err := NewClassifier(m, device.Ref())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Stream(StreamOptions{}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), string(kind)) {
+			t.Errorf("a stream of %s blocks: %v", kind, err)
+		}
+		for _, test := range []struct {
+			samples, batch int
+			hop            float64
+			starts         []int
+		}{
+			{window, 3, 0, []int{0}},
+			{window + 1, 1, 0, []int{0, 1}},
+			{3 * window, 2, 0, []int{0, 1600, 3200, 4800, 6400}},
+			{3*window + 500, 16, 0.2, []int{0, 3200, 6400, 6900}},
+			{3*window + 500, 1, 0.15, []int{0, 2400, 4800, 6900}},
+		} {
+			samples := noise(seeded(1), test.samples)
+			w := worker(t, c, Options{Hop: test.hop, Batch: test.batch})
+			name := fmt.Sprintf("%s, %d samples, hop %g", kind, test.samples, test.hop)
+			for range 2 { // the second time with what the first one leaves behind
+				got := windows(t, w, audio.Clip{Rate: rate, Samples: samples}.Source())
+				if len(got) != len(test.starts) {
+					t.Fatalf("%s: %d windows, want %d", name, len(got), len(test.starts))
+				}
+				for i, start := range test.starts {
+					want := expected(t, c.model, samples[start:start+window], window)
+					checkWindow(t, name, got[i], float64(start)/rate, float64(start+window)/rate, want)
+				}
+			}
+		}
+		n, broken := 0, errors.New("broken")
+		for _, err := range worker(t, c, Options{Batch: 1}).Classify(&failing{9000, broken}) {
+			if err != nil && err != broken {
+				t.Error(err)
+			} else if err == nil {
+				n++
+			}
+		}
+		if n != 4 {
+			t.Errorf("%s: %d windows before the sound breaks off, want 4", kind, n)
 		}
 	}
 }

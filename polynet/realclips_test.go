@@ -70,12 +70,20 @@ func TestPlanAgreesWithNetworkOnRealClips(t *testing.T) {
 	}
 }
 
+// degree returns a degree for kinds that have one to choose.
+func degree(kind polynet.BlockKind) int {
+	if kind.Decomposition() {
+		return 2
+	}
+	return 0
+}
+
 // settled returns a model of random weights whose norms' statistics are those of the clips.
 func settled(t *testing.T, d device.Device, kind polynet.BlockKind, like *polynet.Model, rows []float32, clips int) *polynet.Model {
 	t.Helper()
 	m := *like
 	m.Net = polynet.Config{
-		Inputs: m.Net.Inputs, Classes: m.Net.Classes, Block: kind, Stem: polynet.Stem{Width: 24, Kernel: 5, Ahead: 2, Stride: 1},
+		Inputs: m.Net.Inputs, Classes: m.Net.Classes, Block: kind, Degree: degree(kind), Stem: polynet.Stem{Width: 24, Kernel: 5, Ahead: 2, Stride: 1},
 		Stages: []polynet.Stage{
 			{Width: 24, Blocks: 2, Kernel: 9, Ahead: 4, Stride: 1}, {Width: 32, Blocks: 2, Kernel: 9, Ahead: 4, Stride: 2},
 			{Width: 48, Blocks: 2, Kernel: 9, Stride: 2}, {Width: 64, Blocks: 2, Kernel: 9, Stride: 2},
@@ -90,7 +98,7 @@ func settled(t *testing.T, d device.Device, kind polynet.BlockKind, like *polyne
 			d.Upload(p.Value, []float32{0.2})
 		}
 	}
-	pass := polynet.NewPass(net, nil)
+	pass := polynet.NewPass(net, rand.New(rand.NewPCG(3, 4)))
 	pass.Train = true
 	normalised := append([]float32(nil), rows...)
 	m.Norm.Apply(normalised)

@@ -97,6 +97,8 @@ const (
 func (c *Classifier) Stream(o StreamOptions) (*Stream, error) {
 	m := c.model
 	switch {
+	case m.Net.WholeClip():
+		return nil, fmt.Errorf("%w: a network of %s blocks has norms over whole clips, so it cannot answer for a stream", ErrConfig, m.Net.Block)
 	case !(o.Hop >= 0 && o.Hop <= m.Window):
 		return nil, fmt.Errorf("%w: a decision every %g s about windows of %g s", ErrConfig, o.Hop, m.Window)
 	case !(o.Step >= 0 && o.Step <= longestStep):
