@@ -83,7 +83,7 @@ func near(t *testing.T, name string, got, want []float32, tolerance float64) {
 			worst, at = e, i
 		}
 	}
-	if !(worst <= tolerance*largest+1e-6) {
+	if !(worst <= tolerance*largest+3e-6) {
 		t.Errorf("%s: value %d is %g, want %g (largest %g)", name, at, got[at], want[at], largest)
 	}
 }

@@ -12,7 +12,9 @@ import torch
 from torch.nn import functional
 
 HERE = pathlib.Path(__file__).parent
-KINDS = ("linear", "relu", "pi", "pi1x1")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip", "rpoly", "dpoly")
+RELU = ("relu", "pi-relu", "pi1x1-relu")
+DEGREE = 3  # of ccp and ncp
 
 
 def conv(x, weight, ahead, stride=1):
@@ -21,23 +23,80 @@ def conv(x, weight, ahead, stride=1):
 
 
 def norm(x, w, name):
+    if name + ".instance.weight" in w:
+        return split_norm(x, w, name)
     return functional.batch_norm(x, w[name + ".running_mean"], w[name + ".running_var"], w[name + ".weight"],
                                  w[name + ".bias"], training=True, momentum=0.1, eps=1e-5)
 
 
-def block(kind, x, w, name, ahead, stride):
-    act = torch.relu if kind == "relu" else lambda v: v
+def split_norm(x, w, name):
+    """IBN: the first channels by instance norm, the others by batch norm."""
+    split = w[name + ".instance.weight"].shape[0]
+    first = functional.instance_norm(x[:, :split], weight=w[name + ".instance.weight"], bias=w[name + ".instance.bias"], eps=1e-5)
+    return torch.cat([first, norm(x[:, split:], w, name + ".batch")], 1)
+
+
+def layer(x, w, conv_name, norm_name, ahead=0, stride=1):
+    return norm(conv(x, w[conv_name + ".weight"], ahead, stride), w, norm_name)
+
+
+def one(x, w, name):
+    """A conv1x1 and its norm."""
+    return layer(x, w, name + ".conv", name + ".norm")
+
+
+def block(kind, x, w, name, ahead, stride, maps=None):
+    """maps are the second-order maps of the blocks so far, which dpoly reads and adds its own to."""
+    if kind == "ccp":
+        return ccp(x, w, name, ahead, stride)
+    if kind in ("ncp", "ncp-skip"):
+        return ncp(kind, x, w, name, ahead, stride)
+    act = torch.relu if kind in RELU else lambda v: v
     s = x
     if name + ".skip.conv.weight" in w:
-        s = norm(conv(x, w[name + ".skip.conv.weight"], 0, stride), w, name + ".skip.norm")
-    f = act(norm(conv(x, w[name + ".conv1.weight"], ahead, stride), w, name + ".norm1"))
-    f = norm(conv(f, w[name + ".conv2.weight"], ahead), w, name + ".norm2")
+        s = layer(x, w, name + ".skip.conv", name + ".skip.norm", 0, stride)
+    f = act(layer(x, w, name + ".conv1", name + ".norm1", ahead, stride))
+    f = layer(f, w, name + ".conv2", name + ".norm2", ahead)
     if kind in ("linear", "relu"):
         return act(f + s)
     z = f * s
-    if kind == "pi1x1":
-        z = conv(z, w[name + ".product.conv.weight"], 0)
-    return f + s + w[name + ".product.scale"] * norm(z, w, name + ".product.norm")
+    if kind == "pi-tanh":
+        z = torch.tanh(z)
+    if kind == "dpoly":
+        z = dense(z, w, name, stride, maps)
+    z = norm(z, w, name + ".product.norm") if kind in ("pi", "pi-relu") else one(z, w, name + ".product")
+    return act(f + s + w[name + ".product.scale"] * z)
+
+
+def dense(z, w, name, stride, maps):
+    if maps:
+        if name + ".dense.skip.conv.weight" in w:
+            maps[:] = [layer(m, w, name + ".dense.skip.conv", name + ".dense.skip.norm", 0, stride) for m in maps]
+        h = maps[0]
+        for m in maps[1:]:
+            h = h * m
+        z = w[name + ".dense.scale"] * z * one(h, w, name + ".dense") + z
+    maps.append(z)
+    return z
+
+
+def ccp(z, w, name, ahead, stride):
+    factor = lambda n: layer(z, w, f"{name}.conv{n}", f"{name}.norm{n}", ahead, stride)
+    x = factor(1)
+    for n in range(2, DEGREE + 1):
+        x = w[f"{name}.scale{n}"] * factor(n) * x + x
+    return one(x, w, name + ".out")
+
+
+def ncp(kind, z, w, name, ahead, stride):
+    factor = lambda n: layer(z, w, f"{name}.conv{n}", f"{name}.norm{n}", ahead, stride)
+    x = factor(1)
+    for n in range(2, DEGREE + 1):
+        y = factor(n) * one(x, w, f"{name}.nest{n}")
+        if kind == "ncp-skip":
+            y = y + one(x, w, f"{name}.skip{n}")
+        x = y
+    return one(x, w, name + ".out")
 
 
 class Weights(dict):
@@ -62,19 +121,54 @@ class Weights(dict):
         self.add(name + ".running_mean", torch.zeros(width), False)
         self.add(name + ".running_var", torch.ones(width), False)
 
-    def block(self, kind, name, inputs, width, kernel, stride):
+    def layer(self, conv, norm, kernel, inputs, width):
+        self.conv(conv, kernel, inputs, width)
+        self.norm(norm, width)
+
+    def one(self, name, inputs, width):
+        self.layer(name + ".conv", name + ".norm", 1, inputs, width)
+
+    def scale(self, name):
+        self.add(name, torch.tensor([0.3]))
+
+    def block(self, kind, name, inputs, width, kernel, stride, first=True):
+        if kind in ("ccp", "ncp", "ncp-skip"):
+            return self.decomposition(kind, name, inputs, width, kernel)
         self.conv(name + ".conv1", kernel, inputs, width)
-        self.norm(name + ".norm1", width)
-        self.conv(name + ".conv2", kernel, width, width)
-        self.norm(name + ".norm2", width)
-        if inputs != width or stride != 1:
-            self.conv(name + ".skip.conv", 1, inputs, width)
-            self.norm(name + ".skip.norm", width)
-        if kind == "pi1x1":
-            self.conv(name + ".product.conv", 1, width, width)
-        if kind in ("pi", "pi1x1"):
+        if kind in ("rpoly", "dpoly"):
+            split = width * 4 // 5
+            self.add(name + ".norm1.instance.weight", 1 + 0.2 * self.normal(split))
+            self.add(name + ".norm1.instance.bias", 0.2 * self.normal(split))
+            self.norm(name + ".norm1.batch", width - split)
+        else:
+            self.norm(name + ".norm1", width)
+        self.layer(name + ".conv2", name + ".norm2", kernel, width, width)
+        reshapes = inputs != width or stride != 1
+        if reshapes:
+            self.one(name + ".skip", inputs, width)
+        if kind == "dpoly" and not first:
+            if reshapes:
+                self.one(name + ".dense.skip", inputs, width)
+            self.one(name + ".dense", width, width)
+            self.scale(name + ".dense.scale")
+        if kind in ("linear", "relu"):
+            return
+        if kind in ("pi", "pi-relu"):
             self.norm(name + ".product.norm", width)
-            self.add(name + ".product.scale", torch.tensor([0.3]))
+        else:
+            self.one(name + ".product", width, width)
+        self.scale(name + ".product.scale")
+
+    def decomposition(self, kind, name, inputs, width, kernel):
+        for n in range(1, DEGREE + 1):
+            self.layer(f"{name}.conv{n}", f"{name}.norm{n}", kernel, inputs, width)
+            if n > 1 and kind == "ccp":
+                self.scale(f"{name}.scale{n}")
+            elif n > 1:
+                self.one(f"{name}.nest{n}", width, width)
+                if kind == "ncp-skip":
+                    self.one(f"{name}.skip{n}", width, width)
+        self.one(name + ".out", width, width)
 
     def trained(self):
         return {k: v for k, v in self.items() if v.requires_grad}
@@ -90,17 +184,28 @@ def store(out, prefix, tensors):
         out[f"{prefix}/{name}"] = value.detach().float().numpy().copy()
 
 
+def chain(kind):
+    """The blocks of a case, as name, whether they change width: dpoly's read one another."""
+    return (("b", 0), ("c", 0), ("d", 1)) if kind == "dpoly" else (("b", 0),)
+
+
 def blocks():
-    """One block of each kind: 3 clips of 11 frames, 5 to 6 channels with stride 2, and 6 to 6 with stride 1."""
+    """One block of each kind: 3 clips of 11 frames, 5 to 6 channels with stride 2, and 6 to 6 with stride 1. Of dpoly two more,
+    the last to 7 channels."""
     out = {}
     for kind in KINDS:
         for inputs, stride in ((5, 2), (6, 1)):
             name = f"{kind}-{stride}"
             w = Weights(7)
-            w.block(kind, "b", inputs, 6, 5, stride)
+            width, strides = inputs, {"b": stride}
+            for part, wider in chain(kind):
+                w.block(kind, part, width, 6 + wider, 5, strides.get(part, 1), part == "b")
+                width = 6 + wider
             store(out, name + "/weights", w)
             x = w.normal(3, inputs, 11).float().double().requires_grad_()
-            y = block(kind, x, w, "b", 1, stride)
+            y, maps = x, []
+            for part, _ in chain(kind):
+                y = block(kind, y, w, part, 1, strides.get(part, 1), maps)
             dy = w.normal(*y.shape).float().double()
             y.backward(dy)
             out.update({f"{name}/x": rows(x), f"{name}/y": rows(y), f"{name}/dy": rows(dy), f"{name}/dx": rows(x.grad)})
@@ -110,7 +215,7 @@ def blocks():
 
 
 def network(kind, x, w):
-    act = torch.relu if kind == "relu" else lambda v: v
+    act = torch.relu if kind in RELU else lambda v: v
     x = act(norm(conv(x, w["stem.conv.weight"], 2, 2), w, "stem.norm"))
     x = block(kind, x, w, "stages.0.0", 1, 1)
     x = block(kind, x, w, "stages.1.0", 0, 2)
