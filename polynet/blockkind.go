@@ -69,8 +69,8 @@ var BlockKinds = []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh,
 // Decomposition reports whether the kind's blocks are polynomials of a degree that Config.Degree says.
 func (k BlockKind) Decomposition() bool { return k == CCP || k == NCP || k == NCPSkip }
 
-// rectified reports whether the kind has max(·, 0) behind the stem and in its blocks.
-func (k BlockKind) rectified() bool { return k == ReLU || k == PiReLU || k == Pi1x1ReLU }
+// Rectified reports whether the kind has max(·, 0) behind the stem and in its blocks.
+func (k BlockKind) Rectified() bool { return k == ReLU || k == PiReLU || k == Pi1x1ReLU }
 
 // regularised reports whether the kind has the regularisation of R-PolyNets.
 func (k BlockKind) regularised() bool { return k == RPoly || k == DPoly }

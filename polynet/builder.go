@@ -73,7 +73,7 @@ func (b *builder) block(g blockSpec, x value) value {
 }
 
 func (b *builder) residual(g blockSpec, x value) value {
-	rectified, skip := b.kind.rectified(), x
+	rectified, skip := b.kind.Rectified(), x
 	if g.reshapes() {
 		skip = b.conv("skip.conv", x, convStep{in: g.in, kernel: 1, stride: g.stride}, g.width)
 	}

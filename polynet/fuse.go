@@ -59,10 +59,13 @@ type FusedConv struct {
 // Weight·(x − mean)/√(variance + NormEpsilon) + Bias, with the clip's mean and population variance.
 type FusedInstanceNorm struct{ Weight, Bias []float32 }
 
-// Fuse folds the batch norms into the convolutions, in float64. A model that is not consistent gives an error that wraps
-// ErrModel.
+// Fuse folds the batch norms into the convolutions, in float64. It takes nothing of m but the network and the weights: an
+// impossible network gives an error that wraps ErrConfig, weights that do not fit it one that wraps ErrModel.
 func (m *Model) Fuse() (*Fused, error) {
-	if err := m.Validate(); err != nil {
+	if err := m.Net.Validate(); err != nil {
+		return nil, err
+	}
+	if err := m.validateWeights(); err != nil {
 		return nil, err
 	}
 	return m.fused(), nil

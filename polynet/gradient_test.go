@@ -231,7 +231,7 @@ func TestBlockGradient(t *testing.T) {
 					if kind.regularised() {
 						frames += 20 // the norm of a clip of two rows is next to a step function
 					}
-					checkLayer(t, d, g, kind.rectified() || kind == DPoly, g.program.padding(), 3, frames, c.in)
+					checkLayer(t, d, g, kind.Rectified() || kind == DPoly, g.program.padding(), 3, frames, c.in)
 				})
 			}
 		}

@@ -21,6 +21,11 @@ func (m *Model) Validate() error {
 	if err := m.validateConfig(); err != nil {
 		return err
 	}
+	return m.validateWeights()
+}
+
+// validateWeights is Validate of the weights alone, whose network is valid.
+func (m *Model) validateWeights() error {
 	shapes := m.Net.WeightShapes()
 	for _, s := range shapes {
 		if err := validateWeight(m.Weights[s.Name], s); err != nil {

@@ -93,7 +93,7 @@ func (c Config) program() *program {
 	b.begin("stem")
 	s := c.Stem
 	x := b.conv("conv", input, convStep{
-		in: c.Inputs, kernel: s.Kernel, ahead: s.Ahead, stride: s.Stride, relu: c.Block.rectified(),
+		in: c.Inputs, kernel: s.Kernel, ahead: s.Ahead, stride: s.Stride, relu: c.Block.Rectified(),
 	}, s.Width)
 	in := s.Width
 	for i, s := range c.Stages {

@@ -142,6 +142,9 @@ func settled(kind polynet.BlockKind, like *polynet.Model, rows []float32, clips 
 	}
 	m := *like
 	m.Net.Block, m.Temperature = kind, 1.5
+	if m.Net.Degree = 0; kind.Decomposition() {
+		m.Net.Degree = 2
+	}
 	net, err := polynet.NewNetwork(m.Net, cpu, rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		return nil, err

@@ -20,7 +20,7 @@ import torchaudio
 from torch.nn import functional
 
 import state_dict
-from polynet import PolyNet, lookahead, multiplications, parameters
+from polynet import KINDS, PolyNet, lookahead, multiplications, parameters
 
 RATE, FFT, WINDOW, HOP, MELS = 16000, 512, 480, 160, 40
 SECOND = RATE  # samples of one example
@@ -244,7 +244,7 @@ def arguments():
     add("--save", help="write the averaged weights to this safetensors file, for `train import`")
     group = parser.add_argument_group("network")
     add = group.add_argument
-    add("--arch", default="pi", choices=("linear", "relu", "pi", "pi1x1"))
+    add("--arch", default="pi", choices=KINDS)
     add("--stem", default="64,5,1,1", help="width,kernel,ahead,stride")
     add("--stages", default="64,3,5,2,2 96,3,5,1,2 144,3,5,0,2", help="width,blocks,kernel,ahead,stride of each")
     add("--dropout", type=float, default=0.15)

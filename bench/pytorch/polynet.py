@@ -1,4 +1,5 @@
-"""polyphon's network in PyTorch: the same layers, names and shapes, so that weights pass between the two.
+"""polyphon's residual networks in PyTorch, but for the regularised ones: the same layers, names and shapes, so that weights
+pass between the two.
 
 A residual network over time whose channels are mel bins. With block kind "pi" or "pi1x1" there is no activation
 function anywhere: every output is a polynomial of the input (apart from batch norm's statistics while training).
@@ -9,6 +10,9 @@ function anywhere: every output is a polynomial of the input (apart from batch n
     out = max(F + S, 0)                         relu; max(., 0) behind the stem's and the first norm as well
     out = F + S + a * BN(F * S)                 pi; a is a learned scalar that starts at 0
     out = F + S + a * BN(conv1x1(F * S))        pi1x1
+    out = F + S + a * BN(conv1x1(tanh(F * S)))  pi-tanh
+
+pi-relu and pi1x1-relu have max(., 0) where relu has it.
 
 PyTorch stores a convolution as (out, in, kernel) and polyphon as (kernel, in, out); otherwise the state dicts agree.
 """
@@ -16,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-KINDS = ("linear", "relu", "pi", "pi1x1")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh")
 
 
 class AheadConv(nn.Conv1d):
@@ -53,17 +57,19 @@ def normed(inputs, outputs, kernel, ahead=0, stride=1):
 class Product(nn.Module):
     """a * BN(F * S), the second-order term."""
 
-    def __init__(self, width, mixed):
+    def __init__(self, width, mixed, bounded):
         super().__init__()
         if mixed:
             self.conv = AheadConv(width, width, 1)
         self.norm = nn.BatchNorm1d(width)
         # At 0 the network starts as a plain linear one and batch norm never sees a product of zero variance.
         self.scale = nn.Parameter(torch.zeros(1))
-        self.mixed = mixed
+        self.mixed, self.bounded = mixed, bounded
 
     def forward(self, f, s):
         product = f * s
+        if self.bounded:
+            product = torch.tanh(product)
         if self.mixed:
             product = self.conv(product)
         return self.scale * self.norm(product)
@@ -77,8 +83,8 @@ class Block(nn.Module):
         self.conv2 = AheadConv(width, width, kernel, ahead)
         self.norm2 = nn.BatchNorm1d(width)
         self.skip = normed(inputs, width, 1, 0, stride) if stride != 1 or inputs != width else None
-        self.product = Product(width, kind == "pi1x1") if kind in ("pi", "pi1x1") else None
-        self.relu = kind == "relu"
+        self.product = Product(width, kind[:5] == "pi1x1" or kind == "pi-tanh", kind == "pi-tanh") if kind[:2] == "pi" else None
+        self.relu = kind.endswith("relu")
 
     def forward(self, x):
         f = self.norm1(self.conv1(x))
@@ -87,9 +93,9 @@ class Block(nn.Module):
         f = self.norm2(self.conv2(f))
         s = x if self.skip is None else self.skip["norm"](self.skip["conv"](x))
         y = f + s
-        if self.relu:
-            return functional.relu(y)
-        return y if self.product is None else y + self.product(f, s)
+        if self.product is not None:
+            y = y + self.product(f, s)
+        return functional.relu(y) if self.relu else y
 
 
 class PolyNet(nn.Module):
@@ -104,7 +110,7 @@ class PolyNet(nn.Module):
         if block not in KINDS:
             raise ValueError(f"unknown block kind {block!r}")
         self.stem = normed(inputs, stem["width"], stem["kernel"], stem["ahead"], stem["stride"])
-        self.relu = block == "relu"
+        self.relu = block.endswith("relu")
         self.stages = nn.ModuleList()
         width = stem["width"]
         for stage in stages:

@@ -78,6 +78,9 @@ func (f networkFlags) config() (polynet.Config, error) {
 		Block: polynet.BlockKind(f.Arch), Dropout: f.Dropout,
 		Stem: polynet.Stem{Width: stem[0], Kernel: stem[1], Ahead: stem[2], Stride: stem[3]},
 	}
+	if c.Degree = f.Degree; c.Degree == 0 && c.Block.Decomposition() {
+		c.Degree = defaultDegree
+	}
 	for _, text := range f.Stages {
 		n, err := numbers("--stages", text, 5)
 		if err != nil {

@@ -27,7 +27,8 @@ type fitCmd struct {
 }
 
 type networkFlags struct {
-	Arch    string   `help:"Kind of the residual blocks: pi, pi1x1, relu or linear." enum:"pi,pi1x1,relu,linear" default:"pi"`
+	Arch    string   `help:"Kind of the blocks, see above." enum:"linear,relu,pi,pi-relu,pi1x1,pi1x1-relu,pi-tanh,ccp,ncp,ncp-skip,rpoly,dpoly" default:"pi" placeholder:"KIND"`
+	Degree  int      `help:"Degree of each block's polynomial, 2 to 16, where the kind has one to choose. Default: 3." default:"0"`
 	Stem    string   `help:"First convolution, WIDTH:KERNEL:AHEAD:STRIDE." default:"64:5:1:1" placeholder:"W:K:A:S"`
 	Stages  []string `help:"Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE." default:"64:3:5:2:2,96:3:5:1:2,144:3:5:0:2" placeholder:"W:B:K:A:S"`
 	Dropout float64  `help:"Probability of zeroing a pooled feature." default:"0.15"`

@@ -26,7 +26,8 @@ type importCmd struct {
 
 // statedFlags say what a state dict does not. A flag without a value counts as not given.
 type statedFlags struct {
-	Arch     string   `help:"Kind of the residual blocks: pi, pi1x1, relu or linear." placeholder:"KIND"`
+	Arch     string   `help:"Kind of the blocks, as for fit." placeholder:"KIND"`
+	Degree   int      `help:"Degree of the blocks' polynomials, as for fit." placeholder:"N"`
 	Stem     string   `help:"First convolution." placeholder:"W:K:A:S"`
 	Stages   []string `help:"Stages of residual blocks." placeholder:"W:B:K:A:S"`
 	Labels   []string `help:"Labels by class index." placeholder:"LABEL"`
@@ -169,7 +170,7 @@ func (f *statedFlags) setNet(m *polynet.Model) (err error) {
 	if f.Arch == "" || f.Stem == "" || len(f.Stages) == 0 {
 		return fmt.Errorf("--arch, --stem and --stages only make sense together")
 	}
-	m.Net, err = networkFlags{Arch: f.Arch, Stem: f.Stem, Stages: f.Stages}.config()
+	m.Net, err = networkFlags{Arch: f.Arch, Degree: f.Degree, Stem: f.Stem, Stages: f.Stages}.config()
 	return err
 }
 

@@ -28,7 +28,12 @@ func (c *infoCmd) Run(s streams) error {
 	row("window", "%g s", m.Window)
 	row("features", "%d %s mels, %g-%g Hz, from %d Hz sound; window %d, hop %d, FFT %d samples",
 		f.Mels, f.Scale, f.MinHz, f.MaxHz, f.Rate, f.Window, f.Hop, f.FFT)
-	row("blocks", "%s", n.Block)
+	if n.Block.Decomposition() {
+		row("blocks", "%s of degree %d", n.Block, n.Degree)
+	} else {
+		row("blocks", "%s", n.Block)
+	}
+	row("degree", "%s", n.DescribeDegree())
 	row("stem", "width %d, kernel %d, ahead %d, stride %d", n.Stem.Width, n.Stem.Kernel, n.Stem.Ahead, n.Stem.Stride)
 	for i, st := range n.Stages {
 		row(fmt.Sprintf("stage %d", i+1), "%d blocks of width %d, kernel %d, ahead %d, stride %d",
@@ -37,7 +42,11 @@ func (c *infoCmd) Run(s streams) error {
 	row("parameters", "%d", n.Parameters())
 	second := f.Frames(f.Rate)
 	row("MACs", "%.1f million per second of audio", float64(n.MACs(second))/1e6)
-	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
+	if n.WholeClip() {
+		row("lookahead", "the whole window: not for streams")
+	} else {
+		row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
+	}
 	row("temperature", "%g", m.Temperature)
 	d := m.DetectionConfig()
 	own := ""

@@ -49,6 +49,9 @@ func Write(w io.Writer, m *polynet.Model, opts ...Option) error {
 }
 
 func export(m *polynet.Model, o options) (*modelProto, error) {
+	if err := m.Validate(); err != nil {
+		return nil, err
+	}
 	fused, err := m.Fuse()
 	if err != nil {
 		return nil, err
@@ -62,7 +65,7 @@ func export(m *polynet.Model, o options) (*modelProto, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.network(fused, m.Net.Block == polynet.ReLU, x)
+	b.network(fused, x)
 	b.softmax(m.Temperature)
 	answer := dims("batch", m.Net.Classes)
 	b.graph.outputs = []valueProto{

@@ -17,12 +17,12 @@ func (w *walk) network(c polynet.Config) {
 	for _, s := range c.WeightShapes() {
 		shapes[s.Name] = true
 	}
-	relu := c.Block == polynet.ReLU
+	relu := c.Block.Rectified()
 	x := w.conv(w.stem(), "stem.conv", "stem.norm", geometry{c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride})
 	x = w.rectified("stem.norm", x, relu)
 	for i, s := range c.Stages {
 		for j := range s.Blocks {
-			b := blockWalk{walk: w, name: fmt.Sprintf("stages.%d.%d", i, j), relu: relu, g: geometry{s.Kernel, s.Ahead, s.Stride}}
+			b := blockWalk{walk: w, name: fmt.Sprintf("stages.%d.%d", i, j), relu: relu, tanh: c.Block == polynet.PiTanh, g: geometry{s.Kernel, s.Ahead, s.Stride}}
 			if j > 0 {
 				b.g.stride = 1
 			}
@@ -176,7 +176,7 @@ type blockWalk struct {
 	*walk
 	name                  string
 	g                     geometry // of the first convolution
-	relu                  bool
+	relu, tanh            bool
 	skips, product, mixes bool
 }
 
@@ -195,12 +195,15 @@ func (b blockWalk) walkFrom(x string) string {
 		return b.rectified(b.name, sum, b.relu)
 	}
 	z := b.joins(b.name+".product", "Mul", f, s)
+	if b.tanh {
+		z = b.user(b.name+".product.tanh", z, "Tanh").outputs[0]
+	}
 	if b.mixes {
 		z = b.conv(b.user(b.name+".product.conv", z, "Conv"), b.name+".product.conv", b.name+".product.norm", geometry{1, 0, 1})
 	} else {
 		z = b.norm(z, b.name+".product.norm", make([]float32, b.width(z)))
 	}
-	return b.joins(b.name, "Add", b.scaled(z), sum)
+	return b.rectified(b.name, b.joins(b.name, "Add", b.scaled(z), sum), b.relu)
 }
 
 // paths returns the convolutions that read the block's input: the branch's first, which another one follows, and the skip's.

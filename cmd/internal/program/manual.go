@@ -44,6 +44,7 @@ func (m manual) page(p *Program, app *kong.Application) {
 	for _, command := range root.Leaves(true) {
 		m.macro("SS", p.Name+" "+command.Path())
 		m.text(command.Help)
+		m.verbatim(command.Detail)
 		for _, argument := range command.Positional {
 			m.term(argument.Summary(), argument.Help)
 		}
@@ -61,6 +62,19 @@ func (m manual) page(p *Program, app *kong.Application) {
 		m.macro("EE")
 		m.macro("RE")
 	}
+}
+
+// verbatim writes a text as it is, if there is one.
+func (m manual) verbatim(text string) {
+	if text == "" {
+		return
+	}
+	m.macro("PP")
+	m.macro("EX")
+	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+		m.line(escape(line))
+	}
+	m.macro("EE")
 }
 
 // synopsis writes how a command is called.

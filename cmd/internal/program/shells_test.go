@@ -84,7 +84,7 @@ var completions = []struct {
 	{[]string{"classify", "--out", ""}, []string{"rec", "results"}},
 	{[]string{"classify", "rec"}, []string{"rec", "rec.wav"}},
 	{[]string{"classify", "--top", ""}, nil},
-	{[]string{"train", "fit", "--arch", "pi"}, []string{"pi", "pi1x1"}},
+	{[]string{"train", "fit", "--arch", "pi"}, []string{"pi", "pi-relu", "pi-tanh", "pi1x1", "pi1x1-relu"}},
 	{[]string{"train", "ev"}, []string{"eval"}},
 	{[]string{"train", "completion", "f"}, []string{"fish"}},
 }
