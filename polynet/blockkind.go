@@ -39,8 +39,8 @@ const (
 	// n has its a.
 	CCP BlockKind = "ccp"
 	// x₁ = BN(A₁∗z), xₙ = BN(Aₙ∗z)∘BN(Sₙ·xₙ₋₁), out = BN(C·x_N), whose shift is β: the nested decomposition. B·b is a
-	// learned vector whatever B and b are: of x₁ it is the scale of A₁'s norm, of xₙ the shift of Sₙ's norm, which starts
-	// at 1.
+	// learned vector whatever B and b are: of x₁ it is the scale of A₁'s norm, of xₙ the shift of Sₙ's norm. That norm starts
+	// with scale 0 and shift 1, so that a network starts as a linear one.
 	NCP BlockKind = "ncp"
 	// NCP with a skip: xₙ = BN(Aₙ∗z)∘BN(Sₙ·xₙ₋₁) + BN(Vₙ·xₙ₋₁).
 	NCPSkip BlockKind = "ncp-skip"

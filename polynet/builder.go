@@ -43,7 +43,7 @@ func (b *builder) conv(name string, x value, c convStep, width int) value {
 	c.conv = b.name(name)
 	c.norm = b.name(normName(name))
 	v := b.plain(step{op: opConv, name: c.conv, width: width, x: x, convStep: c})
-	b.order = append(b.order, len(b.steps)-1)
+	b.order = append(b.order, weighted{step: len(b.steps) - 1})
 	return v
 }
 
@@ -53,12 +53,12 @@ func normName(conv string) string {
 	return conv[:i] + "norm" + conv[i+len("conv"):]
 }
 
-// one returns a conv1x1.
-func one(in int) convStep { return convStep{in: in, kernel: 1, stride: 1} }
+// pointwise returns a conv1x1.
+func pointwise(in int) convStep { return convStep{in: in, kernel: 1, stride: 1} }
 
 // product adds x∘y, or x∘y + x.
 func (b *builder) product(name string, x, y value, width int, plus bool) value {
-	return b.plain(step{op: opProduct, name: b.name(name), width: width, x: x, y: y, convStep: convStep{plus: plus}})
+	return b.plain(step{op: opProduct, name: b.name(name), width: width, x: x, y: y, plus: plus})
 }
 
 // block adds a block and returns its output. See BlockKind for the equations.
@@ -79,7 +79,7 @@ func (b *builder) residual(g blockSpec, x value) value {
 	}
 	first := convStep{in: g.in, kernel: g.kernel, ahead: g.ahead, stride: g.stride, relu: rectified}
 	second := convStep{in: g.width, kernel: g.kernel, ahead: g.ahead, stride: 1}
-	mix := one(g.width)
+	mix := pointwise(g.width)
 	if b.kind.regularised() {
 		const gain = 16
 		first.gain, second.gain, mix.gain = gain, gain, gain
@@ -98,6 +98,9 @@ func (b *builder) residual(g blockSpec, x value) value {
 	if skip != x {
 		b.weightsLast(skip)
 	}
+	if second.product != "" {
+		b.order = append(b.order, weighted{step: len(b.steps) - 1, product: true})
+	}
 	if second.skip != none {
 		return f
 	}
@@ -114,8 +117,8 @@ func (b *builder) residual(g blockSpec, x value) value {
 
 // weightsLast puts a step's weights behind those of all others so far: the order that checkpoints and seeds depend on.
 func (b *builder) weightsLast(v value) {
-	i := int(v - made(0))
-	b.order = append(slices.DeleteFunc(b.order, func(j int) bool { return j == i }), i)
+	w := weighted{step: int(v - made(0))}
+	b.order = append(slices.DeleteFunc(b.order, func(o weighted) bool { return o == w }), w)
 }
 
 // dense multiplies the second-order map F∘S by the earlier ones, and returns the block's own.
@@ -134,7 +137,7 @@ func (b *builder) dense(g blockSpec, z value) value {
 		for i, m := range b.maps[1:] {
 			h = b.product(fmt.Sprintf("dense.product%d", i+2), h, m, g.width, false)
 		}
-		c := one(g.width)
+		c := pointwise(g.width)
 		c.factor = b.name("dense.scale")
 		h = b.conv("dense.conv", h, c, g.width)
 		z = b.product("dense.product", z, h, g.width, true)
@@ -151,26 +154,26 @@ func (b *builder) coupled(g blockSpec, z value) value {
 		u := b.conv(fmt.Sprintf("conv%d", n), z, c, g.width)
 		x = b.product(fmt.Sprintf("product%d", n), x, u, g.width, true)
 	}
-	return b.conv("out.conv", x, one(g.width), g.width)
+	return b.conv("out.conv", x, pointwise(g.width), g.width)
 }
 
 func (b *builder) nested(g blockSpec, z value) value {
 	x := b.conv("conv1", z, b.factorOf(g), g.width)
 	for n := 2; n <= b.degree; n++ {
 		a := b.conv(fmt.Sprintf("conv%d", n), z, b.factorOf(g), g.width)
-		c := one(g.width)
-		c.shift = 1
+		c := pointwise(g.width)
+		c.startsAtOne = true
 		s := b.conv(fmt.Sprintf("nest%d.conv", n), x, c, g.width)
 		product := b.product(fmt.Sprintf("product%d", n), a, s, g.width, false)
 		if b.kind == NCP {
 			x = product
 			continue
 		}
-		c = one(g.width)
+		c = pointwise(g.width)
 		c.skip = product
 		x = b.conv(fmt.Sprintf("skip%d.conv", n), x, c, g.width)
 	}
-	return b.conv("out.conv", x, one(g.width), g.width)
+	return b.conv("out.conv", x, pointwise(g.width), g.width)
 }
 
 // factorOf returns the convolution that is a factor of the polynomial of z.

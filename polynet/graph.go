@@ -46,8 +46,8 @@ func newGraph(prog *program) *graph {
 			g.ops[i] = &dropRows{s}
 		}
 	}
-	for _, i := range prog.order {
-		g.params = append(g.params, g.ops[i].(*convolved).Params()...)
+	for _, w := range prog.order {
+		g.params = append(g.params, g.ops[w.step].(*convolved).params(w.product)...)
 	}
 	return g
 }

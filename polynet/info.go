@@ -28,8 +28,9 @@ func (c Config) Layers(frames int) []LayerInfo {
 			l.MACs += macs(l.Frames, s.kernel, s.in, s.width)
 		}
 	}
-	for _, i := range p.order {
-		layers[p.steps[i].part].Parameters += trained(p.steps[i].weightShapes())
+	for _, w := range p.order {
+		s := &p.steps[w.step]
+		layers[s.part].Parameters += trained(s.weightShapes(w.product))
 	}
 	return append(layers, LayerInfo{
 		Name: "head", Frames: 1, Channels: c.Classes, MACs: macs(1, 1, p.width(), c.Classes), Parameters: trained(c.headShapes(p)),

@@ -84,6 +84,29 @@ func TestNetworkHasTheModelsWeights(t *testing.T) {
 	}
 }
 
+// TestWeightsKeepTheirOrder holds the order that checkpoints and seeds depend on.
+func TestWeightsKeepTheirOrder(t *testing.T) {
+	for kind, want := range map[BlockKind][]string{
+		Pi:    {"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.norm", "product.scale"},
+		Pi1x1: {"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.conv", "product.norm", "product.scale"},
+		CCP:   {"conv1", "norm1", "conv2", "norm2", "scale2", "conv3", "norm3", "scale3", "out.conv", "out.norm"},
+	} {
+		n := newTestNetwork(t, tiny(kind), device.Ref(), 1)
+		var layers []string
+		for _, p := range n.Params() {
+			if name, ok := strings.CutPrefix(p.Name, "stages.1.0."); ok {
+				if i := strings.LastIndex(name, "."); i >= 0 && !strings.HasSuffix(name, "scale") {
+					name = name[:i]
+				}
+				layers = append(layers, name)
+			}
+		}
+		if layers = slices.Compact(layers); !slices.Equal(layers, want) {
+			t.Errorf("%s: %v, want %v", kind, layers, want)
+		}
+	}
+}
+
 func TestWeightDecayIsForMatricesOnly(t *testing.T) {
 	for _, p := range newTestNetwork(t, tiny(Pi1x1), device.Ref(), 1).Params() {
 		if want := len(p.Shape) > 1; (p.Kind == Decayed) != want {

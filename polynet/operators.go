@@ -31,7 +31,9 @@ func newConvolved(s *step) *convolved {
 		c.norm = newSplitNorm(s.norm, s.width, s.instance)
 	} else {
 		n := newBatchNorm(s.norm, s.width)
-		n.bias.initial = constant(s.shift)
+		if s.startsAtOne {
+			n.weight.initial, n.bias.initial = constant(0), constant(1)
+		}
 		if s.factor != "" {
 			n.factor = newFactor(s.factor)
 		}
@@ -49,12 +51,12 @@ func newFactor(name string) *Param {
 	return &Param{Name: name, Shape: []int{1}, Kind: Undecayed, initial: constant(0)}
 }
 
-func (c *convolved) Params() []*Param {
-	params := append(c.conv.Params(), c.norm.Params()...)
-	if c.product != nil {
-		params = append(params, c.product.Params()...)
+// params returns the parameters of the convolution and its norm, or of the product.
+func (c *convolved) params(product bool) []*Param {
+	if product {
+		return c.product.Params()
 	}
-	return params
+	return append(c.conv.Params(), c.norm.Params()...)
 }
 
 func (c *convolved) forward(p *Pass, v []Activation) Activation {

@@ -6,8 +6,14 @@ import "fmt"
 // activation of earlier ones. Weights and shapes, training, inference, streams, degree and costs all follow from it.
 type program struct {
 	steps []step
-	parts []string // the stem and the blocks, by the prefix of their weights' names
-	order []int    // of the steps, for their weights
+	parts []string   // the stem and the blocks, by the prefix of their weights' names
+	order []weighted // the steps' weights, in the order of files and checkpoints
+}
+
+// weighted is the weights of a step: those of its convolution and norm, or of its product.
+type weighted struct {
+	step    int
+	product bool
 }
 
 // value is an activation: what step i gives is value i+2.
@@ -27,6 +33,7 @@ type step struct {
 	part  int    // of the program
 	width int    // channels that it gives
 	x, y  value  // operands; y of opProduct only
+	plus  bool   // see opProduct
 	convStep
 }
 
@@ -54,10 +61,10 @@ type convStep struct {
 	skip, add                 value
 	factor                    string // the name of the factor of the norm
 	product                   string // the prefix of the names of the product's norm and factor
-	relu, plus                bool
+	relu                      bool
 	instance                  int     // channels, from the first one on, that the norm treats clip by clip
 	gain                      float64 // the variance that weights start with, times the fan-in; 0: 2/fan-out
-	shift                     float32 // what the norm's shift starts with
+	startsAtOne               bool    // the norm starts as the constant 1: scale 0, shift 1
 }
 
 // operands returns the values that the step reads, and none for those that it has not.

@@ -18,25 +18,22 @@ func (w WeightShape) Len() int64 {
 // WeightShapes lists the tensors of a model with network c, in the order of a model file. c must be valid.
 func (c Config) WeightShapes() []WeightShape {
 	p := c.program()
-	return append(p.weightShapes(-1), c.headShapes(p)...)
+	var list []WeightShape
+	for _, w := range p.order {
+		list = append(list, p.steps[w.step].weightShapes(w.product)...)
+	}
+	return append(list, c.headShapes(p)...)
 }
 
 func (c Config) headShapes(p *program) []WeightShape {
 	return []WeightShape{{"head.weight", []int{p.width(), c.Classes}}, {"head.bias", []int{c.Classes}}}
 }
 
-// weightShapes lists the tensors of a part, or of all with −1.
-func (p *program) weightShapes(part int) []WeightShape {
-	var list []WeightShape
-	for _, i := range p.order {
-		if s := &p.steps[i]; part < 0 || s.part == part {
-			list = append(list, s.weightShapes()...)
-		}
+// weightShapes lists the tensors of the convolution and its norm, or of the product.
+func (s *step) weightShapes(product bool) []WeightShape {
+	if product {
+		return append(normShapes(s.product+".norm", s.width), WeightShape{s.product + ".scale", []int{1}})
 	}
-	return list
-}
-
-func (s *step) weightShapes() []WeightShape {
 	list := []WeightShape{{s.conv + ".weight", []int{s.kernel, s.in, s.width}}}
 	if s.instance > 0 {
 		n := []int{s.instance}
@@ -47,10 +44,6 @@ func (s *step) weightShapes() []WeightShape {
 	}
 	if s.factor != "" {
 		list = append(list, WeightShape{s.factor, []int{1}})
-	}
-	if s.product != "" {
-		list = append(list, normShapes(s.product+".norm", s.width)...)
-		list = append(list, WeightShape{s.product + ".scale", []int{1}})
 	}
 	return list
 }
