@@ -149,9 +149,13 @@ func settled(kind polynet.BlockKind, like *polynet.Model, rows []float32, clips 
 	if err != nil {
 		return nil, err
 	}
+	factor := float32(0.3) // of products, which begins at 0
+	if kind == polynet.CCP || kind == polynet.DPoly {
+		factor = 0.03 // for degrees in the hundreds
+	}
 	for _, p := range net.Params() {
-		if p.Size() == 1 { // the product's factor, which begins at 0
-			cpu.Upload(p.Value, []float32{0.3})
+		if p.Size() == 1 {
+			cpu.Upload(p.Value, []float32{factor})
 		}
 	}
 	pass := polynet.NewPass(net, rand.New(rand.NewPCG(3, 4)))

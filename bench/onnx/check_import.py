@@ -84,10 +84,10 @@ def main():
         run(onnx, "answers", work)
         worst = 0
         for path in sorted(work.glob("*.safetensors")):
-            kind = path.stem.split("-")[0]
+            kind = max((k for k in KINDS if path.stem.startswith(k + "-")), key=len)
             got = numpy.fromfile(work / f"x.{path.stem}.logits", dtype="<f4").reshape(want[kind].shape)
             difference = numpy.abs(got - want[kind]).max()
-            print(f"{path.stem:19s}  imported, {CLIPS} clips  largest logit {numpy.abs(want[kind]).max():5.1f}  max |Δlogit| {difference:.1e}")
+            print(f"{path.stem:23s}  imported, {CLIPS} clips  largest logit {numpy.abs(want[kind]).max():5.1f}  max |Δlogit| {difference:.1e}")
             worst = max(worst, difference if difference == difference else numpy.inf)
     if worst > TOLERANCE:
         sys.exit(f"differences up to {worst}, of which {TOLERANCE} are allowed")
