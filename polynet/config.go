@@ -20,20 +20,21 @@ type Stem struct {
 	Stride int `json:"stride"` // rows
 }
 
-// Stage is a run of residual blocks of one width.
+// Stage is a run of blocks of one width.
 type Stage struct {
-	Width  int `json:"width"`  // channels
-	Blocks int `json:"blocks"` // residual blocks, two convolutions each
-	Kernel int `json:"kernel"` // rows of each convolution
+	Width  int `json:"width"` // channels
+	Blocks int `json:"blocks"`
+	Kernel int `json:"kernel"` // rows of each convolution that is no conv1x1
 	Ahead  int `json:"ahead"`  // rows of lookahead of each convolution, 0 ≤ Ahead < Kernel
-	Stride int `json:"stride"` // of the first block's first convolution
+	Stride int `json:"stride"` // of the convolutions that read the first block's input
 }
 
-// MaxDegree bounds Config.Degree.
-const MaxDegree = 16
-
-// maxDense bounds the blocks of a dpoly network, each of which reads the maps of all earlier ones.
-const maxDense = 32
+const (
+	// MaxDegree bounds Config.Degree.
+	MaxDegree = 16
+	// maxDense bounds the blocks of a dpoly network, each of which reads the products of all earlier ones.
+	maxDense = 32
+)
 
 // Config describes a network: stem, stages, mean over time, dropout, linear head.
 //

@@ -26,13 +26,27 @@ type Model struct {
 	//
 	//	stem.conv.weight                    (Kernel, Inputs, Width)
 	//	stages.I.J.conv1.weight, .conv2.weight  (Kernel, in, Width), block J of stage I
-	//	stages.I.J.skip.conv.weight         (1, in, Width), where the block changes width or has a stride
-	//	stages.I.J.product.conv.weight      (1, Width, Width), pi1x1
-	//	stages.I.J.product.scale            (1), pi and pi1x1: the factor a
+	//	stages.I.J.skip.conv.weight         (1, in, Width), where a residual block changes width or has a stride
+	//	stages.I.J.product.conv.weight      (1, Width, Width), of products that are mixed by a conv1x1
+	//	stages.I.J.product.scale            (1), the factor a of products
 	//	head.weight (Width, Classes), head.bias (Classes)
 	//
-	// and behind stem, .norm1/.norm2 of a block, .skip.norm and .product.norm a batch norm's
-	// weight, bias, running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ...
+	// of ccp, ncp and ncp-skip
+	//
+	//	stages.I.J.convN.weight             (Kernel, in, Width), the factor of degree N from 1 on
+	//	stages.I.J.scaleN                   (1), ccp from 2 on: the factor a
+	//	stages.I.J.nestN.conv.weight        (1, Width, Width), S of ncp and ncp-skip from 2 on
+	//	stages.I.J.skipN.conv.weight        (1, Width, Width), V of ncp-skip from 2 on
+	//	stages.I.J.out.conv.weight          (1, Width, Width), C
+	//
+	// of dpoly
+	//
+	//	stages.I.J.dense.conv.weight, .dense.scale  (1, Width, Width) and (1), of H in all blocks but the first; θ
+	//	stages.I.J.dense.skip.conv.weight   (1, in, Width), of the earlier blocks' products
+	//
+	// and for each convolution X.conv or X.convN a batch norm X.norm or X.normN, and pi's product.norm: weight, bias,
+	// running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ... The first norm of rpoly and dpoly has
+	// norm1.instance.weight and .bias for the channels that are normalised over clips, and norm1.batch for the others.
 	Weights map[string]*tensor.Dense
 }
 

@@ -6,7 +6,7 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// NormEpsilon is what every batch norm adds to the variance before the square root, as PyTorch does. It is part of the model
+// NormEpsilon is what every norm adds to the variance before the square root, as PyTorch does. It is part of the model
 // format.
 const NormEpsilon = 1e-5
 

@@ -76,12 +76,19 @@ func evaluate(plan *polynet.Plan, l *datasets.Loader, batches iter.Seq2[*dataset
 
 // Record notes the report's accuracy and NLL on a split in the model's provenance.
 func Record(m *polynet.Model, split string, r *Report) {
+	record(m, split+"_accuracy", r.Accuracy)
+	record(m, split+"_nll", r.NLL)
+	record(m, split+"_clips", float64(r.Clips))
+}
+
+// record notes a figure, or that there is none: a polynomial that diverges on one clip has no NLL.
+func record(m *polynet.Model, name string, v float64) {
 	if m.Provenance.Metrics == nil {
 		m.Provenance.Metrics = map[string]float64{}
 	}
-	m.Provenance.Metrics[split+"_accuracy"] = r.Accuracy
-	m.Provenance.Metrics[split+"_nll"] = r.NLL
-	m.Provenance.Metrics[split+"_clips"] = float64(r.Clips)
+	if delete(m.Provenance.Metrics, name); v-v == 0 {
+		m.Provenance.Metrics[name] = v
+	}
 }
 
 // tally counts answers.

@@ -58,11 +58,12 @@ func (t *Trainer) bestModel() (*polynet.Model, error) {
 	m.Provenance = polynet.Provenance{
 		Data: t.digest, Seed: t.cfg.Seed, Epochs: t.cfg.Epochs, BestEpoch: t.best.Epoch,
 		Created: time.Now().UTC().Format(time.RFC3339), Parameters: t.cfg.Net.Parameters(),
-		Metrics: map[string]float64{"valid_accuracy": t.best.Accuracy, "valid_nll": t.best.NLL},
 	}
+	record(m, "valid_accuracy", t.best.Accuracy)
+	record(m, "valid_nll", t.best.NLL)
 	if t.cfg.Context.Share > 0 {
-		m.Provenance.Metrics["valid_context_accuracy"] = t.best.ContextAccuracy
-		m.Provenance.Metrics["valid_context_nll"] = t.best.ContextNLL
+		record(m, "valid_context_accuracy", t.best.ContextAccuracy)
+		record(m, "valid_context_nll", t.best.ContextNLL)
 	}
 	return m, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -279,6 +280,16 @@ func TestReport(t *testing.T) {
 	}
 	if r.Confusion[0][1] != 1 || r.Confusion[1][1] != 2 {
 		t.Errorf("confusion %v", r.Confusion)
+	}
+}
+
+// TestDivergedFiguresAreLeftOut: a model file has no room for figures that are no numbers, and is worth more than they are.
+func TestDivergedFiguresAreLeftOut(t *testing.T) {
+	m := &polynet.Model{}
+	Record(m, "test", &Report{Accuracy: 50, NLL: 1, Clips: 4})
+	Record(m, "test", &Report{Accuracy: 60, NLL: math.NaN(), Clips: 5})
+	if want := map[string]float64{"test_accuracy": 60, "test_clips": 5}; !maps.Equal(m.Provenance.Metrics, want) {
+		t.Errorf("recorded %v, want %v", m.Provenance.Metrics, want)
 	}
 }
 
