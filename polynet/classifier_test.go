@@ -123,7 +123,7 @@ func TestWholeClipsAreHeardByThemselves(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Stream(StreamOptions{}); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), string(kind)) {
+		if _, err := c.Stream(StreamOptions{}); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), string(kind)) {
 			t.Errorf("a stream of %s blocks: %v", kind, err)
 		}
 		for _, test := range []struct {

@@ -93,12 +93,13 @@ const (
 	recordingFrames = 288
 )
 
-// Stream returns a new Stream, or an error that wraps ErrConfig when o makes no sense for the model.
+// Stream returns a new Stream, or an error that wraps ErrConfig when o makes no sense for the model, and ErrModel when the
+// model hears whole clips alone (Config.WholeClip).
 func (c *Classifier) Stream(o StreamOptions) (*Stream, error) {
 	m := c.model
 	switch {
 	case m.Net.WholeClip():
-		return nil, fmt.Errorf("%w: a network of %s blocks has norms over whole clips, so it cannot answer for a stream", ErrConfig, m.Net.Block)
+		return nil, fmt.Errorf("%w: its %s blocks have norms over whole clips, so it cannot answer for a stream", ErrModel, m.Net.Block)
 	case !(o.Hop >= 0 && o.Hop <= m.Window):
 		return nil, fmt.Errorf("%w: a decision every %g s about windows of %g s", ErrConfig, o.Hop, m.Window)
 	case !(o.Step >= 0 && o.Step <= longestStep):

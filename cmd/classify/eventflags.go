@@ -55,9 +55,10 @@ func (f *eventFlags) validate(m *polynet.Model) error {
 	return f.config(m.DetectionConfig()).Validate(m.Labels)
 }
 
-// longSounds returns what a worker needs for sounds longer than a window, nil where their windows are asked for.
+// longSounds returns what a worker needs for sounds longer than a window, nil where their windows are asked for
+// or are all that the model can hear.
 func (f *eventFlags) longSounds(c *polynet.Classifier, m *polynet.Model, hop float64) *longSounds {
-	if f.Windows {
+	if f.Windows || m.Net.WholeClip() {
 		return nil
 	}
 	return newLongSounds(m, func() (*ear, error) { return f.newEar(c, m, polynet.StreamOptions{Hop: hop}) })

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,13 +22,19 @@ const rate = 16000
 // loudness writes a model that tells how loud a sound is: _silence_ for zeros, hum for a murmur, loud for noise.
 func loudness(t *testing.T) string {
 	t.Helper()
+	return loudnessOf(t, polynet.Linear, 1)
+}
+
+// loudnessOf writes that model with another kind of blocks, all of which add nothing, in so many stages.
+func loudnessOf(t *testing.T, kind polynet.BlockKind, stages int) string {
+	t.Helper()
 	f := features.Default()
 	f.Floor = 1e-5 // silence is a row of −11.5
 	m := &polynet.Model{
 		Features: f, Window: 1, Temperature: 1, Labels: []string{"loud", "hum", polynet.SilenceLabel},
 		Net: polynet.Config{
-			Inputs: f.Mels, Classes: 3, Block: polynet.Linear, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
-			Stages: []polynet.Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}},
+			Inputs: f.Mels, Classes: 3, Block: kind, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
+			Stages: slices.Repeat([]polynet.Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}}, stages),
 		},
 		Weights: map[string]*tensor.Dense{},
 	}

@@ -86,6 +86,9 @@ func (c *cli) newListener(s streams) (*listener, int, error) {
 	}
 	ear, err := c.Events.newEar(use.classifier, use.model, polynet.StreamOptions{Hop: c.Hop, Step: liveStep})
 	if err != nil {
+		if errors.Is(err, polynet.ErrModel) {
+			return nil, statusModel, err
+		}
 		return nil, statusUsage, err
 	}
 	debug.FreeOSMemory() // what loading has left behind would stay for as long as the sound goes on
