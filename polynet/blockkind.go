@@ -56,10 +56,10 @@ const (
 // for streams (Config.WholeClip).
 const (
 	RPoly BlockKind = "rpoly" // F + S + a·BN(conv1x1(F∘S)) ("R-PolyNet")
-	// F + S + a·BN(conv1x1(P)), P = θ·F∘S∘H + F∘S with H = BN(conv1x1(Q)) and Q the Hadamard product of P of all earlier
+	// F + S + a·BN(conv1x1(P)), P = θ·F∘S∘H + F∘S with H = IterNorm(conv1x1(Q)) and Q the Hadamard product of P of all earlier
 	// blocks; the first block has P = F∘S ("D-PolyNet"). Where a block changes width or has a stride, the earlier P pass one
-	// more BN(conv1x1(·)) of its stride, the same for all of them. The papers' norm of H is IterNorm, which also
-	// whitens; BN is in its place here.
+	// more BN(conv1x1(·)) of its stride, the same for all of them. IterNorm whitens groups of at most 64 channels (Huang et
+	// al., 2019).
 	DPoly BlockKind = "dpoly"
 )
 

@@ -138,7 +138,7 @@ func (b *builder) dense(g blockSpec, z value) value {
 			h = b.product(fmt.Sprintf("dense.product%d", i+2), h, m, g.width, false)
 		}
 		c := pointwise(g.width)
-		c.factor = b.name("dense.scale")
+		c.factor, c.whitens = b.name("dense.scale"), true
 		h = b.conv("dense.conv", h, c, g.width)
 		z = b.product("dense.product", z, h, g.width, true)
 	}

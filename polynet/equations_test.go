@@ -88,6 +88,22 @@ func (n plainNet) splitNorm(name string, x plainRows) plainRows {
 	})
 }
 
+// whitened is IterNorm.
+func (n plainNet) whitened(name string, x plainRows) plainRows {
+	mean, whitening := n.weight(name+".running_mean"), n.weight(name+".running_whitening")
+	weight, bias := n.weight(name+".weight"), n.weight(name+".bias")
+	group := len(whitening) / len(mean)
+	y := combine(x, nil, func(c int, v, _ float64) float64 { return v })
+	return y.each(func(t, c int, _ float64) float64 {
+		sum := 0.0
+		for j := range group {
+			from := c/group*group + j
+			sum += float64(whitening[c*group+j]) * (x[t][from] - float64(mean[from]))
+		}
+		return sum*float64(weight[c]) + float64(bias[c])
+	})
+}
+
 // each applies f to each element, in place.
 func (x plainRows) each(f func(t, c int, v float64) float64) plainRows {
 	for t, row := range x {
@@ -194,7 +210,7 @@ func (b plainBlock) dense(z plainRows, maps []plainRows) (plainRows, []plainRows
 		for _, m := range maps[1:] {
 			h = times(h, m)
 		}
-		h = b.scaled(b.name+".dense.scale", b.one("dense", h))
+		h = b.scaled(b.name+".dense.scale", b.whitened(b.name+".dense.norm", b.conv(b.name+".dense.conv", h, 0, 1)))
 		z = plus(times(z, h), z)
 	}
 	return z, append(maps, z)

@@ -102,9 +102,13 @@ func (m *Model) fuseStep(f *FusedStep, s *step) {
 	case opMaxPool:
 		f.Op = FusedMaxPool
 	case opConv:
+		weight := m.values(s.conv + ".weight")
+		if s.whitens {
+			weight = m.whitened(weight, s)
+		}
 		scale, shift := m.stepTerms(f, s)
 		f.Conv = FusedConv{
-			Name: s.conv, Weight: scaled(m.values(s.conv+".weight"), scale), Shift: singles(shift),
+			Name: s.conv, Weight: scaled(weight, scale), Shift: singles(shift),
 			In: s.in, Out: s.width, Kernel: s.kernel, Ahead: s.ahead, Stride: s.stride,
 		}
 	}
@@ -116,7 +120,10 @@ func (m *Model) fuseStep(f *FusedStep, s *step) {
 
 // stepTerms returns the norm behind a convolution as x → scale∘x + shift; what is not of that form goes to f.Instance.
 func (m *Model) stepTerms(f *FusedStep, s *step) (scale, shift []float64) {
-	if s.instance == 0 {
+	switch {
+	case s.whitens:
+		return m.whitenedTerms(s)
+	case s.instance == 0:
 		return m.normTerms(s.norm, s.factor)
 	}
 	f.Instance = &FusedInstanceNorm{m.values(s.norm + ".instance.weight"), m.values(s.norm + ".instance.bias")}
@@ -143,6 +150,34 @@ func (m *Model) normTerms(name, factor string) (scale, shift []float64) {
 		shift[i] = a * (float64(bias[i]) - float64(mean[i])*inverse)
 	}
 	return scale, shift
+}
+
+// whitenedTerms is stepTerms of an IterNorm, of a convolution whose weight is whitened.
+func (m *Model) whitenedTerms(s *step) (scale, shift []float64) {
+	weight, bias, a := m.values(s.norm+".weight"), m.values(s.norm+".bias"), float64(m.values(s.factor)[0])
+	mean := m.whitened(m.values(s.norm+".running_mean"), s)
+	scale, shift = make([]float64, s.width), make([]float64, s.width)
+	for i := range scale {
+		scale[i] = a * float64(weight[i])
+		shift[i] = a * (float64(bias[i]) - float64(mean[i])*float64(weight[i]))
+	}
+	return scale, shift
+}
+
+// whitened returns rows of the step's channels multiplied by its norm's whitening matrices.
+func (m *Model) whitened(rows []float32, s *step) []float32 {
+	whitening, group := m.values(s.norm+".running_whitening"), whitenedGroup(s.width)
+	list := make([]float32, len(rows))
+	for i := range list {
+		c := i % s.width
+		first := i - c%group // of the group's channels
+		sum := 0.0
+		for j := range group {
+			sum += float64(whitening[c*group+j]) * float64(rows[first+j])
+		}
+		list[i] = float32(sum)
+	}
+	return list
 }
 
 // scaled returns a convolution's weight with its output channels scaled.

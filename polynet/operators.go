@@ -27,9 +27,12 @@ func newConvolved(s *step) *convolved {
 	if s.gain > 0 {
 		c.conv.weight.initial = normal(s.gain / float64(s.kernel*s.in))
 	}
-	if s.instance > 0 {
+	switch {
+	case s.instance > 0:
 		c.norm = newSplitNorm(s.norm, s.width, s.instance)
-	} else {
+	case s.whitens:
+		c.norm = newIterNorm(s.norm, s.width, newFactor(s.factor))
+	default:
 		n := newBatchNorm(s.norm, s.width)
 		if s.startsAtOne {
 			n.weight.initial, n.bias.initial = constant(0), constant(1)

@@ -64,6 +64,7 @@ type convStep struct {
 	relu                      bool
 	instance                  int     // channels, from the first one on, that the norm treats clip by clip
 	gain                      float64 // the variance that weights start with, times the fan-in; 0: 2/fan-out
+	whitens                   bool    // the norm is IterNorm
 	startsAtOne               bool    // the norm starts as the constant 1: scale 0, shift 1
 }
 

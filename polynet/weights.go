@@ -35,11 +35,16 @@ func (s *step) weightShapes(product bool) []WeightShape {
 		return append(normShapes(s.product+".norm", s.width), WeightShape{s.product + ".scale", []int{1}})
 	}
 	list := []WeightShape{{s.conv + ".weight", []int{s.kernel, s.in, s.width}}}
-	if s.instance > 0 {
+	switch {
+	case s.instance > 0:
 		n := []int{s.instance}
 		list = append(list, WeightShape{s.norm + ".instance.weight", n}, WeightShape{s.norm + ".instance.bias", n})
 		list = append(list, normShapes(s.norm+".batch", s.width-s.instance)...)
-	} else {
+	case s.whitens:
+		n := []int{s.width}
+		list = append(list, WeightShape{s.norm + ".weight", n}, WeightShape{s.norm + ".bias", n}, WeightShape{s.norm + ".running_mean", n},
+			WeightShape{s.norm + ".running_whitening", []int{s.width, whitenedGroup(s.width)}})
+	default:
 		list = append(list, normShapes(s.norm, s.width)...)
 	}
 	if s.factor != "" {

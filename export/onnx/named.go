@@ -64,6 +64,10 @@ func (n *naming) take(s polynet.WeightShape) error {
 	case norm < 0:
 		err = n.copy(values, name, 0)
 	case strings.HasSuffix(name, ".running_mean"):
+	case strings.HasSuffix(name, ".running_whitening"): // identity matrices, shape being (columns, channels)
+		for c := range shape[1] {
+			values[c%shape[0]*shape[1]+c] = 1
+		}
 	case strings.HasSuffix(name, ".running_var"):
 		err = fill(1 - polynet.NormEpsilon)
 	case strings.Contains(name, ".instance."):

@@ -75,9 +75,28 @@ def dense(z, w, name, stride, maps):
         h = maps[0]
         for m in maps[1:]:
             h = h * m
-        z = w[name + ".dense.scale"] * z * one(h, w, name + ".dense") + z
+        h = iter_norm(conv(h, w[name + ".dense.conv.weight"], 0), w, name + ".dense.norm")
+        z = w[name + ".dense.scale"] * z * h + z
     maps.append(z)
     return z
+
+
+def iter_norm(x, w, name):
+    """IterNorm with one group: five of Newton's iterations towards the covariance's inverse root."""
+    rows = x.transpose(0, 1).flatten(1)
+    mean = rows.mean(1, keepdim=True)
+    centred = rows - mean
+    covariance = centred @ centred.T / rows.shape[1] + 1e-5 * torch.eye(len(rows), dtype=x.dtype)
+    trace = covariance.trace()
+    p = torch.eye(len(rows), dtype=x.dtype)
+    for _ in range(5):
+        p = 1.5 * p - 0.5 * torch.matrix_power(p, 3) @ (covariance / trace)
+    whitening = p / trace.sqrt()
+    with torch.no_grad():
+        w[name + ".running_mean"].lerp_(mean[:, 0], 0.1)
+        w[name + ".running_whitening"].lerp_(whitening, 0.1)
+    y = (whitening @ centred).reshape(x.shape[1], x.shape[0], -1).transpose(0, 1)
+    return y * w[name + ".weight"][:, None] + w[name + ".bias"][:, None]
 
 
 def ccp(z, w, name, ahead, stride):
@@ -149,7 +168,10 @@ class Weights(dict):
         if kind == "dpoly" and not first:
             if reshapes:
                 self.one(name + ".dense.skip", inputs, width)
-            self.one(name + ".dense", width, width)
+            self.conv(name + ".dense.conv", 1, width, width)
+            self.norm(name + ".dense.norm", width)
+            del self[name + ".dense.norm.running_var"]
+            self.add(name + ".dense.norm.running_whitening", torch.eye(width), False)
             self.scale(name + ".dense.scale")
         if kind in ("linear", "relu"):
             return
