@@ -64,13 +64,16 @@ func TestOneThreadDoesNotAllocate(t *testing.T) {
 	var w device.Packed
 	d.Pack(&w, d.Alloc(90*48), 90, 48)
 	a, dst := device.Matrix(d.Alloc(20*90), 20, 90), device.Matrix(d.Alloc(20*48), 20, 48)
-	vector := d.Alloc(48)
+	other, vector := device.Matrix(d.Alloc(20*48), 20, 48), d.Alloc(48)
 	epilogue := device.Epilogue{Skip: dst, Shift: vector, Scale: vector, Offset: vector, ReLU: true}
 	allocations := testing.AllocsPerRun(100, func() {
 		d.MatMul(dst, a, &w, epilogue)
 		d.Affine(dst, dst, device.View{}, vector, device.Buffer{}, vector, true)
 		d.Hadamard(dst, dst, dst, false)
 		d.HadamardSum(dst, dst, dst, vector, vector)
+		d.Tanh(dst, dst)
+		d.MaxRows(other, dst, 1)
+		d.Moments(vector, vector, dst, device.View{})
 	})
 	if allocations >= 1 {
 		t.Errorf("%v allocations a run", allocations)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // train runs a command line and returns its exit status and what it printed.
@@ -112,6 +113,34 @@ func TestFitEvalInfo(t *testing.T) {
 	}
 }
 
+// TestFitsEveryKind trains a small network of each kind on tones, and checks what fit's help and info say of it.
+func TestFitsEveryKind(t *testing.T) {
+	data, folder := pitches(t, 12, "low", "high"), t.TempDir()
+	_, help, _ := train(t.Context(), "fit", "--help")
+	if len(kinds) != len(polynet.BlockKinds) {
+		t.Errorf("the help has %d kinds of %d", len(kinds), len(polynet.BlockKinds))
+	}
+	for _, kind := range polynet.BlockKinds {
+		model := filepath.Join(folder, string(kind))
+		status, _, errs := train(t.Context(), quick(data, model, "--arch", string(kind), "--stages", "8:1:3:1:2,10:1:3:1:1")...)
+		if status != program.StatusOK {
+			t.Errorf("%s: status %d, %s", kind, status, errs)
+			continue
+		}
+		status, out, _ := train(t.Context(), "eval", "--model", model, "--data", data, "--split", "all", "--json")
+		var r struct{ Accuracy float64 }
+		if err := json.Unmarshal([]byte(out), &r); status != program.StatusOK || err != nil || r.Accuracy < 80 {
+			t.Errorf("%s: status %d, %s", kind, status, out)
+		}
+		if _, info, _ := train(t.Context(), "info", model); !strings.Contains(info, "polynomial") || !strings.Contains(info, string(kind)) {
+			t.Errorf("info of %s:\n%s", kind, info)
+		}
+		if !strings.Contains(help, "\n    "+string(kind)+" ") {
+			t.Errorf("no %s in the help", kind)
+		}
+	}
+}
+
 func checkLog(t *testing.T, path string, epochs int) {
 	t.Helper()
 	f, err := os.Open(path)
@@ -176,6 +205,9 @@ func TestErrors(t *testing.T) {
 		"bad stem":          {quick(data, out, "--stem", "8:3"), program.StatusUsage, "--stem"},
 		"bad stage":         {quick(data, out, "--stages", "8:x:3:1:1"), program.StatusUsage, "\"x\""},
 		"impossible stage":  {quick(data, out, "--stages", "8:1:3:3:1"), program.StatusUsage, "lookahead 3 of a kernel of 3"},
+		"unknown blocks":    {quick(data, out, "--arch", "cubic"), program.StatusUsage, "dpoly"},
+		"degree too high":   {quick(data, out, "--arch", "ncp", "--degree", "17"), program.StatusUsage, "degree 17"},
+		"degree of pi":      {quick(data, out, "--degree", "3"), program.StatusUsage, "pi blocks"},
 		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
 		"bad noise":         {[]string{"eval", "--data", data, "--context", "--noise", "500"}, program.StatusUsage, "--noise"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},
