@@ -147,7 +147,7 @@ func (s *step) home() value {
 }
 
 // run computes the step. scratch is memory for instance norms.
-func (n *instruction) run(d device.Device, dst device.View, o operands, scratch device.Buffer) {
+func (n *instruction) run(d device.Device, dst device.View, o *operands, scratch device.Buffer) {
 	switch n.op {
 	case opProduct:
 		if n.plus && !o.inPlace {

@@ -151,17 +151,6 @@ func (p *program) geometries() []geometry {
 	return g
 }
 
-// readers returns the steps that read each value.
-func (p *program) readers() [][]int {
-	readers := make([][]int, made(len(p.steps)))
-	for i := range p.steps {
-		for _, v := range p.steps[i].operands() {
-			readers[v] = append(readers[v], i)
-		}
-	}
-	return readers
-}
-
 // settled returns the program as it runs once it is trained: without the steps that then do nothing.
 func (p *program) settled() *program {
 	q := &program{parts: p.parts}

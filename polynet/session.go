@@ -187,7 +187,7 @@ func (s *Session) step(d device.Device, i, batch int) {
 		o.x = x.windows(-left, n.rows(x.Rows), n.kernel, n.stride)
 	}
 	o.y, o.skip, o.add = s.view(n.y, batch), s.view(n.skip, batch), s.view(n.add, batch)
-	n.run(d, s.view(made(i), batch), o, s.scratch)
+	n.run(d, s.view(made(i), batch), &o, s.scratch)
 }
 
 // view returns the value's first clips, or nothing where there is no such value.

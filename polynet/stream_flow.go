@@ -15,15 +15,21 @@ type flow struct {
 	memory device.Buffer
 	most   int // frames that come at a time
 
-	lines   []line        // the values, by their numbers
-	readers [][]int       // of each value
-	logits  device.Buffer // (rows, Classes)
-	out     []float32     // the same
+	lines    []line        // the values, by their numbers
+	readings [][]reading   // of each step
+	logits   device.Buffer // (rows, Classes)
+	out      []float32     // the same
+}
+
+// reading is a value that a step reads: for its row t, the rows t·stride−left to t·stride+ahead.
+type reading struct {
+	line                *line
+	stride, left, ahead int
 }
 
 // newFlow returns a flow for p that takes at most so many frames at a time.
 func newFlow(p *Plan, most int) *flow {
-	f := &flow{config: p.config, dev: p.single, most: most, readers: p.program.readers()}
+	f := &flow{config: p.config, dev: p.single, most: most}
 	f.memory = allocTogether(p.dev, func(alloc func(n int) device.Buffer) { f.layOut(p, alloc) })
 	f.out = make([]float32, f.logits.Len())
 	f.restart(0)
@@ -35,21 +41,29 @@ func (f *flow) layOut(p *Plan, alloc func(n int) device.Buffer) {
 	g := p.program.geometries()
 	last := g[len(g)-1]
 	most := max(f.most, last.ahead) // frames that come at a time: as many as wait for the last ones' lookahead, at the end
-	f.lines = make([]line, len(g))
+	f.lines, f.readings = make([]line, len(g)), make([][]reading, len(p.steps))
 	for v := input; int(v) < len(g); v++ {
-		l := line{cols: p.config.Inputs, stride: g[v].stride}
-		if v > input {
-			l.cols = p.steps[v-made(0)].width
-		}
-		for _, i := range f.readers[v] {
-			left, ahead := p.steps[i].reach(v)
+		f.lines[v] = line{cols: p.config.Inputs, stride: g[v].stride}
+	}
+	for i := range p.steps {
+		s := &p.steps[i]
+		f.lines[made(i)].cols = s.width
+		for _, v := range s.operands() {
+			if v == none {
+				continue
+			}
+			left, ahead := s.reach(v)
+			l := &f.lines[v]
+			f.readings[i] = append(f.readings[i], reading{l, s.strideOver(v), left, ahead})
 			// What a step gives waits for the lookahead of all that it reads.
 			l.kept = max(l.kept, ceilDiv(g[made(i)].ahead-g[v].ahead, l.stride)+left)
 			l.behind = max(l.behind, ahead)
 		}
+	}
+	for v := input; int(v) < len(g); v++ {
+		l := &f.lines[v]
 		l.room = 2*l.kept + ceilDiv(most, l.stride) + 1
 		l.data = alloc((l.room + l.behind) * l.cols)
-		f.lines[v] = l
 	}
 	f.logits = alloc(f.last().room * p.config.Classes)
 }
@@ -82,14 +96,14 @@ func (f *flow) run(p *Plan, final bool) (logits []float32, first int) {
 	first = last.next
 	f.lines[input].end(d, final)
 	for i := range p.steps {
-		f.step(&p.steps[i], made(i), final)
+		f.step(&p.steps[i], i, final)
 	}
-	for v := input; int(v) < len(f.lines); v++ {
-		l := &f.lines[v]
-		l.keep = l.next
-		for _, i := range f.readers[v] {
-			left, _ := p.steps[i].reach(v)
-			l.keep = min(l.keep, f.lines[made(i)].next*p.steps[i].strideOver(v)-left)
+	for v := range f.lines {
+		f.lines[v].keep = f.lines[v].next
+	}
+	for i, list := range f.readings {
+		for _, r := range list {
+			r.line.keep = min(r.line.keep, f.lines[made(i)].next*r.stride-r.left)
 		}
 	}
 	n := last.next - first
@@ -106,46 +120,38 @@ func (f *flow) run(p *Plan, final bool) (logits []float32, first int) {
 // last returns the last stage's rows.
 func (f *flow) last() *line { return &f.lines[len(f.lines)-1] }
 
-// step computes what step s, which gives value v, can.
-func (f *flow) step(s *instruction, v value, final bool) {
-	y := &f.lines[v]
-	if n := f.due(s.step, y.next, final); n > 0 {
-		first := y.next
-		dst := y.grow(f.dev, n)
-		o := operands{y: f.rows(s.y, first, n), skip: f.rows(s.skip, first, n), add: f.rows(s.add, first, n)}
-		if s.op == opConv {
-			left, _ := s.reach(s.x)
-			o.x = f.lines[s.x].windows(first*s.stride-left, n, s.kernel, s.stride)
-		} else {
-			o.x = f.rows(s.x, first, n)
+// step computes what step s, the i-th, can.
+func (f *flow) step(s *instruction, i int, final bool) {
+	y := &f.lines[made(i)]
+	first := y.next
+	if n := f.due(i, final) - first; n > 0 {
+		var o operands
+		x := &f.readings[i][0]
+		o.x = x.line.windows(first*x.stride-x.left, n, x.left+1+x.ahead, x.stride)
+		for _, other := range [...]struct {
+			v    value
+			view *device.View
+		}{{s.y, &o.y}, {s.skip, &o.skip}, {s.add, &o.add}} {
+			if other.v != none {
+				*other.view = f.lines[other.v].rows(first, n)
+			}
 		}
-		s.run(f.dev, dst, o, device.Buffer{})
+		s.run(f.dev, y.grow(f.dev, n), &o, device.Buffer{})
 	}
 	y.end(f.dev, final)
 }
 
-// rows returns n rows of v from first on, or nothing where there is no such value.
-func (f *flow) rows(v value, first, n int) device.View {
-	if v == none {
-		return device.View{}
-	}
-	return f.lines[v].rows(first, n)
-}
-
-// due returns how many rows step s can compute now, the next one being given. final says that its operands have ended.
-func (f *flow) due(s *step, next int, final bool) int {
+// due returns how many rows step i can have computed now, from the first one on. final says that what it reads has ended.
+func (f *flow) due(i int, final bool) int {
 	n := math.MaxInt
-	for _, v := range s.operands() {
-		if v == none {
-			continue
+	for _, r := range f.readings[i] {
+		have := r.line.next
+		if !final {
+			have -= r.ahead
 		}
-		have := f.lines[v].next
-		if _, ahead := s.reach(v); !final {
-			have -= ahead
-		}
-		n = min(n, ceilDiv(have, s.strideOver(v)))
+		n = min(n, ceilDiv(have, r.stride))
 	}
-	return max(0, n-next)
+	return n
 }
 
 // line is an activation that arrives bit by bit, of which the last rows are kept. Rows are counted from the recording's
