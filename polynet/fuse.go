@@ -102,7 +102,7 @@ func (m *Model) fuseStep(f *FusedStep, s *step) {
 	case opMaxPool:
 		f.Op = FusedMaxPool
 	case opConv:
-		weight := m.values(s.conv + ".weight")
+		weight := doubles(m.values(s.conv + ".weight"))
 		if s.whitens {
 			weight = m.whitened(weight, s)
 		}
@@ -155,39 +155,37 @@ func (m *Model) normTerms(name, factor string) (scale, shift []float64) {
 // whitenedTerms is stepTerms of an IterNorm, of a convolution whose weight is whitened.
 func (m *Model) whitenedTerms(s *step) (scale, shift []float64) {
 	weight, bias, a := m.values(s.norm+".weight"), m.values(s.norm+".bias"), float64(m.values(s.factor)[0])
-	mean := m.whitened(m.values(s.norm+".running_mean"), s)
+	mean := m.whitened(doubles(m.values(s.norm+".running_mean")), s)
 	scale, shift = make([]float64, s.width), make([]float64, s.width)
 	for i := range scale {
 		scale[i] = a * float64(weight[i])
-		shift[i] = a * (float64(bias[i]) - float64(mean[i])*float64(weight[i]))
+		shift[i] = a * (float64(bias[i]) - mean[i]*float64(weight[i]))
 	}
 	return scale, shift
 }
 
 // whitened returns rows of the step's channels multiplied by its norm's whitening matrices.
-func (m *Model) whitened(rows []float32, s *step) []float32 {
+func (m *Model) whitened(rows []float64, s *step) []float64 {
 	whitening, group := m.values(s.norm+".running_whitening"), whitenedGroup(s.width)
-	list := make([]float32, len(rows))
+	list := make([]float64, len(rows))
 	for i := range list {
 		c := i % s.width
 		first := i - c%group // of the group's channels
-		sum := 0.0
 		for j := range group {
-			sum += float64(whitening[c*group+j]) * float64(rows[first+j])
+			list[i] += float64(whitening[c*group+j]) * rows[first+j]
 		}
-		list[i] = float32(sum)
 	}
 	return list
 }
 
 // scaled returns a convolution's weight with its output channels scaled.
-func scaled(weight []float32, scale []float64) []float32 {
+func scaled(weight, scale []float64) []float32 {
 	out := len(scale)
 	list := make([]float32, len(weight))
 	for start := 0; start < len(weight); start += out {
 		row := list[start : start+out]
 		for o, w := range weight[start : start+out] {
-			row[o] = float32(float64(w) * scale[o])
+			row[o] = float32(w * scale[o])
 		}
 	}
 	return list
@@ -200,4 +198,13 @@ func singles(values []float64) []float32 {
 		single[i] = float32(v)
 	}
 	return single
+}
+
+// doubles returns values as float64.
+func doubles(values []float32) []float64 {
+	double := make([]float64, len(values))
+	for i, v := range values {
+		double[i] = float64(v)
+	}
+	return double
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
@@ -236,7 +237,7 @@ func TestDecompositionsAreTheirTensors(t *testing.T) {
 			for _, p := range g.Params() {
 				values := normals(rng, p.Size())
 				if len(p.Shape) == 1 {
-					neutral(p.Name, values, rng)
+					neutral(p.Name, values)
 				}
 				weights[p.Name] = values
 				d.Upload(p.Value, values)
@@ -261,24 +262,22 @@ func TestDecompositionsAreTheirTensors(t *testing.T) {
 	})
 }
 
-// neutral sets what belongs to a norm so that it changes nothing, but for what the papers have: β, and B·b of ncp.
-func neutral(name string, values []float32, rng *rand.Rand) {
-	var keep bool
+// neutral sets what belongs to a norm so that it changes nothing, and factors to 1, but leaves what the papers have: β, ncp's B·b, and
+// B₁·b₁, which ccp has in U₁.
+func neutral(name string, values []float32) {
+	nested := strings.HasPrefix(name, "b.nest") && strings.HasSuffix(name, ".bias")
+	if nested || name == "b.out.norm.bias" || name == "b.norm1.weight" {
+		return
+	}
 	set := float32(0)
 	switch {
-	case name == "b.out.norm.bias" || len(name) > 6 && name[:6] == "b.nest" && name[len(name)-5:] == ".bias":
-		keep = true
-	case name == "b.norm1.weight":
-		keep = true // which is B₁·b₁; ccp has it in U₁
-	case name[len(name)-4:] == "_var":
+	case strings.HasSuffix(name, ".running_var"):
 		set = 1 - NormEpsilon
-	case name[len(name)-6:] == "weight" || name[:len(name)-1] == "b.scale":
+	case strings.HasSuffix(name, ".weight"), strings.HasPrefix(name, "b.scale"):
 		set = 1
 	}
 	for i := range values {
-		if !keep {
-			values[i] = set
-		}
+		values[i] = set
 	}
 }
 
