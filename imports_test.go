@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"device":                 {"device/internal/simd", "isa"},
 	"device/internal/simd":   {"isa"},
 	"device/devicetest":      {"device", "device/internal/simd"},
+	"gpu":                    {"device"},
 	"polynet":                {"atomicfile", "audio", "detect", "device", "features"},
 	"datasets":               {"audio", "features"},
 	"models":                 {"polynet"},

@@ -1,0 +1,86 @@
+//go:build cuda || hostcuda
+
+package gpu
+
+import "math/bits"
+
+// heap hands out the driver's memory. What was freed is kept for the next request of its size class, so that steps which ask for
+// the same memory again never reach the driver, which would wait for the GPU. Since the GPU works in the order of the calls,
+// memory may go to a new owner while the last one's kernels still run.
+type heap struct {
+	driver driver
+	chunks []uint64         // of the driver
+	rest   uint64           // of the newest chunk, where small blocks come from
+	left   int              // bytes there
+	unused map[int][]uint64 // free blocks by size
+	sizes  map[uint64]int   // of the blocks given out
+}
+
+const (
+	heapAlign = 256 // bytes
+	heapChunk = 16 << 20
+)
+
+func newHeap(d driver) heap {
+	return heap{driver: d, unused: map[int][]uint64{}, sizes: map[uint64]int{}}
+}
+
+// sizeClass rounds up to one of four sizes between two powers of two: at most a fifth is wasted.
+func sizeClass(bytes int) int {
+	step := max(heapAlign, 1<<max(0, bits.Len(uint(bytes-1))-3))
+	return ceilDiv(bytes, step) * step
+}
+
+// alloc returns memory of undefined content.
+func (h *heap) alloc(bytes int) (uint64, error) {
+	class := sizeClass(max(bytes, 1))
+	if kept := h.unused[class]; len(kept) > 0 {
+		addr := kept[len(kept)-1]
+		h.unused[class] = kept[:len(kept)-1]
+		h.sizes[addr] = class
+		return addr, nil
+	}
+	if class > heapChunk/4 {
+		addr, err := h.chunk(class)
+		if err == nil {
+			h.sizes[addr] = class
+		}
+		return addr, err
+	}
+	if class > h.left {
+		addr, err := h.chunk(heapChunk)
+		if err != nil {
+			return 0, err
+		}
+		h.rest, h.left = addr, heapChunk
+	}
+	addr := h.rest
+	h.rest, h.left = h.rest+uint64(class), h.left-class
+	h.sizes[addr] = class
+	return addr, nil
+}
+
+func (h *heap) chunk(bytes int) (uint64, error) {
+	addr, err := h.driver.alloc(bytes)
+	if err == nil {
+		h.chunks = append(h.chunks, addr)
+	}
+	return addr, err
+}
+
+func (h *heap) free(addr uint64) {
+	class, ok := h.sizes[addr]
+	if !ok {
+		panic("gpu: Free of what Alloc did not return, or twice")
+	}
+	delete(h.sizes, addr)
+	h.unused[class] = append(h.unused[class], addr)
+}
+
+// release gives all memory back to the driver.
+func (h *heap) release() {
+	for _, addr := range h.chunks {
+		h.driver.free(addr)
+	}
+	*h = newHeap(h.driver)
+}

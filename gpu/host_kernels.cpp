@@ -1,0 +1,27 @@
+//go:build hostcuda && !cuda
+
+// All kernels, compiled for the host, by name.
+#include "host_kernels.h"
+#include "kernels/all.cu"
+
+namespace {
+
+#define PRODUCT_KERNELS(name)                                                                                                   \
+	matmul_##name##_64x64Kernel, matmul_##name##_64x32Kernel, matmul_##name##_32x32Kernel, outer_##name##_64x64Kernel,          \
+		outer_##name##_64x32Kernel, outer_##name##_32x32Kernel
+
+const host::Kernel kernels[] = {
+	fillKernel, affineKernel, relu_gradKernel, transposeKernel, hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
+	moment_runsKernel, momentsKernel, grad_runsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, mean_rowsKernel,
+	spread_rowsKernel, cross_entropyKernel, sgdKernel, adamwKernel, lerpKernel, square_runsKernel, clip_normKernel, add_runsKernel,
+	PRODUCT_KERNELS(float32), PRODUCT_KERNELS(tf32), PRODUCT_KERNELS(bf16),
+};
+
+} // namespace
+
+const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize, int order) {
+	for (const host::Kernel &k : kernels)
+		if (strcmp(k.name, kernel) == 0)
+			return host::launch(k, dim3{grid.x, grid.y, grid.z}, dim3{block.x, block.y, block.z}, args, argsSize, host::Order(order));
+	return "there is no such kernel";
+}

@@ -1,0 +1,32 @@
+//go:build hostcuda && !cuda
+
+package gpu
+
+import (
+	"testing"
+
+	"github.com/polyphon/polyphon/device/devicetest"
+)
+
+func hostDevice(t testing.TB, o order, p Precision) *Device {
+	t.Helper()
+	d, err := newDevice(&hostDriver{order: o}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	return d
+}
+
+func TestKernelsAgreeWithRef(t *testing.T) {
+	for _, p := range precisions {
+		t.Run(string(p), func(t *testing.T) { devicetest.RunRounded(t, hostDevice(t, forward, p), productError[p]) })
+	}
+}
+
+// A kernel whose threads race gives other results in another order.
+func TestResultsDoNotDependOnTheOrderOfThreads(t *testing.T) {
+	for _, p := range precisions {
+		devicetest.Same(t, hostDevice(t, forward, p), hostDevice(t, backward, p), hostDevice(t, shuffled, p))
+	}
+}

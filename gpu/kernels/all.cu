@@ -1,0 +1,8 @@
+// All kernels, as one module.
+#include "hadamard.cu"
+#include "loss.cu"
+#include "norm.cu"
+#include "optimizer.cu"
+#include "pool.cu"
+#include "product.cu"
+#include "rows.cu"

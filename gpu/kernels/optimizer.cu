@@ -1,0 +1,80 @@
+// The optimisers' steps, gradient clipping and the moving average of weights: all on plain vectors.
+#include "kernel.h"
+
+struct Step {
+	float *w;
+	const float *g;
+	float *m, *v; // moments
+	i64 n;
+	double rate, decay;
+	double beta1, beta2, bias1, bias2, eps; // of SGD: beta1, the momentum
+};
+
+KERNEL(sgd, Step) {
+	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+	if (i >= a.n)
+		return;
+	float momentum = (float)a.beta1, w = a.w[i];
+	float g = a.g[i] + (float)a.decay * w, m = momentum * a.m[i] + g;
+	a.m[i] = m;
+	a.w[i] = w - (float)a.rate * (g + momentum * m);
+}
+
+KERNEL(adamw, Step) {
+	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+	if (i >= a.n)
+		return;
+	float g = a.g[i];
+	float m = (float)a.beta1 * a.m[i] + (float)(1 - a.beta1) * g;
+	float v = (float)a.beta2 * a.v[i] + (float)(1 - a.beta2) * g * g;
+	a.m[i] = m;
+	a.v[i] = v;
+	float step = (float)a.rate * (m / (float)a.bias1) / (sqrtf(v / (float)a.bias2) + (float)a.eps);
+	a.w[i] = a.w[i] * (float)(1 - a.rate * a.decay) - step;
+}
+
+struct Lerp {
+	float *dst;
+	const float *src;
+	i64 n;
+	double t;
+};
+
+KERNEL(lerp, Lerp) {
+	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+	if (i < a.n)
+		a.dst[i] += (float)a.t * (a.src[i] - a.dst[i]);
+}
+
+struct ClipNorm {
+	float *g, *norm;
+	i64 n;
+	double limit;
+	double *partial; // one sum of squares a run
+	i64 runs;
+};
+
+// square_runs sums one run of squares a block.
+KERNEL(square_runs, ClipNorm) {
+	SHARED(double, partial, [32]);
+	float sum = 0;
+	for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < a.n; i += gridDim.x * blockDim.x)
+		sum += a.g[i] * a.g[i];
+	double total = blockSum((double)sum, partial);
+	if (threadIdx.x == 0)
+		a.partial[blockIdx.x] = total;
+}
+
+// clip_norm scales; every block adds the runs for itself.
+KERNEL(clip_norm, ClipNorm) {
+	SHARED(double, partial, [32]);
+	double squares = 0;
+	for (unsigned i = threadIdx.x; i < a.runs; i += blockDim.x)
+		squares += a.partial[i];
+	double length = sqrt(blockSum(squares, partial));
+	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+	if (i == 0)
+		a.norm[0] = (float)length;
+	if (length > a.limit && i < a.n)
+		a.g[i] = (float)(a.g[i] * (a.limit / length));
+}

@@ -1,0 +1,39 @@
+// The mean over time, and its gradient.
+#include "kernel.h"
+
+struct MeanRows {
+	View dst, x;
+	Shape shape; // x's
+};
+
+// mean_rows sums 32 columns of a group in a block of (32, 8) threads. The grid is column tiles and groups.
+KERNEL(mean_rows, MeanRows) {
+	SHARED(float, sums, [8][32]);
+	unsigned c = blockIdx.x * 32 + threadIdx.x, rows = a.shape.rows;
+	for (unsigned g = blockIdx.y; g < a.shape.groups; g += gridDim.y) {
+		float sum = 0;
+		if (c < a.shape.cols)
+			for (unsigned r = threadIdx.y; r < rows; r += 8)
+				sum += a.x.at(g, r, c);
+		sums[threadIdx.y][threadIdx.x] = sum;
+		__syncthreads();
+		if (threadIdx.y == 0 && c < a.shape.cols) {
+			for (int i = 1; i < 8; i++)
+				sum += sums[i][threadIdx.x];
+			a.dst.at(g, 0, c) = rows ? sum / rows : 0;
+		}
+		__syncthreads();
+	}
+}
+
+struct SpreadRows {
+	View dst, x;
+	Shape shape; // dst's
+	double scale;
+};
+
+KERNEL(spread_rows, SpreadRows) {
+	Element e;
+	if (elementOf(a.shape, e))
+		e.of(a.dst) = (float)a.scale * a.x.at(e.g, 0, e.c);
+}

@@ -1,0 +1,66 @@
+// Kernels that read and write each element once.
+#include "kernel.h"
+
+struct Fill {
+	View dst;
+	Shape shape;
+	double value;
+};
+
+KERNEL(fill, Fill) {
+	Element e;
+	if (elementOf(a.shape, e))
+		e.of(a.dst) = (float)a.value;
+}
+
+struct Affine {
+	View dst, x, y;
+	const float *a, *b, *c;
+	Shape shape;
+	i64 relu;
+};
+
+KERNEL(affine, Affine) {
+	Element e;
+	if (!elementOf(a.shape, e))
+		return;
+	float v = orElse(a.a, e.c, 1) * e.of(a.x) + orElse(a.c, e.c, 0);
+	if (a.y.data)
+		v += orElse(a.b, e.c, 1) * e.of(a.y);
+	e.of(a.dst) = a.relu ? relu(v) : v;
+}
+
+struct ReLUGrad {
+	View dx, dy, y;
+	Shape shape;
+};
+
+KERNEL(relu_grad, ReLUGrad) {
+	Element e;
+	if (elementOf(a.shape, e))
+		e.of(a.dx) = e.of(a.y) > 0 ? e.of(a.dy) : 0;
+}
+
+struct Transpose {
+	View dst, src; // which do not overlap
+	Shape shape;   // src's
+};
+
+// transpose moves one tile of 32 columns and rows through shared memory, so that both sides are read and written along rows.
+// The block is (32, 8), the grid column tiles, row tiles and groups.
+KERNEL(transpose, Transpose) {
+	SHARED(float, tile, [32][33]);
+	for (unsigned g = blockIdx.z; g < a.shape.groups; g += gridDim.z) {
+		for (unsigned row = blockIdx.y; row * 32 < a.shape.rows; row += gridDim.y) {
+			unsigned c = blockIdx.x * 32 + threadIdx.x, r = row * 32 + threadIdx.x;
+			for (unsigned i = threadIdx.y; i < 32; i += 8)
+				if (c < a.shape.cols && row * 32 + i < a.shape.rows)
+					tile[i][threadIdx.x] = a.src.at(g, row * 32 + i, c);
+			__syncthreads();
+			for (unsigned i = threadIdx.y; i < 32; i += 8)
+				if (r < a.shape.rows && blockIdx.x * 32 + i < a.shape.cols)
+					a.dst.at(g, blockIdx.x * 32 + i, r) = tile[threadIdx.x][i];
+			__syncthreads();
+		}
+	}
+}

@@ -1,0 +1,121 @@
+//go:build cuda || hostcuda
+
+package gpu
+
+import "github.com/polyphon/polyphon/device"
+
+type fillArgs struct {
+	dst   view
+	shape shape
+	value float64
+}
+
+func (g *gpu) Fill(dst device.View, v float32) {
+	grid, block := elements(dst)
+	launch(g, "fill", grid, block, &fillArgs{viewOf(dst), shapeOf(dst), float64(v)})
+}
+
+type transposeArgs struct {
+	dst, src view
+	shape    shape
+}
+
+func (g *gpu) Transpose(dst, src device.View) {
+	grid := size{ceilDiv(src.Cols, 32), min(ceilDiv(src.Rows, 32), mostBlocks), min(src.Groups, mostBlocks)}
+	launch(g, "transpose", grid, size{32, 8, 1}, &transposeArgs{viewOf(dst), viewOf(src), shapeOf(src)})
+}
+
+// mostBlocks is the limit on a grid's second and third extent.
+const mostBlocks = 65535
+
+type affineArgs struct {
+	dst, x, y view
+	a, b, c   uint64
+	shape     shape
+	relu      int64
+}
+
+func (g *gpu) Affine(dst, x, y device.View, a, b, c device.Buffer, relu bool) {
+	grid, block := elements(dst)
+	launch(g, "affine", grid, block, &affineArgs{viewOf(dst), viewOf(x), viewOf(y), a.Addr(), b.Addr(), c.Addr(), shapeOf(dst), flag(relu)})
+}
+
+type hadamardArgs struct {
+	dst, x, y view
+	shape     shape
+	add       int64
+}
+
+func (g *gpu) Hadamard(dst, x, y device.View, add bool) {
+	grid, block := elements(dst)
+	launch(g, "hadamard", grid, block, &hadamardArgs{viewOf(dst), viewOf(x), viewOf(y), shapeOf(dst), flag(add)})
+}
+
+type hadamardSumArgs struct {
+	dst, f, s view
+	p, q      uint64
+	shape     shape
+}
+
+func (g *gpu) HadamardSum(dst, f, s device.View, p, q device.Buffer) {
+	grid, block := elements(dst)
+	launch(g, "hadamard_sum", grid, block, &hadamardSumArgs{viewOf(dst), viewOf(f), viewOf(s), p.Addr(), q.Addr(), shapeOf(dst)})
+}
+
+type hadamardSumGradArgs struct {
+	df, ds, dy, f, s view
+	a, b, c          uint64
+	shape            shape
+}
+
+func (g *gpu) HadamardSumGrad(df, ds, dy, f, s device.View, a, b, c device.Buffer) {
+	grid, block := elements(df)
+	launch(g, "hadamard_sum_grad", grid, block, &hadamardSumGradArgs{
+		viewOf(df), viewOf(ds), viewOf(dy), viewOf(f), viewOf(s), a.Addr(), b.Addr(), c.Addr(), shapeOf(df),
+	})
+}
+
+type reluGradArgs struct {
+	dx, dy, y view
+	shape     shape
+}
+
+func (g *gpu) ReLUGrad(dx, dy, y device.View) {
+	grid, block := elements(dx)
+	launch(g, "relu_grad", grid, block, &reluGradArgs{viewOf(dx), viewOf(dy), viewOf(y), shapeOf(dx)})
+}
+
+type meanRowsArgs struct {
+	dst, x view
+	shape  shape
+}
+
+func (g *gpu) MeanRows(dst, x device.View) {
+	grid := size{ceilDiv(x.Cols, 32), min(x.Groups, mostBlocks), 1}
+	launch(g, "mean_rows", grid, size{32, 8, 1}, &meanRowsArgs{viewOf(dst), viewOf(x), shapeOf(x)})
+}
+
+type spreadRowsArgs struct {
+	dst, x view
+	shape  shape
+	scale  float64
+}
+
+func (g *gpu) SpreadRows(dst, x device.View, scale float32) {
+	grid, block := elements(dst)
+	launch(g, "spread_rows", grid, block, &spreadRowsArgs{viewOf(dst), viewOf(x), shapeOf(dst), float64(scale)})
+}
+
+type crossEntropyArgs struct {
+	dlogits, logits, targets view
+	losses                   uint64
+	shape                    shape
+	scale                    float64
+}
+
+func (g *gpu) CrossEntropy(dlogits device.View, losses device.Buffer, logits, targets device.View, scale float32) {
+	grid, block := line(32 * logits.Count())
+	launch(g, "cross_entropy", grid, block, &crossEntropyArgs{
+		viewOf(dlogits), viewOf(logits), viewOf(targets), losses.Addr(), shapeOf(logits), float64(scale),
+	})
+}
