@@ -21,12 +21,9 @@ type transposeArgs struct {
 }
 
 func (g *gpu) Transpose(dst, src device.View) {
-	grid := size{ceilDiv(src.Cols, 32), min(ceilDiv(src.Rows, 32), mostBlocks), min(src.Groups, mostBlocks)}
+	grid := size{ceilDiv(src.Cols, 32) * ceilDiv(src.Rows, 32) * src.Groups, 1, 1}
 	launch(g, "transpose", grid, size{32, 8, 1}, &transposeArgs{viewOf(dst), viewOf(src), shapeOf(src)})
 }
-
-// mostBlocks is the limit on a grid's second and third extent.
-const mostBlocks = 65535
 
 type affineArgs struct {
 	dst, x, y view
@@ -91,7 +88,7 @@ type meanRowsArgs struct {
 }
 
 func (g *gpu) MeanRows(dst, x device.View) {
-	grid := size{ceilDiv(x.Cols, 32), min(x.Groups, mostBlocks), 1}
+	grid := size{ceilDiv(x.Cols, 32) * x.Groups, 1, 1}
 	launch(g, "mean_rows", grid, size{32, 8, 1}, &meanRowsArgs{viewOf(dst), viewOf(x), shapeOf(x)})
 }
 

@@ -6,24 +6,22 @@ struct MeanRows {
 	Shape shape; // x's
 };
 
-// mean_rows sums 32 columns of a group in a block of (32, 8) threads. The grid is column tiles and groups.
+// mean_rows sums 32 columns of a group in a block of (32, 8) threads. The blocks go through column tiles, then groups.
 KERNEL(mean_rows, MeanRows) {
 	SHARED(float, sums, [8][32]);
-	unsigned c = blockIdx.x * 32 + threadIdx.x, rows = a.shape.rows;
-	for (unsigned g = blockIdx.y; g < a.shape.groups; g += gridDim.y) {
-		float sum = 0;
-		if (c < a.shape.cols)
-			for (unsigned r = threadIdx.y; r < rows; r += 8)
-				sum += a.x.at(g, r, c);
-		sums[threadIdx.y][threadIdx.x] = sum;
-		__syncthreads();
-		if (threadIdx.y == 0 && c < a.shape.cols) {
-			for (int i = 1; i < 8; i++)
-				sum += sums[i][threadIdx.x];
-			a.dst.at(g, 0, c) = rows ? sum / rows : 0;
-		}
-		__syncthreads();
-	}
+	unsigned across = (a.shape.cols + 31) / 32, g = blockIdx.x / across, rows = a.shape.rows;
+	unsigned c = blockIdx.x % across * 32 + threadIdx.x;
+	float sum = 0;
+	if (c < a.shape.cols)
+		for (unsigned r = threadIdx.y; r < rows; r += 8)
+			sum += a.x.at(g, r, c);
+	sums[threadIdx.y][threadIdx.x] = sum;
+	__syncthreads();
+	if (threadIdx.y != 0 || c >= a.shape.cols)
+		return;
+	for (int i = 1; i < 8; i++)
+		sum += sums[i][threadIdx.x];
+	a.dst.at(g, 0, c) = rows ? sum / rows : 0;
 }
 
 struct SpreadRows {

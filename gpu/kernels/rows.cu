@@ -47,20 +47,16 @@ struct Transpose {
 };
 
 // transpose moves one tile of 32 columns and rows through shared memory, so that both sides are read and written along rows.
-// The block is (32, 8), the grid column tiles, row tiles and groups.
+// The block is (32, 8) threads; the blocks go through column tiles, then row tiles, then groups.
 KERNEL(transpose, Transpose) {
 	SHARED(float, tile, [32][33]);
-	for (unsigned g = blockIdx.z; g < a.shape.groups; g += gridDim.z) {
-		for (unsigned row = blockIdx.y; row * 32 < a.shape.rows; row += gridDim.y) {
-			unsigned c = blockIdx.x * 32 + threadIdx.x, r = row * 32 + threadIdx.x;
-			for (unsigned i = threadIdx.y; i < 32; i += 8)
-				if (c < a.shape.cols && row * 32 + i < a.shape.rows)
-					tile[i][threadIdx.x] = a.src.at(g, row * 32 + i, c);
-			__syncthreads();
-			for (unsigned i = threadIdx.y; i < 32; i += 8)
-				if (r < a.shape.rows && blockIdx.x * 32 + i < a.shape.cols)
-					a.dst.at(g, blockIdx.x * 32 + i, r) = tile[threadIdx.x][i];
-			__syncthreads();
-		}
-	}
+	unsigned across = (a.shape.cols + 31) / 32, down = (a.shape.rows + 31) / 32;
+	unsigned c0 = blockIdx.x % across * 32, r0 = blockIdx.x / across % down * 32, g = blockIdx.x / across / down;
+	for (unsigned i = threadIdx.y; i < 32; i += 8)
+		if (c0 + threadIdx.x < a.shape.cols && r0 + i < a.shape.rows)
+			tile[i][threadIdx.x] = a.src.at(g, r0 + i, c0 + threadIdx.x);
+	__syncthreads();
+	for (unsigned i = threadIdx.y; i < 32; i += 8)
+		if (r0 + threadIdx.x < a.shape.rows && c0 + i < a.shape.cols)
+			a.dst.at(g, c0 + i, r0 + threadIdx.x) = tile[threadIdx.x][i];
 }

@@ -1,0 +1,310 @@
+//go:build cuda
+
+package gpu
+
+// #include <cuda.h>
+//
+// // What libcuda/shim.c has to say where it is linked in: cuInit's result.
+// extern int polyphonInitResult __attribute__((weak));
+// static int initResult(void) { return &polyphonInitResult ? polyphonInitResult : CUDA_SUCCESS; }
+import "C"
+
+import (
+	"bytes"
+	"compress/gzip"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"unsafe"
+
+	"gorgonia.org/cu"
+)
+
+// The kernels for compute capability 7.0 (Volta) and for 8.0, as kernels/ptx.sh compiles them. The driver compiles either for the
+// GPU that it finds.
+var (
+	//go:embed kernels/compute_70.ptx.gz
+	ptx70 []byte
+	//go:embed kernels/compute_80.ptx.gz
+	ptx80 []byte
+)
+
+// cudaDriver works on a GPU's primary context. Contexts belong to threads, so each call binds its goroutine to one meanwhile.
+type cudaDriver struct {
+	dev     cu.Device
+	label   string
+	tensor  bool
+	ctx     cu.CUContext
+	module  cu.Module
+	kernels map[string]cu.Function
+	work    cu.Stream // kernels, and copies within the GPU
+	copies  cu.Stream // from the host, while kernels run
+	slots   [uploadSlots]slot
+	next    int
+	out     unsafe.Pointer // slotBytes of pinned memory for downloads
+	params  []unsafe.Pointer
+}
+
+const (
+	uploadSlots = 4
+	slotBytes   = 4 << 20
+)
+
+// slot is a piece of an upload on its way: pinned memory that the host writes, the GPU's that it is copied to while kernels run,
+// from where it goes to its place when those before it have ended.
+type slot struct {
+	host    unsafe.Pointer
+	device  cu.DevicePtr
+	arrived cu.Event // in device
+	moved   cu.Event // out of device: the slot may be used again
+}
+
+// Open returns GPU number n, counted from 0 as the driver counts (CUDA_VISIBLE_DEVICES hides some). An empty p stands for TF32
+// where the GPU has tensor cores for it, else Float32. What is missing is said by an error that wraps ErrUnavailable.
+func Open(n int, p Precision) (*Device, error) {
+	if failed := C.initResult(); failed != C.CUDA_SUCCESS {
+		return nil, fmt.Errorf("%w: the NVIDIA driver does not start (CUDA error %d); nvidia-smi says whether there is one, and a GPU", ErrUnavailable, failed)
+	}
+	count, err := cu.NumDevices()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	if n < 0 || n >= count {
+		return nil, fmt.Errorf("%w: there is no GPU %d, %d in all", ErrUnavailable, n, count)
+	}
+	d := &cudaDriver{kernels: map[string]cu.Function{}}
+	err = d.open(n)
+	if err == nil {
+		var opened *Device
+		if opened, err = newDevice(d, p); err == nil {
+			return opened, nil
+		}
+	}
+	return nil, errors.Join(err, d.close())
+}
+
+func (d *cudaDriver) open(n int) error {
+	var err error
+	if d.dev, err = cu.GetDevice(n); err != nil {
+		return fmt.Errorf("%w: GPU %d: %w", ErrUnavailable, n, err)
+	}
+	if d.label, err = d.dev.Name(); err != nil {
+		return fmt.Errorf("%w: GPU %d: %w", ErrUnavailable, n, err)
+	}
+	major, minor, err := d.dev.ComputeCapability()
+	if err != nil {
+		return fmt.Errorf("%w: GPU %d: %w", ErrUnavailable, n, err)
+	}
+	if major < 7 {
+		return fmt.Errorf("%w: %s has compute capability %d.%d, 7.0 is needed", ErrUnavailable, d.label, major, minor)
+	}
+	d.tensor = major >= 8
+	ctx, err := d.dev.RetainPrimaryCtx()
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrUnavailable, d.label, err)
+	}
+	d.ctx = ctx
+	return d.bound(d.prepare)
+}
+
+// bound calls f on a thread with the GPU's context.
+func (d *cudaDriver) bound(f func() error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cu.SetCurrentContext(d.ctx); err != nil {
+		return err
+	}
+	return f()
+}
+
+func (d *cudaDriver) prepare() error {
+	packed := ptx70
+	if d.tensor {
+		packed = ptx80
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return fmt.Errorf("gpu: the kernels: %w", err)
+	}
+	ptx, err := io.ReadAll(unpacked)
+	if err != nil {
+		return fmt.Errorf("gpu: the kernels: %w", err)
+	}
+	if d.module, err = cu.LoadData(string(ptx)); err != nil {
+		return fmt.Errorf("%w: %s does not take the kernels: %w", ErrUnavailable, d.label, err)
+	}
+	if d.work, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		return err
+	}
+	if d.copies, err = cu.MakeStream(cu.NonBlocking); err != nil {
+		return err
+	}
+	if d.out, err = pinned(slotBytes); err != nil {
+		return err
+	}
+	for i := range d.slots {
+		if err := d.slots[i].open(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *slot) open() error {
+	var err error
+	if s.host, err = pinned(slotBytes); err != nil {
+		return err
+	}
+	if s.device, err = cu.MemAlloc(slotBytes); err != nil {
+		return err
+	}
+	if s.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
+		return err
+	}
+	s.moved, err = cu.MakeEvent(cu.DisableTiming)
+	return err
+}
+
+// pinned returns memory of the host that the GPU reads and writes by itself.
+func pinned(bytes int) (unsafe.Pointer, error) {
+	var p unsafe.Pointer
+	if failed := C.cuMemHostAlloc(&p, C.size_t(bytes), 0); failed != C.CUDA_SUCCESS {
+		return nil, fmt.Errorf("%d bytes of pinned memory: CUDA error %d", bytes, failed)
+	}
+	return p, nil
+}
+
+func (d *cudaDriver) name() string      { return d.label }
+func (d *cudaDriver) tensorCores() bool { return d.tensor }
+
+func (d *cudaDriver) alloc(bytes int) (addr uint64, err error) {
+	err = d.bound(func() error {
+		p, err := cu.MemAlloc(int64(bytes))
+		addr = uint64(p)
+		return err
+	})
+	return addr, err
+}
+
+func (d *cudaDriver) free(addr uint64) {
+	// A failure here is that of the kernels before it, which close reports.
+	_ = d.bound(func() error { return cu.MemFree(cu.DevicePtr(addr)) })
+}
+
+func (d *cudaDriver) clear(addr uint64, bytes int) error {
+	return d.bound(func() error { return cu.MemsetD8Async(cu.DevicePtr(addr), 0, int64(bytes), d.work) })
+}
+
+func (d *cudaDriver) copy(dst, src uint64, bytes int) error {
+	return d.bound(func() error {
+		return cu.MemcpyDtoDAsync(cu.DevicePtr(dst), cu.DevicePtr(src), int64(bytes), d.work)
+	})
+}
+
+func (d *cudaDriver) upload(dst uint64, src []float32) error {
+	return d.bound(func() error {
+		for len(src) > 0 {
+			n := min(len(src), slotBytes/4)
+			if err := d.send(dst, src[:n]); err != nil {
+				return err
+			}
+			dst, src = dst+4*uint64(n), src[n:]
+		}
+		return nil
+	})
+}
+
+// send moves what fits one slot.
+func (d *cudaDriver) send(dst uint64, src []float32) error {
+	s := &d.slots[d.next]
+	d.next = (d.next + 1) % len(d.slots)
+	if err := s.moved.Synchronize(); err != nil {
+		return err
+	}
+	copy(unsafe.Slice((*float32)(s.host), len(src)), src)
+	bytes := int64(4 * len(src))
+	if err := cu.MemcpyHtoDAsync(s.device, s.host, bytes, d.copies); err != nil {
+		return err
+	}
+	if err := s.arrived.Record(d.copies); err != nil {
+		return err
+	}
+	if err := d.work.Wait(s.arrived, 0); err != nil {
+		return err
+	}
+	if err := cu.MemcpyDtoDAsync(cu.DevicePtr(dst), s.device, bytes, d.work); err != nil {
+		return err
+	}
+	return s.moved.Record(d.work)
+}
+
+func (d *cudaDriver) download(dst []float32, src uint64) error {
+	return d.bound(func() error {
+		for len(dst) > 0 {
+			n := min(len(dst), slotBytes/4)
+			if err := cu.MemcpyDtoHAsync(d.out, cu.DevicePtr(src), int64(4*n), d.work); err != nil {
+				return err
+			}
+			if err := d.work.Synchronize(); err != nil {
+				return fmt.Errorf("%w (in one of the kernels before; CUDA_LAUNCH_BLOCKING=1 tells which)", err)
+			}
+			copy(dst, unsafe.Slice((*float32)(d.out), n))
+			dst, src = dst[n:], src+4*uint64(n)
+		}
+		return nil
+	})
+}
+
+func (d *cudaDriver) launch(kernel string, grid, block size, args []uint64) error {
+	return d.bound(func() error {
+		f, ok := d.kernels[kernel]
+		if !ok {
+			var err error
+			if f, err = d.module.Function(kernel); err != nil {
+				return err
+			}
+			d.kernels[kernel] = f
+		}
+		// cu copies eight bytes from behind each pointer, one behind the other: the kernel's one argument, word by word.
+		d.params = d.params[:0]
+		for i := range args {
+			d.params = append(d.params, unsafe.Pointer(&args[i]))
+		}
+		return f.Launch(grid.x, grid.y, grid.z, block.x, block.y, block.z, 0, d.work, d.params)
+	})
+}
+
+// close gives back what open and prepare got as far as they came. The driver's zero values stand for what was not made.
+func (d *cudaDriver) close() error {
+	if d.ctx == (cu.CUContext{}) {
+		return nil
+	}
+	err := d.bound(func() error {
+		err := cu.Synchronize()
+		for i := range d.slots {
+			s := &d.slots[i]
+			err = errors.Join(err, unless(s.host == nil, func() error { return cu.MemFreeHost(s.host) }),
+				unless(s.device == 0, func() error { return cu.MemFree(s.device) }),
+				unless(s.arrived == (cu.Event{}), func() error { return cu.DestroyEvent(&s.arrived) }),
+				unless(s.moved == (cu.Event{}), func() error { return cu.DestroyEvent(&s.moved) }))
+		}
+		return errors.Join(err, unless(d.out == nil, func() error { return cu.MemFreeHost(d.out) }),
+			unless(d.work == (cu.Stream{}), d.work.Destroy), unless(d.copies == (cu.Stream{}), d.copies.Destroy),
+			unless(d.module == (cu.Module{}), d.module.Unload))
+	})
+	err = errors.Join(err, d.dev.ReleasePrimaryCtx())
+	d.ctx = cu.CUContext{}
+	if err != nil {
+		return fmt.Errorf("gpu: closing %s: %w", d.label, err)
+	}
+	return nil
+}
+
+func unless(missing bool, f func() error) error {
+	if missing {
+		return nil
+	}
+	return f()
+}
