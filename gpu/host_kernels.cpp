@@ -17,11 +17,23 @@ const host::Kernel kernels[] = {
 	PRODUCT_KERNELS(float32), PRODUCT_KERNELS(tf32), PRODUCT_KERNELS(bf16),
 };
 
+const host::Kernel *find(const char *name) {
+	for (const host::Kernel &k : kernels)
+		if (strcmp(k.name, name) == 0)
+			return &k;
+	return nullptr;
+}
+
 } // namespace
 
+size_t argsSizeOnHost(const char *kernel) {
+	const host::Kernel *k = find(kernel);
+	return k ? k->argsSize : 0;
+}
+
 const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize, int order) {
-	for (const host::Kernel &k : kernels)
-		if (strcmp(k.name, kernel) == 0)
-			return host::launch(k, dim3{grid.x, grid.y, grid.z}, dim3{block.x, block.y, block.z}, args, argsSize, host::Order(order));
-	return "there is no such kernel";
+	const host::Kernel *k = find(kernel);
+	if (!k)
+		return "there is no such kernel";
+	return host::launch(*k, dim3{grid.x, grid.y, grid.z}, dim3{block.x, block.y, block.z}, args, argsSize, host::Order(order));
 }

@@ -13,6 +13,9 @@ struct extent {
 // launchOnHost runs a kernel and returns NULL, or what was wrong.
 const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize, int order);
 
+// argsSizeOnHost returns the size of a kernel's arguments, or 0 where there is no such kernel.
+size_t argsSizeOnHost(const char *kernel);
+
 #ifdef __cplusplus
 }
 #endif

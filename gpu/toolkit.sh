@@ -39,7 +39,7 @@ fetch() {
 shim() {
 	local work
 	work=$(mktemp -d -p "$cache")
-	nm -D --defined-only "$root"/usr/lib/*/stubs/libcuda.so | awk '$2 == "T" && $3 ~ /^cu/ && $3 != "cuInit" { print "FUNCTION(" $3 ")" }' |
+	nm -D --defined-only "$root"/usr/lib/*/stubs/libcuda.so | awk '$2 == "T" && $3 ~ /^cu[A-Z]/ && $3 != "cuInit" { print "FUNCTION(" $3 ")" }' |
 		LC_ALL=C sort -u >"$work/symbols.h"
 	"${CC:-cc}" -O2 -fPIC -Wall -I "$work" -c "$here/libcuda/shim.c" -o "$work/shim.o"
 	ar rcs "$work/libcuda.a" "$work/shim.o"

@@ -11,16 +11,16 @@ int polyphonInitResult = noDevice;
 
 static int missing(void) { return noDevice; }
 
-#define FUNCTION(name) static void *real_##name = (void *)missing;
+#define FUNCTION(name) __attribute__((visibility("hidden"))) void *real_##name = (void *)missing;
 #include "symbols.h"
 #undef FUNCTION
 
 // Each function jumps to the driver's with the arguments as they are.
 #if defined(__x86_64__)
-#define FUNCTION(name) asm(".globl " #name "\n.type " #name ", @function\n" #name ": jmp *real_" #name "(%rip)\n");
+#define FUNCTION(name) asm(".globl " #name "\n.hidden " #name "\n.type " #name ", @function\n" #name ": jmp *real_" #name "(%rip)\n");
 #elif defined(__aarch64__)
 #define FUNCTION(name)                                                                                                          \
-	asm(".globl " #name "\n.type " #name ", %function\n" #name                                                                  \
+	asm(".globl " #name "\n.hidden " #name "\n.type " #name ", %function\n" #name                                                                  \
 		": adrp x16, real_" #name "\nldr x16, [x16, :lo12:real_" #name "]\nbr x16\n");
 #else
 #error "jumps need a line of assembly for this processor"
@@ -28,17 +28,16 @@ static int missing(void) { return noDevice; }
 #include "symbols.h"
 #undef FUNCTION
 
-static void *(*find)(void *, const char *) = dlsym;
 static int (*start)(unsigned flags);
 
 __attribute__((constructor)) static void open(void) {
-	void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_GLOBAL);
+	void *driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (driver == NULL)
 		return;
-	start = (int (*)(unsigned))find(driver, "cuInit");
+	start = (int (*)(unsigned))dlsym(driver, "cuInit");
 	void *f;
 #define FUNCTION(name)                                                                                                          \
-	if ((f = find(driver, #name)) != NULL)                                                                                      \
+	if ((f = dlsym(driver, #name)) != NULL)                                                                                      \
 		real_##name = f;
 #include "symbols.h"
 #undef FUNCTION
