@@ -97,9 +97,9 @@ func classes(labels []float32) []int {
 func trainStep(n *Network, p *Pass, o Optimizer, rate float64, step int, rows []float32, labels []int, frames int) float64 {
 	targets := make([]float32, len(labels)*n.config.Classes)
 	Targets(targets, labels, n.config.Classes, 0.1)
-	loss, gradient := p.CrossEntropy(n.Forward(p, p.Input(rows, len(labels), frames)), targets)
+	gradient := p.CrossEntropy(n.Forward(p, p.Input(rows, len(labels), frames)), targets)
 	n.ZeroGradient()
 	n.Backward(p, gradient)
 	o.Step(rate, step)
-	return loss
+	return p.Loss()
 }

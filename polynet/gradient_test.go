@@ -344,7 +344,8 @@ func checkNetwork(t *testing.T, d device.Device, kind BlockKind, pool poolRange)
 		p.rng = seeded(4)
 		x := p.Input(rows, batch, frames)
 		p.Pool(pool.first, pool.count)
-		return p.CrossEntropy(n.Forward(p, x), targets)
+		gradient := p.CrossEntropy(n.Forward(p, x), targets)
+		return p.Loss(), gradient
 	}
 	_, gradient := run()
 	n.ZeroGradient()

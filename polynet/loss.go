@@ -21,10 +21,10 @@ func Targets(dst []float32, labels []int, classes int, smoothing float64) {
 	}
 }
 
-// CrossEntropy returns the batch's mean cross-entropy, in nats, between the rows of targets, (batch, classes)
-// probabilities, and the softmax of the logits; and the loss's gradient with respect to the logits, which is
-// valid until the next Input.
-func (p *Pass) CrossEntropy(logits device.View, targets []float32) (loss float64, gradient device.View) {
+// CrossEntropy computes the batch's mean cross-entropy between the rows of targets, (batch, classes) probabilities, and the
+// softmax of the logits, which Loss returns. It returns the loss's gradient with respect to the logits, which is valid until
+// the next Input.
+func (p *Pass) CrossEntropy(logits device.View, targets []float32) (gradient device.View) {
 	batch, classes := logits.Rows, logits.Cols
 	if len(targets) != batch*classes {
 		panic(fmt.Sprintf("polynet: %d targets for logits %v", len(targets), logits))
@@ -32,12 +32,17 @@ func (p *Pass) CrossEntropy(logits device.View, targets []float32) (loss float64
 	t := p.matrix(batch, classes)
 	p.dev.Upload(t.Data, targets)
 	gradient = p.matrix(batch, classes)
-	each := p.vector(batch)
-	p.dev.CrossEntropy(gradient, each, logits, t, 1/float32(batch))
-	losses := make([]float32, batch)
-	p.dev.Download(losses, each)
+	p.losses = p.vector(batch)
+	p.dev.CrossEntropy(gradient, p.losses, logits, t, 1/float32(batch))
+	return gradient
+}
+
+// Loss returns the mean cross-entropy, in nats, that the latest CrossEntropy has computed. It waits for the device, so ask when
+// the whole step has been started.
+func (p *Pass) Loss() (loss float64) {
+	losses := download(p.dev, p.losses)
 	for _, l := range losses {
-		loss += float64(l) / float64(batch)
+		loss += float64(l) / float64(len(losses))
 	}
-	return loss, gradient
+	return loss
 }

@@ -118,11 +118,10 @@ func (n *Network) ZeroGradient() {
 	n.dev.Fill(device.Matrix(n.grads, 1, n.grads.Len()), 0)
 }
 
-// ClipGradient scales all gradients so that together they have a Euclidean norm of at most limit, and returns the norm
-// that they had.
-func (n *Network) ClipGradient(limit float64) float64 {
+// ClipGradient scales all gradients so that together they have a Euclidean norm of at most limit.
+func (n *Network) ClipGradient(limit float64) {
 	n.dev.ClipNorm(n.grads, n.norm, float32(limit))
-	var norm [1]float32
-	n.dev.Download(norm[:], n.norm)
-	return float64(norm[0])
 }
+
+// GradientNorm returns the norm that the gradients had before the latest ClipGradient. It waits for the device.
+func (n *Network) GradientNorm() float64 { return float64(download(n.dev, n.norm)[0]) }

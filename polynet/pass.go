@@ -82,6 +82,7 @@ type Pass struct {
 	shapes []shape // of those in zeros that are known to have their padding, in order
 	laid   int     // how many of them this step has
 	pooled poolRange
+	losses device.Buffer // of the latest CrossEntropy
 	tape   []record
 
 	// Of the graph that runs.

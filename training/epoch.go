@@ -45,7 +45,7 @@ func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, ri
 	x := pass.Input(b.X, b.B, b.Frames)
 	pass.Pool(b.Lead, b.Window)
 	logits := t.net.Forward(pass, x)
-	loss, gradient := pass.CrossEntropy(logits, targets)
+	gradient := pass.CrossEntropy(logits, targets)
 	t.net.Backward(pass, gradient)
 	if t.cfg.Clip > 0 {
 		t.net.ClipGradient(t.cfg.Clip)
@@ -55,6 +55,7 @@ func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, ri
 	if t.ema != nil {
 		t.ema.Update(t.step)
 	}
+	// Nothing before this waits for the device.
 	answers := make([]float32, b.B*classes)
 	t.dev.Download(answers, logits.Data.Slice(0, len(answers)))
 	for i, label := range b.Labels {
@@ -62,7 +63,7 @@ func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, ri
 			right++
 		}
 	}
-	return loss, right, b.B
+	return pass.Loss(), right, b.B
 }
 
 // validate evaluates the weights that would be kept, and keeps them when they are the best so far: by accuracy, alone and in

@@ -42,12 +42,12 @@ func prepareStep(a stepArgs) (*serve.Case, error) {
 	step := func() float64 {
 		polynet.Targets(targets, labels, m.Net.Classes, smoothing)
 		n.ZeroGradient()
-		loss, gradient := pass.CrossEntropy(n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)), targets)
+		gradient := pass.CrossEntropy(n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)), targets)
 		n.Backward(pass, gradient)
 		n.ClipGradient(clip)
 		number++
 		optimizer.Step(a.Rate, number)
-		return loss
+		return pass.Loss()
 	}
 	losses := make([]float64, a.Steps)
 	for i := range losses {
