@@ -1,6 +1,6 @@
 // Package gpu runs device's kernels on an NVIDIA GPU, in CUDA C++ of our own (kernels/) through gorgonia.org/cu.
 //
-// It does so in builds with the tag cuda (see build.sh); in others, Open says how to get one. The tag hostcuda compiles the
+// It does so in builds with the tag cuda (toolkit.sh runs go build with what it takes); in others, Open says how to get one. The tag hostcuda compiles the
 // same kernels as C++ for the host's processor, slowly, for tests on machines without a GPU.
 package gpu
 
@@ -44,6 +44,18 @@ type Error struct {
 // Error says which kernel failed and how. Kernels run behind the caller's back, so that a fault inside one shows when
 // something later is started or waited for.
 func (e *Error) Error() string { return fmt.Sprintf("gpu: %s: %v", e.Kernel, e.Err) }
+
+// Failed returns what a call of recover returned, if that is the failure of a GPU, or nil where it is nil. Anything else goes on
+// panicking.
+func Failed(recovered any) error {
+	if recovered == nil {
+		return nil
+	}
+	if e, ok := recovered.(*Error); ok {
+		return e
+	}
+	panic(recovered)
+}
 
 // Unwrap returns the driver's error.
 func (e *Error) Unwrap() error { return e.Err }

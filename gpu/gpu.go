@@ -10,11 +10,17 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
+// Built reports whether this build can compute on a GPU.
+const Built = true
+
 // Device is one GPU. Its Packed matrices and Buffers are its own.
 type Device struct {
 	device.Device
 	g *gpu
 }
+
+// Precision returns what matrix products round their operands to.
+func (d *Device) Precision() Precision { return d.g.precision }
 
 // Close gives everything back: memory, streams and the context. Nothing of the device may be used any more.
 func (d *Device) Close() error {

@@ -8,6 +8,9 @@ import (
 	"github.com/polyphon/polyphon/device/devicetest"
 )
 
+// open returns the host as a device, for the tests that are those of a GPU.
+func open(t testing.TB, p Precision) *Device { return hostDevice(t, forward, p) }
+
 func hostDevice(t testing.TB, o order, p Precision) *Device {
 	t.Helper()
 	d, err := newDevice(&hostDriver{order: o}, p)

@@ -8,13 +8,19 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
+// Built reports whether this build can compute on a GPU.
+const Built = false
+
 // Device is one GPU.
 type Device struct{ device.Device }
+
+// Precision returns what matrix products round their operands to.
+func (d *Device) Precision() Precision { return Float32 }
 
 // Close gives everything back.
 func (d *Device) Close() error { return nil }
 
 // Open says how to get a build that has CUDA.
 func Open(n int, p Precision) (*Device, error) {
-	return nil, fmt.Errorf("%w: this build has no CUDA; gpu/build.sh makes one that has", ErrUnavailable)
+	return nil, fmt.Errorf("%w: this build has no CUDA; gpu/toolkit.sh go build -tags cuda makes one that has", ErrUnavailable)
 }

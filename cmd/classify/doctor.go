@@ -11,6 +11,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/models"
@@ -23,6 +24,8 @@ type doctor struct {
 	Model   string `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
 	Threads int    `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Format  string `help:"Output format: ${enum}." enum:"text,json" default:"text"`
+
+	Computing computing.Flags `embed:""`
 }
 
 // diagnosis is what the doctor finds, in JSON.
@@ -92,17 +95,22 @@ func (d *doctor) examine() *diagnosis {
 		Spec: spec, Version: program.Version(), Commit: program.Commit(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Problems: []problem{}, Notes: []problem{},
 	}
-	dev := found.examineDevice(d.Threads)
+	dev := found.examineDevice(d.Computing, d.Threads)
 	model := found.examineModel(d.Model)
 	if dev != nil && model != nil {
-		found.test(model, dev)
+		found.test(model, dev, dev.Precision)
+	}
+	if dev != nil {
+		if err := dev.Close(); err != nil {
+			found.Problems = append(found.Problems, problem{err.Error(), "see whether nvidia-smi tells of errors"})
+		}
 	}
 	found.OK = len(found.Problems) == 0
 	return found
 }
 
 // examineDevice returns the device that each of classify's threads computes on, or nil.
-func (d *diagnosis) examineDevice(threads int) device.Device {
+func (d *diagnosis) examineDevice(flags computing.Flags, threads int) *computing.Device {
 	f := &d.Device
 	f.Kernels, f.CPU, f.Cores, f.Threads = device.Kernels(), cpuFeatures(), runtime.NumCPU(), threads
 	if threads == 0 {
@@ -113,12 +121,23 @@ func (d *diagnosis) examineDevice(threads int) device.Device {
 	if forced != "" {
 		f.Why = fmt.Sprintf("%s=%s asks for it", device.KernelsVariable, forced)
 	}
-	dev, err := device.CPU(1)
-	if err != nil {
+	dev, err := flags.Open(1)
+	switch {
+	case errors.Is(err, device.ErrKernels):
 		d.Problems = append(d.Problems, problem{err.Error(), fmt.Sprintf("unset %s, or set it to one of: %s", device.KernelsVariable, strings.Join(f.Kernels, ", "))})
+		return nil
+	case err != nil:
+		d.Problems = append(d.Problems, problem{err.Error(), "use --device cpu, or see what is missing with nvidia-smi"})
 		return nil
 	}
 	f.Name = dev.Name()
+	if dev.GPU() {
+		f.Why = "--device " + string(flags.Device)
+		return dev
+	}
+	if dev.Note != "" {
+		d.Notes = append(d.Notes, problem{dev.Note, "nothing, where the processor is fast enough; else see what is missing with nvidia-smi"})
+	}
 	switch fastest := f.Kernels[len(f.Kernels)-1]; {
 	case forced != "" && forced != fastest:
 		d.Notes = append(d.Notes, problem{fmt.Sprintf("%s=%s keeps faster kernels (%s) from being used", device.KernelsVariable, forced, fastest), "unset " + device.KernelsVariable})

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/gpu"
 	"github.com/polyphon/polyphon/models"
 )
 
@@ -73,7 +74,7 @@ func TestSelfTestFindsAWrongKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	found := &diagnosis{}
-	found.test(model, crooked{device.Ref()})
+	found.test(model, crooked{device.Ref()}, gpu.Float32)
 	if found.SelfTest == nil || found.SelfTest.Passed || len(found.Problems) != 1 {
 		t.Fatalf("%+v", found)
 	}

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/gpu"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -21,6 +23,7 @@ import (
 type job struct {
 	streams
 	classifier *polynet.Classifier
+	device     *computing.Device
 	options    polynet.Options
 	inputs     []input
 	workers    []*worker
@@ -66,7 +69,14 @@ func (j *job) run(ctx context.Context) int {
 	defer context.AfterFunc(ctx, d.close)()
 	var workers sync.WaitGroup
 	for _, w := range j.workers {
-		workers.Go(func() { j.work(ctx, w, d) })
+		workers.Go(func() {
+			defer func() {
+				if failed := gpu.Failed(recover()); failed != nil {
+					stop(failed)
+				}
+			}()
+			j.work(ctx, w, d)
+		})
 	}
 	err := j.write(ctx, stop, d)
 	stop(nil)
@@ -78,6 +88,9 @@ func (j *job) run(ctx context.Context) int {
 		}
 		fmt.Fprintf(j.err, "classify: interrupted%s\n", how)
 		return statusInterrupted
+	case errors.As(err, new(*gpu.Error)):
+		fmt.Fprintf(j.err, "classify: %v\n", err)
+		return statusModel
 	case err != nil:
 		if !errors.Is(err, syscall.EPIPE) { // whoever reads the results has heard enough
 			fmt.Fprintf(j.err, "classify: %v\n", err)
@@ -85,6 +98,10 @@ func (j *job) run(ctx context.Context) int {
 		return statusFailed
 	}
 	workers.Wait()
+	if err := j.device.Close(); err != nil {
+		fmt.Fprintf(j.err, "classify: %v\n", err)
+		return statusModel
+	}
 	if j.summary.Failed > 0 {
 		return statusFailed
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/detect"
 )
 
@@ -23,6 +24,7 @@ type listener struct {
 	declared audio.Format // of raw sound
 	explicit bool         // the user said so
 	commands *errands     // nil without --exec
+	device   *computing.Device
 	clock    func() time.Time
 
 	arrivals *arrivals

@@ -14,8 +14,8 @@ import (
 	"runtime"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -48,9 +48,7 @@ var this = program.Program{
 		{"3", "The model or the device cannot be used; nothing was classified."},
 		{"130", "Interrupted; what had been finished was written."},
 	},
-	Environment: [][2]string{
-		{"POLYPHON_CPU", "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."},
-	},
+	Environment: computing.Environment,
 	Examples: [][2]string{
 		{"classify rec.wav other.flac", "One readable line a file"},
 		{"classify --top 3 --format csv folder/", "A folder and those below it, as a table"},
@@ -67,6 +65,8 @@ type cli struct {
 	Format  string   `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv,audacity" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64  `help:"Seconds from one decision to the next in long sounds; 0 is as often as the model can, or with --windows half a window." default:"0" placeholder:"S"`
+
+	Computing computing.Flags `embed:""`
 
 	Live   liveFlags  `embed:"" group:"Live sound:"`
 	Events eventFlags `embed:"" group:"Events (the defaults are the model's):"`
@@ -135,22 +135,26 @@ func (c *cli) check() error {
 type loaded struct {
 	name       string
 	model      *polynet.Model
-	device     device.Device
+	device     *computing.Device
 	classifier *polynet.Classifier
 }
 
-// load opens the model at path, or the embedded one, for workers of one thread each.
-func load(path string) (*loaded, error) {
-	l := &loaded{name: path}
-	if path == "" {
+// load opens the model that the flags name, or the embedded one, and the device, for workers of one thread each. It tells the user
+// where there was a choice between devices.
+func (c *cli) load(console io.Writer) (*loaded, error) {
+	l := &loaded{name: c.Model}
+	if c.Model == "" {
 		l.name = "embedded"
 	}
 	var err error
-	if l.model, err = models.Open(path); err != nil {
+	if l.model, err = models.Open(c.Model); err != nil {
 		return nil, err
 	}
-	if l.device, err = device.CPU(1); err != nil {
+	if l.device, err = c.Computing.Open(1); err != nil {
 		return nil, err
+	}
+	if l.device.Note != "" {
+		fmt.Fprintf(console, "classify: %s\n", l.device.Note)
 	}
 	l.classifier, err = polynet.NewClassifier(l.model, l.device)
 	return l, err
@@ -161,18 +165,22 @@ func (l *loaded) summary(threads int) summary {
 	return summary{Window: seconds(l.model.Window), Model: l.name, Device: l.device.Name(), Threads: threads}
 }
 
-// mostTogether is how many windows a worker computes together, to make the most of the weights once they are in the cache.
-const mostTogether = 16
+// How many windows a worker computes together: to make the most of the weights once they are in the cache, and to give a GPU
+// enough to do.
+const (
+	mostTogether      = 16
+	mostTogetherOnGPU = 64
+)
 
 // newJob prepares the work; an error comes with its exit status.
 func (c *cli) newJob(s streams) (*job, int, error) {
-	use, err := load(c.Model)
+	use, err := c.load(s.err)
 	if err != nil {
 		return nil, statusModel, err
 	}
 	classifier, model := use.classifier, use.model
 	j := &job{
-		classifier: classifier, streams: s, failFast: c.Many.FailFast,
+		classifier: classifier, device: use.device, streams: s, failFast: c.Many.FailFast,
 		options: polynet.Options{Hop: c.Hop, Top: c.Top},
 	}
 	share, err := c.Many.share(s.err)
@@ -189,7 +197,11 @@ func (c *cli) newJob(s streams) (*job, int, error) {
 	if c.Format == "audacity" && j.batch == nil && len(j.inputs) > 1 {
 		return nil, statusUsage, errors.New("--format audacity is about one sound; for more of them, give --out")
 	}
-	j.options.Batch = max(1, min(len(j.inputs), mostTogether))
+	together := mostTogether
+	if use.device.GPU() {
+		together = mostTogetherOnGPU
+	}
+	j.options.Batch = max(1, min(len(j.inputs), together))
 	threads := c.Threads
 	if threads == 0 {
 		threads = runtime.GOMAXPROCS(0)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/gpu"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -23,13 +24,15 @@ type selfTest struct {
 }
 
 const (
-	selfTestLimit = 1e-2                   // of the difference; rounding alone gives 1e-5 or so
-	selfTestTime  = 300 * time.Millisecond // that the speed is measured for
-	leastP        = 1e-30                  // what is less likely counts as this
+	selfTestTime = 300 * time.Millisecond // that the speed is measured for
+	leastP       = 1e-30                  // what is less likely counts as this
 )
 
-// test classifies the test sound with m on dev and on the reference device.
-func (d *diagnosis) test(m *polynet.Model, dev device.Device) {
+// selfTestLimits are the limits of the difference. Rounding alone gives the embedded model 1e-6, 3e-3 and 4e-2.
+var selfTestLimits = map[gpu.Precision]float64{gpu.Float32: 1e-2, gpu.TF32: 3e-2, gpu.BFloat16: 0.3}
+
+// test classifies the test sound with m on dev, whose products have such a precision, and on the reference device.
+func (d *diagnosis) test(m *polynet.Model, dev device.Device, p gpu.Precision) {
 	fail := func(err error, do string) { d.Problems = append(d.Problems, problem{"self-test: " + err.Error(), do}) }
 	sound := testSound(m.Features.Rate, m.Window)
 	want, err := hearPlainly(m, sound)
@@ -42,7 +45,7 @@ func (d *diagnosis) test(m *polynet.Model, dev device.Device) {
 		fail(err, wrongKernels)
 		return
 	}
-	s := &selfTest{Limit: selfTestLimit, Milliseconds: took.Seconds() * 1e3, RealTime: m.Window / took.Seconds()}
+	s := &selfTest{Limit: selfTestLimits[p], Milliseconds: took.Seconds() * 1e3, RealTime: m.Window / took.Seconds()}
 	for label, p := range want {
 		s.Difference = max(s.Difference, math.Abs(math.Log(max(p, leastP)/max(got[label], leastP))))
 	}

@@ -71,7 +71,8 @@ func (c *cli) listen(ctx context.Context, s streams) error {
 		return program.WithStatus(status, err)
 	}
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // else the end of whoever reads the events would be a sudden one here
-	return program.Exit(l.run(ctx, s.in))
+	heard := program.Exit(l.run(ctx, s.in))
+	return errors.Join(heard, program.WithStatus(statusModel, l.device.Close()))
 }
 
 // liveStep is how much live sound is computed at once, in seconds: a little more work than longer steps, and events that much
@@ -80,7 +81,7 @@ const liveStep = 0.08
 
 // newListener prepares for live sound; an error comes with its exit status.
 func (c *cli) newListener(s streams) (*listener, int, error) {
-	use, err := load(c.Model)
+	use, err := c.load(s.err)
 	if err != nil {
 		return nil, statusModel, err
 	}
@@ -94,6 +95,7 @@ func (c *cli) newListener(s streams) (*listener, int, error) {
 	debug.FreeOSMemory() // what loading has left behind would stay for as long as the sound goes on
 	l := &listener{
 		console: &console{w: s.err}, report: newEventReport(c.Format, s.out), ear: ear, clock: time.Now, declared: c.Live.format(),
+		device:   use.device,
 		explicit: c.Live.Rate != nil || c.Live.Channels != nil || c.Live.Encoding != nil, summary: use.summary(1),
 	}
 	l.summary.Hop = seconds(c.Hop)

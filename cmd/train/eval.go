@@ -3,14 +3,15 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"text/tabwriter"
 
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
-	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
@@ -28,6 +29,8 @@ type evalCmd struct {
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
 	Record  bool    `help:"Note accuracy and NLL in the model file, where train info shows them."`
+
+	Computing computing.Flags `embed:""`
 }
 
 var splits = map[string]datasets.Split{
@@ -60,7 +63,7 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	for word, clips := range set.Ignored {
 		fmt.Fprintf(s.err, "train: left out %s (%d clips): the model has no such label and no %s\n", word, clips, polynet.UnknownLabel)
 	}
-	e, err := c.evaluate(ctx, model, set)
+	e, err := c.evaluate(ctx, model, set, s.err)
 	if err != nil {
 		return err
 	}
@@ -101,11 +104,15 @@ type evaluation struct {
 const aroundClip = 2
 
 // evaluate measures the model, and with --context in noise and in context too: what context costs is the difference of these.
-func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set) (e evaluation, err error) {
-	dev, err := device.CPU(c.Threads)
+func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set, console io.Writer) (e evaluation, err error) {
+	dev, err := c.Computing.Open(c.Threads)
 	if err != nil {
 		return e, program.WithStatus(program.StatusModel, err)
 	}
+	if dev.Note != "" {
+		fmt.Fprintf(console, "train: %s\n", dev.Note)
+	}
+	defer func() { err = errors.Join(err, program.WithStatus(program.StatusModel, dev.Close())) }()
 	plan, err := m.Compile(dev)
 	if err != nil {
 		return e, program.WithStatus(program.StatusModel, err)

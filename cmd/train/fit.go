@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
-	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/training"
 )
 
@@ -20,6 +20,8 @@ type fitCmd struct {
 	Words  []string `help:"Words to learn, separated by commas; the other folders become _unknown_. Without it, every folder is a label." placeholder:"WORD"`
 	Resume bool     `help:"Continue from the checkpoint, where there is one."`
 	Log    string   `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
+
+	Computing computing.Flags `embed:""`
 
 	Network  networkFlags  `embed:"" group:"Network:"`
 	Training trainingFlags `embed:"" group:"Training:"`
@@ -73,9 +75,12 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	if _, err := os.Stat(filepath.Dir(c.Out)); err != nil {
 		return err // now, and not after the first epoch
 	}
-	dev, err := device.CPU(c.Training.Threads)
+	dev, err := c.Computing.Open(c.Training.Threads)
 	if err != nil {
 		return program.WithStatus(program.StatusModel, err)
+	}
+	if dev.Note != "" {
+		fmt.Fprintf(s.err, "train: %s\n", dev.Note)
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{
 		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Extra: c.Sound.Extra,

@@ -14,6 +14,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/polynet"
@@ -42,7 +43,7 @@ var this = program.Program{
 		{"3", "The model or the device cannot be used."},
 		{"130", "Interrupted; train fit --resume goes on."},
 	},
-	Environment: [][2]string{{"POLYPHON_CPU", "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."}},
+	Environment: computing.Environment,
 	Examples: [][2]string{
 		{"train fit --data recordings --out mine.safetensors", "Train on a folder with one folder a class"},
 		{"train eval --model mine.safetensors --data recordings", "Measure the model on the clips that it was not trained on"},

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/gpu"
 )
 
 // Exit statuses.
@@ -63,7 +64,17 @@ func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 		return p.report(stderr, WithStatus(StatusUsage, err))
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return p.report(stderr, parsed.Run(append(bindings, p)...))
+	return p.report(stderr, call(parsed, append(bindings, p)))
+}
+
+// call runs the command. Where a GPU fails in its goroutine, that is its error.
+func call(parsed *kong.Context, bindings []any) (err error) {
+	defer func() {
+		if failed := gpu.Failed(recover()); failed != nil {
+			err = failed
+		}
+	}()
+	return parsed.Run(bindings...)
 }
 
 // parser returns the parser of the program's command lines.
@@ -155,6 +166,9 @@ func (p *Program) status(err error) int {
 	}
 	if errors.Is(err, context.Canceled) {
 		return StatusInterrupted
+	}
+	if failed := (*gpu.Error)(nil); errors.As(err, &failed) {
+		return StatusModel
 	}
 	for _, usage := range p.Usage {
 		if errors.Is(err, usage) {

@@ -1,0 +1,108 @@
+// Package computing opens the device that a command line asks for.
+package computing
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/gpu"
+)
+
+// Flags are what commands that compute have in common.
+type Flags struct {
+	Device Choice `help:"What computes: cpu, cuda (an NVIDIA GPU; cuda:1 is the second one), or auto: a GPU where the build and the machine have one, else the processor." default:"auto" placeholder:"DEVICE"`
+}
+
+// Choice names a device: auto, cpu, cuda or cuda:N.
+type Choice string
+
+// Environment describes the variables that choose how a device computes.
+var Environment = [][2]string{
+	{device.KernelsVariable, "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."},
+	{gpu.Variable, "Precision of a GPU's matrix products: float32, tf32 or bf16. Default: tf32 where the GPU has it, else float32."},
+}
+
+// Device is a device that is open.
+type Device struct {
+	device.Device
+	Note      string        // what auto chose where there was a choice, for the user; else empty
+	Precision gpu.Precision // of matrix products
+	close     func() error
+}
+
+// Close gives the device's memory back.
+func (d *Device) Close() error {
+	if d.close == nil {
+		return nil
+	}
+	return d.close()
+}
+
+// GPU reports whether the device is one, which any number of goroutines share.
+func (d *Device) GPU() bool { return d.close != nil }
+
+// UnmarshalText takes the names of devices that there can be.
+func (c *Choice) UnmarshalText(text []byte) error {
+	*c = Choice(text)
+	_, _, err := c.parse()
+	return err
+}
+
+// parse returns the choice before the colon, and the GPU's number behind it.
+func (c Choice) parse() (kind string, number int, err error) {
+	kind, index, numbered := strings.Cut(string(c), ":")
+	switch {
+	case kind == "auto" && !numbered, kind == "cpu" && !numbered, kind == "cuda" && !numbered:
+		return kind, 0, nil
+	case kind == "cuda":
+		if number, err := strconv.Atoi(index); err == nil && number >= 0 {
+			return kind, number, nil
+		}
+	}
+	return "", 0, fmt.Errorf("%q is none of auto, cpu, cuda, cuda:0, cuda:1, ...", string(c))
+}
+
+// Open opens the device. On the processor it uses at most so many threads, 0 being one a core. Errors say what to do.
+func (f Flags) Open(threads int) (*Device, error) {
+	kind, number, err := f.Device.parse()
+	if err != nil {
+		return nil, err
+	}
+	note := ""
+	if kind == "cuda" || kind == "auto" && gpu.Built {
+		d, err := openGPU(number)
+		switch {
+		case err == nil && kind == "auto":
+			d.Note = "computing on " + d.Name() + "; --device cpu would not"
+			return d, nil
+		case err == nil:
+			return d, nil
+		case kind == "cuda":
+			return nil, fmt.Errorf("--device %s: %w; --device cpu computes on the processor", f.Device, err)
+		}
+		note = err.Error() + "; computing on the processor"
+	}
+	cpu, err := device.CPU(threads)
+	if err != nil {
+		return nil, err
+	}
+	return &Device{Device: cpu, Note: note, Precision: gpu.Float32}, nil
+}
+
+func openGPU(number int) (*Device, error) {
+	var precision gpu.Precision
+	if name := os.Getenv(gpu.Variable); name != "" {
+		var err error
+		if precision, err = gpu.ParsePrecision(name); err != nil {
+			return nil, fmt.Errorf("%s: %w", gpu.Variable, err)
+		}
+	}
+	d, err := gpu.Open(number, precision)
+	if err != nil {
+		return nil, err
+	}
+	return &Device{Device: d, Precision: d.Precision(), close: d.Close}, nil
+}

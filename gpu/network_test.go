@@ -1,0 +1,154 @@
+//go:build cuda || hostcuda
+
+package gpu
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// networkError is how far a network's numbers may be from the reference's, in parts of what they are: the tolerance that users
+// are told.
+var networkError = map[Precision]float64{Float32: 1e-4, TF32: 2e-2, BFloat16: 2e-1}
+
+func eachPrecision(t *testing.T, test func(t *testing.T, d device.Device, tolerance float64)) {
+	for _, p := range precisions {
+		t.Run(string(p), func(t *testing.T) { test(t, open(t, p), networkError[p]) })
+	}
+}
+
+func normals(seed uint64, n int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	values := make([]float32, n)
+	for i := range values {
+		values[i] = float32(rng.NormFloat64())
+	}
+	return values
+}
+
+// distance returns how far got is from want, in parts of want's Euclidean norm.
+func distance(got, want []float32) float64 {
+	apart, norm := 0.0, 0.0
+	for i, w := range want {
+		d := float64(got[i]) - float64(w)
+		apart += d * d
+		norm += float64(w) * float64(w)
+	}
+	return math.Sqrt(apart / norm)
+}
+
+func TestEmbeddedModelGivesTheReferencesLogits(t *testing.T) {
+	const batch, frames = 3, 98
+	m, err := models.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := normals(1, batch*frames*m.Net.Inputs)
+	logits := func(d device.Device) []float32 {
+		plan, err := m.Compile(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		s := plan.Session(batch, frames)
+		defer s.Close()
+		return append(s.Run(rows, batch), s.Run(rows[:2*frames*m.Net.Inputs], 2)...)
+	}
+	want := logits(device.Ref())
+	eachPrecision(t, func(t *testing.T, d device.Device, tolerance float64) {
+		if off := distance(logits(d), want); !(off <= tolerance) {
+			t.Errorf("logits are off by %.2g, more than %g", off, tolerance)
+		}
+	})
+}
+
+// Each kind of block learns on the GPU what it learns on the reference device: a step's loss and gradients agree, and the loss
+// falls.
+func TestTrainingFollowsTheReference(t *testing.T) {
+	const batch, frames, steps = 6, 21, 6
+	for _, kind := range []polynet.BlockKind{polynet.Linear, polynet.ReLU, polynet.Pi, polynet.Pi1x1} {
+		c := polynet.Config{
+			Inputs: 10, Classes: 3, Block: kind,
+			Stem: polynet.Stem{Width: 12, Kernel: 5, Ahead: 2, Stride: 1},
+			Stages: []polynet.Stage{
+				{Width: 12, Blocks: 1, Kernel: 3, Ahead: 1, Stride: 1},
+				{Width: 36, Blocks: 2, Kernel: 5, Ahead: 0, Stride: 2},
+			},
+		}
+		rows := normals(2, batch*frames*c.Inputs)
+		targets := make([]float32, batch*c.Classes)
+		polynet.Targets(targets, []int{0, 1, 2, 0, 1, 2}, c.Classes, 0.1)
+		// train returns the losses, and the first step's gradients.
+		train := func(t *testing.T, d device.Device) (losses, gradients []float32) {
+			n, err := polynet.NewNetwork(c, d, rand.New(rand.NewPCG(3, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pass, optimizer := polynet.NewPass(n, nil), polynet.NewAdamW(n, 0.9, 0.999, 1e-8, 1e-2)
+			pass.Train = true
+			defer pass.Close()
+			for step := 1; step <= steps; step++ {
+				n.ZeroGradient()
+				n.Backward(pass, pass.CrossEntropy(n.Forward(pass, pass.Input(rows, batch, frames)), targets))
+				n.ClipGradient(1)
+				optimizer.Step(3e-3, step)
+				losses = append(losses, float32(pass.Loss()))
+				for _, p := range n.Params() {
+					if step == 1 && !p.Grad.Empty() {
+						g := make([]float32, p.Grad.Len())
+						d.Download(g, p.Grad)
+						gradients = append(gradients, g...)
+					}
+				}
+			}
+			return losses, gradients
+		}
+		losses, gradients := train(t, device.Ref())
+		t.Run(string(kind), func(t *testing.T) {
+			eachPrecision(t, func(t *testing.T, d device.Device, tolerance float64) {
+				got, gradient := train(t, d)
+				if off := distance(gradient, gradients); !(off <= tolerance) {
+					t.Errorf("gradients are off by %.2g, more than %g", off, tolerance)
+				}
+				if off := distance(got, losses); !(off <= 5*tolerance) || got[steps-1] >= got[0] {
+					t.Errorf("losses %v, the reference has %v", got, losses)
+				}
+			})
+		})
+	}
+}
+
+// What was freed is given out again: a session like the one before needs nothing new.
+func TestMemoryIsUsedAgain(t *testing.T) {
+	d := open(t, Float32)
+	m, err := models.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := normals(4, features.Default().Mels*98)
+	run := func() {
+		plan, err := m.Compile(d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer plan.Close()
+		s := plan.Session(1, 98)
+		defer s.Close()
+		s.Run(rows, 1)
+	}
+	run()
+	before := len(d.g.heap.chunks)
+	run()
+	if after := len(d.g.heap.chunks); after != before {
+		t.Errorf("%d chunks, %d before", after, before)
+	}
+	if n := len(d.g.heap.sizes); n != 0 {
+		t.Errorf("%d blocks were not freed", n)
+	}
+}
