@@ -31,10 +31,7 @@ const (
 )
 
 // hostDriver runs the kernels on the host's processor, in its memory.
-type hostDriver struct {
-	order  order
-	guards map[uint64]int // the size of each allocation
-}
+type hostDriver struct{ order order }
 
 // Open returns the host's processor, which stands in for a GPU.
 func Open(n int, p Precision) (*Device, error) {

@@ -62,7 +62,7 @@ func (c Choice) parse() (kind string, number int, err error) {
 			return kind, number, nil
 		}
 	}
-	return "", 0, fmt.Errorf("%q is none of auto, cpu, cuda, cuda:0, cuda:1, ...", string(c))
+	return "", 0, fmt.Errorf("%q is none of auto, cpu, cuda and cuda:N", string(c))
 }
 
 // Open opens the device. On the processor it uses at most so many threads, 0 being one a core. Errors say what to do.

@@ -1,0 +1,142 @@
+//go:build hostcuda && !cuda
+
+package gpu
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+)
+
+// broken is a driver that fails at a kernel, or has no more memory than so many bytes.
+type broken struct {
+	*hostDriver
+	kernel string
+	memory int
+	closed bool
+	held   map[uint64]bool
+}
+
+var errBroken = errors.New("an illegal memory access")
+
+func (b *broken) launch(kernel string, grid, block size, args []uint64) error {
+	if kernel == b.kernel {
+		return errBroken
+	}
+	return b.hostDriver.launch(kernel, grid, block, args)
+}
+
+func (b *broken) alloc(bytes int) (uint64, error) {
+	if bytes > b.memory {
+		return 0, errBroken
+	}
+	addr, err := b.hostDriver.alloc(bytes)
+	b.held[addr] = true
+	return addr, err
+}
+
+func (b *broken) free(addr uint64) {
+	delete(b.held, addr)
+	b.hostDriver.free(addr)
+}
+
+func (b *broken) close() error {
+	b.closed = true
+	return nil
+}
+
+func breakAt(t *testing.T, kernel string, memory int) (*Device, *broken) {
+	t.Helper()
+	b := &broken{hostDriver: &hostDriver{}, kernel: kernel, memory: memory, held: map[uint64]bool{}}
+	d, err := newDevice(b, Float32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, b
+}
+
+// failure returns the error that f panics with.
+func failure(t *testing.T, f func()) (failed *Error) {
+	t.Helper()
+	defer func() {
+		if err := Failed(recover()); !errors.As(err, &failed) {
+			t.Errorf("failed with %v", err)
+		}
+	}()
+	f()
+	return nil
+}
+
+func TestFailureNamesTheKernelAndStays(t *testing.T) {
+	d, b := breakAt(t, "hadamard", 1<<30)
+	v := device.Matrix(d.Alloc(64), 8, 8)
+	first := failure(t, func() { d.Hadamard(v, v, v, false) })
+	if first == nil || first.Kernel != "hadamard" || !errors.Is(first, errBroken) || !strings.Contains(first.Error(), "hadamard: an illegal") {
+		t.Errorf("the first failure is %v", first)
+	}
+	for _, f := range []func(){
+		func() { d.Fill(v, 1) }, func() { d.Download(make([]float32, 64), v.Data) }, func() { d.Alloc(1) },
+		func() { d.Moments(v.Data.Slice(0, 8), v.Data.Slice(8, 16), v, device.View{}) },
+	} {
+		if again := failure(t, f); again != first {
+			t.Errorf("a later failure is %v", again)
+		}
+	}
+	if err := d.Close(); err != nil || !b.closed || len(b.held) > 0 {
+		t.Errorf("closing gives %v, %d allocations are left", err, len(b.held))
+	}
+}
+
+func TestNoMoreMemory(t *testing.T) {
+	d, _ := breakAt(t, "", 1<<20)
+	if err := failure(t, func() { d.Alloc(1 << 26) }); err == nil || !strings.Contains(err.Error(), "allocating 268435456 bytes") {
+		t.Errorf("failed with %v", err)
+	}
+}
+
+func TestOtherPanicsGoOn(t *testing.T) {
+	defer func() {
+		if recover() != "bug" {
+			t.Error("a bug was taken for the GPU's failure")
+		}
+	}()
+	defer func() { _ = Failed(recover()) }()
+	panic("bug")
+}
+
+func TestPrecisionNeedsTensorCores(t *testing.T) {
+	if _, err := newDevice(plain{&hostDriver{}}, TF32); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("tf32 without tensor cores gives %v", err)
+	}
+	for _, c := range []struct {
+		d    driver
+		want Precision
+	}{{plain{&hostDriver{}}, Float32}, {&hostDriver{}, TF32}} {
+		d, err := newDevice(c.d, "")
+		if err != nil || d.Precision() != c.want {
+			t.Errorf("without a precision: %v, %v; want %s", d, err, c.want)
+		}
+	}
+}
+
+// plain is a GPU without tensor cores.
+type plain struct{ *hostDriver }
+
+func (plain) tensorCores() bool { return false }
+
+func TestHostFindsWhatAGPUWouldNot(t *testing.T) {
+	h := &hostDriver{}
+	words := make([]uint64, 3)
+	for problem, launch := range map[string]func() error{
+		"no such kernel": func() error { return h.launch("nothing", size{1, 1, 1}, size{32, 1, 1}, words) },
+		"another size":   func() error { return h.launch("lerp", size{1, 1, 1}, size{32, 1, 1}, words) },
+		"whole warps":    func() error { return h.launch("lerp", size{1, 1, 1}, size{33, 1, 1}, make([]uint64, 4)) },
+		"too large":      func() error { return h.launch("lerp", size{1, 1 << 17, 1}, size{32, 1, 1}, make([]uint64, 4)) },
+	} {
+		if err := launch(); err == nil || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: %v", problem, err)
+		}
+	}
+}
