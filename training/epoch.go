@@ -75,6 +75,7 @@ func (t *Trainer) validate(ctx context.Context, e Epoch) (Epoch, error) {
 	if err != nil {
 		return e, err
 	}
+	defer plan.Close()
 	r, err := Evaluate(ctx, plan, t.valid, m.Labels, m.Temperature)
 	if err != nil {
 		return e, err

@@ -64,7 +64,7 @@ type soundFlags struct {
 	Silence   float64  `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
 }
 
-func (c *fitCmd) Run(ctx context.Context, s streams) error {
+func (c *fitCmd) Run(ctx context.Context, s streams) (err error) {
 	cfg, err := c.config()
 	if err != nil {
 		return program.WithStatus(program.StatusUsage, err)
@@ -82,6 +82,7 @@ func (c *fitCmd) Run(ctx context.Context, s streams) error {
 	if dev.Note != "" {
 		fmt.Fprintf(s.err, "train: %s\n", dev.Note)
 	}
+	defer func() { err = errors.Join(err, program.WithStatus(program.StatusModel, dev.Close())) }()
 	set, err := datasets.Open(c.Data, datasets.Options{
 		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Extra: c.Sound.Extra,
 		Seed: cfg.Seed,
