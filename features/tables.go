@@ -18,3 +18,24 @@ func (e *Extractor) MelWeights() []float32 {
 	}
 	return matrix
 }
+
+// FourierRoots returns exp(−2πi·k/FFT) for k < FFT/2, real and imaginary parts in turn.
+func (e *Extractor) FourierRoots() []float32 {
+	var roots []float32
+	for k := range e.config.FFT / 2 {
+		roots = appendRoot(roots, k, e.config.FFT)
+	}
+	return roots
+}
+
+// MelSpans returns what MelWeights holds without its zeros: three whole numbers a mel, which are its first bin, how many it has,
+// and where their weights begin among weights.
+func (e *Extractor) MelSpans() (spans, weights []float32) {
+	begin := int32(0)
+	for m := range e.config.Mels {
+		first, bins := e.bank.spans[2*m], e.bank.spans[2*m+1]
+		spans = append(spans, float32(first), float32(bins), float32(begin))
+		begin += bins
+	}
+	return spans, append([]float32(nil), e.bank.weights...)
+}

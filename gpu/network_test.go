@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/models"
@@ -30,6 +31,16 @@ func normals(seed uint64, n int) []float32 {
 		values[i] = float32(rng.NormFloat64())
 	}
 	return values
+}
+
+// testSound returns up to a second of a buzz of a pitch of its own, in noise.
+func testSound(number, rate int) audio.Source {
+	samples := normals(uint64(number), rate-number*rate/10)
+	for i := range samples {
+		phase := float64(i) * float64(100+20*number) / float64(rate)
+		samples[i] = 0.01*samples[i] + float32(0.3*(phase-math.Floor(phase)-0.5))
+	}
+	return audio.Clip{Rate: rate, Samples: samples}.Source()
 }
 
 // distance returns how far got is from want, in parts of want's Euclidean norm.

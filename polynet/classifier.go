@@ -56,6 +56,7 @@ func NewClassifier(m *Model, d device.Device) (*Classifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
+	plan.hear(extractor)
 	return &Classifier{model: m, plan: plan, extractor: extractor, plans: map[int]*Plan{}}, nil
 }
 
@@ -98,7 +99,7 @@ type Worker struct {
 	hop     int       // samples
 	samples []float32 // a window, and one to tell whether there are more
 	piece   []float32 // of a long sound
-	rows    []float32 // of the sounds that wait, one after the other
+	rows    []float32 // of the sounds that wait, one after the other; their samples where the device makes the features
 	waiting []waitingWindow
 	batch   int
 	p       []float64 // of one window
@@ -305,7 +306,11 @@ func (w *Worker) center(n int) []float32 {
 // queue adds the window around n samples of sound, which begin at the given one, to the batch, and computes the batch when it is
 // full.
 func (w *Worker) queue(p *pushed, samples []float32, start, n int) {
-	w.rows = w.c.extractor.Rows(w.rows, samples, w.scratch)
+	if w.c.plan.listener != nil {
+		w.rows = append(w.rows, samples...)
+	} else {
+		w.rows = w.c.extractor.Rows(w.rows, samples, w.scratch)
+	}
 	rate := float64(w.c.model.Features.Rate)
 	w.waiting = append(w.waiting, waitingWindow{p, float64(start) / rate, float64(start+n) / rate})
 	p.waiting++
@@ -320,7 +325,11 @@ func (w *Worker) Flush() {
 		return
 	}
 	classes := len(w.c.model.Labels)
-	logits := w.session.Run(w.rows, len(w.waiting))
+	run := w.session.Run
+	if w.c.plan.listener != nil {
+		run = w.session.RunSounds
+	}
+	logits := run(w.rows, len(w.waiting))
 	for i, window := range w.waiting {
 		p := window.sound
 		p.waiting--

@@ -17,6 +17,9 @@ type Plan struct {
 	program *program
 	steps   []instruction
 	head    instruction // over the means
+
+	listener device.Listener // nil: features are made by the processor
+	sound    device.Spectrogram
 }
 
 // instruction is a step with what it takes of a model, on a device.
@@ -51,6 +54,23 @@ func (m *Model) compile(d device.Device, frames int) *Plan {
 	p.head.weight, p.head.shift = c.pack(fused.Head.Weight, fused.Head.Out), c.place(fused.Head.Shift)
 	d.Free(c.source)
 	return p
+}
+
+// hear has the device make the features of sounds itself, with e's numbers, where it can.
+func (p *Plan) hear(e *features.Extractor) {
+	listener, ok := p.dev.(device.Listener)
+	f := e.Config()
+	if !ok || !listener.TakesSpectrogram(device.Spectrogram{FFT: f.FFT}) {
+		return
+	}
+	before, _ := f.Margins()
+	spans, bank := e.MelSpans()
+	place := (&compiler{dev: p.dev}).place
+	p.listener = listener
+	p.sound = device.Spectrogram{
+		FFT: f.FFT, Hop: f.Hop, Before: before,
+		Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()), Spans: place(spans), Bank: place(bank), Floor: float32(f.Floor), Mean: place(p.norm.Mean), Std: place(p.norm.Std), Limit: p.norm.Limit,
+	}
 }
 
 // compiler packs a model's weights.
@@ -114,6 +134,9 @@ func (p *Plan) Close() {
 		p.steps[i].free(p.dev)
 	}
 	p.head.free(p.dev)
+	for _, b := range []device.Buffer{p.sound.Window, p.sound.Roots, p.sound.Spans, p.sound.Bank, p.sound.Mean, p.sound.Std} {
+		p.dev.Free(b)
+	}
 }
 
 func (n *instruction) free(d device.Device) {

@@ -14,6 +14,7 @@ type Session struct {
 	batch  int           // the most clips a Run
 	memory device.Buffer // all of it
 
+	sounds  device.Buffer // of RunSounds; empty until it is used
 	host    []float32     // the input before its upload; the input itself where the device works in the host's memory
 	values  []Activation  // by their numbers; some share memory
 	inPlace []bool        // by the steps: the result takes an operand's memory
@@ -133,6 +134,7 @@ func (l *layout) activation(rows, cols int) Activation {
 // Close gives the Session's memory back to the device.
 func (s *Session) Close() {
 	s.plan.dev.Free(s.memory)
+	s.plan.dev.Free(s.sounds)
 }
 
 // Pool says that the mean over time is to be taken over count frames from first on; see Pass.Pool. It holds for all Runs.
@@ -145,11 +147,37 @@ func (s *Session) Run(rows []float32, batch int) []float32 {
 	if batch < 1 || batch > s.batch || len(rows) != batch*s.frames*p.config.Inputs {
 		panic(fmt.Sprintf("polynet: %d values for %d clips of (%d,%d) in a session of %d", len(rows), batch, s.frames, p.config.Inputs, s.batch))
 	}
+	s.load(rows, batch)
+	return s.compute(batch)
+}
+
+// RunSounds is Run on sounds of equal length, as many samples as make the Session's frames, one after the other. It needs a
+// Plan whose device makes features.
+func (s *Session) RunSounds(samples []float32, batch int) []float32 {
+	p := s.plan
+	if batch < 1 || batch > s.batch || len(samples)%batch != 0 || p.listener == nil {
+		panic(fmt.Sprintf("polynet: %d samples for %d sounds in a session of %d", len(samples), batch, s.batch))
+	}
+	length := len(samples) / batch
+	if most := s.batch * length; s.sounds.Len() < most {
+		p.dev.Free(s.sounds)
+		s.sounds = p.dev.Alloc(most)
+	}
+	sounds := s.sounds.Slice(0, len(samples))
+	p.dev.Upload(sounds, samples)
+	p.listener.LogMel(clips(s.values[input], batch).View, device.View{
+		Data: sounds, Groups: batch, Rows: 1, Cols: length, GroupStride: length, RowStride: length,
+	}, p.sound)
+	return s.compute(batch)
+}
+
+// compute returns the logits of the first batch clips of the input.
+func (s *Session) compute(batch int) []float32 {
+	p := s.plan
 	d := p.dev
 	if batch == 1 {
 		d = p.single
 	}
-	s.load(rows, batch)
 	for i := range p.steps {
 		s.step(d, i, batch)
 	}

@@ -1,5 +1,6 @@
 // All kernels, as one module.
 #include "hadamard.cu"
+#include "logmel.cu"
 #include "loss.cu"
 #include "norm.cu"
 #include "optimizer.cu"

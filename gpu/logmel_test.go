@@ -1,0 +1,118 @@
+//go:build cuda || hostcuda
+
+package gpu
+
+import (
+	"fmt"
+	"math"
+	"testing"
+
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// The GPU makes the rows that features makes, for sounds shorter than a frame and longer, in any layout.
+func TestLogMelAgreesWithFeatures(t *testing.T) {
+	for _, c := range []features.Config{
+		features.Default(), features.Square32(),
+		{Rate: 8000, FFT: 16, Window: 13, Hop: 5, Mels: 3, MinHz: 100, MaxHz: 4000, Floor: 1e-6, Scale: features.HTK},
+		{Rate: 16000, FFT: 1024, Window: 1001, Hop: 250, Mels: 64, MinHz: 50, MaxHz: 7600, Floor: 1e-10, Scale: features.Slaney},
+		{Rate: 44100, FFT: 4096, Window: 4096, Hop: 441, Mels: 96, MinHz: 20, MaxHz: 16000, Floor: 1e-4, Scale: features.HTK},
+	} {
+		for _, samples := range []int{1, 700, 5001} {
+			t.Run(fmt.Sprintf("fft%d,mels%d,samples%d", c.FFT, c.Mels, samples), func(t *testing.T) {
+				testLogMel(t, c, samples)
+			})
+		}
+	}
+}
+
+func testLogMel(t *testing.T, c features.Config, samples int) {
+	const clips, gap, limit = 3, 7, 4
+	e, err := features.New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	norm := features.Norm{Limit: limit}
+	for m := range c.Mels {
+		norm.Mean, norm.Std = append(norm.Mean, float32(m%7)-3), append(norm.Std, 0.5+float32(m%3))
+	}
+	d := open(t, Float32)
+	place := func(values []float32) device.Buffer {
+		b := d.Alloc(len(values))
+		d.Upload(b, values)
+		return b
+	}
+	before, _ := c.Margins()
+	spans, bank := e.MelSpans()
+	s := device.Spectrogram{
+		FFT: c.FFT, Hop: c.Hop, Before: before, Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()), Spans: place(spans),
+		Bank: place(bank), Floor: float32(c.Floor), Mean: place(norm.Mean), Std: place(norm.Std), Limit: limit,
+	}
+	sound, frames := normals(5, clips*samples), c.Frames(samples)
+	stride := frames*c.Mels + gap
+	dst := d.Alloc(clips * stride)
+	d.LogMel(
+		device.View{Data: dst, Groups: clips, Rows: frames, Cols: c.Mels, GroupStride: stride, RowStride: c.Mels},
+		device.View{Data: place(sound), Groups: clips, Rows: 1, Cols: samples, GroupStride: samples, RowStride: samples}, s)
+	got := make([]float32, clips*stride)
+	d.Download(got, dst)
+	for clip := range clips {
+		want := e.Rows(nil, sound[clip*samples:][:samples], e.Scratch())
+		norm.Apply(want)
+		for i, w := range append(want, make([]float32, gap)...) {
+			if v := got[clip*stride+i]; !(math.Abs(float64(v-w)) <= 1e-4) {
+				t.Fatalf("clip %d, value %d is %g, want %g", clip, i, v, w)
+			}
+		}
+	}
+}
+
+// From sound to labels, with the features made on the GPU.
+func TestClassifierHearsWhatTheReferenceHears(t *testing.T) {
+	m, err := models.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hear := func(d device.Device) map[string]float64 {
+		c, err := polynet.NewClassifier(m, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := c.Worker(polynet.Options{Batch: 4})
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := map[string]float64{}
+		for sound := range 6 {
+			w.Push(testSound(sound, m.Features.Rate), func(window polynet.Window) bool {
+				for _, s := range window.Scores {
+					heard[fmt.Sprint(sound, s.Label)] = s.P
+				}
+				return true
+			}, func(err error) {
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		w.Flush()
+		return heard
+	}
+	want := hear(device.Ref())
+	for _, p := range precisions {
+		t.Run(string(p), func(t *testing.T) {
+			got := hear(open(t, p))
+			if len(got) != len(want) {
+				t.Fatalf("%d scores, want %d", len(got), len(want))
+			}
+			for of, w := range want {
+				if !(math.Abs(got[of]-w) <= networkError[p]) {
+					t.Errorf("%s is %g, want %g", of, got[of], w)
+				}
+			}
+		})
+	}
+}
