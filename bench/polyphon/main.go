@@ -24,6 +24,7 @@ func main() {
 		"plan":        serve.Make(preparePlan),
 		"network":     serve.Make(prepareNetwork),
 		"step":        serve.Make(prepareStep),
+		"sounds":      serve.Make(prepareSounds),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/gpu"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -17,13 +18,37 @@ type netArgs struct {
 	Batch   int    `json:"batch"`
 	Frames  int    `json:"frames"`
 	Threads int    `json:"threads"`
+
+	Precision gpu.Precision `json:"precision"` // of a GPU's products; empty: the processor computes
+}
+
+// gpus are open, one for each precision that was asked for: all cases share them.
+var gpus = map[gpu.Precision]device.Device{}
+
+// device opens what computes.
+func (a netArgs) device() (device.Device, error) {
+	if a.Precision == "" {
+		return device.CPU(a.Threads)
+	}
+	if gpus[a.Precision] == nil {
+		d, err := gpu.Open(0, a.Precision)
+		if err != nil {
+			return nil, err
+		}
+		gpus[a.Precision] = d
+	}
+	return gpus[a.Precision], nil
+}
+
+func (a netArgs) openModel() (m *polynet.Model, d device.Device, err error) {
+	if m, err = models.Open(a.Model); err == nil {
+		d, err = a.device()
+	}
+	return m, d, err
 }
 
 func (a netArgs) open() (m *polynet.Model, d device.Device, rows []float32, err error) {
-	if m, err = models.Open(a.Model); err != nil {
-		return nil, nil, nil, err
-	}
-	if d, err = device.CPU(a.Threads); err != nil {
+	if m, d, err = a.openModel(); err != nil {
 		return nil, nil, nil, err
 	}
 	if rows, err = serve.ReadFloats(a.Rows); err == nil && len(rows) != a.Batch*a.Frames*m.Net.Inputs {
@@ -63,10 +88,13 @@ func prepareNetwork(a netArgs) (*serve.Case, error) {
 		return nil, err
 	}
 	pass := polynet.NewPass(n, nil)
-	var logits device.View
+	logits := make([]float32, a.Batch*m.Net.Classes)
 	return &serve.Case{
-		Run:    func() { logits = n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)) },
-		Result: func() []float32 { return logits.Data.Host()[:a.Batch*m.Net.Classes] },
+		Run: func() {
+			y := n.Forward(pass, pass.Input(rows, a.Batch, a.Frames))
+			d.Download(logits, y.Data.Slice(0, len(logits)))
+		},
+		Result: func() []float32 { return logits },
 	}, nil
 }
 

@@ -40,7 +40,7 @@ class Model:
             state[name] = t.reshape(state[name].shape).contiguous()
         self.net.load_state_dict(state)
         self.net.eval()
-        self.labels = metadata["labels"]
+        self.labels, self.temperature = metadata["labels"], float(metadata["temperature"])
         self.features, norm = metadata["features"], metadata["norm"]
         self.window = round(float(metadata["window"]) * self.features["rate"])
         self.mean, self.std = (torch.tensor(norm[k])[:, None] for k in ("mean", "std"))

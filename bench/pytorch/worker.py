@@ -5,9 +5,6 @@
 A case is a function of its arguments that returns a Case. OpenBLAS is measured here too, through ctypes and without PyTorch.
 """
 import argparse
-import json
-import sys
-import time
 import warnings
 
 import torch
@@ -16,29 +13,7 @@ import torchaudio
 import openblas
 import inference
 import steps
-
-
-def answer(request, hello, cases):
-    do, name = request["do"], request.get("name")
-    if do == "hello":
-        return {"facts": hello}
-    if do == "forget":
-        cases.clear()
-        return {}
-    if do == "prepare":
-        case = MAKERS[request["case"]](**request["args"])
-        cases[name] = case
-        return {"facts": case.facts}
-    case = cases[name]
-    if do == "result":
-        case.run(1)
-        case.result().astype("<f4").tofile(request["path"])
-        return {}
-    calls = request["calls"]
-    case.run(1)  # brings caches and threads back
-    started = time.perf_counter()
-    case.run(calls)
-    return {"seconds": (time.perf_counter() - started) / calls}
+from serving import serve
 
 
 MAKERS = {
@@ -58,14 +33,7 @@ def main():
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     warnings.filterwarnings("ignore")  # the tracer's, about shapes that become constants, which they should
-    hello = {"torch": torch.__version__, "torchaudio": torchaudio.__version__}
-    cases = {}
-    for line in sys.stdin:
-        try:
-            reply = answer(json.loads(line), hello, cases)
-        except Exception as e:
-            reply = {"error": f"{type(e).__name__}: {e}"}
-        print(json.dumps(reply), flush=True)
+    serve({"torch": torch.__version__, "torchaudio": torchaudio.__version__}, MAKERS)
 
 
 if __name__ == "__main__":

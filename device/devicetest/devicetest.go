@@ -55,10 +55,12 @@ func Benchmark(b *testing.B, d device.Device) {
 			f := newFixture(d, 1)
 			run := c.prepare(f)
 			run()
+			f.wait()
 			b.ResetTimer()
 			for range b.N {
 				run()
 			}
+			f.wait()
 			perNanosecond := float64(b.N) / float64(b.Elapsed().Nanoseconds())
 			if c.flops > 0 {
 				b.ReportMetric(float64(c.flops)*perNanosecond, "GFLOP/s")
@@ -127,6 +129,14 @@ func (f *fixture) place(name string, content []float32) device.Buffer {
 	f.d.Upload(b, host)
 	f.memory[name] = b
 	return b.Slice(guard, guard+len(content))
+}
+
+// wait waits until the device has done what it was asked to.
+func (f *fixture) wait() {
+	for _, b := range f.memory {
+		f.d.Download(make([]float32, 1), b.Slice(0, 1))
+		return
+	}
 }
 
 // random returns a value of ordinary size, from -1.5 to 2, so that sums do not cancel altogether.
