@@ -27,13 +27,13 @@ func (c checked) Fill(dst View, v float32) {
 	c.d.Fill(dst, v)
 }
 
-func (c checked) Transpose(dst, src View) {
+func (c checked) Transpose(dst, src View, reverse bool) {
 	checkDst("Transpose", "dst", dst)
 	checkView("Transpose", "src", src)
 	if dst.Groups != src.Groups || dst.Rows != src.Cols || dst.Cols != src.Rows {
 		mismatch("Transpose", "src", src, dst)
 	}
-	c.d.Transpose(dst, src)
+	c.d.Transpose(dst, src, reverse)
 }
 
 func (c checked) Pack(dst *Packed, w Buffer, k, n int) {

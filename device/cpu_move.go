@@ -6,27 +6,31 @@ import (
 	"github.com/polyphon/polyphon/device/internal/simd"
 )
 
-func (d *cpu) Transpose(dst, src View) {
+func (d *cpu) Transpose(dst, src View, reverse bool) {
 	const edge = 16
 	bands := (src.Rows + edge - 1) / edge
 	values(dst.Data)
 	values(src.Data)
-	spread(d, src.Groups*bands, src.Count()*src.Cols, transposition{dst, src, edge, bands})
+	spread(d, src.Groups*bands, src.Count()*src.Cols, transposition{dst, src, edge, bands, reverse})
 }
 
 // transposition is Transpose as a task. Its pieces are bands of edge rows of src, taken in squares.
 type transposition struct {
 	dst, src    View
 	edge, bands int
+	reverse     bool
 }
 
 func (t transposition) run(first, last int) {
 	for i := first; i < last; i++ {
 		g, r := i/t.bands, i%t.bands*t.edge
-		rows := min(t.edge, t.src.Rows-r)
+		rows, to := min(t.edge, t.src.Rows-r), g
+		if t.reverse {
+			to = t.src.Groups - 1 - g
+		}
 		for c := 0; c < t.src.Cols; c += t.edge {
 			cols := min(t.edge, t.src.Cols-c)
-			in, out := t.src.from(g, r, c, rows, cols), t.dst.from(g, c, r, cols, rows)
+			in, out := t.src.from(g, r, c, rows, cols), t.dst.from(to, c, r, cols, rows)
 			for j := range cols {
 				for k, to := 0, out[j*t.dst.RowStride:][:rows]; k < rows; k++ {
 					to[k] = in[k*t.src.RowStride+j]

@@ -27,8 +27,9 @@ type Device interface {
 
 	// Fill sets every element of dst to v.
 	Fill(dst View, v float32)
-	// Transpose writes dst[g] = src[g]ᵀ for each group g: dst is (n, m), src (m, n), and does not overlap it.
-	Transpose(dst, src View)
+	// Transpose writes dst[g] = src[g]ᵀ for each group g, or src[Groups−1−g]ᵀ with reverse set, as a convolution's gradient has its
+	// taps: dst is (n, m), src (m, n), and does not overlap it.
+	Transpose(dst, src View, reverse bool)
 
 	// Pack lays out the (k, n) row-major matrix w for MatMul. It reuses dst's memory where that fits.
 	Pack(dst *Packed, w Buffer, k, n int)

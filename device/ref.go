@@ -27,10 +27,14 @@ func (ref) Fill(dst View, v float32) {
 	})
 }
 
-func (ref) Transpose(dst, src View) {
+func (ref) Transpose(dst, src View, reverse bool) {
 	eachRow(src, func(g, r int) {
+		to := g
+		if reverse {
+			to = src.Groups - 1 - g
+		}
 		for c, v := range src.row(g, r) {
-			dst.row(g, c)[r] = v
+			dst.row(to, c)[r] = v
 		}
 	})
 }

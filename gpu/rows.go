@@ -18,11 +18,12 @@ func (g *gpu) Fill(dst device.View, v float32) {
 type transposeArgs struct {
 	dst, src view
 	shape    shape
+	reverse  int64
 }
 
-func (g *gpu) Transpose(dst, src device.View) {
+func (g *gpu) Transpose(dst, src device.View, reverse bool) {
 	grid := size{ceilDiv(src.Cols, 32) * ceilDiv(src.Rows, 32) * src.Groups, 1, 1}
-	launch(g, "transpose", grid, size{32, 8, 1}, &transposeArgs{viewOf(dst), viewOf(src), shapeOf(src)})
+	launch(g, "transpose", grid, size{32, 8, 1}, &transposeArgs{viewOf(dst), viewOf(src), shapeOf(src), flag(reverse)})
 }
 
 type affineArgs struct {

@@ -86,11 +86,11 @@ func (c *convolution) backwardInput(p *Pass, dx, dy Activation, accumulate bool)
 func (c *convolution) phase(p *Pass, k0, taps int) device.Buffer {
 	size := c.in * c.out
 	w := p.vector(taps * size)
-	for i := range taps {
-		k := k0 + (taps-1-i)*c.stride
-		p.dev.Transpose(
-			device.Matrix(w.Slice(i*size, (i+1)*size), c.out, c.in),
-			device.Matrix(c.weight.Value.Slice(k*size, (k+1)*size), c.in, c.out))
-	}
+	p.dev.Transpose(
+		device.View{Data: w, Groups: taps, Rows: c.out, Cols: c.in, GroupStride: size, RowStride: c.in},
+		device.View{
+			Data:   c.weight.Value.Slice(k0*size, c.weight.Value.Len()),
+			Groups: taps, Rows: c.in, Cols: c.out, GroupStride: c.stride * size, RowStride: c.out,
+		}, true)
 	return w
 }

@@ -55,7 +55,7 @@ func (h *head) Backward(p *Pass, dy Activation) Activation {
 	p.dev.Affine(bias, bias, device.Matrix(sum, 1, h.out), none, none, none, false)
 
 	transposed := p.matrix(h.out, h.in)
-	p.dev.Transpose(transposed, device.Matrix(h.weight.Value, h.in, h.out))
+	p.dev.Transpose(transposed, device.Matrix(h.weight.Value, h.in, h.out), false)
 	pooled := p.matrix(dy.Rows, h.in)
 	p.dev.MatMul(pooled, dy.View, p.pack(transposed.Data, h.out, h.in), device.Epilogue{})
 	if !r.mask.Empty() {

@@ -31,7 +31,11 @@ func rowOperations() []operation {
 		}),
 		row("Transpose", 2, func(f *fixture, s shape) func() {
 			dst, src := f.view("dst", s.groups, s.cols, s.rows, s.rows+s.gap, s.gap), s.main(f, "src")
-			return func() { f.d.Transpose(dst, src) }
+			return func() { f.d.Transpose(dst, src, false) }
+		}),
+		row("Transpose reverse", 2, func(f *fixture, s shape) func() {
+			dst, src := f.view("dst", s.groups, s.cols, s.rows, s.rows+s.gap, s.gap), s.main(f, "src")
+			return func() { f.d.Transpose(dst, src, true) }
 		}),
 		row("Affine", 2, func(f *fixture, s shape) func() {
 			dst, x := s.main(f, "dst"), s.main(f, "x")

@@ -11,24 +11,43 @@ struct Product {
 	i64 accumulate, relu;
 };
 
+// Epilogue writes a tile of a product: see device.Epilogue. What belongs to a column is read once, where a row lies is computed once.
 struct Epilogue {
 	const Product &a;
-	unsigned row, column; // of the tile
-	DEVICE void operator()(int r, int c, float y) const {
-		Element e = {0, row + r, column + c};
-		if (e.r >= a.shape.groups * a.shape.rows || e.c >= a.shape.cols)
+	unsigned firstRow, firstColumn; // of the tile
+
+	struct Column {
+		unsigned i;
+		bool inside;
+		float shift, scale, offset;
+	};
+	DEVICE Column column(int c) const {
+		unsigned i = firstColumn + c;
+		if (i >= a.shape.cols)
+			return {i, false, 0, 0, 0};
+		return {i, true, orElse(a.shift, i, 0), orElse(a.scale, i, 0), orElse(a.offset, i, 0)};
+	}
+
+	struct Row {
+		float *dst;
+		const float *skip;
+	};
+	DEVICE Row row(int r) const {
+		unsigned i = firstRow + r, rows = a.shape.rows, g = i / rows;
+		if (i >= a.shape.groups * a.shape.rows)
+			return {nullptr, nullptr};
+		return {&a.dst.at(g, i - g * rows, 0), a.skip.data ? &a.skip.at(g, i - g * rows, 0) : nullptr};
+	}
+
+	DEVICE void put(const Row &r, const Column &c, float y) const {
+		if (!r.dst || !c.inside)
 			return;
-		e.g = e.r / (unsigned)a.shape.rows;
-		e.r -= e.g * (unsigned)a.shape.rows;
-		float &dst = e.of(a.dst);
-		if (a.accumulate)
-			y += dst;
-		y += orElse(a.shift, e.c, 0);
-		if (a.skip.data) {
-			float s = e.of(a.skip), sum = y + s;
-			y = a.scale ? sum + a.scale[e.c] * (y * s) + a.offset[e.c] : sum;
+		y += (a.accumulate ? r.dst[c.i] : 0) + c.shift;
+		if (r.skip) {
+			float s = r.skip[c.i];
+			y = y + s + (a.scale ? c.scale * (y * s) + c.offset : 0);
 		}
-		dst = a.relu ? relu(y) : y;
+		r.dst[c.i] = a.relu ? relu(y) : y;
 	}
 };
 
@@ -40,7 +59,7 @@ template <int Height, int Width, template <int, int> class Sums> DEVICE void mat
 	Down<Width, threads> right(w, column, a.depth);
 	Sums<Height, Width> sums;
 	multiply<Height, Width>(left, right, sums, 0, a.depth);
-	sums.each(Epilogue{a, row, column});
+	sums.write(Epilogue{a, row, column});
 }
 
 struct Outer {
@@ -50,16 +69,20 @@ struct Outer {
 	i64 depth, runRows, runs;
 };
 
-struct AddTo {
+// SumsTo writes a tile of a weight's gradient, or adds it.
+struct SumsTo {
 	float *dst;
-	unsigned row, column;
+	unsigned firstRow, firstColumn; // of the tile
 	unsigned rows, cols;
 	bool add;
-	DEVICE void operator()(int r, int c, float y) const {
-		if (row + r >= rows || column + c >= cols)
-			return;
-		float &to = dst[(i64)(row + r) * cols + column + c];
-		to = add ? to + y : y;
+
+	typedef unsigned Column;
+	typedef float *Row;
+	DEVICE Column column(int c) const { return firstColumn + c; }
+	DEVICE Row row(int r) const { return firstRow + r < rows ? dst + (i64)(firstRow + r) * cols : nullptr; }
+	DEVICE void put(Row r, Column c, float y) const {
+		if (r && c < cols)
+			r[c] = add ? r[c] + y : y;
 	}
 };
 
@@ -73,7 +96,7 @@ template <int Height, int Width, template <int, int> class Sums> DEVICE void out
 	Sums<Height, Width> sums;
 	multiply<Height, Width>(left, right, sums, begin, end);
 	float *dst = a.runs > 1 ? a.partial + run * a.depth * a.shape.cols : a.dw;
-	sums.each(AddTo{dst, row, column, (unsigned)a.depth, (unsigned)a.shape.cols, a.runs == 1});
+	sums.write(SumsTo{dst, row, column, (unsigned)a.depth, (unsigned)a.shape.cols, a.runs == 1});
 }
 
 // add_runs adds the runs' sums in their order.

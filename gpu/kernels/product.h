@@ -37,7 +37,7 @@ struct Rows {
 		: view(v), rows(s.rows), count(s.groups * s.rows), cols(cols),
 		  aligned(((unsigned long long)v.data % 16 | (v.group | v.row) % 4) == 0) {}
 	DEVICE const float *row(unsigned i) const {
-		unsigned g = i / rows;
+		unsigned g = count == rows ? 0 : i / rows;
 		return view.data + g * view.group + (i - g * rows) * view.row;
 	}
 };
@@ -121,9 +121,15 @@ template <int Height, int Width> struct Float32 {
 					sum[i][j] += x[i / 4].v[i % 4] * y.v[j];
 		}
 	}
-	template <class Finish> DEVICE void each(const Finish &f) const {
-		UNROLL for (int i = 0; i < 8; i++)
+	// write puts the sums into f's rows and columns.
+	template <class Finish> DEVICE void write(const Finish &f) const {
+		typename Finish::Column columns[4];
+		UNROLL for (int j = 0; j < 4; j++)
+			columns[j] = f.column(column() + j);
+		UNROLL for (int i = 0; i < 8; i++) {
+			auto r = f.row(row() + i);
 			UNROLL for (int j = 0; j < 4; j++)
-				f(row() + i, column() + j, sum[i][j]);
+				f.put(r, columns[j], sum[i][j]);
+		}
 	}
 };

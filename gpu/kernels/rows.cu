@@ -44,6 +44,7 @@ KERNEL(relu_grad, ReLUGrad) {
 struct Transpose {
 	View dst, src; // which do not overlap
 	Shape shape;   // src's
+	i64 reverse;
 };
 
 // transpose moves one tile of 32 columns and rows through shared memory, so that both sides are read and written along rows.
@@ -56,7 +57,8 @@ KERNEL(transpose, Transpose) {
 		if (c0 + threadIdx.x < a.shape.cols && r0 + i < a.shape.rows)
 			tile[i][threadIdx.x] = a.src.at(g, r0 + i, c0 + threadIdx.x);
 	__syncthreads();
+	unsigned to = a.reverse ? a.shape.groups - 1 - g : g;
 	for (unsigned i = threadIdx.y; i < 32; i += 8)
 		if (r0 + threadIdx.x < a.shape.rows && c0 + i < a.shape.cols)
-			a.dst.at(g, c0 + i, r0 + threadIdx.x) = tile[threadIdx.x][i];
+			a.dst.at(to, c0 + i, r0 + threadIdx.x) = tile[threadIdx.x][i];
 }

@@ -80,12 +80,15 @@ template <int Height, int Width> struct WarpTile {
 	float sum[2][4][4] = {};
 	DEVICE int row() const { return threadIdx.x / warp % (Height / 32) * 32 + threadIdx.x % warp / 4; }
 	DEVICE int column() const { return threadIdx.x / warp / (Height / 32) * 32; }
-	template <class Finish> DEVICE void each(const Finish &f) const {
-		int column = this->column() + 2 * (threadIdx.x % 4);
-		UNROLL for (int i = 0; i < 2; i++)
-			UNROLL for (int j = 0; j < 4; j++)
-				UNROLL for (int e = 0; e < 4; e++)
-					f(row() + 16 * i + e / 2 * 8, column + 8 * j + e % 2, sum[i][j][e]);
+	template <class Finish> DEVICE void write(const Finish &f) const {
+		typename Finish::Column columns[8];
+		UNROLL for (int j = 0; j < 8; j++)
+			columns[j] = f.column(column() + j / 2 * 8 + 2 * (threadIdx.x % 4) + j % 2);
+		UNROLL for (int i = 0; i < 4; i++) {
+			auto r = f.row(row() + 8 * i);
+			UNROLL for (int j = 0; j < 8; j++)
+				f.put(r, columns[j], sum[i / 2][j / 2][i % 2 * 2 + j % 2]);
+		}
 	}
 };
 
