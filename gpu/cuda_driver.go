@@ -116,7 +116,12 @@ func (d *cudaDriver) bound(f func() error) error {
 	if err := cu.SetCurrentContext(d.ctx); err != nil {
 		return err
 	}
-	return f()
+	err := f()
+	switch err {
+	case cu.IllegalAddress, cu.MisalignedAddress, cu.IllegalInstruction, cu.LaunchFailed, cu.LaunchTimeout:
+		return fmt.Errorf("%w, here or in a kernel before (CUDA_LAUNCH_BLOCKING=1 tells which)", err)
+	}
+	return err
 }
 
 func (d *cudaDriver) prepare() error {
@@ -248,7 +253,7 @@ func (d *cudaDriver) download(dst []float32, src uint64) error {
 				return err
 			}
 			if err := d.work.Synchronize(); err != nil {
-				return fmt.Errorf("%w (in one of the kernels before; CUDA_LAUNCH_BLOCKING=1 tells which)", err)
+				return err
 			}
 			copy(dst, unsafe.Slice((*float32)(d.out), n))
 			dst, src = dst[n:], src+4*uint64(n)

@@ -16,7 +16,7 @@ type broken struct {
 	kernel string
 	memory int
 	closed bool
-	held   map[uint64]bool
+	held   map[uint64]int
 }
 
 var errBroken = errors.New("an illegal memory access")
@@ -32,12 +32,14 @@ func (b *broken) alloc(bytes int) (uint64, error) {
 	if bytes > b.memory {
 		return 0, errBroken
 	}
+	b.memory -= bytes
 	addr, err := b.hostDriver.alloc(bytes)
-	b.held[addr] = true
+	b.held[addr] = bytes
 	return addr, err
 }
 
 func (b *broken) free(addr uint64) {
+	b.memory += b.held[addr]
 	delete(b.held, addr)
 	b.hostDriver.free(addr)
 }
@@ -49,7 +51,7 @@ func (b *broken) close() error {
 
 func breakAt(t *testing.T, kernel string, memory int) (*Device, *broken) {
 	t.Helper()
-	b := &broken{hostDriver: &hostDriver{}, kernel: kernel, memory: memory, held: map[uint64]bool{}}
+	b := &broken{hostDriver: &hostDriver{}, kernel: kernel, memory: memory, held: map[uint64]int{}}
 	d, err := newDevice(b, Float32)
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +95,22 @@ func TestNoMoreMemory(t *testing.T) {
 	d, _ := breakAt(t, "", 1<<20)
 	if err := failure(t, func() { d.Alloc(1 << 26) }); err == nil || !strings.Contains(err.Error(), "allocating 268435456 bytes") {
 		t.Errorf("failed with %v", err)
+	}
+}
+
+// What nobody uses any more is given back before memory is said to have run out.
+func TestUnusedMemoryIsGivenBack(t *testing.T) {
+	d, b := breakAt(t, "", 100<<20)
+	for size := 10 << 20; size <= 20<<20; size += 1 << 20 { // in floats; each of another class or too large for two
+		d.Free(d.Alloc(size))
+	}
+	if len(b.held) != 1 {
+		t.Errorf("%d allocations are held", len(b.held))
+	}
+	used := d.Alloc(20 << 20)
+	failure(t, func() { d.Alloc(6 << 20) })
+	if b.held[used.Addr()] == 0 {
+		t.Error("memory in use was given back")
 	}
 }
 

@@ -9,7 +9,7 @@ import "math/bits"
 // memory may go to a new owner while the last one's kernels still run.
 type heap struct {
 	driver driver
-	chunks []uint64         // of the driver
+	chunks map[uint64]bool  // of the driver
 	rest   uint64           // of the newest chunk, where small blocks come from
 	left   int              // bytes there
 	unused map[int][]uint64 // free blocks by size
@@ -19,10 +19,11 @@ type heap struct {
 const (
 	heapAlign = 256 // bytes
 	heapChunk = 16 << 20
+	ownChunk  = heapChunk / 4 // larger blocks have a chunk of their own
 )
 
 func newHeap(d driver) heap {
-	return heap{driver: d, unused: map[int][]uint64{}, sizes: map[uint64]int{}}
+	return heap{driver: d, chunks: map[uint64]bool{}, unused: map[int][]uint64{}, sizes: map[uint64]int{}}
 }
 
 // sizeClass rounds up to one of four sizes between two powers of two: at most a fifth is wasted.
@@ -40,7 +41,7 @@ func (h *heap) alloc(bytes int) (uint64, error) {
 		h.sizes[addr] = class
 		return addr, nil
 	}
-	if class > heapChunk/4 {
+	if class > ownChunk {
 		addr, err := h.chunk(class)
 		if err == nil {
 			h.sizes[addr] = class
@@ -60,12 +61,32 @@ func (h *heap) alloc(bytes int) (uint64, error) {
 	return addr, nil
 }
 
+// chunk returns memory of the driver's. Where it has no more, it gets back what nobody uses.
 func (h *heap) chunk(bytes int) (uint64, error) {
 	addr, err := h.driver.alloc(bytes)
+	if err != nil && h.shrink() {
+		addr, err = h.driver.alloc(bytes)
+	}
 	if err == nil {
-		h.chunks = append(h.chunks, addr)
+		h.chunks[addr] = true
 	}
 	return addr, err
+}
+
+// shrink gives the free blocks that are chunks of their own back to the driver, and reports whether there were any.
+func (h *heap) shrink() (any bool) {
+	for class, blocks := range h.unused {
+		if class <= ownChunk {
+			continue
+		}
+		for _, addr := range blocks {
+			h.driver.free(addr)
+			delete(h.chunks, addr)
+			any = true
+		}
+		delete(h.unused, class)
+	}
+	return any
 }
 
 func (h *heap) free(addr uint64) {
@@ -79,7 +100,7 @@ func (h *heap) free(addr uint64) {
 
 // release gives all memory back to the driver.
 func (h *heap) release() {
-	for _, addr := range h.chunks {
+	for addr := range h.chunks {
 		h.driver.free(addr)
 	}
 	*h = newHeap(h.driver)
