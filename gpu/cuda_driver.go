@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"unsafe"
 
@@ -45,6 +46,7 @@ type cudaDriver struct {
 	next    int
 	out     unsafe.Pointer // slotBytes of pinned memory for downloads
 	params  []unsafe.Pointer
+	batch   batch
 }
 
 const (
@@ -75,6 +77,7 @@ func Open(n int, p Precision) (*Device, error) {
 		return nil, fmt.Errorf("%w: there is no GPU %d, %d in all", ErrUnavailable, n, count)
 	}
 	d := &cudaDriver{kernels: map[string]cu.Function{}}
+	d.batch = batch{graphs: map[string]*graph{}, direct: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"} // that is about single kernels
 	err = d.open(n)
 	if err == nil {
 		var opened *Device
@@ -195,21 +198,23 @@ func (d *cudaDriver) alloc(bytes int) (addr uint64, err error) {
 
 func (d *cudaDriver) free(addr uint64) {
 	// A failure here is that of the kernels before it, which close reports.
-	_ = d.bound(func() error { return cu.MemFree(cu.DevicePtr(addr)) })
+	_ = d.bound(func() error { return errors.Join(d.flush(), cu.MemFree(cu.DevicePtr(addr))) })
 }
 
 func (d *cudaDriver) clear(addr uint64, bytes int) error {
-	return d.bound(func() error { return cu.MemsetD8Async(cu.DevicePtr(addr), 0, int64(bytes), d.work) })
-}
-
-func (d *cudaDriver) copy(dst, src uint64, bytes int) error {
 	return d.bound(func() error {
-		return cu.MemcpyDtoDAsync(cu.DevicePtr(dst), cu.DevicePtr(src), int64(bytes), d.work)
+		if err := d.flush(); err != nil {
+			return err
+		}
+		return cu.MemsetD8Async(cu.DevicePtr(addr), 0, int64(bytes), d.work)
 	})
 }
 
 func (d *cudaDriver) upload(dst uint64, src []float32) error {
 	return d.bound(func() error {
+		if err := d.flush(); err != nil {
+			return err
+		}
 		for len(src) > 0 {
 			n := min(len(src), slotBytes/4)
 			if err := d.send(dst, src[:n]); err != nil {
@@ -247,6 +252,9 @@ func (d *cudaDriver) send(dst uint64, src []float32) error {
 
 func (d *cudaDriver) download(dst []float32, src uint64) error {
 	return d.bound(func() error {
+		if err := d.flush(); err != nil {
+			return err
+		}
 		for len(dst) > 0 {
 			n := min(len(dst), slotBytes/4)
 			if err := cu.MemcpyDtoHAsync(d.out, cu.DevicePtr(src), int64(4*n), d.work); err != nil {
@@ -263,22 +271,25 @@ func (d *cudaDriver) download(dst []float32, src uint64) error {
 }
 
 func (d *cudaDriver) launch(kernel string, grid, block size, args []uint64) error {
-	return d.bound(func() error {
-		f, ok := d.kernels[kernel]
-		if !ok {
-			var err error
-			if f, err = d.module.Function(kernel); err != nil {
-				return err
-			}
-			d.kernels[kernel] = f
+	f, ok := d.kernels[kernel]
+	if !ok {
+		err := d.bound(func() (err error) {
+			f, err = d.module.Function(kernel)
+			return err
+		})
+		if err != nil {
+			return err
 		}
-		// cu copies eight bytes from behind each pointer, one behind the other: the kernel's one argument, word by word.
-		d.params = d.params[:0]
-		for i := range args {
-			d.params = append(d.params, unsafe.Pointer(&args[i]))
-		}
-		return f.Launch(grid.x, grid.y, grid.z, block.x, block.y, block.z, 0, d.work, d.params)
-	})
+		d.kernels[kernel] = f
+	}
+	d.batch.add(queuedKernel{
+		name: kernel, f: f, words: len(args),
+		shape: [6]C.uint{C.uint(grid.x), C.uint(grid.y), C.uint(grid.z), C.uint(block.x), C.uint(block.y), C.uint(block.z)},
+	}, args)
+	if d.batch.direct || len(d.batch.kernels) == mostQueued {
+		return d.bound(d.flush)
+	}
+	return nil
 }
 
 // close gives back what open and prepare got as far as they came. The driver's zero values stand for what was not made.
@@ -287,7 +298,7 @@ func (d *cudaDriver) close() error {
 		return nil
 	}
 	err := d.bound(func() error {
-		err := cu.Synchronize()
+		err := errors.Join(d.flush(), unless(d.work == (cu.Stream{}), d.dropGraphs), cu.Synchronize())
 		for i := range d.slots {
 			s := &d.slots[i]
 			err = errors.Join(err, unless(s.host == nil, func() error { return cu.MemFreeHost(s.host) }),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/device/devicetest"
 )
 
@@ -48,5 +49,43 @@ func TestResultsAreTheSameEveryTime(t *testing.T) {
 func BenchmarkGPU(b *testing.B) {
 	for _, p := range precisions {
 		b.Run(string(p), func(b *testing.B) { devicetest.Benchmark(b, open(b, p)) })
+	}
+}
+
+// What is asked for again becomes a graph, whose kernels get new arguments where they differ; graphs that were not asked for lately
+// make room.
+func TestWhatIsAskedForAgainBecomesAGraph(t *testing.T) {
+	d := open(t, Float32)
+	batch := &d.g.driver.(*cudaDriver).batch
+	if batch.direct {
+		t.Skip("CUDA_LAUNCH_BLOCKING=1: kernels are started one by one")
+	}
+	const kernels = 6
+	b := d.Alloc(mostGraphs * threads * 2)
+	graphs := 0
+	for size := 1; size < mostGraphs*2; size++ { // blocks: each is another sequence
+		for turn := range 4 {
+			v := device.Matrix(b.Slice(0, size*threads), 1, size*threads)
+			d.Fill(v, float32(turn))
+			for range kernels - 1 {
+				d.Affine(v, v, v, device.Buffer{}, device.Buffer{}, device.Buffer{}, false) // doubles
+			}
+			var got [1]float32
+			d.Download(got[:], b.Slice(size*threads-1, size*threads))
+			if want := float32(turn) * (1 << (kernels - 1)); got[0] != want {
+				t.Fatalf("%d blocks, turn %d: %g, want %g", size, turn, got[0], want)
+			}
+		}
+		for _, g := range batch.graphs {
+			if g.exec != nil {
+				graphs++
+			}
+		}
+		if len(batch.graphs) > mostGraphs {
+			t.Fatalf("%d graphs", len(batch.graphs))
+		}
+	}
+	if graphs < mostGraphs || batch.direct {
+		t.Errorf("%d graphs were seen, direct: %v", graphs, batch.direct)
 	}
 }

@@ -31,7 +31,7 @@ func (d *Device) Close() error {
 }
 
 // driver is what differs between a GPU and the host that stands in for it. Addresses are of float32 values in the driver's
-// memory; everything happens in the order of the calls, but only download, synchronise and close wait for it.
+// memory. Everything happens in the order of the calls, some of it later: only download and close wait for it.
 type driver interface {
 	name() string
 	tensorCores() bool
@@ -40,7 +40,6 @@ type driver interface {
 	clear(addr uint64, bytes int) error
 	upload(dst uint64, src []float32) error
 	download(dst []float32, src uint64) error
-	copy(dst, src uint64, bytes int) error
 	launch(kernel string, grid, block size, args []uint64) error
 	close() error
 }
@@ -139,11 +138,13 @@ func (g *gpu) Pack(dst *device.Packed, w device.Buffer, k, n int) {
 		dst.Data = g.Alloc(k * n)
 	}
 	dst.K, dst.N, dst.Step = k, n, 0
-	if w.Empty() {
-		return
-	}
-	g.enter()
-	g.leave("pack", g.driver.copy(dst.Data.Addr(), w.Addr(), 4*w.Len()))
+	grid, block := line(w.Len())
+	launch(g, "copy_floats", grid, block, &copyArgs{dst.Data.Addr(), w.Addr(), int64(w.Len())})
+}
+
+type copyArgs struct {
+	dst, src uint64
+	n        int64
 }
 
 func (g *gpu) PackWindows(dst *device.Packed, w device.Buffer, n int, a device.View) {

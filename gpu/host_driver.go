@@ -71,11 +71,6 @@ func (*hostDriver) download(dst []float32, src uint64) error {
 	return nil
 }
 
-func (*hostDriver) copy(dst, src uint64, bytes int) error {
-	C.memcpy(pointer(dst), pointer(src), C.size_t(bytes))
-	return nil
-}
-
 func (d *hostDriver) launch(kernel string, grid, block size, args []uint64) error {
 	name := C.CString(kernel)
 	defer C.free(unsafe.Pointer(name))

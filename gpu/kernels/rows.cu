@@ -13,6 +13,18 @@ KERNEL(fill, Fill) {
 		e.of(a.dst) = (float)a.value;
 }
 
+struct CopyFloats {
+	float *dst;
+	const float *src;
+	i64 n;
+};
+
+KERNEL(copy_floats, CopyFloats) {
+	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
+	if (i < a.n)
+		a.dst[i] = a.src[i];
+}
+
 struct Affine {
 	View dst, x, y;
 	const float *a, *b, *c;

@@ -35,6 +35,18 @@ struct CUmod_st {
 struct CUfunc_st {
 	std::string name;
 };
+struct CUgraphNode_st {
+	CUfunction f;
+	struct extent grid, block;
+	std::string args;
+};
+struct CUgraph_st {
+	std::deque<CUgraphNode_st> nodes;
+};
+struct CUgraphExec_st {
+	std::map<CUgraphNode, CUgraphNode_st> kernels; // by the nodes of the graph that it was made of
+	std::deque<CUgraphNode> order;
+};
 
 // CUevent_st counts how often it was recorded, and how often a stream has come by.
 struct CUevent_st {
@@ -238,17 +250,70 @@ CUresult cuEventSynchronize(CUevent e) {
 	return await(e, e->recorded);
 }
 
+namespace {
+
+std::string argsOf(CUfunction f, void **params) {
+	const char *args = static_cast<const char *>(params[0]);
+	return std::string(args, args + argsSizeOnHost(f->name.c_str()));
+}
+
+// runKernel runs a kernel, or fails as POLYPHON_HOST_FAILS has it, which names a kernel, to see what comes of that.
+CUresult runKernel(const CUgraphNode_st &k) {
+	const char *failing = getenv("POLYPHON_HOST_FAILS"), *name = k.f->name.c_str();
+	if (failing && k.f->name == failing)
+		return CUDA_ERROR_ILLEGAL_ADDRESS;
+	const char *wrong = launchOnHost(name, k.grid, k.block, k.args.data(), k.args.size(), 0);
+	if (wrong)
+		fprintf(stderr, "libcuda on the host: kernel %s: %s\n", name, wrong);
+	return wrong ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
+}
+
+CUgraphNode_st nodeOf(const CUDA_KERNEL_NODE_PARAMS *p) {
+	return {p->func, {p->gridDimX, p->gridDimY, p->gridDimZ}, {p->blockDimX, p->blockDimY, p->blockDimZ}, argsOf(p->func, p->kernelParams)};
+}
+
+} // namespace
+
 CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
 	CUstream s, void **params, void **) {
-	const char *args = static_cast<const char *>(params[0]);
-	std::string copied(args, args + argsSizeOnHost(f->name.c_str()));
-	return put(s, [=] {
-		const char *failing = getenv("POLYPHON_HOST_FAILS"); // a kernel, to see what comes of it
-		if (failing && f->name == failing)
-			return CUDA_ERROR_ILLEGAL_ADDRESS;
-		const char *wrong = launchOnHost(f->name.c_str(), {gx, gy, gz}, {bx, by, bz}, copied.data(), copied.size(), 0);
-		if (wrong)
-			fprintf(stderr, "libcuda on the host: kernel %s: %s\n", f->name.c_str(), wrong);
-		return wrong ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
-	});
+	CUgraphNode_st k = {f, {gx, gy, gz}, {bx, by, bz}, argsOf(f, params)};
+	return put(s, [=] { return runKernel(k); });
+}
+
+CUresult cuGraphCreate(CUgraph *g, unsigned) { return *g = new CUgraph_st, CUDA_SUCCESS; }
+CUresult cuGraphDestroy(CUgraph g) { return delete g, CUDA_SUCCESS; }
+CUresult cuGraphExecDestroy(CUgraphExec e) { return delete e, CUDA_SUCCESS; }
+
+CUresult cuGraphAddKernelNode(CUgraphNode *n, CUgraph g, const CUgraphNode *after, size_t count, const CUDA_KERNEL_NODE_PARAMS *p) {
+	CUgraphNode last = g->nodes.empty() ? nullptr : &g->nodes.back();
+	if (last ? count != 1 || after[0] != last : count != 0) // then their order would be nobody's promise
+		return CUDA_ERROR_NOT_SUPPORTED;
+	g->nodes.push_back(nodeOf(p));
+	return *n = &g->nodes.back(), CUDA_SUCCESS;
+}
+
+CUresult cuGraphInstantiateWithFlags(CUgraphExec *e, CUgraph g, unsigned long long) {
+	*e = new CUgraphExec_st;
+	for (CUgraphNode_st &n : g->nodes) {
+		(*e)->kernels[&n] = n;
+		(*e)->order.push_back(&n);
+	}
+	return CUDA_SUCCESS;
+}
+
+CUresult cuGraphExecKernelNodeSetParams(CUgraphExec e, CUgraphNode n, const CUDA_KERNEL_NODE_PARAMS *p) {
+	auto found = e->kernels.find(n);
+	if (found == e->kernels.end() || found->second.f != p->func)
+		return CUDA_ERROR_INVALID_VALUE;
+	return found->second = nodeOf(p), CUDA_SUCCESS;
+}
+
+CUresult cuGraphLaunch(CUgraphExec e, CUstream s) {
+	CUresult failed = CUDA_SUCCESS;
+	for (CUgraphNode n : e->order) {
+		CUgraphNode_st k = e->kernels[n]; // as it is now, whatever is changed later
+		if (CUresult r = put(s, [=] { return runKernel(k); }); failed == CUDA_SUCCESS)
+			failed = r;
+	}
+	return failed;
 }
