@@ -9,6 +9,8 @@ struct Product {
 	Shape shape; // dst's
 	i64 depth;
 	i64 accumulate, relu;
+	float *partial; // (runs, rows of all groups, cols) where the depth is cut into several runs
+	i64 runDepth, runs;
 };
 
 // Epilogue writes a tile of a product: see device.Epilogue. What belongs to a column is read once, where a row lies is computed once.
@@ -51,25 +53,7 @@ struct Epilogue {
 	}
 };
 
-template <int Height, int Width, template <int, int> class Sums> DEVICE void matMul(const Product &a) {
-	enum { threads = Height * Width / 32 };
-	unsigned row = blockIdx.x * Height, column = blockIdx.y * Width;
-	Rows x(a.a, a.shape, a.depth), w(View{const_cast<float *>(a.w), 0, a.shape.cols}, Shape{1, a.depth, a.shape.cols}, a.shape.cols);
-	Across<Height, threads> left(x, row);
-	Down<Width, threads> right(w, column, a.depth);
-	Sums<Height, Width> sums;
-	multiply<Height, Width>(left, right, sums, 0, a.depth);
-	sums.write(Epilogue{a, row, column});
-}
-
-struct Outer {
-	View a, dy;
-	float *dw, *partial; // partial: (runs, depth, cols) where there are several runs
-	Shape shape;         // dy's
-	i64 depth, runRows, runs;
-};
-
-// SumsTo writes a tile of a weight's gradient, or adds it.
+// SumsTo writes a tile's sums, or adds them: of a weight's gradient, or of a run.
 struct SumsTo {
 	float *dst;
 	unsigned firstRow, firstColumn; // of the tile
@@ -84,6 +68,42 @@ struct SumsTo {
 		if (r && c < cols)
 			r[c] = add ? r[c] + y : y;
 	}
+};
+
+template <int Height, int Width, template <int, int> class Sums> DEVICE void matMul(const Product &a) {
+	enum { threads = Height * Width / 32 };
+	unsigned row = blockIdx.x * Height, column = blockIdx.y * Width;
+	Rows x(a.a, a.shape, a.depth), w(View{const_cast<float *>(a.w), 0, a.shape.cols}, Shape{1, a.depth, a.shape.cols}, a.shape.cols);
+	Across<Height, threads> left(x, row);
+	Down<Width, threads> right(w, column, a.depth);
+	Sums<Height, Width> sums;
+	unsigned run = blockIdx.z, begin = run * (unsigned)a.runDepth;
+	multiply<Height, Width>(left, right, sums, begin, min(a.depth, begin + a.runDepth));
+	if (a.runs == 1)
+		sums.write(Epilogue{a, row, column});
+	else
+		sums.write(SumsTo{a.partial + (i64)run * x.count * a.shape.cols, row, column, x.count, (unsigned)a.shape.cols, false});
+}
+
+// matmul_runs adds the runs' sums in their order and finishes the product: one thread an element.
+KERNEL(matmul_runs, Product) {
+	Element e;
+	if (!elementOf(a.shape, e))
+		return;
+	unsigned row = e.g * (unsigned)a.shape.rows + e.r;
+	i64 n = a.shape.groups * a.shape.rows * a.shape.cols, i = (i64)row * a.shape.cols + e.c;
+	float sum = 0;
+	for (unsigned run = 0; run < a.runs; run++)
+		sum += a.partial[run * n + i];
+	Epilogue all{a, 0, 0};
+	all.put(all.row(row), all.column(e.c), sum);
+}
+
+struct Outer {
+	View a, dy;
+	float *dw, *partial; // partial: (runs, depth, cols) where there are several runs
+	Shape shape;         // dy's
+	i64 depth, runRows, runs;
 };
 
 template <int Height, int Width, template <int, int> class Sums> DEVICE void outer(const Outer &a) {
