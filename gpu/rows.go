@@ -83,6 +83,37 @@ func (g *gpu) ReLUGrad(dx, dy, y device.View) {
 	launch(g, "relu_grad", grid, block, &reluGradArgs{viewOf(dx), viewOf(dy), viewOf(y), shapeOf(dx)})
 }
 
+type tanhArgs struct {
+	dst, x view
+	shape  shape
+}
+
+func (g *gpu) Tanh(dst, x device.View) {
+	grid, block := elements(dst)
+	launch(g, "tanh_forward", grid, block, &tanhArgs{viewOf(dst), viewOf(x), shapeOf(dst)})
+}
+
+func (g *gpu) TanhGrad(dx, dy, y device.View) {
+	grid, block := elements(dx)
+	launch(g, "tanh_grad", grid, block, &reluGradArgs{viewOf(dx), viewOf(dy), viewOf(y), shapeOf(dx)})
+}
+
+type maxRowsArgs struct {
+	dst, x, dy view
+	shape      shape
+	reach      int64
+}
+
+func (g *gpu) MaxRows(dst, x device.View, reach int) {
+	grid, block := elements(dst)
+	launch(g, "max_rows", grid, block, &maxRowsArgs{viewOf(dst), viewOf(x), view{}, shapeOf(dst), int64(reach)})
+}
+
+func (g *gpu) MaxRowsGrad(dx, dy, x device.View, reach int) {
+	grid, block := elements(dx)
+	launch(g, "max_rows_grad", grid, block, &maxRowsArgs{viewOf(dx), viewOf(x), viewOf(dy), shapeOf(dx), int64(reach)})
+}
+
 type meanRowsArgs struct {
 	dst, x view
 	shape  shape

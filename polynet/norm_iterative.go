@@ -98,7 +98,7 @@ func (n *iterNorm) whiten(p *Pass, xc Activation, whitening device.Buffer) Activ
 	y := p.plainLike(xc)
 	for g := 0; g < n.width; g += n.group {
 		w := p.matrix(n.group, n.group)
-		p.dev.Transpose(w, device.Matrix(n.matrix(whitening, g), n.group, n.group))
+		p.dev.Transpose(w, device.Matrix(n.matrix(whitening, g), n.group, n.group), false)
 		p.dev.MatMul(n.columns(y, g), n.columns(xc, g), p.pack(w.Data, n.group, n.group), device.Epilogue{})
 	}
 	return y

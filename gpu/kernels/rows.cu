@@ -53,6 +53,25 @@ KERNEL(relu_grad, ReLUGrad) {
 		e.of(a.dx) = e.of(a.y) > 0 ? e.of(a.dy) : 0;
 }
 
+struct Tanh {
+	View dst, x;
+	Shape shape;
+};
+
+KERNEL(tanh_forward, Tanh) {
+	Element e;
+	if (elementOf(a.shape, e))
+		e.of(a.dst) = tanhf(e.of(a.x));
+}
+
+KERNEL(tanh_grad, ReLUGrad) {
+	Element e;
+	if (!elementOf(a.shape, e))
+		return;
+	float y = e.of(a.y);
+	e.of(a.dx) = e.of(a.dy) * (1 - y * y);
+}
+
 struct Transpose {
 	View dst, src; // which do not overlap
 	Shape shape;   // src's
