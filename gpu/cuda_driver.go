@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"runtime"
+	"sync"
 	"unsafe"
 
 	"gorgonia.org/cu"
@@ -34,24 +35,26 @@ var (
 
 // cudaDriver works on a GPU's primary context. Contexts belong to threads, so each call binds its goroutine to one meanwhile.
 type cudaDriver struct {
-	dev     cu.Device
-	label   string
-	tensor  bool
-	ctx     cu.CUContext
-	module  cu.Module
+	dev      cu.Device
+	label    string
+	tensor   bool
+	ctx      cu.CUContext
+	module   cu.Module
+	copies   cu.Stream // from the host, while kernels run
+	slots    chan *slot
+	landings chan *landing
+
+	mu      sync.Mutex // guards what follows
+	work    cu.Stream  // kernels, and all other copies
 	kernels map[string]cu.Function
-	work    cu.Stream // kernels, and copies within the GPU
-	copies  cu.Stream // from the host, while kernels run
-	slots   [uploadSlots]slot
-	next    int
-	out     unsafe.Pointer // slotBytes of pinned memory for downloads
 	params  []unsafe.Pointer
 	batch   batch
 }
 
 const (
-	uploadSlots = 4
-	slotBytes   = 4 << 20
+	slots      = 8
+	landings   = 4
+	stageBytes = 1 << 20
 )
 
 // slot is a piece of an upload on its way: pinned memory that the host writes, the GPU's that it is copied to while kernels run,
@@ -61,6 +64,12 @@ type slot struct {
 	device  cu.DevicePtr
 	arrived cu.Event // in device
 	moved   cu.Event // out of device: the slot may be used again
+}
+
+// landing is pinned memory that a piece of a download is copied to.
+type landing struct {
+	host    unsafe.Pointer
+	arrived cu.Event
 }
 
 // Open returns GPU number n, counted from 0 as the driver counts (CUDA_VISIBLE_DEVICES hides some). An empty p stands for TF32
@@ -76,7 +85,9 @@ func Open(n int, p Precision) (*Device, error) {
 	if n < 0 || n >= count {
 		return nil, fmt.Errorf("%w: there is no GPU %d, %d in all", ErrUnavailable, n, count)
 	}
-	d := &cudaDriver{kernels: map[string]cu.Function{}}
+	d := &cudaDriver{
+		kernels: map[string]cu.Function{}, slots: make(chan *slot, slots), landings: make(chan *landing, landings),
+	}
 	d.batch = batch{graphs: map[string]*graph{}, direct: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"} // that is about single kernels
 	err = d.open(n)
 	if err == nil {
@@ -149,11 +160,20 @@ func (d *cudaDriver) prepare() error {
 	if d.copies, err = cu.MakeStream(cu.NonBlocking); err != nil {
 		return err
 	}
-	if d.out, err = pinned(slotBytes); err != nil {
-		return err
+	for range slots {
+		s := new(slot)
+		d.slots <- s
+		if err := s.open(); err != nil {
+			return err
+		}
 	}
-	for i := range d.slots {
-		if err := d.slots[i].open(); err != nil {
+	for range landings {
+		l := new(landing)
+		d.landings <- l
+		if l.host, err = pinned(stageBytes); err != nil {
+			return err
+		}
+		if l.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
 			return err
 		}
 	}
@@ -162,10 +182,10 @@ func (d *cudaDriver) prepare() error {
 
 func (s *slot) open() error {
 	var err error
-	if s.host, err = pinned(slotBytes); err != nil {
+	if s.host, err = pinned(stageBytes); err != nil {
 		return err
 	}
-	if s.device, err = cu.MemAlloc(slotBytes); err != nil {
+	if s.device, err = cu.MemAlloc(stageBytes); err != nil {
 		return err
 	}
 	if s.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
@@ -198,26 +218,24 @@ func (d *cudaDriver) alloc(bytes int) (addr uint64, err error) {
 
 func (d *cudaDriver) free(addr uint64) {
 	// A failure here is that of the kernels before it, which close reports.
-	_ = d.bound(func() error { return errors.Join(d.flush(), cu.MemFree(cu.DevicePtr(addr))) })
+	_ = d.bound(func() error { return d.queued(func() error { return cu.MemFree(cu.DevicePtr(addr)) }) })
 }
 
 func (d *cudaDriver) clear(addr uint64, bytes int) error {
 	return d.bound(func() error {
-		if err := d.flush(); err != nil {
-			return err
-		}
-		return cu.MemsetD8Async(cu.DevicePtr(addr), 0, int64(bytes), d.work)
+		return d.queued(func() error { return cu.MemsetD8Async(cu.DevicePtr(addr), 0, int64(bytes), d.work) })
 	})
 }
 
+// upload copies into pinned memory while others use the driver.
 func (d *cudaDriver) upload(dst uint64, src []float32) error {
 	return d.bound(func() error {
-		if err := d.flush(); err != nil {
-			return err
-		}
 		for len(src) > 0 {
-			n := min(len(src), slotBytes/4)
-			if err := d.send(dst, src[:n]); err != nil {
+			n := min(len(src), stageBytes/4)
+			s := <-d.slots
+			err := d.send(dst, src[:n], s)
+			d.slots <- s
+			if err != nil {
 				return err
 			}
 			dst, src = dst+4*uint64(n), src[n:]
@@ -226,51 +244,74 @@ func (d *cudaDriver) upload(dst uint64, src []float32) error {
 	})
 }
 
-// send moves what fits one slot.
-func (d *cudaDriver) send(dst uint64, src []float32) error {
-	s := &d.slots[d.next]
-	d.next = (d.next + 1) % len(d.slots)
+func (d *cudaDriver) send(dst uint64, src []float32, s *slot) error {
 	if err := s.moved.Synchronize(); err != nil {
 		return err
 	}
-	copy(unsafe.Slice((*float32)(s.host), len(src)), src)
-	bytes := int64(4 * len(src))
-	if err := cu.MemcpyHtoDAsync(s.device, s.host, bytes, d.copies); err != nil {
-		return err
-	}
-	if err := s.arrived.Record(d.copies); err != nil {
-		return err
-	}
-	if err := d.work.Wait(s.arrived, 0); err != nil {
-		return err
-	}
-	if err := cu.MemcpyDtoDAsync(cu.DevicePtr(dst), s.device, bytes, d.work); err != nil {
-		return err
-	}
-	return s.moved.Record(d.work)
-}
-
-func (d *cudaDriver) download(dst []float32, src uint64) error {
-	return d.bound(func() error {
-		if err := d.flush(); err != nil {
+	bytes := int64(copy(unsafe.Slice((*float32)(s.host), len(src)), src)) * 4
+	return d.queued(func() error {
+		if err := cu.MemcpyHtoDAsync(s.device, s.host, bytes, d.copies); err != nil {
 			return err
 		}
+		if err := s.arrived.Record(d.copies); err != nil {
+			return err
+		}
+		if err := d.work.Wait(s.arrived, 0); err != nil {
+			return err
+		}
+		if err := cu.MemcpyDtoDAsync(cu.DevicePtr(dst), s.device, bytes, d.work); err != nil {
+			return err
+		}
+		return s.moved.Record(d.work)
+	})
+}
+
+// download waits while others use the driver.
+func (d *cudaDriver) download(dst []float32, src uint64) error {
+	return d.bound(func() error {
 		for len(dst) > 0 {
-			n := min(len(dst), slotBytes/4)
-			if err := cu.MemcpyDtoHAsync(d.out, cu.DevicePtr(src), int64(4*n), d.work); err != nil {
+			n := min(len(dst), stageBytes/4)
+			l := <-d.landings
+			err := d.receive(dst[:n], src, l)
+			d.landings <- l
+			if err != nil {
 				return err
 			}
-			if err := d.work.Synchronize(); err != nil {
-				return err
-			}
-			copy(dst, unsafe.Slice((*float32)(d.out), n))
 			dst, src = dst[n:], src+4*uint64(n)
 		}
 		return nil
 	})
 }
 
+func (d *cudaDriver) receive(dst []float32, src uint64, l *landing) error {
+	err := d.queued(func() error {
+		if err := cu.MemcpyDtoHAsync(l.host, cu.DevicePtr(src), int64(4*len(dst)), d.work); err != nil {
+			return err
+		}
+		return l.arrived.Record(d.work)
+	})
+	if err == nil {
+		err = l.arrived.Synchronize()
+	}
+	if err == nil {
+		copy(dst, unsafe.Slice((*float32)(l.host), len(dst)))
+	}
+	return err
+}
+
+// queued calls f, which asks the GPU for something, behind what has been asked for before.
+func (d *cudaDriver) queued(f func() error) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.flush(); err != nil {
+		return err
+	}
+	return f()
+}
+
 func (d *cudaDriver) launch(kernel string, grid, block size, args []uint64) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	f, ok := d.kernels[kernel]
 	if !ok {
 		err := d.bound(func() (err error) {
@@ -299,15 +340,16 @@ func (d *cudaDriver) close() error {
 	}
 	err := d.bound(func() error {
 		err := errors.Join(d.flush(), unless(d.work == (cu.Stream{}), d.dropGraphs), cu.Synchronize())
-		for i := range d.slots {
-			s := &d.slots[i]
-			err = errors.Join(err, unless(s.host == nil, func() error { return cu.MemFreeHost(s.host) }),
-				unless(s.device == 0, func() error { return cu.MemFree(s.device) }),
-				unless(s.arrived == (cu.Event{}), func() error { return cu.DestroyEvent(&s.arrived) }),
-				unless(s.moved == (cu.Event{}), func() error { return cu.DestroyEvent(&s.moved) }))
+		for range len(d.slots) {
+			s := <-d.slots
+			err = errors.Join(err, unpin(s.host), unless(s.device == 0, func() error { return cu.MemFree(s.device) }),
+				forget(&s.arrived), forget(&s.moved))
 		}
-		return errors.Join(err, unless(d.out == nil, func() error { return cu.MemFreeHost(d.out) }),
-			unless(d.work == (cu.Stream{}), d.work.Destroy), unless(d.copies == (cu.Stream{}), d.copies.Destroy),
+		for range len(d.landings) {
+			l := <-d.landings
+			err = errors.Join(err, unpin(l.host), forget(&l.arrived))
+		}
+		return errors.Join(err, unless(d.work == (cu.Stream{}), d.work.Destroy), unless(d.copies == (cu.Stream{}), d.copies.Destroy),
 			unless(d.module == (cu.Module{}), d.module.Unload))
 	})
 	err = errors.Join(err, d.dev.ReleasePrimaryCtx())
@@ -316,6 +358,14 @@ func (d *cudaDriver) close() error {
 		return fmt.Errorf("gpu: closing %s: %w", d.label, err)
 	}
 	return nil
+}
+
+func unpin(p unsafe.Pointer) error {
+	return unless(p == nil, func() error { return cu.MemFreeHost(p) })
+}
+
+func forget(e *cu.Event) error {
+	return unless(*e == (cu.Event{}), func() error { return cu.DestroyEvent(e) })
 }
 
 func unless(missing bool, f func() error) error {

@@ -84,7 +84,7 @@ func (b *batch) clear() { b.kernels, b.args, b.key = b.kernels[:0], b.args[:0], 
 // handle returns the driver's handle, which cu keeps to itself as the only field.
 func handle(f cu.Function) C.CUfunction { return *(*C.CUfunction)(unsafe.Pointer(&f)) }
 
-// flush starts what waits in the batch.
+// flush starts what waits in the batch. The caller holds the lock.
 func (d *cudaDriver) flush() error {
 	b := &d.batch
 	defer b.clear()

@@ -31,7 +31,8 @@ func (d *Device) Close() error {
 }
 
 // driver is what differs between a GPU and the host that stands in for it. Addresses are of float32 values in the driver's
-// memory. Everything happens in the order of the calls, some of it later: only download and close wait for it.
+// memory. Everything happens in the order of the calls, some of it later: only download and close wait for it. upload and download,
+// which move much or wait long, may be called beside the others, which are called one at a time.
 type driver interface {
 	name() string
 	tensorCores() bool
@@ -49,7 +50,7 @@ type size struct{ x, y, z int }
 
 // gpu implements device.Device; shapes are checked before it sees them.
 type gpu struct {
-	mu        sync.Mutex // calls come from several goroutines, the driver sees one at a time
+	mu        sync.Mutex // guards what follows; calls come from several goroutines
 	driver    driver
 	heap      heap
 	precision Precision
@@ -93,6 +94,16 @@ func (g *gpu) leave(doing string, err error) {
 	}
 }
 
+// beside makes a call on the driver that others may be made beside.
+func (g *gpu) beside(doing string, call func() error) {
+	g.enter()
+	g.mu.Unlock()
+	if err := call(); err != nil {
+		g.mu.Lock()
+		g.leave(doing, err)
+	}
+}
+
 func (g *gpu) Alloc(n int) device.Buffer {
 	if n == 0 {
 		return device.Buffer{}
@@ -119,16 +130,14 @@ func (g *gpu) Upload(dst device.Buffer, src []float32) {
 	if len(src) == 0 {
 		return
 	}
-	g.enter()
-	g.leave("upload", g.driver.upload(dst.Addr(), src))
+	g.beside("upload", func() error { return g.driver.upload(dst.Addr(), src) })
 }
 
 func (g *gpu) Download(dst []float32, src device.Buffer) {
 	if len(dst) == 0 {
 		return
 	}
-	g.enter()
-	g.leave("download", g.driver.download(dst, src.Addr()))
+	g.beside("download", func() error { return g.driver.download(dst, src.Addr()) })
 }
 
 // Pack copies the row-major matrix.

@@ -5,6 +5,8 @@ package gpu
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
@@ -164,5 +166,46 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 	}
 	if n := len(d.g.heap.sizes); n != 0 {
 		t.Errorf("%d blocks were not freed", n)
+	}
+}
+
+// Goroutines with a session each get what each would get alone.
+func TestGoroutinesShareADevice(t *testing.T) {
+	const goroutines, runs, frames = 4, 5, 20
+	d := open(t, Float32)
+	m, err := models.Open("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := m.Compile(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plan.Close()
+	run := func(seed int) [][]float32 {
+		s := plan.Session(2, frames)
+		defer s.Close()
+		var logits [][]float32
+		for i := range runs {
+			rows := normals(uint64(100*seed+i), 2*frames*m.Net.Inputs)
+			logits = append(logits, slices.Clone(s.Run(rows, 2)))
+		}
+		return logits
+	}
+	var want, got [goroutines][][]float32
+	for g := range goroutines {
+		want[g] = run(g)
+	}
+	var all sync.WaitGroup
+	for g := range goroutines {
+		all.Go(func() { got[g] = run(g) })
+	}
+	all.Wait()
+	for g := range goroutines {
+		for i := range runs {
+			if !slices.Equal(got[g][i], want[g][i]) {
+				t.Errorf("goroutine %d, run %d: %v, want %v", g, i, got[g][i][:3], want[g][i][:3])
+			}
+		}
 	}
 }
