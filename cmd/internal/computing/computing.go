@@ -11,7 +11,7 @@ import (
 	"github.com/polyphon/polyphon/gpu"
 )
 
-// Flags are what commands that compute have in common.
+// Flags are what commands that compute have in common. The zero value stands for auto.
 type Flags struct {
 	Device Choice `help:"What computes: cpu, cuda (an NVIDIA GPU; cuda:1 is the second one), or auto: a GPU where the build and the machine have one, else the processor." default:"auto" placeholder:"DEVICE"`
 }
@@ -67,6 +67,9 @@ func (c Choice) parse() (kind string, number int, err error) {
 
 // Open opens the device. On the processor it uses at most so many threads, 0 being one a core. Errors say what to do.
 func (f Flags) Open(threads int) (*Device, error) {
+	if f.Device == "" {
+		f.Device = "auto"
+	}
 	kind, number, err := f.Device.parse()
 	if err != nil {
 		return nil, err
