@@ -30,7 +30,8 @@ step the table of cases, networks and features against the reference
 (cd gpu && timeout 150 ../$bin/gpu.test -test.run . | tail -n 30)
 
 step sounds from the command line, on the GPU and on the processor
-for device in cuda cpu; do $bin/classify --device $device --top 3 examples/*.wav; done
+for device in cuda cpu; do $bin/classify --device $device examples/*.wav | tee $bin/$device.txt; done
+diff <(awk '{ print $1, $2 }' $bin/cuda.txt) <(awk '{ print $1, $2 }' $bin/cpu.txt)
 
 step kernels
 (cd gpu && timeout 100 ../$bin/gpu.test -test.run '^$' -test.bench . -test.benchtime 100x) >$bin/kernels.txt

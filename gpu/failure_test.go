@@ -4,6 +4,9 @@ package gpu
 
 import (
 	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -155,6 +158,33 @@ func TestHostFindsWhatAGPUWouldNot(t *testing.T) {
 	} {
 		if err := launch(); err == nil || !strings.Contains(err.Error(), problem) {
 			t.Errorf("%s: %v", problem, err)
+		}
+	}
+}
+
+func TestHostFindsMistakesInKernels(t *testing.T) {
+	compiler := os.Getenv("CXX")
+	if compiler == "" {
+		compiler = "c++"
+	}
+	program := filepath.Join(t.TempDir(), "mistakes")
+	if out, err := exec.Command(compiler, "-std=c++17", "-O1", "-o", program, "testdata/mistakes.cpp", "host_fibers.cpp").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err := exec.Command(program).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"none: nothing\n",
+		"block barrier: some threads wait at a barrier that others do not reach\n",
+		"warp barrier: some threads wait at a barrier that others do not reach\n",
+		"behind shared: it writes behind its shared memory\n",
+		"much shared: it wants more than 49152 bytes of shared memory",
+		"race: it depends on the order of threads\n",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("%q is not in\n%s", want, out)
 		}
 	}
 }

@@ -4,7 +4,7 @@
 # others come from): they are taken apart in the cache, 90 MB, and not installed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-version=11.8.89~11.8.0-5~deb12u1 # the last in Debian that gorgonia.org/cu builds with
+version="11.8.*" # gorgonia.org/cu does not build with 13
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/polyphon/cuda-11.8
 root=$cache/root
 

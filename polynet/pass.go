@@ -3,6 +3,7 @@ package polynet
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/polyphon/polyphon/device"
 )
@@ -82,6 +83,7 @@ type Pass struct {
 	shapes []shape // of those in zeros that are known to have their padding, in order
 	laid   int     // how many of them this step has
 	pooled poolRange
+	staged []float32     // the input with its padding, before its upload
 	losses device.Buffer // of the latest CrossEntropy
 	tape   []record
 
@@ -150,11 +152,12 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 		}
 		return x
 	}
-	staged := make([]float32, x.padded.Len())
+	p.staged = slices.Grow(p.staged[:0], x.padded.Len())[:x.padded.Len()]
+	clear(p.staged)
 	for g := range batch {
-		copy(staged[p.pad*x.Cols+g*x.GroupStride:][:clip], rows[g*clip:])
+		copy(p.staged[p.pad*x.Cols+g*x.GroupStride:][:clip], rows[g*clip:])
 	}
-	p.dev.Upload(x.padded, staged)
+	p.dev.Upload(x.padded, p.staged)
 	return x
 }
 
