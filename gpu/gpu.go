@@ -55,6 +55,8 @@ type gpu struct {
 	heap      heap
 	precision Precision
 	failed    *Error
+	finished  uint64 // counters for kernels whose last block does more
+	counters  int    // how many
 }
 
 // newDevice returns a device on d. Without a precision it takes TF32 where there are tensor cores, else Float32.

@@ -253,11 +253,13 @@ const char *launch(const Kernel &k, dim3 grid, dim3 block, const void *args, siz
 	gridSize = grid;
 	problem[0] = 0;
 	uint64_t random = 1;
-	for (blockAt.z = 0; blockAt.z < grid.z; blockAt.z++)
-		for (blockAt.y = 0; blockAt.y < grid.y; blockAt.y++)
-			for (blockAt.x = 0; blockAt.x < grid.x; blockAt.x++)
-				if (const char *wrong = runBlock(o, random))
-					return wrong;
+	uint64_t blocks = (uint64_t)grid.x * grid.y * grid.z;
+	for (uint64_t i = 0; i < blocks; i++) {
+		uint64_t at = o == backward ? blocks - 1 - i : i;
+		blockAt = {(unsigned)(at % grid.x), (unsigned)(at / grid.x % grid.y), (unsigned)(at / grid.x / grid.y)};
+		if (const char *wrong = runBlock(o, random))
+			return wrong;
+	}
 	return nullptr;
 }
 

@@ -13,7 +13,7 @@ namespace {
 const host::Kernel kernels[] = {
 	tanh_forwardKernel, tanh_gradKernel, max_rowsKernel, max_rows_gradKernel,
 	fillKernel, copy_floatsKernel, affineKernel, relu_gradKernel, transposeKernel, hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
-	moment_runsKernel, momentsKernel, grad_runsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, mean_rowsKernel,
+	momentsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, mean_rowsKernel,
 	spread_rowsKernel, cross_entropyKernel, sgdKernel, adamwKernel, lerpKernel, square_runsKernel, clip_normKernel, add_runsKernel, matmul_runsKernel,
 	logmel_512Kernel, logmel_4096Kernel,
 	PRODUCT_KERNELS(float32), PRODUCT_KERNELS(tf32), PRODUCT_KERNELS(bf16),

@@ -5,45 +5,69 @@ package gpu
 import "github.com/polyphon/polyphon/device"
 
 type columnSumsArgs struct {
-	x, y, dy      view
-	shape         shape
-	partial       uint64
-	runRows, runs int64
-	first, second uint64
+	x, y, dy          view
+	shape             shape
+	partial, finished uint64
+	runRows, runs     int64
+	first, second     uint64
 }
 
 const (
 	runColumns = 32
-	leastRun   = 64  // rows
-	mostRuns   = 256 // enough blocks for any GPU
+	leastRun   = 128 // rows: 16 a thread
+	mostRuns   = 128 // with a few times 32 columns, enough blocks for any GPU
 )
 
-// columnSums starts the kernel that sums runs of rows and then the one that adds the runs.
-func (g *gpu) columnSums(runs, sums string, of device.View, a columnSumsArgs) {
-	count := of.Count()
+// columnSums starts a kernel that sums columns in runs of rows.
+func (g *gpu) columnSums(kernel string, of device.View, a columnSumsArgs) {
+	if of.Cols == 0 {
+		return
+	}
+	count, tiles := of.Count(), ceilDiv(of.Cols, runColumns)
 	runRows := max(leastRun, ceilDiv(count, mostRuns))
-	a.shape, a.runRows, a.runs = shapeOf(of), int64(runRows), int64(ceilDiv(count, runRows))
+	runs := max(1, ceilDiv(count, runRows))
+	a.shape, a.runRows, a.runs = shapeOf(of), int64(runRows), int64(runs)
 	g.enter()
-	var err error
-	if a.partial, err = g.heap.alloc(2 * 8 * int(a.runs) * of.Cols); err != nil {
-		g.leave(runs, err)
+	err := g.countTo(tiles)
+	if err == nil {
+		a.finished = g.finished
+		a.partial, err = g.heap.alloc(2 * 8 * runs * of.Cols)
 	}
-	if err = start(g, runs, size{ceilDiv(of.Cols, runColumns), int(a.runs), 1}, size{runColumns, 8, 1}, &a); err == nil {
-		grid, block := line(of.Cols)
-		err = start(g, sums, grid, block, &a)
+	if err != nil {
+		g.leave(kernel, err)
 	}
+	err = start(g, kernel, size{tiles, runs, 1}, size{runColumns, 8, 1}, &a)
 	g.heap.free(a.partial)
-	g.leave(sums, err)
+	g.leave(kernel, err)
+}
+
+// countTo sees to it that there are n counters at finished, all 0.
+func (g *gpu) countTo(n int) error {
+	if n <= g.counters {
+		return nil
+	}
+	if g.counters > 0 {
+		g.heap.free(g.finished)
+	}
+	g.counters = 0
+	addr, err := g.heap.alloc(4 * n)
+	if err == nil {
+		err = g.driver.clear(addr, 4*n)
+	}
+	if err == nil {
+		g.finished, g.counters = addr, n
+	}
+	return err
 }
 
 func (g *gpu) Moments(mean, variance device.Buffer, x, y device.View) {
-	g.columnSums("moment_runs", "moments", x, columnSumsArgs{
+	g.columnSums("moments", x, columnSumsArgs{
 		x: viewOf(x), y: viewOf(y), first: mean.Addr(), second: variance.Addr(),
 	})
 }
 
 func (g *gpu) GradSums(sum, dot device.Buffer, dy, x, y device.View) {
-	g.columnSums("grad_runs", "grad_sums", dy, columnSumsArgs{
+	g.columnSums("grad_sums", dy, columnSumsArgs{
 		x: viewOf(x), y: viewOf(y), dy: viewOf(dy), first: sum.Addr(), second: dot.Addr(),
 	})
 }

@@ -16,7 +16,7 @@ struct dim3 {
 
 namespace host {
 
-// Order is how the threads of a block take turns.
+// Order is how the threads of a block take turns; backward, the blocks come in reverse too.
 enum Order { forward, backward, shuffled };
 
 // Kernel is a kernel as a launch finds it: its name, its arguments' size and a function that runs one thread of it.
@@ -76,12 +76,19 @@ template <class Args, void (*kernel)(Args)> void run(const void *args) { kernel(
 #define blockDim host::blockSize
 #define gridDim host::gridSize
 
+using std::max;
 using std::min;
 
 inline void __syncthreads() { host::waitForBlock(); }
 inline void __syncwarp() { host::waitForWarp(); }
 template <class T> T __shfl_xor_sync(unsigned, T v, int mask) { return host::exchange(v, host::lane() ^ mask); }
 template <class T> T __shfl_sync(unsigned, T v, int from) { return host::exchange(v, from); }
+inline void __threadfence() {}
+inline unsigned atomicInc(unsigned *at, unsigned most) {
+	unsigned was = *at;
+	*at = was >= most ? 0 : was + 1;
+	return was;
+}
 inline float __uint_as_float(unsigned bits) {
 	float f;
 	memcpy(&f, &bits, sizeof f);

@@ -1,17 +1,18 @@
 // Batch norm: statistics and gradients' sums over all rows of each column, and what follows from them.
 //
-// Sums go in two steps, so that the order of additions does not depend on the order of blocks: a block sums 32 columns of a
-// run of rows into partial, then one thread a column sums the runs in double precision.
+// A block of (32, 8) threads sums 32 columns of a run of rows and leaves the sums in partial. The block that ends last adds the
+// runs of its columns, in double precision and always in the same order, so that the result does not depend on which it is.
 #include "kernel.h"
 
-enum { runColumns = 32, runThreads = 8 }; // a block is (32, 8) threads
+enum { runColumns = 32, runThreads = 8 };
 
 struct ColumnSums {
 	View x, y, dy; // y is optional
 	Shape shape;
-	double *partial; // (runs, 2, cols)
-	i64 runRows;     // rows a run
-	i64 runs;
+	double *partial;    // (runs, 2, cols)
+	unsigned *finished; // how many runs of each 32 columns are; 0 before and after
+	i64 runRows;        // rows a run
+	i64 runs;           // at least one
 	float *first, *second; // the results: mean and variance, or sum and dot
 };
 
@@ -24,102 +25,104 @@ DEVICE float productOf(const View &x, const View &y, const Element &e) {
 	return y.data ? e.of(x) * e.of(y) : e.of(x);
 }
 
-// moment_runs writes each run's sum and its squared deviations from the run's own mean: no cancellation, whatever the mean.
-KERNEL(moment_runs, ColumnSums) {
-	SHARED(double, sums, [runThreads][runColumns]);
-	unsigned c = blockIdx.x * runColumns + threadIdx.x, count = a.shape.groups * a.shape.rows;
-	unsigned begin = blockIdx.y * (unsigned)a.runRows, end = min((i64)count, begin + a.runRows);
-	float sum = 0;
-	if (c < a.shape.cols)
-		for (unsigned row = begin + threadIdx.y; row < end; row += runThreads)
-			sum += productOf(a.x, a.y, rowOf(a.shape, row, c));
-	sums[threadIdx.y][threadIdx.x] = sum;
+// columnSum returns the sum of v over the threads of a column, in all of them.
+DEVICE double columnSum(double v, double (&sums)[runThreads][runColumns]) {
+	__syncthreads(); // whatever sums held has been read
+	sums[threadIdx.y][threadIdx.x] = v;
 	__syncthreads();
-	double total = 0;
+	double sum = 0;
 	for (int i = 0; i < runThreads; i++)
-		total += sums[i][threadIdx.x];
-	float mean = (float)(total / (end - begin)), squares = 0, rest = 0;
-	if (c < a.shape.cols)
-		for (unsigned row = begin + threadIdx.y; row < end; row += runThreads) {
-			float d = productOf(a.x, a.y, rowOf(a.shape, row, c)) - mean;
-			squares += d * d;
-			rest += d; // what rounding left of the mean
-		}
-	__syncthreads();
-	sums[threadIdx.y][threadIdx.x] = rest;
-	__syncthreads();
-	double correction = 0;
-	for (int i = 0; i < runThreads; i++)
-		correction += sums[i][threadIdx.x];
-	__syncthreads();
-	sums[threadIdx.y][threadIdx.x] = squares;
-	__syncthreads();
-	if (threadIdx.y != 0 || c >= a.shape.cols)
-		return;
-	double deviation = -correction * correction / (end - begin);
-	for (int i = 0; i < runThreads; i++)
-		deviation += sums[i][threadIdx.x];
-	double *partial = a.partial + 2 * blockIdx.y * a.shape.cols;
-	partial[c] = (double)mean * (end - begin) + correction;
-	partial[a.shape.cols + c] = deviation;
+		sum += sums[i][threadIdx.x];
+	return sum;
 }
 
-// moments merges the runs (Chan, Golub and LeVeque, 1983): one thread a column.
+// lastRun reports, in all threads of a block, whether the block's run is the last of its columns to have left its sums in partial,
+// and if so makes those of the others visible.
+DEVICE bool lastRun(const ColumnSums &a) {
+	SHARED(unsigned, before, [1]);
+	__threadfence();
+	__syncthreads();
+	if (threadIdx.x == 0 && threadIdx.y == 0)
+		before[0] = atomicInc(&a.finished[blockIdx.x], gridDim.y - 1);
+	__syncthreads();
+	__threadfence();
+	return before[0] == gridDim.y - 1;
+}
+
+// moments sums each run and its squared deviations from the run's own mean: no cancellation, whatever the mean. Then it merges the
+// runs (Chan, Golub and LeVeque, 1983).
 KERNEL(moments, ColumnSums) {
-	unsigned c = blockIdx.x * blockDim.x + threadIdx.x, cols = a.shape.cols;
-	if (c >= cols)
-		return;
-	unsigned count = a.shape.groups * a.shape.rows;
-	double sum = 0, squares = 0;
-	for (unsigned i = 0; i < a.runs; i++)
-		sum += a.partial[2 * i * cols + c];
-	double mean = count ? sum / count : 0;
-	for (unsigned i = 0; i < a.runs; i++) {
-		double n = min((i64)count - i * a.runRows, a.runRows), apart = a.partial[2 * i * cols + c] / n - mean;
-		squares += a.partial[(2 * i + 1) * cols + c] + n * apart * apart;
-	}
-	a.first[c] = (float)mean;
-	a.second[c] = count ? (float)(squares / count) : 0;
-}
-
-// grad_runs writes each run's Σ dy and, where x is given, Σ dy∘x or Σ dy∘x∘y.
-KERNEL(grad_runs, ColumnSums) {
-	SHARED(double, sums, [runThreads][2][runColumns]);
-	unsigned c = blockIdx.x * runColumns + threadIdx.x, count = a.shape.groups * a.shape.rows;
+	SHARED(double, sums, [runThreads][runColumns]);
+	unsigned c = blockIdx.x * runColumns + threadIdx.x, cols = a.shape.cols, count = a.shape.groups * a.shape.rows;
 	unsigned begin = blockIdx.y * (unsigned)a.runRows, end = min((i64)count, begin + a.runRows);
-	float sum = 0, dot = 0;
-	if (c < a.shape.cols)
-		for (unsigned row = begin + threadIdx.y; row < end; row += runThreads) {
-			Element e = rowOf(a.shape, row, c);
-			float dy = e.of(a.dy);
-			sum += dy;
-			if (a.x.data)
-				dot += dy * productOf(a.x, a.y, e);
-		}
-	sums[threadIdx.y][0][threadIdx.x] = sum;
-	sums[threadIdx.y][1][threadIdx.x] = dot;
-	__syncthreads();
-	if (threadIdx.y >= 2 || c >= a.shape.cols)
+	bool inside = c < cols;
+	float sum = 0;
+	for (unsigned row = begin + threadIdx.y; inside && row < end; row += runThreads)
+		sum += productOf(a.x, a.y, rowOf(a.shape, row, c));
+	float mean = (float)(columnSum(sum, sums) / max(1u, end - begin)), squares = 0, rest = 0;
+	for (unsigned row = begin + threadIdx.y; inside && row < end; row += runThreads) {
+		float d = productOf(a.x, a.y, rowOf(a.shape, row, c)) - mean;
+		squares += d * d;
+		rest += d; // what rounding left of the mean
+	}
+	double correction = columnSum(rest, sums), deviation = columnSum(squares, sums);
+	if (threadIdx.y == 0 && inside) {
+		double *partial = a.partial + 2 * blockIdx.y * a.shape.cols, n = max(1u, end - begin);
+		partial[c] = (double)mean * (end - begin) + correction;
+		partial[cols + c] = deviation - correction * correction / n;
+	}
+	if (!lastRun(a))
 		return;
-	double total = 0;
-	for (int i = 0; i < runThreads; i++)
-		total += sums[i][threadIdx.y][threadIdx.x];
-	a.partial[(2 * blockIdx.y + threadIdx.y) * a.shape.cols + c] = total;
+
+	double total = 0, variance = 0;
+	for (unsigned i = threadIdx.y; inside && i < a.runs; i += runThreads)
+		total += a.partial[2 * i * cols + c];
+	double middle = columnSum(total, sums) / max(1u, count);
+	for (unsigned i = threadIdx.y; inside && i < a.runs; i += runThreads) {
+		double n = max((i64)1, min((i64)count - i * a.runRows, a.runRows)), apart = a.partial[2 * i * cols + c] / n - middle;
+		variance += a.partial[(2 * i + 1) * cols + c] + n * apart * apart;
+	}
+	variance = columnSum(variance, sums) / max(1u, count);
+	if (threadIdx.y == 0 && inside) {
+		a.first[c] = (float)middle;
+		a.second[c] = (float)variance;
+	}
 }
 
-// grad_sums adds the runs: one thread a column.
+// grad_sums sums dy and, where x is given, dy∘x or dy∘x∘y.
 KERNEL(grad_sums, ColumnSums) {
-	unsigned c = blockIdx.x * blockDim.x + threadIdx.x, cols = a.shape.cols;
-	if (c >= cols)
-		return;
-	double sum = 0, dot = 0;
-	for (unsigned i = 0; i < a.runs; i++) {
-		sum += a.partial[2 * i * cols + c];
-		dot += a.partial[(2 * i + 1) * cols + c];
+	SHARED(double, sums, [runThreads][runColumns]);
+	unsigned c = blockIdx.x * runColumns + threadIdx.x, cols = a.shape.cols, count = a.shape.groups * a.shape.rows;
+	unsigned begin = blockIdx.y * (unsigned)a.runRows, end = min((i64)count, begin + a.runRows);
+	bool inside = c < cols;
+	float sum = 0, dot = 0;
+	for (unsigned row = begin + threadIdx.y; inside && row < end; row += runThreads) {
+		Element e = rowOf(a.shape, row, c);
+		float dy = e.of(a.dy);
+		sum += dy;
+		if (a.x.data)
+			dot += dy * productOf(a.x, a.y, e);
 	}
-	a.first[c] = (float)sum;
-	if (a.second)
-		a.second[c] = (float)dot;
+	double runSum = columnSum(sum, sums), runDot = columnSum(dot, sums);
+	if (threadIdx.y == 0 && inside) {
+		a.partial[2 * blockIdx.y * cols + c] = runSum;
+		a.partial[(2 * blockIdx.y + 1) * cols + c] = runDot;
+	}
+	if (!lastRun(a))
+		return;
+
+	double allSum = 0, allDot = 0;
+	for (unsigned i = threadIdx.y; inside && i < a.runs; i += runThreads) {
+		allSum += a.partial[2 * i * cols + c];
+		allDot += a.partial[(2 * i + 1) * cols + c];
+	}
+	allSum = columnSum(allSum, sums);
+	allDot = columnSum(allDot, sums);
+	if (threadIdx.y == 0 && inside) {
+		a.first[c] = (float)allSum;
+		if (a.second)
+			a.second[c] = (float)allDot;
+	}
 }
 
 // Norm is device.Norm with what both directions need; see device.Device.
