@@ -18,7 +18,13 @@ import (
 
 // networkError is how far a network's numbers may be from the reference's, in parts of what they are: the tolerance that users
 // are told.
-var networkError = map[Precision]float64{Float32: 1e-4, TF32: 2e-2, BFloat16: 2e-1}
+var networkError = map[Precision]float64{Float32: 1e-5, TF32: 2e-3, BFloat16: 2e-2}
+
+// Gradients may be this much farther off: by rounding, and where a value near 0 falls on the other side of a ReLU.
+const (
+	gradientSlack = 2
+	kinkSlack     = 30
+)
 
 func eachPrecision(t *testing.T, test func(t *testing.T, d device.Device, tolerance float64)) {
 	for _, p := range precisions {
@@ -128,11 +134,14 @@ func TestTrainingFollowsTheReference(t *testing.T) {
 		losses, gradients := train(t, device.Ref())
 		t.Run(string(kind), func(t *testing.T) {
 			eachPrecision(t, func(t *testing.T, d device.Device, tolerance float64) {
+				if tolerance *= gradientSlack; kind == polynet.ReLU {
+					tolerance *= kinkSlack
+				}
 				got, gradient := train(t, d)
 				if off := distance(gradient, gradients); !(off <= tolerance) {
 					t.Errorf("gradients are off by %.2g, more than %g", off, tolerance)
 				}
-				if off := distance(got, losses); !(off <= 5*tolerance) || got[steps-1] >= got[0] {
+				if off := distance(got, losses); !(off <= tolerance) || got[steps-1] >= got[0] {
 					t.Errorf("losses %v, the reference has %v", got, losses)
 				}
 			})
