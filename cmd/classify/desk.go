@@ -19,6 +19,8 @@ type desk struct {
 	begun chan *sound   // not yet asked for by the writer, in the order of the inputs
 	slots chan struct{} // one for each sound in begun, taken before
 
+	failFast bool // begin no inputs after the first one that fails
+
 	mu     sync.Mutex // guards what follows, and the heard and arrived of all sounds
 	rest   []input
 	ended  bool          // begun is closed
@@ -91,6 +93,9 @@ func (d *desk) put(ctx context.Context, s *sound, e event) bool {
 		if len(s.heard) < eventsAhead || d.heard < allEventsAhead {
 			s.heard = append(s.heard, e)
 			d.heard++
+			if d.failFast && e.err != nil {
+				d.end()
+			}
 			if s.arrived != nil {
 				close(s.arrived)
 				s.arrived = nil

@@ -66,6 +66,7 @@ func (j *job) run(ctx context.Context) int {
 		fmt.Fprintf(j.err, "classify: nothing to do: %s\n", j.idle())
 	}
 	d := newDesk(j.inputs)
+	d.failFast = j.failFast
 	defer context.AfterFunc(ctx, d.close)()
 	var workers sync.WaitGroup
 	for _, w := range j.workers {
