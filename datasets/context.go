@@ -8,7 +8,8 @@ import (
 
 // Context says what surrounds the window that an example is about: live sound has a past, and words before and after.
 type Context struct {
-	// Before and After are the seconds of sound around the window.
+	// Before and After are the seconds of sound around the window. In training, each batch draws how much of the sound lies before
+	// the windows, at least a quarter of Before: where a sound begins must not tell where its words are.
 	Before float64 `json:"before,omitempty"`
 	After  float64 `json:"after,omitempty"`
 	// Share is the share of an epoch's batches whose examples have a context; those of the others are the window alone.
@@ -39,34 +40,44 @@ const (
 	// cutWords is the share of _unknown_ examples in context that are made of the halves of two words, as a
 	// window hears them that is between the two.
 	cutWords = 0.3
+
+	// noContext stands for a window alone, in place of how much sound comes before it.
+	noContext = -1
 )
 
 // neighbourGain is the range in dB of how much louder neighbours are made in augmented contexts.
 var neighbourGain = [2]float64{-8, 6}
 
-// contextStream is the position that decides which batches of an epoch have a context.
+// contextStream is the position that decides which batches of an epoch have a context, and how much of it lies before the windows.
 const contextStream = -2
 
-// inContext reports whether the batch of an epoch that begins at a position has a context.
-func (l *Loader) inContext(epoch, first int) bool {
+// drawLead returns how many samples, in whole hops, come before the windows of the batch of an epoch that begins at a position, or
+// noContext.
+func (l *Loader) drawLead(epoch, first int) int {
 	if l.cfg.Context.Share == 0 {
-		return false
+		return noContext
 	}
 	var pcg rand.PCG
 	seed(&pcg, l.cfg.Seed, epoch, contextStream-first)
-	return rand.New(&pcg).Float64() < l.cfg.Context.Share
+	rng := rand.New(&pcg)
+	if rng.Float64() >= l.cfg.Context.Share {
+		return noContext
+	}
+	hop := l.cfg.Extractor.Config().Hop
+	most := l.lead / hop
+	least := (most + 3) / 4
+	return (least + rng.IntN(most-least+1)) * hop
 }
 
 // surround fills the stretch before and behind the window with other clips.
 func (w *worker) surround() {
-	lead := w.l.lead
-	for at := lead; at > 0; {
+	for at := w.lead; at > 0; {
 		at -= w.gap()
 		samples := w.neighbour()
 		at -= len(samples)
 		w.add(samples, at)
 	}
-	for at := lead + w.l.window; at < len(w.stretch); {
+	for at := w.lead + w.l.window; at < len(w.stretch); {
 		at += w.gap()
 		samples := w.neighbour()
 		w.add(samples, at)
@@ -77,7 +88,7 @@ func (w *worker) surround() {
 // joint fills the stretch with clips of which two meet in the middle of the window.
 func (w *worker) joint() {
 	clear(w.stretch)
-	middle := w.l.lead + w.l.window/2
+	middle := w.lead + w.l.window/2
 	for at := middle; at > 0; {
 		samples := w.clip()
 		at -= max(len(samples), 1)

@@ -25,7 +25,7 @@ func contextLoader(t *testing.T, change func(*LoaderConfig)) *Loader {
 func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
 	l := contextLoader(t, func(c *LoaderConfig) { c.Batch = 2 })
 	config := l.cfg.Extractor.Config()
-	long, all := 0, 0
+	long, all, leads := 0, 0, map[int]int{}
 	for epoch := range 20 {
 		for b, err := range l.Epoch(t.Context(), epoch) {
 			if err != nil {
@@ -39,7 +39,8 @@ func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
 				}
 			case config.Frames(int(math.Round((0.3 + 0.2 + 0.1) * testRate))):
 				long++
-				if b.Lead != 0.3*testRate/config.Hop || b.Window != l.Frames() {
+				leads[b.Lead]++
+				if b.Lead*config.Hop < 0.3*testRate/4 || b.Lead*config.Hop > 0.3*testRate || b.Window != l.Frames() {
 					t.Fatalf("a window in context lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
 				}
 			default:
@@ -54,6 +55,9 @@ func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
 	}
 	if share := float64(long) / float64(all); math.Abs(share-testContext.Share) > 0.1 {
 		t.Errorf("%.2f of the batches have a context, want %g", share, testContext.Share)
+	}
+	if want := 3 * 3 * testRate / 10 / config.Hop / 4; len(leads) < want {
+		t.Errorf("windows lie in %d places of their contexts, want %d or more", len(leads), want)
 	}
 }
 
@@ -74,7 +78,7 @@ func TestContextIsReproducible(t *testing.T) {
 func TestSurroundLeavesTheWindow(t *testing.T) {
 	l := contextLoader(t, nil)
 	w := l.newWorker(pass{train: true})
-	w.setContext(true)
+	w.setContext(l.lead)
 	alone := l.newWorker(pass{train: true})
 	before, behind := 0.0, 0.0
 	for i, it := range l.items {
@@ -104,7 +108,7 @@ func TestSurroundLeavesTheWindow(t *testing.T) {
 func TestSilenceFillsItsContext(t *testing.T) {
 	l := contextLoader(t, nil)
 	w := l.newWorker(pass{})
-	w.setContext(true)
+	w.setContext(l.lead)
 	for i, it := range l.items {
 		if !it.Silence || it.Gain == 0 {
 			continue
@@ -131,7 +135,7 @@ func TestNoiseIsRelativeToTheWindow(t *testing.T) {
 		t.Fatal("no noise recordings")
 	}
 	w := l.newWorker(pass{})
-	w.setContext(true)
+	w.setContext(l.lead)
 	for _, neighbours := range []float32{0, 0.001, 0.9} {
 		for i := range w.stretch {
 			w.stretch[i] = neighbours
@@ -176,7 +180,7 @@ func TestInNoise(t *testing.T) {
 func TestJointMeetsInTheMiddle(t *testing.T) {
 	l := contextLoader(t, nil)
 	w := l.newWorker(pass{train: true})
-	w.setContext(true)
+	w.setContext(l.lead)
 	seed(w.pcg, 1, 0, 0)
 	w.joint()
 	if meanSquare(w.wave[:l.window/2]) == 0 || meanSquare(w.wave[l.window/2:]) == 0 || meanSquare(w.stretch[:l.lead]) == 0 {

@@ -16,7 +16,7 @@ type worker struct {
 	scratch *features.Scratch
 	stretch []float32 // the sound of the example
 	wave    []float32 // the window in it
-	context bool      // there is more around it
+	lead    int       // samples of context before it, or noContext
 	made    []int16   // a made-up word
 	source  []float32 // what it is interpolated from, and the noise for the stretch
 }
@@ -24,7 +24,7 @@ type worker struct {
 func (l *Loader) newWorker(p pass) *worker {
 	w := &worker{l: l, p: p, pcg: &rand.PCG{}, scratch: l.cfg.Extractor.Scratch(), stretch: make([]float32, l.longest)}
 	w.rng = rand.New(w.pcg)
-	w.setContext(false)
+	w.setContext(noContext)
 	w.source = make([]float32, max(int(float64(l.window)*(1+l.cfg.Augment.Speed))+2*sincTaps, l.longest))
 	return w
 }
@@ -39,7 +39,7 @@ func (w *worker) run(j job) {
 		l.skip(item.Path, err)
 	} else {
 		seed(w.pcg, l.cfg.Seed, w.p.epoch, s.first+j.k)
-		w.setContext(s.context)
+		w.setContext(s.lead)
 		if w.p.train && !item.Silence && l.unknown != nil && w.rng.Float64() < l.cfg.Augment.MadeUp {
 			samples = w.makeUp(item, samples)
 			item = l.unknown
@@ -79,7 +79,7 @@ func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 
 // listen sets the stretch to the example's sound.
 func (w *worker) listen(it *Item, samples []int16) {
-	if w.context && w.p.train && it.Other && w.rng.Float64() < cutWords {
+	if w.lead != noContext && w.p.train && it.Other && w.rng.Float64() < cutWords {
 		w.joint()
 		return
 	}
@@ -89,17 +89,17 @@ func (w *worker) listen(it *Item, samples []int16) {
 	} else {
 		w.show(samples)
 	}
-	if w.context {
+	if w.lead != noContext {
 		w.surround()
 	}
 }
 
-// setContext makes the stretch the window alone or the window in its context.
-func (w *worker) setContext(context bool) {
-	w.context = context
-	if context {
+// setContext makes the stretch the window in its context, of which so many samples come before it, or the window alone.
+func (w *worker) setContext(lead int) {
+	w.lead = lead
+	if lead != noContext {
 		w.stretch = w.stretch[:w.l.longest]
-		w.wave = w.stretch[w.l.lead:][:w.l.window]
+		w.wave = w.stretch[lead:][:w.l.window]
 	} else {
 		w.stretch = w.stretch[:w.l.window]
 		w.wave = w.stretch

@@ -66,7 +66,7 @@ type Loader struct {
 	noise   [][]int16 // the split's parts of the noise recordings, to mix in, as readNoise gives them
 	sinc    *interpolator
 	window  int     // samples of a window
-	lead    int     // samples of context in front of it, a whole number of hops
+	lead    int     // samples of context in front of it at most, a whole number of hops
 	longest int     // samples of a window in its context
 	frames  int     // rows of a window
 	speech  []int   // items that are no silence: the neighbours in a context
@@ -213,35 +213,35 @@ func (l *Loader) skip(path string, err error) {
 // Unreadable clips are skipped. The only errors, which end the iteration, are ctx's and one wrapping ErrNoData when no
 // clip at all could be read. The goroutines are gone when the loop ends, however it does.
 func (l *Loader) Epoch(ctx context.Context, epoch int) iter.Seq2[*Batch, error] {
-	context := func(first int) bool { return l.inContext(epoch, first) }
-	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm, context: context})
+	lead := func(first int) int { return l.drawLead(epoch, first) }
+	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm, lead: lead})
 }
 
 // Ordered yields every example once, in order and unaugmented. Of clips longer than the window it takes the middle.
 // It ends and skips as Epoch does.
 func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: alone})
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, lead: alone})
 }
 
 // InNoise is Ordered with noise from the recordings' parts of this split, at a signal-to-noise ratio in dB of mean powers over
 // the window. It is the same each time.
 func (l *Loader) InNoise(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: alone, noisy: true, snr: snr})
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, lead: alone, noisy: true, snr: snr})
 }
 
 // InContext is InNoise with each window in its context, between other clips of this loader, in the same noise throughout.
 func (l *Loader) InContext(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
-	inContext := func(int) bool { return true }
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, context: inContext, noisy: true, snr: snr})
+	lead := func(int) int { return l.lead }
+	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, lead: lead, noisy: true, snr: snr})
 }
 
-func alone(int) bool { return false }
+func alone(int) int { return noContext }
 
 // Stats returns the statistics of the unaugmented rows of all clips. Silence examples are left out: a tenth of them is
 // digital silence, which says nothing about sound.
 func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	var s features.Stats
-	for b, err := range l.iterate(ctx, pass{order: l.inOrder(), context: alone}) {
+	for b, err := range l.iterate(ctx, pass{order: l.inOrder(), lead: alone}) {
 		if err != nil {
 			return features.Norm{}, err
 		}

@@ -17,8 +17,8 @@ type pass struct {
 	norm  *features.Norm // nil: not normalised
 	noisy bool           // noise is added though nothing is augmented, at the signal-to-noise ratio
 	snr   float64        // in dB
-	// context tells whether the batch that begins at a position has one.
-	context func(first int) bool
+	// lead tells how many samples of context precede the windows of the batch that begins at a position; noContext: they are alone.
+	lead func(first int) int
 }
 
 // slot is a batch in the making. The dispatcher fills in what it is to hold, workers write the rows, and whoever
@@ -31,7 +31,7 @@ type slot struct {
 	failed  []bool
 	indices []int // of the examples
 	first   int   // position of the first one in the pass
-	context bool  // the examples have one
+	lead    int   // samples of context before the examples' windows, or noContext
 	size    int   // values of an example
 	left    atomic.Int32
 	done    chan struct{}
@@ -120,10 +120,10 @@ func (l *Loader) dispatch(ctx context.Context, p pass, free, queue chan *slot, j
 			return
 		}
 		s.first, s.indices = first, p.order[first:min(first+l.cfg.Batch, len(p.order))]
-		s.context = p.context(first)
+		s.lead = p.lead(first)
 		s.batch.Frames, s.batch.Lead, s.batch.Window = l.frames, 0, l.frames
-		if s.context {
-			s.batch.Frames, s.batch.Lead = l.cfg.Extractor.Config().Frames(l.longest), l.lead/l.cfg.Extractor.Config().Hop
+		if s.lead != noContext {
+			s.batch.Frames, s.batch.Lead = l.cfg.Extractor.Config().Frames(l.longest), s.lead/l.cfg.Extractor.Config().Hop
 		}
 		s.size = s.batch.Frames * l.cfg.Extractor.Config().Mels
 		s.left.Store(int32(len(s.indices)))

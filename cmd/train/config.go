@@ -33,6 +33,9 @@ func (c *fitCmd) config() (training.Config, error) {
 	if cfg.Context, err = c.Sound.context(net.Lookahead(cfg.Features)); err != nil {
 		return training.Config{}, err
 	}
+	if net.WholeClip() {
+		cfg.Context.Share = 0 // it has no answer for live sound
+	}
 	if cfg.Decay < 0 {
 		cfg.Decay = training.DefaultDecay(cfg.Optimizer)
 	}
@@ -55,7 +58,7 @@ func (*fitCmd) complete(cfg *training.Config, set *datasets.Set) (err error) {
 
 // context returns the seconds that --context gives, or those of lookahead where there is none.
 func (f soundFlags) context(lookahead time.Duration) (datasets.Context, error) {
-	c := datasets.Context{Before: 1, After: lookahead.Seconds(), Share: f.InContext}
+	c := datasets.Context{Before: 1.5, After: lookahead.Seconds(), Share: f.InContext}
 	if f.Context == "" || c.Share == 0 {
 		return c, nil
 	}

@@ -54,8 +54,8 @@ type trainingFlags struct {
 type soundFlags struct {
 	Features  string   `help:"Frames: default (30 ms every 10 ms, 40 mels) or square32 (the papers' 32 by 32)." enum:"default,square32" default:"default"`
 	Window    float64  `help:"Seconds of sound in one decision. Default: the longest clip, at most 10 s." default:"0" placeholder:"SECONDS"`
-	Context   string   `help:"Seconds of other sound before and behind the window, BEFORE:AFTER, in which live sound is learnt. Default: 1 before, and the network's lookahead behind." placeholder:"B:A"`
-	InContext float64  `help:"Share of the batches that are learnt in such a context; 0 learns clips alone." default:"0.5"`
+	Context   string   `help:"Seconds of other sound before and behind the window, BEFORE:AFTER, in which live sound is learnt. Default: up to 1.5 before, and the network's lookahead behind." placeholder:"B:A"`
+	InContext float64  `help:"Share of the batches that are learnt in such a context; 0 learns clips alone, as blocks that cannot hear live sound always do." default:"0.5"`
 	Limit     float64  `help:"Deviations from the mean within which features are held; 0 turns it off." default:"4"`
 	Noise     []string `help:"Folders of more recordings without words, which are mixed in and become _silence_, separated by commas." type:"path" placeholder:"DIR"`
 	Extra     []string `help:"Folders of more recordings to train on, CLASS/*.wav, separated by commas; other words in them become _unknown_." type:"path" placeholder:"DIR"`

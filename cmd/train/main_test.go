@@ -122,7 +122,7 @@ func TestFitsEveryKind(t *testing.T) {
 	}
 	for _, kind := range polynet.BlockKinds {
 		model := filepath.Join(folder, string(kind))
-		status, _, errs := train(t.Context(), quick(data, model, "--arch", string(kind), "--stages", "8:1:3:1:2,10:1:3:1:1")...)
+		status, _, errs := train(t.Context(), quick(data, model, "--arch", string(kind), "--stages", "8:1:3:1:2,10:1:3:1:1", "--epochs", "10")...)
 		if status != program.StatusOK {
 			t.Errorf("%s: status %d, %s", kind, status, errs)
 			continue
