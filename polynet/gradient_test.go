@@ -266,6 +266,7 @@ func TestHeadPoolsRange(t *testing.T) {
 }
 
 func TestBlockGradient(t *testing.T) {
+	sequential(t)
 	cases := []struct{ in, frames, kernel, ahead, stride int }{
 		{in: 4, frames: 7, kernel: 3, ahead: 1, stride: 1},
 		{in: 3, frames: 7, kernel: 3, ahead: 0, stride: 1},
@@ -319,6 +320,7 @@ func TestRowGradients(t *testing.T) {
 // TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter, with the
 // mean over time taken over all frames and over some.
 func TestNetworkGradient(t *testing.T) {
+	sequential(t)
 	onDevices(t, func(t *testing.T, d device.Device) {
 		for _, kind := range BlockKinds {
 			for _, pool := range []poolRange{{}, {3, 5}} {
@@ -326,6 +328,14 @@ func TestNetworkGradient(t *testing.T) {
 			}
 		}
 	})
+}
+
+// sequential skips a long test that could tell nothing of races, in short runs, which those with the race detector are.
+func sequential(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long, on one goroutine")
+	}
 }
 
 func checkNetwork(t *testing.T, d device.Device, kind BlockKind, pool poolRange) {
