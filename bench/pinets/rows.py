@@ -1,0 +1,32 @@
+"""The networks that bench/pinets compares, the most telling first."""
+import dataclasses
+
+WORDS = "zero,one,two,three,four,five,eight,up,down,left,right,go,yes,no,on,off,stop"
+EPOCHS = 40
+
+
+@dataclasses.dataclass
+class Row:
+    net: str  # rows of one name have equal depth and width, but for those of narrow and papers nets
+    arch: str
+    stem: str
+    stages: str
+    options: tuple = ()
+
+
+BASE = ("64:5:1:1", "64:3:5:2:2,96:3:5:1:2,144:3:5:0:2")
+SMALL = ("32:5:1:1", "32:2:5:2:2,36:2:5:1:2,46:2:5:0:2")
+NARROW_BASE = ("50:5:1:1", "50:3:5:2:2,74:3:5:1:2,113:3:5:0:2")
+NARROW_SMALL = ("24:5:1:1", "24:2:5:2:2,28:2:5:1:2,36:2:5:0:2")
+SQUARE = ("--features", "square32", "--augment", "speech")
+
+ROWS = [
+    Row("base", "relu", *BASE), Row("base", "pi", *BASE),
+    Row("small", "relu", *SMALL), Row("small", "pi", *SMALL), Row("small", "linear", *SMALL),
+    # 32 by 32 frames, at the depths of the papers' experiment; the Π-net has at most 0.62 of the parameters.
+    Row("papers", "relu", "48:3:1:1", "48:3:3:1:1,64:4:3:1:2,96:6:3:1:2,144:3:3:1:2", SQUARE),
+    Row("papers", "pi-relu", "48:3:1:1", "48:3:3:1:1,64:3:3:1:2,96:3:3:1:2,140:2:3:1:2", SQUARE),
+    Row("narrow small", "pi-relu", *NARROW_SMALL), Row("narrow base", "pi-relu", *NARROW_BASE),
+    Row("base", "linear", *BASE),
+    *(Row("small", arch, *SMALL) for arch in ("pi1x1", "pi-relu", "pi1x1-relu", "ccp", "ncp", "ncp-skip", "rpoly", "dpoly", "pi-tanh")),
+]
