@@ -63,9 +63,11 @@ func TestPlanAgreesWithNetworkOnRealClips(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Run("embedded", func(t *testing.T) { agreeOnRealClips(t, cpu, embedded, rows, clips) })
+	some := min(clips, 40) // whose norms take sixty passes to settle
+	rows = rows[:len(rows)/clips*some]
 	for _, kind := range polynet.BlockKinds {
 		t.Run(string(kind), func(t *testing.T) {
-			agreeOnRealClips(t, cpu, settled(t, cpu, kind, embedded, rows, clips), rows, clips)
+			agreeOnRealClips(t, cpu, settled(t, cpu, kind, embedded, rows, some), rows, some)
 		})
 	}
 }
