@@ -37,9 +37,6 @@ const (
 	// pauses is the probability of a pause of up to pauseSeconds seconds instead of a neighbour.
 	pauses       = 0.25
 	pauseSeconds = 1.0
-	// cutWords is the share of _unknown_ examples in context that are made of the halves of two words, as a
-	// window hears them that is between the two.
-	cutWords = 0.3
 
 	// noContext stands for a window alone, in place of how much sound comes before it.
 	noContext = -1
@@ -82,22 +79,6 @@ func (w *worker) surround() {
 		samples := w.neighbour()
 		w.add(samples, at)
 		at += len(samples)
-	}
-}
-
-// joint fills the stretch with clips of which two meet in the middle of the window.
-func (w *worker) joint() {
-	clear(w.stretch)
-	middle := w.lead + w.l.window/2
-	for at := middle; at > 0; {
-		samples := w.clip()
-		at -= max(len(samples), 1)
-		w.add(samples, at)
-	}
-	for at := middle; at < len(w.stretch); {
-		samples := w.clip()
-		w.add(samples, at)
-		at += max(len(samples), 1)
 	}
 }
 

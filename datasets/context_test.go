@@ -176,18 +176,6 @@ func TestInNoise(t *testing.T) {
 	}
 }
 
-// Between two words there is none: the middle of a joint is where two clips meet.
-func TestJointMeetsInTheMiddle(t *testing.T) {
-	l := contextLoader(t, nil)
-	w := l.newWorker(pass{train: true})
-	w.setContext(l.lead)
-	seed(w.pcg, 1, 0, 0)
-	w.joint()
-	if meanSquare(w.wave[:l.window/2]) == 0 || meanSquare(w.wave[l.window/2:]) == 0 || meanSquare(w.stretch[:l.lead]) == 0 {
-		t.Error("a joint with silence in it; the clips are longer than half a window")
-	}
-}
-
 func TestContextErrors(t *testing.T) {
 	for _, c := range []Context{{Before: -1}, {After: math.NaN()}, {Before: 61}, {Share: 1.5}, {Share: math.NaN()}} {
 		if err := c.Validate(); !errors.Is(err, ErrOptions) {

@@ -79,10 +79,6 @@ func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 
 // listen sets the stretch to the example's sound.
 func (w *worker) listen(it *Item, samples []int16) {
-	if w.lead != noContext && w.p.train && it.Other && w.rng.Float64() < cutWords {
-		w.joint()
-		return
-	}
 	clear(w.stretch)
 	if it.Silence {
 		w.cut(it, samples)
