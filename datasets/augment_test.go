@@ -228,7 +228,7 @@ func TestZeroAugmentChangesNothing(t *testing.T) {
 	clip := toInt16(tone(300, 0.2, n-50))
 	w := testWorker(t, n, Augment{})
 	got := make([]float32, w.l.frames*8)
-	w.rows(got, &Item{}, clip)
+	w.rows(got, nil, &Item{}, clip)
 	padded := make([]float32, n)
 	window(padded, clip, -25)
 	for i, v := range testFeatures(t).Rows(nil, padded, w.scratch) {

@@ -45,7 +45,12 @@ func (w *worker) run(j job) {
 			item = l.unknown
 		}
 		s.labels[j.k], s.items[j.k] = item.Label, *item
-		w.rows(s.x[j.k*s.size:(j.k+1)*s.size], item, samples)
+		from, to := j.k*s.size, (j.k+1)*s.size
+		var raw []float32
+		if l.cfg.Raw {
+			raw = s.raw[from:to]
+		}
+		w.rows(s.x[from:to], raw, item, samples)
 	}
 	s.failed[j.k] = err != nil
 	if s.left.Add(-1) == 0 {
@@ -53,8 +58,8 @@ func (w *worker) run(j job) {
 	}
 }
 
-// rows makes the rows of an example.
-func (w *worker) rows(dst []float32, it *Item, samples []int16) {
+// rows makes the rows of an example, and keeps them in raw, if any, as they are before they are normalised and masked.
+func (w *worker) rows(dst, raw []float32, it *Item, samples []int16) {
 	c, e := w.l.cfg, w.l.cfg.Extractor
 	w.listen(it, samples)
 	if w.p.train {
@@ -69,6 +74,7 @@ func (w *worker) rows(dst []float32, it *Item, samples []int16) {
 		e.Distort(dst, c.Augment.Channel, w.rng)
 	}
 	e.Log(dst)
+	copy(raw, dst)
 	if w.p.norm != nil {
 		w.p.norm.Apply(dst)
 	}

@@ -31,6 +31,7 @@ type LoaderConfig struct {
 	// Balance evens out labels in an epoch: an example of a label with n of them is drawn n^-Balance as often as that of
 	// a label with one. 0: every example once; 0.5: the square root of the shares; 1: all labels equally often.
 	Balance    float64
+	Raw        bool  // Batch.Raw is filled in
 	Seed       int64 // of Epoch's order and augmentation
 	CacheBytes int64 // memory for decoded clips; 0: 1 GiB; negative: none. Clips beyond are decoded in every epoch.
 }
@@ -43,6 +44,7 @@ const (
 // Batch is a number of examples. It and its slices are the Loader's, and valid until the next iteration.
 type Batch struct {
 	X      []float32 // (B, Frames, mels)
+	Raw    []float32 // what X is before it is normalised and masked, where LoaderConfig.Raw asks for it
 	Labels []int     // B indices into Set.Labels
 	Items  []Item    // B
 	B      int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read

@@ -333,7 +333,7 @@ func TestExamplesDoNotAllocate(t *testing.T) {
 	const n = 800
 	w := testWorker(t, n, Augment{Speed: 0.1, Shift: 0.1, Noise: 1, Gain: [2]float64{-3, 3}}, toInt16(tone(900, 0.3, 10*n)))
 	clip, rows := toInt16(tone(300, 0.2, n)), make([]float32, w.l.frames*8)
-	if n := testing.AllocsPerRun(100, func() { w.rows(rows, &Item{}, clip) }); n > 0 {
+	if n := testing.AllocsPerRun(100, func() { w.rows(rows, nil, &Item{}, clip) }); n > 0 {
 		t.Errorf("%g allocations an example", n)
 	}
 }

@@ -25,7 +25,7 @@ type pass struct {
 // writes the last ones says so.
 type slot struct {
 	batch   Batch // what the consumer sees of the following
-	x       []float32
+	x, raw  []float32
 	labels  []int
 	items   []Item
 	failed  []bool
@@ -103,10 +103,14 @@ func (l *Loader) slots() chan *slot {
 	free := make(chan *slot, l.ahead())
 	n := min(l.cfg.Batch, len(l.items))
 	for range cap(free) {
-		free <- &slot{
+		s := &slot{
 			x: make([]float32, n*l.size(l.longest)), labels: make([]int, n), items: make([]Item, n),
 			failed: make([]bool, n), done: make(chan struct{}, 1),
 		}
+		if l.cfg.Raw {
+			s.raw = make([]float32, len(s.x))
+		}
+		free <- s
 	}
 	return free
 }
@@ -147,9 +151,15 @@ func (s *slot) close() {
 		}
 		if n < k {
 			copy(s.x[n*size:(n+1)*size], s.x[k*size:(k+1)*size])
+			if s.raw != nil {
+				copy(s.raw[n*size:(n+1)*size], s.raw[k*size:(k+1)*size])
+			}
 			s.labels[n], s.items[n] = s.labels[k], s.items[k]
 		}
 		n++
 	}
 	s.batch.B, s.batch.X, s.batch.Labels, s.batch.Items = n, s.x[:n*size], s.labels[:n], s.items[:n]
+	if s.raw != nil {
+		s.batch.Raw = s.raw[:n*size]
+	}
 }

@@ -214,6 +214,15 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
+func TestStaircase(t *testing.T) {
+	s := Schedule{Peak: 1, Warmup: 2, Total: 10, Drops: []int{5, 8}}
+	for step, want := range map[int]float64{1: 0.5, 2: 1, 5: 1, 6: 0.1, 8: 0.1, 9: 0.01, 10: 0.01, 11: 0} {
+		if got := s.Rate(step); math.Abs(got-want) > 1e-12 {
+			t.Errorf("step %d: %g, want %g", step, got, want)
+		}
+	}
+}
+
 func TestClipGradient(t *testing.T) {
 	n := newTestNetwork(t, tiny(Pi), device.Ref(), 1)
 	p := NewPass(n, nil)

@@ -12,6 +12,7 @@ type AugmentKind string
 const (
 	AugmentSpeech AugmentKind = "speech" // spoken words: speed, place, noise, level, rooms, microphones, masks
 	AugmentLight  AugmentKind = "light"  // other sounds: place, level and masks
+	AugmentPapers AugmentKind = "papers" // as R-PolyNets' authors vary spoken words: speed, place, level and noise
 	AugmentNone   AugmentKind = "none"
 )
 
@@ -27,6 +28,10 @@ func Augmentation(kind AugmentKind) (datasets.Augment, features.Mask) {
 				Band: 0.1, BandLow: [2]float64{100, 400}, BandHigh: [2]float64{3000, 7000},
 			},
 		}, features.Mask{TimeMasks: 2, MaxTime: 10, FreqMasks: 2, MaxFreq: 5}
+	case AugmentPapers:
+		return datasets.Augment{
+			Speed: 0.2, Shift: 0.25, Noise: 0.5, SNR: [2]float64{7, 30}, Gain: [2]float64{-3.1, 0.8},
+		}, features.Mask{}
 	case AugmentLight:
 		return datasets.Augment{Shift: 0.1, Gain: [2]float64{-6, 6}}, features.Mask{TimeMasks: 1, MaxTime: 12, FreqMasks: 1, MaxFreq: 6}
 	}

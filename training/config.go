@@ -33,15 +33,21 @@ type Config struct {
 	Epochs    int           `json:"epochs"`
 	Batch     int           `json:"batch"`
 	Optimizer OptimizerKind `json:"optimizer"`
-	Rate      float64       `json:"rate"`     // peak learning rate
-	Warmup    float64       `json:"warmup"`   // epochs of linear warm-up; a cosine to zero follows
-	Decay     float64       `json:"decay"`    // weight decay, not on norms, biases and the product's factor
-	Momentum  float64       `json:"momentum"` // SGD only
-	Clip      float64       `json:"clip"`     // limit of the gradient's Euclidean norm; 0: none
+	Rate      float64       `json:"rate"`            // peak learning rate
+	Warmup    float64       `json:"warmup"`          // epochs of linear warm-up; a cosine to zero follows
+	Drops     []int         `json:"drops,omitempty"` // epochs behind which the rate falls to a tenth, instead of the cosine
+	Decay     float64       `json:"decay"`           // weight decay, not on norms, biases and the product's factor
+	Momentum  float64       `json:"momentum"`        // SGD only
+	Clip      float64       `json:"clip"`            // limit of the gradient's Euclidean norm; 0: none
 	Smoothing float64       `json:"smoothing"`
 	EMA       float64       `json:"ema"`     // decay of the weights' moving average, which is what is kept; 0: none
 	Balance   float64       `json:"balance"` // how far labels are evened out, 0 to 1; see datasets.LoaderConfig
 	Seed      int64         `json:"seed"`
+	Mixup     float64       `json:"mixup,omitempty"` // the parameter of mixup's beta distribution; 0: no mixup
+
+	// Teachers are the digests of the models that teach, set by New, and Taught is how much of the targets is their answers.
+	Teachers []string `json:"teachers,omitempty"`
+	Taught   float64  `json:"taught,omitempty"`
 
 	Context datasets.Context `json:"context"` // around the window of some batches
 	Augment datasets.Augment `json:"augment"`
@@ -73,6 +79,18 @@ func (c Config) Validate() error {
 		within("label smoothing", c.Smoothing, 0, below1),
 		within("balance", c.Balance, 0, 1),
 		within("EMA decay", c.EMA, 0, below1),
+		within("mixup", c.Mixup, 0, 100),
+		within("share of the teachers' answers", c.Taught, 0, 1),
+		c.validateDrops(),
 		c.Context.Validate(),
 	)
+}
+
+func (c Config) validateDrops() error {
+	for i, epoch := range c.Drops {
+		if epoch < 1 || epoch >= c.Epochs || i > 0 && epoch <= c.Drops[i-1] {
+			return fmt.Errorf("%w: the rate cannot fall behind the epochs %v of %d", ErrConfig, c.Drops, c.Epochs)
+		}
+	}
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/polyphon/polyphon/datasets"
@@ -15,13 +16,14 @@ func (t *Trainer) runEpoch(ctx context.Context, epoch int, o Observer) (Epoch, e
 	pass := polynet.NewPass(t.net, t.random(epoch))
 	pass.Train = true
 	defer pass.Close()
+	mixtures := t.random(epoch + mixing)
 	sum := runningSum{progress: Progress{Epoch: epoch, Epochs: t.cfg.Epochs, Total: t.train.Len()}}
 	started := time.Now()
 	for b, err := range t.train.Epoch(ctx, epoch) {
 		if err != nil {
 			return Epoch{}, err
 		}
-		sum.add(t.learn(pass, b))
+		sum.add(t.learn(pass, b, mixtures))
 		if o.Step != nil {
 			o.Step(sum.progress)
 		}
@@ -36,10 +38,16 @@ func (t *Trainer) runEpoch(ctx context.Context, epoch int, o Observer) (Epoch, e
 }
 
 // learn makes one optimiser step and returns the batch's mean loss, its right answers and its clips.
-func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch) (loss float64, right, clips int) {
+func (t *Trainer) learn(pass *polynet.Pass, b *datasets.Batch, mixtures *rand.Rand) (loss float64, right, clips int) {
 	classes := t.cfg.Net.Classes
 	targets := make([]float32, b.B*classes)
 	polynet.Targets(targets, b.Labels, classes, t.cfg.Smoothing)
+	if t.taught != nil {
+		t.taught.add(targets, b, float32(t.cfg.Taught))
+	}
+	if t.cfg.Mixup > 0 {
+		mixUp(b.X, targets, b.B, t.cfg.Mixup, mixtures)
+	}
 
 	t.net.ZeroGradient()
 	x := pass.Input(b.X, b.B, b.Frames)

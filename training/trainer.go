@@ -56,6 +56,7 @@ type Trainer struct {
 	train  *datasets.Loader
 	valid  *datasets.Loader
 	norm   features.Norm
+	taught *teacher // nil: nobody teaches
 
 	net     *polynet.Network
 	opt     polynet.Optimizer
@@ -67,8 +68,10 @@ type Trainer struct {
 }
 
 // New prepares a run: it opens the splits, takes the training set's statistics and draws the initial weights.
-// Unreadable clips are skipped (see Skipped). threads is the number of goroutines that read clips, 0 one a core.
-func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Device, threads int) (*Trainer, error) {
+// Unreadable clips are skipped (see Skipped). threads is the number of goroutines that read clips, 0 one a core. The answers
+// of teachers, which must know the set's labels and hear the same features, are learnt as far as cfg.Taught says.
+// Close the Trainer when done.
+func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Device, threads int, teachers ...*polynet.Model) (*Trainer, error) {
 	cfg.Net.Inputs, cfg.Net.Classes = cfg.Features.Mels, len(set.Labels)
 	if err := errors.Join(cfg.Validate(), cfg.Net.Validate()); err != nil {
 		return nil, err
@@ -80,6 +83,9 @@ func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Device, 
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Teachers, err = checkTeachers(teachers, cfg, set.Labels); err != nil {
+		return nil, err
+	}
 	t := &Trainer{cfg: cfg, set: set, digest: digest, dev: dev}
 	if err := t.openLoaders(ctx, threads); err != nil {
 		return nil, err
@@ -87,9 +93,15 @@ func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Device, 
 	if t.net, err = polynet.NewNetwork(cfg.Net, dev, t.random(0)); err != nil {
 		return nil, err
 	}
+	if t.taught, err = newTeacher(teachers, dev, cfg.Batch); err != nil {
+		return nil, err
+	}
 	t.prepareSteps()
 	return t, nil
 }
+
+// Close gives back what the teachers took of the device.
+func (t *Trainer) Close() { t.taught.close() }
 
 func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
 	extractor, err := features.New(t.cfg.Features)
@@ -104,6 +116,7 @@ func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
 		return err
 	}
 	base.Norm, base.Augment, base.Mask = &t.norm, t.cfg.Augment, t.cfg.Mask
+	base.Raw = len(t.cfg.Teachers) > 0
 	base.Balance, base.Seed = t.cfg.Balance, t.cfg.Seed
 	if t.train, err = datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, base); err != nil {
 		return err
@@ -130,6 +143,9 @@ func (t *Trainer) prepareSteps() {
 	t.rates = polynet.Schedule{
 		Peak: c.Rate, Warmup: int(c.Warmup * float64(perEpoch)), Total: c.Epochs * perEpoch,
 	}
+	for _, epoch := range c.Drops {
+		t.rates.Drops = append(t.rates.Drops, epoch*perEpoch)
+	}
 }
 
 // random returns the generator of one epoch (0: the initial weights). A resumed run draws the same numbers
@@ -137,6 +153,9 @@ func (t *Trainer) prepareSteps() {
 func (t *Trainer) random(epoch int) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(t.cfg.Seed), uint64(epoch)))
 }
+
+// mixing is what is added to an epoch's number for the generator of its mixtures.
+const mixing = 1 << 32
 
 // Resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
 // It returns false where there is no such file, and an error wrapping ErrCheckpoint when the file is of another run.

@@ -138,7 +138,7 @@ func TestResume(t *testing.T) {
 			cfg := small()
 			cfg.Context = datasets.Context{Before: 0.3, After: 0.1, Share: 0.5}
 			if cfg.Optimizer = kind; kind == AdamW {
-				cfg.Rate, cfg.EMA = 0.003, 0
+				cfg.Rate, cfg.EMA, cfg.Mixup = 0.003, 0, 0.4
 			}
 			dir, folder := tones(t, 16), t.TempDir()
 			whole, err := trainer(t, cfg, dir).Run(t.Context(), filepath.Join(folder, "whole"), Observer{})

@@ -23,9 +23,15 @@ func (c *fitCmd) config() (training.Config, error) {
 	cfg := training.Config{
 		Net: net, Features: features.Default(), Window: c.Sound.Window, Limit: c.Sound.Limit,
 		Epochs: c.Training.Epochs, Batch: c.Training.Batch, Optimizer: training.OptimizerKind(c.Training.Optimizer),
-		Rate: c.Training.LR, Warmup: min(c.Training.Warmup, float64(c.Training.Epochs)), Decay: c.Training.Decay,
+		Rate: c.Training.LR, Mixup: c.Training.Mixup, Warmup: min(c.Training.Warmup, float64(c.Training.Epochs)), Decay: c.Training.Decay,
 		Momentum: 0.9, Clip: c.Training.Clip, Smoothing: c.Training.Smoothing, EMA: c.Training.EMA, Balance: c.Training.Balance, Seed: c.Training.Seed,
 		Augment: augment, Mask: mask,
+	}
+	if cfg.Drops, err = c.Training.drops(); err != nil {
+		return training.Config{}, err
+	}
+	if len(c.Training.Teacher) > 0 {
+		cfg.Taught = c.Training.Taught
 	}
 	if c.Sound.Features == "square32" {
 		cfg.Features = features.Square32()
@@ -40,6 +46,35 @@ func (c *fitCmd) config() (training.Config, error) {
 		cfg.Decay = training.DefaultDecay(cfg.Optimizer)
 	}
 	return cfg, nil
+}
+
+// drops returns the epochs of --schedule steps:EPOCH,...; none for the cosine.
+func (f trainingFlags) drops() (epochs []int, err error) {
+	if f.Schedule == "cosine" {
+		return nil, nil
+	}
+	list, found := strings.CutPrefix(f.Schedule, "steps:")
+	for text := range strings.SplitSeq(list, ",") {
+		epoch, err := strconv.Atoi(text)
+		if err != nil || !found {
+			return nil, fmt.Errorf("--schedule: %q is neither cosine nor steps: with epochs, separated by commas", f.Schedule)
+		}
+		epochs = append(epochs, epoch)
+	}
+	return epochs, nil
+}
+
+// teachers loads the models of --teacher.
+func (f trainingFlags) teachers() ([]*polynet.Model, error) {
+	var models []*polynet.Model
+	for _, path := range f.Teacher {
+		m, err := polynet.Load(path)
+		if err != nil {
+			return nil, fmt.Errorf("--teacher: %w", err)
+		}
+		models = append(models, m)
+	}
+	return models, nil
 }
 
 // complete sets what depends on the data.

@@ -41,14 +41,19 @@ type trainingFlags struct {
 	Batch     int     `help:"Clips in an optimiser step. Default: 100, fewer for small data sets." default:"0"`
 	Optimizer string  `help:"sgd (with Nesterov momentum 0.9) or adamw." enum:"sgd,adamw" default:"sgd"`
 	LR        float64 `name:"lr" help:"Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw." default:"0"`
-	Warmup    float64 `help:"Epochs over which the learning rate rises; a cosine to zero follows." default:"2"`
+	Warmup    float64 `help:"Epochs over which the learning rate rises." default:"2"`
+	Schedule  string  `help:"What follows: cosine, to zero, or steps:EPOCH,..., the epochs behind which the rate falls to a tenth." default:"cosine"`
 	Decay     float64 `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"-1"`
 	Clip      float64 `help:"Limit of the gradient's norm; 0 turns it off." default:"2"`
 	Smoothing float64 `help:"Label smoothing." default:"0.1"`
 	EMA       float64 `name:"ema" help:"Decay of the weights' moving average, which is what is kept; 0 turns it off." default:"0.998"`
 	Balance   float64 `help:"Evens out how often labels are seen: 0 as they come, 1 equally often." default:"0.5"`
+	Mixup     float64 `help:"Mix the clips of a batch in proportions drawn from Beta(A, A); 0 turns it off." default:"0" placeholder:"A"`
 	Seed      int64   `help:"Seed of everything random." default:"1"`
 	Threads   int     `help:"Threads; 0 is one per core." default:"0"`
+
+	Teacher []string `help:"Trained models whose mean answers are learnt too (distillation), separated by commas. They know the same labels." type:"path" placeholder:"FILE"`
+	Taught  float64  `help:"Share of the teachers' answers in what is learnt." default:"0.7"`
 }
 
 type soundFlags struct {
@@ -59,7 +64,7 @@ type soundFlags struct {
 	Limit     float64  `help:"Deviations from the mean within which features are held; 0 turns it off." default:"4"`
 	Noise     []string `help:"Folders of more recordings without words, which are mixed in and become _silence_, separated by commas." type:"path" placeholder:"DIR"`
 	Extra     []string `help:"Folders of more recordings to train on, CLASS/*.wav, separated by commas; other words in them become _unknown_." type:"path" placeholder:"DIR"`
-	Augment   string   `help:"Augmentation of the recordings: speech, light or none." enum:"speech,light,none" default:"speech"`
+	Augment   string   `help:"Augmentation of the recordings: speech, light, papers (as R-PolyNets' authors) or none." enum:"speech,light,papers,none" default:"speech"`
 	Unknown   float64  `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
 	Silence   float64  `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
 }
@@ -96,10 +101,15 @@ func (c *fitCmd) Run(ctx context.Context, s streams) (err error) {
 	if err := c.complete(&cfg, set); err != nil {
 		return err
 	}
-	t, err := training.New(ctx, cfg, set, dev, c.Training.Threads)
+	teachers, err := c.Training.teachers()
+	if err != nil {
+		return program.WithStatus(program.StatusModel, err)
+	}
+	t, err := training.New(ctx, cfg, set, dev, c.Training.Threads, teachers...)
 	if err != nil {
 		return err
 	}
+	defer t.Close()
 	checkpoint := c.Out + ".checkpoint"
 	if err := c.resume(t, checkpoint, s); err != nil {
 		return err
