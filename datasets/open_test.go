@@ -63,6 +63,40 @@ func TestSpeechCommands(t *testing.T) {
 	}
 }
 
+// TestSpeechCommandsV2 opens what the archive of Speech Commands v0.02 unpacks to: 35 words, each speaker's clips of a word numbered, official lists.
+func TestSpeechCommandsV2(t *testing.T) {
+	words := strings.Fields(`backward bed bird cat dog down eight five follow forward four go happy house learn left marvin nine no off
+		on one right seven sheila six stop three tree two up visual wow yes zero`)
+	f := newFolder(t)
+	for _, name := range []string{"LICENSE", "README.md", ".DS_Store", noiseFolder + "/README.md"} {
+		f.write(name, "text")
+	}
+	for _, name := range []string{"doing_the_dishes", "dude_miaowing", "exercise_bike", "pink_noise", "running_tap", "white_noise"} {
+		f.sound(noiseFolder+"/"+name+".wav", tone(100, 0.1, 10*testRate))
+	}
+	var valid, test []string
+	for _, word := range words {
+		clips := []string{word + "/0a7c2a8d_nohash_0.wav", word + "/0a7c2a8d_nohash_1.wav", word + "/0132a06d_nohash_2.wav", word + "/01648c51_nohash_0.wav"}
+		f.clips(clips...)
+		valid, test = append(valid, clips[2]), append(test, clips[3])
+	}
+	f.write("validation_list.txt", strings.Join(valid, "\n")+"\n")
+	f.write("testing_list.txt", strings.Join(test, "\n")+"\n")
+
+	s := f.open(Options{Silence: 0.1, Seed: 1})
+	if want := append(slices.Clone(words), SilenceLabel); !slices.Equal(s.Labels, want) {
+		t.Fatalf("labels %v, want the 35 words and silence", s.Labels)
+	}
+	for _, c := range s.Counts()[:len(words)] {
+		if c.Clips != [All]int{2, 1, 1} {
+			t.Errorf("%s: %v clips to train, validate and test, want 2, 1 and 1", c.Label, c.Clips)
+		}
+	}
+	if len(s.Noise) != 6 || len(s.Ignored) != 0 || len(s.Notes) != 0 {
+		t.Errorf("%d noise recordings, ignored %v, notes %q", len(s.Noise), s.Ignored, s.Notes)
+	}
+}
+
 func TestDrawsFollowTheSeedInTrainingOnly(t *testing.T) {
 	f := speechCommands(t)
 	open := func(seed int64) *Set {

@@ -1,4 +1,4 @@
-// Package models carries the model that works out of the box.
+// Package models carries the models that work out of the box.
 package models
 
 import (
