@@ -2,7 +2,7 @@
 """Trains every network of bench/pinets/rows.py with several seeds, and writes RESULTS.md and curves.png beside this file.
 
     bench/pinets/run.py --data DIR --work WORK         everything, about three hours on two cores
-    bench/pinets/run.py ... --only base,small          some nets; --seeds 1 fewer seeds
+    bench/pinets/run.py ... --only base,small          some nets, the others' rows stay; --seeds 1 fewer seeds
     bench/pinets/run.py --work WORK --tell             only writes what WORK has so far
 
 DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and what has been
@@ -90,7 +90,8 @@ def main():
                     measure(train, o.data, row, seed, o.threads, o.work / f"{row.net}-{row.arch}-{seed}")
     found = [json.loads(p.read_text()) for p in sorted(o.work.glob("*.json"))]
     table.write(HERE / "RESULTS.md", found, (o.work / "machine").read_text())
-    call("go", "run", "./bench/pinets/curves", o.work, HERE / "curves.png", cwd=ROOT)
+    if {(f["net"], f["arch"]) for f in found} >= {(row.net, row.arch) for row in ROWS}:
+        call("go", "run", "./bench/pinets/curves", o.work, HERE / "curves.png", cwd=ROOT)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The file bench/pinets/RESULTS.md."""
+import dataclasses
 import math
+import re
 import statistics
 
 from rows import EPOCHS, ROWS
@@ -7,7 +9,7 @@ from rows import EPOCHS, ROWS
 HEAD = """# Results
 
 {machine}. Every network was trained alike: `train fit` with its defaults but `--in-context 0 --epochs {epochs}`, on the same clips
-({valid} validation and {test} test clips, 19 classes).
+(19 classes), but for the options that a net's name in [rows.py](rows.py) comes with.
 
 A cell is the mean over the seeds ± their standard deviation. The validation clips chose the epoch; the test clips were heard once. The ratio is
 that of the test accuracy to the `relu` net's of equal depth and width, of narrow nets to the wider `relu` net's, ± its standard error.
@@ -20,44 +22,84 @@ COLUMNS = ("net", "blocks", "degree", "parameters", "multiply-adds", "seeds", "v
            "minutes a run")
 
 
+@dataclasses.dataclass
+class Spread:
+    """Accuracies over seeds, in percent."""
+    mean: float
+    deviation: float = math.nan
+
+    @classmethod
+    def of(cls, values):
+        return cls(statistics.mean(values), statistics.stdev(values) if len(values) > 1 else math.nan)
+
+    @classmethod
+    def parse(cls, cell):
+        return cls(*(float(part) for part in cell.split("±")))
+
+    def __str__(self):
+        return f"{self.mean:.2f}" + ("" if math.isnan(self.deviation) else f" ± {self.deviation:.2f}")
+
+
+@dataclasses.dataclass
+class Result:
+    """A row of the table, but for its comparison."""
+    degree: str
+    parameters: int
+    macs: str
+    seeds: int
+    valid: Spread
+    test: Spread
+    minutes: str
+
+    @classmethod
+    def of(cls, runs):
+        first = runs[0]
+        return cls(first["degree"], int(first["parameters"]), first["MACs"].removesuffix(" of audio"), len(runs),
+                   Spread.of([f["valid"] for f in runs]), Spread.of([f["test"] for f in runs]),
+                   f"{statistics.mean(f['seconds'] for f in runs) / 60:.1f}")
+
+    @classmethod
+    def parse(cls, cells):
+        degree, parameters, macs, seeds, valid, test, _, _, minutes = cells
+        return cls(degree, int(parameters.replace(",", "")), macs, int(seeds), Spread.parse(valid), Spread.parse(test), minutes)
+
+    def error(self):
+        """Returns the relative standard error of the mean test accuracy."""
+        return self.test.deviation / math.sqrt(self.seeds) / self.test.mean
+
+
 def write(path, found, machine):
-    """Writes the table of what was found in runs."""
-    groups = [(r, [f for f in found if (f["net"], f["arch"]) == (r.net, r.arch)]) for r in ROWS]
-    groups = [(r, runs) for r, runs in groups if runs]
-    if not groups:
-        return
-    by = {(r.net, r.arch): runs for r, runs in groups}
-    first = groups[0][1][0]
+    """Writes the table of what was found in runs. Rows of which none was run stay as they are."""
+    results = kept(path)
+    for row in ROWS:
+        runs = [f for f in found if (f["net"], f["arch"]) == (row.net, row.arch)]
+        if runs:
+            results[row.net, row.arch] = Result.of(runs)
     lines = ["| " + " | ".join(COLUMNS) + " |", "|" + " --- |" * len(COLUMNS)]
-    for row, runs in groups:
-        relu = by.get((row.net.removeprefix("narrow "), "relu"))
-        same = row.arch == "relu" or not relu
-        lines.append("| " + " | ".join((
-            row.net, f"`{row.arch}`", runs[0]["degree"], f"{int(runs[0]['parameters']):,}", runs[0]["MACs"].removesuffix(" of audio"), str(len(runs)),
-            spread(runs, "valid"), spread(runs, "test"),
-            "" if same else "{:.4f} ± {:.4f}".format(*ratio(runs, relu)),
-            "" if same else f"{int(runs[0]['parameters']) / int(relu[0]['parameters']):.2f}",
-            f"{statistics.mean(f['seconds'] for f in runs) / 60:.1f}")) + " |")
+    lines += [line(row, results) for row in ROWS if (row.net, row.arch) in results]
     for net in ("base", "small"):
-        if all((net, arch) in by for arch in ("linear", "relu", "pi")):
-            linear, relu, pi = (statistics.mean(f["test"] for f in by[net, arch]) for arch in ("linear", "relu", "pi"))
+        if all((net, arch) in results for arch in ("linear", "relu", "pi")):
+            linear, relu, pi = (results[net, arch].test.mean for arch in ("linear", "relu", "pi"))
             lines += ["", f"Of the gap from `linear` to `relu`, the {net} net of `pi` blocks, which has no activation function, closes "
                           f"{(pi - linear) / (relu - linear):.3f}; the papers' closed 0.91 on ImageNet."]
-    head = HEAD.format(machine=machine, epochs=EPOCHS, valid=first["valid_clips"], test=first["test_clips"])
-    path.write_text(head + "\n".join(lines) + "\n")
+    path.write_text(HEAD.format(machine=machine, epochs=EPOCHS) + "\n".join(lines) + "\n")
 
 
-def spread(runs, split):
-    values = [f[split] for f in runs]
-    return f"{statistics.mean(values):.2f}" + (f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else "")
+def line(row, results):
+    r = results[row.net, row.arch]
+    relu = results.get((row.net.removeprefix("narrow "), "relu"))
+    compared = ["", ""]
+    if relu and row.arch != "relu":
+        ratio = r.test.mean / relu.test.mean
+        compared = [f"{ratio:.4f} ± {ratio * math.hypot(r.error(), relu.error()):.4f}", f"{r.parameters / relu.parameters:.2f}"]
+    return "| " + " | ".join((row.net, f"`{row.arch}`", r.degree, f"{r.parameters:,}", r.macs, str(r.seeds), str(r.valid), str(r.test),
+                              *compared, r.minutes)) + " |"
 
 
-def ratio(runs, others):
-    """Returns the ratio of the mean test accuracies and its standard error."""
-    means, errors = [], []
-    for group in (runs, others):
-        values = [f["test"] for f in group]
-        means.append(statistics.mean(values))
-        errors.append(statistics.stdev(values) / math.sqrt(len(values)) / means[-1] if len(values) > 1 else math.nan)
-    found = means[0] / means[1]
-    return found, found * math.hypot(*errors)
+def kept(path):
+    """Returns the results that the file tells of."""
+    results = {}
+    for text in path.read_text().splitlines() if path.exists() else ():
+        if match := re.fullmatch(r"\| (.+?) \| `(.+?)` \| (.+) \|", text):
+            results[match[1], match[2]] = Result.parse([c.strip() for c in match[3].split(" | ")])
+    return results
