@@ -43,6 +43,13 @@ func (s Score) Delay(q float64) float64 {
 	return s.Delays[int(q*float64(len(s.Delays)-1))]
 }
 
+// Within returns the share of the words heard that were decided at most so many seconds after their end, NaN without words that
+// were heard.
+func (s Score) Within(seconds float64) float64 {
+	n, _ := slices.BinarySearch(s.Delays, math.Nextafter(seconds, math.Inf(1)))
+	return float64(n) / float64(len(s.Delays))
+}
+
 // patience is how many seconds after a word's end an event that is decided still means the word: a window and a lookahead
 // may pass before.
 const patience = 1.5

@@ -42,10 +42,13 @@ type Track struct {
 // decision is a polynet.Decision without its probabilities.
 type decision struct{ start, end, heard float64 }
 
+// step is how much sound is computed at once, in seconds, as classify --stream does: what is decided later is told later.
+const step = 0.08
+
 // Listen runs a stream over src, of the model's rate, in which the words are said. A decision for which the network diverged
 // counts as hearing nothing.
 func Listen(c *polynet.Classifier, labels []string, src audio.Source, words []Word) (*Track, error) {
-	stream, err := c.Stream(polynet.StreamOptions{})
+	stream, err := c.Stream(polynet.StreamOptions{Step: step})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,11 @@ func TestMeasure(t *testing.T) {
 	if len(s.Delays) != 2 || math.Abs(s.Delay(0)) > 1e-9 || math.Abs(s.Delay(1)-0.6) > 1e-9 {
 		t.Errorf("delays %v, want 0 and 0.6", s.Delays)
 	}
+	for seconds, want := range map[float64]float64{-0.1: 0, 0.1: 0.5, 0.5: 0.5, 0.61: 1} {
+		if got := s.Within(seconds); got != want {
+			t.Errorf("%g of the words within %g s, want %g", got, seconds, want)
+		}
+	}
 	other := track(40, nil, map[string][][2]float64{"no": {{30, 30.5}}})
 	other.Sound = OtherWord
 	if s, _ = Measure([]*Track{tr, other}, point); s.Parts[Spoken].FalseAlarms != 2 || s.Parts[OtherWord] != (Part{1, 40.0 / 3600}) {

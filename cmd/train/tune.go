@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"text/tabwriter"
+	"time"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -94,6 +95,8 @@ func (c *tuneCmd) tell(s streams, model *polynet.Model, scores []tuning.Score) e
 		return err
 	}
 	fmt.Fprintf(s.out, "%d words and %.2f hours of sound\n", chosen.Words, chosen.Hours)
+	soon := model.Net.Lookahead(model.Features) + 250*time.Millisecond
+	fmt.Fprintf(s.out, "%.1f %% of the words heard were told within %d ms after their end\n", 100*chosen.Within(soon.Seconds()), soon.Milliseconds())
 	for i, where := range []string{tuning.Spoken: "among the words", tuning.OtherWord: "among other words", tuning.Wordless: "without words"} {
 		fmt.Fprintf(s.out, "%d false alarms %s in %.2f hours\n", chosen.Parts[i].FalseAlarms, where, chosen.Parts[i].Hours)
 	}
