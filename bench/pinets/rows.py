@@ -7,7 +7,7 @@ EPOCHS = 40
 
 @dataclasses.dataclass
 class Row:
-    net: str  # rows of one name have equal depth and width, but for those of narrow and papers nets
+    net: str  # rows of one name have equal depth, width and options, but for those of narrow and papers nets
     arch: str
     stem: str
     stages: str
@@ -27,6 +27,8 @@ ROWS = [
     Row("papers", "relu", "48:3:1:1", "48:3:3:1:1,64:4:3:1:2,96:6:3:1:2,144:3:3:1:2", SQUARE),
     Row("papers", "pi-relu", "48:3:1:1", "48:3:3:1:1,64:3:3:1:2,96:3:3:1:2,140:2:3:1:2", SQUARE),
     Row("narrow small", "pi-relu", *NARROW_SMALL), Row("narrow base", "pi-relu", *NARROW_BASE),
+    # With recordings that are hardly varied, nets are told apart by what they learn by heart rather than by what they cannot learn at all.
+    *(Row("small, light augmentation", arch, *SMALL, ("--augment", "light")) for arch in ("relu", "pi", "pi1x1")),
     Row("base", "linear", *BASE),
     *(Row("small", arch, *SMALL) for arch in ("pi1x1", "pi-relu", "pi1x1-relu", "ccp", "ncp", "ncp-skip", "rpoly", "dpoly", "pi-tanh")),
 ]

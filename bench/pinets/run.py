@@ -2,7 +2,7 @@
 """Trains every network of bench/pinets/rows.py with several seeds, and writes RESULTS.md and curves.png beside this file.
 
     bench/pinets/run.py --data DIR --work WORK         everything, about three hours on two cores
-    bench/pinets/run.py ... --only base,small          some nets, the others' rows stay; --seeds 1 fewer seeds
+    bench/pinets/run.py ... --only "base;small"        some nets, the others' rows stay; --seeds 1 fewer seeds
     bench/pinets/run.py --work WORK --tell             only writes what WORK has so far
 
 DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and what has been
@@ -71,7 +71,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, metavar="DIR")
     parser.add_argument("--work", type=pathlib.Path, required=True, metavar="WORK")
-    parser.add_argument("--only", help="nets, or NET/ARCH, separated by commas")
+    parser.add_argument("--only", help="nets, or NET/ARCH, separated by semicolons")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--tell", action="store_true")
@@ -85,7 +85,7 @@ def main():
             about.write_text(machine(o.threads))
             call("go", "build", "-o", train, "./cmd/train", cwd=ROOT)
         for row in ROWS:
-            if not o.only or {row.net, f"{row.net}/{row.arch}"} & set(o.only.split(",")):
+            if not o.only or {row.net, f"{row.net}/{row.arch}"} & set(o.only.split(";")):
                 for seed in range(1, o.seeds + 1):
                     measure(train, o.data, row, seed, o.threads, o.work / f"{row.net}-{row.arch}-{seed}")
     found = [json.loads(p.read_text()) for p in sorted(o.work.glob("*.json"))]
