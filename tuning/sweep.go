@@ -54,11 +54,22 @@ func Sweep(tracks []*Track, grid []detect.Config) ([]Score, error) {
 	return scores, nil
 }
 
-// Choose returns the score with the fewest misses among those with at most so many false alarms an hour, or, where there is none, the
+// Limits are what an operating point may cost.
+type Limits struct {
+	FalseAlarms float64 // an hour
+	Delay       float64 // seconds from a word's end to its event, for 95 % of the words that are heard
+}
+
+// keeps reports whether s keeps to the limits.
+func (l Limits) keeps(s Score) bool {
+	return s.FalseAlarmsPerHour() <= l.FalseAlarms && !(s.Delay(0.95) > l.Delay)
+}
+
+// Choose returns the score with the fewest misses among those that keep to the limits, or, where there is none, the
 // one with the fewest false alarms. Of equals it takes the one with fewer false alarms, and then the higher threshold.
-func Choose(scores []Score, falseAlarms float64) Score {
+func Choose(scores []Score, limits Limits) Score {
 	return slices.MinFunc(scores, func(a, b Score) int {
-		okA, okB := a.FalseAlarmsPerHour() <= falseAlarms, b.FalseAlarmsPerHour() <= falseAlarms
+		okA, okB := limits.keeps(a), limits.keeps(b)
 		switch {
 		case okA != okB:
 			return sign(okB, okA)

@@ -86,22 +86,26 @@ func TestEachWordCountsOnce(t *testing.T) {
 
 func TestSweepChoosesTheFewestMisses(t *testing.T) {
 	scores := []Score{
-		{Config: detect.Config{Threshold: 0.1}, Words: 100, Missed: 1, FalseAlarms: 9, Hours: 2},
-		{Config: detect.Config{Threshold: 0.2}, Words: 100, Missed: 4, FalseAlarms: 1, Hours: 2},
-		{Config: detect.Config{Threshold: 0.3}, Words: 100, Missed: 4, FalseAlarms: 1, Hours: 2},
-		{Config: detect.Config{Threshold: 0.4}, Words: 100, Missed: 9, FalseAlarms: 0, Hours: 2},
-		{Config: detect.Config{Threshold: 0.5}, Words: 100, Missed: 12, FalseAlarms: 0, Hours: 2},
+		{Config: detect.Config{Threshold: 0.1}, Words: 100, Missed: 1, FalseAlarms: 9, Hours: 2, Delays: []float64{0.5}},
+		{Config: detect.Config{Threshold: 0.2}, Words: 100, Missed: 4, FalseAlarms: 1, Hours: 2, Delays: []float64{0.5}},
+		{Config: detect.Config{Threshold: 0.3}, Words: 100, Missed: 4, FalseAlarms: 1, Hours: 2, Delays: []float64{0.5}},
+		{Config: detect.Config{Threshold: 0.4}, Words: 100, Missed: 9, FalseAlarms: 0, Hours: 2, Delays: []float64{0.5}},
+		{Config: detect.Config{Threshold: 0.5}, Words: 100, Missed: 12, FalseAlarms: 0, Hours: 2, Delays: []float64{0.5}},
+		{Config: detect.Config{Threshold: 0.6}, Words: 100, Missed: 0, FalseAlarms: 0, Hours: 2, Delays: []float64{3}},
 	}
 	for limit, want := range map[float64]float64{100: 0.1, 0.5: 0.3, 0.1: 0.4} {
-		if got := Choose(scores, limit); got.Config.Threshold != want {
+		if got := Choose(scores, Limits{limit, 2}); got.Config.Threshold != want {
 			t.Errorf("at most %g false alarms an hour: threshold %g, want %g", limit, got.Config.Threshold, want)
 		}
 	}
-	if got := Choose(scores[:1], 0.5); got.Missed != 1 {
+	if got := Choose(scores, Limits{0.5, 4}); got.Config.Threshold != 0.6 {
+		t.Errorf("where words may be told late, %+v is chosen", got)
+	}
+	if got := Choose(scores[:1], Limits{0.5, 2}); got.Missed != 1 {
 		t.Errorf("no point keeps to the limit: %+v", got)
 	}
 	var missed []int
-	for _, s := range Frontier(scores) {
+	for _, s := range Frontier(scores[:5]) {
 		missed = append(missed, s.Missed)
 	}
 	if !slices.Equal(missed, []int{9, 4, 1}) {

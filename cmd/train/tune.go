@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
 	"text/tabwriter"
-	"time"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -24,13 +24,14 @@ import (
 )
 
 type tuneCmd struct {
-	Model       string   `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Model       string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
 	Data        string   `help:"Folder of recordings of the words, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Without     []string `help:"Folders of recordings in which none of the words is said: backgrounds, and what must not trigger." required:"" type:"path" placeholder:"DIR"`
 	Split       string   `help:"Part of the data: valid, test, train or all." enum:"test,valid,train,all" default:"valid"`
 	SNR         float64  `name:"snr" help:"How much louder than the background the words are, in dB." default:"10"`
 	Minutes     float64  `help:"Minutes of words outside the vocabulary, and of the recordings without words, at least." default:"60"`
 	FalseAlarms float64  `help:"Most false alarms an hour." default:"0.5" placeholder:"N"`
+	Delay       float64  `help:"Most seconds from a word's end to its event, for 95 % of the words heard; 0 is any number." default:"0" placeholder:"S"`
 	Out         string   `help:"Write the model with the operating point that was chosen to this file." type:"path" placeholder:"FILE"`
 	Measure     bool     `help:"Try no other operating point than the model's own."`
 	Det         []string `help:"Write the curve of misses over false alarms to this file, .png or .svg." type:"path" placeholder:"FILE"`
@@ -38,8 +39,8 @@ type tuneCmd struct {
 }
 
 func (c *tuneCmd) Run(ctx context.Context, s streams) error {
-	if !(c.Minutes >= 0 && c.Minutes <= 1e4) || !(c.FalseAlarms >= 0) {
-		return program.WithStatus(program.StatusUsage, errors.New("--minutes must be in 0 to 10000 and --false-alarms not negative"))
+	if !(c.Minutes >= 0 && c.Minutes <= 1e4) || !(c.FalseAlarms >= 0) || !(c.Delay >= 0) {
+		return program.WithStatus(program.StatusUsage, errors.New("--minutes must be in 0 to 10000, --false-alarms and --delay not negative"))
 	}
 	if c.Measure && c.Out != "" {
 		return program.WithStatus(program.StatusUsage, errors.New("--measure changes nothing that --out could write"))
@@ -64,6 +65,9 @@ func (c *tuneCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if c.Delay == 0 {
+		c.Delay = math.Inf(1)
+	}
 	grid := []detect.Config{model.DetectionConfig()}
 	if !c.Measure {
 		grid = append(grid, tuning.Grid(model.DetectionConfig(), model.Window)...)
@@ -75,9 +79,12 @@ func (c *tuneCmd) Run(ctx context.Context, s streams) error {
 	return c.tell(s, model, scores)
 }
 
+// soon is how many seconds after a word's end, and the model's lookahead, it should have been told.
+const soon = 0.25
+
 // tell prints the table, writes the curves and the model.
 func (c *tuneCmd) tell(s streams, model *polynet.Model, scores []tuning.Score) error {
-	chosen, frontier := tuning.Choose(scores, c.FalseAlarms), tuning.Frontier(scores)
+	chosen, frontier := tuning.Choose(scores, tuning.Limits{FalseAlarms: c.FalseAlarms, Delay: c.Delay}), tuning.Frontier(scores)
 	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "smoothing\tmin duration\tthreshold\tfalse alarms/h\tmisses %\tdelay ms, median\t95 %\t")
 	row := func(name string, r tuning.Score) {
@@ -95,8 +102,8 @@ func (c *tuneCmd) tell(s streams, model *polynet.Model, scores []tuning.Score) e
 		return err
 	}
 	fmt.Fprintf(s.out, "%d words and %.2f hours of sound\n", chosen.Words, chosen.Hours)
-	soon := model.Net.Lookahead(model.Features) + 250*time.Millisecond
-	fmt.Fprintf(s.out, "%.1f %% of the words heard were told within %d ms after their end\n", 100*chosen.Within(soon.Seconds()), soon.Milliseconds())
+	limit := model.Net.Lookahead(model.Features).Seconds() + soon
+	fmt.Fprintf(s.out, "%.1f %% of the words heard were told within %.0f ms after their end\n", 100*chosen.Within(limit), 1000*limit)
 	for i, where := range []string{tuning.Spoken: "among the words", tuning.OtherWord: "among other words", tuning.Wordless: "without words"} {
 		fmt.Fprintf(s.out, "%d false alarms %s in %.2f hours\n", chosen.Parts[i].FalseAlarms, where, chosen.Parts[i].Hours)
 	}
@@ -108,8 +115,9 @@ func (c *tuneCmd) tell(s streams, model *polynet.Model, scores []tuning.Score) e
 	if c.Out == "" {
 		return nil
 	}
-	if over := chosen.FalseAlarmsPerHour(); over > c.FalseAlarms {
-		fmt.Fprintf(s.err, "train: no operating point keeps to %g false alarms an hour; the least is %.2f\n", c.FalseAlarms, over)
+	if over, late := chosen.FalseAlarmsPerHour(), chosen.Delay(0.95); over > c.FalseAlarms || late > c.Delay {
+		fmt.Fprintf(s.err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest gives %.2f an hour, and tells words in %.2f s\n",
+			over, late)
 	}
 	tuned := *model
 	tuned.Detection = &chosen.Config
