@@ -25,8 +25,6 @@ func main() {
 		"network":     serve.Make(prepareNetwork),
 		"step":        serve.Make(prepareStep),
 		"sounds":      serve.Make(prepareSounds),
-		"pass":        serve.Make(preparePass),
-		"stream":      serve.Make(prepareStream),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
