@@ -42,9 +42,13 @@ type Classifier struct {
 	plan      *Plan
 	extractor *features.Extractor
 
-	steps sync.Mutex
-	plans map[int]*Plan // of streams, by the frames that they compute together
+	streams sync.Mutex            // for what they share:
+	plans   map[batchShape]*Plan  // by what they compute together
+	flows   map[flowShape][]*flow // those that nobody uses
 }
+
+// batchShape is so many frames of so many sounds.
+type batchShape struct{ sounds, frames int }
 
 // NewClassifier compiles m for d. A model that is not consistent gives an error that wraps ErrModel.
 func NewClassifier(m *Model, d device.Device) (*Classifier, error) {
@@ -57,19 +61,39 @@ func NewClassifier(m *Model, d device.Device) (*Classifier, error) {
 		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
 	plan.hear(extractor)
-	return &Classifier{model: m, plan: plan, extractor: extractor, plans: map[int]*Plan{}}, nil
+	return &Classifier{model: m, plan: plan, extractor: extractor, plans: map[batchShape]*Plan{}, flows: map[flowShape][]*flow{}}, nil
 }
 
-// planFor returns a Plan for so many frames at a time, which streams share.
-func (c *Classifier) planFor(frames int) *Plan {
-	c.steps.Lock()
-	defer c.steps.Unlock()
-	p := c.plans[frames]
+// planFor returns a Plan for so many frames of so many sounds at a time, which streams share.
+func (c *Classifier) planFor(sounds, frames int) *Plan {
+	c.streams.Lock()
+	defer c.streams.Unlock()
+	key := batchShape{sounds, frames}
+	p := c.plans[key]
 	if p == nil {
-		p = c.model.compile(c.plan.dev, frames)
-		c.plans[frames] = p
+		p = c.model.compile(c.plan.dev, sounds, frames)
+		c.plans[key] = p
 	}
 	return p
+}
+
+// takeFlow returns a flow, to be given back: there are as many as goroutines run streams at the same time.
+func (c *Classifier) takeFlow(shape flowShape) *flow {
+	c.streams.Lock()
+	list := c.flows[shape]
+	if n := len(list); n > 0 {
+		c.flows[shape] = list[:n-1]
+		c.streams.Unlock()
+		return list[n-1]
+	}
+	c.streams.Unlock()
+	return newFlow(c.plan, shape)
+}
+
+func (c *Classifier) returnFlow(shape flowShape, f *flow) {
+	c.streams.Lock()
+	defer c.streams.Unlock()
+	c.flows[shape] = append(c.flows[shape], f)
 }
 
 // Options says how a Worker works. The zero value is right for most uses.
@@ -245,7 +269,7 @@ func (w *Worker) cut(src audio.Source, err error, p *pushed) error {
 func (w *Worker) follow(src audio.Source, err error, p *pushed) error {
 	w.Flush() // the sound may take its time
 	if w.stream == nil {
-		w.stream = w.c.stream(StreamOptions{}, w.window, w.hop, recordingFrames)
+		w.stream = w.c.streamGroup(1, StreamOptions{}, w.window, w.hop, recordingFrames).only()
 		w.piece = make([]float32, pieceSamples)
 	}
 	s := w.stream

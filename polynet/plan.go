@@ -36,11 +36,12 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
-	return m.compile(d, m.Features.Frames(m.windowSamples())), nil
+	return m.compile(d, 1, m.Features.Frames(m.windowSamples())), nil
 }
 
-// compile is Compile of a valid model for runs over so many frames at a time: it may run over others, but not as fast.
-func (m *Model) compile(d device.Device, frames int) *Plan {
+// compile is Compile of a valid model for runs over so many frames of so many clips at a time: it may run over others, but not
+// as fast.
+func (m *Model) compile(d device.Device, clips, frames int) *Plan {
 	fused, c := m.fused(), compiler{dev: d}
 	p := &Plan{
 		dev: d, single: device.OneThread(d), config: m.Net, norm: m.Norm, program: m.Net.program().settled(),
@@ -49,7 +50,7 @@ func (m *Model) compile(d device.Device, frames int) *Plan {
 	rows := p.program.rows(frames)
 	for i := range p.steps {
 		s := &p.program.steps[i]
-		p.steps[i] = c.instruction(s, &fused.Steps[i], rows[made(i)])
+		p.steps[i] = c.instruction(s, &fused.Steps[i], clips, rows[made(i)])
 	}
 	p.head.weight, p.head.shift = c.pack(fused.Head.Weight, fused.Head.Out), c.place(fused.Head.Shift)
 	d.Free(c.source)
@@ -79,13 +80,13 @@ type compiler struct {
 	source device.Buffer // scratch: a weight before it is packed
 }
 
-// instruction returns the step, which gives so many rows.
-func (c *compiler) instruction(s *step, f *FusedStep, rows int) instruction {
+// instruction returns the step, which gives so many rows of each of so many clips.
+func (c *compiler) instruction(s *step, f *FusedStep, clips, rows int) instruction {
 	n := instruction{step: s}
 	if s.op != opConv {
 		return n
 	}
-	windows := device.View{Groups: 1, Rows: rows, Cols: s.kernel * s.in, RowStride: s.stride * s.in}
+	windows := device.View{Groups: clips, Rows: rows, Cols: s.kernel * s.in, RowStride: s.stride * s.in}
 	n.weight, n.shift = c.packWindows(f.Conv.Weight, s.width, windows), c.place(f.Conv.Shift)
 	if f.Scale != nil {
 		n.scale, n.offset = c.place(f.Scale), c.place(f.Offset)
@@ -196,6 +197,12 @@ func (n *instruction) run(d device.Device, dst device.View, o *operands, scratch
 
 // copyRows sets dst's rows to src's.
 func copyRows(d device.Device, dst, src device.View) {
+	if to, from := dst.Data.Host(), src.Data.Host(); to != nil && dst.RowStride == dst.Cols && src.RowStride == src.Cols {
+		for g := range dst.Groups { // sooner than as an operation
+			copy(to[g*dst.GroupStride:][:dst.Rows*dst.Cols], from[g*src.GroupStride:])
+		}
+		return
+	}
 	none := device.Buffer{}
 	d.Affine(dst, src, device.View{}, none, none, none, false)
 }

@@ -98,6 +98,34 @@ func benchStream(b *testing.B, o StreamOptions) {
 	perSecond(b, float64(len(samples))/16000)
 }
 
+// BenchmarkStreamGroup takes a decision every 80 ms of several sounds that come in steps.
+func BenchmarkStreamGroup(b *testing.B) {
+	for _, n := range []int{8, 32, 128} {
+		for _, ms := range []int{80, 240} {
+			b.Run(fmt.Sprintf("sounds=%d/step=%dms", n, ms), func(b *testing.B) {
+				g, err := benchClassifier(b).StreamGroup(n, StreamOptions{Step: float64(ms) / 1000})
+				if err != nil {
+					b.Fatal(err)
+				}
+				samples := noise(seeded(1), 960*16)
+				for b.Loop() {
+					for piece := range slices.Chunk(samples, ms*16) {
+						for i := range n {
+							g.Push(i, piece)
+						}
+						for ok := true; ok; {
+							if _, _, ok, err = g.Next(); err != nil {
+								b.Fatal(err)
+							}
+						}
+					}
+				}
+				perSecond(b, float64(n*len(samples))/16000)
+			})
+		}
+	}
+}
+
 // BenchmarkRecording classifies a long recording, a window every 80 ms.
 func BenchmarkRecording(b *testing.B) {
 	w, err := benchClassifier(b).Worker(Options{Hop: 0.08, Top: 1})

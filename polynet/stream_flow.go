@@ -6,206 +6,299 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// flow is a network at work on rows that arrive bit by bit. Each convolution computes its rows as soon as those that they
-// depend on have arrived; of its input only the rows are kept that later windows reach back to. What a flow gives is what
-// one run over the whole recording gives, up to rounding.
+// flow is the memory in which a network works on sounds that arrive bit by bit, several at once: from each it takes so many
+// frames, and each step of the network computes the rows that those complete, of all sounds together. A step's rows lie
+// behind its input by its lookahead, always as far, so that sounds at different places are computed alike; rows before a
+// sound's beginning and behind its end, which count as zero, are cleared. What a flow gives is what one run over the
+// whole recording gives, up to rounding.
+//
+// From one run to the next nothing stays in a flow: the rows that are read again lie in a tide.
 type flow struct {
 	config Config
 	dev    device.Device
 	memory device.Buffer
-	most   int // frames that come at a time
+	ahead  int // the network's lookahead in frames
 
 	lines    []line        // the values, by their numbers
-	readings [][]reading   // of each step
-	logits   device.Buffer // (rows, Classes)
+	readings [][4]reading  // of each step, in the order of its operands
+	logits   device.Buffer // (sounds, rows, Classes)
 	out      []float32     // the same
+
+	sounds, frames int     // of the run that is being prepared
+	places         []place // of the sounds
+	edges          []int   // those of them of which some rows lie outside of the sound
 }
 
-// reading is a value that a step reads: for its row t, the rows t·stride−left to t·stride+ahead.
+// line is a value of a flow. Of each sound it has the rows that later runs read again, those of the last one in front, and
+// behind them this run's.
+type line struct {
+	data   device.Buffer // lines that do not live at the same time share it
+	cols   int
+	stride int // frames a row
+	lag    int // rows that are missing of those that the frames so far would make, because of the lookahead
+	kept   int // rows that the next run reads again
+	at     int // where they lie in a sound's part of a tide
+}
+
+// reading is how a step reads a value: for each of its rows the given number of rows, which lie stride further on from one to the
+// next, the first ones begin behind in the line.
 type reading struct {
 	line                *line
-	stride, left, ahead int
+	begin, taps, stride int
 }
 
-// newFlow returns a flow for p that takes at most so many frames at a time.
-func newFlow(p *Plan, most int) *flow {
-	f := &flow{config: p.config, dev: p.single, most: most}
-	f.memory = allocTogether(p.dev, func(alloc func(n int) device.Buffer) { f.layOut(p, alloc) })
+// tide is what flows keep of sounds between runs: for each the last rows of every line, and where it is.
+type tide struct {
+	dev    device.Device
+	memory device.Buffer
+	size   int // values of a sound
+	places []place
+}
+
+// place is where a sound is, in frames.
+type place struct {
+	sound int // of the tide
+	begin int // those before count as zero; a multiple of the last stage's stride
+	next  int // the first one that the flow has not taken; the same
+	end   int // the sound's length, or a very large number while it is not known
+}
+
+// endless stands for the length of a sound that goes on.
+const endless = math.MaxInt / 2
+
+// flowShape says how much a flow takes at once: a step's frames of all its sounds, or most frames of one.
+type flowShape struct{ sounds, step, most int }
+
+// newFlow returns a flow for p.
+func newFlow(p *Plan, shape flowShape) *flow {
+	_, ahead, _ := p.config.reach()
+	f := &flow{config: p.config, dev: p.single, ahead: ahead}
+	f.lines, f.readings = p.lines()
+	f.memory = allocTogether(p.dev, func(alloc func(n int) device.Buffer) { f.layOut(p, shape, alloc) })
 	f.out = make([]float32, f.logits.Len())
-	f.restart(0)
 	return f
 }
 
-// layOut places everything that p computes in what alloc returns.
-func (f *flow) layOut(p *Plan, alloc func(n int) device.Buffer) {
+// lines returns the lines of p's values and how its steps read them.
+func (p *Plan) lines() ([]line, [][4]reading) {
 	g := p.program.geometries()
-	last := g[len(g)-1]
-	most := max(f.most, last.ahead) // frames that come at a time: as many as wait for the last ones' lookahead, at the end
-	f.lines, f.readings = make([]line, len(g)), make([][]reading, len(p.steps))
+	lines, readings := make([]line, len(g)), make([][4]reading, len(p.steps))
 	for v := input; int(v) < len(g); v++ {
-		f.lines[v] = line{cols: p.config.Inputs, stride: g[v].stride}
+		lines[v] = line{cols: p.config.Inputs, stride: g[v].stride, lag: g[v].ahead / g[v].stride}
 	}
 	for i := range p.steps {
-		s := &p.steps[i]
-		f.lines[made(i)].cols = s.width
-		for _, v := range s.operands() {
+		s, y := &p.program.steps[i], &lines[made(i)]
+		y.cols = s.width
+		for j, v := range s.operands() {
 			if v == none {
 				continue
 			}
 			left, ahead := s.reach(v)
-			l := &f.lines[v]
-			f.readings[i] = append(f.readings[i], reading{l, s.strideOver(v), left, ahead})
-			// What a step gives waits for the lookahead of all that it reads.
-			l.kept = max(l.kept, ceilDiv(g[made(i)].ahead-g[v].ahead, l.stride)+left)
-			l.behind = max(l.behind, ahead)
+			r := reading{line: &lines[v], taps: left + 1 + ahead, stride: s.strideOver(v)}
+			r.begin = r.line.lag - y.lag*r.stride - left // of rows of this run
+			r.line.kept = max(r.line.kept, -r.begin)
+			readings[i][j] = r
 		}
 	}
-	for v := input; int(v) < len(g); v++ {
+	at := 0
+	for v := range lines {
+		lines[v].at = at
+		at += alignUp(lines[v].kept * lines[v].cols)
+	}
+	for i := range readings {
+		for j := range readings[i] {
+			if r := &readings[i][j]; r.line != nil {
+				r.begin += r.line.kept
+			}
+		}
+	}
+	return lines, readings
+}
+
+// layOut places the lines and the logits in what alloc returns.
+func (f *flow) layOut(p *Plan, shape flowShape, alloc func(n int) device.Buffer) {
+	lasts, free := p.program.lasts(), map[int][]device.Buffer{}
+	take := func(v value) {
 		l := &f.lines[v]
-		l.room = 2*l.kept + ceilDiv(most, l.stride) + 1
-		l.data = alloc((l.room + l.behind) * l.cols)
+		n := l.cols * max(shape.sounds*(l.kept+shape.step/l.stride), l.kept+shape.most/l.stride)
+		if list := free[n]; len(list) > 0 {
+			l.data, free[n] = list[len(list)-1], list[:len(list)-1]
+			return
+		}
+		l.data = alloc(n)
 	}
-	f.logits = alloc(f.last().room * p.config.Classes)
-}
-
-// close gives the flow's memory back to the device.
-func (f *flow) close() { f.dev.Free(f.memory) }
-
-// restart forgets everything. The next frame is the given one, a multiple of the last stage's stride; those before it
-// count as zero.
-func (f *flow) restart(frame int) {
-	f.dev.Fill(device.Matrix(f.memory, 1, f.memory.Len()), 0)
-	for v := input; int(v) < len(f.lines); v++ {
-		f.lines[v].restart(frame)
-	}
-}
-
-// push takes the next rows of normalised features, no more than the flow's most before they are computed.
-func (f *flow) push(rows []float32) {
-	if len(rows) > 0 {
-		in := &f.lines[input]
-		f.dev.Upload(in.grow(f.dev, len(rows)/in.cols).Data, rows)
-	}
-}
-
-// run computes what can be computed of the frames that have been pushed and returns the rows that the last stage gives, as
-// logits, and the first one's index. The logits are valid until the next run. final says that the recording has ended;
-// no frames may have been pushed since the last run then. p is the flow's network, compiled for whatever number of frames.
-func (f *flow) run(p *Plan, final bool) (logits []float32, first int) {
-	d, last := f.dev, f.last()
-	first = last.next
-	f.lines[input].end(d, final)
+	take(input)
 	for i := range p.steps {
-		f.step(&p.steps[i], i, final)
-	}
-	for v := range f.lines {
-		f.lines[v].keep = f.lines[v].next
-	}
-	for i, list := range f.readings {
-		for _, r := range list {
-			r.line.keep = min(r.line.keep, f.lines[made(i)].next*r.stride-r.left)
+		take(made(i))
+		for _, v := range p.program.steps[i].operands() {
+			if v != none && lasts[v] == i {
+				free[f.lines[v].data.Len()] = append(free[f.lines[v].data.Len()], f.lines[v].data)
+				lasts[v] = -1 // once
+			}
 		}
 	}
-	n := last.next - first
-	if n == 0 {
-		return nil, first
+	last := f.last()
+	f.logits = alloc(max(shape.sounds*shape.step, shape.most) / last.stride * p.config.Classes)
+}
+
+// newTide returns a tide for so many sounds, each at its beginning.
+func (p *Plan) newTide(sounds int) *tide {
+	lines, _ := p.lines()
+	last := lines[len(lines)-1] // which keeps nothing
+	t := &tide{dev: p.single, size: last.at, places: make([]place, sounds)}
+	t.memory = p.dev.Alloc(sounds * t.size)
+	for i := range t.places {
+		t.places[i] = place{sound: i, end: endless}
 	}
-	out := device.Matrix(f.logits.Slice(0, n*f.config.Classes), n, f.config.Classes)
-	d.MatMul(out, last.rows(first, n), p.head.weight, device.Epilogue{Shift: p.head.shift})
-	logits = f.out[:out.Data.Len()]
-	d.Download(logits, out.Data)
-	return logits, first
+	return t
+}
+
+// restart forgets a sound. Its next frame is the given one, a multiple of the last stage's stride; those before it count as
+// zero.
+func (t *tide) restart(sound, frame int) {
+	t.dev.Fill(device.Matrix(t.memory.Slice(sound*t.size, (sound+1)*t.size), 1, t.size), 0)
+	t.places[sound] = place{sound: sound, begin: frame, next: frame, end: endless}
+}
+
+// end says that a sound has so many frames.
+func (t *tide) end(sound, frames int) { t.places[sound].end = frames }
+
+// close gives the memory back to the device.
+func (t *tide) close() { t.dev.Free(t.memory) }
+
+// begin prepares a run over so many frames, a multiple of the last stage's stride, of each of so many sounds.
+func (f *flow) begin(sounds, frames int) {
+	f.sounds, f.frames = sounds, frames
+}
+
+// load adds rows of normalised features to the run's i-th sound, from the given frame of the run on.
+func (f *flow) load(i, frame int, rows []float32) {
+	l := &f.lines[input]
+	at := i*f.size(l) + (l.kept+frame)*l.cols
+	f.dev.Upload(l.data.Slice(at, at+len(rows)), rows)
+}
+
+// run computes what the frames that have been loaded complete: of sounds of t, in the order of their loading. p is the
+// flow's network, compiled for whatever numbers. The result is valid until the next run.
+func (f *flow) run(p *Plan, t *tide, sounds []int) {
+	f.meet(t, sounds)
+	for v := input; int(v) < len(f.lines); v++ {
+		l := &f.lines[v]
+		f.exchange(l, t, false)
+		if v > input {
+			f.step(p, int(v-made(0)))
+		}
+		for _, i := range f.edges {
+			f.clear(l, i)
+		}
+		f.exchange(l, t, true)
+	}
+	last := f.last()
+	n := f.frames / last.stride
+	rows := f.read(reading{line: last, begin: last.kept, taps: 1, stride: 1}, n)
+	out := device.View{
+		Data: f.logits, Groups: f.sounds, Rows: n, Cols: f.config.Classes,
+		GroupStride: n * f.config.Classes, RowStride: f.config.Classes,
+	}
+	f.dev.MatMul(out, rows, p.head.weight, device.Epilogue{Shift: p.head.shift})
+	f.dev.Download(f.out[:out.Extent()], f.logits.Slice(0, out.Extent()))
+}
+
+// meet takes the sounds' places down and moves them on.
+func (f *flow) meet(t *tide, sounds []int) {
+	f.places, f.edges = f.places[:0], f.edges[:0]
+	for i, sound := range sounds {
+		p := &t.places[sound]
+		if p.next < p.begin+f.ahead || p.next+f.frames > p.end {
+			f.edges = append(f.edges, i)
+		}
+		f.places = append(f.places, *p)
+		p.next += f.frames
+	}
+}
+
+// answer returns the rows of logits that the run gave for its i-th sound, and the first one's index.
+func (f *flow) answer(i int) (logits []float32, first int) {
+	last := f.last()
+	n := f.frames / last.stride * f.config.Classes
+	return f.out[i*n : (i+1)*n], f.places[i].row(last)
 }
 
 // last returns the last stage's rows.
 func (f *flow) last() *line { return &f.lines[len(f.lines)-1] }
 
-// step computes what step s, the i-th, can.
-func (f *flow) step(s *instruction, i int, final bool) {
-	y := &f.lines[made(i)]
-	first := y.next
-	if n := f.due(i, final) - first; n > 0 {
-		var o operands
-		x := &f.readings[i][0]
-		o.x = x.line.windows(first*x.stride-x.left, n, x.left+1+x.ahead, x.stride)
-		for _, other := range [...]struct {
-			v    value
-			view *device.View
-		}{{s.y, &o.y}, {s.skip, &o.skip}, {s.add, &o.add}} {
-			if other.v != none {
-				*other.view = f.lines[other.v].rows(first, n)
-			}
-		}
-		s.run(f.dev, y.grow(f.dev, n), &o, device.Buffer{})
+// row returns the first row of a line that the next run gives.
+func (p *place) row(l *line) int { return p.next/l.stride - l.lag }
+
+// exchange copies the rows of a line that the last run has kept from the tide to where they are in front of this run's, or with
+// keep set those that the next run reads to the tide.
+func (f *flow) exchange(l *line, t *tide, keep bool) {
+	if l.kept == 0 {
+		return
 	}
-	y.end(f.dev, final)
+	row := 0
+	if keep {
+		row = f.frames / l.stride
+	}
+	for i := 0; i < len(f.places); {
+		n := f.neighbours(i)
+		at := f.places[i].sound*t.size + l.at
+		kept := device.View{
+			Data: t.memory.Slice(at, t.memory.Len()), Groups: n, Rows: l.kept, Cols: l.cols, GroupStride: t.size, RowStride: l.cols,
+		}
+		at = i*f.size(l) + row*l.cols
+		lined := kept
+		lined.Data, lined.GroupStride = l.data.Slice(at, l.data.Len()), f.size(l)
+		if keep {
+			copyRows(f.dev, kept, lined)
+		} else {
+			copyRows(f.dev, lined, kept)
+		}
+		i += n
+	}
 }
 
-// due returns how many rows step i can have computed now, from the first one on. final says that what it reads has ended.
-func (f *flow) due(i int, final bool) int {
-	n := math.MaxInt
-	for _, r := range f.readings[i] {
-		have := r.line.next
-		if !final {
-			have -= r.ahead
-		}
-		n = min(n, ceilDiv(have, r.stride))
+// neighbours returns how many sounds from the run's i-th on follow each other in the tide.
+func (f *flow) neighbours(i int) int {
+	n := 1
+	for i+n < len(f.places) && f.places[i+n].sound == f.places[i].sound+n {
+		n++
 	}
 	return n
 }
 
-// line is an activation that arrives bit by bit, of which the last rows are kept. Rows are counted from the recording's
-// first one.
-type line struct {
-	data   device.Buffer
-	cols   int
-	stride int // frames a row
-	kept   int // how many rows are still read, at most, when those have been computed that can be
-	behind int // zero rows that the recording's end takes
-	room   int // rows that data holds, without those behind
-
-	base int // the row at the beginning of data
-	keep int // the first row that is still read
-	next int // the row that comes next
-}
-
-// restart begins a recording, its rows before the frame all zero as data is.
-func (l *line) restart(frame int) {
-	l.next = frame / l.stride
-	l.base = l.next - l.kept
-	l.keep = l.base
-}
-
-// windows returns the View of n overlapping windows of taps rows, stride apart, from row first on.
-func (l *line) windows(first, n, taps, stride int) device.View {
-	begin := (first - l.base) * l.cols
-	return device.View{
-		Data: l.data.Slice(begin, begin+((n-1)*stride+taps)*l.cols), Groups: 1, Rows: n, Cols: taps * l.cols,
-		GroupStride: n * stride * l.cols, RowStride: stride * l.cols,
-	}
-}
-
-// rows returns rows first up to first+n.
-func (l *line) rows(first, n int) device.View { return l.windows(first, n, 1, 1) }
-
-// grow returns memory for the next n rows. Where there is none left, the rows that are still read move to the front.
-func (l *line) grow(d device.Device, n int) device.View {
-	if l.next-l.base+n > l.room {
-		keep := min(l.keep, l.next)
-		if count := l.next - keep; count > 0 {
-			none := device.Buffer{}
-			to := device.Matrix(l.data.Slice(0, count*l.cols), count, l.cols)
-			d.Affine(to, l.rows(keep, count), device.View{}, none, none, none, false)
+// clear sets the rows of this run that lie outside of the i-th sound to zero.
+func (f *flow) clear(l *line, i int) {
+	p, n := &f.places[i], f.frames/l.stride
+	first := p.row(l)
+	begin, end := min(max(0, p.begin/l.stride-first), n), min(max(0, ceilDiv(p.end, l.stride)-first), n)
+	for _, rows := range [...][2]int{{0, begin}, {end, n}} {
+		if count := rows[1] - rows[0]; count > 0 {
+			at := i*f.size(l) + (l.kept+rows[0])*l.cols
+			f.dev.Fill(device.Matrix(l.data.Slice(at, at+count*l.cols), count, l.cols), 0)
 		}
-		l.base = keep
 	}
-	l.next += n
-	return l.rows(l.next-n, n)
 }
 
-// end lays the zero rows behind the last one that the network's padding has there, if final is set.
-func (l *line) end(d device.Device, final bool) {
-	if final && l.behind > 0 {
-		d.Fill(l.rows(l.next, l.behind), 0)
+// step computes step i of p.
+func (f *flow) step(p *Plan, i int) {
+	y, r := &f.lines[made(i)], &f.readings[i]
+	n := f.frames / y.stride
+	o := operands{x: f.read(r[0], n), y: f.read(r[1], n), skip: f.read(r[2], n), add: f.read(r[3], n)}
+	p.steps[i].run(f.dev, f.read(reading{line: y, begin: y.kept, taps: 1, stride: 1}, n), &o, device.Buffer{})
+}
+
+// size returns how many values of a line a sound has in this run.
+func (f *flow) size(l *line) int { return (l.kept + f.frames/l.stride) * l.cols }
+
+// read returns what a step reads for n rows of each sound.
+func (f *flow) read(r reading, n int) device.View {
+	l := r.line
+	if l == nil {
+		return device.View{}
+	}
+	return device.View{
+		Data: l.data.Slice(r.begin*l.cols, l.data.Len()), Groups: f.sounds, Rows: n, Cols: r.taps * l.cols,
+		GroupStride: f.size(l), RowStride: r.stride * l.cols,
 	}
 }

@@ -279,8 +279,8 @@ func TestStreamEndsAsASession(t *testing.T) {
 				samples := noise(seeded(uint64(n)), n)
 				s.Reset()
 				list := hear(t, s, samples, func() int { return 700 })
-				rows := s.c.extractor.Rows(nil, samples, s.c.extractor.Scratch())
-				session := s.c.plan.Session(1, len(rows)/config.Inputs)
+				rows := s.group.c.extractor.Rows(nil, samples, s.group.c.extractor.Scratch())
+				session := s.group.c.plan.Session(1, len(rows)/config.Inputs)
 				want := make([]float64, config.Classes)
 				for i, v := range session.Run(rows, 1) {
 					want[i] = float64(v)

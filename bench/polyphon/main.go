@@ -25,6 +25,8 @@ func main() {
 		"network":     serve.Make(prepareNetwork),
 		"step":        serve.Make(prepareStep),
 		"sounds":      serve.Make(prepareSounds),
+		"one pass":    serve.Make(prepareOnePass),
+		"stream":      serve.Make(prepareStream),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
