@@ -27,6 +27,7 @@ func main() {
 		"sounds":      serve.Make(prepareSounds),
 		"one pass":    serve.Make(prepareOnePass),
 		"stream":      serve.Make(prepareStream),
+		"crowd":       serve.Make(prepareCrowd),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
