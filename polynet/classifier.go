@@ -79,17 +79,26 @@ func (c *Classifier) planFor(sounds, frames int) *Plan {
 
 // takeFlow returns a flow, to be given back: there are as many as goroutines run streams at the same time.
 func (c *Classifier) takeFlow(shape flowShape) *flow {
-	c.streams.Lock()
-	list := c.flows[shape]
-	if n := len(list); n > 0 {
-		c.flows[shape] = list[:n-1]
-		c.streams.Unlock()
-		return list[n-1]
+	if f := c.unusedFlow(shape); f != nil {
+		return f
 	}
-	c.streams.Unlock()
 	return newFlow(c.plan, shape)
 }
 
+// unusedFlow returns a flow that nobody uses, or nil.
+func (c *Classifier) unusedFlow(shape flowShape) *flow {
+	c.streams.Lock()
+	defer c.streams.Unlock()
+	list := c.flows[shape]
+	n := len(list)
+	if n == 0 {
+		return nil
+	}
+	c.flows[shape] = list[:n-1]
+	return list[n-1]
+}
+
+// returnFlow gives back what takeFlow returned.
 func (c *Classifier) returnFlow(shape flowShape, f *flow) {
 	c.streams.Lock()
 	defer c.streams.Unlock()

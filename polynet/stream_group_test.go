@@ -3,6 +3,8 @@ package polynet
 import (
 	"errors"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
@@ -118,4 +120,34 @@ func TestStreamGroupDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, hear); n > 0 {
 		t.Errorf("%g allocations a turn", n)
 	}
+}
+
+// TestStreamsShareFlows has many goroutines hear the same sound at the same time.
+func TestStreamsShareFlows(t *testing.T) {
+	m := randomModel(tiny(Pi), seeded(1))
+	m.tame()
+	c, err := NewClassifier(m, oneThread(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sound := noise(seeded(2), 300000)
+	listen := func() (list []Decision) {
+		s, err := c.Stream(StreamOptions{Step: 0.001})
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		defer s.Close()
+		return hear(t, s, sound, func() int { return 1000 })
+	}
+	want := listen()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if got := listen(); !slices.EqualFunc(got, want, func(a, b Decision) bool { return slices.Equal(a.P, b.P) }) {
+				t.Error("a stream beside others hears something else")
+			}
+		})
+	}
+	all.Wait()
 }
