@@ -8,17 +8,33 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-//go:embed base.safetensors
-var base []byte
+// The names of the embedded models, which know the same words.
+const (
+	Base  = "base"  // the default: the more accurate one
+	Small = "small" // at most 100,000 parameters
+)
 
-// Default returns the embedded model.
-func Default() (*polynet.Model, error) { return polynet.Read(bytes.NewReader(base)) }
+var (
+	//go:embed base.safetensors
+	base []byte
+	//go:embed small.safetensors
+	small []byte
+)
 
-// Open returns the model in the file at path, or the embedded one where path is empty. A file that cannot be used gives
-// an error that wraps polynet.ErrModel.
-func Open(path string) (*polynet.Model, error) {
-	if path == "" {
-		return Default()
+// Default returns the embedded model Base.
+func Default() (*polynet.Model, error) { return Open(Base) }
+
+// Open returns the embedded model of that name, Base where it is empty, or the model in the file at that path. A file that cannot
+// be used gives an error that wraps polynet.ErrModel.
+func Open(name string) (*polynet.Model, error) {
+	switch name {
+	case "", Base:
+		return polynet.Read(bytes.NewReader(base))
+	case Small:
+		return polynet.Read(bytes.NewReader(small))
 	}
-	return polynet.Load(path)
+	return polynet.Load(name)
 }
+
+// Embedded reports whether Open takes the name for an embedded model's.
+func Embedded(name string) bool { return name == "" || name == Base || name == Small }

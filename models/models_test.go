@@ -12,25 +12,30 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// TestEmbeddedModelKeepsItsPromises holds what the README says of the embedded model.
-func TestEmbeddedModelKeepsItsPromises(t *testing.T) {
-	m, err := models.Default()
+// TestEmbeddedModelsKeepTheirPromises holds what the README says of the embedded models.
+func TestEmbeddedModelsKeepTheirPromises(t *testing.T) {
+	promise(t, models.Base, 1_200_000)
+	promise(t, models.Small, 100_000)
+}
+
+func promise(t *testing.T, name string, parameters int) {
+	m, err := models.Open(name)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, label := range []string{"left", "right", "yes", "no", polynet.UnknownLabel, polynet.SilenceLabel} {
 		if !slices.Contains(m.Labels, label) {
-			t.Errorf("it has no label %s", label)
+			t.Errorf("%s has no label %s", name, label)
 		}
 	}
-	if n := m.Net.Parameters(); n > 1_200_000 {
-		t.Errorf("it has %d parameters", n)
+	if n := m.Net.Parameters(); n > parameters {
+		t.Errorf("%s has %d parameters", name, n)
 	}
-	if info, err := os.Stat("base.safetensors"); err != nil || info.Size() > 5<<20 {
-		t.Errorf("its file: %v, %v", info, err)
+	if info, err := os.Stat(name + ".safetensors"); err != nil || info.Size() > 5<<20 {
+		t.Errorf("%s's file: %v, %v", name, info, err)
 	}
 	if l := m.Net.Lookahead(m.Features); l > 450*time.Millisecond {
-		t.Errorf("it looks %v ahead", l)
+		t.Errorf("%s looks %v ahead", name, l)
 	}
 }
 
@@ -43,6 +48,11 @@ func TestOpen(t *testing.T) {
 	embedded.Labels[0] = "another"
 	if err := embedded.Save(path); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range []string{models.Base, models.Small} {
+		if m, err := models.Open(name); err != nil || !models.Embedded(name) {
+			t.Errorf("%s: %v, %v", name, m, err)
+		}
 	}
 	if m, err := models.Open(path); err != nil || m.Labels[0] != "another" {
 		t.Errorf("opened %v, %v", m, err)

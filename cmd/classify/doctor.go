@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ import (
 
 // doctor is the command that examines what classify computes with.
 type doctor struct {
-	Model   string `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Model   string `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
 	Threads int    `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Format  string `help:"Output format: ${enum}." enum:"text,json" default:"text"`
 
@@ -174,14 +175,14 @@ func cpuFeatures() []string {
 func (d *diagnosis) examineModel(path string) *polynet.Model {
 	f := &d.Model
 	f.Source = path
-	if path == "" {
-		f.Source = "embedded"
+	if models.Embedded(path) {
+		f.Source = cmp.Or(path, models.Base) + " (embedded)"
 	}
 	m, err := models.Open(path)
 	if err != nil {
 		do := "name a file that train fit has written"
 		if errors.Is(err, os.ErrNotExist) {
-			do = "see that --model names a file, or leave it out for the embedded model"
+			do = "see that --model names a file, or leave it out for the embedded model base"
 		}
 		d.Problems = append(d.Problems, problem{err.Error(), do})
 		return nil

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,7 @@ var this = program.Program{
 
 type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"WAV and FLAC files, folders of them (searched recursively), or - for a sound on the standard input."`
-	Model   string   `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
 	Top     int      `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
 	Format  string   `help:"Output format: ${enum}. docs/output.md describes them." enum:"text,json,ndjson,csv,audacity" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
@@ -142,10 +143,7 @@ type loaded struct {
 // load opens the model that the flags name, or the embedded one, and the device, for workers of one thread each. It tells the user
 // where there was a choice between devices.
 func (c *cli) load(console io.Writer) (*loaded, error) {
-	l := &loaded{name: c.Model}
-	if c.Model == "" {
-		l.name = "embedded"
-	}
+	l := &loaded{name: cmp.Or(c.Model, models.Base)}
 	var err error
 	if l.model, err = models.Open(c.Model); err != nil {
 		return nil, err

@@ -169,5 +169,5 @@ func TestEmbeddedModel(t *testing.T) {
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")
 	events := parse(t, out)
-	expect(t, "model", events[1].Model, "embedded")
+	expect(t, "model", events[1].Model, "base")
 }

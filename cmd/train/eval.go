@@ -19,7 +19,7 @@ import (
 )
 
 type evalCmd struct {
-	Model   string  `help:"Model file; without it, the embedded model." type:"path" placeholder:"FILE"`
+	Model   string  `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
 	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
 	Silence float64 `help:"Share of _silence_ examples cut from _background_noise_, relative to the words' clips." default:"0.1"`
@@ -44,8 +44,8 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 	if !(c.Noise >= -60 && c.Noise <= 120) {
 		return program.WithStatus(program.StatusUsage, fmt.Errorf("--noise %g is not in -60…120", c.Noise))
 	}
-	if c.Record && c.Model == "" {
-		return program.WithStatus(program.StatusUsage, fmt.Errorf("--record needs a --model to write to"))
+	if c.Record && models.Embedded(c.Model) {
+		return program.WithStatus(program.StatusUsage, fmt.Errorf("--record needs a --model file to write to"))
 	}
 	if c.Threads == 0 {
 		c.Threads = runtime.GOMAXPROCS(0)

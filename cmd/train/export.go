@@ -16,7 +16,7 @@ import (
 )
 
 type exportCmd struct {
-	Model        string `arg:"" optional:"" help:"Model file; without it, the embedded model." type:"path"`
+	Model        string `arg:"" optional:"" help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
 	ONNX         string `name:"onnx" help:"ONNX file to write; docs/onnx.md describes it." required:"" type:"path" placeholder:"FILE"`
 	WithFeatures bool   `help:"Put the log-mel front end into the graph too, whose input is then samples."`
 }

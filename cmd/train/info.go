@@ -13,7 +13,7 @@ import (
 )
 
 type infoCmd struct {
-	Model string `arg:"" optional:"" help:"Model file; without it, the embedded model." type:"path"`
+	Model string `arg:"" optional:"" help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
 }
 
 func (c *infoCmd) Run(s streams) error {
