@@ -2,6 +2,7 @@ package polynet
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -117,8 +118,12 @@ func TestStreamGroupDoesNotAllocate(t *testing.T) {
 	for range 100 {
 		hear()
 	}
-	if n := testing.AllocsPerRun(100, hear); n > 0 {
-		t.Errorf("%g allocations a turn", n)
+	least := math.Inf(1)
+	for range 5 { // what earlier tests have left behind may allocate, now and then
+		least = min(least, testing.AllocsPerRun(100, hear))
+	}
+	if least > 0 {
+		t.Errorf("%g allocations a turn", least)
 	}
 }
 
