@@ -59,7 +59,10 @@ func newCPU(set isa.Set, threads int) (Device, error) {
 	k := simd.Of(set)
 	return Checked(&cpu{
 		kernels: k, threads: threads,
-		filterChoice: []*filter{newFilter(&k.Filter33, nil), newFilter(&k.Filter33, &k.Filter33), newFilter(&k.Filter45, nil)},
+		filterChoice: []*filter{
+			newFilter(&k.Filter23, nil, 12), newFilter(&k.Filter33, nil, 6), newFilter(&k.Filter33, &k.Filter33, 20),
+			newFilter(&k.Filter45, nil, 12),
+		},
 	}), nil
 }
 

@@ -153,40 +153,52 @@ func (p *filtered) eachGroup(first, last int, do func(g, tile, done, tiles int))
 // transform fills t.input and t.rows and returns how many values of t.input a point has.
 func (p *filtered) transform(t *filterTile, first, last int) int {
 	f, step := p.f, p.w.Step
-	rows := 0 // of transformed input
+	ahead := p.runs - 1 // rows of transformed input behind its first one that a tile reads
+	between := 1        // from one tile's first one to the next one's
+	if !f.shares() {
+		between = p.runs
+	}
+	rows := 0
 	p.eachGroup(first, last, func(_, _, done, tiles int) {
 		for i := range tiles {
-			t.rows[done+i] = (rows + i) * step
+			t.rows[done+i] = (rows + i*between) * step
 		}
-		rows += tiles + p.runs - 1
+		rows += (tiles-1)*between + 1 + ahead
 	})
 	size := rows * step
 	t.input = grown(t.input, f.points*size)
 	p.eachGroup(first, last, func(g, tile, done, tiles int) {
-		f.transformWindows(t, t.input[t.rows[done]:], p.a, g, tile, tiles+p.runs-1, size)
+		if f.shares() {
+			f.transformWindows(t, t.input[t.rows[done]:], p.a, g, tile*f.outputs, tiles+ahead, size)
+			return
+		}
+		for i := range tiles {
+			for run := range p.runs {
+				f.transformWindows(t, t.input[t.rows[done+i]+run*step:], p.a, g, (tile+i)*f.outputs+run*f.taps, 1, size)
+			}
+		}
 	})
 	return size
 }
 
-// transformWindows transforms the rows of input that n tiles of windows a in group g, from tile on, depend on. Behind the
-// group's last window there is nothing, or what is none of its business: zeros stand for it.
-func (f *filter) transformWindows(t *filterTile, v []float32, a View, g, tile, n, vPoint int) {
+// transformWindows transforms n tiles of rows of input, from the given one on, of windows a in group g. Behind the group's last
+// window there is nothing, or what is none of its business: zeros stand for it.
+func (f *filter) transformWindows(t *filterTile, v []float32, a View, g, row, n, vPoint int) {
 	step := a.RowStride
-	length := (a.Rows-1)*step + a.Cols
+	from, length := row*step, (a.Rows-1)*step+a.Cols
 	x := a.Data.host[g*a.GroupStride:][:length]
 	advance := f.outputs * step
 	reach := (f.outputs + f.taps - 1) * step
 	whole := 0 // tiles that lie in x
-	if last := length - reach; last >= 0 {
-		whole = min(max(last/advance+1-tile, 0), n)
+	if last := length - reach - from; last >= 0 {
+		whole = min(last/advance+1, n)
 	}
 	if whole > 0 {
-		f.transformInput(t, v, x[tile*advance:], whole, step, vPoint)
+		f.transformInput(t, v, x[from:], whole, step, vPoint)
 	}
 	if whole < n {
 		t.edge = grown(t.edge, (n-whole-1)*advance+reach)
-		from := min((tile+whole)*advance, length)
-		clear(t.edge[copy(t.edge, x[from:]):])
+		clear(t.edge[copy(t.edge, x[min(from+whole*advance, length):]):])
 		f.transformInput(t, v[whole*step:], t.edge, n-whole, step, vPoint)
 	}
 }

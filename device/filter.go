@@ -8,10 +8,13 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 type filter struct {
 	inner, outer          *simd.Filter // outer: nil for one level
 	outputs, taps, points int
+	transforms            float64 // what the transforms of a tile cost, measured in columns of the products between them
 }
 
-func newFilter(inner, outer *simd.Filter) *filter {
-	f := &filter{inner: inner, outer: outer, outputs: inner.Outputs, taps: inner.Taps, points: inner.Points}
+func newFilter(inner, outer *simd.Filter, transforms float64) *filter {
+	f := &filter{
+		inner: inner, outer: outer, outputs: inner.Outputs, taps: inner.Taps, points: inner.Points, transforms: transforms,
+	}
 	if outer != nil {
 		f.outputs *= outer.Outputs
 		f.taps *= outer.Taps
@@ -20,38 +23,43 @@ func newFilter(inner, outer *simd.Filter) *filter {
 	return f
 }
 
+// shares reports whether the runs of a convolution's taps share one transform of the input: a run is applied to the tile behind
+// the one that the run before it is applied to.
+func (f *filter) shares() bool { return f.outputs == f.taps }
+
 // leastFilterChannels is how few channels, in or out, make the transforms cost more than the multiplications saved.
 const leastFilterChannels = 8
 
-// chooseFilter returns the filter for products of windows like a with n columns, or nil where multiplying is as good. A
-// matrix of the filter's weights costs a multiplication by each tile and the transforms, and at least as much as the
-// given number of multiplications: that is what reading it takes.
+// chooseFilter returns the filter for products of windows like a with n columns, or nil where multiplying is as good. Costs are
+// counted in multiplications of a row by a column of one value; a matrix of weights costs at least as much as the
+// given number of rows: that is what reading it takes.
 func (d *cpu) chooseFilter(a View, n, reading int) (best *filter) {
-	taps := ceilDiv(a.Cols, a.RowStride)
-	if a.RowStride < leastFilterChannels || n < leastFilterChannels || taps < 3 {
+	step := a.RowStride
+	taps := ceilDiv(a.Cols, step)
+	if step < leastFilterChannels || n < leastFilterChannels || taps < 3 {
 		return nil
 	}
-	least := 2 * taps * max(a.Count(), reading)
+	least := float64(a.Cols * max(a.Count(), reading))
 	for _, f := range d.filterChoice {
-		if f.taps > f.outputs && taps > f.taps {
-			continue // its tiles advance by less than it has taps: there can be one run only
+		runs := ceilDiv(taps, f.taps)
+		if !f.shares() && runs > 1 && reading == gradReading {
+			continue
 		}
-		transforms := 3 // halves of a multiplication
-		if f.outer != nil {
-			transforms *= 2
-		}
-		matrix := max(2*a.Groups*ceilDiv(a.Rows, f.outputs)+transforms, 2*reading)
-		if cost := f.points * ceilDiv(taps, f.taps) * matrix; cost < least {
+		tiles := float64(a.Groups*ceilDiv(a.Rows, f.outputs)) * (1 + f.transforms/float64(n))
+		if cost := float64(f.points*runs*step) * (max(tiles, float64(reading)) + filterCall); cost < least {
 			best, least = f, cost
 		}
 	}
 	return best
 }
 
-// What reading or writing a matrix of weights costs, in multiplications by a row.
 const (
+	// What reading or writing a matrix of weights costs, in rows that are multiplied by it.
 	productReading = 3
 	gradReading    = 32 // sums are read and written, and transformed in the end
+
+	// filterCall is what there is to do for each of a filter's matrices besides, in rows.
+	filterCall = 0.5
 )
 
 // transformInput transforms tiles tiles of rows of cols values in x into a matrix of as many rows for each point, vPoint

@@ -3,6 +3,7 @@ package features
 import (
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/mjibson/go-dsp/window"
 	"github.com/polyphon/polyphon/audio"
@@ -19,6 +20,7 @@ type Extractor struct {
 	fft     *powerFFT
 	bank    *melBank
 	few     *Extractor // with fewer lanes, for the same rows; nil: there is none
+	framers *sync.Pool // of *Scratch: many Framers that take turns share one, which stays in the cache
 }
 
 // Scratch is the work memory of one goroutine. All but padded and rows are as many lanes wide as the kernels.
@@ -56,6 +58,7 @@ func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
 		few.kernels, few.fft = kernels.Narrow, newPowerFFT(c.FFT, kernels.Narrow)
 		e.few = &few
 	}
+	e.framers = &sync.Pool{New: func() any { return e.Scratch() }}
 	return e, nil
 }
 

@@ -10,7 +10,6 @@ import (
 // window of samples, and the rows that the kernels make at a time. It is used by one goroutine.
 type Framer struct {
 	e       *Extractor
-	scratch *Scratch
 	pending []float32 // samples; those of the next frame begin at next
 	next    int
 	rows    []float32 // room for a row a lane
@@ -20,7 +19,7 @@ type Framer struct {
 
 // Framer returns a Framer at the beginning of a recording.
 func (e *Extractor) Framer() *Framer {
-	f := &Framer{e: e, scratch: e.Scratch(), rows: make([]float32, e.kernels.Lanes*e.config.Mels)}
+	f := &Framer{e: e, rows: make([]float32, e.kernels.Lanes*e.config.Mels)}
 	f.Reset()
 	return f
 }
@@ -70,7 +69,9 @@ func (f *Framer) makeReady() bool {
 	}
 	count := min(1+rest/c.Hop, f.e.kernels.Lanes)
 	f.ready = f.rows[:count*c.Mels]
-	f.e.energies(f.ready, f.pending, f.next, f.scratch)
+	scratch := f.e.framers.Get().(*Scratch)
+	f.e.energies(f.ready, f.pending, f.next, scratch)
+	f.e.framers.Put(scratch)
 	f.e.Log(f.ready)
 	f.next += count * c.Hop
 	return true

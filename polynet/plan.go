@@ -197,12 +197,6 @@ func (n *instruction) run(d device.Device, dst device.View, o *operands, scratch
 
 // copyRows sets dst's rows to src's.
 func copyRows(d device.Device, dst, src device.View) {
-	if to, from := dst.Data.Host(), src.Data.Host(); to != nil && dst.RowStride == dst.Cols && src.RowStride == src.Cols {
-		for g := range dst.Groups { // sooner than as an operation
-			copy(to[g*dst.GroupStride:][:dst.Rows*dst.Cols], from[g*src.GroupStride:])
-		}
-		return
-	}
 	none := device.Buffer{}
 	d.Affine(dst, src, device.View{}, none, none, none, false)
 }

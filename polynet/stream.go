@@ -46,6 +46,10 @@ const (
 	recordingFrames = 288
 
 	mostSounds = 1 << 12 // of a group
+
+	// runFrames is how many frames of a group's sounds are computed together at most: enough rows for weights to be read once, and
+	// few enough for activations to stay in the cache.
+	runFrames = 256
 )
 
 // Stream classifies sound as it arrives, for ever: its memory is as large as the model's window and what its network reaches

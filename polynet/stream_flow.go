@@ -24,7 +24,9 @@ type flow struct {
 	logits   device.Buffer // (sounds, rows, Classes)
 	out      []float32     // the same
 
-	sounds, frames int     // of the run that is being prepared
+	sounds, frames int        // of the run that is being prepared
+	views          []operands // of each step in such a run
+	results        []device.View
 	places         []place // of the sounds
 	edges          []int   // those of them of which some rows lie outside of the sound
 }
@@ -74,6 +76,7 @@ func newFlow(p *Plan, shape flowShape) *flow {
 	_, ahead, _ := p.config.reach()
 	f := &flow{config: p.config, dev: p.single, ahead: ahead}
 	f.lines, f.readings = p.lines()
+	f.views, f.results = make([]operands, len(p.steps)), make([]device.View, len(p.steps))
 	f.memory = allocTogether(p.dev, func(alloc func(n int) device.Buffer) { f.layOut(p, shape, alloc) })
 	f.out = make([]float32, f.logits.Len())
 	return f
@@ -168,7 +171,16 @@ func (t *tide) close() { t.dev.Free(t.memory) }
 
 // begin prepares a run over so many frames, a multiple of the last stage's stride, of each of so many sounds.
 func (f *flow) begin(sounds, frames int) {
+	if sounds == f.sounds && frames == f.frames {
+		return
+	}
 	f.sounds, f.frames = sounds, frames
+	for i := range f.views {
+		y, r := &f.lines[made(i)], &f.readings[i]
+		n := frames / y.stride
+		f.views[i] = operands{x: f.read(r[0], n), y: f.read(r[1], n), skip: f.read(r[2], n), add: f.read(r[3], n)}
+		f.results[i] = f.read(reading{line: y, begin: y.kept, taps: 1, stride: 1}, n)
+	}
 }
 
 // load adds rows of normalised features to the run's i-th sound, from the given frame of the run on.
@@ -185,20 +197,18 @@ func (f *flow) run(p *Plan, t *tide, sounds []int) {
 	for v := input; int(v) < len(f.lines); v++ {
 		l := &f.lines[v]
 		f.exchange(l, t, false)
-		if v > input {
-			f.step(p, int(v-made(0)))
+		if i := int(v - made(0)); i >= 0 {
+			p.steps[i].run(f.dev, f.results[i], &f.views[i], device.Buffer{})
 		}
 		for _, i := range f.edges {
 			f.clear(l, i)
 		}
 		f.exchange(l, t, true)
 	}
-	last := f.last()
-	n := f.frames / last.stride
-	rows := f.read(reading{line: last, begin: last.kept, taps: 1, stride: 1}, n)
+	rows := f.results[len(f.results)-1]
 	out := device.View{
-		Data: f.logits, Groups: f.sounds, Rows: n, Cols: f.config.Classes,
-		GroupStride: n * f.config.Classes, RowStride: f.config.Classes,
+		Data: f.logits, Groups: f.sounds, Rows: rows.Rows, Cols: f.config.Classes,
+		GroupStride: rows.Rows * f.config.Classes, RowStride: f.config.Classes,
 	}
 	f.dev.MatMul(out, rows, p.head.weight, device.Epilogue{Shift: p.head.shift})
 	f.dev.Download(f.out[:out.Extent()], f.logits.Slice(0, out.Extent()))
@@ -236,35 +246,29 @@ func (f *flow) exchange(l *line, t *tide, keep bool) {
 	if l.kept == 0 {
 		return
 	}
-	row := 0
+	at, size, n := 0, f.size(l), l.kept*l.cols
 	if keep {
-		row = f.frames / l.stride
+		at = size - n
 	}
-	for i := 0; i < len(f.places); {
-		n := f.neighbours(i)
-		at := f.places[i].sound*t.size + l.at
-		kept := device.View{
-			Data: t.memory.Slice(at, t.memory.Len()), Groups: n, Rows: l.kept, Cols: l.cols, GroupStride: t.size, RowStride: l.cols,
+	lined, kept := l.data.Host(), t.memory.Host()
+	for i, p := range f.places {
+		line, tide := i*size+at, p.sound*t.size+l.at
+		switch {
+		case lined == nil && keep:
+			f.copy(t.memory, tide, l.data, line, n)
+		case lined == nil:
+			f.copy(l.data, line, t.memory, tide, n)
+		case keep:
+			copy(kept[tide:][:n], lined[line:])
+		default:
+			copy(lined[line:][:n], kept[tide:])
 		}
-		at = i*f.size(l) + row*l.cols
-		lined := kept
-		lined.Data, lined.GroupStride = l.data.Slice(at, l.data.Len()), f.size(l)
-		if keep {
-			copyRows(f.dev, kept, lined)
-		} else {
-			copyRows(f.dev, lined, kept)
-		}
-		i += n
 	}
 }
 
-// neighbours returns how many sounds from the run's i-th on follow each other in the tide.
-func (f *flow) neighbours(i int) int {
-	n := 1
-	for i+n < len(f.places) && f.places[i+n].sound == f.places[i].sound+n {
-		n++
-	}
-	return n
+// copy copies values.
+func (f *flow) copy(dst device.Buffer, to int, src device.Buffer, from, n int) {
+	copyRows(f.dev, device.Matrix(dst.Slice(to, to+n), 1, n), device.Matrix(src.Slice(from, from+n), 1, n))
 }
 
 // clear sets the rows of this run that lie outside of the i-th sound to zero.
@@ -278,14 +282,6 @@ func (f *flow) clear(l *line, i int) {
 			f.dev.Fill(device.Matrix(l.data.Slice(at, at+count*l.cols), count, l.cols), 0)
 		}
 	}
-}
-
-// step computes step i of p.
-func (f *flow) step(p *Plan, i int) {
-	y, r := &f.lines[made(i)], &f.readings[i]
-	n := f.frames / y.stride
-	o := operands{x: f.read(r[0], n), y: f.read(r[1], n), skip: f.read(r[2], n), add: f.read(r[3], n)}
-	p.steps[i].run(f.dev, f.read(reading{line: y, begin: y.kept, taps: 1, stride: 1}, n), &o, device.Buffer{})
 }
 
 // size returns how many values of a line a sound has in this run.

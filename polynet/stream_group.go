@@ -3,6 +3,7 @@ package polynet
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // StreamGroup is Streams that share one model and their steps: those that have a step of sound ready are computed together, in
@@ -61,7 +62,7 @@ func (c *Classifier) streamGroup(n int, o StreamOptions, begin, hop, frames int)
 	t.back, t.ahead, t.row = m.Net.reach()
 	t.step = c.wholeRows(o.Step) * t.row
 	t.most = t.step * max(1, frames/t.step)
-	g := &StreamGroup{c: c, tide: c.plan.newTide(n), shape: flowShape{n, t.step, t.most}}
+	g := &StreamGroup{c: c, tide: c.plan.newTide(n), shape: flowShape{min(n, max(1, runFrames/t.step)), t.step, t.most}}
 	for range n {
 		g.sounds = append(g.sounds, newSound(c, t, o.Gate))
 	}
@@ -131,33 +132,33 @@ func (g *StreamGroup) compute() bool {
 			g.due = append(g.due, i)
 		}
 	}
-	if len(g.due) == 0 {
-		return did
+	for due := range slices.Chunk(g.due, g.shape.sounds) {
+		g.feed(due)
+		did = true
 	}
-	g.feed()
-	return true
+	return did
 }
 
-// feed runs the flow over frames of the sounds that are due: a step of all, or of a single one what is there.
-func (g *StreamGroup) feed() {
+// feed runs the flow over frames of the sounds: a step of each, or of a single one what is there.
+func (g *StreamGroup) feed(sounds []int) {
 	frames, plan := g.shape.step, g.planFor(&g.narrow, g.shape.sounds, g.shape.step)
-	if len(g.due) == 1 {
-		frames = g.sounds[g.due[0]].wanted()
+	if len(sounds) == 1 {
+		frames = g.sounds[sounds[0]].wanted()
 	}
 	if frames > g.shape.step {
 		plan = g.planFor(&g.wide, 1, g.shape.most)
 	}
 	f := g.c.takeFlow(g.shape)
-	f.begin(len(g.due), frames)
-	for i, n := range g.due {
+	f.begin(len(sounds), frames)
+	for i, n := range sounds {
 		s := g.sounds[n]
 		s.load(f, i, frames)
 		if s.complete() {
 			g.tide.end(n, s.ready)
 		}
 	}
-	f.run(plan, g.tide, g.due)
-	for i, n := range g.due {
+	f.run(plan, g.tide, sounds)
+	for i, n := range sounds {
 		logits, first := f.answer(i)
 		g.sounds[n].answer(logits, first, frames)
 	}

@@ -82,6 +82,9 @@ func cases() []testCase {
 		{groups: 5, rows: 26, cols: 33, depth: 400, step: 24},            // seventeen: two runs
 		{groups: 4, rows: 50, cols: 24, depth: 100, step: 40, gap: 20},   // five with a stride of two: three of twice the channels
 		{groups: 2, rows: 77, cols: 50, depth: 150, step: 30},            // five
+		{groups: 20, rows: 2, cols: 56, depth: 504, step: 56, gap: 30},   // nine, a tile or less of two or four rows a group
+		{groups: 20, rows: 4, cols: 40, depth: 360, step: 40, gap: 30},
+		{groups: 3, rows: 14, cols: 72, depth: 648, step: 72},
 		{groups: 1, rows: 4, cols: 5, depth: 0, step: 1},
 		{groups: 2, rows: 0, cols: 8, depth: 4, step: 4},
 	}

@@ -42,6 +42,29 @@ type (
 	FromPoints func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
 )
 
+// filter23 multiplies at 0, 1, −1 and ∞.
+func filter23() Filter {
+	return Filter{
+		Outputs: 2, Taps: 3, Points: 4,
+		InputMatrix: [][]float64{
+			{1, 0, -1, 0},
+			{0, 1, 1, 0},
+			{0, -1, 1, 0},
+			{0, -1, 0, 1},
+		},
+		WeightMatrix: [][]float64{
+			{1, 0, 0},
+			{1. / 2, 1. / 2, 1. / 2},
+			{1. / 2, -1. / 2, 1. / 2},
+			{0, 0, 1},
+		},
+		OutputMatrix: [][]float64{
+			{1, 1, 1, 0},
+			{0, 1, -1, 1},
+		},
+	}
+}
+
 // filter33 multiplies at 0, 1, −1, 2 and ∞.
 func filter33() Filter {
 	return Filter{

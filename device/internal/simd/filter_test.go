@@ -8,7 +8,7 @@ import (
 )
 
 func (k *Kernels) filters() map[string]Filter {
-	return map[string]Filter{"F(3,3)": k.Filter33, "F(4,5)": k.Filter45}
+	return map[string]Filter{"F(2,3)": k.Filter23, "F(3,3)": k.Filter33, "F(4,5)": k.Filter45}
 }
 
 // The matrices give the convolution that they stand for, of values that float64 holds exactly.

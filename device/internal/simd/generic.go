@@ -6,7 +6,7 @@ func generic() *Kernels {
 	return &Kernels{
 		Name: "generic", Width: 4, TileRows: 4,
 		MatMulTile: matMulTile, OuterTile: outerTile,
-		Filter33: filter33().generic(), Filter45: filter45().generic(),
+		Filter23: filter23().generic(), Filter33: filter33().generic(), Filter45: filter45().generic(),
 		Affine: affine, Affine2: affine2,
 		Hadamard: hadamard, HadamardAdd: hadamardAdd,
 		HadamardSum: hadamardSum, HadamardSumGrad: hadamardSumGrad, ReLUGrad: reluGrad,

@@ -19,6 +19,31 @@ func outerTileAVX2(dw []float32, dwStride int, a []float32, aRowStride int, aGro
 // peakAVX2 does steps × 12 independent vector multiply-adds.
 func peakAVX2(steps int)
 
+// filter23InputAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter23InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter23WeightAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter23WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter23OutputGradAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter23OutputGradAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter23OutputAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter23OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter23WeightGradAVX2 is a Filter's kernel.
+//
+//go:noescape
+func filter23WeightGradAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
 // filter33InputAVX2 is a Filter's kernel.
 //
 //go:noescape
@@ -154,6 +179,31 @@ func outerTileAVX512(dw []float32, dwStride int, a []float32, aRowStride int, aG
 
 // peakAVX512 does steps × 12 independent vector multiply-adds.
 func peakAVX512(steps int)
+
+// filter23InputAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter23InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter23WeightAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter23WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter23OutputGradAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter23OutputGradAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// filter23OutputAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter23OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// filter23WeightGradAVX512 is a Filter's kernel.
+//
+//go:noescape
+func filter23WeightGradAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // filter33InputAVX512 is a Filter's kernel.
 //

@@ -1527,6 +1527,406 @@ step:
 	VZEROUPPER
 	RET
 
+// func filter23InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX
+TEXT ·filter23InputAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R9
+	MOVQ v_base+0(FP), R10
+	MOVQ cols+56(FP), R11
+
+columns:
+	CMPQ R11, $0x08
+	JLT  last
+	MOVQ R9, CX
+	MOVQ R10, SI
+	MOVQ tiles+48(FP), R12
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(BX*1), Y3
+	VADDPS  Y1, Y2, Y4
+	VSUBPS  Y1, Y2, Y5
+	VSUBPS  Y2, Y0, Y0
+	VSUBPS  Y1, Y3, Y1
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y4, (SI)(DI*1)
+	VMOVUPS Y5, (SI)(DI*2)
+	VMOVUPS Y1, (SI)(R8*1)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    AX, SI
+	DECQ    R12
+	JNZ     tiles
+	ADDQ    $0x00000020, R9
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x08, R11
+	JMP     columns
+
+last:
+	TESTQ   R11, R11
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R11, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R9, CX
+	MOVQ    R10, SI
+	MOVQ    tiles+48(FP), R9
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(BX*1), Y0, Y4
+	VADDPS     Y2, Y3, Y5
+	VSUBPS     Y2, Y3, Y6
+	VSUBPS     Y3, Y1, Y1
+	VSUBPS     Y2, Y4, Y2
+	VMASKMOVPS Y1, Y0, (SI)
+	VMASKMOVPS Y5, Y0, (SI)(DI*1)
+	VMASKMOVPS Y6, Y0, (SI)(DI*2)
+	VMASKMOVPS Y2, Y0, (SI)(R8*1)
+	LEAQ       (CX)(DX*2), CX
+	ADDQ       AX, SI
+	DECQ       R9
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+DATA constant3f000000<>+0(SB)/4, $0x3f000000
+DATA constant3f000000<>+4(SB)/4, $0x3f000000
+DATA constant3f000000<>+8(SB)/4, $0x3f000000
+DATA constant3f000000<>+12(SB)/4, $0x3f000000
+DATA constant3f000000<>+16(SB)/4, $0x3f000000
+DATA constant3f000000<>+20(SB)/4, $0x3f000000
+DATA constant3f000000<>+24(SB)/4, $0x3f000000
+DATA constant3f000000<>+28(SB)/4, $0x3f000000
+DATA constant3f000000<>+32(SB)/4, $0x3f000000
+DATA constant3f000000<>+36(SB)/4, $0x3f000000
+DATA constant3f000000<>+40(SB)/4, $0x3f000000
+DATA constant3f000000<>+44(SB)/4, $0x3f000000
+DATA constant3f000000<>+48(SB)/4, $0x3f000000
+DATA constant3f000000<>+52(SB)/4, $0x3f000000
+DATA constant3f000000<>+56(SB)/4, $0x3f000000
+DATA constant3f000000<>+60(SB)/4, $0x3f000000
+GLOBL constant3f000000<>(SB), RODATA|NOPTR, $64
+
+// func filter23WeightAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX
+TEXT ·filter23WeightAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R9
+	MOVQ v_base+0(FP), R10
+	MOVQ cols+56(FP), R11
+
+columns:
+	CMPQ R11, $0x08
+	JLT  last
+	MOVQ R9, CX
+	MOVQ R10, SI
+	MOVQ tiles+48(FP), R12
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VADDPS  Y2, Y0, Y3
+	VMULPS  constant3f000000<>+0(SB), Y3, Y3
+	VMULPS  constant3f000000<>+0(SB), Y1, Y1
+	VADDPS  Y1, Y3, Y4
+	VSUBPS  Y1, Y3, Y1
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y4, (SI)(DI*1)
+	VMOVUPS Y1, (SI)(DI*2)
+	VMOVUPS Y2, (SI)(R8*1)
+	ADDQ    BX, CX
+	ADDQ    AX, SI
+	DECQ    R12
+	JNZ     tiles
+	ADDQ    $0x00000020, R9
+	ADDQ    $0x00000020, R10
+	SUBQ    $0x08, R11
+	JMP     columns
+
+last:
+	TESTQ   R11, R11
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R11, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R9, CX
+	MOVQ    R10, SI
+	MOVQ    tiles+48(FP), R9
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VADDPS     Y3, Y1, Y4
+	VMULPS     constant3f000000<>+0(SB), Y4, Y4
+	VMULPS     constant3f000000<>+0(SB), Y2, Y2
+	VADDPS     Y2, Y4, Y5
+	VSUBPS     Y2, Y4, Y2
+	VMASKMOVPS Y1, Y0, (SI)
+	VMASKMOVPS Y5, Y0, (SI)(DI*1)
+	VMASKMOVPS Y2, Y0, (SI)(DI*2)
+	VMASKMOVPS Y3, Y0, (SI)(R8*1)
+	ADDQ       BX, CX
+	ADDQ       AX, SI
+	DECQ       R9
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23OutputGradAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX
+TEXT ·filter23OutputGradAVX2(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), CX
+	MOVQ vPoint+72(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ x_base+24(FP), R8
+	MOVQ v_base+0(FP), R9
+	MOVQ cols+56(FP), R10
+
+columns:
+	CMPQ R10, $0x08
+	JLT  last
+	MOVQ R8, CX
+	MOVQ R9, BX
+	MOVQ tiles+48(FP), R11
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VADDPS  Y1, Y0, Y2
+	VSUBPS  Y1, Y0, Y3
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y2, (BX)(SI*1)
+	VMOVUPS Y3, (BX)(SI*2)
+	VMOVUPS Y1, (BX)(DI*1)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    AX, BX
+	DECQ    R11
+	JNZ     tiles
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000020, R9
+	SUBQ    $0x08, R10
+	JMP     columns
+
+last:
+	TESTQ   R10, R10
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R10, BX
+	SHLQ    $0x02, BX
+	SUBQ    BX, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R8, CX
+	MOVQ    R9, BX
+	MOVQ    tiles+48(FP), R8
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VADDPS     Y2, Y1, Y3
+	VSUBPS     Y2, Y1, Y4
+	VMASKMOVPS Y1, Y0, (BX)
+	VMASKMOVPS Y3, Y0, (BX)(SI*1)
+	VMASKMOVPS Y4, Y0, (BX)(SI*2)
+	VMASKMOVPS Y2, Y0, (BX)(DI*1)
+	LEAQ       (CX)(DX*2), CX
+	ADDQ       AX, BX
+	DECQ       R8
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23OutputAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX
+TEXT ·filter23OutputAVX2(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), CX
+	MOVQ x_base+24(FP), R8
+	MOVQ y_base+0(FP), R9
+	MOVQ cols+56(FP), R10
+
+columns:
+	CMPQ R10, $0x08
+	JLT  last
+	MOVQ R8, CX
+	MOVQ R9, SI
+	MOVQ tiles+48(FP), R11
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(BX*1), Y3
+	VADDPS  Y2, Y1, Y4
+	VSUBPS  Y2, Y1, Y1
+	VADDPS  Y4, Y0, Y0
+	VADDPS  Y1, Y3, Y1
+	VMOVUPS Y0, (SI)
+	VMOVUPS Y1, (SI)(DI*1)
+	ADDQ    AX, CX
+	LEAQ    (SI)(DI*2), SI
+	DECQ    R11
+	JNZ     tiles
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000020, R9
+	SUBQ    $0x08, R10
+	JMP     columns
+
+last:
+	TESTQ   R10, R10
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R10, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R8, CX
+	MOVQ    R9, SI
+	MOVQ    tiles+48(FP), R8
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(BX*1), Y0, Y4
+	VADDPS     Y3, Y2, Y5
+	VSUBPS     Y3, Y2, Y2
+	VADDPS     Y5, Y1, Y1
+	VADDPS     Y2, Y4, Y2
+	VMASKMOVPS Y1, Y0, (SI)
+	VMASKMOVPS Y2, Y0, (SI)(DI*1)
+	ADDQ       AX, CX
+	LEAQ       (SI)(DI*2), SI
+	DECQ       R8
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23WeightGradAVX2(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, FMA3
+TEXT ·filter23WeightGradAVX2(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R9
+	MOVQ y_base+0(FP), R10
+	MOVQ cols+56(FP), R11
+
+columns:
+	CMPQ R11, $0x08
+	JLT  last
+	MOVQ R9, CX
+	MOVQ R10, SI
+	MOVQ tiles+48(FP), R12
+
+tiles:
+	VMOVUPS     (CX), Y0
+	VMOVUPS     (CX)(DX*1), Y1
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS     (CX)(BX*1), Y3
+	VADDPS      Y2, Y1, Y4
+	VSUBPS      Y2, Y1, Y1
+	VMOVAPS     Y0, Y0
+	VFMADD231PS constant3f000000<>+0(SB), Y4, Y0
+	VMULPS      constant3f000000<>+0(SB), Y1, Y1
+	VMOVAPS     Y3, Y2
+	VFMADD231PS constant3f000000<>+0(SB), Y4, Y2
+	VMOVUPS     Y0, (SI)
+	VMOVUPS     Y1, (SI)(DI*1)
+	VMOVUPS     Y2, (SI)(DI*2)
+	ADDQ        AX, CX
+	ADDQ        R8, SI
+	DECQ        R12
+	JNZ         tiles
+	ADDQ        $0x00000020, R9
+	ADDQ        $0x00000020, R10
+	SUBQ        $0x08, R11
+	JMP         columns
+
+last:
+	TESTQ   R11, R11
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R11, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R9, CX
+	MOVQ    R10, SI
+	MOVQ    tiles+48(FP), R9
+
+lastTiles:
+	VMASKMOVPS  (CX), Y0, Y1
+	VMASKMOVPS  (CX)(DX*1), Y0, Y2
+	VMASKMOVPS  (CX)(DX*2), Y0, Y3
+	VMASKMOVPS  (CX)(BX*1), Y0, Y4
+	VADDPS      Y3, Y2, Y5
+	VSUBPS      Y3, Y2, Y2
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3f000000<>+0(SB), Y5, Y1
+	VMULPS      constant3f000000<>+0(SB), Y2, Y2
+	VMOVAPS     Y4, Y3
+	VFMADD231PS constant3f000000<>+0(SB), Y5, Y3
+	VMASKMOVPS  Y1, Y0, (SI)
+	VMASKMOVPS  Y2, Y0, (SI)(DI*1)
+	VMASKMOVPS  Y3, Y0, (SI)(DI*2)
+	ADDQ        AX, CX
+	ADDQ        R8, SI
+	DECQ        R9
+	JNZ         lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
 // func filter33InputAVX2(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·filter33InputAVX2(SB), NOSPLIT, $0-80
@@ -1704,24 +2104,6 @@ DATA constant3f2aaaab<>+52(SB)/4, $0x3f2aaaab
 DATA constant3f2aaaab<>+56(SB)/4, $0x3f2aaaab
 DATA constant3f2aaaab<>+60(SB)/4, $0x3f2aaaab
 GLOBL constant3f2aaaab<>(SB), RODATA|NOPTR, $64
-
-DATA constant3f000000<>+0(SB)/4, $0x3f000000
-DATA constant3f000000<>+4(SB)/4, $0x3f000000
-DATA constant3f000000<>+8(SB)/4, $0x3f000000
-DATA constant3f000000<>+12(SB)/4, $0x3f000000
-DATA constant3f000000<>+16(SB)/4, $0x3f000000
-DATA constant3f000000<>+20(SB)/4, $0x3f000000
-DATA constant3f000000<>+24(SB)/4, $0x3f000000
-DATA constant3f000000<>+28(SB)/4, $0x3f000000
-DATA constant3f000000<>+32(SB)/4, $0x3f000000
-DATA constant3f000000<>+36(SB)/4, $0x3f000000
-DATA constant3f000000<>+40(SB)/4, $0x3f000000
-DATA constant3f000000<>+44(SB)/4, $0x3f000000
-DATA constant3f000000<>+48(SB)/4, $0x3f000000
-DATA constant3f000000<>+52(SB)/4, $0x3f000000
-DATA constant3f000000<>+56(SB)/4, $0x3f000000
-DATA constant3f000000<>+60(SB)/4, $0x3f000000
-GLOBL constant3f000000<>(SB), RODATA|NOPTR, $64
 
 DATA constant3eaaaaab<>+0(SB)/4, $0x3eaaaaab
 DATA constant3eaaaaab<>+4(SB)/4, $0x3eaaaaab
@@ -9400,6 +9782,378 @@ step:
 	VFMADD231PS Z12, Z12, Z11
 	DECQ        AX
 	JNZ         step
+	VZEROUPPER
+	RET
+
+// func filter23InputAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter23InputAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R9
+	MOVQ v_base+0(FP), R10
+	MOVQ cols+56(FP), R11
+
+columns:
+	CMPQ R11, $0x10
+	JLT  last
+	MOVQ R9, CX
+	MOVQ R10, SI
+	MOVQ tiles+48(FP), R12
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(BX*1), Z3
+	VADDPS  Z1, Z2, Z4
+	VSUBPS  Z1, Z2, Z5
+	VSUBPS  Z2, Z0, Z0
+	VSUBPS  Z1, Z3, Z1
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z4, (SI)(DI*1)
+	VMOVUPS Z5, (SI)(DI*2)
+	VMOVUPS Z1, (SI)(R8*1)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    AX, SI
+	DECQ    R12
+	JNZ     tiles
+	ADDQ    $0x00000040, R9
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x10, R11
+	JMP     columns
+
+last:
+	TESTQ R11, R11
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R11, CX, CX
+	KMOVW CX, K1
+	MOVQ  R9, CX
+	MOVQ  R10, SI
+	MOVQ  tiles+48(FP), R9
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(BX*1), K1, Z3
+	VADDPS    Z1, Z2, Z4
+	VSUBPS    Z1, Z2, Z5
+	VSUBPS    Z2, Z0, Z0
+	VSUBPS    Z1, Z3, Z1
+	VMOVUPS   Z0, K1, (SI)
+	VMOVUPS   Z4, K1, (SI)(DI*1)
+	VMOVUPS   Z5, K1, (SI)(DI*2)
+	VMOVUPS   Z1, K1, (SI)(R8*1)
+	LEAQ      (CX)(DX*2), CX
+	ADDQ      AX, SI
+	DECQ      R9
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23WeightAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter23WeightAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R9
+	MOVQ v_base+0(FP), R10
+	MOVQ cols+56(FP), R11
+
+columns:
+	CMPQ R11, $0x10
+	JLT  last
+	MOVQ R9, CX
+	MOVQ R10, SI
+	MOVQ tiles+48(FP), R12
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VADDPS  Z2, Z0, Z3
+	VMULPS  constant3f000000<>+0(SB), Z3, Z3
+	VMULPS  constant3f000000<>+0(SB), Z1, Z1
+	VADDPS  Z1, Z3, Z4
+	VSUBPS  Z1, Z3, Z1
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z4, (SI)(DI*1)
+	VMOVUPS Z1, (SI)(DI*2)
+	VMOVUPS Z2, (SI)(R8*1)
+	ADDQ    BX, CX
+	ADDQ    AX, SI
+	DECQ    R12
+	JNZ     tiles
+	ADDQ    $0x00000040, R9
+	ADDQ    $0x00000040, R10
+	SUBQ    $0x10, R11
+	JMP     columns
+
+last:
+	TESTQ R11, R11
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R11, CX, CX
+	KMOVW CX, K1
+	MOVQ  R9, CX
+	MOVQ  R10, SI
+	MOVQ  tiles+48(FP), R9
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VADDPS    Z2, Z0, Z3
+	VMULPS    constant3f000000<>+0(SB), Z3, Z3
+	VMULPS    constant3f000000<>+0(SB), Z1, Z1
+	VADDPS    Z1, Z3, Z4
+	VSUBPS    Z1, Z3, Z1
+	VMOVUPS   Z0, K1, (SI)
+	VMOVUPS   Z4, K1, (SI)(DI*1)
+	VMOVUPS   Z1, K1, (SI)(DI*2)
+	VMOVUPS   Z2, K1, (SI)(R8*1)
+	ADDQ      BX, CX
+	ADDQ      AX, SI
+	DECQ      R9
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23OutputGradAVX512(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter23OutputGradAVX512(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), CX
+	MOVQ vPoint+72(FP), SI
+	SHLQ $0x02, SI
+	LEAQ (SI)(SI*2), DI
+	MOVQ x_base+24(FP), R8
+	MOVQ v_base+0(FP), R9
+	MOVQ cols+56(FP), R10
+
+columns:
+	CMPQ R10, $0x10
+	JLT  last
+	MOVQ R8, CX
+	MOVQ R9, BX
+	MOVQ tiles+48(FP), R11
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VADDPS  Z1, Z0, Z2
+	VSUBPS  Z1, Z0, Z3
+	VMOVUPS Z0, (BX)
+	VMOVUPS Z2, (BX)(SI*1)
+	VMOVUPS Z3, (BX)(SI*2)
+	VMOVUPS Z1, (BX)(DI*1)
+	LEAQ    (CX)(DX*2), CX
+	ADDQ    AX, BX
+	DECQ    R11
+	JNZ     tiles
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x10, R10
+	JMP     columns
+
+last:
+	TESTQ R10, R10
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R10, CX, CX
+	KMOVW CX, K1
+	MOVQ  R8, CX
+	MOVQ  R9, BX
+	MOVQ  tiles+48(FP), R8
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VADDPS    Z1, Z0, Z2
+	VSUBPS    Z1, Z0, Z3
+	VMOVUPS   Z0, K1, (BX)
+	VMOVUPS   Z2, K1, (BX)(SI*1)
+	VMOVUPS   Z3, K1, (BX)(SI*2)
+	VMOVUPS   Z1, K1, (BX)(DI*1)
+	LEAQ      (CX)(DX*2), CX
+	ADDQ      AX, BX
+	DECQ      R8
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23OutputAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter23OutputAVX512(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), CX
+	MOVQ x_base+24(FP), R8
+	MOVQ y_base+0(FP), R9
+	MOVQ cols+56(FP), R10
+
+columns:
+	CMPQ R10, $0x10
+	JLT  last
+	MOVQ R8, CX
+	MOVQ R9, SI
+	MOVQ tiles+48(FP), R11
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(BX*1), Z3
+	VADDPS  Z2, Z1, Z4
+	VSUBPS  Z2, Z1, Z1
+	VADDPS  Z4, Z0, Z0
+	VADDPS  Z1, Z3, Z1
+	VMOVUPS Z0, (SI)
+	VMOVUPS Z1, (SI)(DI*1)
+	ADDQ    AX, CX
+	LEAQ    (SI)(DI*2), SI
+	DECQ    R11
+	JNZ     tiles
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x10, R10
+	JMP     columns
+
+last:
+	TESTQ R10, R10
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R10, CX, CX
+	KMOVW CX, K1
+	MOVQ  R8, CX
+	MOVQ  R9, SI
+	MOVQ  tiles+48(FP), R8
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(BX*1), K1, Z3
+	VADDPS    Z2, Z1, Z4
+	VSUBPS    Z2, Z1, Z1
+	VADDPS    Z4, Z0, Z0
+	VADDPS    Z1, Z3, Z1
+	VMOVUPS   Z0, K1, (SI)
+	VMOVUPS   Z1, K1, (SI)(DI*1)
+	ADDQ      AX, CX
+	LEAQ      (SI)(DI*2), SI
+	DECQ      R8
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func filter23WeightGradAVX512(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·filter23WeightGradAVX512(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), DI
+	SHLQ $0x02, DI
+	LEAQ (DI)(DI*2), R8
+	MOVQ x_base+24(FP), R9
+	MOVQ y_base+0(FP), R10
+	MOVQ cols+56(FP), R11
+
+columns:
+	CMPQ R11, $0x10
+	JLT  last
+	MOVQ R9, CX
+	MOVQ R10, SI
+	MOVQ tiles+48(FP), R12
+
+tiles:
+	VMOVUPS     (CX), Z0
+	VMOVUPS     (CX)(DX*1), Z1
+	VMOVUPS     (CX)(DX*2), Z2
+	VMOVUPS     (CX)(BX*1), Z3
+	VADDPS      Z2, Z1, Z4
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3f000000<>+0(SB), Z4, Z0
+	VMULPS      constant3f000000<>+0(SB), Z1, Z1
+	VMOVAPS     Z3, Z2
+	VFMADD231PS constant3f000000<>+0(SB), Z4, Z2
+	VMOVUPS     Z0, (SI)
+	VMOVUPS     Z1, (SI)(DI*1)
+	VMOVUPS     Z2, (SI)(DI*2)
+	ADDQ        AX, CX
+	ADDQ        R8, SI
+	DECQ        R12
+	JNZ         tiles
+	ADDQ        $0x00000040, R9
+	ADDQ        $0x00000040, R10
+	SUBQ        $0x10, R11
+	JMP         columns
+
+last:
+	TESTQ R11, R11
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R11, CX, CX
+	KMOVW CX, K1
+	MOVQ  R9, CX
+	MOVQ  R10, SI
+	MOVQ  tiles+48(FP), R9
+
+lastTiles:
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   (CX)(DX*1), K1, Z1
+	VMOVUPS.Z   (CX)(DX*2), K1, Z2
+	VMOVUPS.Z   (CX)(BX*1), K1, Z3
+	VADDPS      Z2, Z1, Z4
+	VSUBPS      Z2, Z1, Z1
+	VMOVAPS     Z0, Z0
+	VFMADD231PS constant3f000000<>+0(SB), Z4, Z0
+	VMULPS      constant3f000000<>+0(SB), Z1, Z1
+	VMOVAPS     Z3, Z2
+	VFMADD231PS constant3f000000<>+0(SB), Z4, Z2
+	VMOVUPS     Z0, K1, (SI)
+	VMOVUPS     Z1, K1, (SI)(DI*1)
+	VMOVUPS     Z2, K1, (SI)(DI*2)
+	ADDQ        AX, CX
+	ADDQ        R8, SI
+	DECQ        R9
+	JNZ         lastTiles
+
+done:
 	VZEROUPPER
 	RET
 

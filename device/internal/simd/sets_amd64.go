@@ -19,6 +19,10 @@ func avx2() *Kernels {
 	return &Kernels{
 		Name: "avx2", Width: 8, TileRows: 6,
 		MatMulTile: matMulTileAVX2, OuterTile: outerTileAVX2,
+		Filter23: filter23().with(FilterKernels{
+			Input: filter23InputAVX2, Weight: filter23WeightAVX2, OutputGrad: filter23OutputGradAVX2,
+			Output: filter23OutputAVX2, WeightGrad: filter23WeightGradAVX2,
+		}),
 		Filter33: filter33().with(FilterKernels{
 			Input: filter33InputAVX2, Weight: filter33WeightAVX2, OutputGrad: filter33OutputGradAVX2,
 			Output: filter33OutputAVX2, WeightGrad: filter33WeightGradAVX2,
@@ -40,6 +44,10 @@ func avx512() *Kernels {
 	return &Kernels{
 		Name: "avx512", Width: 16, TileRows: 12,
 		MatMulTile: matMulTileAVX512, OuterTile: outerTileAVX512,
+		Filter23: filter23().with(FilterKernels{
+			Input: filter23InputAVX512, Weight: filter23WeightAVX512, OutputGrad: filter23OutputGradAVX512,
+			Output: filter23OutputAVX512, WeightGrad: filter23WeightGradAVX512,
+		}),
 		Filter33: filter33().with(FilterKernels{
 			Input: filter33InputAVX512, Weight: filter33WeightAVX512, OutputGrad: filter33OutputGradAVX512,
 			Output: filter33OutputAVX512, WeightGrad: filter33WeightGradAVX512,

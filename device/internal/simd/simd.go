@@ -30,8 +30,8 @@ type Kernels struct {
 	OuterTile func(dw []float32, dwStride int, a []float32, aRowStride, aGroupStride int,
 		dy []float32, dyRowStride, dyGroupStride int, groups, rows, tileRows, cols int)
 
-	// Filter33 and Filter45 are the transforms of F(3,3) and F(4,5).
-	Filter33, Filter45 Filter
+	// The transforms of F(2,3), F(3,3) and F(4,5).
+	Filter23, Filter33, Filter45 Filter
 
 	// Affine computes dst = max(a∘x + c, floor). a and c are optional: 1 and 0.
 	Affine func(dst, x, a, c []float32, rows, cols, dstStride, xStride int, floor float32)

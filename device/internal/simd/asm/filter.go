@@ -26,6 +26,29 @@ type transform = func(l *linear, x []reg.VecVirtual) []reg.VecVirtual
 
 var filters = []filter{
 	{
+		name: "23", outputs: 2, taps: 3, points: 4, constants: []float32{1. / 2},
+		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := l.pair(x[2], x[1])
+			return []reg.VecVirtual{l.sub(x[0], x[2]), sum, difference, l.sub(x[3], x[1])}
+		},
+		weight: func(l *linear, g []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := l.pair(l.scale(1./2, l.add(g[0], g[2])), l.scale(1./2, g[1]))
+			return []reg.VecVirtual{g[0], sum, difference, g[2]}
+		},
+		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := l.pair(m[1], m[2])
+			return []reg.VecVirtual{l.add(m[0], sum), l.add(m[3], difference)}
+		},
+		weightGrad: func(l *linear, u []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := l.pair(u[1], u[2])
+			return []reg.VecVirtual{l.add2(u[0], 1./2, sum), l.scale(1./2, difference), l.add2(u[3], 1./2, sum)}
+		},
+		outputGrad: func(l *linear, d []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := l.pair(d[0], d[1])
+			return []reg.VecVirtual{d[0], sum, difference, d[1]}
+		},
+	},
+	{
 		name: "33", outputs: 3, taps: 3, points: 5, constants: []float32{4, 3, 2, 2. / 3, 1. / 2, 1. / 3, 1. / 6, -1. / 2},
 		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
 			v3 := l.sub(x[3], x[1])
@@ -226,6 +249,8 @@ func (r *strided) moved() {
 // advance moves by rows of its own.
 func (r *strided) advance(rows int) {
 	switch rows {
+	case 2:
+		LEAQ(Mem{Base: r.p, Index: r.stride, Scale: 2}, r.p)
 	case 3:
 		ADDQ(r.triple, r.p)
 	case 4, 5:
