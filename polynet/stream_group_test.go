@@ -2,7 +2,6 @@ package polynet
 
 import (
 	"errors"
-	"math"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -91,6 +90,9 @@ func turn(t *rapid.T, g *StreamGroup, members []groupMember, rng *rand.Rand, ove
 
 // TestStreamGroupDoesNotAllocate hears steps of some of its sounds.
 func TestStreamGroupDoesNotAllocate(t *testing.T) {
+	if raceEnabled() {
+		t.Skip("under the race detector, pools drop what they are given")
+	}
 	m := randomModel(tiny(Pi), seeded(1))
 	m.tame()
 	c, err := NewClassifier(m, oneThread(t))
@@ -118,12 +120,8 @@ func TestStreamGroupDoesNotAllocate(t *testing.T) {
 	for range 100 {
 		hear()
 	}
-	least := math.Inf(1)
-	for range 5 { // what earlier tests have left behind may allocate, now and then
-		least = min(least, testing.AllocsPerRun(100, hear))
-	}
-	if least > 0 {
-		t.Errorf("%g allocations a turn", least)
+	if n := testing.AllocsPerRun(100, hear); n > 0 {
+		t.Errorf("%g allocations a turn", n)
 	}
 }
 
