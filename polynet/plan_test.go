@@ -9,6 +9,7 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/race"
 	"gorgonia.org/tensor"
 )
 
@@ -206,7 +207,7 @@ func TestSessionsShareOnePlan(t *testing.T) {
 }
 
 func TestSessionRunAllocatesNothing(t *testing.T) {
-	if raceEnabled() {
+	if race.Enabled() {
 		t.Skip("under the race detector, pools drop what they are given")
 	}
 	cpu, err := device.CPU(1)

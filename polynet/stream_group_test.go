@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/race"
 	"pgregory.net/rapid"
 )
 
@@ -90,7 +91,7 @@ func turn(t *rapid.T, g *StreamGroup, members []groupMember, rng *rand.Rand, ove
 
 // TestStreamGroupDoesNotAllocate hears steps of some of its sounds.
 func TestStreamGroupDoesNotAllocate(t *testing.T) {
-	if raceEnabled() {
+	if race.Enabled() {
 		t.Skip("under the race detector, pools drop what they are given")
 	}
 	m := randomModel(tiny(Pi), seeded(1))

@@ -12,6 +12,7 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/race"
 	"pgregory.net/rapid"
 )
 
@@ -420,7 +421,7 @@ func TestStreamRecovers(t *testing.T) {
 
 // TestStreamAllocatesNothing checks the steady state, with a gate and without one.
 func TestStreamAllocatesNothing(t *testing.T) {
-	if raceEnabled() {
+	if race.Enabled() {
 		t.Skip("under the race detector, pools drop what they are given")
 	}
 	for _, kind := range BlockKinds {
@@ -448,7 +449,7 @@ func TestStreamAllocatesNothing(t *testing.T) {
 // memory has not grown.
 func TestStreamGoesOnForEver(t *testing.T) {
 	hours := 2.0
-	if testing.Short() || raceEnabled() {
+	if testing.Short() || race.Enabled() {
 		hours = 0.05
 	}
 	c, err := NewClassifier(randomModel(planConfigs(Pi)[0], seeded(1)), oneThread(t))
@@ -515,7 +516,7 @@ func inUse() int {
 func TestSlidingSumDoesNotDrift(t *testing.T) {
 	const most = 13
 	rows := 10_000_000
-	if testing.Short() || raceEnabled() {
+	if testing.Short() || race.Enabled() {
 		rows = 100_000
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
