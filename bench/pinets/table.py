@@ -8,7 +8,7 @@ from rows import EPOCHS, ROWS
 
 HEAD = """# Results
 
-{machine}. Every network was trained alike: `train fit` with its defaults but `--in-context 0 --epochs {epochs}`, on the same clips
+{machine}; rows that the latest run left out are of earlier commits. Every network was trained alike: `train fit` with its defaults but `--in-context 0 --epochs {epochs}`, on the same clips
 (19 classes), but for the options that a net's name in [rows.py](rows.py) comes with.
 
 A cell is the mean over the seeds ± their standard deviation. The validation clips chose the epoch; the test clips were heard once. The ratio is
