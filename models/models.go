@@ -4,6 +4,9 @@ package models
 import (
 	"bytes"
 	_ "embed"
+	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -33,7 +36,11 @@ func Open(name string) (*polynet.Model, error) {
 	case Small:
 		return polynet.Read(bytes.NewReader(small))
 	}
-	return polynet.Load(name)
+	m, err := polynet.Load(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fmt.Errorf("%w; the embedded models are %s and %s", err, Base, Small)
+	}
+	return m, err
 }
 
 // Embedded reports whether Open takes the name for an embedded model's.

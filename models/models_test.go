@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,7 +58,7 @@ func TestOpen(t *testing.T) {
 	if m, err := models.Open(path); err != nil || m.Labels[0] != "another" {
 		t.Errorf("opened %v, %v", m, err)
 	}
-	if _, err := models.Open(path + "x"); !errors.Is(err, polynet.ErrModel) {
+	if _, err := models.Open(path + "x"); !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), models.Small) {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 }

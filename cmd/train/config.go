@@ -9,6 +9,7 @@ import (
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
@@ -64,17 +65,16 @@ func (f trainingFlags) drops() (epochs []int, err error) {
 	return epochs, nil
 }
 
-// teachers loads the models of --teacher.
-func (f trainingFlags) teachers() ([]*polynet.Model, error) {
-	var models []*polynet.Model
-	for _, path := range f.Teacher {
-		m, err := polynet.Load(path)
+// teachers opens the models of --teacher.
+func (f trainingFlags) teachers() (list []*polynet.Model, err error) {
+	for _, name := range f.Teacher {
+		m, err := models.Open(name)
 		if err != nil {
 			return nil, fmt.Errorf("--teacher: %w", err)
 		}
-		models = append(models, m)
+		list = append(list, m)
 	}
-	return models, nil
+	return list, nil
 }
 
 // complete sets what depends on the data.

@@ -52,7 +52,7 @@ type trainingFlags struct {
 	Seed      int64   `help:"Seed of everything random." default:"1"`
 	Threads   int     `help:"Threads; 0 is one per core." default:"0"`
 
-	Teacher []string `help:"Trained models whose mean answers are learnt too (distillation), separated by commas. They know the same labels." type:"path" placeholder:"FILE"`
+	Teacher []string `help:"Trained models whose mean answers are learnt too (distillation), separated by commas. They know the same labels." placeholder:"FILE"`
 	Taught  float64  `help:"Share of the teachers' answers in what is learnt." default:"0.7"`
 }
 

@@ -227,3 +227,28 @@ func TestErrors(t *testing.T) {
 		}
 	}
 }
+
+// TestFitWithATeacher has a model of other labels refused, and a fitting one teach.
+func TestFitWithATeacher(t *testing.T) {
+	data, folder := pitches(t, 12, "low", "high"), t.TempDir()
+	teacher := filepath.Join(folder, "teacher.safetensors")
+	if status, _, errs := train(t.Context(), quick(data, teacher)...); status != program.StatusOK {
+		t.Fatal(errs)
+	}
+	taught := filepath.Join(folder, "taught.safetensors")
+	status, _, errs := train(t.Context(), quick(data, taught, "--teacher", teacher, "--taught", "0.5", "--mixup", "0.2", "--schedule", "steps:3,5")...)
+	if status != program.StatusOK {
+		t.Fatalf("status %d: %s", status, errs)
+	}
+	if m, err := polynet.Load(taught); err != nil || m.Provenance.Metrics["valid_accuracy"] < 60 {
+		t.Errorf("%v, %v", m.Provenance, err)
+	}
+	if status, _, errs = train(t.Context(), quick(data, taught, "--teacher", "base")...); status != program.StatusUsage || !strings.Contains(errs, "labels") {
+		t.Errorf("a teacher of other labels: status %d: %s", status, errs)
+	}
+	for _, schedule := range []string{"cosin", "steps:", "steps:5,3", "steps:9"} {
+		if status, _, errs = train(t.Context(), quick(data, taught, "--schedule", schedule)...); status != program.StatusUsage || errs == "" {
+			t.Errorf("--schedule %s: status %d: %s", schedule, status, errs)
+		}
+	}
+}
