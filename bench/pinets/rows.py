@@ -28,7 +28,7 @@ ROWS = [
     Row("papers", "pi-relu", "48:3:1:1", "48:3:3:1:1,64:3:3:1:2,96:3:3:1:2,140:2:3:1:2", SQUARE),
     Row("narrow small", "pi-relu", *NARROW_SMALL), Row("narrow base", "pi-relu", *NARROW_BASE),
     # With recordings that are hardly varied, nets are told apart by what they learn by heart rather than by what they cannot learn at all.
-    *(Row("small, light augmentation", arch, *SMALL, ("--augment", "light")) for arch in ("relu", "pi", "pi1x1")),
+    *(Row("small, light augmentation", arch, *SMALL, ("--augment", "light")) for arch in ("relu", "pi", "rpoly", "pi1x1")),
     Row("base", "linear", *BASE),
     *(Row("small", arch, *SMALL) for arch in ("pi1x1", "pi-relu", "pi1x1-relu", "ccp", "ncp", "ncp-skip", "rpoly", "dpoly", "pi-tanh")),
 ]
