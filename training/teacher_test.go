@@ -9,22 +9,8 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/datasets"
-	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 )
-
-func taughtTrainer(t *testing.T, cfg Config, dir string, teachers ...*polynet.Model) (*Trainer, error) {
-	t.Helper()
-	set, err := datasets.Open(dir, datasets.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dev, err := device.CPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(t.Context(), cfg, set, dev, 2, teachers...)
-}
 
 // TestTeacher has two teachers contradict the labels of the data: what they say alone is learnt.
 func TestTeacher(t *testing.T) {
@@ -45,7 +31,7 @@ func TestTeacher(t *testing.T) {
 		}
 	}
 	cfg.Taught = 1
-	run, err := taughtTrainer(t, cfg, dir, teachers...)
+	run, err := newTrainer(t, cfg, dir, teachers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,13 +53,13 @@ func TestTeacherMustKnowTheLabels(t *testing.T) {
 	}
 	other := cfg
 	other.Window = 0.4
-	if _, err := taughtTrainer(t, other, dir, m); !errors.Is(err, ErrConfig) {
+	if _, err := newTrainer(t, other, dir, m); !errors.Is(err, ErrConfig) {
 		t.Errorf("a teacher of other windows: %v", err)
 	}
 	if err := os.Rename(filepath.Join(dir, "rising"), filepath.Join(dir, "climbing")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := taughtTrainer(t, cfg, dir, m); !errors.Is(err, ErrConfig) {
+	if _, err := newTrainer(t, cfg, dir, m); !errors.Is(err, ErrConfig) {
 		t.Errorf("a teacher of other labels: %v", err)
 	}
 }

@@ -75,6 +75,15 @@ func small() Config {
 
 func trainer(t *testing.T, cfg Config, dir string) *Trainer {
 	t.Helper()
+	run, err := newTrainer(t, cfg, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return run
+}
+
+func newTrainer(t *testing.T, cfg Config, dir string, teachers ...*polynet.Model) (*Trainer, error) {
+	t.Helper()
 	set, err := datasets.Open(dir, datasets.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -83,11 +92,7 @@ func trainer(t *testing.T, cfg Config, dir string) *Trainer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run, err := New(t.Context(), cfg, set, dev, 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return run
+	return New(t.Context(), cfg, set, dev, 2, teachers...)
 }
 
 func TestRunLearns(t *testing.T) {
