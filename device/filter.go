@@ -43,7 +43,7 @@ func (d *cpu) chooseFilter(a View, n, reading int) (best *filter) {
 	for _, f := range d.filterChoice {
 		runs := ceilDiv(taps, f.taps)
 		if !f.shares() && runs > 1 && reading == gradReading {
-			continue
+			continue // a gradient's runs read one transform of the input
 		}
 		tiles := float64(a.Groups*ceilDiv(a.Rows, f.outputs)) * (1 + f.transforms/float64(n))
 		if cost := float64(f.points*runs*step) * (max(tiles, float64(reading)) + filterCall); cost < least {

@@ -30,11 +30,8 @@ func Default() (*polynet.Model, error) { return Open(Base) }
 // Open returns the embedded model of that name, Base where it is empty, or the model in the file at that path. A file that cannot
 // be used gives an error that wraps polynet.ErrModel.
 func Open(name string) (*polynet.Model, error) {
-	switch name {
-	case "", Base:
-		return polynet.Read(bytes.NewReader(base))
-	case Small:
-		return polynet.Read(bytes.NewReader(small))
+	if file := embedded(name); file != nil {
+		return polynet.Read(bytes.NewReader(file))
 	}
 	m, err := polynet.Load(name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -44,4 +41,15 @@ func Open(name string) (*polynet.Model, error) {
 }
 
 // Embedded reports whether Open takes the name for an embedded model's.
-func Embedded(name string) bool { return name == "" || name == Base || name == Small }
+func Embedded(name string) bool { return embedded(name) != nil }
+
+// embedded returns the embedded model's file, or nil.
+func embedded(name string) []byte {
+	switch name {
+	case "", Base:
+		return base
+	case Small:
+		return small
+	}
+	return nil
+}

@@ -345,7 +345,7 @@ func (w *Worker) scores(logits []float32) []Score {
 	for i, v := range logits {
 		w.p[i] = float64(v)
 	}
-	if !softmax(w.p, w.c.model.Temperature) {
+	if !Softmax(w.p, w.c.model.Temperature) {
 		return nil
 	}
 	return w.rank(w.p)
@@ -360,8 +360,9 @@ func (w *Worker) rank(p []float64) []Score {
 	return slices.Clone(w.ranking[:w.top])
 }
 
-// softmax turns logits into probabilities, in place, and reports whether they were finite.
-func softmax(p []float64, temperature float64) bool {
+// Softmax turns logits, at least one, into probabilities, in place. The temperature, which is positive, divides the logits
+// before. It reports whether the probabilities are finite.
+func Softmax(p []float64, temperature float64) bool {
 	largest, sum := slices.Max(p), 0.0
 	for i, v := range p {
 		p[i] = math.Exp((v - largest) / temperature)

@@ -36,6 +36,9 @@ type StreamStats struct {
 	Decisions int
 }
 
+// LiveStep is a StreamOptions.Step for live sound, in seconds: a little more work than longer steps, and events that much sooner.
+const LiveStep = 0.08
+
 const (
 	defaultStep = 0.24 // seconds
 	longestStep = 10

@@ -250,25 +250,24 @@ func (f *flow) exchange(l *line, t *tide, keep bool) {
 	if keep {
 		at = size - n
 	}
-	lined, kept := l.data.Host(), t.memory.Host()
 	for i, p := range f.places {
 		line, tide := i*size+at, p.sound*t.size+l.at
-		switch {
-		case lined == nil && keep:
-			f.copy(t.memory, tide, l.data, line, n)
-		case lined == nil:
-			f.copy(l.data, line, t.memory, tide, n)
-		case keep:
-			copy(kept[tide:][:n], lined[line:])
-		default:
-			copy(lined[line:][:n], kept[tide:])
+		if lined, kept := l.data.Slice(line, line+n), t.memory.Slice(tide, tide+n); keep {
+			copyValues(f.dev, kept, lined)
+		} else {
+			copyValues(f.dev, lined, kept)
 		}
 	}
 }
 
-// copy copies values.
-func (f *flow) copy(dst device.Buffer, to int, src device.Buffer, from, n int) {
-	copyRows(f.dev, device.Matrix(dst.Slice(to, to+n), 1, n), device.Matrix(src.Slice(from, from+n), 1, n))
+// copyValues sets dst's values to src's.
+func copyValues(d device.Device, dst, src device.Buffer) {
+	if to := dst.Host(); to != nil {
+		copy(to, src.Host())
+		return
+	}
+	n := dst.Len()
+	copyRows(d, device.Matrix(dst, 1, n), device.Matrix(src, 1, n))
 }
 
 // clear sets the rows of this run that lie outside of the i-th sound to zero.

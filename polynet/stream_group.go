@@ -141,12 +141,9 @@ func (g *StreamGroup) compute() bool {
 
 // feed runs the flow over frames of the sounds: a step of each, or of a single one what is there.
 func (g *StreamGroup) feed(sounds []int) {
-	frames, plan := g.shape.step, g.planFor(&g.narrow, g.shape.sounds, g.shape.step)
+	frames := g.shape.step
 	if len(sounds) == 1 {
 		frames = g.sounds[sounds[0]].wanted()
-	}
-	if frames > g.shape.step {
-		plan = g.planFor(&g.wide, 1, g.shape.most)
 	}
 	f := g.c.takeFlow(g.shape)
 	f.begin(len(sounds), frames)
@@ -157,7 +154,7 @@ func (g *StreamGroup) feed(sounds []int) {
 			g.tide.end(n, s.ready)
 		}
 	}
-	f.run(plan, g.tide, sounds)
+	f.run(g.planFor(frames), g.tide, sounds)
 	for i, n := range sounds {
 		logits, first := f.answer(i)
 		g.sounds[n].answer(logits, first, frames)
@@ -165,10 +162,14 @@ func (g *StreamGroup) feed(sounds []int) {
 	g.c.returnFlow(g.shape, f)
 }
 
-// planFor returns the plan for so many frames of so many sounds at a time.
-func (g *StreamGroup) planFor(plan **Plan, sounds, frames int) *Plan {
+// planFor returns the plan that is faster for so many frames of a sound.
+func (g *StreamGroup) planFor(frames int) *Plan {
+	plan, sounds, n := &g.narrow, g.shape.sounds, g.shape.step
+	if frames > g.shape.step {
+		plan, sounds, n = &g.wide, 1, g.shape.most
+	}
 	if *plan == nil {
-		*plan = g.c.planFor(sounds, frames)
+		*plan = g.c.planFor(sounds, n)
 	}
 	return *plan
 }

@@ -188,7 +188,7 @@ func (s *sound) tell(w streamWindow, gated bool) (Decision, bool, error) {
 		return d, true, nil
 	}
 	s.sum.mean(s.p)
-	if !softmax(s.p, s.model.Temperature) {
+	if !Softmax(s.p, s.model.Temperature) {
 		return d, true, diverged(d.Start, d.End)
 	}
 	d.P = s.p

@@ -68,7 +68,7 @@ func (s streamed) p(end int) []float64 {
 		first = last
 	}
 	p := s.rows.mean(first, last)
-	softmax(p, s.m.Temperature)
+	Softmax(p, s.m.Temperature)
 	return p
 }
 
@@ -286,7 +286,7 @@ func TestStreamEndsAsASession(t *testing.T) {
 				for i, v := range session.Run(rows, 1) {
 					want[i] = float64(v)
 				}
-				softmax(want, m.Temperature)
+				Softmax(want, m.Temperature)
 				nearP(t, fmt.Sprintf("%s net %d, %d samples", kind, i, n), list[len(list)-1].P, want, 1e-4)
 			}
 		}

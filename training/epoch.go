@@ -13,10 +13,10 @@ import (
 
 // runEpoch learns from every training clip once, then evaluates on the validation split.
 func (t *Trainer) runEpoch(ctx context.Context, epoch int, o Observer) (Epoch, error) {
-	pass := polynet.NewPass(t.net, t.random(epoch))
+	pass := polynet.NewPass(t.net, t.random(uint64(epoch)))
 	pass.Train = true
 	defer pass.Close()
-	mixtures := t.random(epoch + mixing)
+	mixtures := t.random(uint64(epoch) + mixing)
 	sum := runningSum{progress: Progress{Epoch: epoch, Epochs: t.cfg.Epochs, Total: t.train.Len()}}
 	started := time.Now()
 	for b, err := range t.train.Epoch(ctx, epoch) {

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"math"
 	"slices"
 
 	"github.com/polyphon/polyphon/datasets"
@@ -23,7 +22,7 @@ type teacher struct {
 // taught is one of a teacher's models.
 type taught struct {
 	plan        *polynet.Plan
-	temperature float32
+	temperature float64
 	sessions    map[int]*polynet.Session // by the frames of a clip
 }
 
@@ -38,7 +37,7 @@ func newTeacher(models []*polynet.Model, dev device.Device, batch int) (*teacher
 		if err != nil {
 			return nil, err
 		}
-		t.models = append(t.models, taught{plan: plan, temperature: float32(m.Temperature), sessions: map[int]*polynet.Session{}})
+		t.models = append(t.models, taught{plan: plan, temperature: m.Temperature, sessions: map[int]*polynet.Session{}})
 	}
 	return t, nil
 }
@@ -72,14 +71,17 @@ func (t *teacher) add(targets []float32, b *datasets.Batch, weight float32) {
 		targets[i] *= 1 - weight
 	}
 	weight /= float32(len(t.models))
-	probabilities := make([]float32, classes)
+	probabilities := make([]float64, classes)
 	for _, m := range t.models {
 		s := m.session(t.batch, b)
 		logits := s.Run(b.Raw, b.B)
 		for i := range b.B {
-			softmax(probabilities, logits[i*classes:(i+1)*classes], m.temperature)
+			for c, v := range logits[i*classes : (i+1)*classes] {
+				probabilities[c] = float64(v)
+			}
+			polynet.Softmax(probabilities, m.temperature)
 			for c, p := range probabilities {
-				targets[i*classes+c] += weight * p
+				targets[i*classes+c] += weight * float32(p)
 			}
 		}
 	}
@@ -104,16 +106,5 @@ func (t *teacher) close() {
 			s.Close()
 		}
 		m.plan.Close()
-	}
-}
-
-func softmax(dst, logits []float32, temperature float32) {
-	top, sum := slices.Max(logits), float32(0)
-	for i, v := range logits {
-		dst[i] = float32(math.Exp(float64((v - top) / temperature)))
-		sum += dst[i]
-	}
-	for i := range dst {
-		dst[i] /= sum
 	}
 }

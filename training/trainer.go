@@ -150,12 +150,12 @@ func (t *Trainer) prepareSteps() {
 
 // random returns the generator of one epoch (0: the initial weights). A resumed run draws the same numbers
 // as one that was never interrupted.
-func (t *Trainer) random(epoch int) *rand.Rand {
-	return rand.New(rand.NewPCG(uint64(t.cfg.Seed), uint64(epoch)))
+func (t *Trainer) random(epoch uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(uint64(t.cfg.Seed), epoch))
 }
 
 // mixing is what is added to an epoch's number for the generator of its mixtures.
-const mixing = 1 << 32
+const mixing uint64 = 1 << 32
 
 // Resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
 // It returns false where there is no such file, and an error wrapping ErrCheckpoint when the file is of another run.

@@ -42,13 +42,11 @@ type Track struct {
 // decision is a polynet.Decision without its probabilities.
 type decision struct{ start, end, heard float64 }
 
-// step is how much sound is computed at once, in seconds, as classify --stream does: what is decided later is told later.
-const step = 0.08
-
-// Listen runs a stream over src, of the model's rate, in which the words are said. A decision for which the network diverged
+// Listen runs a stream over src, of the model's rate, in which the words are said, in the steps of live sound: what is decided later is
+// told later. A decision for which the network diverged
 // counts as hearing nothing.
 func Listen(c *polynet.Classifier, labels []string, src audio.Source, words []Word) (*Track, error) {
-	stream, err := c.Stream(polynet.StreamOptions{Step: step})
+	stream, err := c.Stream(polynet.StreamOptions{Step: polynet.LiveStep})
 	if err != nil {
 		return nil, err
 	}

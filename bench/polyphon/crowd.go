@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"runtime"
 
 	"github.com/polyphon/polyphon/bench/serve"
@@ -18,11 +17,7 @@ type crowdArgs struct {
 
 // prepareCrowd has each of the streams hear the next step of the sound in turn, over and over. Its fact is the memory that a stream takes.
 func prepareCrowd(a crowdArgs) (*serve.Case, error) {
-	m, d, samples, err := a.open()
-	if err != nil {
-		return nil, err
-	}
-	c, err := polynet.NewClassifier(m, d)
+	m, c, samples, step, err := a.classifier()
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +31,6 @@ func prepareCrowd(a crowdArgs) (*serve.Case, error) {
 			return nil, err
 		}
 	}
-	step := int(math.Round(a.Step * float64(m.Features.Rate)))
 	at := 0
 	turn := func() {
 		if at+step > len(samples) {

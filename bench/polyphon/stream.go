@@ -6,7 +6,6 @@ import (
 	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
-	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -18,14 +17,20 @@ type soundArgs struct {
 }
 
 func (a soundArgs) open() (m *polynet.Model, d device.Device, samples []float32, err error) {
-	if m, err = models.Open(a.Model); err != nil {
-		return nil, nil, nil, err
+	if m, d, err = (netArgs{Model: a.Model, Threads: 1}).openModel(); err == nil {
+		samples, err = serve.ReadFloats(a.Samples)
 	}
-	if d, err = device.CPU(1); err != nil {
-		return nil, nil, nil, err
-	}
-	samples, err = serve.ReadFloats(a.Samples)
 	return m, d, samples, err
+}
+
+// classifier opens all that streams need, and says how many samples a step has.
+func (a soundArgs) classifier() (m *polynet.Model, c *polynet.Classifier, samples []float32, step int, err error) {
+	m, d, samples, err := a.open()
+	if err != nil {
+		return nil, nil, nil, 0, err
+	}
+	c, err = polynet.NewClassifier(m, d)
+	return m, c, samples, int(math.Round(a.Step * float64(m.Features.Rate))), err
 }
 
 // prepareOnePass runs the model over the whole sound at once: log-mel rows, network, logits.
@@ -56,11 +61,7 @@ func prepareOnePass(a soundArgs) (*serve.Case, error) {
 // prepareStream lets a stream that goes on for ever hear the sound once more, a step at a time. The result is the decisions
 // of a stream that hears nothing else.
 func prepareStream(a soundArgs) (*serve.Case, error) {
-	m, d, samples, err := a.open()
-	if err != nil {
-		return nil, err
-	}
-	c, err := polynet.NewClassifier(m, d)
+	_, c, samples, step, err := a.classifier()
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +73,6 @@ func prepareStream(a soundArgs) (*serve.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	step := int(math.Round(a.Step * float64(m.Features.Rate)))
 	return &serve.Case{
 		Run: func() { hear(endless, samples, step, func(polynet.Decision) {}) },
 		Result: func() []float32 {

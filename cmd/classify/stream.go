@@ -75,17 +75,13 @@ func (c *cli) listen(ctx context.Context, s streams) error {
 	return errors.Join(heard, program.WithStatus(statusModel, l.device.Close()))
 }
 
-// liveStep is how much live sound is computed at once, in seconds: a little more work than longer steps, and events that much
-// sooner.
-const liveStep = 0.08
-
 // newListener prepares for live sound; an error comes with its exit status.
 func (c *cli) newListener(s streams) (*listener, int, error) {
 	use, err := c.load(s.err)
 	if err != nil {
 		return nil, statusModel, err
 	}
-	ear, err := c.Events.newEar(use.classifier, use.model, polynet.StreamOptions{Hop: c.Hop, Step: liveStep})
+	ear, err := c.Events.newEar(use.classifier, use.model, polynet.StreamOptions{Hop: c.Hop, Step: polynet.LiveStep})
 	if err != nil {
 		if errors.Is(err, polynet.ErrModel) {
 			return nil, statusModel, err
