@@ -13,22 +13,22 @@ const module = "github.com/polyphon/polyphon"
 // allowed says which of the project's own packages each room may import. A room not named here may import
 // nothing of the project, so a new room has to state its place.
 var allowed = map[string][]string{
-	"atomicfile":             {},
+	"internal/atomicfile":    {},
 	"audio":                  {},
 	"detect":                 {},
-	"isa":                    {},
-	"features":               {"audio", "features/internal/simd", "isa"},
-	"features/internal/simd": {"isa"},
-	"device":                 {"device/internal/simd", "isa"},
-	"device/internal/simd":   {"isa"},
+	"internal/isa":           {},
+	"features":               {"audio", "features/internal/simd", "internal/isa"},
+	"features/internal/simd": {"internal/isa"},
+	"device":                 {"device/internal/simd", "internal/isa"},
+	"device/internal/simd":   {"internal/isa"},
 	"device/devicetest":      {"device", "device/internal/simd"},
 	"gpu":                    {"device"},
-	"polynet":                {"atomicfile", "audio", "detect", "device", "features"},
+	"polynet":                {"internal/atomicfile", "audio", "detect", "device", "features"},
 	"datasets":               {"audio", "features"},
 	"models":                 {"polynet"},
 	"export/onnx":            {"features", "polynet"},
-	"tuning":                 {"atomicfile", "audio", "detect", "polynet"},
-	"training":               {"atomicfile", "datasets", "device", "features", "polynet"},
+	"tuning":                 {"internal/atomicfile", "audio", "detect", "polynet"},
+	"training":               {"internal/atomicfile", "datasets", "device", "features", "polynet"},
 }
 
 // outermost rooms may import anything and are imported by nothing.

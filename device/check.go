@@ -4,12 +4,13 @@ import "fmt"
 
 // Checked returns d with the shapes of every call checked before d sees it, so that all devices refuse the
 // same mistakes in the same words. Ref and CPU come checked.
-func Checked(d Device) Device { return checked{d} }
+func Checked(d Trainer) Trainer { return checked{d} }
 
-type checked struct{ d Device }
+type checked struct{ d Trainer }
 
 func (c checked) Name() string       { return c.d.Name() }
 func (c checked) Alloc(n int) Buffer { return c.d.Alloc(n) }
+func (c checked) Serial() Device     { return Checked(c.d.Serial().(Trainer)) }
 func (c checked) Free(b Buffer)      { c.d.Free(b) }
 
 func (c checked) Upload(dst Buffer, src []float32) {
@@ -74,14 +75,14 @@ func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
 	c.d.MatMul(dst, a, w, e)
 }
 
-func (c checked) AddOuter(dw Buffer, a, dy View) {
-	checkView("AddOuter", "a", a)
-	checkView("AddOuter", "dy", dy)
+func (c checked) MatMulTransA(dw Buffer, a, dy View) {
+	checkView("MatMulTransA", "a", a)
+	checkView("MatMulTransA", "dy", dy)
 	if a.Groups != dy.Groups || a.Rows != dy.Rows {
-		mismatch("AddOuter", "a", a, dy)
+		mismatch("MatMulTransA", "a", a, dy)
 	}
-	checkLen("AddOuter", "dw", dw, a.Cols*dy.Cols)
-	c.d.AddOuter(dw, a, dy)
+	checkLen("MatMulTransA", "dw", dw, a.Cols*dy.Cols)
+	c.d.MatMulTransA(dw, a, dy)
 }
 
 func (c checked) Affine(dst, x, y View, ca, cb, cc Buffer, relu bool) {
@@ -222,22 +223,22 @@ func (c checked) NormBackward(n Norm, sum, dot Buffer, ca, cb, cc Buffer, eps fl
 	c.d.NormBackward(n, sum, dot, ca, cb, cc, eps, count)
 }
 
-func (c checked) MeanRows(dst, x View) {
-	checkDst("MeanRows", "dst", dst)
-	checkView("MeanRows", "x", x)
+func (c checked) AvgPool(dst, x View) {
+	checkDst("AvgPool", "dst", dst)
+	checkView("AvgPool", "x", x)
 	if dst.Groups != x.Groups || dst.Rows != 1 || dst.Cols != x.Cols {
-		mismatch("MeanRows", "x", x, dst)
+		mismatch("AvgPool", "x", x, dst)
 	}
-	c.d.MeanRows(dst, x)
+	c.d.AvgPool(dst, x)
 }
 
-func (c checked) SpreadRows(dst, x View, scale float32) {
-	checkDst("SpreadRows", "dst", dst)
-	checkView("SpreadRows", "x", x)
+func (c checked) AvgPoolGrad(dst, x View, scale float32) {
+	checkDst("AvgPoolGrad", "dst", dst)
+	checkView("AvgPoolGrad", "x", x)
 	if dst.Groups != x.Groups || x.Rows != 1 || dst.Cols != x.Cols {
-		mismatch("SpreadRows", "x", x, dst)
+		mismatch("AvgPoolGrad", "x", x, dst)
 	}
-	c.d.SpreadRows(dst, x, scale)
+	c.d.AvgPoolGrad(dst, x, scale)
 }
 
 func (c checked) CrossEntropy(dlogits View, losses Buffer, logits, targets View, scale float32) {
@@ -273,9 +274,9 @@ func (c checked) ClipNorm(g, norm Buffer, limit float32) {
 	c.d.ClipNorm(g, norm, limit)
 }
 
-func (c checked) Lerp(dst, src Buffer, t float32) {
-	checkLen("Lerp", "src", src, dst.Len())
-	c.d.Lerp(dst, src, t)
+func (c checked) EMAUpdate(dst, src Buffer, t float32) {
+	checkLen("EMAUpdate", "src", src, dst.Len())
+	c.d.EMAUpdate(dst, src, t)
 }
 
 func mismatch(op, name string, v, dst View) {

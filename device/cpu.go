@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/polyphon/polyphon/device/internal/simd"
-	"github.com/polyphon/polyphon/isa"
+	"github.com/polyphon/polyphon/internal/isa"
 )
 
 // ErrKernels reports a kernel set that does not exist or that this machine cannot run.
@@ -23,7 +23,7 @@ const KernelsVariable = isa.Variable
 // The device holds no state: goroutines may share one. Results are the same, bit for bit, for any number of
 // threads, but differ in rounding from one kernel set to another. With one thread, everything runs on the
 // caller's goroutine.
-func CPU(threads int) (Device, error) {
+func CPU(threads int) (Trainer, error) {
 	set, err := isa.Chosen()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
@@ -41,7 +41,7 @@ func Kernels() []string {
 }
 
 // CPUWith is CPU with the named kernel set.
-func CPUWith(kernels string, threads int) (Device, error) {
+func CPUWith(kernels string, threads int) (Trainer, error) {
 	set, err := isa.Parse(kernels)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
@@ -49,7 +49,7 @@ func CPUWith(kernels string, threads int) (Device, error) {
 	return newCPU(set, threads)
 }
 
-func newCPU(set isa.Set, threads int) (Device, error) {
+func newCPU(set isa.Set, threads int) (Trainer, error) {
 	if threads < 0 {
 		return nil, fmt.Errorf("device: %d threads", threads)
 	}
@@ -66,17 +66,12 @@ func newCPU(set isa.Set, threads int) (Device, error) {
 	}), nil
 }
 
-// OneThread returns a device that runs on the caller's thread alone and reads what d has packed: for work so short that handing a
-// part of it to another thread would only delay it. A device that has no threads to choose is returned as it is.
-func OneThread(d Device) Device {
-	c, ok := d.(checked)
-	if !ok {
+// Serial implements Device.
+func (d *cpu) Serial() Device {
+	if d.threads == 1 {
 		return d
 	}
-	if many, ok := c.d.(*cpu); ok && many.threads > 1 {
-		return Checked(&cpu{kernels: many.kernels, threads: 1, filterChoice: many.filterChoice})
-	}
-	return d
+	return &cpu{kernels: d.kernels, threads: 1, filterChoice: d.filterChoice}
 }
 
 type cpu struct {

@@ -8,7 +8,7 @@ package device
 // block a thread should stay in L2 until it has been multiplied.
 const gradValues = 1 << 19
 
-// filteredOuter is the state of a filtered AddOuter.
+// filteredOuter is the state of a filtered MatMulTransA.
 type filteredOuter struct {
 	d             *cpu
 	f             *filter

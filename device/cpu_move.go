@@ -40,7 +40,7 @@ func (t transposition) run(first, last int) {
 	}
 }
 
-func (d *cpu) SpreadRows(dst, x View, scale float32) {
+func (d *cpu) AvgPoolGrad(dst, x View, scale float32) {
 	values(dst.Data)
 	values(x.Data)
 	if dst.Rows == 0 {
@@ -49,7 +49,7 @@ func (d *cpu) SpreadRows(dst, x View, scale float32) {
 	spread(d, dst.Groups, dst.Count()*dst.Cols, spreading{dst, x, scale})
 }
 
-// spreading is SpreadRows as a task; its pieces are groups.
+// spreading is AvgPoolGrad as a task; its pieces are groups.
 type spreading struct {
 	dst, x View
 	scale  float32
@@ -121,7 +121,7 @@ func (d *cpu) ClipNorm(g, norm Buffer, limit float32) {
 	}
 }
 
-func (d *cpu) Lerp(dst, src Buffer, t float32) {
+func (d *cpu) EMAUpdate(dst, src Buffer, t float32) {
 	d.sweep(3, true, sweep{views: [5]View{line(dst), line(dst), line(src)},
 		vectors: [3]Buffer{uniform(1 - t), uniform(t)}, call: affine2})
 }

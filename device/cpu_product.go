@@ -151,7 +151,7 @@ func (p *output) finish(sums []float32, stride, g, r, c, count, cols int) {
 		count, cols, dstStride, stride, skipStride, floor)
 }
 
-func (d *cpu) AddOuter(dw Buffer, a, dy View) {
+func (d *cpu) MatMulTransA(dw Buffer, a, dy View) {
 	values(dw)
 	values(a.Data)
 	values(dy.Data)
@@ -171,7 +171,7 @@ func (d *cpu) AddOuter(dw Buffer, a, dy View) {
 // small L2 cache.
 const outerBlock = 1 << 16
 
-// outer is AddOuter as a task. Its pieces are tiles of dw, each of which takes in all rows, so that threads
+// outer is MatMulTransA as a task. Its pieces are tiles of dw, each of which takes in all rows, so that threads
 // share no sums.
 type outer struct {
 	k                      *simd.Kernels

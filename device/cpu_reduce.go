@@ -150,7 +150,7 @@ func (d *cpu) GradSums(sum, dot Buffer, dy, x, y View) {
 	}
 }
 
-func (d *cpu) MeanRows(dst, x View) {
+func (d *cpu) AvgPool(dst, x View) {
 	values(dst.Data)
 	values(x.Data)
 	if x.Groups == 0 || x.Cols == 0 {
@@ -159,7 +159,7 @@ func (d *cpu) MeanRows(dst, x View) {
 	spread(d, x.Groups, x.Count()*x.Cols, meanRows{d, dst, x})
 }
 
-// meanRows is MeanRows as a task; its pieces are groups.
+// meanRows is AvgPool as a task; its pieces are groups.
 type meanRows struct {
 	d      *cpu
 	dst, x View

@@ -13,7 +13,7 @@ import (
 // Callers at once share a device's helpers, and each gets what it would get alone.
 func TestCallersShareThreads(t *testing.T) {
 	const rows, cols, callers, rounds = 400, 100, 3, 30
-	product := func(d device.Device, seed int) []float32 {
+	product := func(d device.Trainer, seed int) []float32 {
 		a, w, dst := d.Alloc(rows*cols), d.Alloc(cols*cols), d.Alloc(rows*cols)
 		for i, v := range a.Host() {
 			a.Host()[i] = v + float32((i*7+seed)%11)

@@ -11,7 +11,7 @@ import (
 	"github.com/polyphon/polyphon/device/devicetest"
 )
 
-func cpuWith(t testing.TB, kernels string, threads int) device.Device {
+func cpuWith(t testing.TB, kernels string, threads int) device.Trainer {
 	t.Helper()
 	d, err := device.CPUWith(kernels, threads)
 	if err != nil {
@@ -126,7 +126,7 @@ func BenchmarkPack(b *testing.B) {
 func TestOneThread(t *testing.T) {
 	kernels := device.Kernels()[len(device.Kernels())-1]
 	many := cpuWith(t, kernels, 4)
-	single := device.OneThread(many)
+	single := many.Serial().(device.Trainer)
 	if want := cpuWith(t, kernels, 1).Name(); single.Name() != want {
 		t.Errorf("%s gives %s, want %s", many.Name(), single.Name(), want)
 	}
@@ -141,7 +141,7 @@ func TestOneThread(t *testing.T) {
 	windows := device.View{Data: x, Groups: 1, Rows: rows, Cols: 9 * step, GroupStride: x.Len(), RowStride: step}
 	var packed device.Packed
 	many.PackWindows(&packed, w, cols, windows)
-	product := func(d device.Device) []float32 {
+	product := func(d device.Trainer) []float32 {
 		y := d.Alloc(rows * cols)
 		d.MatMul(device.Matrix(y, rows, cols), windows, &packed, device.Epilogue{})
 		return y.Host()
@@ -154,7 +154,7 @@ func TestOneThread(t *testing.T) {
 	if !slices.Equal(got, product(many)) {
 		t.Error("one thread gives other values than many")
 	}
-	if ref := device.Ref(); device.OneThread(ref) != ref {
+	if ref := device.Ref(); ref.Serial().(device.Trainer) != ref {
 		t.Error("the reference device was replaced")
 	}
 }

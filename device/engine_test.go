@@ -11,18 +11,18 @@ import (
 
 // counting counts the calls that reach a device.
 type counting struct {
-	device.Device
+	device.Trainer
 	matmuls, hadamards int
 }
 
 func (c *counting) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue) {
 	c.matmuls++
-	c.Device.MatMul(dst, a, w, e)
+	c.Trainer.MatMul(dst, a, w, e)
 }
 
 func (c *counting) Hadamard(dst, x, y device.View, add bool) {
 	c.hadamards++
-	c.Device.Hadamard(dst, x, y, add)
+	c.Trainer.Hadamard(dst, x, y, add)
 }
 
 func randomTensor(rng *rand.Rand, e tensor.Engine, shape ...int) *tensor.Dense {
@@ -64,7 +64,7 @@ func must[T any](t *testing.T) func(v T, err error) T {
 
 func TestEngineMatMul(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
-	d := &counting{Device: cpuWith(t, device.Kernels()[len(device.Kernels())-1], 1)}
+	d := &counting{Trainer: cpuWith(t, device.Kernels()[len(device.Kernels())-1], 1)}
 	e := device.Engine(d)
 	a, b := randomTensor(rng, e, 37, 50), randomTensor(rng, e, 50, 19)
 	ok := must[*tensor.Dense](t)
@@ -102,7 +102,7 @@ func TestEngineMatMul(t *testing.T) {
 
 func TestEngineMul(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 1))
-	d := &counting{Device: device.Ref()}
+	d := &counting{Trainer: device.Ref()}
 	e := device.Engine(d)
 	a, b := randomTensor(rng, e, 3, 5, 7), randomTensor(rng, e, 3, 5, 7)
 	ok := must[*tensor.Dense](t)

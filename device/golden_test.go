@@ -28,8 +28,8 @@ func golden(t *testing.T, name string) map[string][]float32 {
 }
 
 // eachDevice runs a test on Ref and on the CPU with each kernel set.
-func eachDevice(t *testing.T, test func(t *testing.T, d device.Device)) {
-	devices := []device.Device{device.Ref()}
+func eachDevice(t *testing.T, test func(t *testing.T, d device.Trainer)) {
+	devices := []device.Trainer{device.Ref()}
 	for _, kernels := range device.Kernels() {
 		devices = append(devices, cpuWith(t, kernels, 2))
 	}
@@ -38,13 +38,13 @@ func eachDevice(t *testing.T, test func(t *testing.T, d device.Device)) {
 	}
 }
 
-func upload(d device.Device, values []float32) device.Buffer {
+func upload(d device.Trainer, values []float32) device.Buffer {
 	b := d.Alloc(len(values))
 	d.Upload(b, values)
 	return b
 }
 
-func wantValues(t *testing.T, d device.Device, name string, got device.Buffer, want []float32) {
+func wantValues(t *testing.T, d device.Trainer, name string, got device.Buffer, want []float32) {
 	t.Helper()
 	host := make([]float32, got.Len())
 	d.Download(host, got)
@@ -62,7 +62,7 @@ func wantValues(t *testing.T, d device.Device, name string, got device.Buffer, w
 func TestConvolutionAgreesWithPyTorch(t *testing.T) {
 	const clips, frames, in, out, kernel, stride, steps = 2, 9, 3, 4, 5, 2, 3
 	g := golden(t, "conv")
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		windows := device.View{Data: upload(d, g["x"]), Groups: clips, Rows: steps, Cols: kernel * in,
 			GroupStride: frames * in, RowStride: stride * in}
 		rows := func(b device.Buffer) device.View {
@@ -74,7 +74,7 @@ func TestConvolutionAgreesWithPyTorch(t *testing.T) {
 		d.MatMul(rows(y), windows, &w, device.Epilogue{})
 		wantValues(t, d, "y", y, g["y"])
 		dw := d.Alloc(len(g["dw"]))
-		d.AddOuter(dw, windows, rows(upload(d, g["dy"])))
+		d.MatMulTransA(dw, windows, rows(upload(d, g["dy"])))
 		wantValues(t, d, "dw", dw, g["dw"])
 	})
 }
@@ -84,7 +84,7 @@ func TestConvolutionAgreesWithPyTorch(t *testing.T) {
 func TestHadamardBlockAgreesWithPyTorch(t *testing.T) {
 	const rows, cols, eps = 12, 5, 1e-5
 	g := golden(t, "block")
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		matrix := func(b device.Buffer) device.View { return device.Matrix(b, rows, cols) }
 		f, s, dy := matrix(upload(d, g["f"])), matrix(upload(d, g["s"])), matrix(upload(d, g["dy"]))
 		ones := []float32{1, 1, 1, 1, 1}
@@ -117,7 +117,7 @@ func TestHadamardBlockAgreesWithPyTorch(t *testing.T) {
 
 func TestCrossEntropyAgreesWithPyTorch(t *testing.T) {
 	g := golden(t, "crossentropy")
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		dlogits, losses := d.Alloc(4*6), d.Alloc(4)
 		d.CrossEntropy(device.Matrix(dlogits, 4, 6), losses, device.Matrix(upload(d, g["logits"]), 4, 6),
 			device.Matrix(upload(d, g["targets"]), 4, 6), 0.25)
@@ -127,7 +127,7 @@ func TestCrossEntropyAgreesWithPyTorch(t *testing.T) {
 }
 
 func TestCrossEntropyOfExtremeLogits(t *testing.T) {
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		inf := float32(math.Inf(-1))
 		logits := device.Matrix(upload(d, []float32{1000, -1000, inf, 300, 300, inf}), 2, 3)
 		targets := device.Matrix(upload(d, []float32{0, 1, 0, 0.5, 0.5, 0}), 2, 3)
@@ -139,7 +139,7 @@ func TestCrossEntropyOfExtremeLogits(t *testing.T) {
 }
 
 func TestOptimisersAgreeWithPyTorch(t *testing.T) {
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		g := golden(t, "sgd")
 		w, m := upload(d, g["start"]), d.Alloc(7)
 		for step := range 3 {
@@ -170,7 +170,7 @@ func TestMomentsOfALargeMean(t *testing.T) {
 	for i := range values {
 		values[i] = 4096 + float32(i/cols%2)
 	}
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		mean, variance := d.Alloc(cols), d.Alloc(cols)
 		d.Moments(mean, variance, device.Matrix(upload(d, values), rows, cols), device.View{})
 		wantValues(t, d, "mean", mean, []float32{4096.5, 4096.5, 4096.5})
@@ -181,7 +181,7 @@ func TestMomentsOfALargeMean(t *testing.T) {
 // NaN has to come through a ReLU, or a broken training step would look healthy.
 func TestReLUKeepsNaN(t *testing.T) {
 	nan := float32(math.NaN())
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		x := device.Matrix(upload(d, []float32{nan, -1, 2}), 1, 3)
 		d.Affine(x, x, device.View{}, device.Buffer{}, device.Buffer{}, device.Buffer{}, true)
 		got := make([]float32, 3)
@@ -193,7 +193,7 @@ func TestReLUKeepsNaN(t *testing.T) {
 }
 
 func TestShapeMistakesPanicWithBothShapes(t *testing.T) {
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		var none device.Buffer
 		buffer := d.Alloc(100)
 		matrix := func(rows, cols int) device.View { return device.Matrix(buffer, rows, cols) }
@@ -209,10 +209,10 @@ func TestShapeMistakesPanicWithBothShapes(t *testing.T) {
 			"rows":               {func() { d.Hadamard(matrix(2, 4), matrix(2, 4), matrix(3, 4), false) }, []string{"(1,2,4)", "(1,3,4)"}},
 			"vector":             {func() { d.Affine(matrix(2, 4), matrix(2, 4), device.View{}, buffer.Slice(0, 3), none, none, false) }, []string{"3", "4"}},
 			"overlapping result": {func() { d.Fill(overlapping, 1) }, []string{"(1,4,5)", "overlap"}},
-			"past the end":       {func() { d.MeanRows(matrix(3, 7), short) }, []string{"(3,5,7)", "105 of 100"}},
+			"past the end":       {func() { d.AvgPool(matrix(3, 7), short) }, []string{"(3,5,7)", "105 of 100"}},
 			"skip":               {func() { d.MatMul(matrix(2, 4), matrix(2, 3), &w, device.Epilogue{Skip: matrix(1, 4)}) }, []string{"(1,1,4)", "(1,2,4)"}},
 			"scale alone":        {func() { d.MatMul(matrix(2, 4), matrix(2, 3), &w, device.Epilogue{Scale: buffer.Slice(0, 4)}) }, []string{"Scale without Skip"}},
-			"outer rows":         {func() { d.AddOuter(buffer.Slice(0, 12), matrix(5, 3), matrix(6, 4)) }, []string{"(1,5,3)", "(1,6,4)"}},
+			"outer rows":         {func() { d.MatMulTransA(buffer.Slice(0, 12), matrix(5, 3), matrix(6, 4)) }, []string{"(1,5,3)", "(1,6,4)"}},
 			"optimiser":          {func() { d.SGD(buffer, buffer.Slice(0, 99), buffer, 0, 0, 0) }, []string{"99", "100"}},
 		} {
 			message := panicOf(mistake.call)
@@ -239,7 +239,7 @@ func panicOf(f func()) (message string) {
 // TestMaxRowsKeepsNaN holds that a largest value among numbers and NaN is NaN, so that a network that diverged shows it.
 func TestMaxRowsKeepsNaN(t *testing.T) {
 	nan := float32(math.NaN())
-	eachDevice(t, func(t *testing.T, d device.Device) {
+	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		for _, values := range [][]float32{{nan, 1, 2, 3}, {1, nan, 0, 3}, {3, nan, 9, nan}} {
 			x, dst := device.Matrix(upload(d, values), 4, 1), device.Matrix(d.Alloc(4), 4, 1)
 			d.MaxRows(dst, x, 1)

@@ -4,11 +4,14 @@ import "math"
 
 // Ref returns the reference device: one thread, plain loops in the order of the definitions, sums in float64,
 // each result rounded to float32 once. It is what every other device is checked against and is never tuned.
-func Ref() Device { return Checked(ref{}) }
+func Ref() Trainer { return Checked(ref{}) }
 
 type ref struct{ host }
 
 func (ref) Name() string { return "ref" }
+
+// Serial implements Device.
+func (d ref) Serial() Device { return d }
 
 // eachRow calls f for every row of every group of v.
 func eachRow(v View, f func(g, r int)) {
@@ -77,7 +80,7 @@ func (ref) MatMul(dst, a View, w *Packed, e Epilogue) {
 	})
 }
 
-func (ref) AddOuter(dw Buffer, a, dy View) {
+func (ref) MatMulTransA(dw Buffer, a, dy View) {
 	sums := make([]float64, dw.Len())
 	eachRow(dy, func(g, r int) {
 		grad := dy.row(g, r)
@@ -213,7 +216,7 @@ func (ref) GradSums(sum, dot Buffer, dy, x, y View) {
 	}
 }
 
-func (ref) MeanRows(dst, x View) {
+func (ref) AvgPool(dst, x View) {
 	for g := range x.Groups {
 		for c := range x.Cols {
 			sum := 0.0
@@ -225,7 +228,7 @@ func (ref) MeanRows(dst, x View) {
 	}
 }
 
-func (ref) SpreadRows(dst, x View, scale float32) {
+func (ref) AvgPoolGrad(dst, x View, scale float32) {
 	eachRow(dst, func(g, r int) {
 		out := dst.row(g, r)
 		for c, v := range x.row(g, 0) {
@@ -307,7 +310,7 @@ func (ref) ClipNorm(g, norm Buffer, limit float32) {
 	}
 }
 
-func (ref) Lerp(dst, src Buffer, t float32) {
+func (ref) EMAUpdate(dst, src Buffer, t float32) {
 	for i, v := range values(src) {
 		moveTowards(&values(dst)[i], float64(v), t)
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/mjibson/go-dsp/window"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features/internal/simd"
-	"github.com/polyphon/polyphon/isa"
+	"github.com/polyphon/polyphon/internal/isa"
 	"gorgonia.org/tensor"
 )
 

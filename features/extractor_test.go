@@ -10,7 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features/internal/simd"
-	"github.com/polyphon/polyphon/isa"
+	"github.com/polyphon/polyphon/internal/isa"
 )
 
 // configs are shapes that differ in everything that moves a frame.

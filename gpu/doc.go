@@ -34,7 +34,7 @@ func ParsePrecision(name string) (Precision, error) {
 	return "", fmt.Errorf("gpu: precision %q is none of %s, %s, %s", name, Float32, TF32, BFloat16)
 }
 
-// Error is a failure of the GPU. The methods of device.Device have no errors to return, so they panic with an *Error. It stays:
+// Error is a failure of the GPU. The methods of device.Trainer have no errors to return, so they panic with an *Error. It stays:
 // the GPU's memory cannot be trusted any more, and every later call panics with the same one.
 type Error struct {
 	Kernel string // the kernel, or what else was being done

@@ -15,7 +15,7 @@ const Built = true
 
 // Device is one GPU. Its Packed matrices and Buffers are its own.
 type Device struct {
-	device.Device
+	device.Trainer
 	g *gpu
 }
 
@@ -48,7 +48,7 @@ type driver interface {
 // size is a grid's, in blocks, or a block's, in threads.
 type size struct{ x, y, z int }
 
-// gpu implements device.Device; shapes are checked before it sees them.
+// gpu implements device.Trainer; shapes are checked before it sees them.
 type gpu struct {
 	mu        sync.Mutex // guards what follows; calls come from several goroutines
 	driver    driver
@@ -70,7 +70,7 @@ func newDevice(d driver, p Precision) (*Device, error) {
 		return nil, fmt.Errorf("%w: %s has no tensor cores for %s, only %s", ErrUnavailable, d.name(), p, Float32)
 	}
 	g := &gpu{driver: d, precision: p, heap: newHeap(d)}
-	return &Device{Device: device.Checked(g), g: g}, nil
+	return &Device{Trainer: device.Checked(g), g: g}, nil
 }
 
 func (g *gpu) Name() string { return fmt.Sprintf("cuda (%s, %s)", g.driver.name(), g.precision) }

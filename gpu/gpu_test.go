@@ -11,7 +11,7 @@ import (
 var precisions = []Precision{Float32, TF32, BFloat16}
 
 // reference returns the reference device that rounds the operands of products as a precision does.
-func reference(p Precision) device.Device {
+func reference(p Precision) device.Trainer {
 	switch p {
 	case TF32:
 		return rounding{device.Ref(), roundTF32}
@@ -33,7 +33,7 @@ func roundBFloat16(x float32) float32 {
 }
 
 type rounding struct {
-	device.Device
+	device.Trainer
 	round func(float32) float32
 }
 
@@ -49,10 +49,10 @@ func (d rounding) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue
 	a.Data = d.rounded(a.Data)
 	packed := *w
 	packed.Data = d.rounded(w.Data)
-	d.Device.MatMul(dst, a, &packed, e)
+	d.Trainer.MatMul(dst, a, &packed, e)
 }
 
-func (d rounding) AddOuter(dw device.Buffer, a, dy device.View) {
+func (d rounding) MatMulTransA(dw device.Buffer, a, dy device.View) {
 	a.Data, dy.Data = d.rounded(a.Data), d.rounded(dy.Data)
-	d.Device.AddOuter(dw, a, dy)
+	d.Trainer.MatMulTransA(dw, a, dy)
 }

@@ -22,12 +22,12 @@ type logMelArgs struct {
 // mostPoints is the largest FFT that a block has the shared memory for.
 const mostPoints = 4096
 
-// TakesSpectrogram implements device.Listener: FFTs of up to 4096 points.
-func (d *Device) TakesSpectrogram(s device.Spectrogram) bool { return s.FFT <= mostPoints }
+// SupportsLogMel implements device.LogMeler: FFTs of up to 4096 points.
+func (d *Device) SupportsLogMel(s device.LogMelSpec) bool { return s.FFT <= mostPoints }
 
-// LogMel implements device.Listener.
-func (d *Device) LogMel(dst, sound device.View, s device.Spectrogram) {
-	if dst.Groups != sound.Groups || sound.Rows != 1 || dst.Cols != s.Mean.Len() || !d.TakesSpectrogram(s) {
+// LogMel implements device.LogMeler.
+func (d *Device) LogMel(dst, sound device.View, s device.LogMelSpec) {
+	if dst.Groups != sound.Groups || sound.Rows != 1 || dst.Cols != s.Mean.Len() || !d.SupportsLogMel(s) {
 		panic(fmt.Sprintf("gpu: LogMel: sound %v does not give %v with an FFT of %d points and %d mels", sound, dst, s.FFT, s.Mean.Len()))
 	}
 	kernel := "logmel_4096"

@@ -47,7 +47,7 @@ func testLogMel(t *testing.T, c features.Config, samples int) {
 	}
 	before, _ := c.Margins()
 	spans, bank := e.MelSpans()
-	s := device.Spectrogram{
+	s := device.LogMelSpec{
 		FFT: c.FFT, Hop: c.Hop, Before: before, Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()), Spans: place(spans),
 		Bank: place(bank), Floor: float32(c.Floor), Mean: place(norm.Mean), Std: place(norm.Std), Limit: limit,
 	}
@@ -76,7 +76,7 @@ func TestClassifierHearsWhatTheReferenceHears(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hear := func(d device.Device) map[string]float64 {
+	hear := func(d device.Trainer) map[string]float64 {
 		c, err := polynet.NewClassifier(m, d)
 		if err != nil {
 			t.Fatal(err)

@@ -26,7 +26,7 @@ const (
 	kinkSlack     = 30
 )
 
-func eachPrecision(t *testing.T, test func(t *testing.T, d device.Device, tolerance float64)) {
+func eachPrecision(t *testing.T, test func(t *testing.T, d device.Trainer, tolerance float64)) {
 	for _, p := range precisions {
 		t.Run(string(p), func(t *testing.T) { test(t, open(t, p), networkError[p]) })
 	}
@@ -69,7 +69,7 @@ func TestEmbeddedModelGivesTheReferencesLogits(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := normals(1, batch*frames*m.Net.Inputs)
-	logits := func(d device.Device) []float32 {
+	logits := func(d device.Trainer) []float32 {
 		plan, err := m.Compile(d)
 		if err != nil {
 			t.Fatal(err)
@@ -80,7 +80,7 @@ func TestEmbeddedModelGivesTheReferencesLogits(t *testing.T) {
 		return append(s.Run(rows, batch), s.Run(rows[:2*frames*m.Net.Inputs], 2)...)
 	}
 	want := logits(device.Ref())
-	eachPrecision(t, func(t *testing.T, d device.Device, tolerance float64) {
+	eachPrecision(t, func(t *testing.T, d device.Trainer, tolerance float64) {
 		if off := distance(logits(d), want); !(off <= tolerance) {
 			t.Errorf("logits are off by %.2g, more than %g", off, tolerance)
 		}
@@ -107,7 +107,7 @@ func TestTrainingFollowsTheReference(t *testing.T) {
 		targets := make([]float32, batch*c.Classes)
 		polynet.Targets(targets, []int{0, 1, 2, 0, 1, 2}, c.Classes, 0.1)
 		// train returns the losses, and the first step's gradients.
-		train := func(t *testing.T, d device.Device) (losses, gradients []float32) {
+		train := func(t *testing.T, d device.Trainer) (losses, gradients []float32) {
 			n, err := polynet.NewNetwork(c, d, rand.New(rand.NewPCG(3, 1)))
 			if err != nil {
 				t.Fatal(err)
@@ -133,7 +133,7 @@ func TestTrainingFollowsTheReference(t *testing.T) {
 		}
 		losses, gradients := train(t, device.Ref())
 		t.Run(string(kind), func(t *testing.T) {
-			eachPrecision(t, func(t *testing.T, d device.Device, tolerance float64) {
+			eachPrecision(t, func(t *testing.T, d device.Trainer, tolerance float64) {
 				if tolerance *= gradientSlack; kind.Rectified() || kind == polynet.RPoly || kind == polynet.DPoly {
 					tolerance *= kinkSlack
 				}

@@ -12,7 +12,7 @@ import (
 const Built = false
 
 // Device is one GPU.
-type Device struct{ device.Device }
+type Device struct{ device.Trainer }
 
 // Precision returns what matrix products round their operands to.
 func (d *Device) Precision() Precision { return Float32 }

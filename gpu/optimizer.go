@@ -63,7 +63,7 @@ type lerpArgs struct {
 	t        float64
 }
 
-func (g *gpu) Lerp(dst, src device.Buffer, t float32) {
+func (g *gpu) EMAUpdate(dst, src device.Buffer, t float32) {
 	grid, block := line(dst.Len())
 	launch(g, "lerp", grid, block, &lerpArgs{dst.Addr(), src.Addr(), int64(dst.Len()), float64(t)})
 }

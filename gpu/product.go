@@ -75,8 +75,8 @@ type outerArgs struct {
 	depth, runRows, runs int64
 }
 
-// AddOuter sums over many rows for few results, so the rows are cut into runs that are added up afterwards.
-func (g *gpu) AddOuter(dw device.Buffer, a, dy device.View) {
+// MatMulTransA sums over many rows for few results, so the rows are cut into runs that are added up afterwards.
+func (g *gpu) MatMulTransA(dw device.Buffer, a, dy device.View) {
 	if dw.Empty() || dy.Count() == 0 {
 		return
 	}

@@ -119,7 +119,7 @@ type meanRowsArgs struct {
 	shape  shape
 }
 
-func (g *gpu) MeanRows(dst, x device.View) {
+func (g *gpu) AvgPool(dst, x device.View) {
 	grid := size{ceilDiv(x.Cols, 32) * x.Groups, 1, 1}
 	launch(g, "mean_rows", grid, size{32, 8, 1}, &meanRowsArgs{viewOf(dst), viewOf(x), shapeOf(x)})
 }
@@ -130,7 +130,7 @@ type spreadRowsArgs struct {
 	scale  float64
 }
 
-func (g *gpu) SpreadRows(dst, x device.View, scale float32) {
+func (g *gpu) AvgPoolGrad(dst, x device.View, scale float32) {
 	grid, block := elements(dst)
 	launch(g, "spread_rows", grid, block, &spreadRowsArgs{viewOf(dst), viewOf(x), shapeOf(dst), float64(scale)})
 }
@@ -148,3 +148,6 @@ func (g *gpu) CrossEntropy(dlogits device.View, losses device.Buffer, logits, ta
 		viewOf(dlogits), viewOf(logits), viewOf(targets), losses.Addr(), shapeOf(logits), float64(scale),
 	})
 }
+
+// Serial implements device.Device: a GPU computes everything in one order.
+func (g *gpu) Serial() device.Device { return g }

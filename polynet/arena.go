@@ -5,7 +5,7 @@ import "github.com/polyphon/polyphon/device"
 // arena hands out device memory front to back. Its chunks are kept and, once a step has shown how much it needs, merged
 // into one.
 type arena struct {
-	dev    device.Device
+	dev    device.Trainer
 	chunks []device.Buffer
 	at     mark
 }

@@ -24,7 +24,7 @@ func benchNets() []Config {
 	return nets
 }
 
-func benchDevice(b *testing.B, threads int) device.Device {
+func benchDevice(b *testing.B, threads int) device.Trainer {
 	b.Helper()
 	d, err := device.CPU(threads)
 	if err != nil {

@@ -64,7 +64,9 @@ const (
 )
 
 // BlockKinds lists the block kinds in the order that they are documented.
-var BlockKinds = []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh, CCP, NCP, NCPSkip, RPoly, DPoly}
+func BlockKinds() []BlockKind {
+	return []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh, CCP, NCP, NCPSkip, RPoly, DPoly}
+}
 
 // Decomposition reports whether the kind's blocks are polynomials of a degree that Config.Degree says.
 func (k BlockKind) Decomposition() bool { return k == CCP || k == NCP || k == NCPSkip }

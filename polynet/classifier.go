@@ -51,7 +51,7 @@ type Classifier struct {
 type batchShape struct{ sounds, frames int }
 
 // NewClassifier compiles m for d. A model that is not consistent gives an error that wraps ErrModel.
-func NewClassifier(m *Model, d device.Device) (*Classifier, error) {
+func NewClassifier(m *Model, d device.Trainer) (*Classifier, error) {
 	plan, err := m.Compile(d)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: dropout %g", ErrConfig, c.Dropout)
 	}
 	switch {
-	case !slices.Contains(BlockKinds, c.Block):
+	case !slices.Contains(BlockKinds(), c.Block):
 		return fmt.Errorf("%w: unknown block kind %q", ErrConfig, c.Block)
 	case c.Block.Decomposition() && (c.Degree < 2 || c.Degree > MaxDegree):
 		return fmt.Errorf("%w: %s blocks of degree %d", ErrConfig, c.Block, c.Degree)

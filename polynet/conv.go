@@ -54,7 +54,7 @@ func (c *convolution) Backward(p *Pass, dy Activation) Activation {
 // backwardWeight adds the weight's gradient and returns the input that Forward had.
 func (c *convolution) backwardWeight(p *Pass, dy Activation) Activation {
 	x := p.restore().x
-	p.dev.AddOuter(c.weight.Grad, c.windows(x), dy.View)
+	p.dev.MatMulTransA(c.weight.Grad, c.windows(x), dy.View)
 	return x
 }
 

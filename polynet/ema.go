@@ -17,8 +17,8 @@ type EMA struct {
 // each step; in early steps it is lower, since the weights still move fast.
 func NewEMA(n *Network, decay float64) *EMA {
 	e := &EMA{net: n, decay: decay, values: n.dev.Alloc(n.values.Len()), running: n.dev.Alloc(n.running.Len())}
-	n.dev.Lerp(e.values, n.values, 1)
-	n.dev.Lerp(e.running, n.running, 1)
+	n.dev.EMAUpdate(e.values, n.values, 1)
+	n.dev.EMAUpdate(e.running, n.running, 1)
 	return e
 }
 
@@ -26,8 +26,8 @@ func NewEMA(n *Network, decay float64) *EMA {
 // min(decay, (1+step)/(10+step)) of itself.
 func (e *EMA) Update(step int) {
 	keep := min(e.decay, float64(1+step)/float64(10+step))
-	e.net.dev.Lerp(e.values, e.net.values, float32(1-keep))
-	e.net.dev.Lerp(e.running, e.net.running, float32(1-keep))
+	e.net.dev.EMAUpdate(e.values, e.net.values, float32(1-keep))
+	e.net.dev.EMAUpdate(e.running, e.net.running, float32(1-keep))
 }
 
 // Weights returns copies of the averages by name, as Model.Weights names them.

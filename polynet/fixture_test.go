@@ -14,12 +14,12 @@ import (
 )
 
 // onDevices runs test on every device that works in the host's memory.
-func onDevices(t *testing.T, test func(t *testing.T, d device.Device)) {
+func onDevices(t *testing.T, test func(t *testing.T, d device.Trainer)) {
 	cpu, err := device.CPU(2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []device.Device{device.Ref(), cpu} {
+	for _, d := range []device.Trainer{device.Ref(), cpu} {
 		t.Run(d.Name(), func(t *testing.T) { test(t, d) })
 	}
 }
@@ -36,7 +36,7 @@ func normals(rng *rand.Rand, n int) []float32 {
 }
 
 // bind gives each parameter of l its own memory and a value that makes all of them matter: initial values and some noise.
-func bind(d device.Device, l Layer, rng *rand.Rand) {
+func bind(d device.Trainer, l Layer, rng *rand.Rand) {
 	for _, p := range l.Params() {
 		p.Value, p.Grad = d.Alloc(p.Size()), d.Alloc(p.Size())
 		values := make([]float32, p.Size())
@@ -49,7 +49,7 @@ func bind(d device.Device, l Layer, rng *rand.Rand) {
 }
 
 // rowsOf returns v's rows one behind the other.
-func rowsOf(d device.Device, v device.View) []float32 {
+func rowsOf(d device.Trainer, v device.View) []float32 {
 	data := download(d, v.Data)
 	var rows []float32
 	for g := range v.Groups {
@@ -154,7 +154,7 @@ func tiny(kind BlockKind) Config {
 	}
 }
 
-func newTestNetwork(t *testing.T, c Config, d device.Device, seed uint64) *Network {
+func newTestNetwork(t *testing.T, c Config, d device.Trainer, seed uint64) *Network {
 	t.Helper()
 	n, err := NewNetwork(c, d, seeded(seed))
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 
 func TestBlocksAgreeWithPyTorch(t *testing.T) {
 	g := readGolden(t, "blocks.npz")
-	onDevices(t, func(t *testing.T, d device.Device) {
-		for _, kind := range BlockKinds {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range BlockKinds() {
 			for _, stride := range []int{1, 2} {
 				name := fmt.Sprintf("%s-%d", kind, stride)
 				t.Run(name, func(t *testing.T) {
@@ -23,7 +23,7 @@ func TestBlocksAgreeWithPyTorch(t *testing.T) {
 	})
 }
 
-func checkBlock(t *testing.T, d device.Device, kind BlockKind, stride int, g golden) {
+func checkBlock(t *testing.T, d device.Trainer, kind BlockKind, stride int, g golden) {
 	const batch, frames, width = 3, 11, 6
 	in := map[int]int{1: 6, 2: 5}[stride]
 	b := blockGraph(kind, blockSpec{in: in, width: width, kernel: 5, ahead: 1, stride: stride})
@@ -49,7 +49,7 @@ func checkBlock(t *testing.T, d device.Device, kind BlockKind, stride int, g gol
 
 func TestTrainingAgreesWithPyTorch(t *testing.T) {
 	g := readGolden(t, "curves.npz")
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		t.Run("sgd", func(t *testing.T) {
 			n := newTestNetwork(t, tiny(Pi), d, 1)
 			checkCurve(t, n, NewSGD(n, 0.9, 0.01), 0.05, g, g.under("sgd/"))

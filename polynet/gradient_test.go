@@ -70,7 +70,7 @@ func (c *differences) end(t *testing.T) {
 
 // checkLayer compares the gradients that l gives for a random linear function of its output with finite differences: those
 // of all its parameters and of its input of batch clips of frames rows of channels.
-func checkLayer(t *testing.T, d device.Device, l Layer, kinked bool, pad, batch, frames, channels int) {
+func checkLayer(t *testing.T, d device.Trainer, l Layer, kinked bool, pad, batch, frames, channels int) {
 	t.Helper()
 	check := differences{kinked: kinked}
 	rng := seeded(3)
@@ -128,7 +128,7 @@ func TestConvolutionGradient(t *testing.T) {
 		{frames: 3, kernel: 9, ahead: 3, stride: 2},
 		{frames: 1, kernel: 5, ahead: 1, stride: 4},
 	}
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for _, c := range cases {
 			t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
 				l := newConvolution("conv", 3, 4, c.kernel, c.ahead, c.stride)
@@ -139,7 +139,7 @@ func TestConvolutionGradient(t *testing.T) {
 }
 
 func TestNormGradient(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		scaled := newBatchNorm("norm", 5)
 		scaled.factor = newVector("scale", 1, Undecayed, 0.5)
 		for _, n := range []norm{newBatchNorm("norm", 5), scaled, newSplitNorm("norm", 5, 3)} {
@@ -152,7 +152,7 @@ func TestNormGradient(t *testing.T) {
 
 // TestIterNormGradient checks groups of channels, of which there are more than one where there are many.
 func TestIterNormGradient(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for width, group := range map[int]int{5: 5, 66: 33, 96: 48, 67: 1} {
 			n := newIterNorm("norm", width, newVector("scale", 1, Undecayed, 0.5))
 			if n.group != group {
@@ -219,7 +219,7 @@ func (n normLayer) Backward(p *Pass, dy Activation) Activation {
 }
 
 func TestHeadGradient(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		checkLayer(t, d, newHead(6, 4, 1, 0), false, 1, 3, 5, 6)
 		checkLayer(t, d, newHead(6, 4, 1, 0.4), false, 1, 3, 5, 6)
 	})
@@ -230,7 +230,7 @@ func TestHeadGradient(t *testing.T) {
 func TestHeadPoolsRange(t *testing.T) {
 	const batch, rows, stride, width = 2, 7, 3, 4
 	values := normals(seeded(2), batch*rows*width)
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		h := newHead(width, 5, stride, 0)
 		bind(d, h, seeded(1))
 		p := newPass(d, 1, nil) // one, so that later runs find the earlier ones' numbers in their memory
@@ -273,8 +273,8 @@ func TestBlockGradient(t *testing.T) {
 		{in: 4, frames: 7, kernel: 5, ahead: 1, stride: 2},
 		{in: 3, frames: 4, kernel: 9, ahead: 4, stride: 2},
 	}
-	onDevices(t, func(t *testing.T, d device.Device) {
-		for _, kind := range BlockKinds {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range BlockKinds() {
 			for _, c := range cases {
 				t.Run(fmt.Sprintf("%s %+v", kind, c), func(t *testing.T) {
 					g := blockGraph(kind, blockSpec{in: c.in, width: 4, kernel: c.kernel, ahead: c.ahead, stride: c.stride})
@@ -307,7 +307,7 @@ func blockGraph(kind BlockKind, g blockSpec) *graph {
 
 // TestRowGradients checks what regularised networks have between their stages.
 func TestRowGradients(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for _, s := range []step{{op: opMaxPool, name: "pool", width: 4, x: input}, {op: opDropRows, name: "drop", width: 4, x: input}} {
 			b := &builder{}
 			b.begin("b")
@@ -321,8 +321,8 @@ func TestRowGradients(t *testing.T) {
 // mean over time taken over all frames and over some.
 func TestNetworkGradient(t *testing.T) {
 	sequential(t)
-	onDevices(t, func(t *testing.T, d device.Device) {
-		for _, kind := range BlockKinds {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range BlockKinds() {
 			for _, pool := range []poolRange{{}, {3, 5}} {
 				t.Run(fmt.Sprintf("%s %+v", kind, pool), func(t *testing.T) { checkNetwork(t, d, kind, pool) })
 			}
@@ -338,7 +338,7 @@ func sequential(t *testing.T) {
 	}
 }
 
-func checkNetwork(t *testing.T, d device.Device, kind BlockKind, pool poolRange) {
+func checkNetwork(t *testing.T, d device.Trainer, kind BlockKind, pool poolRange) {
 	t.Helper()
 	c := tiny(kind)
 	c.Dropout = 0.3

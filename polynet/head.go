@@ -33,7 +33,7 @@ func (h *head) Forward(p *Pass, x Activation) Activation {
 		panic(fmt.Sprintf("polynet: %s %v applied to %v", h.weight.Name, h.weight.Shape, x.View))
 	}
 	pooled := p.matrix(x.Groups, h.in)
-	p.dev.MeanRows(asGroups(pooled), p.pooled.of(x, h.stride).View)
+	p.dev.AvgPool(asGroups(pooled), p.pooled.of(x, h.stride).View)
 	var mask device.View
 	if p.Train && h.dropout > 0 {
 		mask = h.mask(p, x.Groups)
@@ -48,7 +48,7 @@ func (h *head) Forward(p *Pass, x Activation) Activation {
 func (h *head) Backward(p *Pass, dy Activation) Activation {
 	r := p.restore()
 	none := device.Buffer{}
-	p.dev.AddOuter(h.weight.Grad, r.y.View, dy.View)
+	p.dev.MatMulTransA(h.weight.Grad, r.y.View, dy.View)
 	sum := p.vector(h.out)
 	p.dev.GradSums(sum, none, dy.View, device.View{}, device.View{})
 	bias := device.Matrix(h.bias.Grad, 1, h.out)
@@ -66,7 +66,7 @@ func (h *head) Backward(p *Pass, dy Activation) Activation {
 	if rows.Rows < dx.Rows {
 		p.dev.Fill(dx.View, 0)
 	}
-	p.dev.SpreadRows(rows.View, asGroups(pooled), 1/float32(rows.Rows))
+	p.dev.AvgPoolGrad(rows.View, asGroups(pooled), 1/float32(rows.Rows))
 	return dx
 }
 

@@ -13,7 +13,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/polyphon/polyphon/atomicfile"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"gorgonia.org/tensor"
 )
 

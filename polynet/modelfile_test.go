@@ -31,7 +31,7 @@ func modelFile(t testing.TB, m *Model) []byte {
 func testModel() *Model { return randomModel(planConfigs(Pi1x1)[0], seeded(11)) }
 
 func TestModelFileRoundTrip(t *testing.T) {
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		want := randomModel(planConfigs(kind)[0], seeded(11))
 		file := modelFile(t, want)
 		got, err := Read(iotest.OneByteReader(bytes.NewReader(file)))

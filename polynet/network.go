@@ -15,7 +15,7 @@ import (
 // call or two. Several goroutines may run Forward at once, each with its Pass, as long as none of them trains.
 type Network struct {
 	config Config
-	dev    device.Device
+	dev    device.Trainer
 	graph  *graph // the stem and the blocks
 	head   *head
 	params []*Param
@@ -28,7 +28,7 @@ type Network struct {
 // NewNetwork returns a network with freshly drawn weights: convolutions from a normal distribution of variance
 // 2/(Kernel·out) unless BlockKind says otherwise, the head's weight uniform within 1/√in, norms 1 and 0, factors and
 // the head's bias 0. An impossible c gives an error wrapping ErrConfig.
-func NewNetwork(c Config, d device.Device, rng *rand.Rand) (*Network, error) {
+func NewNetwork(c Config, d device.Trainer, rng *rand.Rand) (*Network, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}

@@ -13,7 +13,7 @@ import (
 // TestConvolutionFollowsItsDefinition compares with the sums in Config's comment.
 func TestConvolutionFollowsItsDefinition(t *testing.T) {
 	const in, out, batch = 2, 3, 2
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for kernel := 1; kernel <= 6; kernel++ {
 			for ahead := range kernel {
 				for stride := 1; stride <= 3; stride++ {
@@ -58,7 +58,7 @@ func naiveConvolution(w, clip []float32, first, in, out, kernel, o int) float32 
 }
 
 func TestNetworkHasTheModelsWeights(t *testing.T) {
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		c := tiny(kind)
 		n := newTestNetwork(t, c, device.Ref(), 1)
 		weights := n.Weights()
@@ -179,8 +179,8 @@ func TestSetStateRefusesOtherLengths(t *testing.T) {
 // TestEvaluationUsesRunningStatistics moves the running statistics to one batch's: training and evaluation then agree on it.
 func TestEvaluationUsesRunningStatistics(t *testing.T) {
 	const batch, frames = 4, 19
-	onDevices(t, func(t *testing.T, d device.Device) {
-		for _, kind := range BlockKinds {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range BlockKinds() {
 			if kind.regularised() {
 				continue // in training it drops rows
 			}
@@ -214,7 +214,7 @@ func TestEvaluationUsesRunningStatistics(t *testing.T) {
 }
 
 // makeBiased turns unbiased variances of count rows into population variances, which is what training divides by.
-func makeBiased(d device.Device, variance device.Buffer, count int) {
+func makeBiased(d device.Trainer, variance device.Buffer, count int) {
 	values := download(d, variance)
 	for i := range values {
 		values[i] *= float32(count-1) / float32(count)
@@ -227,7 +227,7 @@ func makeBiased(d device.Device, variance device.Buffer, count int) {
 func TestClipsOfABatchDoNotMeet(t *testing.T) {
 	c := tiny(Pi)
 	c.Stages[0].Kernel, c.Stages[0].Ahead = 9, 4
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		n := newTestNetwork(t, c, d, 1)
 		perturb(n, seeded(2))
 		p := NewPass(n, nil)
@@ -248,7 +248,7 @@ func TestClipsOfABatchDoNotMeet(t *testing.T) {
 func TestPassForgets(t *testing.T) {
 	c := tiny(Pi1x1)
 	c.Dropout = 0.5
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		n := newTestNetwork(t, c, d, 1)
 		perturb(n, seeded(2))
 		p := NewPass(n, nil)
@@ -278,7 +278,7 @@ func TestPassForgets(t *testing.T) {
 
 func TestPassReusesItsMemory(t *testing.T) {
 	n := newTestNetwork(t, tiny(Pi1x1), device.Ref(), 1)
-	counting := &countingDevice{Device: device.Ref()}
+	counting := &countingDevice{Trainer: device.Ref()}
 	p := newPass(counting, n.config.padding(), nil)
 	p.Train = true
 	n.dev = counting
@@ -303,31 +303,31 @@ func TestPassReusesItsMemory(t *testing.T) {
 
 // countingDevice counts what is allocated.
 type countingDevice struct {
-	device.Device
+	device.Trainer
 	allocs, held int
 }
 
 func (c *countingDevice) Alloc(n int) device.Buffer {
 	c.allocs++
 	c.held += n
-	return c.Device.Alloc(n)
+	return c.Trainer.Alloc(n)
 }
 
 func (c *countingDevice) Pack(dst *device.Packed, w device.Buffer, k, n int) {
 	c.held -= dst.Data.Len()
-	c.Device.Pack(dst, w, k, n)
+	c.Trainer.Pack(dst, w, k, n)
 	c.held += dst.Data.Len()
 }
 
 func (c *countingDevice) PackWindows(dst *device.Packed, w device.Buffer, n int, windows device.View) {
 	c.held -= dst.Data.Len()
-	c.Device.PackWindows(dst, w, n, windows)
+	c.Trainer.PackWindows(dst, w, n, windows)
 	c.held += dst.Data.Len()
 }
 
 func (c *countingDevice) Free(b device.Buffer) {
 	c.held -= b.Len()
-	c.Device.Free(b)
+	c.Trainer.Free(b)
 }
 
 func TestMisusePanics(t *testing.T) {

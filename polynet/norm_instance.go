@@ -38,7 +38,7 @@ func (n *splitNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
 }
 
 // normaliseClip computes y = norm(x) (+ skip) by x's own statistics, which it leaves in k.
-func normaliseClip(d device.Device, k device.Norm, y, x, skip device.View, relu bool) {
+func normaliseClip(d device.Trainer, k device.Norm, y, x, skip device.View, relu bool) {
 	d.Moments(k.Mean, k.Var, x, device.View{})
 	d.NormForward(k, NormEpsilon, 0, x.Count())
 	d.Affine(y, x, skip, k.Scale, device.Buffer{}, k.Shift, relu)

@@ -56,19 +56,19 @@ func (n *iterNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
 	}
 	mean, variance := p.vector(n.width), p.vector(n.width)
 	p.dev.Moments(mean, variance, x.View, device.View{})
-	p.dev.Lerp(n.mean.Value, mean, normMomentum)
+	p.dev.EMAUpdate(n.mean.Value, mean, normMomentum)
 	xc := n.centred(p, x, mean)
 	squares := p.vector(n.width * n.group) // sums of products over the rows
 	p.dev.Fill(device.Matrix(squares, n.width, n.group), 0)
 	for g := 0; g < n.width; g += n.group {
-		p.dev.AddOuter(n.matrix(squares, g), n.columns(xc, g), n.columns(xc, g))
+		p.dev.MatMulTransA(n.matrix(squares, g), n.columns(xc, g), n.columns(xc, g))
 	}
 	whitening := p.vector(n.width * n.group)
 	p.dev.Upload(whitening, n.each(p, squares, func(_ int, squares *mat.Dense) *mat.Dense {
 		w, _ := newtonWhitening(covariance(squares, x.Count()))
 		return w
 	}))
-	p.dev.Lerp(n.whitening.Value, whitening, normMomentum)
+	p.dev.EMAUpdate(n.whitening.Value, whitening, normMomentum)
 	xn := n.whiten(p, xc, whitening)
 	p.save(record{x: xc, y: xn, variance: squares})
 	y := n.finish(p, xn, skip, relu)
@@ -136,7 +136,7 @@ func (n *iterNorm) backward(p *Pass, dy Activation, r record) Activation {
 	outer := p.vector(n.width * n.group)
 	p.dev.Fill(device.Matrix(outer, n.width, n.group), 0)
 	for g := 0; g < n.width; g += n.group {
-		p.dev.AddOuter(n.matrix(outer, g), n.columns(xc, g), n.columns(dxn, g))
+		p.dev.MatMulTransA(n.matrix(outer, g), n.columns(xc, g), n.columns(dxn, g))
 	}
 	gradients := n.matrices(p, outer)
 	whitening, spread := p.vector(n.width*n.group), p.vector(n.width*n.group)

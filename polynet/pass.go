@@ -75,7 +75,7 @@ type Pass struct {
 	// running statistics, and Backward cannot follow.
 	Train bool
 
-	dev    device.Device
+	dev    device.Trainer
 	rng    *rand.Rand // of dropout
 	pad    int
 	arena  arena
@@ -107,7 +107,7 @@ func NewPass(n *Network, rng *rand.Rand) *Pass {
 	return newPass(n.dev, n.config.padding(), rng)
 }
 
-func newPass(d device.Device, pad int, rng *rand.Rand) *Pass {
+func newPass(d device.Trainer, pad int, rng *rand.Rand) *Pass {
 	return &Pass{dev: d, rng: rng, pad: pad, arena: arena{dev: d}, zeros: arena{dev: d}, kept: arena{dev: d}}
 }
 

@@ -10,16 +10,16 @@ import (
 // its epilogue, so that a `pi` block is two products and writes each activation once. A Plan is immutable and shared
 // by goroutines; each works in a Session of its own.
 type Plan struct {
-	dev     device.Device
-	single  device.Device // for a clip alone, whose layers are too short to hand over
+	dev     device.Trainer
+	single  device.Trainer // for a clip alone, whose layers are too short to hand over
 	config  Config
 	norm    features.Norm
 	program *program
 	steps   []instruction
 	head    instruction // over the means
 
-	listener device.Listener // nil: features are made by the processor
-	sound    device.Spectrogram
+	listener device.LogMeler // nil: features are made by the processor
+	sound    device.LogMelSpec
 }
 
 // instruction is a step with what it takes of a model, on a device.
@@ -32,7 +32,7 @@ type instruction struct {
 }
 
 // Compile prepares the model for inference on d. A model that is not consistent gives an error that wraps ErrModel.
-func (m *Model) Compile(d device.Device) (*Plan, error) {
+func (m *Model) Compile(d device.Trainer) (*Plan, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
@@ -41,10 +41,10 @@ func (m *Model) Compile(d device.Device) (*Plan, error) {
 
 // compile is Compile of a valid model for runs over so many frames of so many clips at a time: it may run over others, but not
 // as fast.
-func (m *Model) compile(d device.Device, clips, frames int) *Plan {
+func (m *Model) compile(d device.Trainer, clips, frames int) *Plan {
 	fused, c := m.fused(), compiler{dev: d}
 	p := &Plan{
-		dev: d, single: device.OneThread(d), config: m.Net, norm: m.Norm, program: m.Net.program().settled(),
+		dev: d, single: d.Serial().(device.Trainer), config: m.Net, norm: m.Norm, program: m.Net.program().settled(),
 		steps: make([]instruction, len(fused.Steps)),
 	}
 	rows := p.program.rows(frames)
@@ -59,16 +59,16 @@ func (m *Model) compile(d device.Device, clips, frames int) *Plan {
 
 // hear has the device make the features of sounds itself, with e's numbers, where it can.
 func (p *Plan) hear(e *features.Extractor) {
-	listener, ok := p.dev.(device.Listener)
+	listener, ok := p.dev.(device.LogMeler)
 	f := e.Config()
-	if !ok || !listener.TakesSpectrogram(device.Spectrogram{FFT: f.FFT}) {
+	if !ok || !listener.SupportsLogMel(device.LogMelSpec{FFT: f.FFT}) {
 		return
 	}
 	before, _ := f.Margins()
 	spans, bank := e.MelSpans()
 	place := (&compiler{dev: p.dev}).place
 	p.listener = listener
-	p.sound = device.Spectrogram{
+	p.sound = device.LogMelSpec{
 		FFT: f.FFT, Hop: f.Hop, Before: before,
 		Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()), Spans: place(spans), Bank: place(bank), Floor: float32(f.Floor), Mean: place(p.norm.Mean), Std: place(p.norm.Std), Limit: p.norm.Limit,
 	}
@@ -76,7 +76,7 @@ func (p *Plan) hear(e *features.Extractor) {
 
 // compiler packs a model's weights.
 type compiler struct {
-	dev    device.Device
+	dev    device.Trainer
 	source device.Buffer // scratch: a weight before it is packed
 }
 
@@ -140,7 +140,7 @@ func (p *Plan) Close() {
 	}
 }
 
-func (n *instruction) free(d device.Device) {
+func (n *instruction) free(d device.Trainer) {
 	if n.weight != nil {
 		d.Free(n.weight.Data)
 	}
@@ -171,7 +171,7 @@ func (s *step) home() value {
 }
 
 // run computes the step. scratch is memory for instance norms.
-func (n *instruction) run(d device.Device, dst device.View, o *operands, scratch device.Buffer) {
+func (n *instruction) run(d device.Trainer, dst device.View, o *operands, scratch device.Buffer) {
 	switch n.op {
 	case opProduct:
 		if n.plus && !o.inPlace {
@@ -196,13 +196,13 @@ func (n *instruction) run(d device.Device, dst device.View, o *operands, scratch
 }
 
 // copyRows sets dst's rows to src's.
-func copyRows(d device.Device, dst, src device.View) {
+func copyRows(d device.Trainer, dst, src device.View) {
 	none := device.Buffer{}
 	d.Affine(dst, src, device.View{}, none, none, none, false)
 }
 
 // normaliseClips applies the instance norm to the rows that the convolution gave.
-func (n *instruction) normaliseClips(d device.Device, y device.View, scratch device.Buffer) {
+func (n *instruction) normaliseClips(d device.Trainer, y device.View, scratch device.Buffer) {
 	size := n.instance
 	k := device.Norm{
 		Gamma: n.instanceScale, Beta: n.instanceBias, Mean: scratch.Slice(0, size), Var: scratch.Slice(size, 2*size),

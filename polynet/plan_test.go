@@ -92,8 +92,8 @@ func planConfigs(kind BlockKind) []Config {
 }
 
 func TestPlanComputesTheEquations(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
-		for _, kind := range BlockKinds {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range BlockKinds() {
 			for i, c := range planConfigs(kind) {
 				m := randomModel(c, seeded(uint64(i)))
 				plan, err := m.Compile(d)
@@ -130,8 +130,8 @@ func testPlan(t *testing.T, name string, m *Model, plan *Plan, frames int) {
 }
 
 func TestPlanAgreesWithNetwork(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
-		for _, kind := range BlockKinds {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range BlockKinds() {
 			c := planConfigs(kind)[0]
 			m := randomModel(c, seeded(3))
 			net, err := NewNetwork(c, d, seeded(4))
@@ -162,7 +162,7 @@ func TestSessionPools(t *testing.T) {
 	const frames = 25
 	stride := m.Net.totalStride()
 	rows := normals(seeded(5), frames*m.Net.Inputs)
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		plan, err := m.Compile(d)
 		if err != nil {
 			t.Fatal(err)
@@ -214,7 +214,7 @@ func TestSessionRunAllocatesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		m := randomModel(planConfigs(kind)[0], seeded(1))
 		plan, err := m.Compile(cpu)
 		if err != nil {

@@ -226,7 +226,7 @@ func constants(values []float32) tensors {
 // that the papers' factors stand for, evaluated term by term.
 func TestDecompositionsAreTheirTensors(t *testing.T) {
 	const kernel, in, width, degree, frames = 2, 2, 3, 4, 5
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for _, kind := range []BlockKind{CCP, NCP, NCPSkip} {
 			b := &builder{kind: kind, degree: degree}
 			b.begin("b")

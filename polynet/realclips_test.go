@@ -65,7 +65,7 @@ func TestPlanAgreesWithNetworkOnRealClips(t *testing.T) {
 	t.Run("embedded", func(t *testing.T) { agreeOnRealClips(t, cpu, embedded, rows, clips) })
 	some := min(clips, 40) // whose norms take sixty passes to settle
 	rows = rows[:len(rows)/clips*some]
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			agreeOnRealClips(t, cpu, settled(t, cpu, kind, embedded, rows, some), rows, some)
 		})
@@ -81,7 +81,7 @@ func degree(kind polynet.BlockKind) int {
 }
 
 // settled returns a model of random weights whose norms' statistics are those of the clips.
-func settled(t *testing.T, d device.Device, kind polynet.BlockKind, like *polynet.Model, rows []float32, clips int) *polynet.Model {
+func settled(t *testing.T, d device.Trainer, kind polynet.BlockKind, like *polynet.Model, rows []float32, clips int) *polynet.Model {
 	t.Helper()
 	m := *like
 	m.Net = polynet.Config{
@@ -111,7 +111,7 @@ func settled(t *testing.T, d device.Device, kind polynet.BlockKind, like *polyne
 	return &m
 }
 
-func agreeOnRealClips(t *testing.T, d device.Device, m *polynet.Model, rows []float32, clips int) {
+func agreeOnRealClips(t *testing.T, d device.Trainer, m *polynet.Model, rows []float32, clips int) {
 	t.Helper()
 	frames := len(rows) / clips / m.Net.Inputs
 	plan, err := m.Compile(d)

@@ -40,7 +40,7 @@ func (p *Plan) Session(batch, frames int) *Session {
 }
 
 // allocTogether calls layOut twice, to learn how much memory it asks for and to give it that, as slices of one buffer.
-func allocTogether(d device.Device, layOut func(alloc func(n int) device.Buffer)) device.Buffer {
+func allocTogether(d device.Trainer, layOut func(alloc func(n int) device.Buffer)) device.Buffer {
 	size := 0
 	layOut(func(n int) device.Buffer {
 		size += alignUp(n)
@@ -184,7 +184,7 @@ func (s *Session) compute(batch int) []float32 {
 	x := clips(s.values[len(s.values)-1], batch)
 	pooled, logits := s.pooled, s.logits
 	pooled.Rows, logits.Rows = batch, batch
-	d.MeanRows(asGroups(pooled), s.mean.of(x, p.config.totalStride()).View)
+	d.AvgPool(asGroups(pooled), s.mean.of(x, p.config.totalStride()).View)
 	d.MatMul(logits, pooled, p.head.weight, device.Epilogue{Shift: p.head.shift})
 	out := s.out[:batch*p.config.Classes]
 	p.dev.Download(out, logits.Data.Slice(0, len(out)))
@@ -206,7 +206,7 @@ func (s *Session) load(rows []float32, batch int) {
 }
 
 // step computes step i for the first clips.
-func (s *Session) step(d device.Device, i, batch int) {
+func (s *Session) step(d device.Trainer, i, batch int) {
 	n := &s.plan.steps[i]
 	x := clips(s.values[n.x], batch)
 	o := operands{x: x.View, inPlace: s.inPlace[i]}

@@ -82,7 +82,7 @@ func (n *Network) SetWeights(weights map[string]*tensor.Dense) error {
 }
 
 // download returns a copy of b's values.
-func download(d device.Device, b device.Buffer) []float32 {
+func download(d device.Trainer, b device.Buffer) []float32 {
 	values := make([]float32, b.Len())
 	d.Download(values, b)
 	return values

@@ -52,7 +52,7 @@ func stateDictFile(t testing.TB, d StateDict, metadata map[string]string) []byte
 }
 
 func TestStateDictRoundTrip(t *testing.T) {
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		m := randomModel(tiny(kind), seeded(3))
 		metadata, err := m.Metadata()
 		if err != nil {

@@ -15,7 +15,7 @@ import (
 // From one run to the next nothing stays in a flow: the rows that are read again lie in a tide.
 type flow struct {
 	config Config
-	dev    device.Device
+	dev    device.Trainer
 	memory device.Buffer
 	ahead  int // the network's lookahead in frames
 
@@ -51,7 +51,7 @@ type reading struct {
 
 // tide is what flows keep of sounds between runs: for each the last rows of every line, and where it is.
 type tide struct {
-	dev    device.Device
+	dev    device.Trainer
 	memory device.Buffer
 	size   int // values of a sound
 	places []place
@@ -261,7 +261,7 @@ func (f *flow) exchange(l *line, t *tide, keep bool) {
 }
 
 // copyValues sets dst's values to src's.
-func copyValues(d device.Device, dst, src device.Buffer) {
+func copyValues(d device.Trainer, dst, src device.Buffer) {
 	if to := dst.Host(); to != nil {
 		copy(to, src.Host())
 		return

@@ -37,7 +37,7 @@ func bursts(t *rapid.T) []float32 {
 // just behind a silence that the network has rested through, and rests only where there is nothing to hear, however
 // the sound is cut into pieces.
 func TestGateChangesNothingThatIsHeard(t *testing.T) {
-	devices := []device.Device{device.Ref(), oneThread(t)}
+	devices := []device.Trainer{device.Ref(), oneThread(t)}
 	rapid.Check(t, func(t *rapid.T) {
 		m, o, d := drawStream(t, devices)
 		o.Gate = gateLevel

@@ -23,7 +23,7 @@ type groupMember struct {
 // TestStreamGroupIsOnePass has the sounds of a group begin and end when they like, and be heard in any order; each hears what
 // one pass over its recording gives.
 func TestStreamGroupIsOnePass(t *testing.T) {
-	devices := []device.Device{oneThread(t), device.Ref()}
+	devices := []device.Trainer{oneThread(t), device.Ref()}
 	rapid.Check(t, func(t *rapid.T) {
 		m, o, d := drawStream(t, devices)
 		c, err := NewClassifier(m, d)

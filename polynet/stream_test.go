@@ -136,7 +136,7 @@ func decisions(t rapid.TB, s *Stream, list []Decision) []Decision {
 	}
 }
 
-func newStream(t rapid.TB, m *Model, d device.Device, o StreamOptions) *Stream {
+func newStream(t rapid.TB, m *Model, d device.Trainer, o StreamOptions) *Stream {
 	t.Helper()
 	c, err := NewClassifier(m, d)
 	if err != nil {
@@ -179,7 +179,7 @@ func drawConfig(t *rapid.T) Config {
 		return k, rapid.SampledFrom([]int{0, k / 2, k - 1}).Draw(t, name+" ahead")
 	}
 	width := func(name string) int { return rapid.SampledFrom([]int{3, 8, 9, 16}).Draw(t, name+" width") }
-	c := Config{Inputs: 7, Classes: 3, Block: rapid.SampledFrom(BlockKinds).Draw(t, "kind")}
+	c := Config{Inputs: 7, Classes: 3, Block: rapid.SampledFrom(BlockKinds()).Draw(t, "kind")}
 	c.Degree = someDegree(c.Block)
 	k, ahead := kernel("stem")
 	c.Stem = Stem{Width: width("stem"), Kernel: k, Ahead: ahead, Stride: rapid.IntRange(1, 3).Draw(t, "stem stride")}
@@ -198,7 +198,7 @@ func drawConfig(t *rapid.T) Config {
 }
 
 // drawStream draws a model and how to stream it.
-func drawStream(t *rapid.T, devices []device.Device) (*Model, StreamOptions, device.Device) {
+func drawStream(t *rapid.T, devices []device.Trainer) (*Model, StreamOptions, device.Trainer) {
 	m := randomModel(drawConfig(t), seeded(rapid.Uint64().Draw(t, "weights")))
 	m.Window = rapid.Float64Range(0.01, 0.7).Draw(t, "window")
 	m.Norm.Limit = rapid.SampledFrom([]float32{0, 1}).Draw(t, "limit")
@@ -224,7 +224,7 @@ func drawChunks(t *rapid.T) func() int {
 	return func() int { return 1 + rng.IntN(most) }
 }
 
-func oneThread(t rapid.TB) device.Device {
+func oneThread(t rapid.TB) device.Trainer {
 	t.Helper()
 	d, err := device.CPU(1)
 	if err != nil {
@@ -236,7 +236,7 @@ func oneThread(t rapid.TB) device.Device {
 // TestStreamIsOnePass checks every decision of random streams, from the first to the last, however the sound is cut into
 // pieces, against the equations applied to the whole sound, and that Reset makes a stream new.
 func TestStreamIsOnePass(t *testing.T) {
-	devices := []device.Device{device.Ref(), oneThread(t)}
+	devices := []device.Trainer{device.Ref(), oneThread(t)}
 	rapid.Check(t, func(t *rapid.T) {
 		m, o, d := drawStream(t, devices)
 		s, samples, chunks := newStream(t, m, d, o), drawSound(t), drawChunks(t)
@@ -267,7 +267,7 @@ func TestStreamIsOnePass(t *testing.T) {
 // TestStreamEndsAsASession checks a stream that ends within a window against one run over the whole sound.
 func TestStreamEndsAsASession(t *testing.T) {
 	d := oneThread(t)
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		for i, config := range planConfigs(kind) {
 			if config.WholeClip() {
 				config.Stages = config.Stages[:1]
@@ -424,7 +424,7 @@ func TestStreamAllocatesNothing(t *testing.T) {
 	if race.Enabled() {
 		t.Skip("under the race detector, pools drop what they are given")
 	}
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		for _, gate := range []float64{0, -10, -60} {
 			c := planConfigs(kind)[0]
 			if c.WholeClip() {

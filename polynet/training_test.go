@@ -28,7 +28,7 @@ func toy(seed uint64, batch, frames int) (rows []float32, labels []int) {
 }
 
 // fit trains a tiny network on the toy task and returns it with its average.
-func fit(t *testing.T, d device.Device, kind BlockKind, steps int) (*Network, *EMA) {
+func fit(t *testing.T, d device.Trainer, kind BlockKind, steps int) (*Network, *EMA) {
 	const batch, frames = 16, 20
 	c := tiny(kind)
 	c.Classes, c.Dropout = 2, 0.1
@@ -82,7 +82,7 @@ func TestNetworksLearn(t *testing.T) {
 }
 
 func TestTrainingIsDeterministic(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Device) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
 		a, averageA := fit(t, d, Pi1x1, 5)
 		b, averageB := fit(t, d, Pi1x1, 5)
 		if !slices.Equal(a.State().Params, b.State().Params) || !slices.Equal(a.State().Running, b.State().Running) {
@@ -118,12 +118,12 @@ func TestDevicesAgreeOnAStep(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, kind := range BlockKinds {
+	for _, kind := range BlockKinds() {
 		c := tiny(kind)
 		c.Stem.Width, c.Stages[0].Width, c.Stages[0].Kernel, c.Stages[0].Ahead, c.Stages[1].Width = 32, 32, 9, 4, 40
 		var states [2]State
 		var gradients [2][]float32
-		for i, d := range []device.Device{device.Ref(), cpu} {
+		for i, d := range []device.Trainer{device.Ref(), cpu} {
 			n := newTestNetwork(t, c, d, 1)
 			perturb(n, seeded(2))
 			p := NewPass(n, seeded(4))

@@ -8,7 +8,7 @@ import (
 	"os"
 	"reflect"
 
-	"github.com/polyphon/polyphon/atomicfile"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/polynet"
 )
 

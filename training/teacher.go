@@ -27,7 +27,7 @@ type taught struct {
 }
 
 // newTeacher compiles models, and returns nil where there are none.
-func newTeacher(models []*polynet.Model, dev device.Device, batch int) (*teacher, error) {
+func newTeacher(models []*polynet.Model, dev device.Trainer, batch int) (*teacher, error) {
 	if len(models) == 0 {
 		return nil, nil
 	}

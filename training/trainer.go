@@ -52,7 +52,7 @@ type Trainer struct {
 	cfg    Config
 	set    *datasets.Set
 	digest string
-	dev    device.Device
+	dev    device.Trainer
 	train  *datasets.Loader
 	valid  *datasets.Loader
 	norm   features.Norm
@@ -71,7 +71,7 @@ type Trainer struct {
 // Unreadable clips are skipped (see Skipped). threads is the number of goroutines that read clips, 0 one a core. The answers
 // of teachers, which must know the set's labels and hear the same features, are learnt as far as cfg.Taught says.
 // Close the Trainer when done.
-func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Device, threads int, teachers ...*polynet.Model) (*Trainer, error) {
+func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Trainer, threads int, teachers ...*polynet.Model) (*Trainer, error) {
 	cfg.Net.Inputs, cfg.Net.Classes = cfg.Features.Mels, len(set.Labels)
 	if err := errors.Join(cfg.Validate(), cfg.Net.Validate()); err != nil {
 		return nil, err

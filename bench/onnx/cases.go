@@ -52,7 +52,7 @@ func cases(args []string) error {
 	if err := embedded.Save(filepath.Join(out, "embedded.safetensors")); err != nil {
 		return err
 	}
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		m, err := settled(kind, embedded, rows, len(clips))
 		if err != nil {
 			return err

@@ -45,7 +45,7 @@ func (c clips) windows() device.View {
 // block is a block's weights, norms and memory, on one thread.
 type block struct {
 	blockArgs
-	d                          device.Device
+	d                          device.Trainer
 	weight1, weight2           *device.Packed // with the norms' scales in them where the block is fused
 	scale1, shift1             device.Buffer
 	scale2, shift2             device.Buffer

@@ -45,7 +45,7 @@ func kernels() string {
 }
 
 // upload returns device memory with the values of the file at path.
-func upload(d device.Device, path string) (device.Buffer, error) {
+func upload(d device.Trainer, path string) (device.Buffer, error) {
 	values, err := serve.ReadFloats(path)
 	if err != nil {
 		return device.Buffer{}, err
@@ -53,7 +53,7 @@ func upload(d device.Device, path string) (device.Buffer, error) {
 	return place(d, values), nil
 }
 
-func place(d device.Device, values []float32) device.Buffer {
+func place(d device.Trainer, values []float32) device.Buffer {
 	b := d.Alloc(len(values))
 	d.Upload(b, values)
 	return b

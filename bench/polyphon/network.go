@@ -23,10 +23,10 @@ type netArgs struct {
 }
 
 // gpus are open, one for each precision that was asked for: all cases share them.
-var gpus = map[gpu.Precision]device.Device{}
+var gpus = map[gpu.Precision]device.Trainer{}
 
 // device opens what computes.
-func (a netArgs) device() (device.Device, error) {
+func (a netArgs) device() (device.Trainer, error) {
 	if a.Precision == "" {
 		return device.CPU(a.Threads)
 	}
@@ -40,14 +40,14 @@ func (a netArgs) device() (device.Device, error) {
 	return gpus[a.Precision], nil
 }
 
-func (a netArgs) openModel() (m *polynet.Model, d device.Device, err error) {
+func (a netArgs) openModel() (m *polynet.Model, d device.Trainer, err error) {
 	if m, err = models.Open(a.Model); err == nil {
 		d, err = a.device()
 	}
 	return m, d, err
 }
 
-func (a netArgs) open() (m *polynet.Model, d device.Device, rows []float32, err error) {
+func (a netArgs) open() (m *polynet.Model, d device.Trainer, rows []float32, err error) {
 	if m, d, err = a.openModel(); err != nil {
 		return nil, nil, nil, err
 	}
@@ -99,7 +99,7 @@ func prepareNetwork(a netArgs) (*serve.Case, error) {
 }
 
 // network returns the trainable network of m's weights.
-func network(m *polynet.Model, d device.Device) (*polynet.Network, error) {
+func network(m *polynet.Model, d device.Trainer) (*polynet.Network, error) {
 	n, err := polynet.NewNetwork(m.Net, d, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		return nil, err

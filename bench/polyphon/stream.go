@@ -16,7 +16,7 @@ type soundArgs struct {
 	Step    float64 `json:"step"`    // seconds, of a stream
 }
 
-func (a soundArgs) open() (m *polynet.Model, d device.Device, samples []float32, err error) {
+func (a soundArgs) open() (m *polynet.Model, d device.Trainer, samples []float32, err error) {
 	if m, d, err = (netArgs{Model: a.Model, Threads: 1}).openModel(); err == nil {
 		samples, err = serve.ReadFloats(a.Samples)
 	}

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/polyphon/polyphon/atomicfile"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 )
 
 // manyFlags are for corpora that take a while.

@@ -99,7 +99,7 @@ func (d *doctor) examine() *diagnosis {
 	dev := found.examineDevice(d.Computing, d.Threads)
 	model := found.examineModel(d.Model)
 	if dev != nil && model != nil {
-		found.test(model, dev.Device, dev.Precision)
+		found.test(model, dev.Trainer, dev.Precision)
 	}
 	if dev != nil {
 		if err := dev.Close(); err != nil {

@@ -59,10 +59,10 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 }
 
 // crooked is a device with one wrong kernel.
-type crooked struct{ device.Device }
+type crooked struct{ device.Trainer }
 
 func (c crooked) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue) {
-	c.Device.MatMul(dst, a, w, e)
+	c.Trainer.MatMul(dst, a, w, e)
 	for i := range dst.Cols {
 		dst.Data.Host()[i] += 0.1
 	}

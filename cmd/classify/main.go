@@ -154,7 +154,7 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 	if l.device.Note != "" {
 		fmt.Fprintf(console, "classify: %s\n", l.device.Note)
 	}
-	l.classifier, err = polynet.NewClassifier(l.model, l.device.Device)
+	l.classifier, err = polynet.NewClassifier(l.model, l.device.Trainer)
 	return l, err
 }
 

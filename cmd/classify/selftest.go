@@ -32,7 +32,7 @@ const (
 var selfTestLimits = map[gpu.Precision]float64{gpu.Float32: 1e-2, gpu.TF32: 3e-2, gpu.BFloat16: 0.3}
 
 // test classifies the test sound with m on dev, whose products have such a precision, and on the reference device.
-func (d *diagnosis) test(m *polynet.Model, dev device.Device, p gpu.Precision) {
+func (d *diagnosis) test(m *polynet.Model, dev device.Trainer, p gpu.Precision) {
 	fail := func(err error, do string) { d.Problems = append(d.Problems, problem{"self-test: " + err.Error(), do}) }
 	sound := testSound(m.Features.Rate, m.Window)
 	want, err := hearPlainly(m, sound)
@@ -71,7 +71,7 @@ func hearPlainly(m *polynet.Model, sound audio.Clip) (map[string]float64, error)
 }
 
 // hear returns the probabilities of a sound of one window, and the median time that it takes, measured for so long.
-func hear(m *polynet.Model, dev device.Device, sound audio.Clip, measure time.Duration) (map[string]float64, time.Duration, error) {
+func hear(m *polynet.Model, dev device.Trainer, sound audio.Clip, measure time.Duration) (map[string]float64, time.Duration, error) {
 	c, err := polynet.NewClassifier(m, dev)
 	if err != nil {
 		return nil, 0, err

@@ -7,10 +7,10 @@ import (
 	"os"
 	"strings"
 
-	"github.com/polyphon/polyphon/atomicfile"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/export/onnx"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )

@@ -117,8 +117,8 @@ func TestFitEvalInfo(t *testing.T) {
 func TestFitsEveryKind(t *testing.T) {
 	data, folder := pitches(t, 12, "low", "high"), t.TempDir()
 	_, help, _ := train(t.Context(), "fit", "--help")
-	if len(kinds) != len(polynet.BlockKinds) {
-		t.Errorf("the help has %d kinds of %d", len(kinds), len(polynet.BlockKinds))
+	if len(kinds) != len(polynet.BlockKinds()) {
+		t.Errorf("the help has %d kinds of %d", len(kinds), len(polynet.BlockKinds()))
 	}
 	for _, kind := range polynet.BlockKinds {
 		model := filepath.Join(folder, string(kind))

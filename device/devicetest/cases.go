@@ -175,11 +175,11 @@ func productOperations() []operation {
 			rounding = 4e-6
 		}
 		return testCase{
-			op: "AddOuter", shape: s, flops: 2 * s.values() * s.depth,
+			op: "MatMulTransA", shape: s, flops: 2 * s.values() * s.depth,
 			tolerance: rounding * (1 + math.Sqrt(float64(s.groups*s.rows))),
 			prepare: func(f *fixture) func() {
 				dw, a, dy := f.vector("dw", s.depth*s.cols), s.windows(f, "a"), s.main(f, "dy")
-				return func() { f.d.AddOuter(dw, a, dy) }
+				return func() { f.d.MatMulTransA(dw, a, dy) }
 			},
 		}
 	}

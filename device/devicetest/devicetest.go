@@ -1,4 +1,4 @@
-// Package devicetest checks a device.Device against the reference device, and measures it, on one table of cases.
+// Package devicetest checks a device.Trainer against the reference device, and measures it, on one table of cases.
 package devicetest
 
 import (
@@ -12,11 +12,11 @@ import (
 
 // Run checks every case of the table on d against device.Ref: results within the case's tolerance, and not a bit
 // changed in front of, behind and between the rows of anything.
-func Run(t *testing.T, d device.Device) { RunAgainst(t, d, device.Ref(), 1) }
+func Run(t *testing.T, d device.Trainer) { RunAgainst(t, d, device.Ref(), 1) }
 
 // RunAgainst is Run with another reference than device.Ref, one that rounds as d is meant to. Products may err slack times as much:
 // tensor cores cut sums off where others round.
-func RunAgainst(t *testing.T, d, reference device.Device, slack float64) {
+func RunAgainst(t *testing.T, d, reference device.Trainer, slack float64) {
 	for i, c := range cases() {
 		if c.flops > 0 {
 			c.tolerance *= slack
@@ -33,7 +33,7 @@ func RunAgainst(t *testing.T, d, reference device.Device, slack float64) {
 }
 
 // Same checks that d and others give the same results on every case, bit for bit.
-func Same(t *testing.T, d device.Device, others ...device.Device) {
+func Same(t *testing.T, d device.Trainer, others ...device.Trainer) {
 	for i, c := range cases() {
 		want := outcome(c, d, uint64(i))
 		for _, other := range others {
@@ -49,7 +49,7 @@ func Same(t *testing.T, d device.Device, others ...device.Device) {
 
 // Benchmark measures d on the shapes of a network's training and reports GFLOP/s, or GB/s where moving the
 // operands is what an operation costs.
-func Benchmark(b *testing.B, d device.Device) {
+func Benchmark(b *testing.B, d device.Trainer) {
 	for _, c := range benchmarks() {
 		b.Run(c.name(), func(b *testing.B) {
 			f := newFixture(d, 1)
@@ -72,7 +72,7 @@ func Benchmark(b *testing.B, d device.Device) {
 }
 
 // outcome runs c on d and returns what its memory holds then, guards included.
-func outcome(c testCase, d device.Device, seed uint64) map[string][]float32 {
+func outcome(c testCase, d device.Trainer, seed uint64) map[string][]float32 {
 	f := newFixture(d, seed)
 	c.prepare(f)()
 	held := map[string][]float32{}
@@ -109,12 +109,12 @@ var guardValue = math.Float32frombits(0x7fc0beef)
 
 // fixture makes a case's operands on a device.
 type fixture struct {
-	d      device.Device
+	d      device.Trainer
 	rng    *rand.Rand
 	memory map[string]device.Buffer
 }
 
-func newFixture(d device.Device, seed uint64) *fixture {
+func newFixture(d device.Trainer, seed uint64) *fixture {
 	return &fixture{d: d, rng: rand.New(rand.NewPCG(seed, 17)), memory: map[string]device.Buffer{}}
 }
 

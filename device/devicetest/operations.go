@@ -124,13 +124,13 @@ func rowOperations() []operation {
 			sum, dot := f.vector("sum", s.cols), f.vector("dot", s.cols)
 			return func() { f.d.GradSums(sum, dot, dy, x, y) }
 		}),
-		row("MeanRows", 1, func(f *fixture, s shape) func() {
+		row("AvgPool", 1, func(f *fixture, s shape) func() {
 			dst, x := f.view("dst", s.groups, 1, s.cols, s.cols, 3), s.main(f, "x")
-			return func() { f.d.MeanRows(dst, x) }
+			return func() { f.d.AvgPool(dst, x) }
 		}),
-		row("SpreadRows", 1, func(f *fixture, s shape) func() {
+		row("AvgPoolGrad", 1, func(f *fixture, s shape) func() {
 			dst, x := s.main(f, "dst"), f.view("x", s.groups, 1, s.cols, s.cols, 3)
-			return func() { f.d.SpreadRows(dst, x, 0.37) }
+			return func() { f.d.AvgPoolGrad(dst, x, 0.37) }
 		}),
 		row("CrossEntropy", 3, func(f *fixture, s shape) func() {
 			logits, dlogits, losses := s.main(f, "logits"), s.main(f, "dlogits"), f.vector("losses", s.groups*s.rows)
@@ -188,9 +188,9 @@ func vectorOperations() []operation {
 			g, norm := f.vector("g", n), f.vector("norm", 1)
 			return func() { f.d.ClipNorm(g, norm, 1e6) }
 		}),
-		vector("Lerp", 3, func(f *fixture, n int) func() {
+		vector("EMAUpdate", 3, func(f *fixture, n int) func() {
 			dst, src := f.vector("dst", n), f.vector("src", n)
-			return func() { f.d.Lerp(dst, src, 0.01) }
+			return func() { f.d.EMAUpdate(dst, src, 0.01) }
 		}),
 	}
 }

@@ -157,7 +157,7 @@ func agree(t *testing.T, m *polynet.Model, values map[string]array, want []float
 }
 
 func TestGraphGivesTheSessionsLogits(t *testing.T) {
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(1, 2))
 			for range 25 {
@@ -173,7 +173,7 @@ func TestGraphGivesTheSessionsLogits(t *testing.T) {
 }
 
 func TestGraphWithFeaturesGivesTheSessionsLogits(t *testing.T) {
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		t.Run(string(kind), func(t *testing.T) {
 			rng := rand.New(rand.NewPCG(3, 4))
 			for range 5 {

@@ -38,7 +38,7 @@ func exported(t testing.TB, m *polynet.Model, opts ...Option) []byte {
 
 // TestRoundTrip: what was exported and imported answers with the same bits.
 func TestRoundTrip(t *testing.T) {
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		rng := rand.New(rand.NewPCG(11, 12))
 		for i := range 20 {
 			m := randomModel(t, kind, rng)
@@ -152,7 +152,7 @@ func TestReadRefuses(t *testing.T) {
 
 func FuzzRead(f *testing.F) {
 	var nets []polynet.Config
-	for _, kind := range polynet.BlockKinds { // small, since mutations of large files rarely meet what matters
+	for _, kind := range polynet.BlockKinds() { // small, since mutations of large files rarely meet what matters
 		m := randomModel(f, kind, rand.New(rand.NewPCG(19, 20)))
 		m.Net.Stem, m.Net.Classes, m.Labels = polynet.Stem{Width: 1, Kernel: 1, Stride: 1}, 1, []string{"a"}
 		m.Net.Stages = []polynet.Stage{{Width: 2, Blocks: 1, Kernel: 2, Ahead: 1, Stride: 1}}

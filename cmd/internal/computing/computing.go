@@ -27,7 +27,7 @@ var Environment = [][2]string{
 
 // Device is a device that is open.
 type Device struct {
-	device.Device
+	device.Trainer
 	Note      string        // what auto chose where there was a choice, for the user; else empty
 	Precision gpu.Precision // of matrix products
 	close     func() error
@@ -92,7 +92,7 @@ func (f Flags) Open(threads int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Device{Device: cpu, Note: note, Precision: gpu.Float32}, nil
+	return &Device{Trainer: cpu, Note: note, Precision: gpu.Float32}, nil
 }
 
 func openGPU(number int) (*Device, error) {
@@ -107,5 +107,5 @@ func openGPU(number int) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Device{Device: d, Precision: d.Precision(), close: d.Close}, nil
+	return &Device{Trainer: d, Precision: d.Precision(), close: d.Close}, nil
 }

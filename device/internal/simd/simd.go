@@ -5,7 +5,7 @@
 // slices that hold all that the shapes reach.
 package simd
 
-import "github.com/polyphon/polyphon/isa"
+import "github.com/polyphon/polyphon/internal/isa"
 
 // MaxTileRows is the most rows that any MatMulTile takes.
 const MaxTileRows = 12

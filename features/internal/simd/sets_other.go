@@ -2,7 +2,7 @@
 
 package simd
 
-import "github.com/polyphon/polyphon/isa"
+import "github.com/polyphon/polyphon/internal/isa"
 
 // Of returns the kernels of an instruction set, which this machine has to run.
 func Of(isa.Set) *Kernels { return generic() }

@@ -5,7 +5,7 @@
 // slices that hold all that the shapes reach.
 package simd
 
-import "github.com/polyphon/polyphon/isa"
+import "github.com/polyphon/polyphon/internal/isa"
 
 // Kernels is one instruction set's loops. They work on as many frames at a time as a vector has lanes: a value of a frame is
 // Lanes neighbouring floats, one a frame, and a complex number is Lanes real parts and then Lanes imaginary ones. Lanes

@@ -1,20 +1,20 @@
 package device
 
-// Listener is a Device that can make rows of features of sound itself, which saves moving and making them elsewhere.
-type Listener interface {
+// LogMeler is a Device that can make rows of features of sound itself, which saves moving and making them elsewhere.
+type LogMeler interface {
 	Device
-	// TakesSpectrogram reports whether LogMel computes s.
-	TakesSpectrogram(s Spectrogram) bool
+	// SupportsLogMel reports whether LogMel computes s.
+	SupportsLogMel(s LogMelSpec) bool
 	// LogMel computes row r of group g of dst, one value a mel, from the frame of FFT samples of sound that begins Before samples
 	// in front of sample r·Hop of the group's one row: the samples times Window, zeros where there are none; the power of their
 	// Fourier transform's bins; of those each mel's sum, weighted by Bank; and
 	//
 	//	max(−Limit, min((ln(sum + Floor) − Mean) / Std, Limit))
-	LogMel(dst, sound View, s Spectrogram)
+	LogMel(dst, sound View, s LogMelSpec)
 }
 
-// Spectrogram is what LogMel computes with. Buffers are the device's.
-type Spectrogram struct {
+// LogMelSpec is what LogMel computes with. Buffers are the device's.
+type LogMelSpec struct {
 	FFT, Hop, Before int    // points, a power of two; samples; samples
 	Window           Buffer // at most FFT weights
 	Roots            Buffer // exp(−2πi·k/FFT) for k < FFT/2, real and imaginary parts in turn
