@@ -91,7 +91,7 @@ func TestEmbeddedModelGivesTheReferencesLogits(t *testing.T) {
 // falls.
 func TestTrainingFollowsTheReference(t *testing.T) {
 	const batch, frames, steps = 6, 21, 6
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		c := polynet.Config{
 			Inputs: 10, Classes: 3, Block: kind,
 			Stem: polynet.Stem{Width: 12, Kernel: 5, Ahead: 2, Stride: 1},

@@ -120,7 +120,7 @@ func TestFitsEveryKind(t *testing.T) {
 	if len(kinds) != len(polynet.BlockKinds()) {
 		t.Errorf("the help has %d kinds of %d", len(kinds), len(polynet.BlockKinds()))
 	}
-	for _, kind := range polynet.BlockKinds {
+	for _, kind := range polynet.BlockKinds() {
 		model := filepath.Join(folder, string(kind))
 		status, _, errs := train(t.Context(), quick(data, model, "--arch", string(kind), "--stages", "8:1:3:1:2,10:1:3:1:1", "--epochs", "10")...)
 		if status != program.StatusOK {
