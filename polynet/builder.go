@@ -2,67 +2,111 @@ package polynet
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// builder puts a program together.
+// builder puts a Program together.
 type builder struct {
-	program
+	Program
 	kind   BlockKind
 	degree int
-	maps   []value // dpoly: the second-order maps of the blocks so far, in the latest one's shape
+	part   string
 }
 
 // blockSpec is the geometry of one block.
 type blockSpec struct {
-	in, width     int  // channels
-	kernel, ahead int  // rows, of the branch's convolutions or of the factors of z
-	stride        int  // rows
-	last          bool // of the last stage
+	in, width     int // channels
+	kernel, ahead int // rows, of the branch's convolutions or of the factors of z
+	stride        int // rows
 }
 
-// reshapes reports whether the block's output has another shape than its input.
-func (g blockSpec) reshapes() bool { return g.in != g.width || g.stride != 1 }
+// Program returns what the network computes. c must be valid.
+func (c Config) Program() *Program {
+	b := &builder{Program: Program{Inputs: c.Inputs}, kind: c.Block, degree: c.Degree}
+	b.part = "stem"
+	s := c.Stem
+	x := b.conv("conv", s.Width, Step{
+		X: Input, In: c.Inputs, Kernel: s.Kernel, Ahead: s.Ahead, Stride: s.Stride, ReLU: c.Block.Rectified(),
+	})
+	b.weightsOf(x)
+	in := s.Width
+	for i, s := range c.Stages {
+		for j := range s.Blocks {
+			g := blockSpec{in: in, width: s.Width, kernel: s.Kernel, ahead: s.Ahead, stride: 1}
+			if j == 0 {
+				g.stride = s.Stride
+			}
+			b.part = fmt.Sprintf("stages.%d.%d", i, j)
+			x = b.block(g, x)
+			in = s.Width
+		}
+	}
+	b.head(c, x)
+	return &b.Program
+}
 
-// begin begins a part.
-func (b *builder) begin(name string) { b.parts = append(b.parts, name) }
+// head adds the mean over time, dropout and the linear layer.
+func (b *builder) head(c Config, x Tensor) {
+	b.part = "head"
+	width := b.Steps[len(b.Steps)-1].Width
+	x = b.add(Step{Op: OpMean, Name: "pool", Width: width, X: x})
+	if c.Dropout > 0 {
+		x = b.add(Step{Op: OpDropout, Name: "dropout", Width: width, X: x, Dropout: c.Dropout})
+	}
+	b.add(Step{
+		Op: OpLinear, Name: "head", Width: c.Classes, X: x, In: width, Kernel: 1, Stride: 1, Weight: "head.weight", Bias: "head.bias",
+	})
+	b.Weights = append(b.Weights,
+		Weight{Name: "head.weight", Shape: []int{width, c.Classes}, Kind: Decayed},
+		Weight{Name: "head.bias", Shape: []int{c.Classes}, Kind: Undecayed})
+}
 
 // name returns the name of something in the part.
-func (b *builder) name(suffix string) string { return b.parts[len(b.parts)-1] + "." + suffix }
+func (b *builder) name(suffix string) string { return b.part + "." + suffix }
 
-// plain adds a step without weights.
-func (b *builder) plain(s step) value {
-	s.part = len(b.parts) - 1
-	b.steps = append(b.steps, s)
-	return made(len(b.steps) - 1)
+// add adds a step and returns its output.
+func (b *builder) add(s Step) Tensor {
+	s.Part = b.part
+	b.Steps = append(b.Steps, s)
+	return Output(len(b.Steps) - 1)
 }
 
-// conv adds a convolution of the part, whose norm has the same name with "norm" for "conv".
-func (b *builder) conv(name string, x value, c convStep, width int) value {
-	c.conv = b.name(name)
-	c.norm = b.name(normName(name))
-	v := b.plain(step{op: opConv, name: c.conv, width: width, x: x, convStep: c})
-	b.order = append(b.order, weighted{step: len(b.steps) - 1})
-	return v
+// conv adds a convolution of the part. Its norm has the same name with "norm" for "conv".
+func (b *builder) conv(name string, width int, s Step) Tensor {
+	at := strings.LastIndex(name, "conv")
+	s.Op, s.Name, s.Width = OpConv, b.name(name), width
+	s.Weight = s.Name + ".weight"
+	s.Norm.Name = b.name(name[:at] + "norm" + name[at+len("conv"):])
+	return b.add(s)
 }
 
-// normName returns conv1's norm1, skip.conv's skip.norm, and so on.
-func normName(conv string) string {
-	i := strings.LastIndex(conv, "conv")
-	return conv[:i] + "norm" + conv[i+len("conv"):]
-}
-
-// pointwise returns a conv1x1.
-func pointwise(in int) convStep { return convStep{in: in, kernel: 1, stride: 1} }
+// conv1x1 returns a convolution of one row.
+func conv1x1(x Tensor, in int) Step { return Step{X: x, In: in, Kernel: 1, Stride: 1} }
 
 // product adds x∘y, or x∘y + x.
-func (b *builder) product(name string, x, y value, width int, plus bool) value {
-	return b.plain(step{op: opProduct, name: b.name(name), width: width, x: x, y: y, plus: plus})
+func (b *builder) product(name string, x, y Tensor, width int, plus bool) Tensor {
+	return b.add(Step{Op: OpProduct, Name: b.name(name), Width: width, X: x, Y: y, Plus: plus})
+}
+
+// weightsOf lists the weights of a convolution and its norm. The order of the calls is that of files, checkpoints and seeds.
+func (b *builder) weightsOf(x Tensor) {
+	s := &b.Steps[x-Output(0)]
+	b.Weights = append(b.Weights, Weight{Name: s.Weight, Shape: []int{s.Kernel, s.In, s.Width}, Kind: Decayed})
+	b.normWeights(s.Norm, s.Width, 1, 0)
+}
+
+func (b *builder) normWeights(n Norm, width int, weight, bias float32) {
+	shape := []int{width}
+	b.Weights = append(b.Weights,
+		Weight{n.Name + ".weight", shape, Undecayed, weight}, Weight{n.Name + ".bias", shape, Undecayed, bias},
+		Weight{n.Name + ".running_mean", shape, Running, 0}, Weight{n.Name + ".running_var", shape, Running, 1})
+	if n.Factor != "" {
+		b.Weights = append(b.Weights, Weight{n.Factor, []int{1}, Undecayed, 0})
+	}
 }
 
 // block adds a block and returns its output. See BlockKind for the equations.
-func (b *builder) block(g blockSpec, x value) value {
+func (b *builder) block(g blockSpec, x Tensor) Tensor {
 	switch b.kind {
 	case CCP:
 		return b.coupled(g, x)
@@ -72,111 +116,89 @@ func (b *builder) block(g blockSpec, x value) value {
 	return b.residual(g, x)
 }
 
-func (b *builder) residual(g blockSpec, x value) value {
+func (b *builder) residual(g blockSpec, x Tensor) Tensor {
 	rectified, skip := b.kind.Rectified(), x
-	if g.reshapes() {
-		skip = b.conv("skip.conv", x, convStep{in: g.in, kernel: 1, stride: g.stride}, g.width)
+	if g.in != g.width || g.stride != 1 {
+		skip = b.conv("skip.conv", g.width, Step{X: x, In: g.in, Kernel: 1, Stride: g.stride})
 	}
-	first := convStep{in: g.in, kernel: g.kernel, ahead: g.ahead, stride: g.stride, relu: rectified}
-	second := convStep{in: g.width, kernel: g.kernel, ahead: g.ahead, stride: 1}
-	mix := pointwise(g.width)
-	if b.kind.regularised() {
-		const gain = 16
-		first.gain, second.gain, mix.gain = gain, gain, gain
-		if !g.last {
-			first.instance = g.width * 4 / 5
-		}
-	}
-	hidden := b.conv("conv1", x, first, g.width)
+	hidden := b.conv("conv1", g.width, Step{X: x, In: g.in, Kernel: g.kernel, Ahead: g.ahead, Stride: g.stride, ReLU: rectified})
+	second := Step{X: hidden, In: g.width, Kernel: g.kernel, Ahead: g.ahead, Stride: 1}
+	factor := b.name("product.scale")
+	mixed := false // by a conv1x1 after the product
 	switch b.kind {
 	case Linear, ReLU:
-		second.skip, second.relu = skip, rectified
+		second.Skip, second.ReLU = skip, rectified
 	case Pi, PiReLU:
-		second.skip, second.relu, second.product = skip, rectified, b.name("product")
+		second.Skip, second.ReLU, second.ProductNorm = skip, rectified, Norm{b.name("product.norm"), factor}
+	default:
+		mixed = true
 	}
-	f := b.conv("conv2", hidden, second, g.width)
+	f := b.conv("conv2", g.width, second)
+	b.weightsOf(hidden)
+	b.weightsOf(f)
 	if skip != x {
-		b.weightsLast(skip)
+		b.weightsOf(skip)
 	}
-	if second.product != "" {
-		b.order = append(b.order, weighted{step: len(b.steps) - 1, product: true})
+	if second.HasProduct() {
+		b.normWeights(second.ProductNorm, g.width, 1, 0)
 	}
-	if second.skip != none {
+	if !mixed {
 		return f
 	}
 	z := b.product("product", f, skip, g.width, false)
-	switch b.kind {
-	case PiTanh:
-		z = b.plain(step{op: opTanh, name: b.name("product.tanh"), width: g.width, x: z})
-	case DPoly:
-		z = b.dense(g, z)
+	if b.kind == PiTanh {
+		z = b.add(Step{Op: OpTanh, Name: b.name("product.tanh"), Width: g.width, X: z})
 	}
-	mix.skip, mix.add, mix.relu, mix.factor = f, skip, rectified, b.name("product.scale")
-	return b.conv("product.conv", z, mix, g.width)
+	mix := conv1x1(z, g.width)
+	mix.Skip, mix.Add, mix.ReLU, mix.Norm.Factor = f, skip, rectified, factor
+	y := b.conv("product.conv", g.width, mix)
+	b.weightsOf(y)
+	return y
 }
 
-// weightsLast puts a step's weights behind those of all others so far: the order that checkpoints and seeds depend on.
-func (b *builder) weightsLast(v value) {
-	w := weighted{step: int(v - made(0))}
-	b.order = append(slices.DeleteFunc(b.order, func(o weighted) bool { return o == w }), w)
-}
-
-// dense multiplies the second-order map F∘S by the earlier ones, and returns the block's own.
-func (b *builder) dense(g blockSpec, z value) value {
-	if len(b.maps) > 0 {
-		if g.reshapes() {
-			for i := range b.maps {
-				b.maps[i] = b.conv("dense.skip.conv", b.maps[i], convStep{in: g.in, kernel: 1, stride: g.stride}, g.width)
-				if i > 0 {
-					b.steps[len(b.steps)-1].name += fmt.Sprintf(".%d", i+1)
-					b.order = b.order[:len(b.order)-1] // the first one's weights
-				}
-			}
-		}
-		h := b.maps[0]
-		for i, m := range b.maps[1:] {
-			h = b.product(fmt.Sprintf("dense.product%d", i+2), h, m, g.width, false)
-		}
-		c := pointwise(g.width)
-		c.factor, c.whitens = b.name("dense.scale"), true
-		h = b.conv("dense.conv", h, c, g.width)
-		z = b.product("dense.product", z, h, g.width, true)
-	}
-	b.maps = append(b.maps, z)
-	return z
-}
-
-func (b *builder) coupled(g blockSpec, z value) value {
-	x := b.conv("conv1", z, b.factorOf(g), g.width)
+func (b *builder) coupled(g blockSpec, z Tensor) Tensor {
+	x := b.factorOf(z, g, 1, "")
 	for n := 2; n <= b.degree; n++ {
-		c := b.factorOf(g)
-		c.factor = b.name(fmt.Sprintf("scale%d", n))
-		u := b.conv(fmt.Sprintf("conv%d", n), z, c, g.width)
+		u := b.factorOf(z, g, n, b.name(fmt.Sprintf("scale%d", n)))
 		x = b.product(fmt.Sprintf("product%d", n), x, u, g.width, true)
 	}
-	return b.conv("out.conv", x, pointwise(g.width), g.width)
+	return b.projection(x, g)
 }
 
-func (b *builder) nested(g blockSpec, z value) value {
-	x := b.conv("conv1", z, b.factorOf(g), g.width)
+func (b *builder) nested(g blockSpec, z Tensor) Tensor {
+	x := b.factorOf(z, g, 1, "")
 	for n := 2; n <= b.degree; n++ {
-		a := b.conv(fmt.Sprintf("conv%d", n), z, b.factorOf(g), g.width)
-		c := pointwise(g.width)
-		c.startsAtOne = true
-		s := b.conv(fmt.Sprintf("nest%d.conv", n), x, c, g.width)
+		a := b.factorOf(z, g, n, "")
+		s := b.conv(fmt.Sprintf("nest%d.conv", n), g.width, conv1x1(x, g.width))
+		// The norm starts as the constant 1, so that a network starts as a linear one.
+		nest := &b.Steps[s-Output(0)]
+		b.Weights = append(b.Weights, Weight{Name: nest.Weight, Shape: []int{1, g.width, g.width}, Kind: Decayed})
+		b.normWeights(nest.Norm, g.width, 0, 1)
 		product := b.product(fmt.Sprintf("product%d", n), a, s, g.width, false)
 		if b.kind == NCP {
 			x = product
 			continue
 		}
-		c = pointwise(g.width)
-		c.skip = product
-		x = b.conv(fmt.Sprintf("skip%d.conv", n), x, c, g.width)
+		skip := conv1x1(x, g.width)
+		skip.Skip = product
+		x = b.conv(fmt.Sprintf("skip%d.conv", n), g.width, skip)
+		b.weightsOf(x)
 	}
-	return b.conv("out.conv", x, pointwise(g.width), g.width)
+	return b.projection(x, g)
 }
 
-// factorOf returns the convolution that is a factor of the polynomial of z.
-func (b *builder) factorOf(g blockSpec) convStep {
-	return convStep{in: g.in, kernel: g.kernel, ahead: g.ahead, stride: g.stride}
+// factorOf adds the n-th convolution that is a factor of the polynomial of z.
+func (b *builder) factorOf(z Tensor, g blockSpec, n int, factor string) Tensor {
+	x := b.conv(fmt.Sprintf("conv%d", n), g.width, Step{
+		X: z, In: g.in, Kernel: g.kernel, Ahead: g.ahead, Stride: g.stride, Norm: Norm{Factor: factor},
+	})
+	b.weightsOf(x)
+	return x
+}
+
+// projection adds C, the conv1x1 that ends a decomposition.
+func (b *builder) projection(x Tensor, g blockSpec) Tensor {
+	y := b.conv("out.conv", g.width, conv1x1(x, g.width))
+	b.weightsOf(y)
+	return y
 }

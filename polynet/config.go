@@ -29,16 +29,12 @@ type Stage struct {
 	Stride int `json:"stride"` // of the convolutions that read the first block's input
 }
 
-const (
-	// MaxDegree bounds Config.Degree.
-	MaxDegree = 16
-	// maxDense bounds the blocks of a dpoly network, each of which reads the products of all earlier ones.
-	maxDense = 32
-)
+// MaxDegree bounds Config.Degree.
+const MaxDegree = 16
 
 // Config describes a network: stem, stages, mean over time, dropout, linear head.
 //
-// A convolution with kernel K, lookahead A and stride S computes its output row t from the input rows
+// Tensors are time-major: clips of rows of channels, one row for each frame of features at the input. A convolution with kernel K, lookahead A and stride S computes its output row t from the input rows
 // t·S−(K−1−A) … t·S+A, rows outside the clip counting as zero; T rows in give ceil(T/S) rows out.
 type Config struct {
 	Inputs  int       `json:"inputs"`  // features a row (mels)
@@ -80,6 +76,8 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: dropout %g", ErrConfig, c.Dropout)
 	}
 	switch {
+	case c.Block.Retired():
+		return fmt.Errorf("%w: blocks of the kind %q are retired: polyphon no longer trains or runs them", ErrConfig, c.Block)
 	case !slices.Contains(BlockKinds(), c.Block):
 		return fmt.Errorf("%w: unknown block kind %q", ErrConfig, c.Block)
 	case c.Block.Decomposition() && (c.Degree < 2 || c.Degree > MaxDegree):
@@ -87,7 +85,7 @@ func (c Config) Validate() error {
 	case !c.Block.Decomposition() && c.Degree != 0:
 		return fmt.Errorf("%w: a degree of %d for %s blocks, which have none to choose", ErrConfig, c.Degree, c.Block)
 	}
-	stride, blocks := c.Stem.Stride, 0
+	stride := c.Stem.Stride
 	if err := conv("stem", c.Stem.Width, c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride); err != nil {
 		return err
 	}
@@ -99,9 +97,6 @@ func (c Config) Validate() error {
 		if s.Blocks < 1 || s.Blocks > 256 {
 			return fmt.Errorf("%w: %s: %d blocks", ErrConfig, name, s.Blocks)
 		}
-		if blocks += s.Blocks; c.Block == DPoly && blocks > maxDense {
-			return fmt.Errorf("%w: more than %d %s blocks", ErrConfig, maxDense, c.Block)
-		}
 		if stride *= s.Stride; stride > maxStride {
 			return fmt.Errorf("%w: %s: a row for %d frames", ErrConfig, name, stride)
 		}
@@ -109,30 +104,8 @@ func (c Config) Validate() error {
 	return nil
 }
 
-// totalStride returns how many frames of features lie between two rows of the last stage.
-func (c Config) totalStride() int {
-	stride := c.Stem.Stride
-	for _, s := range c.Stages {
-		stride *= s.Stride
-	}
-	return stride
-}
-
-// Lookahead returns how much sound behind an instant the network hears before it answers for it: the sum of its
-// convolutions' lookaheads, with rows of the given hop. A network with WholeClip hears all of its window before, which is not counted.
+// Lookahead returns how much sound after an instant the network needs before it can answer for it: the sum of its
+// convolutions' lookaheads, for rows of f's hop. c must be valid.
 func (c Config) Lookahead(f features.Config) time.Duration {
-	_, ahead, _ := c.reach()
-	return time.Duration(ahead) * time.Second * time.Duration(f.Hop) / time.Duration(f.Rate)
-}
-
-// WholeClip reports whether the network takes in whole clips alone, since it has norms over a clip: it has no answer for a
-// part of a recording that has not ended.
-func (c Config) WholeClip() bool { return c.Block.regularised() && len(c.Stages) > 1 }
-
-// reach returns how many rows of features before and behind its own one a row of the last stage depends on, and how many
-// rows of features lie between two rows of the last stage. Norms over a clip are not counted.
-func (c Config) reach() (back, ahead, stride int) {
-	g := c.program().geometries()
-	last := g[len(g)-1]
-	return last.back, last.ahead, last.stride
+	return time.Duration(c.Program().Reach().After) * time.Second * time.Duration(f.Hop) / time.Duration(f.Rate)
 }

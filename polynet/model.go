@@ -3,7 +3,6 @@ package polynet
 import (
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/features"
-	"gorgonia.org/tensor"
 )
 
 // Labels with a meaning of their own.
@@ -39,15 +38,9 @@ type Model struct {
 	//	stages.I.J.skipN.conv.weight        (1, Width, Width), V of ncp-skip from 2 on
 	//	stages.I.J.out.conv.weight          (1, Width, Width), C
 	//
-	// of dpoly
-	//
-	//	stages.I.J.dense.conv.weight, .dense.scale  (1, Width, Width) and (1), of H in all blocks but the first; θ
-	//	stages.I.J.dense.skip.conv.weight   (1, in, Width), of the earlier blocks' products
-	//
 	// and for each convolution X.conv or X.convN a batch norm X.norm or X.normN, and pi's product.norm: weight, bias,
-	// running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ... The first norm of rpoly and dpoly has
-	// norm1.instance.weight and .bias for the channels that are normalised over clips, and norm1.batch for the others.
-	Weights map[string]*tensor.Dense
+	// running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ...
+	Weights Weights
 }
 
 // DetectionConfig returns the operating point for finding events in a stream: the model's own, or where it states none

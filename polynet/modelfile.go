@@ -76,7 +76,7 @@ func Read(r io.Reader) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Weights = make(map[string]*tensor.Dense, len(shapes))
+	m.Weights = make(Weights, len(shapes))
 	for _, s := range shapes {
 		values, err := readValues(in, s.Len())
 		if err != nil {
@@ -214,7 +214,7 @@ func (m *Model) metadataFields() []metadataField {
 
 // checkEntries compares a header's tensors with those that the network has, and returns these in the order in which
 // they lie in the file.
-func (m *Model) checkEntries(entries map[string]tensorEntry) ([]WeightShape, error) {
+func (m *Model) checkEntries(entries map[string]tensorEntry) ([]Weight, error) {
 	blocks := 0
 	for _, s := range m.Net.Stages {
 		blocks += s.Blocks
@@ -222,7 +222,7 @@ func (m *Model) checkEntries(entries map[string]tensorEntry) ([]WeightShape, err
 	if len(entries) < blocks {
 		return nil, fmt.Errorf("%w: %d tensors for a network of %d blocks", ErrModel, len(entries), blocks)
 	}
-	shapes := m.Net.WeightShapes()
+	shapes := m.Net.Program().Weights
 	for _, s := range shapes {
 		e, ok := entries[s.Name]
 		switch {
@@ -237,7 +237,7 @@ func (m *Model) checkEntries(entries map[string]tensorEntry) ([]WeightShape, err
 	if len(entries) != len(shapes) {
 		return nil, fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its", ErrModel, len(entries), len(shapes), surplus(entries, shapes))
 	}
-	slices.SortStableFunc(shapes, func(a, b WeightShape) int {
+	slices.SortStableFunc(shapes, func(a, b Weight) int {
 		x, y := entries[a.Name].Offsets, entries[b.Name].Offsets
 		return slices.Compare(x[:], y[:])
 	})
@@ -252,7 +252,7 @@ func (m *Model) checkEntries(entries map[string]tensorEntry) ([]WeightShape, err
 }
 
 // surplus returns the first name among entries that shapes do not have.
-func surplus(entries map[string]tensorEntry, shapes []WeightShape) string {
+func surplus(entries map[string]tensorEntry, shapes []Weight) string {
 	for _, s := range shapes {
 		delete(entries, s.Name)
 	}
@@ -293,7 +293,7 @@ func (m *Model) Write(w io.Writer) error {
 	if err := m.Validate(); err != nil {
 		return err
 	}
-	shapes := m.Net.WeightShapes()
+	shapes := m.Net.Program().Weights
 	header, err := m.header(shapes)
 	if err != nil {
 		return err
@@ -313,7 +313,7 @@ func (m *Model) Write(w io.Writer) error {
 }
 
 // header returns the JSON text of a file's header, with spaces behind it so that the tensors start at a multiple of 8.
-func (m *Model) header(shapes []WeightShape) ([]byte, error) {
+func (m *Model) header(shapes []Weight) ([]byte, error) {
 	metadata, err := m.Metadata()
 	if err != nil {
 		return nil, err

@@ -1,169 +1,258 @@
 package polynet
 
-import "fmt"
-
-// program is what a network computes between its input and the mean over time: a list of steps, each of which makes an
-// activation of earlier ones. Weights and shapes, training, inference, streams, degree and costs all follow from it.
-type program struct {
-	steps []step
-	parts []string   // the stem and the blocks, by the prefix of their weights' names
-	order []weighted // the steps' weights, in the order of files and checkpoints
-}
-
-// weighted is the weights of a step: those of its convolution and norm, or of its product.
-type weighted struct {
-	step    int
-	product bool
-}
-
-// value is an activation: what step i gives is value i+2.
-type value int
-
-const (
-	none  value = 0 // an operand that is left out
-	input value = 1 // of the program
+import (
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
 )
 
-func made(step int) value { return value(step + 2) }
-
-// step is one operation.
-type step struct {
-	op    op
-	name  string // of its own
-	part  int    // of the program
-	width int    // channels that it gives
-	x, y  value  // operands; y of opProduct only
-	plus  bool   // see opProduct
-	convStep
+// Program is what a network computes: steps in topological order, each of which makes a tensor of earlier ones. Training,
+// inference, streams, export, degree and costs all follow from it, and passes such as FoldNorms rewrite it together with
+// its weights. A Program is read-only and may be shared.
+type Program struct {
+	Inputs  int      // channels of the input: features a row
+	Steps   []Step   // the last one makes the logits
+	Weights []Weight // all weights that the steps name, in the order of files, checkpoints and random draws
 }
 
-// op says what a step computes of its operands.
-type op int
+// Tensor numbers the values of a Program: NoTensor, Input, and Output(i) for what step i makes. A tensor is a batch of clips of
+// rows of channels; see Config for how time maps to rows.
+type Tensor int
 
 const (
-	opConv     op = iota // see convStep
-	opProduct            // x∘y, or x∘y + x with plus
-	opTanh               // tanh x
-	opMaxPool            // the largest of x's rows t−1, t and t+1
-	opDropRows           // x; in training DropBlock
+	NoTensor Tensor = 0 // an operand that is left out
+	Input    Tensor = 1 // normalised features
 )
 
-// convStep is a convolution with what comes behind it. With f = norm(conv(x)), times factor, it gives
-//
-//	f                        without skip
-//	f + skip (+ add)         with skip (and add)
-//	f + skip + a·BN(f∘skip)  with product
-//
-// and of that max(·, 0) with relu.
-type convStep struct {
-	conv, norm                string // prefixes of the weights' names; steps may share them
-	in, kernel, ahead, stride int
-	skip, add                 value
-	factor                    string // the name of the factor of the norm
-	product                   string // the prefix of the names of the product's norm and factor
-	relu                      bool
-	instance                  int     // channels, from the first one on, that the norm treats clip by clip
-	gain                      float64 // the variance that weights start with, times the fan-in; 0: 2/fan-out
-	whitens                   bool    // the norm is IterNorm
-	startsAtOne               bool    // the norm starts as the constant 1: scale 0, shift 1
+// Output returns the tensor that step i makes.
+func Output(i int) Tensor { return Tensor(i + 2) }
+
+// Op says what a Step computes of its operands.
+type Op int
+
+// The operations. In the equations ∗ is a convolution over time and ∘ the Hadamard product, the product of each value.
+const (
+	// OpConv is a convolution with a norm and what follows it. With f = Norm(X ∗ Weight + Bias) it gives
+	//
+	//	f                       without Skip
+	//	f + Skip (+ Add)        with Skip (and Add)
+	//	f + Skip + z            with a product term: z = ProductNorm(f∘Skip), or Scale∘f∘Skip + Offset
+	//
+	// and of that max(·, 0) with ReLU.
+	OpConv    Op = iota
+	OpProduct    // X∘Y, or X∘Y + X with Plus
+	OpTanh       // tanh X
+	OpMean       // the mean of X over time: one row a clip
+	OpDropout    // X; in training each value is zero with probability Dropout, and the others are divided by 1 − Dropout
+	OpLinear     // X·Weight + Bias, row by row
+)
+
+// Step is one operation of a Program.
+type Step struct {
+	Op    Op
+	Name  string // unique among the steps
+	Part  string // the stem, block or head that it belongs to: "stem", "stages.0.1", "head"
+	Width int    // channels of its output
+
+	X, Y, Skip, Add Tensor // operands; Op says which it has
+	Plus, ReLU      bool   // see OpProduct and OpConv
+
+	In, Kernel, Ahead, Stride int // of OpConv, in channels and rows; see Config. OpLinear has In, Kernel 1 and Stride 1
+
+	Weight, Bias      string // names of weights, (Kernel, In, Width) or (In, Width), and (Width); "" for no Bias
+	Norm, ProductNorm Norm   // of OpConv
+	Scale, Offset     string // names of the product term's weights once its norm is folded, (Width) each
+
+	Dropout float64 // probability, of OpDropout
 }
 
-// operands returns the values that the step reads, and none for those that it has not.
-func (s *step) operands() [4]value { return [4]value{s.x, s.y, s.skip, s.add} }
+// Norm names the weights of a batch norm over Width channels (Ioffe and Szegedy, 2015), times a learned factor:
+//
+//	Factor·(weight∘(x − running_mean)/√(running_var + NormEpsilon) + bias)
+type Norm struct {
+	Name   string // prefix: Name.weight, Name.bias, Name.running_mean, Name.running_var; "" stands for no norm
+	Factor string // name of the factor, (1); "" stands for 1
+}
 
-// reach returns how many rows of v before and behind its own one a row of the step depends on.
-func (s *step) reach(v value) (left, ahead int) {
-	switch {
-	case v != s.x:
+// NormEpsilon is what every norm adds to the variance before the square root, as PyTorch does. It is part of the model
+// format.
+const NormEpsilon = 1e-5
+
+// Weight describes one tensor among a network's weights.
+type Weight struct {
+	Name  string
+	Shape []int
+	Kind  WeightKind
+	Init  float32 // initial value; of convolutions (three dimensions) and the head (two) training draws other ones
+}
+
+// WeightKind says how training treats a weight.
+type WeightKind int
+
+// The kinds, in the order in which training stores them.
+const (
+	Decayed   WeightKind = iota // weights of convolutions and of the head: weight decay applies
+	Undecayed                   // norms' weights and biases, factors, the head's bias: it does not
+	Running                     // norms' running statistics: not trained
+)
+
+// Len returns the number of values.
+func (w Weight) Len() int64 {
+	n := int64(1)
+	for _, d := range w.Shape {
+		n *= int64(d)
+	}
+	return n
+}
+
+// Operands returns X, Y, Skip and Add, NoTensor for those that the step has not.
+func (s *Step) Operands() [4]Tensor { return [4]Tensor{s.X, s.Y, s.Skip, s.Add} }
+
+// HasProduct reports whether an OpConv has a product term.
+func (s *Step) HasProduct() bool { return s.ProductNorm.Name != "" || s.Scale != "" }
+
+// Reach returns how many rows of t before and after its own one an output row depends on.
+func (s *Step) Reach(t Tensor) (before, after int) {
+	if s.Op != OpConv || t != s.X {
 		return 0, 0
-	case s.op == opConv:
-		return s.kernel - 1 - s.ahead, s.ahead
-	case s.op == opMaxPool:
-		return poolReach, poolReach
 	}
-	return 0, 0
+	return s.Kernel - 1 - s.Ahead, s.Ahead
 }
 
-// strideOver returns how many rows of v lie between two rows of the step.
-func (s *step) strideOver(v value) int {
-	if s.op == opConv && v == s.x {
-		return s.stride
+// StrideOver returns how many rows of t lie between two output rows.
+func (s *Step) StrideOver(t Tensor) int {
+	if s.Op != OpConv || t != s.X {
+		return 1
 	}
-	return 1
+	return s.Stride
 }
 
-// rows returns how many rows the step makes of its operand's n.
-func (s *step) rows(n int) int { return ceilDiv(n, s.strideOver(s.x)) }
+// Rows returns the number of rows of each tensor, by its number, for an input of so many frames.
+func (p *Program) Rows(frames int) []int {
+	rows := make([]int, len(p.Steps)+2)
+	rows[Input] = frames
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		stride := s.StrideOver(s.X)
+		rows[Output(i)] = (rows[s.X] + stride - 1) / stride
+		if s.Op == OpMean {
+			rows[Output(i)] = 1
+		}
+	}
+	return rows
+}
 
-// program returns what the network computes. c must be valid.
-func (c Config) program() *program {
-	b := &builder{kind: c.Block, degree: c.Degree}
-	b.begin("stem")
-	s := c.Stem
-	x := b.conv("conv", input, convStep{
-		in: c.Inputs, kernel: s.Kernel, ahead: s.Ahead, stride: s.Stride, relu: c.Block.Rectified(),
-	}, s.Width)
-	in := s.Width
-	for i, s := range c.Stages {
-		for j := range s.Blocks {
-			g := blockSpec{
-				in: in, width: s.Width, kernel: s.Kernel, ahead: s.Ahead, stride: 1, last: i == len(c.Stages)-1,
+// Geometry is where the rows of a tensor lie in time. The mean over time is left out: it counts as its operand does.
+type Geometry struct {
+	Before, After int // frames of the input before and after its own one that a row depends on
+	Stride        int // frames of the input from one row to the next
+}
+
+// Geometry returns those of all tensors, by their numbers. The last one is the network's.
+func (p *Program) Geometry() []Geometry {
+	list := make([]Geometry, len(p.Steps)+2)
+	list[Input].Stride = 1
+	for i := range p.Steps {
+		s, g := &p.Steps[i], &list[Output(i)]
+		g.Stride = list[s.X].Stride * s.StrideOver(s.X)
+		for _, t := range s.Operands() {
+			before, after := s.Reach(t)
+			g.Before = max(g.Before, list[t].Before+before*list[t].Stride)
+			g.After = max(g.After, list[t].After+after*list[t].Stride)
+		}
+	}
+	return list
+}
+
+// Reach returns the geometry of the network's last rows: of the logits before the mean over time.
+func (p *Program) Reach() Geometry {
+	list := p.Geometry()
+	return list[len(list)-1]
+}
+
+// Padding returns how many rows a convolution reads before or after a clip at most.
+func (p *Program) Padding() int {
+	rows := 0
+	for i := range p.Steps {
+		before, after := p.Steps[i].Reach(p.Steps[i].X)
+		rows = max(rows, before, after)
+	}
+	return rows
+}
+
+// LastUses returns for each tensor, by its number, the last step that reads it. The logits count as read by a step after the
+// last one.
+func (p *Program) LastUses() []int {
+	last := make([]int, len(p.Steps)+2)
+	for i := range p.Steps {
+		for _, t := range p.Steps[i].Operands() {
+			last[t] = i
+		}
+	}
+	last[len(last)-1] = len(p.Steps)
+	return last
+}
+
+// Degree returns the degree of the polynomial that the logits are of the input, or nil where they are none. It is the
+// highest degree that the equations have terms of, norms being those of running statistics; weights of 0 lower it.
+func (p *Program) Degree() *big.Int {
+	if len(p.nonPolynomial()) > 0 {
+		return nil
+	}
+	degrees := make([]*big.Int, len(p.Steps)+2)
+	degrees[Input] = big.NewInt(1)
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		d := new(big.Int).Set(degrees[s.X])
+		if s.Op == OpProduct {
+			d.Add(d, degrees[s.Y])
+		}
+		for _, t := range []Tensor{s.Skip, s.Add} {
+			switch {
+			case t == NoTensor:
+			case s.HasProduct():
+				d.Add(d, degrees[t])
+			case degrees[t].Cmp(d) > 0:
+				d.Set(degrees[t])
 			}
-			if j == 0 {
-				g.stride = s.Stride
-			}
-			b.begin(fmt.Sprintf("stages.%d.%d", i, j))
-			x = b.block(g, x)
-			in = s.Width
 		}
-		if c.Block.regularised() && i < len(c.Stages)-1 {
-			x = b.plain(step{op: opMaxPool, name: b.name("pool"), width: in, x: x})
-			if i < 2 {
-				x = b.plain(step{op: opDropRows, name: b.name("drop"), width: in, x: x})
-			}
-		}
+		degrees[Output(i)] = d
 	}
-	return &b.program
+	return degrees[len(degrees)-1]
 }
 
-// width returns the channels of the last step.
-func (p *program) width() int { return p.steps[len(p.steps)-1].width }
-
-// geometry is where the rows of a value lie.
-type geometry struct {
-	back, ahead int // rows of the input before and behind its own one that a row depends on
-	stride      int // rows of the input from one row to the next
-}
-
-// geometries returns those of all values.
-func (p *program) geometries() []geometry {
-	g := make([]geometry, made(len(p.steps)))
-	g[input].stride = 1
-	for i := range p.steps {
-		s, own := &p.steps[i], &g[made(i)]
-		own.stride = g[s.x].stride * s.strideOver(s.x)
-		for _, v := range s.operands() {
-			left, ahead := s.reach(v)
-			own.back = max(own.back, g[v].back+left*g[v].stride)
-			own.ahead = max(own.ahead, g[v].ahead+ahead*g[v].stride)
+// nonPolynomial lists the operations that keep the network from being a polynomial, each once.
+func (p *Program) nonPolynomial() []string {
+	var list []string
+	for i := range p.Steps {
+		name := ""
+		switch s := &p.Steps[i]; {
+		case s.Op == OpTanh:
+			name = "tanh"
+		case s.ReLU:
+			name = "ReLU"
+		}
+		if name != "" && !slices.Contains(list, name) {
+			list = append(list, name)
 		}
 	}
-	return g
+	return list
 }
 
-// settled returns the program as it runs once it is trained: without the steps that then do nothing.
-func (p *program) settled() *program {
-	q := &program{parts: p.parts}
-	values := make([]value, made(len(p.steps))) // of q, by those of p
-	values[input] = input
-	for i, s := range p.steps {
-		if s.op == opDropRows {
-			values[made(i)] = values[s.x]
-			continue
-		}
-		s.x, s.y, s.skip, s.add = values[s.x], values[s.y], values[s.skip], values[s.add]
-		q.steps = append(q.steps, s)
-		values[made(i)] = made(len(q.steps) - 1)
+// DescribeDegree says in words what Degree says: "polynomial of degree 512", "not a polynomial: ReLU".
+func (p *Program) DescribeDegree() string {
+	if list := p.nonPolynomial(); len(list) > 0 {
+		return "not a polynomial: " + strings.Join(list, ", ")
 	}
-	return q
+	d := p.Degree()
+	const digits = 40 // bits of the largest degree that is written out
+	switch bits := d.BitLen(); {
+	case bits <= digits:
+		return fmt.Sprintf("polynomial of degree %d", d)
+	case int(d.TrailingZeroBits()) == bits-1:
+		return fmt.Sprintf("polynomial of degree 2^%d", bits-1)
+	default:
+		return fmt.Sprintf("polynomial of degree above 2^%d", bits-1)
+	}
 }

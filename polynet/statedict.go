@@ -3,6 +3,7 @@ package polynet
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,9 @@ import (
 
 	"gorgonia.org/tensor"
 )
+
+// ErrWeights marks weights that do not fit a network.
+var ErrWeights = errors.New("weights do not fit the network")
 
 // StateDict is the weights of a network as PyTorch keeps them (bench/pytorch/polynet.py is the network): float32 tensors
 // in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
@@ -96,8 +100,8 @@ func (m *Model) SetStateDict(d StateDict) error {
 	if err := m.Net.Validate(); err != nil {
 		return err
 	}
-	shapes := m.Net.WeightShapes()
-	weights := make(map[string]*tensor.Dense, len(shapes))
+	shapes := m.Net.Program().Weights
+	weights := make(Weights, len(shapes))
 	var missing []string
 	for _, s := range shapes {
 		w, ok := d[s.Name]

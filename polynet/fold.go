@@ -1,0 +1,152 @@
+package polynet
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gorgonia.org/tensor"
+)
+
+// Weights are a network's weights by name, dense float32 tensors.
+type Weights map[string]*tensor.Dense
+
+// values returns the named weight's values.
+func (w Weights) values(name string) []float32 { return w[name].Data().([]float32) }
+
+// Check returns an error that wraps ErrModel when w has not exactly the weights that p names, each of its shape, finite,
+// contiguous and with no negative variance.
+func (p *Program) Check(w Weights) error {
+	for _, s := range p.Weights {
+		if err := s.check(w[s.Name]); err != nil {
+			return fmt.Errorf("%w: tensor %s %w", ErrModel, s.Name, err)
+		}
+	}
+	if len(w) != len(p.Weights) {
+		return fmt.Errorf("%w: %d tensors, the network has %d", ErrModel, len(w), len(p.Weights))
+	}
+	return nil
+}
+
+func (w Weight) check(t *tensor.Dense) error {
+	if t == nil {
+		return fmt.Errorf("is missing")
+	}
+	if !t.Shape().Eq(tensor.Shape(w.Shape)) {
+		return fmt.Errorf("has shape %v, the network wants %v", t.Shape(), w.Shape)
+	}
+	values, ok := t.Data().([]float32)
+	if !ok || int64(len(values)) != w.Len() {
+		return fmt.Errorf("holds %v, want %d contiguous float32 values", t.Dtype(), w.Len())
+	}
+	variance := w.Kind == Running && strings.HasSuffix(w.Name, ".running_var")
+	for i, v := range values {
+		if v-v != 0 { // NaN or infinite
+			return fmt.Errorf("has the value %v at %d", v, i)
+		}
+		if variance && v < 0 {
+			return fmt.Errorf("has the negative variance %v at %d", v, i)
+		}
+	}
+	return nil
+}
+
+// FoldNorms returns the program and the weights with the batch norms, by their running statistics, folded into the convolutions before
+// them, and those of product terms made Scale and Offset. Sums are float64. w must fit p (Check) and stays as it is.
+//
+// The normalisation of the features is not part of a Program: folded into the stem it would no longer make the padding
+// zero, and for a mel that hardly varies in the training data it would cancel large terms.
+func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
+	f := &Program{Inputs: p.Inputs, Steps: slices.Clone(p.Steps)}
+	folded := Weights{}
+	put := func(name string, values []float32, shape ...int) {
+		f.Weights = append(f.Weights, Weight{Name: name, Shape: shape})
+		folded[name] = tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
+	}
+	for i := range f.Steps {
+		s := &f.Steps[i]
+		switch s.Op {
+		case OpConv:
+			scale, shift := w.affine(s.Norm, s.Width)
+			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
+			put(s.Weight, scaleColumns(w.values(s.Weight), scale), s.Kernel, s.In, s.Width)
+			put(s.Bias, toFloat32(shift), s.Width)
+		case OpLinear:
+			put(s.Weight, w.values(s.Weight), s.In, s.Width)
+			put(s.Bias, w.values(s.Bias), s.Width)
+		}
+		if n := s.ProductNorm; n.Name != "" {
+			scale, offset := w.affine(n, s.Width)
+			s.Scale, s.Offset, s.ProductNorm = n.Name+".weight", n.Name+".bias", Norm{}
+			put(s.Scale, toFloat32(scale), s.Width)
+			put(s.Offset, toFloat32(offset), s.Width)
+		}
+	}
+	return f, folded
+}
+
+// affine returns a norm of running statistics as x → scale∘x + shift.
+func (w Weights) affine(n Norm, width int) (scale, shift []float64) {
+	weight, bias := w.values(n.Name+".weight"), w.values(n.Name+".bias")
+	mean, variance := w.values(n.Name+".running_mean"), w.values(n.Name+".running_var")
+	factor := 1.0
+	if n.Factor != "" {
+		factor = float64(w.values(n.Factor)[0])
+	}
+	scale, shift = make([]float64, width), make([]float64, width)
+	for i := range scale {
+		inverse := float64(weight[i]) / math.Sqrt(float64(variance[i])+NormEpsilon)
+		scale[i] = factor * inverse
+		shift[i] = factor * (float64(bias[i]) - float64(mean[i])*inverse)
+	}
+	return scale, shift
+}
+
+// scaleColumns returns a matrix with its columns scaled.
+func scaleColumns(matrix []float32, scale []float64) []float32 {
+	scaled := make([]float32, len(matrix))
+	for i, v := range matrix {
+		scaled[i] = float32(float64(v) * scale[i%len(scale)])
+	}
+	return scaled
+}
+
+func toFloat32(values []float64) []float32 {
+	list := make([]float32, len(values))
+	for i, v := range values {
+		list[i] = float32(v)
+	}
+	return list
+}
+
+// DropTrainingSteps returns the program without the steps that do nothing outside of training.
+func (p *Program) DropTrainingSteps() *Program {
+	q := &Program{Inputs: p.Inputs, Weights: p.Weights}
+	renamed := make([]Tensor, len(p.Steps)+2) // tensors of q, by those of p
+	renamed[Input] = Input
+	for i, s := range p.Steps {
+		if s.Op == OpDropout {
+			renamed[Output(i)] = renamed[s.X]
+			continue
+		}
+		s.X, s.Y, s.Skip, s.Add = renamed[s.X], renamed[s.Y], renamed[s.Skip], renamed[s.Add]
+		q.Steps = append(q.Steps, s)
+		renamed[Output(i)] = Output(len(q.Steps) - 1)
+	}
+	return q
+}
+
+// Inference returns the program and the weights that a trained model runs with: norms folded, without the steps of training. An
+// impossible network gives an error that wraps ErrConfig, weights that do not fit it one that wraps ErrModel.
+func (m *Model) Inference() (*Program, Weights, error) {
+	if err := m.Net.Validate(); err != nil {
+		return nil, nil, err
+	}
+	p := m.Net.Program()
+	if err := p.Check(m.Weights); err != nil {
+		return nil, nil, err
+	}
+	p, w := p.FoldNorms(m.Weights)
+	return p.DropTrainingSteps(), w, nil
+}
