@@ -187,7 +187,7 @@ func (w *Worker) hear(src audio.Source, p *pushed) error {
 	if err != nil {
 		return err
 	}
-	n, err := readFull(src, w.samples)
+	n, err := audio.ReadFull(src, w.samples)
 	switch {
 	case n > w.window && w.c.model.Net.WholeClip():
 		return w.cut(src, err, p)
@@ -216,7 +216,7 @@ func (w *Worker) cut(src audio.Source, err error, p *pushed) error {
 			return nil
 		}
 		if n := w.hop - ahead; n > 0 && err == nil {
-			n, err = readFull(src, sound[w.window+ahead:])
+			n, err = audio.ReadFull(src, sound[w.window+ahead:])
 			ahead += n
 		}
 		step := min(ahead, w.hop)
@@ -274,16 +274,6 @@ func (w *Worker) tellDecisions(s *Stream, p *pushed) {
 			p.tell(Window{d.Start, d.End, w.rank(d.P)})
 		}
 	}
-}
-
-// readFull fills dst unless src ends before; then n < len(dst), or the source's error comes with the last samples.
-func readFull(src audio.Source, dst []float32) (n int, err error) {
-	for n < len(dst) && err == nil {
-		var got int
-		got, err = src.Read(dst[n:])
-		n += got
-	}
-	return n, err
 }
 
 // center moves the first n samples to the middle of a window of zeros.
