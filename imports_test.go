@@ -15,6 +15,8 @@ const module = "github.com/polyphon/polyphon"
 var allowed = map[string][]string{
 	"internal/atomicfile":    {},
 	"audio":                  {},
+	"audio/audiotest":        {},
+	"audio/live":             {"audio"},
 	"detect":                 {},
 	"internal/isa":           {},
 	"internal/nettest":       {"features", "polynet"},
