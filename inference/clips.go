@@ -8,19 +8,20 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Clips runs a Plan over batches of whole clips of one length. It is used by one goroutine, and its runs allocate nothing.
+// Clips runs a Plan over batches of whole clips of one length. It is used by one goroutine, and its runs allocate
+// nothing.
 type Clips struct {
 	executor
-	plan   *Plan
-	frames int
-	batch  int // the most clips of a run
+	plan     *Plan
+	frames   int
+	maxBatch int // clips of a run
 
 	scratch *features.Scratch
 	rows    []float32     // features of RunSamples
-	sounds  device.Buffer // samples of RunSamples, where the device makes the features
+	samples device.Buffer // of RunSamples, where the device makes the features
 	host    []float32     // the input before its upload; the input itself where the device works in the host's memory
-	pooled  device.View   // (batch, channels): the mean over time
-	logits  device.View   // (batch, classes)
+	pooled  device.View   // (maxBatch, channels): the mean over time
+	logits  device.View   // (maxBatch, classes)
 	out     []float32
 
 	first, count int // frames of the mean over time; a count of 0 stands for all
@@ -31,13 +32,13 @@ func (p *Plan) Clips(batch, frames int) *Clips {
 	if batch < 1 || frames < 1 {
 		panic(fmt.Sprintf("inference: %d clips of %d frames", batch, frames))
 	}
-	classes := p.model.Net.Classes
-	c := &Clips{plan: p, frames: frames, batch: batch, out: make([]float32, batch*classes), scratch: p.extractor.Scratch()}
-	c.executor = newExecutor(p, true, []runSize{{batch, frames}}, func(l *layout, alloc func(n int) device.Buffer) {
-		width := l.tensors[len(l.tensors)-1].cols
-		c.pooled = device.Matrix(alloc(batch*width), batch, width)
-		c.logits = device.Matrix(alloc(batch*classes), batch, classes)
+	c := &Clips{plan: p, frames: frames, maxBatch: batch, scratch: p.extractor.Scratch()}
+	head := &p.program.Steps[len(p.program.Steps)-1]
+	c.executor = newExecutor(p, true, []runSize{{batch, frames}}, func(alloc allocator) {
+		c.pooled = device.Matrix(alloc(batch*head.In), batch, head.In)
+		c.logits = device.Matrix(alloc(batch*head.Width), batch, head.Width)
 	})
+	c.out = make([]float32, c.logits.Extent())
 	input := c.tensors[polynet.Input].data
 	if c.host = input.Host(); c.host == nil {
 		c.host = make([]float32, input.Len())
@@ -48,19 +49,20 @@ func (p *Plan) Clips(batch, frames int) *Clips {
 // Close gives the memory back to the device.
 func (c *Clips) Close() {
 	c.close()
-	c.plan.dev.Free(c.sounds)
+	c.dev.Free(c.samples)
 }
 
-// Pool says that the mean over time is taken over count frames from first on: over the window that the labels are about,
-// between others that are its context. It holds for all later runs; a count of 0 stands for all frames. Row r before the
-// mean belongs to frame r times the product of all strides.
+// Pool makes later runs take the mean over time over count frames from first on, a window between frames that are its
+// context. A count of 0 stands for all frames. Row r before the mean belongs to frame r times the product of all
+// strides.
 func (c *Clips) Pool(first, count int) { c.first, c.count = first, count }
 
 // Run returns the logits (batch, classes) of batch clips, whose rows (batch, frames, mels) are log-mel energies as
 // features.Extractor gives them, not normalised. The logits are valid until the next run.
 func (c *Clips) Run(rows []float32, batch int) []float32 {
-	if batch < 1 || batch > c.batch || len(rows) != batch*c.frames*c.plan.program.Inputs {
-		panic(fmt.Sprintf("inference: %d values for %d of %d clips of %d frames", len(rows), batch, c.batch, c.frames))
+	if batch < 1 || batch > c.maxBatch || len(rows) != batch*c.frames*c.program.Inputs {
+		panic(fmt.Sprintf("inference: %d values for %d of %d clips of %d frames",
+			len(rows), batch, c.maxBatch, c.frames))
 	}
 	c.prepare(runSize{batch, c.frames})
 	in := &c.tensors[polynet.Input]
@@ -71,19 +73,18 @@ func (c *Clips) Run(rows []float32, batch int) []float32 {
 		c.plan.model.Norm.Apply(dst)
 	}
 	if in.data.Host() == nil {
-		c.plan.dev.Upload(in.data, c.host)
+		c.dev.Upload(in.data, c.host)
 	}
 	return c.compute(batch)
 }
 
-// RunSamples is Run on batch sounds of equal length, one after the other: as many samples, at the model's rate, as make
-// the clips' frames.
+// RunSamples is Run on the features of samples: batch sounds of equal length, one after the other, each as many samples
+// at the model's rate as make the clips' frames.
 func (c *Clips) RunSamples(samples []float32, batch int) []float32 {
-	p := c.plan
-	if batch < 1 || batch > c.batch || len(samples)%batch != 0 {
-		panic(fmt.Sprintf("inference: %d samples of %d of %d sounds", len(samples), batch, c.batch))
+	if batch < 1 || batch > c.maxBatch || len(samples)%batch != 0 {
+		panic(fmt.Sprintf("inference: %d samples of %d of %d sounds", len(samples), batch, c.maxBatch))
 	}
-	length := len(samples) / batch
+	length, p := len(samples)/batch, c.plan
 	if p.logMel == nil {
 		c.rows = c.rows[:0]
 		for i := range batch {
@@ -92,56 +93,56 @@ func (c *Clips) RunSamples(samples []float32, batch int) []float32 {
 		return c.Run(c.rows, batch)
 	}
 	c.prepare(runSize{batch, c.frames})
-	if n := c.batch * length; c.sounds.Len() < n {
-		p.dev.Free(c.sounds)
-		c.sounds = p.dev.Alloc(n)
+	if n := c.maxBatch * length; c.samples.Len() < n {
+		c.dev.Free(c.samples)
+		c.samples = c.dev.Alloc(n)
 	}
-	sounds := c.sounds.Slice(0, len(samples))
-	p.dev.Upload(sounds, samples)
-	p.logMel.LogMel(c.tensors[polynet.Input].own(c.run), device.View{
-		Data: sounds, Groups: batch, Rows: 1, Cols: length, GroupStride: length, RowStride: length,
-	}, p.logMel.spec)
+	uploaded := c.samples.Slice(0, len(samples))
+	c.dev.Upload(uploaded, samples)
+	p.logMel.LogMel(c.tensors[polynet.Input].computed(c.run), device.View{
+		Data: uploaded, Groups: batch, Rows: 1, Cols: length, GroupStride: length, RowStride: length,
+	}, p.spec)
 	return c.compute(batch)
 }
 
 // compute returns the logits of the first batch clips of the input.
 func (c *Clips) compute(batch int) []float32 {
-	d, w := c.plan.dev, c.plan.clips
+	d, steps := c.dev, c.plan.clips.packed(c.plan)
 	if batch == 1 {
 		d = c.plan.serial
 	}
-	for i := range c.windows {
-		c.step(d, w, i)
+	for i := range c.operands {
+		steps[i].run(d, &c.operands[i])
 	}
-	pooled, logits := c.pooled, c.logits
+	means, pooled, logits := c.pooled, c.pooled, c.logits
+	means.Groups, means.Rows, means.GroupStride = batch, 1, means.RowStride // of each clip
+	d.AvgPool(means, c.poolRows())
 	pooled.Rows, logits.Rows = batch, batch
-	rowPerClip := pooled
-	rowPerClip.Groups, rowPerClip.Rows, rowPerClip.GroupStride = batch, 1, pooled.RowStride
-	d.AvgPool(rowPerClip, c.poolRows())
-	d.MatMul(logits, pooled, w.head().weight, device.Epilogue{Shift: w.head().bias})
-	out := c.out[:batch*logits.Cols]
-	c.plan.dev.Download(out, logits.Data.Slice(0, len(out)))
+	steps[len(steps)-1].run(d, &operands{dst: logits, x: pooled})
+	out := c.out[:logits.Extent()]
+	c.dev.Download(out, logits.Data.Slice(0, len(out)))
 	return out
 }
 
 // poolRows returns the rows that the mean over time is taken of.
 func (c *Clips) poolRows() device.View {
 	p := c.last()
-	rows := p.own(c.run)
+	rows := p.computed(c.run)
 	if c.count == 0 {
 		return rows
 	}
 	first, end := ceilDiv(c.first, p.stride), min(ceilDiv(c.first+c.count, p.stride), rows.Rows)
 	if c.first < 0 || end <= first {
-		panic(fmt.Sprintf("inference: the mean over frames [%d,%d) of %v, one row in %d frames", c.first, c.first+c.count, rows, p.stride))
+		panic(fmt.Sprintf("inference: the mean over frames [%d,%d) of %v, one row in %d frames",
+			c.first, c.first+c.count, rows, p.stride))
 	}
-	return p.view(p.gap+first, 1, 1, end-first, c.run)
+	return p.view(first, 1, 1, end-first, c.run)
 }
 
-// Embeddings returns the pooled features (batch, channels) before the linear layer, of the batch clips of the latest run, in new
-// memory.
+// Embeddings returns the pooled features (batch, channels) before the linear layer, of the batch clips of the latest
+// run, in new memory.
 func (c *Clips) Embeddings(batch int) []float32 {
 	values := make([]float32, batch*c.pooled.Cols)
-	c.plan.dev.Download(values, c.pooled.Data.Slice(0, len(values)))
+	c.dev.Download(values, c.pooled.Data.Slice(0, len(values)))
 	return values
 }

@@ -8,22 +8,23 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Group is Streams that share one model and their steps: those that have a step of sound ready are computed together, in
-// products of so many more rows, which costs less than each by itself, above all where steps are short. Each gives
-// the decisions of a Stream of its own, whatever the others contain. A Group is used by one goroutine.
+// Group is several Streams that are computed together, which costs less than each by itself, above all where steps are
+// short. Each gives the decisions that a Stream of its own would give, whatever the others contain. A Group is used by
+// one goroutine.
 //
-// Streams are numbered from 0. Next decides which are computed together: so push what all have received, and call it until it has no
-// more, once a step or so. Streams that have no full step ready wait for the next time and hold up none of the others.
+// Streams are numbered from 0. Next computes a step of all streams that have one ready: so push what all have received
+// and call it until it has no more, once a step or so. A stream without a full step waits for the next time and delays
+// none of the others.
 type Group struct {
 	plan    *Plan
 	streams []*streamInput
 	history *history
 	size    capacity
-	narrow  *weights // for a step of all streams; nil until it is used, as is wide
+	narrow  *weights // for a step of all streams
 	wide    *weights // for more of one stream
 
-	at  int   // the stream that may have a decision
-	due []int // the streams that are computed next
+	at  int   // no stream before this one has a decision ready
+	due []int // streams that are computed next
 }
 
 // Group returns a Group of n streams at their beginnings, or an error as Stream does.
@@ -40,9 +41,10 @@ func (p *Plan) Group(n int, o StreamOptions) (*Group, error) {
 		return nil, fmt.Errorf("%w: a gate of %g dB", polynet.ErrConfig, o.Gate)
 	}
 	t := p.timing(o)
+	size := capacity{min(n, max(1, maxGroupFrames/t.step)), t.step, t.maxFrames}
 	g := &Group{
-		plan: p, history: newHistory(p, n),
-		size: capacity{min(n, max(1, maxGroupFrames/t.step)), t.step, t.most},
+		plan: p, history: newHistory(p, n), size: size,
+		narrow: p.takeWeights(runSize{size.streams, size.step}), wide: p.takeWeights(runSize{1, size.maxFrames}),
 	}
 	for range n {
 		g.streams = append(g.streams, newStreamInput(p, t, o.Gate))
@@ -50,34 +52,16 @@ func (p *Plan) Group(n int, o StreamOptions) (*Group, error) {
 	return g, nil
 }
 
-// timing returns when a stream's decisions are due, and how much of it is computed at once.
-func (p *Plan) timing(o StreamOptions) *timing {
-	m := p.model
-	if o.Step == 0 {
-		o.Step = defaultStep
+// Close gives the group's memory back to the device, and weights that no other group uses. A second call does nothing.
+func (g *Group) Close() {
+	if g.history == nil {
+		return
 	}
-	row := p.reach.Stride
-	wholeRows := func(seconds float64) int { // of the network, at least one
-		return max(1, int(math.Round(seconds*m.Features.FramesPerSecond()/float64(row))))
-	}
-	t := &timing{window: m.WindowSamples(), features: m.Features, back: p.reach.Before, ahead: p.reach.After, row: row}
-	t.step = wholeRows(o.Step) * row
-	frames := maxLiveFrames
-	t.hop = wholeRows(o.Hop) * row * m.Features.Hop
-	t.first = t.hop
-	if o.WholeWindows {
-		if o.Hop == 0 {
-			o.Hop = m.Window / 2
-		}
-		frames, t.first = maxRecordingFrames, t.window
-		t.hop = max(1, int(math.Round(o.Hop*float64(m.Features.Rate))))
-	}
-	t.most = t.step * max(1, frames/t.step)
-	return t
+	g.history.close()
+	g.history = nil
+	g.plan.returnWeights(g.narrow)
+	g.plan.returnWeights(g.wide)
 }
-
-// Close gives the group's memory back to the device.
-func (g *Group) Close() { g.history.close() }
 
 // Len returns the number of streams.
 func (g *Group) Len() int { return len(g.streams) }
@@ -88,14 +72,13 @@ func (g *Group) Reset(i int) {
 	g.history.restart(i, 0)
 }
 
-// Push takes the next samples of stream i, mono at the model's rate, any number of them. They pile up until Next is called. To push
-// after Flush is a bug and panics.
+// Push adds samples to stream i, as Stream.Push does.
 func (g *Group) Push(i int, samples []float32) { g.visit(i).push(samples) }
 
-// Flush says that stream i has ended: Next gives the decisions that are left, the last of which ends where the sound does.
+// Flush ends stream i, as Stream.Flush does.
 func (g *Group) Flush(i int) { g.visit(i).flush() }
 
-// Stats returns what has been done with stream i since it began.
+// Stats returns the counts of stream i since it began.
 func (g *Group) Stats(i int) StreamStats { return g.streams[i].stats() }
 
 // visit returns stream i, which may have a decision from now on.
@@ -104,8 +87,8 @@ func (g *Group) visit(i int) *streamInput {
 	return g.streams[i]
 }
 
-// Next returns the next decision and the number of the stream that it is about, or false when all take more sound. Those of
-// one stream come in order. An error that wraps ErrDiverged is about this decision only, whose P is nil then.
+// Next returns the next decision and the number of its stream, or false when all streams need more sound. Those of one
+// stream come in order. An error that wraps ErrDiverged is about this decision only, whose P is nil then.
 func (g *Group) Next() (i int, d Decision, ok bool, err error) {
 	for {
 		for ; g.at < len(g.streams); g.at++ {
@@ -121,9 +104,8 @@ func (g *Group) Next() (i int, d Decision, ok bool, err error) {
 }
 
 // compute does the next piece of work and reports whether there was any.
-func (g *Group) compute() bool {
+func (g *Group) compute() (worked bool) {
 	g.due = g.due[:0]
-	any := false
 	for i, s := range g.streams {
 		if s.over() {
 			continue
@@ -133,7 +115,7 @@ func (g *Group) compute() bool {
 			if restart > 0 {
 				g.history.restart(i, restart)
 			}
-			any = any || took
+			worked = worked || took
 		}
 		if s.needsRun() {
 			g.due = append(g.due, i)
@@ -141,18 +123,22 @@ func (g *Group) compute() bool {
 	}
 	for due := range slices.Chunk(g.due, g.size.streams) {
 		g.run(due)
-		any = true
+		worked = true
 	}
-	return any
+	return worked
 }
 
-// run computes frames of the streams: a step of each, or of a single one what is there.
+// run computes a step of each of the streams, or all ready frames of a single one.
 func (g *Group) run(streams []int) {
-	frames := g.size.step
+	frames, w := g.size.step, g.narrow
 	if len(streams) == 1 {
 		frames = g.streams[streams[0]].wanted()
 	}
+	if frames > g.size.step {
+		w = g.wide
+	}
 	e := g.plan.takeExecutor(g.size)
+	defer g.plan.returnExecutor(e)
 	e.prepare(runSize{len(streams), frames})
 	for i, n := range streams {
 		s := g.streams[n]
@@ -161,22 +147,10 @@ func (g *Group) run(streams []int) {
 			g.history.cursors[n].end = s.ready
 		}
 	}
-	e.compute(g.weightsFor(frames), g.history, streams)
+	e.compute(w.packed(g.plan), g.history, streams)
 	for i, n := range streams {
-		logits, first := e.rowsOf(i)
-		g.streams[n].takeLogits(logits, first, frames)
+		c := &g.history.cursors[n]
+		g.streams[n].takeLogits(e.logitsOf(i), c.row(e.last()), frames)
+		c.next += frames
 	}
-	g.plan.returnExecutor(g.size, e)
-}
-
-// weightsFor returns the weights that are faster for so many frames of a stream.
-func (g *Group) weightsFor(frames int) *weights {
-	w, run := &g.narrow, runSize{g.size.streams, g.size.step}
-	if frames > g.size.step {
-		w, run = &g.wide, runSize{1, g.size.most}
-	}
-	if *w == nil {
-		*w = g.plan.weightsFor(run)
-	}
-	return *w
 }

@@ -2,8 +2,8 @@ package inference
 
 import "math"
 
-// levelGate finds the frames that are not silence. A frame's level is the power of the Hop samples around its middle, so
-// that every sample counts in one frame.
+// levelGate finds the frames that are not silence. A frame's level is the power of the hop samples around its middle,
+// so that every sample counts in one frame.
 type levelGate struct {
 	minimum float64 // power of the softest frame that counts as sound
 	hop     int     // samples
@@ -19,7 +19,7 @@ type levelGate struct {
 // never is the latest frame with sound before there is one.
 const never = math.MinInt / 2
 
-// newLevelGate returns a gate for a level in decibels, which remembers so many frames.
+// newLevelGate returns a gate for a level in decibels that can be asked about the latest so many frames.
 func newLevelGate(level float64, hop, hold, frames int) *levelGate {
 	g := &levelGate{minimum: math.Pow(10, level/10), hop: hop, hold: hold, latest: make([]int, frames)}
 	g.reset()
@@ -30,7 +30,7 @@ func (g *levelGate) reset() {
 	g.powers, g.taken = g.powers[:0], 0
 	g.sum, g.count = 0, (g.hop+1)/2 // frame 0 lies around the first sample
 	if g.count == g.hop {
-		g.close()
+		g.endFrame()
 	}
 	for i := range g.latest {
 		g.latest[i] = never
@@ -48,13 +48,13 @@ func (g *levelGate) push(samples []float32) {
 		}
 		samples = samples[n:]
 		if g.count += n; g.count == g.hop {
-			g.close()
+			g.endFrame()
 		}
 	}
 }
 
-// close ends the incomplete frame, the rest of which counts as zero.
-func (g *levelGate) close() {
+// endFrame ends the incomplete frame, the rest of which counts as zero.
+func (g *levelGate) endFrame() {
 	g.powers = append(g.powers, g.sum/float64(g.hop))
 	g.sum, g.count = 0, 0
 }
@@ -74,5 +74,5 @@ func (g *levelGate) take(frame, n int) {
 	g.taken += n
 }
 
-// open reports whether the frame or one of those that the gate holds before it has sound.
+// open reports whether the frame or one of the hold frames before it has sound.
 func (g *levelGate) open(frame int) bool { return frame-g.latest[frame%len(g.latest)] <= g.hold }

@@ -1,13 +1,13 @@
-// Package inference runs trained networks: clips, batches of clips, recordings, live sound and groups of live sounds, all
-// with one executor.
+// Package inference runs trained networks on clips, batches of clips, recordings, live sound and groups of live sounds.
 //
-// Compile binds a model's Program to a device. Clips runs whole clips, Stream and Group run sound as it arrives, whose numbers are
-// those of one pass over the whole sound.
+// Compile binds a model's Program to a device. Clips runs whole clips. Stream and Group run sound as it arrives; their
+// numbers are those of one pass over the whole sound.
 package inference
 
 import (
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/polyphon/polyphon/device"
@@ -15,46 +15,48 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Plan is a model compiled for inference on one device: batch norms are folded into the convolutions, the weights are packed for
-// the device's matrix product, and what follows a product (shift, skip, Hadamard term, ReLU) is its epilogue, so that
-// a `pi` block is two products and writes each tensor once. A Plan is shared by goroutines; each works with Clips, a
-// Stream or a Group of its own.
+// Plan is a model compiled for inference on one device: batch norms are folded into the convolutions, the weights are
+// packed for the device's matrix product, and what follows a product (shift, skip, Hadamard term, ReLU) is its
+// epilogue, so that a `pi` block is two products and writes each tensor once. A Plan is shared by goroutines; each
+// works with Clips, a Stream or a Group of its own.
 type Plan struct {
 	model     *polynet.Model
-	program   *polynet.Program // folded, without steps of training
+	program   *polynet.Program // norms folded, without the steps of training
+	values    polynet.Weights  // of program
 	reach     polynet.Geometry // of a row of logits
 	dev       device.Device
 	serial    device.Device // for work on a clip or a few frames, too short to divide between threads
 	extractor *features.Extractor
-	logMel    *deviceLogMel // nil: the processor makes the features
-	clips     *weights      // for clips of the model's window
+	logMel    device.LogMeler // nil: the processor makes the features
+	spec      device.LogMelSpec
+	clips     *weights // for clips of the model's window
 
 	mu     sync.Mutex
-	shapes map[runSize]*weights           // for streams, by what they compute at once
-	idle   map[capacity][]*streamExecutor // for streams
-	idles  int                            // executors in idle
+	shared map[runSize]*weights // for groups, by the size of their runs
+	idle   []*streamExecutor    // not in use, the latest first
 }
 
-// runSize is so many new frames of each of so many streams.
+// runSize is the size of a run: the number of streams, and of new frames of each.
 type runSize struct{ streams, frames int }
 
-// deviceLogMel makes features on the device.
-type deviceLogMel struct {
-	device.LogMeler
-	spec device.LogMelSpec
-}
-
-// Compile prepares the model for inference on d. A model that is not consistent gives an error that wraps polynet.ErrModel.
+// Compile prepares the model for inference on d. A model that is not consistent gives an error that wraps
+// polynet.ErrModel.
 func Compile(m *polynet.Model, d device.Device) (*Plan, error) { return compile(m, d, features.New) }
 
-// CompileReference is Compile with the slow, plain arithmetic of device.Ref and features.NewReference, which fast kernels
-// are compared with.
+// CompileReference is Compile with the slow, plain arithmetic of device.Ref and features.NewReference, which fast
+// kernels are compared with.
 func CompileReference(m *polynet.Model) (*Plan, error) {
 	return compile(m, device.Ref(), features.NewReference)
 }
 
-func compile(m *polynet.Model, d device.Device, extract func(features.Config) (*features.Extractor, error)) (*Plan, error) {
+func compile(
+	m *polynet.Model, d device.Device, extract func(features.Config) (*features.Extractor, error),
+) (*Plan, error) {
 	if err := m.Validate(); err != nil {
+		return nil, err
+	}
+	program, values, err := m.Inference()
+	if err != nil {
 		return nil, err
 	}
 	extractor, err := extract(m.Features)
@@ -62,13 +64,11 @@ func compile(m *polynet.Model, d device.Device, extract func(features.Config) (*
 		return nil, fmt.Errorf("%w: %w", polynet.ErrModel, err)
 	}
 	p := &Plan{
-		model: m, dev: d, serial: d.Serial(), extractor: extractor,
-		shapes: map[runSize]*weights{}, idle: map[capacity][]*streamExecutor{},
+		model: m, program: program, values: values, reach: program.Reach(), dev: d, serial: d.Serial(),
+		extractor: extractor, shared: map[runSize]*weights{},
+		clips: &weights{size: runSize{1, m.Features.Frames(m.WindowSamples())}},
 	}
-	if p.clips, err = p.pack(runSize{1, m.Features.Frames(m.WindowSamples())}); err != nil {
-		return nil, err
-	}
-	p.program, p.reach = p.clips.program, p.clips.program.Reach()
+	p.clips.packed(p)
 	p.useDeviceFeatures()
 	return p, nil
 }
@@ -86,83 +86,91 @@ func (p *Plan) useDeviceFeatures() {
 	e, norm := p.extractor, p.model.Norm
 	before, _ := f.Margins()
 	spans, bank := e.MelSpans()
-	place := func(values []float32) device.Buffer { return upload(p.dev, values) }
-	p.logMel = &deviceLogMel{l, device.LogMelSpec{
-		FFT: f.FFT, Hop: f.Hop, Before: before, Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()),
-		Spans: place(spans), Bank: place(bank), Floor: float32(f.Floor), Mean: place(norm.Mean), Std: place(norm.Std), Limit: norm.Limit,
-	}}
+	p.logMel, p.spec = l, device.LogMelSpec{
+		FFT: f.FFT, Hop: f.Hop, Before: before, Window: p.upload(e.WindowWeights()), Roots: p.upload(e.FourierRoots()),
+		Spans: p.upload(spans), Bank: p.upload(bank), Floor: float32(f.Floor),
+		Mean: p.upload(norm.Mean), Std: p.upload(norm.Std), Limit: norm.Limit,
+	}
 }
 
-// Close gives the Plan's memory back to the device. Neither the Plan nor what it made may be used any more.
+// upload returns device memory with the values.
+func (p *Plan) upload(values []float32) device.Buffer {
+	b := p.dev.Alloc(len(values))
+	p.dev.Upload(b, values)
+	return b
+}
+
+// Close gives the Plan's memory back to the device. What the Plan made must be closed before, and neither may be used
+// any more.
 func (p *Plan) Close() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clips.free(p.dev)
-	for _, w := range p.shapes {
+	for _, w := range p.shared {
 		w.free(p.dev)
 	}
-	for _, list := range p.idle {
-		for _, e := range list {
-			e.close()
-		}
+	for _, e := range p.idle {
+		e.close()
 	}
-	clear(p.shapes)
-	clear(p.idle)
-	if l := p.logMel; l != nil {
-		for _, b := range []device.Buffer{l.spec.Window, l.spec.Roots, l.spec.Spans, l.spec.Bank, l.spec.Mean, l.spec.Std} {
-			p.dev.Free(b)
-		}
+	clear(p.shared)
+	p.idle = nil
+	s := p.spec
+	for _, b := range []device.Buffer{s.Window, s.Roots, s.Spans, s.Bank, s.Mean, s.Std} {
+		p.dev.Free(b)
 	}
 }
 
-// maxShapes bounds the sets of weights that a Plan keeps for streams. Groups that use others keep them alive for themselves.
-const maxShapes = 8
+// maxCached bounds what a Plan keeps while no group uses it: sets of weights, and executors, of which it keeps more
+// where more can run at the same time.
+const maxCached = 8
 
-// weightsFor returns weights packed for such runs, which streams share.
-func (p *Plan) weightsFor(size runSize) *weights {
+// takeWeights returns weights for runs of the given size, which groups share, until returnWeights.
+func (p *Plan) takeWeights(size runSize) *weights {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w := p.shapes[size]; w != nil {
-		return w
+	w := p.shared[size]
+	if w == nil {
+		w = &weights{size: size}
+		p.shared[size] = w
 	}
-	w, err := p.pack(size)
-	if err != nil {
-		panic(err) // the model was valid when it was compiled
-	}
-	if len(p.shapes) < maxShapes {
-		p.shapes[size] = w
-	}
+	w.groups++
 	return w
 }
 
-// takeExecutor returns an executor for streams, to be given back by returnExecutor. There are as many as goroutines run
-// streams at the same time.
-func (p *Plan) takeExecutor(c capacity) *streamExecutor {
-	p.mu.Lock()
-	list := p.idle[c]
-	if n := len(list); n > 0 {
-		p.idle[c], p.idles = list[:n-1], p.idles-1
-		p.mu.Unlock()
-		return list[n-1]
-	}
-	p.mu.Unlock()
-	return newStreamExecutor(p, c)
-}
-
-// returnExecutor gives back what takeExecutor returned. Those that nobody uses are kept up to a number.
-func (p *Plan) returnExecutor(c capacity, e *streamExecutor) {
+// returnWeights ends a group's use of weights. If there are more than maxCached sets, it frees any that are unused.
+func (p *Plan) returnWeights(w *weights) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.idles >= 2*runtime.GOMAXPROCS(0) {
-		e.close()
-		return
+	w.groups--
+	for size, w := range p.shared { // in random order, so that no set stays unused for ever
+		if w.groups == 0 && len(p.shared) > maxCached {
+			delete(p.shared, size)
+			w.free(p.dev)
+		}
 	}
-	p.idle[c], p.idles = append(p.idle[c], e), p.idles+1
 }
 
-// upload returns device memory with the values.
-func upload(d device.Device, values []float32) device.Buffer {
-	b := d.Alloc(len(values))
-	d.Upload(b, values)
-	return b
+// takeExecutor returns an executor for one run, until returnExecutor: the idle one that was used last, or a new one.
+func (p *Plan) takeExecutor(c capacity) *streamExecutor {
+	p.mu.Lock()
+	i := slices.IndexFunc(p.idle, func(e *streamExecutor) bool { return e.capacity == c })
+	if i < 0 {
+		p.mu.Unlock()
+		return newStreamExecutor(p, c)
+	}
+	defer p.mu.Unlock()
+	e := p.idle[i]
+	p.idle = slices.Delete(p.idle, i, i+1)
+	return e
+}
+
+// returnExecutor keeps an executor for later runs. Of too many, the one that has been idle for longest is freed.
+func (p *Plan) returnExecutor(e *streamExecutor) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.idle = slices.Insert(p.idle, 0, e)
+	if n := len(p.idle); n > max(maxCached, 2*runtime.GOMAXPROCS(0)) {
+		p.idle[n-1].close()
+		p.idle = slices.Delete(p.idle, n-1, n)
+	}
 }

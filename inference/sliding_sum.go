@@ -1,11 +1,10 @@
 package inference
 
-// slidingSum is the sum of the rows in a window that only moves forward. Rows are counted; each is added in the order in
-// which they come, and each sum is computed of nothing but the rows in the window, so that it is the same, up to
-// the rounding of as many float64 additions, after a second and after a year.
+// slidingSum is the sum of the rows in a window that only moves forward. Each sum is of the window's rows alone, so
+// that rounding errors do not grow with the length of a stream.
 //
-// The window's front part holds, at each row, the sum from it to the part's end; of the rest there is one sum. When the
-// front part is used up, the rest becomes the front. So a row takes two additions, whatever the window's length.
+// For each row of the window's front part it holds the sum from that row to the part's end, and of the rest one sum.
+// When the front part is used up, the rest becomes the front. So a row takes two additions, however long the window is.
 type slidingSum struct {
 	cols             int
 	rows             []float64 // a ring of rows: sums in the front part, else the rows themselves

@@ -7,37 +7,30 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// streamInput is all of one stream but the network: it makes rows of features of samples, and decisions of the rows of logits
-// that an executor makes of those.
+// streamInput is one stream without the network: it computes rows of features from samples, and decisions from the rows
+// of logits that an executor computes from the features.
 type streamInput struct {
 	model  *polynet.Model
 	framer *features.Framer
 	gate   *levelGate  // nil without one
 	sum    *slidingSum // of logits
 	*timing
-
-	pushed, decided int // samples: pushed, and where the latest decision's window ends
-	ended           bool
-	// Frames: ready are in whole steps, of these the executor has passed fed, and of those it has computed run. While the
-	// gate is shut, fed lags behind. At the stream's end the executor takes zeros after the last frame.
-	ready, fed, run int
-	awake           bool      // the network is needed for the latest step
-	rows            []float32 // a ring: the latest frames, normalised
-	logits          []float32 // of the latest run: rows from first on
-	first           int
-
-	decisions int
-	p         []float64
+	progress
+	rows   []float32 // a ring: the latest frames, normalised
+	logits []float32 // of the latest run: rows from firstRow on
+	p      []float64 // of the latest decision
 }
 
-// timing says when what is due.
-type timing struct {
-	first, hop  int // the first decision's end, and from one to the next, in samples
-	window      int // samples
-	back, ahead int // frames that a row of logits depends on
-	row         int // frames a row of logits
-	step, most  int // frames that are computed together, and at most
-	features    features.Config
+// progress is what has been done with a stream.
+type progress struct {
+	pushed, decided int // samples: pushed, and where the latest decision's window ends
+	ended           bool
+	// Frames: ready have been made, in whole steps; the executor has passed fed, of which it has computed run. fed stays
+	// behind while the gate is closed, and at the stream's end the executor takes zeros after the last frame.
+	ready, fed, run int
+	active          bool // the latest step needs the network
+	firstRow        int
+	decisions       int
 }
 
 // newStreamInput returns a stream at its beginning.
@@ -46,30 +39,17 @@ func newStreamInput(p *Plan, t *timing, gate float64) *streamInput {
 	s := &streamInput{
 		model: p.model, framer: p.extractor.Framer(), timing: t, p: make([]float64, classes),
 		sum:    newSlidingSum((t.window+t.hop)/t.rowSamples()+2, classes),
-		logits: make([]float32, 0, t.most/t.row*classes),
+		logits: make([]float32, 0, t.maxFrames/t.row*classes),
 	}
-	room := t.most
+	room := t.maxFrames
 	if gate != 0 {
 		room += t.rerun()
-		s.gate = newLevelGate(gate, t.features.Hop, t.hold(), t.most+1)
+		s.gate = newLevelGate(gate, t.features.Hop, t.hold(), t.maxFrames+1)
 	}
 	s.rows = make([]float32, room*t.features.Mels)
 	s.reset()
 	return s
 }
-
-// rowSamples returns the samples from one row of logits to the next.
-func (t *timing) rowSamples() int { return t.row * t.features.Hop }
-
-// hold returns how many frames before the latest one that a decision depends on its window begins, or more.
-func (t *timing) hold() int { return max(ceilDiv(t.window, t.features.Hop), t.row) + t.ahead + 1 }
-
-// rerun returns how many frames before a step, in whole steps, an executor has to begin so that what it gives for the step does
-// not depend on what it has missed: all of a decision depends on no more.
-func (t *timing) rerun() int { return ceilDiv(t.hold()+t.back+t.row, t.step) * t.step }
-
-// finish returns how many frames, zeros included, an executor takes of a stream of so many, so that it gives all rows.
-func (t *timing) finish(frames int) int { return (ceilDiv(frames, t.row) + t.ahead/t.row) * t.row }
 
 func (s *streamInput) reset() {
 	s.framer.Reset()
@@ -77,11 +57,7 @@ func (s *streamInput) reset() {
 		s.gate.reset()
 	}
 	s.sum.reset()
-	s.pushed, s.decided, s.ended = 0, 0, false
-	s.ready, s.fed, s.run = 0, 0, 0
-	s.awake = false
-	s.logits, s.first = s.logits[:0], 0
-	s.decisions = 0
+	s.progress, s.logits = progress{}, s.logits[:0]
 }
 
 func (s *streamInput) push(samples []float32) {
@@ -95,7 +71,7 @@ func (s *streamInput) push(samples []float32) {
 func (s *streamInput) flush() {
 	s.framer.Flush()
 	if s.gate != nil && !s.ended {
-		s.gate.close()
+		s.gate.endFrame()
 	}
 	s.ended = true
 }
@@ -110,7 +86,7 @@ func (s *streamInput) over() bool { return s.ended && s.decided >= s.pushed }
 // complete reports whether all of the stream's frames are ready, after its end.
 func (s *streamInput) complete() bool { return s.ended && s.ready == s.frames() }
 
-// decide returns the next decision if that takes neither more frames nor more logits.
+// decide returns the next decision if that needs neither more frames nor more logits.
 func (s *streamInput) decide() (Decision, bool, error) {
 	if s.over() {
 		return Decision{}, false, nil
@@ -133,11 +109,11 @@ type decisionWindow struct {
 	depends     int // the last frame that matters, if there is one
 }
 
-// next returns the window of the next decision. Once the stream has ended, none reaches beyond.
+// next returns the window of the next decision. None extends past the end of a stream that has ended.
 func (s *streamInput) next() decisionWindow {
 	w := decisionWindow{end: s.decided + s.hop}
 	if s.decided == 0 {
-		w.end = s.timing.first
+		w.end = s.first
 	}
 	if s.ended {
 		w.end = min(w.end, s.pushed)
@@ -149,22 +125,23 @@ func (s *streamInput) next() decisionWindow {
 	return w
 }
 
-// frames returns how many frames the samples make that have been pushed.
+// frames returns how many frames the pushed samples complete.
 func (s *streamInput) frames() int {
-	if reach := s.features.Window / 2; !s.ended && s.pushed < reach {
-		return 0
-	} else if !s.ended {
+	if s.ended {
+		return s.features.Frames(s.pushed)
+	}
+	if reach := s.features.Window / 2; s.pushed >= reach {
 		return s.features.Frames(s.pushed - reach)
 	}
-	return s.features.Frames(s.pushed)
+	return 0
 }
 
-// gather adds the window's rows to the sum and reports whether all of them have been computed. Rows before the window are kept as
-// long as it may yet turn out to be shorter, the stream's end being near.
+// gather adds the window's rows to the sum and reports whether all of them have been computed. It drops none: before
+// the stream's end is known, the window may still turn out to end earlier, and so to begin earlier.
 func (s *streamInput) gather(w decisionWindow) bool {
 	classes := len(s.p)
 	for s.sum.next <= w.last {
-		at := (s.sum.next - s.first) * classes
+		at := (s.sum.next - s.firstRow) * classes
 		if at >= len(s.logits) {
 			return false
 		}
@@ -210,22 +187,21 @@ func (s *streamInput) seconds(samples int) float64 {
 
 // needsRun reports whether there are frames for the executor.
 func (s *streamInput) needsRun() bool {
-	return s.awake && (s.fed < s.ready || s.complete() && s.fed < s.finish(s.ready))
+	return s.active && (s.fed < s.ready || s.complete() && s.fed < s.finish(s.ready))
 }
 
 // wanted returns how many frames the executor may take: whole steps, but at the stream's end.
 func (s *streamInput) wanted() int {
 	if s.complete() {
-		return min(s.finish(s.ready)-s.fed, s.most)
+		return min(s.finish(s.ready)-s.fed, s.maxFrames)
 	}
-	return min(s.ready-s.fed, s.most)
+	return min(s.ready-s.fed, s.maxFrames)
 }
 
-// takeFrames takes frames from the framer, as many whole steps as there are or, at the stream's end, what is left. It reports
-// whether there were any, and where the executor has to begin anew because it is needed and has missed too much, the frame
-// from which on.
+// takeFrames takes frames from the framer: as many whole steps as there are or, at the stream's end, what is left. It
+// reports whether there were any, and as activate does where the executor has to begin anew.
 func (s *streamInput) takeFrames() (took bool, restart int) {
-	n := min(s.frames()-s.ready, s.most)
+	n := min(s.frames()-s.ready, s.maxFrames)
 	if !s.ended {
 		n -= n % s.step
 	}
@@ -240,32 +216,32 @@ func (s *streamInput) takeFrames() (took bool, restart int) {
 	}
 	before := s.ready
 	s.ready += n
-	s.awake = true
+	s.active = true
 	if s.gate != nil {
 		s.gate.take(before, n)
-		return true, s.wake(before)
+		return true, s.activate(before)
 	}
 	return true, 0
 }
 
-// wake decides whether the network is needed for one of the frames from the given one on. Where it has stayed behind, it begins
-// so far before them that what it gives for them does not depend on what it has missed; wake returns that frame then.
-func (s *streamInput) wake(frame int) (restart int) {
-	s.awake = false
-	for f := frame; f < s.ready && !s.awake; f++ {
-		s.awake = s.gate.open(f)
+// activate sets whether the frames from the given one on need the network. If they do and the executor has left out
+// frames that they depend on, it has to begin anew at the returned frame, else that is 0.
+func (s *streamInput) activate(frame int) (restart int) {
+	s.active = false
+	for f := frame; f < s.ready && !s.active; f++ {
+		s.active = s.gate.open(f)
 	}
 	begin := frame - s.rerun()
-	if !s.awake || begin <= s.fed {
+	if !s.active || begin <= s.fed {
 		return 0
 	}
 	s.fed = begin
-	s.logits, s.first = s.logits[:0], begin/s.row
+	s.logits, s.firstRow = s.logits[:0], begin/s.row
 	s.sum.drop(ceilDiv(begin+s.back, s.row))
 	return begin
 }
 
-// load gives the executor's i-th stream the next frames, as far as there are so many.
+// load loads the next frames, or as many as there are, as those of the run's i-th stream.
 func (s *streamInput) load(e *streamExecutor, i, frames int) {
 	mels := s.features.Mels
 	n := min(frames, s.ready-s.fed)
@@ -278,9 +254,9 @@ func (s *streamInput) load(e *streamExecutor, i, frames int) {
 	e.load(i, len(rows)/mels, s.rows[:n*mels-len(rows)]) // the rest is at the ring's beginning
 }
 
-// takeLogits takes over what a run over so many frames gave.
+// takeLogits takes the logits of a run over so many frames.
 func (s *streamInput) takeLogits(logits []float32, first, frames int) {
-	s.logits, s.first = append(s.logits[:0], logits...), first
+	s.logits, s.firstRow = append(s.logits[:0], logits...), first
 	s.run += min(frames, max(0, s.ready-s.fed))
 	s.fed += frames
 }

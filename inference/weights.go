@@ -1,33 +1,45 @@
 package inference
 
 import (
+	"sync"
+
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// weights are a model's weights on a device, packed for runs of one size: they serve others too, but not as fast.
+// weights are a model's weights on a device, packed for runs of one size. Other runs can use them too, but are slower.
 type weights struct {
-	program *polynet.Program
-	steps   []boundStep // the last two are the mean over time and the linear layer
+	size   runSize
+	groups int // that use them; guarded by Plan.mu
+
+	mu    sync.Mutex
+	steps []boundStep // nil until the first run; the last two are the mean over time and the linear layer
 }
 
-// boundStep is a step of a Program with its weights on a device; those that it has not are empty.
+// boundStep is a step of a Program with its weights on a device. Weights that the step does not have are empty.
 type boundStep struct {
 	*polynet.Step
 	weight              *device.Packed // (Kernel·In, Width)
 	bias, scale, offset device.Buffer  // (Width)
 }
 
-// pack folds the model's norms and places its weights on the device.
-func (p *Plan) pack(size runSize) (*weights, error) {
-	program, values, err := p.model.Inference()
-	if err != nil {
-		return nil, err
+// packed returns the steps. The first call packs the weights; calls at the same time wait for it.
+func (w *weights) packed(p *Plan) []boundStep {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.steps == nil {
+		w.steps = p.pack(w.size)
 	}
+	return w.steps
+}
+
+// pack copies the program's weights to the device, packed for runs of the given size.
+func (p *Plan) pack(size runSize) []boundStep {
 	var scratch device.Buffer // a weight before it is packed
 	defer func() { p.dev.Free(scratch) }()
+	values := func(name string) []float32 { return p.values[name].Data().([]float32) }
 	stage := func(name string) device.Buffer {
-		list := values[name].Data().([]float32)
+		list := values(name)
 		if scratch.Len() < len(list) {
 			p.dev.Free(scratch)
 			scratch = p.dev.Alloc(len(list))
@@ -36,17 +48,17 @@ func (p *Plan) pack(size runSize) (*weights, error) {
 		p.dev.Upload(b, list)
 		return b
 	}
-	place := func(name string) device.Buffer {
+	upload := func(name string) device.Buffer {
 		if name == "" {
 			return device.Buffer{}
 		}
-		return upload(p.dev, values[name].Data().([]float32))
+		return p.upload(values(name))
 	}
-	w := &weights{program: program, steps: make([]boundStep, len(program.Steps))}
-	rows := program.Rows(size.frames)
-	for i := range w.steps {
-		s := &program.Steps[i]
-		b := boundStep{Step: s, bias: place(s.Bias), scale: place(s.Scale), offset: place(s.Offset)}
+	steps := make([]boundStep, len(p.program.Steps))
+	rows := p.program.Rows(size.frames)
+	for i := range steps {
+		s := &p.program.Steps[i]
+		b := boundStep{Step: s, bias: upload(s.Bias), scale: upload(s.Scale), offset: upload(s.Offset)}
 		switch s.Op {
 		case polynet.OpConv:
 			b.weight = new(device.Packed)
@@ -57,9 +69,9 @@ func (p *Plan) pack(size runSize) (*weights, error) {
 			b.weight = new(device.Packed)
 			p.dev.Pack(b.weight, stage(s.Weight), s.In, s.Width)
 		}
-		w.steps[i] = b
+		steps[i] = b
 	}
-	return w, nil
+	return steps
 }
 
 func (w *weights) free(d device.Device) {
@@ -73,17 +85,15 @@ func (w *weights) free(d device.Device) {
 	}
 }
 
-// head returns the linear layer.
-func (w *weights) head() *boundStep { return &w.steps[len(w.steps)-1] }
-
-// operands are what a step works on. x is the overlapping windows where it is a convolution. Those that the step has not are empty.
+// operands are a step's result dst and its operands. Those that the step does not have are empty. The x of a
+// convolution is its overlapping windows.
 type operands struct {
-	x, y, skip, add device.View
-	inPlace         bool // the result takes the memory of the operand that inPlaceOperand names
+	dst, x, y, skip, add device.View
+	inPlace              bool // dst has the memory of inPlaceOperand
 }
 
-// inPlaceOperand returns the operand whose memory the step can give its result, or NoTensor: an element of the result is
-// computed of the same element there.
+// inPlaceOperand returns the operand that the step can overwrite with its result, because each element of the result is
+// computed from the same element of this operand, or NoTensor.
 func inPlaceOperand(s *polynet.Step) polynet.Tensor {
 	switch {
 	case s.Op != polynet.OpConv:
@@ -95,23 +105,23 @@ func inPlaceOperand(s *polynet.Step) polynet.Tensor {
 }
 
 // run computes the step.
-func (s *boundStep) run(d device.Device, dst device.View, o *operands) {
+func (s *boundStep) run(d device.Device, o *operands) {
 	switch s.Op {
-	case polynet.OpConv:
+	case polynet.OpConv, polynet.OpLinear:
 		accumulate := s.Add != polynet.NoTensor
 		if accumulate && !o.inPlace {
-			copyRows(d, dst, o.add)
+			copyRows(d, o.dst, o.add)
 		}
-		d.MatMul(dst, o.x, s.weight, device.Epilogue{
+		d.MatMul(o.dst, o.x, s.weight, device.Epilogue{
 			Accumulate: accumulate, Shift: s.bias, Skip: o.skip, Scale: s.scale, Offset: s.offset, ReLU: s.ReLU,
 		})
 	case polynet.OpProduct:
 		if s.Plus && !o.inPlace {
-			copyRows(d, dst, o.x)
+			copyRows(d, o.dst, o.x)
 		}
-		d.Hadamard(dst, o.x, o.y, s.Plus)
+		d.Hadamard(o.dst, o.x, o.y, s.Plus)
 	case polynet.OpTanh:
-		d.Tanh(dst, o.x)
+		d.Tanh(o.dst, o.x)
 	default:
 		panic("inference: no kernel for step " + s.Name)
 	}
