@@ -1,257 +1,264 @@
 package inference
 
 import (
+	"errors"
 	"fmt"
-	"math"
-	"math/rand/v2"
+	"runtime"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
-	"github.com/polyphon/polyphon/features"
-	"github.com/polyphon/polyphon/internal/race"
-	"gorgonia.org/tensor"
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
+	"pgregory.net/rapid"
 )
 
-// randomModel returns a model of network c with weights that make every term matter: norms that scale and shift, a
-// product factor that is not 0.
-func randomModel(c Config, rng *rand.Rand) *Model {
-	f := features.Default()
-	f.Mels = c.Inputs
-	m := &Model{
-		Features: f, Window: 0.2, Net: c, Temperature: 1.5, Weights: map[string]*tensor.Dense{},
-		Provenance: Provenance{Command: "test", Seed: 7, Metrics: map[string]float64{"valid_accuracy": 12.5}},
-	}
-	for i := range c.Classes {
-		m.Labels = append(m.Labels, fmt.Sprintf("label %d", i))
-	}
-	for range c.Inputs {
-		m.Norm.Mean = append(m.Norm.Mean, -6+rng.Float32())
-		m.Norm.Std = append(m.Norm.Std, 2+rng.Float32())
-	}
-	for _, s := range c.WeightShapes() {
-		m.Weights[s.Name] = randomWeight(s, rng)
-	}
-	if c.Block.Decomposition() || c.Block == DPoly {
-		m.settle()
-	}
-	return m
-}
-
-// settle sets the norms' statistics to what they are of random rows: polynomials of high degrees otherwise grow beyond all bounds.
-func (m *Model) settle() {
-	const batch, frames = 8, 40
-	d, err := device.CPU(1)
-	if err != nil {
-		panic(err)
-	}
-	n, err := NewNetwork(m.Net, d, seeded(1))
-	if err != nil {
-		panic(err)
-	}
-	if err := n.SetWeights(m.Weights); err != nil {
-		panic(err)
-	}
-	rng := seeded(2)
-	p := NewPass(n, rng)
-	p.Train = true
-	for range 60 {
-		n.Forward(p, p.Input(normals(rng, batch*frames*m.Net.Inputs), batch, frames))
-	}
-	m.Weights = n.Weights()
-}
-
-func randomWeight(s WeightShape, rng *rand.Rand) *tensor.Dense {
-	values := make([]float32, s.Len())
-	for i := range values {
-		values[i] = 0.5 + rng.Float32() // of a norm: positive
-		if len(s.Shape) > 1 {
-			fan := float64(s.Len()) / float64(s.Shape[len(s.Shape)-1])
-			values[i] = float32(rng.NormFloat64() / math.Sqrt(fan))
-		}
-	}
-	return tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(values))
-}
-
-// planConfigs are networks in which every kind of convolution and skip occurs.
-func planConfigs(kind BlockKind) []Config {
-	return []Config{
-		{
-			Inputs: 7, Classes: 3, Block: kind, Degree: someDegree(kind), Stem: Stem{Width: 5, Kernel: 4, Ahead: 1, Stride: 1},
-			Stages: []Stage{
-				{Width: 5, Blocks: 2, Kernel: 3, Ahead: 1, Stride: 1},
-				{Width: 8, Blocks: 2, Kernel: 5, Ahead: 0, Stride: 2},
-				{Width: 8, Blocks: 1, Kernel: 2, Ahead: 1, Stride: 3},
-			},
-		},
-		{
-			Inputs: 16, Classes: 4, Block: kind, Degree: someDegree(kind), Stem: Stem{Width: 16, Kernel: 1, Ahead: 0, Stride: 2},
-			Stages: []Stage{{Width: 16, Blocks: 1, Kernel: 9, Ahead: 8, Stride: 1}, {Width: 17, Blocks: 1, Kernel: 1, Stride: 1}},
-		},
-	}
-}
-
-func TestPlanComputesTheEquations(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for _, kind := range BlockKinds() {
-			for i, c := range planConfigs(kind) {
-				m := randomModel(c, seeded(uint64(i)))
-				plan, err := m.Compile(d)
-				if err != nil {
-					t.Fatal(err)
-				}
-				for _, frames := range []int{1, 2, 13, 24, 31} {
-					testPlan(t, fmt.Sprintf("%s net %d, %d frames", kind, i, frames), m, plan, frames)
-				}
-			}
-		}
-	})
-}
-
-// testPlan compares a session's logits with the plain network's, for batches of several sizes in one session.
-func testPlan(t *testing.T, name string, m *Model, plan *Plan, frames int) {
-	t.Helper()
-	const batch = 3
-	rng := seeded(uint64(frames))
-	s := plan.Session(batch, frames)
-	for _, n := range []int{batch, 1, 2, batch} {
-		rows := make([]float32, n*frames*m.Net.Inputs)
-		for i := range rows {
-			rows[i] = float32(-6 + 3*rng.NormFloat64())
-		}
-		var want []float32
-		for g := range n {
-			for _, v := range (plainNet{m}).logits(rows[g*len(rows)/n : (g+1)*len(rows)/n]) {
-				want = append(want, float32(v))
-			}
-		}
-		near(t, fmt.Sprintf("%s, batch of %d", name, n), s.Run(rows, n), want, 1e-4)
-	}
-}
-
-func TestPlanAgreesWithNetwork(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for _, kind := range BlockKinds() {
-			c := planConfigs(kind)[0]
-			m := randomModel(c, seeded(3))
-			net, err := NewNetwork(c, d, seeded(4))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := net.SetWeights(m.Weights); err != nil {
-				t.Fatal(err)
-			}
-			plan, err := m.Compile(d)
-			if err != nil {
-				t.Fatal(err)
-			}
-			const batch, frames = 4, 29
-			rows := normals(seeded(5), batch*frames*c.Inputs)
-			got := plan.Session(batch, frames).Run(rows, batch)
-			m.Norm.Apply(rows)
-			pass := NewPass(net, nil)
-			want := net.Forward(pass, pass.Input(rows, batch, frames))
-			near(t, string(kind), got, rowsOf(d, want), 1e-4)
-		}
-	})
-}
-
-// The mean over some frames is that of their rows alone, and the mean over all is the plain one.
-func TestSessionPools(t *testing.T) {
-	m := randomModel(planConfigs(Pi)[0], seeded(3))
-	const frames = 25
-	stride := m.Net.totalStride()
-	rows := normals(seeded(5), frames*m.Net.Inputs)
-	onDevices(t, func(t *testing.T, d device.Trainer) {
-		plan, err := m.Compile(d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		s := plan.Session(1, frames)
-		whole := append([]float32(nil), s.Run(rows, 1)...)
-		s.Pool(0, frames)
-		if !slices.Equal(s.Run(rows, 1), whole) {
-			t.Error("the range of all frames gives other logits than no range")
-		}
-		mean := make([]float32, len(whole)) // of the rows one by one: the head is linear
-		for first := 0; first < frames; first += stride {
-			s.Pool(first, stride)
-			for i, v := range s.Run(rows, 1) {
-				mean[i] += v / float32(ceilDiv(frames, stride))
-			}
-		}
-		near(t, "mean of rows", mean, whole, 1e-5)
-	})
-}
-
-func TestSessionsShareOnePlan(t *testing.T) {
-	m := randomModel(planConfigs(Pi1x1)[0], seeded(1))
-	plan, err := m.Compile(device.Ref())
-	if err != nil {
-		t.Fatal(err)
-	}
-	const frames = 20
-	rows := normals(seeded(2), frames*m.Net.Inputs)
-	want := append([]float32(nil), plan.Session(1, frames).Run(rows, 1)...)
-	results := make(chan []float32)
-	for range 4 {
-		go func() {
-			s := plan.Session(2, frames)
-			s.Run(append(normals(seeded(9), len(rows)), rows...), 2)
-			results <- append([]float32(nil), s.Run(rows, 1)...)
-		}()
-	}
-	for range 4 {
-		near(t, "concurrent session", <-results, want, 0)
-	}
-}
-
-func TestSessionRunAllocatesNothing(t *testing.T) {
-	if race.Enabled() {
-		t.Skip("under the race detector, pools drop what they are given")
-	}
-	cpu, err := device.CPU(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, kind := range BlockKinds() {
-		m := randomModel(planConfigs(kind)[0], seeded(1))
-		plan, err := m.Compile(cpu)
-		if err != nil {
-			t.Fatal(err)
-		}
-		const batch, frames = 2, 20
-		s := plan.Session(batch, frames)
-		rows := normals(seeded(2), batch*frames*m.Net.Inputs)
-		if n := testing.AllocsPerRun(10, func() { s.Run(rows, batch) }); n != 0 {
-			t.Errorf("%s: a run allocates %g times", kind, n)
-		}
-	}
-}
-
-func TestSessionRefusesOtherShapes(t *testing.T) {
-	m := randomModel(planConfigs(Pi)[0], seeded(1))
-	plan, err := m.Compile(device.Ref())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := plan.Session(2, 10)
-	for _, c := range []struct{ values, batch int }{{10 * 7, 2}, {3 * 10 * 7, 3}, {0, 0}, {11 * 7, 1}} {
-		func() {
-			defer func() {
-				if recover() == nil {
-					t.Errorf("%d values as %d clips were taken", c.values, c.batch)
-				}
-			}()
-			s.Run(make([]float32, c.values), c.batch)
-		}()
-	}
-}
-
 func TestCompileRefusesInconsistentModels(t *testing.T) {
-	m := randomModel(planConfigs(Pi)[0], seeded(1))
+	m := configModel(polynet.Pi, 1)
 	delete(m.Weights, "stages.1.1.norm2.bias")
-	if _, err := m.Compile(device.Ref()); err == nil {
-		t.Error("a model without one of its weights was compiled")
+	if _, err := Compile(m, device.Ref()); !errors.Is(err, polynet.ErrModel) {
+		t.Errorf("a model without one of its weights: %v", err)
+	}
+}
+
+// TestReferenceAgrees compares the answers of Compile and CompileReference about clips and streams of samples.
+func TestReferenceAgrees(t *testing.T) {
+	for _, kind := range polynet.BlockKinds() {
+		m := configModel(kind, 1)
+		tame(m)
+		reference, err := CompileReference(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newPlan(t, m, oneThread(t))
+		const batch, length = 2, 8000
+		samples := noise(nettest.Rand(2), batch*length)
+		run := func(p *Plan) []float32 {
+			return p.Clips(batch, m.Features.Frames(length)).RunSamples(samples, batch)
+		}
+		nettest.Near(t, string(kind), run(p), run(reference), 1e-4)
+		stream := func(p *Plan) []Decision {
+			return decisionsAbout(t, newStream(t, p, StreamOptions{}), samples, func() int { return 1000 })
+		}
+		got, want := stream(p), stream(reference)
+		if len(got) != len(want) {
+			t.Fatalf("%s: %d decisions, the reference has %d", kind, len(got), len(want))
+		}
+		for i := range want {
+			nearP(t, fmt.Sprintf("%s, decision %d", kind, i), got[i].P, want[i].P, 1e-4)
+		}
+	}
+}
+
+// stepOptions returns options whose runs have a size of their own for each i.
+func stepOptions(i int) StreamOptions { return StreamOptions{Step: 0.06 * float64(1+i)} }
+
+// runGroup pushes two seconds of noise to all streams of g and takes the decisions.
+func runGroup(t rapid.TB, g *Group) {
+	t.Helper()
+	for i := range g.Len() {
+		g.Push(i, noise(nettest.Rand(uint64(i)), 32000))
+	}
+	for ok := true; ok; {
+		var err error
+		if _, _, ok, err = g.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestCachesAreBounded checks that a plan keeps what groups of many sizes use while they are open, not much of it
+// later, and nothing once it is closed.
+func TestCachesAreBounded(t *testing.T) {
+	const sizes = 3 * maxCached
+	d := newProbe(device.Ref())
+	p := newPlan(t, configModel(polynet.Linear, 1), d)
+	check := func(when string, used int) {
+		t.Helper()
+		if n := len(p.shared); n > max(maxCached, used) {
+			t.Errorf("%s: %d sets of weights", when, n)
+		}
+		if n := len(p.idle); n > max(maxCached, 2*runtime.GOMAXPROCS(0)) {
+			t.Errorf("%s: %d idle executors", when, n)
+		}
+	}
+	var open []*Group
+	for i := range sizes {
+		for range 2 { // which share weights
+			g, err := p.Group(1+i%3, stepOptions(i))
+			if err != nil {
+				t.Fatal(err)
+			}
+			runGroup(t, g)
+			if open = append(open, g); i%2 == 0 && g.narrow != open[2*i].narrow {
+				t.Error("groups of the same size have weights of their own")
+			}
+		}
+		check("groups are open", 2*(i+1))
+	}
+	rng := nettest.Rand(1)
+	rng.Shuffle(len(open), func(i, j int) { open[i], open[j] = open[j], open[i] })
+	for _, g := range open {
+		runGroup(t, g)
+		g.Close()
+		g.Close() // does nothing
+	}
+	check("all groups are closed", 0)
+	most := 0
+	for i := range sizes {
+		g, err := p.Group(2, stepOptions(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		runGroup(t, g)
+		check("one group is open", maxCached+2)
+		g.Close()
+		check("no group is open", 0)
+		if _, values := d.buffers(); i < sizes/2 {
+			most = max(most, values)
+		} else if values > 2*most {
+			t.Errorf("%d values are in use after %d groups, at most %d after half of them", values, i, most)
+		}
+	}
+	p.Close()
+	if n, values := d.buffers(); n > 0 {
+		t.Errorf("%d buffers of %d values were not freed", n, values)
+	}
+}
+
+// TestIdleExecutorsAreBounded runs streams of many sizes on many goroutines.
+func TestIdleExecutorsAreBounded(t *testing.T) {
+	d := newProbe(oneThread(t))
+	p := newPlan(t, configModel(polynet.Pi, 1), d)
+	var all sync.WaitGroup
+	for i := range 4 * (maxCached + runtime.GOMAXPROCS(0)) {
+		all.Go(func() {
+			g, err := p.Group(1, stepOptions(i%20))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer g.Close()
+			g.Push(0, noise(nettest.Rand(1), 32000))
+			for ok := true; ok; {
+				_, _, ok, _ = g.Next()
+			}
+		})
+	}
+	all.Wait()
+	if n := len(p.idle); n > max(maxCached, 2*runtime.GOMAXPROCS(0)) {
+		t.Errorf("%d idle executors", n)
+	}
+	if n := len(p.shared); n > maxCached {
+		t.Errorf("%d sets of weights", n)
+	}
+	p.Close()
+	if n, _ := d.buffers(); n > 0 {
+		t.Errorf("%d buffers were not freed", n)
+	}
+}
+
+// TestPackingDelaysNoOthers runs a stream while another one's weights are being packed.
+func TestPackingDelaysNoOthers(t *testing.T) {
+	d := newProbe(oneThread(t))
+	p := newPlan(t, configModel(polynet.Linear, 1), d)
+	s := newStream(t, p, stepOptions(0))
+	runGroup(t, s.group)
+	packing, resume, done := make(chan bool), make(chan bool), make(chan bool)
+	var once sync.Once
+	d.onPack = func() {
+		once.Do(func() {
+			packing <- true
+			<-resume
+		})
+	}
+	other := newStream(t, p, stepOptions(4))
+	go func() {
+		runGroup(t, other.group)
+		close(done)
+	}()
+	<-packing
+	for range 3 {
+		runGroup(t, s.group)
+	}
+	newStream(t, p, stepOptions(5)).Close()
+	close(resume)
+	<-done
+}
+
+// TestFaultLeavesNoLock lets a kernel fail in the middle of a group's runs. Other streams go on, and so does the group
+// once its streams are new.
+func TestFaultLeavesNoLock(t *testing.T) {
+	m := configModel(polynet.Pi, 1)
+	tame(m)
+	samples := noise(nettest.Rand(1), 20000)
+	fault := &device.Fault{Kernel: "test", Err: errors.New("no such memory")}
+	fails := func() { panic(fault) }
+	for products := range 30 { // before the failure; 0 stands for a failure of packing
+		d := newProbe(oneThread(t))
+		p := newPlan(t, m, d)
+		other := newStream(t, p, StreamOptions{})
+		answers := func() []Decision {
+			other.Reset()
+			return decisionsAbout(t, other, samples, func() int { return 3000 })
+		}
+		want := answers()
+		g, err := p.Group(2, StreamOptions{Step: 0.5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if left := products; left == 0 {
+			d.onPack = fails
+		} else {
+			d.onMatMul = func() {
+				if left--; left == 0 {
+					fails()
+				}
+			}
+		}
+		if err := recovered(func() { runGroup(t, g) }); !errors.Is(err, fault.Err) {
+			t.Fatalf("error %v, want %v", err, fault)
+		}
+		d.onMatMul, d.onPack = nil, nil
+		equalDecisions(t, answers(), want)
+		for i := range g.Len() {
+			g.Reset(i)
+			g.Push(i, samples)
+			g.Flush(i)
+		}
+		again := make([][]Decision, g.Len())
+		takeAll(g, func(i int, d Decision, err error) { again[i] = append(again[i], d) })
+		for _, got := range again {
+			if len(got) != len(want) {
+				t.Fatalf("%d decisions, want %d", len(got), len(want))
+			}
+			for i, d := range want {
+				nearP(t, "decision", got[i].P, d.P, 1e-5)
+			}
+		}
+		g.Close()
+		other.Close()
+		p.Close()
+		if n, _ := d.buffers(); n > 0 && products > 0 {
+			t.Errorf("%d buffers were not freed", n)
+		}
+	}
+}
+
+// recovered returns the device's failure that f panics with, or nil.
+func recovered(f func()) (err error) {
+	defer func() { err = device.Recovered(recover()) }()
+	f()
+	return nil
+}
+
+// equalDecisions fails the test unless the decisions are the same.
+func equalDecisions(t rapid.TB, got, want []Decision) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, func(a, b Decision) bool {
+		return a.Start == b.Start && a.End == b.End && a.Used == b.Used && a.Gated == b.Gated && slices.Equal(a.P, b.P)
+	}) {
+		t.Errorf("decisions %v, want %v", got, want)
 	}
 }
