@@ -20,7 +20,7 @@ const (
 	maxDims   = 8       // of a tensor
 )
 
-// read returns the model in r. It never holds more memory than a small multiple of what r has delivered. Errors wrap ErrFormat.
+// read returns the model in r; see Read.
 func read(r io.Reader) (*modelProto, error) {
 	file, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	switch {
@@ -49,8 +49,7 @@ type field struct {
 	bytes  []byte
 }
 
-// each calls visit for the fields of a message. Bytes are slices of it, so that no length is believed that the message does
-// not hold.
+// each calls visit for the fields of a message. Bytes are slices of it, so that no length exceeds what was read.
 func each(message []byte, visit func(f field) error) error {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
@@ -103,7 +102,7 @@ func (f field) integers(list []int64, limit int) ([]int64, error) {
 	return list, nil
 }
 
-// decoder is a message that can be read.
+// decoder is a message that can be decoded.
 type decoder interface{ decode(message []byte) error }
 
 // add appends the message in f to list, which may have limit items.

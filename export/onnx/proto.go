@@ -9,7 +9,8 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The messages of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), with the fields that polyphon uses.
+// The messages of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), with the fields that polyphon
+// uses.
 type (
 	modelProto struct {
 		producer, version string // the program that wrote it
@@ -20,7 +21,7 @@ type (
 	}
 	graphProto struct {
 		name            string
-		nodes           []nodeProto // each behind those that it depends on
+		nodes           []nodeProto // each after those that it depends on
 		initializers    []tensorProto
 		inputs, outputs []valueProto
 	}
@@ -30,7 +31,7 @@ type (
 		inputs, outputs []string
 		attributes      []attributeProto
 	}
-	// attributeProto holds the value that kind says.
+	// attributeProto holds a value of the given kind.
 	attributeProto struct {
 		name    string
 		kind    int32
@@ -39,7 +40,7 @@ type (
 		list    []int64
 		tensor  *tensorProto
 	}
-	// tensorProto holds the values that kind says.
+	// tensorProto holds values of the given kind.
 	tensorProto struct {
 		name     string
 		dims     []int64
