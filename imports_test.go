@@ -17,6 +17,7 @@ var allowed = map[string][]string{
 	"audio":                  {},
 	"detect":                 {},
 	"internal/isa":           {},
+	"internal/nettest":       {"features", "polynet"},
 	"features":               {"audio", "features/internal/simd", "internal/isa"},
 	"features/internal/simd": {"internal/isa"},
 	"device":                 {"device/internal/simd", "internal/isa"},

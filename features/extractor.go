@@ -45,6 +45,9 @@ func New(c Config) (*Extractor, error) {
 	return newExtractor(c, simd.Of(set))
 }
 
+// NewReference is New with the plain Go kernels, which the others are compared with.
+func NewReference(c Config) (*Extractor, error) { return newExtractor(c, simd.Of(isa.Generic)) }
+
 func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err

@@ -1,4 +1,4 @@
-package polynet_test
+package inference_test
 
 import (
 	"bufio"

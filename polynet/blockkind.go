@@ -1,12 +1,12 @@
 package polynet
 
-// BlockKind says what a block computes. In the equations BN is a batch norm with a learned scale and shift, ∗ a convolution over
-// time, conv1x1 one of kernel 1, ∘ the Hadamard product, a a learned scalar that starts at 0, so that a network starts as
-// the linear one of the same shape, and x the block's input. A norm of running statistics is an affine map of each
-// channel: it raises no degree.
+// BlockKind says what a block computes. In the equations BN is a batch norm with a learned scale and shift, ∗ a
+// convolution over time, conv1x1 one of kernel 1, ∘ the Hadamard product, a a learned scalar that starts at 0, so that
+// a network starts as the linear one of the same shape, and x the block's input. A norm of running statistics is an
+// affine map of each channel: it raises no degree.
 //
-// Residual blocks have a branch F = BN(conv(BN(conv(x)))) and a skip S = x, or S = BN(conv1x1(x)) where the block changes width
-// or has a stride.
+// Residual blocks have a branch F = BN(conv(BN(conv(x)))) and a skip S = x, or S = BN(conv1x1(x)) where the block
+// changes width or has a stride.
 type BlockKind string
 
 // The residual blocks without products, for comparison.
@@ -15,9 +15,9 @@ const (
 	ReLU   BlockKind = "relu"   // max(F + S, 0), and max(·, 0) after the stem's norm and the branch's first norm
 )
 
-// Π-nets: each block is a polynomial of degree 2 of its input and a chain of them a product of polynomials (ProdPoly): the
-// degrees multiply (Chrysos et al., "Deep polynomial neural networks", 2020; a is polyphon's, the official code has a
-// product norm alone). The ReLU forms have max(·, 0) where ReLU has it, as the official code.
+// Π-nets: each block is a polynomial of degree 2 of its input and a chain of them a product of polynomials (ProdPoly):
+// the degrees multiply (Chrysos et al., "Deep polynomial neural networks", 2020; a is polyphon's, the official code has
+// a product norm alone). The ReLU forms have max(·, 0) where ReLU has it, as the official code.
 const (
 	Pi        BlockKind = "pi"         // F + S + a·BN(F∘S)                  ("PiNet")
 	PiReLU    BlockKind = "pi-relu"    // max(F + S + a·BN(F∘S), 0)          ("PiNet" with activations)
@@ -26,20 +26,20 @@ const (
 	PiTanh    BlockKind = "pi-tanh"    // F + S + a·BN(conv1x1(tanh(F∘S)))   (ibid., the face model: a bounded product)
 )
 
-// The decompositions of Chrysos et al. (2020), section 3, of one polynomial of degree N = Config.Degree of the block's input z. A
-// chain of blocks is a ProdPoly of degree N to the power of the number of blocks. The factors U and A are convolutions of
-// the stage's kernel; S, V and C are conv1x1. None has a skip around the block.
+// The decompositions of Chrysos et al. (2020), section 3, of one polynomial of degree N = Config.Degree of the block's
+// input z. A chain of blocks is a ProdPoly of degree N to the power of the number of blocks. The factors U and A are
+// convolutions of the stage's kernel; S, V and C are conv1x1. None has a skip around the block.
 //
-// The norms keep the factors' size: without them, products of N factors vanish or overflow. A norm's scale could be part of the
-// factor before it. Its shift is in the papers' form only in S's place (B·b); after A, U and V it gives each factor a
-// constant term, so that terms of lower degree are freer than in the papers. With these shifts at 0 the equations are
-// the papers'.
+// The norms keep the factors' size: without them, products of N factors vanish or overflow. A norm's scale could be
+// part of the factor before it. Its shift is in the papers' form only in S's place (B·b); after A, U and V it gives
+// each factor a constant term, so that terms of lower degree are freer than in the papers. With these shifts at 0 the
+// equations are the papers'.
 const (
-	// CCP is the coupled CP decomposition: x₁ = BN(U₁∗z), xₙ = a·BN(Uₙ∗z)∘xₙ₋₁ + xₙ₋₁, out = BN(C·x_N), whose shift is β. Each
-	// n has its own a.
+	// CCP is the coupled CP decomposition: x₁ = BN(U₁∗z), xₙ = a·BN(Uₙ∗z)∘xₙ₋₁ + xₙ₋₁, out = BN(C·x_N), whose shift is β.
+	// Each n has its own a.
 	CCP BlockKind = "ccp"
-	// NCP is the nested decomposition: x₁ = BN(A₁∗z), xₙ = BN(Aₙ∗z)∘BN(Sₙ·xₙ₋₁), out = BN(C·x_N), whose shift is β. B·b is a
-	// learned vector: of x₁ it is the scale of A₁'s norm, of xₙ the shift of Sₙ's norm. That norm starts with scale 0
+	// NCP is the nested decomposition: x₁ = BN(A₁∗z), xₙ = BN(Aₙ∗z)∘BN(Sₙ·xₙ₋₁), out = BN(C·x_N), whose shift is β. B·b is
+	// a learned vector: of x₁ it is the scale of A₁'s norm, of xₙ the shift of Sₙ's norm. That norm starts with scale 0
 	// and shift 1, so that a network starts as a linear one.
 	NCP BlockKind = "ncp"
 	// NCPSkip is NCP with a skip: xₙ = BN(Aₙ∗z)∘BN(Sₙ·xₙ₋₁) + BN(Vₙ·xₙ₋₁).
@@ -57,6 +57,6 @@ func (k BlockKind) Decomposition() bool { return k == CCP || k == NCP || k == NC
 // Rectified reports whether the kind has max(·, 0) after the stem and in its blocks.
 func (k BlockKind) Rectified() bool { return k == ReLU || k == PiReLU || k == Pi1x1ReLU }
 
-// Retired reports whether the kind is one that earlier versions trained: R-PolyNets and D-PolyNets, which normalise over whole
-// clips and so cannot answer for streams, and were no more accurate than the others (bench/pinets/NOTES.md).
+// Retired reports whether the kind is one that earlier versions trained: R-PolyNets and D-PolyNets, which normalise
+// over whole clips and so cannot answer for streams, and were no more accurate than the others (bench/pinets/NOTES.md).
 func (k BlockKind) Retired() bool { return k == "rpoly" || k == "dpoly" }

@@ -54,7 +54,8 @@ func (b *builder) head(c Config, x Tensor) {
 		x = b.add(Step{Op: OpDropout, Name: "dropout", Width: width, X: x, Dropout: c.Dropout})
 	}
 	b.add(Step{
-		Op: OpLinear, Name: "head", Width: c.Classes, X: x, In: width, Kernel: 1, Stride: 1, Weight: "head.weight", Bias: "head.bias",
+		Op: OpLinear, Name: "head", Width: c.Classes, X: x, In: width, Kernel: 1, Stride: 1,
+		Weight: "head.weight", Bias: "head.bias",
 	})
 	b.Weights = append(b.Weights,
 		Weight{Name: "head.weight", Shape: []int{width, c.Classes}, Kind: Decayed},
@@ -88,7 +89,8 @@ func (b *builder) product(name string, x, y Tensor, width int, plus bool) Tensor
 	return b.add(Step{Op: OpProduct, Name: b.name(name), Width: width, X: x, Y: y, Plus: plus})
 }
 
-// weightsOf lists the weights of a convolution and its norm. The order of the calls is that of files, checkpoints and seeds.
+// weightsOf lists the weights of a convolution and its norm. The order of the calls is that of files, checkpoints and
+// seeds.
 func (b *builder) weightsOf(x Tensor) {
 	s := &b.Steps[x-Output(0)]
 	b.Weights = append(b.Weights, Weight{Name: s.Weight, Shape: []int{s.Kernel, s.In, s.Width}, Kind: Decayed})
@@ -121,7 +123,9 @@ func (b *builder) residual(g blockSpec, x Tensor) Tensor {
 	if g.in != g.width || g.stride != 1 {
 		skip = b.conv("skip.conv", g.width, Step{X: x, In: g.in, Kernel: 1, Stride: g.stride})
 	}
-	hidden := b.conv("conv1", g.width, Step{X: x, In: g.in, Kernel: g.kernel, Ahead: g.ahead, Stride: g.stride, ReLU: rectified})
+	hidden := b.conv("conv1", g.width, Step{
+		X: x, In: g.in, Kernel: g.kernel, Ahead: g.ahead, Stride: g.stride, ReLU: rectified,
+	})
 	second := Step{X: hidden, In: g.width, Kernel: g.kernel, Ahead: g.ahead, Stride: 1}
 	factor := b.name("product.scale")
 	mixed := false // by a conv1x1 after the product

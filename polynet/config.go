@@ -34,8 +34,9 @@ const MaxDegree = 16
 
 // Config describes a network: stem, stages, mean over time, dropout, linear head.
 //
-// Tensors are time-major: clips of rows of channels, one row for each frame of features at the input. A convolution with kernel K, lookahead A and stride S computes its output row t from the input rows
-// t·S−(K−1−A) … t·S+A, rows outside the clip counting as zero; T rows in give ceil(T/S) rows out.
+// Tensors are time-major: clips of rows of channels, one row for each frame of features at the input. A convolution
+// with kernel K, lookahead A and stride S computes its output row t from the input rows t·S−(K−1−A) … t·S+A, rows
+// outside the clip counting as zero; T rows in give ceil(T/S) rows out.
 type Config struct {
 	Inputs  int       `json:"inputs"`  // features a row (mels)
 	Classes int       `json:"classes"` // labels

@@ -9,8 +9,9 @@ type Layer struct {
 	MACs       int64  // multiply-adds of its matrix products
 }
 
-// Layers describes the network's parts when it runs over a clip of so many frames, from the stem to the head. Norms, Hadamard
-// products and the mean over time are not in MACs: together they are a few multiply-adds for each value of a tensor.
+// Layers describes the network's parts when it runs over a clip of so many frames, from the stem to the head. Norms,
+// Hadamard products and the mean over time are not in MACs: together they are a few multiply-adds for each value of a
+// tensor.
 func (p *Program) Layers(frames int) []Layer {
 	weights := make(map[string]Weight, len(p.Weights))
 	for _, w := range p.Weights {

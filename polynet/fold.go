@@ -15,8 +15,8 @@ type Weights map[string]*tensor.Dense
 // values returns the named weight's values.
 func (w Weights) values(name string) []float32 { return w[name].Data().([]float32) }
 
-// Check returns an error that wraps ErrModel when w has not exactly the weights that p names, each of its shape, finite,
-// contiguous and with no negative variance.
+// Check returns an error that wraps ErrModel when w has not exactly the weights that p names, each of its shape,
+// finite, contiguous and with no negative variance.
 func (p *Program) Check(w Weights) error {
 	for _, s := range p.Weights {
 		if err := s.check(w[s.Name]); err != nil {
@@ -52,8 +52,9 @@ func (w Weight) check(t *tensor.Dense) error {
 	return nil
 }
 
-// FoldNorms returns the program and the weights with the batch norms, by their running statistics, folded into the convolutions before
-// them, and those of product terms made Scale and Offset. Sums are float64. w must fit p (Check) and stays as it is.
+// FoldNorms returns the program and the weights with the batch norms, by their running statistics, folded into the
+// convolutions before them, and those of product terms made Scale and Offset. Sums are float64. w must fit p (Check)
+// and stays as it is.
 //
 // The normalisation of the features is not part of a Program: folded into the stem it would no longer make the padding
 // zero, and for a mel that hardly varies in the training data it would cancel large terms.
@@ -137,8 +138,9 @@ func (p *Program) DropTrainingSteps() *Program {
 	return q
 }
 
-// Inference returns the program and the weights that a trained model runs with: norms folded, without the steps of training. An
-// impossible network gives an error that wraps ErrConfig, weights that do not fit it one that wraps ErrModel.
+// Inference returns the program and the weights that a trained model runs with: norms folded, without the steps of
+// training. An impossible network gives an error that wraps ErrConfig, weights that do not fit it one that wraps
+// ErrModel.
 func (m *Model) Inference() (*Program, Weights, error) {
 	if err := m.Net.Validate(); err != nil {
 		return nil, nil, err

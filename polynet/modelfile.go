@@ -18,8 +18,8 @@ import (
 )
 
 // A model file is in the safetensors format (https://huggingface.co/docs/safetensors): the header's length (8 bytes,
-// little-endian), the header in JSON, then the tensors' values without gaps. The header names each tensor's type (always
-// F32), shape and place, and its "__metadata__" carries the rest of the Model, one JSON text each:
+// little-endian), the header in JSON, then the tensors' values without gaps. The header names each tensor's type
+// (always F32), shape and place, and its "__metadata__" carries the rest of the Model, one JSON text each:
 //
 //	format       "polyphon/1", not quoted
 //	features     features.Config
@@ -235,7 +235,8 @@ func (m *Model) checkEntries(entries map[string]tensorEntry) ([]Weight, error) {
 		}
 	}
 	if len(entries) != len(shapes) {
-		return nil, fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its", ErrModel, len(entries), len(shapes), surplus(entries, shapes))
+		return nil, fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its",
+			ErrModel, len(entries), len(shapes), surplus(entries, shapes))
 	}
 	slices.SortStableFunc(shapes, func(a, b Weight) int {
 		x, y := entries[a.Name].Offsets, entries[b.Name].Offsets
@@ -244,7 +245,8 @@ func (m *Model) checkEntries(entries map[string]tensorEntry) ([]Weight, error) {
 	var end int64
 	for _, s := range shapes {
 		if got, want := entries[s.Name].Offsets, [2]int64{end, end + 4*s.Len()}; got != want {
-			return nil, fmt.Errorf("%w: tensor %s lies at bytes %v, want %v: gaps, overlaps and other lengths are not allowed", ErrModel, s.Name, got, want)
+			return nil, fmt.Errorf("%w: tensor %s lies at bytes %v, want %v: gaps, overlaps and other lengths are not allowed",
+				ErrModel, s.Name, got, want)
 		}
 		end += 4 * s.Len()
 	}

@@ -6,15 +6,14 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
 )
 
 // maxWindow bounds a model's window, in seconds.
 const maxWindow = 3600
 
 // Validate returns an error that wraps ErrModel and names what is wrong when m is not consistent: configurations that
-// cannot be built or do not fit one another, labels that are empty, repeated or not as many as classes, detection settings for other labels, weights that
-// are missing, too many, of another shape, or not finite.
+// cannot be built or do not fit one another, labels that are empty, repeated or not as many as classes, detection
+// settings for other labels, weights that are missing, too many, of another shape, or not finite.
 func (m *Model) Validate() error {
 	if err := m.validateConfig(); err != nil {
 		return err

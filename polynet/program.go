@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Program is what a network computes: steps in topological order, each of which makes a tensor of earlier ones. Training,
-// inference, streams, export, degree and costs all follow from it, and passes such as FoldNorms rewrite it together with
-// its weights. A Program is read-only and may be shared.
+// Program is what a network computes: steps in topological order, each of which makes a tensor of earlier ones.
+// Training, inference, streams, export, degree and costs all follow from it, and passes such as FoldNorms rewrite it
+// together with its weights. A Program is read-only and may be shared.
 type Program struct {
 	Inputs  int      // channels of the input: features a row
 	Steps   []Step   // the last one makes the logits
 	Weights []Weight // all weights that the steps name, in the order of files, checkpoints and random draws
 }
 
-// Tensor numbers the values of a Program: NoTensor, Input, and Output(i) for what step i makes. A tensor is a batch of clips of
-// rows of channels; see Config for how time maps to rows.
+// Tensor numbers the values of a Program: NoTensor, Input, and Output(i) for what step i makes. A tensor is a batch of
+// clips of rows of channels; see Config for how time maps to rows.
 type Tensor int
 
 const (
@@ -181,8 +181,8 @@ func (p *Program) Padding() int {
 	return rows
 }
 
-// LastUses returns for each tensor, by its number, the last step that reads it. The logits count as read by a step after the
-// last one.
+// LastUses returns for each tensor, by its number, the last step that reads it. The logits count as read by a step
+// after the last one.
 func (p *Program) LastUses() []int {
 	last := make([]int, len(p.Steps)+2)
 	for i := range p.Steps {

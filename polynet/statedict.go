@@ -16,8 +16,8 @@ import (
 // ErrWeights marks weights that do not fit a network.
 var ErrWeights = errors.New("weights do not fit the network")
 
-// StateDict is the weights of a network as PyTorch keeps them (bench/pytorch/polynet.py is the network): float32 tensors
-// in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
+// StateDict is the weights of a network as PyTorch keeps them (bench/pytorch/polynet.py is the network): float32
+// tensors in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
 type StateDict map[string]*tensor.Dense
 
 // stateDictFormat is what the metadata of PyTorch's safetensors files has for a format.
@@ -26,8 +26,8 @@ const stateDictFormat = "pt"
 // countSuffix ends the names of PyTorch's counts of training steps, integers without an influence on answers.
 const countSuffix = ".num_batches_tracked"
 
-// ReadStateDict reads a safetensors file of PyTorch's to its end: its tensors and its metadata. It never holds more memory than
-// a small multiple of what r has delivered, whatever the header claims. Errors wrap ErrModel.
+// ReadStateDict reads a safetensors file of PyTorch's to its end: its tensors and its metadata. It never holds more
+// memory than a small multiple of what r has delivered, whatever the header claims. Errors wrap ErrModel.
 func ReadStateDict(r io.Reader) (StateDict, map[string]string, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	header, err := readHeader(in)

@@ -1,4 +1,4 @@
-package polynet
+package inference
 
 // slidingSum is the sum of the rows in a window that only moves forward. Rows are counted; each is added in the order in
 // which they come, and each sum is computed of nothing but the rows in the window, so that it is the same, up to
@@ -13,9 +13,9 @@ type slidingSum struct {
 	first, mid, next int // the window is rows [first,next), of which [first,mid) is the front part
 }
 
-// newSlidingSum returns an empty window for up to most rows.
-func newSlidingSum(most, cols int) *slidingSum {
-	return &slidingSum{cols: cols, rows: make([]float64, most*cols), rest: make([]float64, cols)}
+// newSlidingSum returns an empty window for up to so many rows.
+func newSlidingSum(rows, cols int) *slidingSum {
+	return &slidingSum{cols: cols, rows: make([]float64, rows*cols), rest: make([]float64, cols)}
 }
 
 // row returns the memory of row i.

@@ -1,27 +1,27 @@
-package polynet
+package inference
 
 import "math"
 
-// levelGate tells the frames in which there is something to hear from silence. A frame's level is the power of the Hop samples
-// around its middle, so that every sample counts in one frame.
+// levelGate finds the frames that are not silence. A frame's level is the power of the Hop samples around its middle, so
+// that every sample counts in one frame.
 type levelGate struct {
-	least float64 // power of the softest frame that counts as sound
-	hop   int     // samples
-	hold  int     // frames that a sound keeps the gate open
+	minimum float64 // power of the softest frame that counts as sound
+	hop     int     // samples
+	hold    int     // frames for which sound keeps the gate open
 
 	powers []float64 // of frames; those that have not been taken begin at taken
 	taken  int
-	sum    float64 // of squares, in the frame that is being heard
+	sum    float64 // of squares, of the frame that is not complete
 	count  int     // of its samples
 	latest []int   // a ring: the latest frame with sound, by frame
 }
 
-// neverHeard stands for the latest frame with sound before there is one.
-const neverHeard = math.MinInt / 2
+// never is the latest frame with sound before there is one.
+const never = math.MinInt / 2
 
 // newLevelGate returns a gate for a level in decibels, which remembers so many frames.
 func newLevelGate(level float64, hop, hold, frames int) *levelGate {
-	g := &levelGate{least: math.Pow(10, level/10), hop: hop, hold: hold, latest: make([]int, frames)}
+	g := &levelGate{minimum: math.Pow(10, level/10), hop: hop, hold: hold, latest: make([]int, frames)}
 	g.reset()
 	return g
 }
@@ -33,7 +33,7 @@ func (g *levelGate) reset() {
 		g.close()
 	}
 	for i := range g.latest {
-		g.latest[i] = neverHeard
+		g.latest[i] = never
 	}
 }
 
@@ -53,20 +53,20 @@ func (g *levelGate) push(samples []float32) {
 	}
 }
 
-// close ends the frame that is being heard, which counts as zero from here on.
+// close ends the incomplete frame, the rest of which counts as zero.
 func (g *levelGate) close() {
 	g.powers = append(g.powers, g.sum/float64(g.hop))
 	g.sum, g.count = 0, 0
 }
 
-// take takes n measured frames in, of which the first one is frame.
+// take takes n measured frames, the first of which is frame.
 func (g *levelGate) take(frame, n int) {
-	latest := neverHeard
+	latest := never
 	if frame > 0 {
 		latest = g.latest[(frame-1)%len(g.latest)]
 	}
 	for i, power := range g.powers[g.taken:][:n] {
-		if power >= g.least {
+		if power >= g.minimum {
 			latest = frame + i
 		}
 		g.latest[(frame+i)%len(g.latest)] = latest

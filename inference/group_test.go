@@ -1,4 +1,4 @@
-package polynet
+package inference
 
 import (
 	"errors"
