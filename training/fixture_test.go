@@ -35,7 +35,8 @@ func normals(rng *rand.Rand, n int) []float32 {
 	return values
 }
 
-// bind gives each parameter of l its own memory and a value that makes all of them matter: initial values and some noise.
+// bind gives each parameter of l its own memory and a value that makes all of them matter: initial values and some
+// noise.
 func bind(d device.Trainer, l Layer, rng *rand.Rand) {
 	for _, p := range l.Params() {
 		p.Value, p.Grad = d.Alloc(p.Size()), d.Alloc(p.Size())
