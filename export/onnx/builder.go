@@ -62,20 +62,6 @@ func (b *builder) convolution(c convolution, x string) string {
 		ints("kernel_shape", 1, c.kernel), ints("strides", 1, c.stride), ints("pads", 0, c.before, 0, c.after))
 }
 
-// dims returns dimensions: strings are names of those that the caller chooses.
-func dims(list ...any) []dimension {
-	d := make([]dimension, len(list))
-	for i, v := range list {
-		switch v := v.(type) {
-		case string:
-			d[i].name = v
-		case int:
-			d[i].size = int64(v)
-		}
-	}
-	return d
-}
-
 func float(name string, v float32) attributeProto {
 	return attributeProto{name: name, kind: attributeFloat, number: v}
 }

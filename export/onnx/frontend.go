@@ -13,7 +13,7 @@ const maxFourier = 1 << 27
 // frontEnd adds the log-mel channels of samples x, (batch, samples).
 //
 // The spectrum is a convolution with a cosine and a sine, both times the window, for each bin that has a weight in some
-// mel. A second one, of kernel 1, sums their squares to mels. This takes half the time of ONNX Runtime's STFT on speech.
+// mel. A second one, of kernel 1, sums their squares to mels. On speech it takes half the time of ONNX Runtime's STFT.
 func (b *builder) frontEnd(e *features.Extractor, x string) (string, error) {
 	c := e.Config()
 	bank, bins := e.MelWeights(), c.FFT/2+1

@@ -31,27 +31,22 @@ func newWalk(g *graphProto) *walk {
 		w.tensors[g.initializers[i].name] = &g.initializers[i]
 	}
 	for i := range g.nodes {
-		w.enter(&g.nodes[i])
+		n := &g.nodes[i] // after those that it depends on, as ONNX demands
+		for _, name := range n.inputs {
+			origin := w.origin(name)
+			w.users[origin] = append(w.users[origin], n)
+		}
+		switch out := n.outputs[0]; n.op {
+		case "Constant":
+			if value := n.attribute("value"); value != nil && value.tensor != nil {
+				w.tensors[out] = value.tensor
+			}
+		case "Identity", "Pad":
+			w.origins[out] = w.origin(n.input(0))
+			w.padded[out] = n.op == "Pad"
+		}
 	}
 	return w
-}
-
-// enter records a node. The nodes before it are those that it depends on: ONNX demands this order.
-func (w *walk) enter(n *nodeProto) {
-	out := n.outputs[0]
-	for _, name := range n.inputs {
-		origin := w.origin(name)
-		w.users[origin] = append(w.users[origin], n)
-	}
-	switch n.op {
-	case "Constant":
-		if value := n.attribute("value"); value != nil && value.tensor != nil {
-			w.tensors[out] = value.tensor
-		}
-	case "Identity", "Pad":
-		w.origins[out] = w.origin(n.input(0))
-		w.padded[out] = n.op == "Pad"
-	}
 }
 
 func (w *walk) fail(format string, args ...any) {

@@ -1,5 +1,5 @@
-// Package onnx writes models in the ONNX format (https://onnx.ai), for ONNX Runtime and other programs, and reads weights
-// from files of Write and from those that torch.onnx.export wrote of bench/pytorch/polynet.py.
+// Package onnx writes models in the ONNX format (https://onnx.ai), for ONNX Runtime and other programs. It reads the
+// weights in files of Write and in those that torch.onnx.export wrote of bench/pytorch/polynet.py.
 package onnx
 
 import (
@@ -67,7 +67,7 @@ func export(m *polynet.Model, o options) (*modelProto, error) {
 	}
 	b.network(program, weights, x)
 	b.softmax(m.Temperature)
-	shape := dims("batch", m.Net.Classes)
+	shape := []dimension{{name: "batch"}, {size: m.Net.Classes}}
 	b.graph.outputs = []valueProto{
 		{name: Logits, doc: "One for each label.", dims: shape},
 		{name: Probabilities, doc: "The softmax of the logits divided by the temperature.", dims: shape},
@@ -78,11 +78,11 @@ func export(m *polynet.Model, o options) (*modelProto, error) {
 
 // input adds the graph's input and what comes before the network, and returns the network's input.
 func (b *builder) input(m *polynet.Model, o options) (string, error) {
-	mels := m.Features.Mels
 	if !o.features {
-		b.graph.inputs = []valueProto{
-			{name: LogMel, doc: "Log-mel rows, not normalised.", dims: dims("batch", "time", mels)},
-		}
+		b.graph.inputs = []valueProto{{
+			name: LogMel, doc: "Log-mel rows, not normalised.",
+			dims: []dimension{{name: "batch"}, {name: "time"}, {size: m.Features.Mels}},
+		}}
 		x := b.node("Unsqueeze", "input/image", []string{LogMel, b.integers("input/image.axis", 1)})
 		x = b.node("Transpose", "input/channels", []string{x}, ints("perm", 0, 3, 1, 2))
 		return b.normalise(m.Norm, x), nil
@@ -93,7 +93,7 @@ func (b *builder) input(m *polynet.Model, o options) (string, error) {
 	}
 	b.graph.inputs = []valueProto{{
 		name: Samples, doc: fmt.Sprintf("Sound of %d Hz, mono, in [-1, 1].", m.Features.Rate),
-		dims: dims("batch", "samples"),
+		dims: []dimension{{name: "batch"}, {name: "samples"}},
 	}}
 	x, err := b.frontEnd(e, Samples)
 	return b.normalise(m.Norm, x), err

@@ -13,11 +13,11 @@ import (
 // uses.
 type (
 	modelProto struct {
-		producer, version string // the program that wrote it
-		doc               string
-		opset             int64 // version of the default operator set
-		graph             graphProto
-		metadata          map[string]string
+		producer string // the program that wrote it
+		doc      string
+		opset    int64 // version of the default operator set
+		graph    graphProto
+		metadata map[string]string
 	}
 	graphProto struct {
 		name            string
@@ -27,7 +27,6 @@ type (
 	}
 	nodeProto struct {
 		name, op        string
-		domain          string // of op; "" is ONNX's own
 		inputs, outputs []string
 		attributes      []attributeProto
 	}
@@ -56,7 +55,7 @@ type (
 	// dimension is one of a known size, or, with a name, one that the caller chooses.
 	dimension struct {
 		name string
-		size int64
+		size int
 	}
 )
 
@@ -79,13 +78,12 @@ const irVersion = 8
 
 // The field numbers of the messages.
 const (
-	modelIRVersion       = 1
-	modelProducer        = 2
-	modelProducerVersion = 3
-	modelDoc             = 6
-	modelGraph           = 7
-	modelOpset           = 8
-	modelMetadata        = 14
+	modelIRVersion = 1
+	modelProducer  = 2
+	modelDoc       = 6
+	modelGraph     = 7
+	modelOpset     = 8
+	modelMetadata  = 14
 
 	opsetDomain  = 1
 	opsetVersion = 2
@@ -104,7 +102,6 @@ const (
 	nodeName      = 3
 	nodeOp        = 4
 	nodeAttribute = 5
-	nodeDomain    = 7
 
 	attributeName       = 1
 	attributeFieldFloat = 2
@@ -156,7 +153,6 @@ func (p *modelProto) encode() message {
 	var m message
 	m.integer(modelIRVersion, irVersion)
 	m.text(modelProducer, p.producer)
-	m.text(modelProducerVersion, p.version)
 	m.text(modelDoc, p.doc)
 	m.bytes(modelGraph, p.graph.encode())
 	var opset message
@@ -248,7 +244,7 @@ func (v *valueProto) encode() message {
 		if d.name != "" {
 			dim.text(dimParam, d.name)
 		} else {
-			dim.integer(dimValue, d.size)
+			dim.integer(dimValue, int64(d.size))
 		}
 		shape.bytes(shapeDim, dim)
 	}

@@ -140,8 +140,8 @@ func (w *walk) checkGeometry(n *nodeProto, s *polynet.Step) {
 	}
 }
 
-// norm keeps the norm of x, to which bias has been added, and returns its output. A norm that is folded into the weights
-// before it is kept as one that adds the bias and changes nothing else.
+// norm keeps the norm of x, to which bias has been added, and returns its output. A norm that was folded into weights
+// is kept as one that adds the bias and changes nothing else.
 func (w *walk) norm(norm polynet.Norm, x string, bias []float32) string {
 	ones := slices.Repeat([]float32{1}, len(bias))
 	variance := slices.Repeat([]float32{1 - polynet.NormEpsilon}, len(bias))
