@@ -128,3 +128,14 @@ func IsAudio(name string) bool {
 	}
 	return false
 }
+
+// ReadFull reads until dst is full or s ends: n < len(dst) comes with the error that ended s, and n == len(dst) with the
+// error of the last samples, or nil.
+func ReadFull(s Source, dst []float32) (n int, err error) {
+	for n < len(dst) && err == nil {
+		var got int
+		got, err = s.Read(dst[n:])
+		n += got
+	}
+	return n, err
+}

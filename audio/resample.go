@@ -5,25 +5,88 @@ import (
 	"io"
 )
 
-// resampler converts the rate of a Source with a polyphase windowed-sinc filter.
+// resampler converts the rate of sound with a polyphase windowed-sinc filter.
 //
 // Output sample j lies at input position j·in/out. Its value is the filter's dot product with the input around that
 // position, so the group delay is nil; outside the sound the input is zero. Each output is computed from the same
-// numbers in the same order however the source cuts its pieces.
+// numbers in the same order however the input is cut into pieces.
 type resampler struct {
-	source  Source
 	in, out int64 // rates in lowest terms
-	rate    int
 	filter  filter
 
 	input   []float32 // the part of the input that is still needed; input[0] is at position first
 	first   int64
 	arrived int64 // input samples so far
-	padding []float32
-	err     error // how the source ended; io.EOF after the padding behind the sound
+	ended   bool  // zeros follow the input
 
 	at    int64 // the next output lies at input position at + phase/out
 	phase int64
+}
+
+// newResampler returns a resampler, or an error that wraps ErrFormat for rates beyond MinRate and MaxRate.
+func newResampler(from, to int) (*resampler, error) {
+	for _, r := range []int{from, to} {
+		if r < MinRate || r > MaxRate {
+			return nil, fmt.Errorf("%w: resampling from %d to %d Hz, both must be %d to %d", ErrFormat, from, to, MinRate, MaxRate)
+		}
+	}
+	common := gcd(from, to)
+	r := &resampler{in: int64(from / common), out: int64(to / common), filter: newFilter(from/common, to/common)}
+	r.reset()
+	return r, nil
+}
+
+// reset forgets the input.
+func (r *resampler) reset() {
+	before := r.filter.taps/2 - 1
+	if r.input == nil {
+		r.input = make([]float32, before, r.filter.taps+inputBlock+r.filter.taps/2)
+	}
+	r.input = r.input[:before]
+	clear(r.input)
+	r.first, r.arrived, r.ended, r.at, r.phase = -int64(before), 0, false, 0, 0
+}
+
+// write adds input.
+func (r *resampler) write(samples []float32) {
+	done := min(int(r.at-int64(r.filter.taps/2-1)-r.first), len(r.input)) // no longer needed
+	r.input = append(r.input[:copy(r.input, r.input[done:])], samples...)
+	r.first += int64(done)
+	r.arrived += int64(len(samples))
+}
+
+// finish ends the input.
+func (r *resampler) finish() {
+	if !r.ended {
+		r.ended = true
+		for range r.filter.taps / 2 {
+			r.input = append(r.input, 0)
+		}
+	}
+}
+
+// read returns how many samples the input gives, at most len(dst), in dst.
+func (r *resampler) read(dst []float32) (n int) {
+	for ; n < len(dst) && !(r.ended && r.at >= r.arrived); n++ {
+		start := int(r.at - int64(r.filter.taps/2-1) - r.first)
+		if start+r.filter.taps > len(r.input) {
+			break
+		}
+		dst[n] = r.filter.at(r.input[start:start+r.filter.taps], r.phase)
+		r.phase += r.in
+		r.at += r.phase / r.out
+		r.phase %= r.out
+	}
+	return n
+}
+
+// resampledSource is a Source at another rate.
+type resampledSource struct {
+	*resampler
+	source Source
+	rate   int
+	block  []float32
+	err    error // how the source ended
 }
 
 // Resample returns a Source of s's sound at rate hertz; s itself where that is its rate. Both rates must be within
@@ -36,20 +99,11 @@ func Resample(s Source, rate int) (Source, error) {
 	if s.Rate() == rate {
 		return s, nil
 	}
-	for _, r := range []int{s.Rate(), rate} {
-		if r < MinRate || r > MaxRate {
-			return nil, fmt.Errorf("%w: resampling from %d to %d Hz, both must be %d to %d",
-				ErrFormat, s.Rate(), rate, MinRate, MaxRate)
-		}
+	r, err := newResampler(s.Rate(), rate)
+	if err != nil {
+		return nil, err
 	}
-	common := gcd(s.Rate(), rate)
-	in, out := s.Rate()/common, rate/common
-	r := &resampler{source: s, in: int64(in), out: int64(out), rate: rate, filter: newFilter(in, out)}
-	before := r.filter.taps/2 - 1
-	r.padding = make([]float32, r.filter.taps/2)
-	r.input = make([]float32, before, r.filter.taps+inputBlock+len(r.padding))
-	r.first = -int64(before)
-	return r, nil
+	return &resampledSource{resampler: r, source: s, rate: rate, block: make([]float32, inputBlock)}, nil
 }
 
 // inputBlock is how many input samples are asked for at a time.
@@ -63,45 +117,23 @@ func gcd(a, b int) int {
 }
 
 // Rate implements Source.
-func (r *resampler) Rate() int { return r.rate }
+func (r *resampledSource) Rate() int { return r.rate }
 
 // Read implements Source.
-func (r *resampler) Read(dst []float32) (n int, err error) {
-	for n < len(dst) {
-		if r.err == io.EOF && r.at >= r.arrived {
-			return n, io.EOF
+func (r *resampledSource) Read(dst []float32) (int, error) {
+	for {
+		n := r.read(dst)
+		switch {
+		case n == len(dst) || n > 0 && r.err == nil: // what follows may have to be waited for
+			return n, nil
+		case r.err != nil:
+			return n, r.err
 		}
-		start := int(r.at - int64(r.filter.taps/2-1) - r.first)
-		if start+r.filter.taps > len(r.input) {
-			if n > 0 && r.err == nil {
-				return n, nil // what follows may have to be waited for
-			}
-			if r.err != nil {
-				return n, r.err
-			}
-			r.fill()
-			continue
+		var got int
+		got, r.err = r.source.Read(r.block)
+		r.write(r.block[:got])
+		if r.err == io.EOF {
+			r.finish()
 		}
-		dst[n] = r.filter.at(r.input[start:start+r.filter.taps], r.phase)
-		n++
-		r.phase += r.in
-		r.at += r.phase / r.out
-		r.phase %= r.out
-	}
-	return n, nil
-}
-
-// fill drops the input that is no longer needed and reads more; behind the end of the sound it puts zeros.
-func (r *resampler) fill() {
-	done := min(int(r.at-int64(r.filter.taps/2-1)-r.first), len(r.input))
-	r.input = r.input[:copy(r.input, r.input[done:])]
-	r.first += int64(done)
-	space := r.input[len(r.input):cap(r.input)]
-	n, err := r.source.Read(space[:min(len(space), inputBlock)])
-	r.input = r.input[:len(r.input)+n]
-	r.arrived += int64(n)
-	r.err = err
-	if err == io.EOF {
-		r.input = append(r.input, r.padding...)
 	}
 }

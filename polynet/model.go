@@ -1,9 +1,6 @@
 package polynet
 
 import (
-	"math"
-	"slices"
-
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/features"
 )
@@ -66,18 +63,4 @@ type Provenance struct {
 	Created    string             `json:"created,omitempty"` // RFC 3339
 	Metrics    map[string]float64 `json:"metrics,omitempty"` // accuracies in percent, ...
 	Parameters int                `json:"parameters,omitempty"`
-}
-
-// Softmax turns logits, at least one, into probabilities, in place. The temperature, which is positive, divides the logits
-// before. It reports whether the probabilities are finite.
-func Softmax(p []float64, temperature float64) (finite bool) {
-	largest, sum := slices.Max(p), 0.0
-	for i, v := range p {
-		p[i] = math.Exp((v - largest) / temperature)
-		sum += p[i]
-	}
-	for i := range p {
-		p[i] /= sum
-	}
-	return !math.IsNaN(sum)
 }

@@ -1,0 +1,329 @@
+package polyphon
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"iter"
+	"math/bits"
+	"slices"
+
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/inference"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// Score is a label's probability.
+type Score struct {
+	Label string
+	P     float64
+}
+
+// Window is the answer for the sound between Start and End, in seconds.
+type Window struct {
+	Start, End float64
+	Scores     []Score // of all labels, the likeliest first
+}
+
+// Background reports whether the likeliest label is one of those that stand for "none of the words".
+func (w Window) Background() bool { return detect.Background(w.Scores[0].Label) }
+
+// Classify returns the probabilities of all labels for a mono sound in memory, of any rate that audio.Resample converts, the
+// likeliest first.
+//
+// A sound of a window's length or less is one run of the network; where it is shorter, it is put in the middle of a window,
+// between zeros, as in training. Of a longer sound the answer is the mean over its Windows. Errors: audio.ErrEmpty
+// without samples, ErrDiverged.
+func (r *Recognizer) Classify(samples []float32, rate int) ([]Score, error) {
+	result := r.ClassifyBatch([]audio.Clip{{Rate: rate, Samples: samples}})[0]
+	return result.Scores, result.Err
+}
+
+// Result is the answer for one sound of a batch.
+type Result struct {
+	Scores []Score
+	Err    error
+}
+
+// ClassifyBatch is Classify of several sounds, in their order. Those that are no longer than a window are computed together, which
+// costs less than each by itself. An error concerns its sound alone.
+func (r *Recognizer) ClassifyBatch(clips []audio.Clip) []Result {
+	results := make([]Result, 0, len(clips))
+	for part := range slices.Chunk(clips, maxBatch) {
+		results = append(results, r.classifyTogether(part)...)
+	}
+	return results
+}
+
+func (r *Recognizer) classifyTogether(clips []audio.Clip) []Result {
+	results := make([]Result, len(clips))
+	b, err := r.takeBatch(len(clips))
+	if err != nil {
+		for i := range results {
+			results[i].Err = err
+		}
+		return results
+	}
+	defer r.returnBatch(b)
+	for i, c := range clips {
+		samples, err := r.beginning(c)
+		switch {
+		case err != nil:
+			results[i].Err = err
+		case len(samples) > b.window:
+			results[i].Scores, results[i].Err = r.classifyLong(c)
+		default:
+			b.add(i, samples)
+		}
+	}
+	if err := b.run(); err != nil {
+		for _, i := range b.index {
+			results[i].Err = err
+		}
+		return results
+	}
+	for k, i := range b.index {
+		if results[i].Scores = r.scores(b.logits(k)); results[i].Scores == nil {
+			results[i].Err = inference.Diverged(0, clips[i].Duration().Seconds())
+		}
+	}
+	return results
+}
+
+// beginning returns a sound at the model's rate: a window and one sample, or all of it.
+func (r *Recognizer) beginning(c audio.Clip) ([]float32, error) {
+	n := r.Model().WindowSamples() + 1
+	if len(c.Samples) == 0 {
+		return nil, audio.ErrEmpty
+	}
+	if c.Rate == r.Model().Features.Rate {
+		return c.Samples[:min(n, len(c.Samples))], nil
+	}
+	src, err := audio.Resample(c.Source(), r.Model().Features.Rate)
+	if err != nil {
+		return nil, err
+	}
+	samples := make([]float32, n)
+	n, err = audio.ReadFull(src, samples)
+	if err == io.EOF {
+		err = nil
+	}
+	return samples[:n], err
+}
+
+// classifyLong returns the mean over the sound's windows.
+func (r *Recognizer) classifyLong(c audio.Clip) ([]Score, error) {
+	mean, windows := make(map[string]float64), 0.0
+	for w, err := range r.Windows(context.Background(), c.Source()) {
+		if err != nil {
+			return nil, err
+		}
+		windows++
+		for _, s := range w.Scores {
+			mean[s.Label] += s.P
+		}
+	}
+	p := make([]float64, len(mean))
+	for i, label := range r.Model().Labels {
+		p[i] = mean[label] / windows
+	}
+	return r.rank(p), nil
+}
+
+// scores returns the probabilities of logits, the likeliest first, or nil where they are not finite.
+func (r *Recognizer) scores(logits []float32) []Score {
+	p := make([]float64, len(logits))
+	for i, v := range logits {
+		p[i] = float64(v)
+	}
+	if !polynet.Softmax(p, r.Model().Temperature) {
+		return nil
+	}
+	return r.rank(p)
+}
+
+// rank returns the labels with their probabilities, the likeliest first; of equals, the first in the model's order.
+func (r *Recognizer) rank(p []float64) []Score {
+	scores := make([]Score, len(p))
+	for i, label := range r.Model().Labels {
+		scores[i] = Score{label, p[i]}
+	}
+	slices.SortStableFunc(scores, func(a, b Score) int { return cmp.Compare(b.P, a.P) })
+	return scores
+}
+
+// Embed returns the embedding of a mono sound in memory: the means over time of the network's last channels, before the linear
+// layer that makes labels of them. Of a sound longer than a window it is the embedding of the window at its beginning.
+// Errors are Classify's.
+func (r *Recognizer) Embed(samples []float32, rate int) ([]float32, error) {
+	samples, err := r.beginning(audio.Clip{Rate: rate, Samples: samples})
+	if err != nil {
+		return nil, err
+	}
+	b, err := r.takeBatch(1)
+	if err != nil {
+		return nil, err
+	}
+	defer r.returnBatch(b)
+	b.add(0, samples[:min(len(samples), b.window)])
+	if err := b.run(); err != nil {
+		return nil, err
+	}
+	embedding := b.clips.Embeddings(1)
+	if slices.ContainsFunc(embedding, func(v float32) bool { return v-v != 0 }) {
+		return nil, inference.Diverged(0, float64(len(samples))/float64(r.Model().Features.Rate))
+	}
+	return embedding, nil
+}
+
+// Windows yields the answers for windows of the model's length, one a hop (WithHop), beginning at 0. What remains at the end and
+// is shorter than a hop is answered by one more window that ends where the sound ends. A sound of a window's length or
+// less has one answer, that of Classify.
+//
+// A sound longer than a window runs through the network once, in bounded memory, and its windows come as the source delivers them, a
+// few frames and the model's lookahead later. An error ends the sequence: the source's, ctx's, audio.ErrEmpty,
+// ErrDiverged.
+func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Window, error] {
+	return func(yield func(Window, error) bool) {
+		if err := r.windows(ctx, src, func(w Window) bool { return yield(w, nil) }); err != nil {
+			yield(Window{}, err)
+		}
+	}
+}
+
+func (r *Recognizer) windows(ctx context.Context, src audio.Source, yield func(Window) bool) error {
+	m := r.Model()
+	src, err := audio.Resample(src, m.Features.Rate)
+	if err != nil {
+		return err
+	}
+	samples := make([]float32, m.WindowSamples()+1)
+	n, err := audio.ReadFull(src, samples)
+	if n <= m.WindowSamples() {
+		return r.onlyWindow(samples[:n], err, yield)
+	}
+	stream, err2 := r.newStream(inference.StreamOptions{Hop: r.stream.Hop, WholeWindows: true})
+	if err2 != nil {
+		return err2
+	}
+	defer stream.Close()
+	piece := make([]float32, pieceSamples)
+	for samples = samples[:n]; ; samples = piece[:n] {
+		stream.Push(samples)
+		if err == io.EOF {
+			stream.Flush()
+		}
+		for {
+			d, ok, failed := nextDecision(stream)
+			if failed != nil {
+				return failed
+			}
+			if !ok {
+				break
+			}
+			if !yield(Window{d.Start, d.End, r.rank(d.P)}) {
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		n, err = src.Read(piece)
+	}
+}
+
+// pieceSamples is how much of a long sound is read at a time, at most.
+const pieceSamples = 1 << 15
+
+// onlyWindow yields the answer for a sound that is no longer than a window and ended with err.
+func (r *Recognizer) onlyWindow(samples []float32, err error, yield func(Window) bool) error {
+	if err != io.EOF {
+		return err
+	}
+	rate := r.Model().Features.Rate
+	scores, err := r.Classify(samples, rate)
+	if err == nil {
+		yield(Window{0, float64(len(samples)) / float64(rate), scores})
+	}
+	return err
+}
+
+const (
+	maxBatch = 64 // sounds that are computed together at most
+	maxIdle  = 16 // unused batches of a size that are kept
+)
+
+// batch is the working memory for a few sounds that are no longer than a window.
+type batch struct {
+	clips   *inference.Clips
+	window  int       // samples
+	samples []float32 // a window for each sound
+	index   []int     // of the sounds, as add was told
+	answers []float32 // logits
+}
+
+// takeBatch returns a batch for n sounds, to be given back by returnBatch.
+func (r *Recognizer) takeBatch(n int) (b *batch, err error) {
+	defer catchFault(&err)
+	size := 1 << bits.Len(uint(n-1)) // few sizes serve all
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, ErrClosed
+	}
+	if list := r.idle[size]; len(list) > 0 {
+		r.idle[size] = list[:len(list)-1]
+		return list[len(list)-1], nil
+	}
+	m := r.Model()
+	window := m.WindowSamples()
+	return &batch{
+		clips: r.plan.Clips(size, m.Features.Frames(window)), window: window, samples: make([]float32, 0, size*window),
+	}, nil
+}
+
+func (r *Recognizer) returnBatch(b *batch) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	size := cap(b.samples) / b.window
+	b.samples, b.index = b.samples[:0], b.index[:0]
+	if r.closed || len(r.idle[size]) >= maxIdle {
+		b.clips.Close()
+		return
+	}
+	r.idle[size] = append(r.idle[size], b)
+}
+
+// add puts the sound of the given number in the middle of a window of zeros.
+func (b *batch) add(i int, samples []float32) {
+	at := len(b.samples)
+	b.samples = b.samples[:at+b.window]
+	window := b.samples[at:]
+	front := (b.window - len(samples)) / 2
+	clear(window[:front])
+	copy(window[front:], samples)
+	clear(window[front+len(samples):])
+	b.index = append(b.index, i)
+}
+
+// run computes the answers of the sounds that were added.
+func (b *batch) run() (err error) {
+	defer catchFault(&err)
+	if len(b.index) > 0 {
+		b.answers = b.clips.RunSamples(b.samples, len(b.index))
+	}
+	return nil
+}
+
+// logits returns those of the k-th sound that was added.
+func (b *batch) logits(k int) []float32 {
+	n := len(b.answers) / len(b.index)
+	return b.answers[k*n : (k+1)*n]
+}
