@@ -1,8 +1,7 @@
-package polynet
+package training
 
 import (
 	"archive/zip"
-	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -10,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
 )
 
@@ -24,32 +25,66 @@ func onDevices(t *testing.T, test func(t *testing.T, d device.Trainer)) {
 	}
 }
 
-func seeded(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+// drawn returns a network of a program with initial values and some noise, so that all of them matter.
+func drawn(p *polynet.Program, d device.Trainer, rng *rand.Rand) *Network {
+	n := newNetwork(p, d, true)
+	for _, q := range n.params {
+		d.Upload(q.Value, noisy(initialValues(q.Weight, rng), rng))
+	}
+	return n
+}
 
-// normals returns n draws from a normal distribution.
-func normals(rng *rand.Rand, n int) []float32 {
-	values := make([]float32, n)
+func noisy(values []float32, rng *rand.Rand) []float32 {
 	for i := range values {
-		values[i] = float32(rng.NormFloat64())
+		values[i] += 0.3 * float32(rng.Float64()-0.5)
 	}
 	return values
 }
 
-// bind gives each parameter of l its own memory and a value that makes all of them matter: initial values and some
-// noise.
-func bind(d device.Trainer, l Layer, rng *rand.Rand) {
-	for _, p := range l.Params() {
-		p.Value, p.Grad = d.Alloc(p.Size()), d.Alloc(p.Size())
-		values := make([]float32, p.Size())
-		p.initial(values, rng)
-		for i := range values {
-			values[i] += 0.3 * float32(rng.Float64()-0.5)
-		}
-		d.Upload(p.Value, values)
+// blockProgram returns the program of one block.
+func blockProgram(kind polynet.BlockKind, degree, in, width, kernel, ahead, stride int) *polynet.Program {
+	c := polynet.Config{
+		Inputs: 1, Classes: 1, Block: kind, Degree: degree, Stem: polynet.Stem{Width: in, Kernel: 1, Stride: 1},
+		Stages: []polynet.Stage{{Width: width, Blocks: 1, Kernel: kernel, Ahead: ahead, Stride: stride}},
 	}
+	const part = "stages.0.0"
+	p := &polynet.Program{Inputs: in}
+	network := c.Program()
+	for _, s := range network.Steps {
+		if s.Part != part {
+			continue
+		}
+		for _, x := range []*polynet.Tensor{&s.X, &s.Y, &s.Skip, &s.Add} {
+			if *x != polynet.NoTensor {
+				*x-- // without the stem, whose output is the input
+			}
+		}
+		p.Steps = append(p.Steps, s)
+	}
+	for _, w := range network.Weights {
+		if strings.HasPrefix(w.Name, part) {
+			p.Weights = append(p.Weights, w)
+		}
+	}
+	return p
 }
 
-// rowsOf returns v's rows one behind the other.
+// headProgram returns the program of a head.
+func headProgram(in, out int, dropout float64) *polynet.Program {
+	c := nettest.Tiny(polynet.Linear)
+	c.Stages[1].Width, c.Classes, c.Dropout = in, out, dropout
+	network := c.Program()
+	p := &polynet.Program{Inputs: in, Weights: network.Weights[len(network.Weights)-2:]}
+	for _, s := range network.Steps {
+		if s.Part == "head" {
+			s.X = polynet.Tensor(len(p.Steps) + 1)
+			p.Steps = append(p.Steps, s)
+		}
+	}
+	return p
+}
+
+// rowsOf returns v's rows one after the other.
 func rowsOf(d device.Trainer, v device.View) []float32 {
 	data := download(d, v.Data)
 	var rows []float32
@@ -59,34 +94,6 @@ func rowsOf(d device.Trainer, v device.View) []float32 {
 		}
 	}
 	return rows
-}
-
-// fill sets an activation's rows.
-func fill(p *Pass, a Activation, rows []float32) {
-	data := download(p.dev, a.Data)
-	for i := range a.Count() {
-		copy(data[i/a.Rows*a.GroupStride+i%a.Rows*a.RowStride:][:a.Cols], rows[i*a.Cols:])
-	}
-	p.dev.Upload(a.Data, data)
-}
-
-// near fails the test unless got is want up to tolerance, relative to want's largest value.
-func near(t *testing.T, name string, got, want []float32, tolerance float64) {
-	t.Helper()
-	if len(got) != len(want) {
-		t.Errorf("%s: %d values, want %d", name, len(got), len(want))
-		return
-	}
-	largest, worst, at := 0.0, 0.0, 0
-	for i := range want {
-		largest = max(largest, math.Abs(float64(want[i])))
-		if e := math.Abs(float64(got[i]) - float64(want[i])); !(e <= worst) {
-			worst, at = e, i
-		}
-	}
-	if !(worst <= tolerance*largest+3e-6) {
-		t.Errorf("%s: value %d is %g, want %g (largest %g)", name, at, got[at], want[at], largest)
-	}
 }
 
 // golden holds the arrays of an .npz file by name.
@@ -135,29 +142,9 @@ func (g golden) under(prefix string) golden {
 	return sub
 }
 
-// someDegree returns a degree for kinds that have one to choose.
-func someDegree(kind BlockKind) int {
-	if kind.Decomposition() {
-		return 3
-	}
-	return 0
-}
-
-// tiny returns a small network with strides, a lookahead, even and odd kernels.
-func tiny(kind BlockKind) Config {
-	return Config{
-		Inputs: 6, Classes: 4, Block: kind, Degree: someDegree(kind),
-		Stem: Stem{Width: 8, Kernel: 5, Ahead: 2, Stride: 2},
-		Stages: []Stage{
-			{Width: 8, Blocks: 1, Kernel: 3, Ahead: 1, Stride: 1},
-			{Width: 10, Blocks: 2, Kernel: 4, Ahead: 0, Stride: 2},
-		},
-	}
-}
-
-func newTestNetwork(t *testing.T, c Config, d device.Trainer, seed uint64) *Network {
+func newTestNetwork(t *testing.T, c polynet.Config, d device.Trainer, seed uint64) *Network {
 	t.Helper()
-	n, err := NewNetwork(c, d, seeded(seed))
+	n, err := NewNetwork(c, d, nettest.Rand(seed))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,11 +154,7 @@ func newTestNetwork(t *testing.T, c Config, d device.Trainer, seed uint64) *Netw
 // perturb moves all parameters and running statistics off their initial values, so that all of them matter.
 func perturb(n *Network, rng *rand.Rand) {
 	for _, p := range n.params {
-		values := download(n.dev, p.Value)
-		for i := range values {
-			values[i] += 0.3 * float32(rng.Float64()-0.5)
-		}
-		n.dev.Upload(p.Value, values)
+		n.dev.Upload(p.Value, noisy(download(n.dev, p.Value), rng))
 	}
 }
 
