@@ -19,7 +19,7 @@ var allowed = map[string][]string{
 	"audio/live":             {"audio"},
 	"detect":                 {},
 	"internal/isa":           {},
-	"features":               {"audio", "features/internal/simd", "internal/isa"},
+	"features":               {"features/internal/simd", "internal/isa"},
 	"features/internal/simd": {"internal/isa"},
 	"device":                 {"device/internal/simd", "internal/isa"},
 	"device/internal/simd":   {"internal/isa"},

@@ -246,7 +246,7 @@ func FuzzCues(f *testing.F) {
 	}
 	f.Add(riff(mono16, data16, cueChunk(point(1, 2), point(2, 1)), adtl(labl(1, "a"), ltxt(2, 3, "rgn ", "b"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > longestInput {
+		if len(data) > maxInput {
 			return
 		}
 		var cues []Cue

@@ -11,12 +11,12 @@ type Mark struct {
 	Seconds float64
 }
 
-// LagMeter measures how many seconds the processing is behind the arrival of live sound.
+// LagMeter measures by how many seconds the processing of live sound lags behind its arrival.
 //
-// Only when all that has arrived is processed is it known when the newest sample came. From such a moment on, live sound
-// brings one second of sound per second, and what has been processed less than that is the lag. Sound that comes faster,
-// such as a file, has no lag, and neither the drift of a sound card's clock nor a pause of the source adds up. The zero
-// LagMeter is ready.
+// Only when all that has arrived is processed is it known when the newest sample came. From such a moment on, live
+// sound brings one second of sound per second, and what has been processed less than that is the lag. Sound that comes
+// faster, such as a file, has no lag, and neither the drift of a sound card's clock nor a pause of the source adds up.
+// The zero LagMeter is ready.
 type LagMeter struct {
 	known  bool
 	latest Mark
@@ -39,8 +39,8 @@ func (l *LagMeter) Lag(now Mark) float64 {
 // Worst returns the largest lag so far.
 func (l *LagMeter) Worst() float64 { return l.worst }
 
-// RateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures once,
-// over two periods that have to agree: sound that comes in bursts has no rate. The zero RateMeter is ready.
+// RateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures
+// once, over two periods that have to agree: sound that comes in bursts has no rate. The zero RateMeter is ready.
 type RateMeter struct {
 	marks []Mark
 	done  bool

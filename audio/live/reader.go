@@ -1,5 +1,5 @@
-// Package live reads live sound: it buffers what arrives, measures how far processing is behind, and checks that the
-// sound is what it was declared to be.
+// Package live reads live sound: it buffers what arrives, measures the lag of its processing, and checks that the sound
+// is what it was declared to be.
 package live
 
 import (
