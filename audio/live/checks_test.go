@@ -122,3 +122,27 @@ func TestChecksAcceptRecordings(t *testing.T) {
 		t.Errorf("in a row: %q", reported)
 	}
 }
+
+// TestChecksOfTheRate has sound arrive three times as fast as declared.
+func TestChecksOfTheRate(t *testing.T) {
+	header := declared16
+	header.Container = "wav"
+	for _, c := range []struct {
+		name    string
+		format  audio.Format
+		flooded bool
+		want    int
+	}{{"raw", declared16, false, 1}, {"with a header", header, false, 0}, {"flooded", declared16, true, 0}} {
+		var reported []string
+		checks := NewChecks(c.format, func(problem string) { reported = append(reported, problem) })
+		if c.flooded {
+			checks.Flooded()
+		}
+		for wall := 0.0; wall < 30; wall++ {
+			checks.CaughtUp(at(wall, 3*wall))
+		}
+		if len(reported) != c.want || c.want > 0 && !strings.Contains(reported[0], "as fast as at 48000 Hz") {
+			t.Errorf("%s: %q", c.name, reported)
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 type Reader struct {
 	ctx     context.Context
 	filled  chan arrival
-	free    chan []byte
+	free    chan []byte // buffers to fill
 	current arrival
 	rest    []byte // of current, not yet read
 }
@@ -52,11 +52,7 @@ func (a *Reader) readAll(r io.Reader) {
 			return
 		}
 		n, err := io.ReadAtLeast(r, buffer, 1)
-		select {
-		case a.filled <- arrival{buffer[:n], time.Now(), err}:
-		case <-a.ctx.Done():
-			return
-		}
+		a.filled <- arrival{buffer[:n], time.Now(), err} // has room for every buffer
 		if err != nil {
 			return
 		}
