@@ -60,8 +60,8 @@ func newCPU(set isa.Set, threads int) (Trainer, error) {
 	return Checked(&cpu{
 		kernels: k, threads: threads,
 		filterChoice: []*filter{
-			newFilter(&k.Filter23, nil, 12), newFilter(&k.Filter33, nil, 6), newFilter(&k.Filter33, &k.Filter33, 20),
-			newFilter(&k.Filter45, nil, 12),
+			newFilter(&k.WinogradF23, nil, 12), newFilter(&k.WinogradF33, nil, 6), newFilter(&k.WinogradF33, &k.WinogradF33, 20),
+			newFilter(&k.WinogradF45, nil, 12),
 		},
 	}), nil
 }

@@ -2,16 +2,16 @@ package device
 
 import "github.com/polyphon/polyphon/device/internal/simd"
 
-// filter is a minimal filtering algorithm F(outputs, taps) (see simd.Filter) of one level or two. With two, an outer filter
+// filter is a minimal filtering algorithm F(outputs, taps) (see simd.Winograd) of one level or two. With two, an outer filter
 // is applied to the tiles of an inner one as that is to rows: F(3,3) of F(3,3) is an F(9,9) with 25 points instead
 // of 81 multiplications, whose numbers stay as small as F(3,3)'s squared.
 type filter struct {
-	inner, outer          *simd.Filter // outer: nil for one level
+	inner, outer          *simd.Winograd // outer: nil for one level
 	outputs, taps, points int
 	transforms            float64 // what the transforms of a tile cost, measured in columns of the products between them
 }
 
-func newFilter(inner, outer *simd.Filter, transforms float64) *filter {
+func newFilter(inner, outer *simd.Winograd, transforms float64) *filter {
 	f := &filter{
 		inner: inner, outer: outer, outputs: inner.Outputs, taps: inner.Taps, points: inner.Points, transforms: transforms,
 	}
