@@ -1,7 +1,7 @@
 package simd
 
-// Winograd is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs of
-// a convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd,
+// Winograd is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs
+// of a convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd,
 // "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks",
 // 2016).
 //
