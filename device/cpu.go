@@ -24,7 +24,7 @@ const KernelsVariable = isa.Variable
 // rounding from one kernel set to another. With one thread, everything runs on the caller's goroutine.
 func CPU(threads int) (Trainer, error) { return newCPU(isa.Chosen, threads) }
 
-// CPUWith is CPU with the named kernel set, whatever the environment says.
+// CPUWith is CPU with the named kernel set. It does not read the environment.
 func CPUWith(kernels string, threads int) (Trainer, error) {
 	return newCPU(func() (isa.Set, error) { return isa.Parse(kernels) }, threads)
 }

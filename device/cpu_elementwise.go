@@ -45,8 +45,8 @@ const (
 	blockValues = 1 << 12
 )
 
-// elementwise runs e over its views. anyShape says that the kernel treats all columns alike, so that the values may be
-// cut into other rows.
+// elementwise runs e over its views. With anyShape set, the kernel treats all columns alike, and the values may be cut
+// into other rows.
 func (d *cpu) elementwise(anyShape bool, e elementwise) {
 	e.kernels = d.kernels
 	operands := onHost(e.views[:]...)

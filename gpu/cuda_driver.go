@@ -78,7 +78,7 @@ type downloadStage struct {
 func Open(n int, p Precision) (*Device, error) {
 	if failed := C.initResult(); failed != C.CUDA_SUCCESS {
 		return nil, fmt.Errorf("%w: the NVIDIA driver does not start (CUDA error %d); "+
-			"nvidia-smi says whether there is one, and a GPU", ErrUnavailable, failed)
+			"nvidia-smi shows whether there is one, and a GPU", ErrUnavailable, failed)
 	}
 	count, err := cu.NumDevices()
 	if err != nil {

@@ -5,8 +5,8 @@ package gpu
 import "math/bits"
 
 // heap allocates from the driver's memory. Freed blocks are kept for the next request of their size class, so that
-// repeated steps never ask the driver, which would wait for the GPU. Since the GPU works in the order of the calls, a
-// block may be given out again while kernels that use it still run.
+// repeated steps never call the driver, which would wait for the GPU. Since the GPU works in the order of the calls, a
+// block may be reused while kernels that were started before still use it.
 type heap struct {
 	driver driver
 	chunks map[uint64]bool  // allocated by the driver

@@ -13,8 +13,8 @@ import (
 // before, after and between the rows of operands keeps its bits.
 func Run(t *testing.T, d device.Trainer) { RunAgainst(t, d, device.Ref(), 1) }
 
-// RunAgainst is Run with a reference that rounds as d should. Products may err slack times as much as the table says,
-// for tensor cores, which truncate sums.
+// RunAgainst is Run with a reference that rounds as d should. The tolerance of products is multiplied by slack, for
+// tensor cores, which truncate sums.
 func RunAgainst(t *testing.T, d, reference device.Trainer, slack float64) {
 	for _, c := range cases() {
 		if c.flops > 0 {

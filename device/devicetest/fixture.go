@@ -14,8 +14,8 @@ const guard = 67
 // guardValue is a distinctive NaN: overwriting it shows, and so does reading it, in the result.
 var guardValue = math.Float32frombits(0x7fc0beef)
 
-// fixture makes a case's operands on a device, by name: asked for a second time, an operand is the same as before. The
-// case's name is the seed of their values.
+// fixture makes a case's operands on a device, by name: an operand is made once. The case's name is the seed of their
+// values.
 type fixture struct {
 	shape
 	d      device.Trainer
