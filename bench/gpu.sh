@@ -35,7 +35,7 @@ diff <(awk '{ print $1, $2 }' $bin/cuda.txt) <(awk '{ print $1, $2 }' $bin/cpu.t
 
 step kernels
 (cd gpu && timeout 100 ../$bin/gpu.test -test.run '^$' -test.bench . -test.benchtime 100x) >$bin/kernels.txt
-grep -E 'MatMul/|AddOuter|Hadamard|Moments' $bin/kernels.txt
+grep -E 'MatMul/|MatMulTransA|Hadamard|Moments' $bin/kernels.txt
 
 step rows against PyTorch
 timeout 240 python3 bench/gpu.py

@@ -13,22 +13,20 @@ import (
 // ErrKernels reports a kernel set that does not exist or that this machine cannot run.
 var ErrKernels = errors.New("device: no such CPU kernels")
 
-// KernelsVariable names the environment variable that makes CPU take the kernel set that it names.
+// KernelsVariable is the environment variable that selects CPU's kernel set by name.
 const KernelsVariable = isa.Variable
 
 // CPU returns a device on this machine's processor that uses at most threads threads, or runtime.GOMAXPROCS(0)
 // where threads is 0. It takes the fastest kernels that the machine can run, or those that the environment
-// variable POLYPHON_CPU names (generic, avx2, avx512); ErrKernels says that they are missing.
+// variable POLYPHON_CPU names (generic, avx2, avx512), with an error that wraps ErrKernels if there are none.
 //
-// The device holds no state: goroutines may share one. Results are the same, bit for bit, for any number of
-// threads, but differ in rounding from one kernel set to another. With one thread, everything runs on the
-// caller's goroutine.
-func CPU(threads int) (Trainer, error) {
-	set, err := isa.Chosen()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
-	}
-	return newCPU(set, threads)
+// Goroutines may share the device. Results are the same, bit for bit, for any number of threads, but differ in
+// rounding from one kernel set to another. With one thread, everything runs on the caller's goroutine.
+func CPU(threads int) (Trainer, error) { return newCPU(isa.Chosen, threads) }
+
+// CPUWith is CPU with the named kernel set. It does not read the environment.
+func CPUWith(kernels string, threads int) (Trainer, error) {
+	return newCPU(func() (isa.Set, error) { return isa.Parse(kernels) }, threads)
 }
 
 // Kernels returns the names of the kernel sets that this machine can run, slowest first.
@@ -40,16 +38,11 @@ func Kernels() []string {
 	return names
 }
 
-// CPUWith is CPU with the named kernel set.
-func CPUWith(kernels string, threads int) (Trainer, error) {
-	set, err := isa.Parse(kernels)
+func newCPU(choose func() (isa.Set, error), threads int) (Trainer, error) {
+	set, err := choose()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
 	}
-	return newCPU(set, threads)
-}
-
-func newCPU(set isa.Set, threads int) (Trainer, error) {
 	if threads < 0 {
 		return nil, fmt.Errorf("device: %d threads", threads)
 	}
@@ -57,33 +50,20 @@ func newCPU(set isa.Set, threads int) (Trainer, error) {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	k := simd.Of(set)
-	return Checked(&cpu{
-		kernels: k, threads: threads,
-		filterChoice: []*filter{
-			newFilter(&k.Filter23, nil, 12), newFilter(&k.Filter33, nil, 6), newFilter(&k.Filter33, &k.Filter33, 20),
-			newFilter(&k.Filter45, nil, 12),
-		},
-	}), nil
-}
-
-// Serial implements Device.
-func (d *cpu) Serial() Device {
-	if d.threads == 1 {
-		return d
-	}
-	return &cpu{kernels: d.kernels, threads: 1, filterChoice: d.filterChoice}
+	return Checked(&cpu{kernels: k, threads: threads, winograds: winogradsOf(k)}), nil
 }
 
 type cpu struct {
 	host
-	kernels      *simd.Kernels
-	threads      int
-	filterChoice []*filter
-	tiles        sync.Pool // of *productTile
-	filters      sync.Pool // of *filterTile
-	floats       sync.Pool // of *[]float32: partial sums
-	float64s     sync.Pool // of *[]float64: sums of all rows
-	team         team
+	kernels   *simd.Kernels
+	threads   int
+	winograds []*winograd
+
+	productTiles  pool[productTile]
+	winogradTiles pool[winogradTile]
+	floats        pool[[]float32]
+	doubles       pool[[]float64]
+	workers       workerPool
 }
 
 func (d *cpu) Name() string {
@@ -94,41 +74,63 @@ func (d *cpu) Name() string {
 	return fmt.Sprintf("cpu (%s, %d thread%s)", d.kernels.Name, d.threads, plural)
 }
 
-// scratch returns n zeroed floats from the pool; give them back with release.
+func (d *cpu) Serial() Device {
+	if d.threads == 1 {
+		return d
+	}
+	return &cpu{kernels: d.kernels, threads: 1, winograds: d.winograds}
+}
+
+// pool holds values that are used again: get one, and Put it back.
+type pool[T any] struct{ sync.Pool }
+
+// get returns a value with the content that it was put back with, or a new one.
+func (p *pool[T]) get() *T {
+	if v, _ := p.Get().(*T); v != nil {
+		return v
+	}
+	return new(T)
+}
+
+// scratch returns n undefined floats, to be put back into d.floats.
 func (d *cpu) scratch(n int) *[]float32 {
-	p := d.memory(n)
+	p := d.floats.get()
+	*p = grown(*p, n)
+	return p
+}
+
+// zeros is scratch with zeros.
+func (d *cpu) zeros(n int) *[]float32 {
+	p := d.scratch(n)
 	clear(*p)
 	return p
 }
 
-// doubles returns n zeroed float64 values; give them back to d.float64s.
-func (d *cpu) doubles(n int) *[]float64 {
-	p, _ := d.float64s.Get().(*[]float64)
-	if p == nil {
-		p = new([]float64)
+// grown returns s with length n and undefined values.
+func grown[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
 	}
-	*p = append((*p)[:0], make([]float64, n)...)
-	return p
+	return s[:n]
 }
 
-// memory is scratch with undefined values.
-func (d *cpu) memory(n int) *[]float32 {
-	p, _ := d.floats.Get().(*[]float32)
-	if p == nil {
-		p = new([]float32)
+// ceilDiv returns a/b, rounded up.
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// onHost returns how many of the views are given, all of which have to be in the host's memory.
+func onHost(views ...View) int {
+	given := 0
+	for _, v := range views {
+		if len(values(v.Data)) > 0 {
+			given++
+		}
 	}
-	if cap(*p) < n {
-		*p = make([]float32, n)
-	}
-	*p = (*p)[:n]
-	return p
+	return given
 }
 
-func (d *cpu) release(p *[]float32) { d.floats.Put(p) }
-
-// merge turns views of one shape into views of one group where their rows follow each other at one stride.
+// merge turns views of one shape into views of one group where all their rows are equally far apart.
 func merge(views ...*View) {
-	if len(views) == 0 || views[0].Groups <= 1 {
+	if views[0].Groups <= 1 {
 		return
 	}
 	single := views[0].Rows == 1
@@ -146,13 +148,13 @@ func merge(views ...*View) {
 	}
 }
 
-// from returns v's values from row r of group g on, over count rows and cols columns starting at column c.
+// from returns v's values from row r of group g and column c on, over count rows and cols columns.
 func (v *View) from(g, r, c, count, cols int) []float32 {
 	start := g*v.GroupStride + r*v.RowStride + c
 	return v.Data.host[start : start+(count-1)*v.RowStride+cols]
 }
 
-// optional returns a vector that may be left out as kernels expect it, with length 0 then.
+// optional returns values of a vector in the form that kernels expect, with length 0 if it is left out.
 func optional(b Buffer, from, to int) []float32 {
 	if b.Empty() {
 		return nil

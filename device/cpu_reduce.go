@@ -1,12 +1,14 @@
 package device
 
-// reduction sums over rows by columns. Its pieces are chunks of rows, fixed by the shape; each has its own sums,
-// which are then added in order in float64.
+import "github.com/polyphon/polyphon/device/internal/simd"
+
+// reduction sums over rows, column by column. Its pieces are chunks of rows, which depend only on the shape; each has
+// its own sums, which are added in order in float64.
 type reduction struct {
 	d        *cpu
 	x, y, z  View // y and z optional; of one shape
 	sum, dot []float32
-	// moments asks for the sum of squared deviations from the chunk's own mean in place of dot.
+	// moments computes a chunk's mean as sum, and its squared deviations from that as dot.
 	moments bool
 
 	rows, groups, perGroup int // rows of a group, or whole groups, in a chunk; chunks in a group
@@ -22,12 +24,7 @@ const (
 // reduce runs r over all chunks and calls combine with each one's number of rows and sums, in order.
 func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 	r.d = d
-	operands := 0
-	for _, v := range [...]View{r.x, r.y, r.z} {
-		if len(values(v.Data)) > 0 {
-			operands++
-		}
-	}
+	operands := onHost(r.x, r.y, r.z)
 	merge(&r.x, &r.y, &r.z)
 	x := &r.x
 	if x.Count() == 0 || x.Cols == 0 {
@@ -36,19 +33,19 @@ func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 	rows := max(1, min(chunkRows, chunkValues/x.Cols))
 	r.rows = min(x.Rows, rows)
 	r.groups = max(1, rows/x.Rows)
-	r.perGroup = (x.Rows + r.rows - 1) / r.rows
-	chunks := (x.Groups + r.groups - 1) / r.groups * r.perGroup
-	sums := d.scratch(2 * chunks * x.Cols)
+	r.perGroup = ceilDiv(x.Rows, r.rows)
+	chunks := ceilDiv(x.Groups, r.groups) * r.perGroup
+	sums := d.zeros(2 * chunks * x.Cols)
 	r.sum, r.dot = (*sums)[:chunks*x.Cols], (*sums)[chunks*x.Cols:]
-	spread(d, chunks, operands*x.Count()*x.Cols, r)
+	parallelFor(d, chunks, operands*x.Count()*x.Cols, r)
 	for i := range chunks {
 		_, groups, _, rows := r.chunk(i)
 		combine(groups*rows, r.sum[i*x.Cols:][:x.Cols], r.dot[i*x.Cols:][:x.Cols])
 	}
-	d.release(sums)
+	d.floats.Put(sums)
 }
 
-// chunk returns which groups and rows chunk i has: several whole groups, or part of one.
+// chunk returns the groups and rows of chunk i: several whole groups, or a part of one.
 func (r *reduction) chunk(i int) (group, groups, row, rows int) {
 	group = i / r.perGroup * r.groups
 	row = i % r.perGroup * r.rows
@@ -84,8 +81,8 @@ func (r *reduction) addSums(sum, dot []float32, g, row, rows int) {
 	k.Dots3(sum, dot, x, y, z, rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
 }
 
-// deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it. The
-// mean that the sums give is only a shift near enough for what is left to be summed exactly.
+// deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it. The mean
+// from the sums is rounded; the deviations from it are small enough to be summed exactly, and correct it.
 func (r *reduction) deviations(sum, dot []float32, group, groups, row, rows int) {
 	k, cols, n := r.d.kernels, r.x.Cols, float64(groups*rows)
 	if !r.y.Empty() {
@@ -95,13 +92,14 @@ func (r *reduction) deviations(sum, dot []float32, group, groups, row, rows int)
 	for c := range sum {
 		sum[c] /= float32(n)
 	}
-	rest := r.d.scratch(cols)
+	rest := r.d.zeros(cols)
 	for g := group; g < group+groups; g++ {
 		x := r.x.from(g, row, 0, rows, cols)
 		if r.y.Empty() {
 			k.Deviations(*rest, dot, x, sum, rows, cols, r.x.RowStride)
 		} else {
-			k.Deviations2(*rest, dot, x, r.y.from(g, row, 0, rows, cols), sum, rows, cols, r.x.RowStride, r.y.RowStride)
+			y := r.y.from(g, row, 0, rows, cols)
+			k.Deviations2(*rest, dot, x, y, sum, rows, cols, r.x.RowStride, r.y.RowStride)
 		}
 	}
 	for c, left := range *rest {
@@ -109,15 +107,22 @@ func (r *reduction) deviations(sum, dot []float32, group, groups, row, rows int)
 		sum[c] = float32(float64(sum[c]) + mean)
 		dot[c] = float32(max(0, float64(dot[c])-mean*float64(left)))
 	}
-	r.d.release(rest)
+	r.d.floats.Put(rest)
 }
 
-// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do, which loses nothing where means are
-// large beside deviations.
+// columnPair returns two vectors of zeros in memory that is to be put back into d.doubles.
+func (d *cpu) columnPair(cols int) (memory *[]float64, first, second []float64) {
+	memory = d.doubles.get()
+	*memory = grown(*memory, 2*cols)
+	clear(*memory)
+	return memory, (*memory)[:cols], (*memory)[cols:]
+}
+
+// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do, which is accurate even where means are much
+// larger than deviations.
 func (d *cpu) Moments(mean, variance Buffer, x, y View) {
 	count := 0.0
-	sums := d.doubles(2 * x.Cols)
-	means, squares := (*sums)[:x.Cols], (*sums)[x.Cols:]
+	memory, means, squares := d.columnPair(x.Cols)
 	d.reduce(reduction{x: x, y: y, moments: true}, func(rows int, chunkMean, chunkSquares []float32) {
 		n := float64(rows)
 		for c := range means {
@@ -131,11 +136,11 @@ func (d *cpu) Moments(mean, variance Buffer, x, y View) {
 		values(mean)[c] = float32(means[c])
 		values(variance)[c] = float32(squares[c] / max(1, count))
 	}
-	d.float64s.Put(sums)
+	d.doubles.Put(memory)
 }
 
 func (d *cpu) GradSums(sum, dot Buffer, dy, x, y View) {
-	sums, dots := make([]float64, dy.Cols), make([]float64, dy.Cols)
+	memory, sums, dots := d.columnPair(dy.Cols)
 	d.reduce(reduction{x: dy, y: x, z: y}, func(_ int, chunkSum, chunkDot []float32) {
 		for c := range sums {
 			sums[c] += float64(chunkSum[c])
@@ -148,48 +153,62 @@ func (d *cpu) GradSums(sum, dot Buffer, dy, x, y View) {
 			values(dot)[c] = float32(dots[c])
 		}
 	}
+	d.doubles.Put(memory)
 }
 
 func (d *cpu) AvgPool(dst, x View) {
-	values(dst.Data)
-	values(x.Data)
+	onHost(dst, x)
 	if x.Groups == 0 || x.Cols == 0 {
 		return
 	}
-	spread(d, x.Groups, x.Count()*x.Cols, meanRows{d, dst, x})
+	parallelFor(d, x.Groups, x.Count()*x.Cols, avgPool{d, dst, x})
 }
 
-// meanRows is AvgPool as a task; its pieces are groups.
-type meanRows struct {
+// avgPool is AvgPool as a task; its pieces are groups.
+type avgPool struct {
 	d      *cpu
 	dst, x View
 }
 
-func (m meanRows) run(first, last int) {
-	partial := m.d.scratch(meanCols)
+// avgPoolCols is how many columns avgPool sums at a time.
+const avgPoolCols = 64
+
+func (a avgPool) run(first, last int) {
+	partial := a.d.scratch(avgPoolCols)
 	for g := first; g < last; g++ {
-		for c := 0; c < m.x.Cols; c += meanCols {
-			m.columns((*partial)[:min(meanCols, m.x.Cols-c)], g, c)
+		for c := 0; c < a.x.Cols; c += avgPoolCols {
+			a.columns((*partial)[:min(avgPoolCols, a.x.Cols-c)], g, c)
 		}
 	}
-	m.d.release(partial)
+	a.d.floats.Put(partial)
 }
 
-// meanCols is how many columns meanRows sums at a time.
-const meanCols = 64
-
-// columns computes the means of group g's columns from c on, as many as partial has room for.
-func (m meanRows) columns(partial []float32, g, c int) {
-	var total [meanCols]float64
-	for r := 0; r < m.x.Rows; r += chunkRows {
-		rows := min(chunkRows, m.x.Rows-r)
+// columns computes the means of group g's columns from c on, as many as partial has values.
+func (a avgPool) columns(partial []float32, g, c int) {
+	var total [avgPoolCols]float64
+	for r := 0; r < a.x.Rows; r += chunkRows {
+		rows := min(chunkRows, a.x.Rows-r)
 		clear(partial)
-		m.d.kernels.Sums(partial, m.x.from(g, r, c, rows, len(partial)), rows, len(partial), m.x.RowStride)
+		a.d.kernels.Sums(partial, a.x.from(g, r, c, rows, len(partial)), rows, len(partial), a.x.RowStride)
 		for i, v := range partial {
 			total[i] += float64(v)
 		}
 	}
-	for i, out := 0, m.dst.row(g, 0)[c:]; i < len(partial); i++ {
-		out[i] = float32(total[i] / max(1, float64(m.x.Rows)))
+	for i, out := 0, a.dst.row(g, 0)[c:]; i < len(partial); i++ {
+		out[i] = float32(total[i] / max(1, float64(a.x.Rows)))
 	}
+}
+
+func (d *cpu) AvgPoolGrad(dst, x View, scale float32) {
+	x.Rows, x.RowStride = dst.Rows, 0
+	d.elementwise(false, elementwise{
+		views: [5]View{dst, x}, scalar: scale, call: func(_ *simd.Kernels, b block) {
+			for r := range b.rows {
+				out := b.row(0, r)
+				for c, v := range b.row(1, r) {
+					out[c] = b.scalar * v
+				}
+			}
+		},
+	})
 }

@@ -2,27 +2,28 @@ package device
 
 import "fmt"
 
-// Fault is a failure of a device with memory of its own, such as a GPU. The methods of Device have no errors to return, so
-// they panic with a *Fault. It stays: the device's memory cannot be trusted any more, and every later call panics with the same one.
+// Fault is the failure of a device with memory of its own, such as a GPU. Device's methods return no errors, so such a
+// device panics with a *Fault, which Recovered returns as an error. A fault sticks: the device's memory cannot be
+// trusted afterwards, and every later call panics with the same *Fault.
 type Fault struct {
-	Kernel string // the kernel, or what else was being done
-	Err    error  // the driver's
+	Kernel string // the kernel, or whatever else was being done
+	Err    error
 }
 
-// Error says what failed.
-func (f *Fault) Error() string { return fmt.Sprintf("%s: %v", f.Kernel, f.Err) }
+// Error names the kernel and the reason. Kernels run asynchronously: a failure may only show in a later call.
+func (f *Fault) Error() string { return fmt.Sprintf("device: %s: %v", f.Kernel, f.Err) }
 
 // Unwrap returns the driver's error.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// Recovered returns what a call of recover returned, if that is a *Fault, or nil where it is nil. Anything else goes on
-// panicking.
+// Recovered returns r, the result of recover, as an error if it is a *Fault, and nil if it is nil. Otherwise it panics
+// with r again.
 func Recovered(r any) error {
-	if r == nil {
+	switch r := r.(type) {
+	case nil:
 		return nil
-	}
-	if f, ok := r.(*Fault); ok {
-		return f
+	case *Fault:
+		return r
 	}
 	panic(r)
 }

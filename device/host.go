@@ -20,7 +20,7 @@ func (host) Alloc(n int) Buffer {
 	if over := uintptr(unsafe.Pointer(unsafe.SliceData(s))) % alignment; over != 0 {
 		skip = int(alignment-over) / 4
 	}
-	return HostBuffer(s[skip : skip+n : skip+n])
+	return hostBuffer(s[skip : skip+n : skip+n])
 }
 
 // Free leaves the memory to the garbage collector.

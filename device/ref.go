@@ -2,15 +2,13 @@ package device
 
 import "math"
 
-// Ref returns the reference device: one thread, plain loops in the order of the definitions, sums in float64,
-// each result rounded to float32 once. It is what every other device is checked against and is never tuned.
+// Ref returns the reference device: one thread, plain loops in the order of the definitions, sums in float64, each
+// result rounded to float32 once. Every other device is tested against it; it is never tuned.
 func Ref() Trainer { return Checked(ref{}) }
 
 type ref struct{ host }
 
-func (ref) Name() string { return "ref" }
-
-// Serial implements Device.
+func (ref) Name() string     { return "ref" }
 func (d ref) Serial() Device { return d }
 
 // eachRow calls f for every row of every group of v.
@@ -22,23 +20,36 @@ func eachRow(v View, f func(g, r int)) {
 	}
 }
 
-func (ref) Fill(dst View, v float32) {
+// set sets every element of dst to f of its position.
+func set(dst View, f func(g, r, c int) float64) {
 	eachRow(dst, func(g, r int) {
 		for c, row := 0, dst.row(g, r); c < len(row); c++ {
-			row[c] = v
+			row[c] = float32(f(g, r, c))
 		}
 	})
 }
 
+// at returns element (g, r, c).
+func (v View) at(g, r, c int) float64 { return float64(v.row(g, r)[c]) }
+
+// times returns the element of x∘y, or of x where y is left out.
+func times(x, y View, g, r, c int) float64 {
+	if y.Empty() {
+		return x.at(g, r, c)
+	}
+	return x.at(g, r, c) * y.at(g, r, c)
+}
+
+func (ref) Fill(dst View, v float32) {
+	set(dst, func(_, _, _ int) float64 { return float64(v) })
+}
+
 func (ref) Transpose(dst, src View, reverse bool) {
-	eachRow(src, func(g, r int) {
-		to := g
+	set(dst, func(g, r, c int) float64 {
 		if reverse {
-			to = src.Groups - 1 - g
+			g = src.Groups - 1 - g
 		}
-		for c, v := range src.row(g, r) {
-			dst.row(to, c)[r] = v
-		}
+		return src.at(g, c, r)
 	})
 }
 
@@ -69,7 +80,7 @@ func (ref) MatMul(dst, a View, w *Packed, e Epilogue) {
 			}
 			y := acc + at(e.Shift, c, 0)
 			if !e.Skip.Empty() {
-				f, s := y, float64(e.Skip.row(g, r)[c])
+				f, s := y, e.Skip.at(g, r, c)
 				y = f + s + at(e.Scale, c, 0)*f*s + at(e.Offset, c, 0)
 			}
 			if e.ReLU {
@@ -96,41 +107,32 @@ func (ref) MatMulTransA(dw Buffer, a, dy View) {
 }
 
 func (ref) Affine(dst, x, y View, a, b, c Buffer, relu bool) {
-	eachRow(dst, func(g, r int) {
-		out, in := dst.row(g, r), x.row(g, r)
-		for i := range out {
-			v := at(a, i, 1)*float64(in[i]) + at(c, i, 0)
-			if !y.Empty() {
-				v += at(b, i, 1) * float64(y.row(g, r)[i])
-			}
-			if relu {
-				v = max(v, 0)
-			}
-			out[i] = float32(v)
+	set(dst, func(g, r, i int) float64 {
+		v := at(a, i, 1)*x.at(g, r, i) + at(c, i, 0)
+		if !y.Empty() {
+			v += at(b, i, 1) * y.at(g, r, i)
 		}
+		if relu {
+			v = max(v, 0)
+		}
+		return v
 	})
 }
 
 func (ref) Hadamard(dst, x, y View, add bool) {
-	eachRow(dst, func(g, r int) {
-		out, u, v := dst.row(g, r), x.row(g, r), y.row(g, r)
-		for c := range out {
-			product := float64(u[c]) * float64(v[c])
-			if add {
-				product += float64(out[c])
-			}
-			out[c] = float32(product)
+	set(dst, func(g, r, c int) float64 {
+		product := x.at(g, r, c) * y.at(g, r, c)
+		if add {
+			product += dst.at(g, r, c)
 		}
+		return product
 	})
 }
 
 func (ref) HadamardSum(dst, f, s View, p, q Buffer) {
-	eachRow(dst, func(g, r int) {
-		out, u, v := dst.row(g, r), f.row(g, r), s.row(g, r)
-		for c := range out {
-			fc, sc := float64(u[c]), float64(v[c])
-			out[c] = float32(fc + sc + at(p, c, 0)*fc*sc + at(q, c, 0))
-		}
+	set(dst, func(g, r, c int) float64 {
+		fc, sc := f.at(g, r, c), s.at(g, r, c)
+		return fc + sc + at(p, c, 0)*fc*sc + at(q, c, 0)
 	})
 }
 
@@ -147,48 +149,31 @@ func (ref) HadamardSumGrad(df, ds, dy, f, s View, a, b, c Buffer) {
 }
 
 func (ref) ReLUGrad(dx, dy, y View) {
-	eachRow(dx, func(g, r int) {
-		out, grad, act := dx.row(g, r), dy.row(g, r), y.row(g, r)
-		for c := range out {
-			if act[c] > 0 {
-				out[c] = grad[c]
-			} else {
-				out[c] = 0
-			}
+	set(dx, func(g, r, c int) float64 {
+		if y.at(g, r, c) > 0 {
+			return dy.at(g, r, c)
 		}
+		return 0
 	})
 }
 
 func (ref) Tanh(dst, x View) {
-	eachRow(dst, func(g, r int) {
-		for c, v := range x.row(g, r) {
-			dst.row(g, r)[c] = float32(math.Tanh(float64(v)))
-		}
-	})
+	set(dst, func(g, r, c int) float64 { return math.Tanh(x.at(g, r, c)) })
 }
 
 func (ref) TanhGrad(dx, dy, y View) {
-	eachRow(dx, func(g, r int) {
-		out, grad, act := dx.row(g, r), dy.row(g, r), y.row(g, r)
-		for c := range out {
-			out[c] = float32(float64(grad[c]) * (1 - float64(act[c])*float64(act[c])))
-		}
-	})
+	set(dx, func(g, r, c int) float64 { return dy.at(g, r, c) * (1 - y.at(g, r, c)*y.at(g, r, c)) })
 }
 
 func (ref) Moments(mean, variance Buffer, x, y View) {
+	n := max(1, float64(x.Count()))
 	for c := range x.Cols {
-		value := func(g, r int) float64 {
-			v := float64(x.row(g, r)[c])
-			if !y.Empty() {
-				v *= float64(y.row(g, r)[c])
-			}
-			return v
-		}
-		n := max(1, float64(x.Count()))
 		sum, squares := 0.0, 0.0
-		eachRow(x, func(g, r int) { sum += value(g, r) })
-		eachRow(x, func(g, r int) { squares += (value(g, r) - sum/n) * (value(g, r) - sum/n) })
+		eachRow(x, func(g, r int) { sum += times(x, y, g, r, c) })
+		eachRow(x, func(g, r int) {
+			d := times(x, y, g, r, c) - sum/n
+			squares += d * d
+		})
 		values(mean)[c] = float32(sum / n)
 		values(variance)[c] = float32(squares / n)
 	}
@@ -198,16 +183,10 @@ func (ref) GradSums(sum, dot Buffer, dy, x, y View) {
 	for c := range dy.Cols {
 		total, product := 0.0, 0.0
 		eachRow(dy, func(g, r int) {
-			d := float64(dy.row(g, r)[c])
-			total += d
-			if x.Empty() {
-				return
+			total += dy.at(g, r, c)
+			if !x.Empty() {
+				product += dy.at(g, r, c) * times(x, y, g, r, c)
 			}
-			d *= float64(x.row(g, r)[c])
-			if !y.Empty() {
-				d *= float64(y.row(g, r)[c])
-			}
-			product += d
 		})
 		values(sum)[c] = float32(total)
 		if !dot.Empty() {
@@ -217,58 +196,17 @@ func (ref) GradSums(sum, dot Buffer, dy, x, y View) {
 }
 
 func (ref) AvgPool(dst, x View) {
-	for g := range x.Groups {
-		for c := range x.Cols {
-			sum := 0.0
-			for r := range x.Rows {
-				sum += float64(x.row(g, r)[c])
-			}
-			dst.row(g, 0)[c] = float32(sum / max(1, float64(x.Rows)))
+	set(dst, func(g, _, c int) float64 {
+		sum := 0.0
+		for r := range x.Rows {
+			sum += x.at(g, r, c)
 		}
-	}
+		return sum / max(1, float64(x.Rows))
+	})
 }
 
 func (ref) AvgPoolGrad(dst, x View, scale float32) {
-	eachRow(dst, func(g, r int) {
-		out := dst.row(g, r)
-		for c, v := range x.row(g, 0) {
-			out[c] = scale * v
-		}
-	})
-}
-
-// largestRow returns which of x[g]'s rows r−reach to r+reach has the largest value in column c, the first of equals, or one that
-// is not a number, so that this shows.
-func largestRow(x View, g, r, c, reach int) int {
-	best := max(0, r-reach)
-	for t := best + 1; t <= min(r+reach, x.Rows-1); t++ {
-		if v := x.row(g, t)[c]; v > x.row(g, best)[c] || v != v {
-			best = t
-		}
-	}
-	return best
-}
-
-func (ref) MaxRows(dst, x View, reach int) {
-	eachRow(dst, func(g, r int) {
-		for c := range x.Cols {
-			dst.row(g, r)[c] = x.row(g, largestRow(x, g, r, c, reach))[c]
-		}
-	})
-}
-
-func (ref) MaxRowsGrad(dx, dy, x View, reach int) {
-	eachRow(dx, func(g, r int) {
-		for c := range x.Cols {
-			sum := 0.0
-			for t := max(0, r-reach); t <= min(r+reach, x.Rows-1); t++ {
-				if largestRow(x, g, t, c, reach) == r {
-					sum += float64(dy.row(g, t)[c])
-				}
-			}
-			dx.row(g, r)[c] = float32(sum)
-		}
-	})
+	set(dst, func(g, _, c int) float64 { return float64(scale) * x.at(g, 0, c) })
 }
 
 func (ref) SGD(w, g, m Buffer, rate, momentum, decay float32) {

@@ -1,12 +1,12 @@
 package device
 
-// Trainer is a Device that also runs the kernels of training: gradients, statistics of norms, losses and optimisers. The rules of
-// Device hold for its methods, too.
+// Trainer is a Device that also runs the kernels of training: gradients, statistics of norms, losses and optimisers.
+// Device's rules hold for its methods too.
 type Trainer interface {
 	Device
 
-	// Transpose writes dst[g] = src[g]ᵀ for each group g, or src[Groups−1−g]ᵀ with reverse set, as a convolution's gradient has its
-	// taps: dst is (n, m), src (m, n), and does not overlap it.
+	// Transpose writes dst[g] = src[g]ᵀ for each group g or, with reverse set, src[Groups−1−g]ᵀ, the order of taps in a
+	// convolution's gradient. dst is (n, m), src (m, n), and does not overlap it.
 	Transpose(dst, src View, reverse bool)
 
 	// MatMulTransA accumulates dw += Σ over groups and rows of a[r]ᵀ·dy[r]: a (rows, k), possibly overlapping,
@@ -14,14 +14,14 @@ type Trainer interface {
 	MatMulTransA(dw Buffer, a, dy View)
 
 	// HadamardSum computes dst = f + s + p∘(f∘s) + q, with p, q one value a column: the output of a
-	// polynomial residual block whose batch norm is given by its scale p and shift q.
+	// polynomial residual block whose batch norm has scale p and shift q.
 	HadamardSum(dst, f, s View, p, q Buffer)
 	// HadamardSumGrad is HadamardSum's gradient. With z = f∘s and dz = a∘dy + b∘z + c (the gradient of
 	// the batch norm on z, see NormBackward) it computes df = dy + dz∘s and ds = dy + dz∘f.
 	HadamardSumGrad(df, ds, dy, f, s View, a, b, c Buffer)
 	// ReLUGrad computes dx = dy where y > 0, else 0.
 	ReLUGrad(dx, dy, y View)
-	// TanhGrad computes dx = dy∘(1 − y∘y), with y what Tanh gave.
+	// TanhGrad computes dx = dy∘(1 − y∘y), with y the result of Tanh.
 	TanhGrad(dx, dy, y View)
 
 	// Moments computes each column's mean and population variance over all rows of all groups of x,
@@ -30,22 +30,15 @@ type Trainer interface {
 	// GradSums computes each column's sums over all rows: sum = Σ dy, dot = Σ dy∘x, or Σ dy∘x∘y when y is given.
 	// x is optional, and dot with it.
 	GradSums(sum, dot Buffer, dy, x, y View)
-	// NormForward turns batch statistics into a norm's scale and shift; see Norm.
+	// NormForward computes a norm's scale and shift from batch statistics; see Norm.
 	NormForward(n Norm, eps, momentum float32, count int)
-	// NormBackward turns GradSums' results into the norm's parameter gradients and the coefficients
+	// NormBackward computes from GradSums' results the gradients of a norm's parameters and the coefficients
 	// of dx = a∘dy + b∘x + c; see Norm.
 	NormBackward(n Norm, sum, dot Buffer, a, b, c Buffer, eps float32, count int)
 
 	// AvgPoolGrad computes dst[g][r] = scale·x[g] for every row r: x has one row a group. It is AvgPool's
 	// gradient with scale = 1/rows.
 	AvgPoolGrad(dst, x View, scale float32)
-
-	// MaxRows computes dst[g][r] = the largest of x[g]'s rows r−reach to r+reach, as far as they exist, column by
-	// column. dst must not overlap x.
-	MaxRows(dst, x View, reach int)
-	// MaxRowsGrad is MaxRows' gradient: dx[g][r] = Σ dy[g][t] over those t for which row r is the first of the largest
-	// ones that MaxRows found. dx must not overlap dy or x.
-	MaxRowsGrad(dx, dy, x View, reach int)
 
 	// CrossEntropy computes, for each row r of logits (one group of n rows), losses[r] = −Σ_c t·log softmax and
 	// dlogits = scale·(softmax·Σt − t), with t the row of target probabilities. dlogits may be empty.
@@ -56,18 +49,18 @@ type Trainer interface {
 	SGD(w, g, m Buffer, rate, momentum, decay float32)
 	// AdamW steps w with decoupled weight decay (Loshchilov and Hutter, 2019); step counts from 1.
 	AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, step int)
-	// ClipNorm scales g so that its Euclidean norm is at most limit, and writes the norm it had to norm[0].
+	// ClipNorm scales g so that its Euclidean norm is at most limit, and writes the norm before that to norm[0].
 	ClipNorm(g, norm Buffer, limit float32)
 	// EMAUpdate computes dst += t·(src − dst), the step of an exponential moving average.
 	EMAUpdate(dst, src Buffer, t float32)
 }
 
-// Norm is a batch norm's per-column vectors. With a learned factor Alpha in front of it (one value; optional)
+// Norm is a batch norm's vectors, with one value a column. With a learned factor Alpha (one value; optional)
 // its output is Alpha·(Gamma·(x−mean)/√(variance+eps) + Beta).
 //
 // NormForward reads Mean and Var (this batch's), Gamma, Beta and Alpha and writes Scale and Shift, so that the
-// output is Scale∘x + Shift; where RunMean and RunVar are given it moves them by momentum towards the batch's
-// mean and unbiased variance (count is the number of rows that the statistics were taken over).
+// output is Scale∘x + Shift. Where RunMean and RunVar are given it moves them by momentum towards the batch's
+// mean and unbiased variance; count is the number of rows of the batch.
 //
 // NormBackward accumulates DGamma, DBeta and DAlpha.
 type Norm struct {

@@ -9,8 +9,8 @@ type Buffer struct {
 	n    int
 }
 
-// HostBuffer returns a Buffer over s, for devices that work in the host's memory.
-func HostBuffer(s []float32) Buffer { return Buffer{host: s, n: len(s)} }
+// hostBuffer returns a Buffer over s, for devices that work in the host's memory.
+func hostBuffer(s []float32) Buffer { return Buffer{host: s, n: len(s)} }
 
 // AddrBuffer returns a Buffer of n values at an address of a device's own memory.
 func AddrBuffer(addr uint64, n int) Buffer { return Buffer{addr: addr, n: n} }
@@ -33,7 +33,7 @@ func (b Buffer) Slice(i, j int) Buffer {
 		panic(fmt.Sprintf("device: slice [%d:%d] of a buffer of %d", i, j, b.n))
 	}
 	if b.host != nil {
-		return HostBuffer(b.host[i:j:j])
+		return hostBuffer(b.host[i:j:j])
 	}
 	return AddrBuffer(b.addr+4*uint64(i), j-i)
 }
@@ -70,9 +70,10 @@ func (v View) String() string {
 	return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols)
 }
 
-// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is how far apart PackWindows' windows are, else 0.
+// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is the distance between PackWindows'
+// windows, in values, else 0.
 type Packed struct {
 	K, N, Step int
 	Data       Buffer
-	filter     *filter // the CPU's, that windows go through
+	winograd   *winograd // the CPU's algorithm for products with windows; nil: plain multiplication
 }

@@ -24,8 +24,8 @@ import (
 	"gorgonia.org/cu"
 )
 
-// The kernels for compute capability 7.0 (Volta) and for 8.0, as kernels/ptx.sh compiles them. The driver compiles either for the
-// GPU that it finds.
+// The kernels for compute capability 7.0 (Volta) and for 8.0, as kernels/ptx.sh compiles them. The driver compiles them
+// further for its GPU.
 var (
 	//go:embed kernels/compute_70.ptx.gz
 	ptx70 []byte
@@ -33,16 +33,16 @@ var (
 	ptx80 []byte
 )
 
-// cudaDriver works on a GPU's primary context. Contexts belong to threads, so each call binds its goroutine to one meanwhile.
+// cudaDriver works on a GPU's primary context. Contexts belong to threads, so each call locks its goroutine to one.
 type cudaDriver struct {
-	dev      cu.Device
-	label    string
-	tensor   bool
-	ctx      cu.CUContext
-	module   cu.Module
-	copies   cu.Stream // from the host, while kernels run
-	slots    chan *slot
-	landings chan *landing
+	dev       cu.Device
+	label     string
+	tensor    bool
+	ctx       cu.CUContext
+	module    cu.Module
+	copies    cu.Stream // from the host, while kernels run
+	uploads   chan *uploadStage
+	downloads chan *downloadStage
 
 	mu      sync.Mutex // guards what follows
 	work    cu.Stream  // kernels, and all other copies
@@ -52,31 +52,33 @@ type cudaDriver struct {
 }
 
 const (
-	slots      = 8
-	landings   = 4
-	stageBytes = 1 << 20
+	uploadStages   = 8
+	downloadStages = 4
+	stageBytes     = 1 << 20
 )
 
-// slot is a piece of an upload on its way: pinned memory that the host writes, the GPU's that it is copied to while kernels run,
-// from where it goes to its place when those before it have ended.
-type slot struct {
+// uploadStage holds a piece of an upload: pinned memory that the host writes, and memory of the GPU that it is copied
+// to while kernels run. From there it is copied to its destination when the kernels before the upload have ended.
+type uploadStage struct {
 	host    unsafe.Pointer
 	device  cu.DevicePtr
 	arrived cu.Event // in device
-	moved   cu.Event // out of device: the slot may be used again
+	moved   cu.Event // out of device: the stage may be used again
 }
 
-// landing is pinned memory that a piece of a download is copied to.
-type landing struct {
+// downloadStage is pinned memory that a piece of a download is copied to.
+type downloadStage struct {
 	host    unsafe.Pointer
 	arrived cu.Event
 }
 
-// Open returns GPU number n, counted from 0 as the driver counts (CUDA_VISIBLE_DEVICES hides some). An empty p stands for TF32
-// where the GPU has tensor cores for it, else Float32. What is missing is said by an error that wraps ErrUnavailable.
+// Open returns GPU number n, counted from 0 in the driver's order (CUDA_VISIBLE_DEVICES hides some). An empty p stands
+// for TF32 where the GPU has tensor cores for it, else Float32. Where something is missing the error wraps
+// ErrUnavailable.
 func Open(n int, p Precision) (*Device, error) {
 	if failed := C.initResult(); failed != C.CUDA_SUCCESS {
-		return nil, fmt.Errorf("%w: the NVIDIA driver does not start (CUDA error %d); nvidia-smi says whether there is one, and a GPU", ErrUnavailable, failed)
+		return nil, fmt.Errorf("%w: the NVIDIA driver does not start (CUDA error %d); "+
+			"nvidia-smi shows whether there is one, and a GPU", ErrUnavailable, failed)
 	}
 	count, err := cu.NumDevices()
 	if err != nil {
@@ -86,9 +88,11 @@ func Open(n int, p Precision) (*Device, error) {
 		return nil, fmt.Errorf("%w: there is no GPU %d, %d in all", ErrUnavailable, n, count)
 	}
 	d := &cudaDriver{
-		kernels: map[string]cu.Function{}, slots: make(chan *slot, slots), landings: make(chan *landing, landings),
+		kernels: map[string]cu.Function{},
+		uploads: make(chan *uploadStage, uploadStages), downloads: make(chan *downloadStage, downloadStages),
+		// With CUDA_LAUNCH_BLOCKING the driver waits for each kernel: no graphs.
+		batch: batch{graphs: map[string]*graph{}, direct: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"},
 	}
-	d.batch = batch{graphs: map[string]*graph{}, direct: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"} // that is about single kernels
 	err = d.open(n)
 	if err == nil {
 		var opened *Device
@@ -133,7 +137,7 @@ func (d *cudaDriver) bound(f func() error) error {
 	err := f()
 	switch err {
 	case cu.IllegalAddress, cu.MisalignedAddress, cu.IllegalInstruction, cu.LaunchFailed, cu.LaunchTimeout:
-		return fmt.Errorf("%w, here or in a kernel before (CUDA_LAUNCH_BLOCKING=1 tells which)", err)
+		return fmt.Errorf("%w, here or in a kernel before (CUDA_LAUNCH_BLOCKING=1 shows which)", err)
 	}
 	return err
 }
@@ -160,27 +164,27 @@ func (d *cudaDriver) prepare() error {
 	if d.copies, err = cu.MakeStream(cu.NonBlocking); err != nil {
 		return err
 	}
-	for range slots {
-		s := new(slot)
-		d.slots <- s
+	for range uploadStages {
+		s := new(uploadStage)
+		d.uploads <- s
 		if err := s.open(); err != nil {
 			return err
 		}
 	}
-	for range landings {
-		l := new(landing)
-		d.landings <- l
-		if l.host, err = pinned(stageBytes); err != nil {
+	for range downloadStages {
+		s := new(downloadStage)
+		d.downloads <- s
+		if s.host, err = pinned(stageBytes); err != nil {
 			return err
 		}
-		if l.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
+		if s.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *slot) open() error {
+func (s *uploadStage) open() error {
 	var err error
 	if s.host, err = pinned(stageBytes); err != nil {
 		return err
@@ -195,7 +199,7 @@ func (s *slot) open() error {
 	return err
 }
 
-// pinned returns memory of the host that the GPU reads and writes by itself.
+// pinned returns memory of the host that the GPU can read and write.
 func pinned(bytes int) (unsafe.Pointer, error) {
 	var p unsafe.Pointer
 	if failed := C.cuMemHostAlloc(&p, C.size_t(bytes), 0); failed != C.CUDA_SUCCESS {
@@ -217,7 +221,7 @@ func (d *cudaDriver) alloc(bytes int) (addr uint64, err error) {
 }
 
 func (d *cudaDriver) free(addr uint64) {
-	// A failure here is that of the kernels before it, which close reports.
+	// An error here is that of an earlier kernel, which close reports.
 	_ = d.bound(func() error { return d.queued(func() error { return cu.MemFree(cu.DevicePtr(addr)) }) })
 }
 
@@ -227,14 +231,14 @@ func (d *cudaDriver) clear(addr uint64, bytes int) error {
 	})
 }
 
-// upload copies into pinned memory while others use the driver.
+// upload copies into pinned memory while other calls use the driver.
 func (d *cudaDriver) upload(dst uint64, src []float32) error {
 	return d.bound(func() error {
 		for len(src) > 0 {
 			n := min(len(src), stageBytes/4)
-			s := <-d.slots
+			s := <-d.uploads
 			err := d.send(dst, src[:n], s)
-			d.slots <- s
+			d.uploads <- s
 			if err != nil {
 				return err
 			}
@@ -244,7 +248,7 @@ func (d *cudaDriver) upload(dst uint64, src []float32) error {
 	})
 }
 
-func (d *cudaDriver) send(dst uint64, src []float32, s *slot) error {
+func (d *cudaDriver) send(dst uint64, src []float32, s *uploadStage) error {
 	if err := s.moved.Synchronize(); err != nil {
 		return err
 	}
@@ -266,14 +270,14 @@ func (d *cudaDriver) send(dst uint64, src []float32, s *slot) error {
 	})
 }
 
-// download waits while others use the driver.
+// download waits while other calls use the driver.
 func (d *cudaDriver) download(dst []float32, src uint64) error {
 	return d.bound(func() error {
 		for len(dst) > 0 {
 			n := min(len(dst), stageBytes/4)
-			l := <-d.landings
-			err := d.receive(dst[:n], src, l)
-			d.landings <- l
+			s := <-d.downloads
+			err := d.receive(dst[:n], src, s)
+			d.downloads <- s
 			if err != nil {
 				return err
 			}
@@ -283,23 +287,23 @@ func (d *cudaDriver) download(dst []float32, src uint64) error {
 	})
 }
 
-func (d *cudaDriver) receive(dst []float32, src uint64, l *landing) error {
+func (d *cudaDriver) receive(dst []float32, src uint64, s *downloadStage) error {
 	err := d.queued(func() error {
-		if err := cu.MemcpyDtoHAsync(l.host, cu.DevicePtr(src), int64(4*len(dst)), d.work); err != nil {
+		if err := cu.MemcpyDtoHAsync(s.host, cu.DevicePtr(src), int64(4*len(dst)), d.work); err != nil {
 			return err
 		}
-		return l.arrived.Record(d.work)
+		return s.arrived.Record(d.work)
 	})
 	if err == nil {
-		err = l.arrived.Synchronize()
+		err = s.arrived.Synchronize()
 	}
 	if err == nil {
-		copy(dst, unsafe.Slice((*float32)(l.host), len(dst)))
+		copy(dst, unsafe.Slice((*float32)(s.host), len(dst)))
 	}
 	return err
 }
 
-// queued calls f, which asks the GPU for something, behind what has been asked for before.
+// queued calls f, which sends commands to the GPU, after those that were queued before.
 func (d *cudaDriver) queued(f func() error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -327,30 +331,30 @@ func (d *cudaDriver) launch(kernel string, grid, block size, args []uint64) erro
 		name: kernel, f: f, words: len(args),
 		shape: [6]C.uint{C.uint(grid.x), C.uint(grid.y), C.uint(grid.z), C.uint(block.x), C.uint(block.y), C.uint(block.z)},
 	}, args)
-	if d.batch.direct || len(d.batch.kernels) == mostQueued {
+	if d.batch.direct || len(d.batch.kernels) == maxQueued {
 		return d.bound(d.flush)
 	}
 	return nil
 }
 
-// close gives back what open and prepare got as far as they came. The driver's zero values stand for what was not made.
+// close releases what open and prepare have made, even where they failed half-way: zero values were not made.
 func (d *cudaDriver) close() error {
 	if d.ctx == (cu.CUContext{}) {
 		return nil
 	}
 	err := d.bound(func() error {
 		err := errors.Join(d.flush(), unless(d.work == (cu.Stream{}), d.dropGraphs), cu.Synchronize())
-		for range len(d.slots) {
-			s := <-d.slots
+		for range len(d.uploads) {
+			s := <-d.uploads
 			err = errors.Join(err, unpin(s.host), unless(s.device == 0, func() error { return cu.MemFree(s.device) }),
-				forget(&s.arrived), forget(&s.moved))
+				destroy(&s.arrived), destroy(&s.moved))
 		}
-		for range len(d.landings) {
-			l := <-d.landings
-			err = errors.Join(err, unpin(l.host), forget(&l.arrived))
+		for range len(d.downloads) {
+			s := <-d.downloads
+			err = errors.Join(err, unpin(s.host), destroy(&s.arrived))
 		}
-		return errors.Join(err, unless(d.work == (cu.Stream{}), d.work.Destroy), unless(d.copies == (cu.Stream{}), d.copies.Destroy),
-			unless(d.module == (cu.Module{}), d.module.Unload))
+		return errors.Join(err, unless(d.work == (cu.Stream{}), d.work.Destroy),
+			unless(d.copies == (cu.Stream{}), d.copies.Destroy), unless(d.module == (cu.Module{}), d.module.Unload))
 	})
 	err = errors.Join(err, d.dev.ReleasePrimaryCtx())
 	d.ctx = cu.CUContext{}
@@ -364,7 +368,7 @@ func unpin(p unsafe.Pointer) error {
 	return unless(p == nil, func() error { return cu.MemFreeHost(p) })
 }
 
-func forget(e *cu.Event) error {
+func destroy(e *cu.Event) error {
 	return unless(*e == (cu.Event{}), func() error { return cu.DestroyEvent(e) })
 }
 

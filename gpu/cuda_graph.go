@@ -39,15 +39,15 @@ import (
 	"gorgonia.org/cu"
 )
 
-// batch holds kernels that have been asked for and not yet started. They are started together, when something else is asked of the
-// GPU, as a graph if there is one: what a training step or a session's run asks for is the same every time but for a few
-// arguments, and to start a graph costs little more than to start a kernel.
+// batch holds kernels that have been queued and not started. They are started together before any other command to the
+// GPU, as a graph if there is one: each training step or run of a session queues the same kernels but for a few
+// arguments, and starting a graph costs little more than starting one kernel.
 type batch struct {
 	kernels []queuedKernel
-	args    []uint64 // of all kernels, one behind the other
-	key     []byte   // what the kernels are, without their arguments
+	args    []uint64 // of all kernels, in order
+	key     []byte   // identifies the kernels, without their arguments
 	graphs  map[string]*graph
-	direct  bool // graphs are not to be had, or not wanted
+	direct  bool // graphs are not supported, or not wanted
 }
 
 type queuedKernel struct {
@@ -57,7 +57,7 @@ type queuedKernel struct {
 	words int       // of arguments
 }
 
-// graph is a batch that was met before. It has no exec the first time, since much is asked for only once.
+// graph is a batch that was started before. It has no exec after the first time, since many batches do not recur.
 type graph struct {
 	exec  C.CUgraphExec
 	nodes []C.CUgraphNode
@@ -65,9 +65,9 @@ type graph struct {
 }
 
 const (
-	mostQueued  = 1024 // kernels
-	leastQueued = 4    // for a graph
-	mostGraphs  = 64
+	maxQueued       = 1024 // kernels
+	minGraphKernels = 4
+	maxGraphs       = 64
 )
 
 func (b *batch) add(k queuedKernel, args []uint64) {
@@ -81,14 +81,14 @@ func (b *batch) add(k queuedKernel, args []uint64) {
 
 func (b *batch) clear() { b.kernels, b.args, b.key = b.kernels[:0], b.args[:0], b.key[:0] }
 
-// handle returns the driver's handle, which cu keeps to itself as the only field.
+// handle returns the driver's handle, the only field of cu's type, which cu does not export.
 func handle(f cu.Function) C.CUfunction { return *(*C.CUfunction)(unsafe.Pointer(&f)) }
 
-// flush starts what waits in the batch. The caller holds the lock.
+// flush starts the kernels of the batch. The caller holds the lock.
 func (d *cudaDriver) flush() error {
 	b := &d.batch
 	defer b.clear()
-	if !b.direct && len(b.kernels) >= leastQueued {
+	if !b.direct && len(b.kernels) >= minGraphKernels {
 		started, err := d.startGraph()
 		if started || err != nil {
 			return err
@@ -106,7 +106,7 @@ func (d *cudaDriver) flush() error {
 
 // startKernel starts one kernel by itself.
 func (d *cudaDriver) startKernel(k queuedKernel, args []uint64) error {
-	// cu copies eight bytes from behind each pointer, one behind the other: the kernel's one argument, word by word.
+	// cu copies eight bytes from each pointer: the kernel's one argument, word by word.
 	d.params = d.params[:0]
 	for i := range args {
 		d.params = append(d.params, unsafe.Pointer(&args[i]))
@@ -115,14 +115,14 @@ func (d *cudaDriver) startKernel(k queuedKernel, args []uint64) error {
 	return k.f.Launch(int(s[0]), int(s[1]), int(s[2]), int(s[3]), int(s[4]), int(s[5]), 0, d.work, d.params)
 }
 
-// startGraph starts the batch as a graph, if it has met it before. Where the driver makes no graphs, nothing is started, then or
-// later.
+// startGraph starts the batch as a graph if it was started before. Where the driver does not support graphs, it starts
+// nothing, then or later.
 func (d *cudaDriver) startGraph() (started bool, err error) {
 	b := &d.batch
 	g := b.graphs[string(b.key)]
 	switch {
 	case g == nil:
-		if len(b.graphs) >= mostGraphs {
+		if len(b.graphs) >= maxGraphs {
 			if err := d.dropGraphs(); err != nil {
 				return false, err
 			}
@@ -135,12 +135,13 @@ func (d *cudaDriver) startGraph() (started bool, err error) {
 	}
 	stream := d.work
 	if failed := C.cuGraphLaunch(g.exec, *(*C.CUstream)(unsafe.Pointer(&stream))); failed != C.CUDA_SUCCESS {
-		return false, fmt.Errorf("%d kernels from %s to %s: CUDA error %d", len(b.kernels), b.kernels[0].name, b.kernels[len(b.kernels)-1].name, failed)
+		return false, fmt.Errorf("%d kernels from %s to %s: CUDA error %d",
+			len(b.kernels), b.kernels[0].name, b.kernels[len(b.kernels)-1].name, failed)
 	}
 	return true, nil
 }
 
-// build makes the graph of the batch's kernels, one after the other, and reports whether that was possible.
+// build makes the graph of the batch's kernels in their order, and reports whether that was possible.
 func (b *batch) build(g *graph) bool {
 	var made C.CUgraph
 	if C.cuGraphCreate(&made, 0) != C.CUDA_SUCCESS {
@@ -161,7 +162,7 @@ func (b *batch) build(g *graph) bool {
 	return C.instantiate(&g.exec, made) == C.CUDA_SUCCESS
 }
 
-// update gives the graph's kernels the batch's arguments, and reports whether that was possible.
+// update sets the arguments of the graph's kernels to the batch's, and reports whether that was possible.
 func (b *batch) update(g *graph) bool {
 	at := 0
 	for i := range b.kernels {
@@ -179,12 +180,12 @@ func (b *batch) update(g *graph) bool {
 	return true
 }
 
-// dropGraphs forgets all graphs.
+// dropGraphs destroys all graphs.
 func (d *cudaDriver) dropGraphs() error {
 	err := d.work.Synchronize()
 	for _, g := range d.batch.graphs {
 		if g.exec != nil && C.cuGraphExecDestroy(g.exec) != C.CUDA_SUCCESS {
-			err = errors.Join(err, errors.New("a graph cannot be given back"))
+			err = errors.Join(err, errors.New("a graph cannot be destroyed"))
 		}
 	}
 	clear(d.batch.graphs)

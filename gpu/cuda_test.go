@@ -38,7 +38,7 @@ func TestGPUAgreesWithRef(t *testing.T) {
 	}
 }
 
-// Nothing depends on which block ends first.
+// Results do not depend on which block ends first.
 func TestResultsAreTheSameEveryTime(t *testing.T) {
 	for _, p := range precisions {
 		d := open(t, p)
@@ -52,18 +52,18 @@ func BenchmarkGPU(b *testing.B) {
 	}
 }
 
-// What is asked for again becomes a graph, whose kernels get new arguments where they differ; graphs that were not asked for lately
-// make room.
-func TestWhatIsAskedForAgainBecomesAGraph(t *testing.T) {
+// A repeated batch becomes a graph, whose kernels get new arguments where they differ; when there are too many graphs
+// they are dropped.
+func TestRepeatedBatchesBecomeGraphs(t *testing.T) {
 	d := open(t, Float32)
 	batch := &d.g.driver.(*cudaDriver).batch
 	if batch.direct {
 		t.Skip("CUDA_LAUNCH_BLOCKING=1: kernels are started one by one")
 	}
-	const kernels = 6
-	b := d.Alloc(mostGraphs * threads * 2)
+	const kernels, threads = 6, 256
+	b := d.Alloc(maxGraphs * threads * 2)
 	graphs := 0
-	for size := 1; size < mostGraphs*2; size++ { // blocks: each is another sequence
+	for size := 1; size < maxGraphs*2; size++ { // blocks: each is another sequence
 		for turn := range 4 {
 			v := device.Matrix(b.Slice(0, size*threads), 1, size*threads)
 			d.Fill(v, float32(turn))
@@ -81,11 +81,11 @@ func TestWhatIsAskedForAgainBecomesAGraph(t *testing.T) {
 				graphs++
 			}
 		}
-		if len(batch.graphs) > mostGraphs {
+		if len(batch.graphs) > maxGraphs {
 			t.Fatalf("%d graphs", len(batch.graphs))
 		}
 	}
-	if graphs < mostGraphs || batch.direct {
+	if graphs < maxGraphs || batch.direct {
 		t.Errorf("%d graphs were seen, direct: %v", graphs, batch.direct)
 	}
 }

@@ -5,7 +5,6 @@ package gpu
 import (
 	"fmt"
 	"sync"
-	"unsafe"
 
 	"github.com/polyphon/polyphon/device"
 )
@@ -13,7 +12,7 @@ import (
 // Built reports whether this build can compute on a GPU.
 const Built = true
 
-// Device is one GPU. Its Packed matrices and Buffers are its own.
+// Device is one GPU. Its methods panic with a *device.Fault where the GPU fails.
 type Device struct {
 	device.Trainer
 	g *gpu
@@ -22,7 +21,7 @@ type Device struct {
 // Precision returns what matrix products round their operands to.
 func (d *Device) Precision() Precision { return d.g.precision }
 
-// Close gives everything back: memory, streams and the context. Nothing of the device may be used any more.
+// Close releases memory, streams and the context. Nothing of the device may be used any more.
 func (d *Device) Close() error {
 	d.g.mu.Lock()
 	defer d.g.mu.Unlock()
@@ -30,9 +29,10 @@ func (d *Device) Close() error {
 	return d.g.driver.close()
 }
 
-// driver is what differs between a GPU and the host that stands in for it. Addresses are of float32 values in the driver's
-// memory. Everything happens in the order of the calls, some of it later: only download and close wait for it. upload and download,
-// which move much or wait long, may be called beside the others, which are called one at a time.
+// driver is what differs between a GPU and the host that stands in for it. Addresses are of float32 values in the
+// driver's memory. Everything happens in the order of the calls but asynchronously: only download and close wait for
+// it. The methods are called one at a time, except upload and download, which copy much or wait long, and may run at
+// the same time as others.
 type driver interface {
 	name() string
 	tensorCores() bool
@@ -48,18 +48,18 @@ type driver interface {
 // size is a grid's, in blocks, or a block's, in threads.
 type size struct{ x, y, z int }
 
-// gpu implements device.Trainer; shapes are checked before it sees them.
+// gpu implements device.Trainer; device.Checked checks the shapes.
 type gpu struct {
-	mu        sync.Mutex // guards what follows; calls come from several goroutines
+	mu        sync.Mutex // guards the fields below
 	driver    driver
 	heap      heap
 	precision Precision
-	failed    *Error
+	fault     *device.Fault
 	finished  uint64 // counters for kernels whose last block does more
-	counters  int    // how many
+	counters  int    // their number
 }
 
-// newDevice returns a device on d. Without a precision it takes TF32 where there are tensor cores, else Float32.
+// newDevice returns a device on d. An empty precision stands for TF32 where there are tensor cores, else for Float32.
 func newDevice(d driver, p Precision) (*Device, error) {
 	switch {
 	case p == "" && d.tensorCores():
@@ -75,29 +75,32 @@ func newDevice(d driver, p Precision) (*Device, error) {
 
 func (g *gpu) Name() string { return fmt.Sprintf("cuda (%s, %s)", g.driver.name(), g.precision) }
 
+// Serial returns g: a GPU does everything in one order.
+func (g *gpu) Serial() device.Device { return g }
+
 // enter begins a call on the driver.
 func (g *gpu) enter() {
 	g.mu.Lock()
-	if g.failed != nil {
+	if g.fault != nil {
 		g.mu.Unlock()
-		panic(g.failed)
+		panic(g.fault)
 	}
 }
 
-// leave ends it; err, if any, is what everything will fail with from now on.
+// leave ends it. An error becomes the device's fault.
 func (g *gpu) leave(doing string, err error) {
 	if err != nil {
-		g.failed = &Error{doing, err}
+		g.fault = &device.Fault{Kernel: doing, Err: err}
 	}
-	failed := g.failed
+	fault := g.fault
 	g.mu.Unlock()
-	if failed != nil {
-		panic(failed)
+	if fault != nil {
+		panic(fault)
 	}
 }
 
-// beside makes a call on the driver that others may be made beside.
-func (g *gpu) beside(doing string, call func() error) {
+// unlocked makes a call on the driver at the same time as which others may be made.
+func (g *gpu) unlocked(doing string, call func() error) {
 	g.enter()
 	g.mu.Unlock()
 	if err := call(); err != nil {
@@ -129,17 +132,15 @@ func (g *gpu) Free(b device.Buffer) {
 }
 
 func (g *gpu) Upload(dst device.Buffer, src []float32) {
-	if len(src) == 0 {
-		return
+	if len(src) > 0 {
+		g.unlocked("upload", func() error { return g.driver.upload(dst.Addr(), src) })
 	}
-	g.beside("upload", func() error { return g.driver.upload(dst.Addr(), src) })
 }
 
 func (g *gpu) Download(dst []float32, src device.Buffer) {
-	if len(dst) == 0 {
-		return
+	if len(dst) > 0 {
+		g.unlocked("download", func() error { return g.driver.download(dst, src.Addr()) })
 	}
-	g.beside("download", func() error { return g.driver.download(dst, src.Addr()) })
 }
 
 // Pack copies the row-major matrix.
@@ -149,13 +150,7 @@ func (g *gpu) Pack(dst *device.Packed, w device.Buffer, k, n int) {
 		dst.Data = g.Alloc(k * n)
 	}
 	dst.K, dst.N, dst.Step = k, n, 0
-	grid, block := line(w.Len())
-	launch(g, "copy_floats", grid, block, &copyArgs{dst.Data.Addr(), w.Addr(), int64(w.Len())})
-}
-
-type copyArgs struct {
-	dst, src uint64
-	n        int64
+	g.launchThreads("copy_floats", w.Len(), newArgs().buffers(dst.Data, w).ints(w.Len()))
 }
 
 func (g *gpu) PackWindows(dst *device.Packed, w device.Buffer, n int, a device.View) {
@@ -163,55 +158,35 @@ func (g *gpu) PackWindows(dst *device.Packed, w device.Buffer, n int, a device.V
 	dst.Step = a.RowStride
 }
 
-// launch starts one kernel. args points to the Go struct that lies as the kernel's arguments do: fields of eight bytes.
-func launch[Args any](g *gpu, kernel string, grid, block size, args *Args) {
+// launch starts one kernel.
+func (g *gpu) launch(kernel string, grid, block size, a args) {
 	g.enter()
-	g.leave(kernel, start(g, kernel, grid, block, args))
+	g.leave(kernel, g.start(kernel, grid, block, a))
 }
 
 // start is launch between enter and leave. A grid without blocks does nothing.
-func start[Args any](g *gpu, kernel string, grid, block size, args *Args) error {
+func (g *gpu) start(kernel string, grid, block size, a args) error {
 	if grid.x == 0 || grid.y == 0 || grid.z == 0 {
 		return nil
 	}
-	words := unsafe.Slice((*uint64)(unsafe.Pointer(args)), unsafe.Sizeof(*args)/8)
-	return g.driver.launch(kernel, grid, block, words)
+	return g.driver.launch(kernel, grid, block, a)
 }
 
-// view is a device.View as kernels have it.
-type view struct {
-	data       uint64
-	group, row int64
+// launchThreads starts a kernel with at least n threads.
+func (g *gpu) launchThreads(kernel string, n int, a args) {
+	grid, block := linear(n)
+	g.launch(kernel, grid, block, a)
 }
 
-func viewOf(v device.View) view {
-	return view{v.Data.Addr(), int64(v.GroupStride), int64(v.RowStride)}
+// launchElements starts a kernel with one thread for each element of v.
+func (g *gpu) launchElements(kernel string, v device.View, a args) {
+	g.launchThreads(kernel, v.Groups*v.Rows*v.Cols, a)
 }
 
-type shape struct{ groups, rows, cols int64 }
-
-// shapeOf returns v's shape. Kernels count elements in 32 bits.
-func shapeOf(v device.View) shape {
-	if v.Groups*v.Rows*v.Cols >= 1<<31 {
-		panic(fmt.Sprintf("gpu: a view %v of more than 2³¹ values", v))
-	}
-	return shape{int64(v.Groups), int64(v.Rows), int64(v.Cols)}
-}
-
-func flag(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
+// linear returns the grid and block of a kernel with at least n threads.
+func linear(n int) (grid, block size) {
+	const threads = 256
+	return size{ceilDiv(n, threads), 1, 1}, size{threads, 1, 1}
 }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
-// threads is a block's, where nothing else decides.
-const threads = 256
-
-// line returns the grid and block of a kernel with one thread for each of n things.
-func line(n int) (grid, block size) { return size{ceilDiv(n, threads), 1, 1}, size{threads, 1, 1} }
-
-// elements is line for a kernel with one thread an element.
-func elements(v device.View) (grid, block size) { return line(v.Groups * v.Rows * v.Cols) }

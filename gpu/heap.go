@@ -4,16 +4,16 @@ package gpu
 
 import "math/bits"
 
-// heap hands out the driver's memory. What was freed is kept for the next request of its size class, so that steps which ask for
-// the same memory again never reach the driver, which would wait for the GPU. Since the GPU works in the order of the calls,
-// memory may go to a new owner while the last one's kernels still run.
+// heap allocates from the driver's memory. Freed blocks are kept for the next request of their size class, so that
+// repeated steps never call the driver, which would wait for the GPU. Since the GPU works in the order of the calls, a
+// block may be reused while kernels that were started before still use it.
 type heap struct {
 	driver driver
-	chunks map[uint64]bool  // of the driver
-	rest   uint64           // of the newest chunk, where small blocks come from
+	chunks map[uint64]bool  // allocated by the driver
+	rest   uint64           // unused part of the newest chunk, for small blocks
 	left   int              // bytes there
 	unused map[int][]uint64 // free blocks by size
-	sizes  map[uint64]int   // of the blocks given out
+	sizes  map[uint64]int   // of the blocks in use
 }
 
 const (
@@ -61,7 +61,7 @@ func (h *heap) alloc(bytes int) (uint64, error) {
 	return addr, nil
 }
 
-// chunk returns memory of the driver's. Where it has no more, it gets back what nobody uses.
+// chunk allocates from the driver. If that has no more memory, it first gets back unused chunks.
 func (h *heap) chunk(bytes int) (uint64, error) {
 	addr, err := h.driver.alloc(bytes)
 	if err != nil && h.shrink() {
@@ -73,7 +73,7 @@ func (h *heap) chunk(bytes int) (uint64, error) {
 	return addr, err
 }
 
-// shrink gives the free blocks that are chunks of their own back to the driver, and reports whether there were any.
+// shrink returns the free blocks that are chunks of their own to the driver, and reports whether there were any.
 func (h *heap) shrink() (any bool) {
 	for class, blocks := range h.unused {
 		if class <= ownChunk {
@@ -92,13 +92,13 @@ func (h *heap) shrink() (any bool) {
 func (h *heap) free(addr uint64) {
 	class, ok := h.sizes[addr]
 	if !ok {
-		panic("gpu: Free of what Alloc did not return, or twice")
+		panic("gpu: Free of memory that Alloc did not return, or a second Free")
 	}
 	delete(h.sizes, addr)
 	h.unused[class] = append(h.unused[class], addr)
 }
 
-// release gives all memory back to the driver.
+// release returns all memory to the driver.
 func (h *heap) release() {
 	for addr := range h.chunks {
 		h.driver.free(addr)

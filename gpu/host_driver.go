@@ -16,12 +16,12 @@ import (
 	"unsafe"
 )
 
-// The kernels' sources; naming them here is also what makes Go compile them anew when they change.
+// The kernels' sources, embedded only so that Go compiles them again when they change.
 //
 //go:embed kernels
 var sources embed.FS
 
-// order is how a block's threads take turns; see kernels/host.h.
+// order is the order in which a block's threads run; see kernels/host.h.
 type order int
 
 const (
@@ -44,7 +44,7 @@ func Open(n int, p Precision) (*Device, error) {
 func (*hostDriver) name() string      { return "host" }
 func (*hostDriver) tensorCores() bool { return true }
 
-// alloc returns memory that is all NaN, as it may be on a GPU.
+// alloc returns memory full of NaN, as it may be on a GPU.
 func (*hostDriver) alloc(bytes int) (uint64, error) {
 	p := C.aligned_alloc(heapAlign, C.size_t(bytes))
 	if p == nil {
@@ -74,7 +74,9 @@ func (*hostDriver) download(dst []float32, src uint64) error {
 func (d *hostDriver) launch(kernel string, grid, block size, args []uint64) error {
 	name := C.CString(kernel)
 	defer C.free(unsafe.Pointer(name))
-	if problem := C.launchOnHost(name, extent(grid), extent(block), unsafe.Pointer(&args[0]), C.size_t(8*len(args)), C.int(d.order)); problem != nil {
+	problem := C.launchOnHost(name, extent(grid), extent(block),
+		unsafe.Pointer(&args[0]), C.size_t(8*len(args)), C.int(d.order))
+	if problem != nil {
 		return errors.New(C.GoString(problem))
 	}
 	return nil
@@ -86,7 +88,7 @@ func extent(s size) C.struct_extent {
 	return C.struct_extent{C.uint(s.x), C.uint(s.y), C.uint(s.z)}
 }
 
-// pointer turns an address of C's memory, which the garbage collector does not know, into a pointer.
+// pointer turns an address in C's memory, which is not the garbage collector's, into a pointer.
 func pointer(addr uint64) unsafe.Pointer {
 	return *(*unsafe.Pointer)(unsafe.Pointer(&addr))
 }

@@ -8,8 +8,8 @@
 #include <vector>
 
 #if defined(__x86_64__)
-// switchStack saves the registers that a function must keep on the running stack, leaves its top in *from and goes on where
-// the stack whose top is to was left.
+// switchStack saves the callee-saved registers on the current stack, stores its top in *from, and continues where the
+// stack with the top to was left.
 extern "C" void switchStack(void **from, void *to);
 asm(R"(
 .text
@@ -82,10 +82,10 @@ namespace {
 
 enum {
 	stackBytes = 64 << 10,
-	mostThreads = 1024,
-	sharedBytes = 48 << 10, // what a block gets without asking for more
-	guardBytes = 64,        // behind each shared variable
-	mostShared = 16,        // variables
+	maxThreads = 1024,
+	sharedBytes = 48 << 10, // the default limit of a block
+	guardBytes = 64,        // after each shared variable
+	maxShared = 16,         // variables
 };
 
 enum State { ready, atBlockBarrier, atWarpBarrier, done };
@@ -94,7 +94,7 @@ struct Fiber {
 	void *top;
 	State state;
 	dim3 thread;
-	unsigned sharedPassed; // how many shared variables' declarations it has passed
+	unsigned sharedPassed; // number of shared variables that it has declared
 };
 
 std::mutex launching; // the state below is one launch's
@@ -102,8 +102,8 @@ std::vector<Fiber> fibers;
 std::vector<char> stacks;
 std::vector<Warp> warps;
 std::vector<unsigned> order;
-alignas(64) unsigned char sharedMemory[sharedBytes + mostShared * guardBytes];
-std::vector<size_t> sharedEnds; // of the variables met, without their guards
+alignas(64) unsigned char sharedMemory[sharedBytes + maxShared * guardBytes];
+std::vector<size_t> sharedEnds; // of the declared variables, without their guards
 unsigned running; // the fiber's number
 void *scheduler;  // its stack
 const Kernel *kernel;
@@ -112,7 +112,7 @@ char problem[200];
 
 const unsigned char guardByte = 0xff; // a float of such bytes is a NaN
 
-// wait hands over to the scheduler until it makes the fiber ready again.
+// wait switches to the scheduler until that makes the fiber ready again.
 void wait(State s) {
 	Fiber &f = fibers[running];
 	f.state = s;
@@ -124,12 +124,12 @@ void fiberMain() {
 	wait(done);
 }
 
-// prepare lays out a fresh stack so that switchStack enters fiberMain.
+// prepare sets up a new stack so that switchStack enters fiberMain.
 void prepare(unsigned i) {
 	Fiber &f = fibers[i];
 	uintptr_t end = (uintptr_t)&stacks[(size_t)(i + 1) * stackBytes] & ~(uintptr_t)15;
 #if defined(__x86_64__)
-	void **top = (void **)end - 8; // six registers, the entry, and what would be fiberMain's return address
+	void **top = (void **)end - 8; // six registers, the entry, and a place for fiberMain's return address
 	memset(top, 0, 8 * sizeof *top);
 	top[6] = (void *)fiberMain;
 #else
@@ -145,7 +145,7 @@ void prepare(unsigned i) {
 	f.thread.z = i / blockSize.x / blockSize.y;
 }
 
-// arrange puts the threads in the order of their next turn.
+// arrange determines the order in which the threads run next.
 void arrange(Order o, uint64_t &random) {
 	unsigned n = order.size();
 	for (unsigned i = 0; i < n; i++)
@@ -158,7 +158,8 @@ void arrange(Order o, uint64_t &random) {
 	}
 }
 
-// release makes those ready whose barrier all have reached: a warp's threads, or all of the block. It reports whether any was.
+// release makes fibers ready whose barrier all have reached: a warp's threads, or the block's. It reports whether there
+// were any.
 bool release() {
 	bool any = false;
 	unsigned n = fibers.size(), atBlock = 0;
@@ -209,7 +210,7 @@ const char *runBlock(Order o, uint64_t &random) {
 		for (const Fiber &f : fibers)
 			if (f.state != done)
 				return "some threads wait at a barrier that others do not reach";
-		return sharedIntact() ? nullptr : "it writes behind its shared memory";
+		return sharedIntact() ? nullptr : "it writes after the end of its shared memory";
 	}
 }
 
@@ -224,8 +225,9 @@ void *shared(size_t bytes) {
 	unsigned i = fibers[running].sharedPassed++;
 	if (i == sharedEnds.size()) {
 		size_t begin = i == 0 ? 0 : (sharedEnds.back() + guardBytes + 15) / 16 * 16;
-		if (i == mostShared || begin + bytes > sharedBytes + i * guardBytes) {
-			snprintf(problem, sizeof problem, "it wants more than %d bytes of shared memory in %d variables", sharedBytes, mostShared);
+		if (i == maxShared || begin + bytes > sharedBytes + i * guardBytes) {
+			snprintf(problem, sizeof problem, "it needs more than %d bytes of shared memory in %d variables", sharedBytes,
+				maxShared);
 			wait(done);
 		}
 		sharedEnds.push_back(begin + bytes);
@@ -238,7 +240,7 @@ const char *launch(const Kernel &k, dim3 grid, dim3 block, const void *args, siz
 	unsigned n = block.x * block.y * block.z;
 	if (argsSize != k.argsSize)
 		return "its arguments have another size";
-	if (n == 0 || n % 32 != 0 || n > mostThreads)
+	if (n == 0 || n % 32 != 0 || n > maxThreads)
 		return "a block has whole warps and at most 1024 threads";
 	if (grid.x == 0 || grid.y == 0 || grid.z == 0 || grid.x > 0x7fffffff || grid.y > 65535 || grid.z > 65535)
 		return "the grid is empty or too large";

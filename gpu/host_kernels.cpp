@@ -6,16 +6,16 @@
 
 namespace {
 
-#define PRODUCT_KERNELS(name)                                                                                                   \
-	matmul_##name##_64x64Kernel, matmul_##name##_64x32Kernel, matmul_##name##_32x32Kernel, outer_##name##_64x64Kernel,          \
-		outer_##name##_64x32Kernel, outer_##name##_32x32Kernel
+#define PRODUCT_KERNELS(name)                                                                                          \
+	matmul_##name##_64x64Kernel, matmul_##name##_64x32Kernel, matmul_##name##_32x32Kernel,                              \
+		matmul_trans_a_##name##_64x64Kernel, matmul_trans_a_##name##_64x32Kernel, matmul_trans_a_##name##_32x32Kernel
 
 const host::Kernel kernels[] = {
-	tanh_forwardKernel, tanh_gradKernel, max_rowsKernel, max_rows_gradKernel,
-	fillKernel, copy_floatsKernel, affineKernel, relu_gradKernel, transposeKernel, hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
-	momentsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, mean_rowsKernel,
-	spread_rowsKernel, cross_entropyKernel, sgdKernel, adamwKernel, lerpKernel, square_runsKernel, clip_normKernel, add_runsKernel, matmul_runsKernel,
-	logmel_512Kernel, logmel_4096Kernel,
+	fillKernel, copy_floatsKernel, affineKernel, relu_gradKernel, tanh_forwardKernel, tanh_gradKernel, transposeKernel,
+	hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
+	momentsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, avg_poolKernel, avg_pool_gradKernel,
+	cross_entropyKernel, sgdKernel, adamwKernel, ema_updateKernel, square_runsKernel, clip_normKernel,
+	logmel_512Kernel, logmel_4096Kernel, matmul_runsKernel, matmul_trans_a_runsKernel,
 	PRODUCT_KERNELS(float32), PRODUCT_KERNELS(tf32), PRODUCT_KERNELS(bf16),
 };
 
@@ -33,9 +33,11 @@ size_t argsSizeOnHost(const char *kernel) {
 	return k ? k->argsSize : 0;
 }
 
-const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize, int order) {
+const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize,
+	int order) {
 	const host::Kernel *k = find(kernel);
 	if (!k)
 		return "there is no such kernel";
-	return host::launch(*k, dim3{grid.x, grid.y, grid.z}, dim3{block.x, block.y, block.z}, args, argsSize, host::Order(order));
+	return host::launch(*k, dim3{grid.x, grid.y, grid.z}, dim3{block.x, block.y, block.z}, args, argsSize,
+		host::Order(order));
 }

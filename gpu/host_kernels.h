@@ -10,8 +10,9 @@ struct extent {
 	unsigned x, y, z;
 };
 
-// launchOnHost runs a kernel and returns NULL, or what was wrong.
-const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize, int order);
+// launchOnHost runs a kernel and returns NULL, or a description of the mistake.
+const char *launchOnHost(const char *kernel, struct extent grid, struct extent block, const void *args, size_t argsSize,
+	int order);
 
 // argsSizeOnHost returns the size of a kernel's arguments, or 0 where there is no such kernel.
 size_t argsSizeOnHost(const char *kernel);

@@ -9,26 +9,17 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-type logMelArgs struct {
-	dst, sound                  view
-	shape                       shape
-	samples                     int64
-	fft, hop, before, window    int64
-	weights, roots, spans, bank uint64
-	mean, std                   uint64
-	floor, limit                float64
-}
-
-// mostPoints is the largest FFT that a block has the shared memory for.
-const mostPoints = 4096
+// maxPoints is the largest FFT for which a block has enough shared memory.
+const maxPoints = 4096
 
 // SupportsLogMel implements device.LogMeler: FFTs of up to 4096 points.
-func (d *Device) SupportsLogMel(s device.LogMelSpec) bool { return s.FFT <= mostPoints }
+func (d *Device) SupportsLogMel(s device.LogMelSpec) bool { return s.FFT <= maxPoints }
 
 // LogMel implements device.LogMeler.
-func (d *Device) LogMel(dst, sound device.View, s device.LogMelSpec) {
-	if dst.Groups != sound.Groups || sound.Rows != 1 || dst.Cols != s.Mean.Len() || !d.SupportsLogMel(s) {
-		panic(fmt.Sprintf("gpu: LogMel: sound %v does not give %v with an FFT of %d points and %d mels", sound, dst, s.FFT, s.Mean.Len()))
+func (d *Device) LogMel(dst, samples device.View, s device.LogMelSpec) {
+	if dst.Groups != samples.Groups || samples.Rows != 1 || dst.Cols != s.Mean.Len() || !d.SupportsLogMel(s) {
+		panic(fmt.Sprintf("gpu: LogMel: samples %v do not give %v with an FFT of %d points and %d mels",
+			samples, dst, s.FFT, s.Mean.Len()))
 	}
 	kernel := "logmel_4096"
 	if s.FFT <= 512 {
@@ -38,10 +29,7 @@ func (d *Device) LogMel(dst, sound device.View, s device.LogMelSpec) {
 	if limit == 0 {
 		limit = math.MaxFloat32
 	}
-	launch(d.g, kernel, size{dst.Groups * dst.Rows, 1, 1}, size{min(threads, max(32, s.FFT/4)), 1, 1}, &logMelArgs{
-		dst: viewOf(dst), sound: viewOf(sound), shape: shapeOf(dst), samples: int64(sound.Cols),
-		fft: int64(s.FFT), hop: int64(s.Hop), before: int64(s.Before), window: int64(s.Window.Len()),
-		weights: s.Window.Addr(), roots: s.Roots.Addr(), spans: s.Spans.Addr(), bank: s.Bank.Addr(),
-		mean: s.Mean.Addr(), std: s.Std.Addr(), floor: float64(s.Floor), limit: limit,
-	})
+	a := newArgs().views(dst, samples).shape(dst).ints(samples.Cols, s.FFT, s.Hop, s.Before, s.Window.Len()).
+		buffers(s.Window, s.Roots, s.Spans, s.Bank, s.Mean, s.Std).floats(float64(s.Floor), limit)
+	d.g.launch(kernel, size{dst.Groups * dst.Rows, 1, 1}, size{min(256, max(32, s.FFT/4)), 1, 1}, a)
 }

@@ -13,12 +13,13 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// The GPU makes the rows that features makes, for sounds shorter than a frame and longer, in any layout.
+// The GPU computes the rows that features computes, for clips shorter than a frame and longer, in any layout.
 func TestLogMelAgreesWithFeatures(t *testing.T) {
 	for _, c := range []features.Config{
 		features.Default(), features.Square32(),
 		{Rate: 8000, FFT: 16, Window: 13, Hop: 5, Mels: 3, MinHz: 100, MaxHz: 4000, Floor: 1e-6, Scale: features.HTK},
-		{Rate: 16000, FFT: 1024, Window: 1001, Hop: 250, Mels: 64, MinHz: 50, MaxHz: 7600, Floor: 1e-10, Scale: features.Slaney},
+		{Rate: 16000, FFT: 1024, Window: 1001, Hop: 250, Mels: 64, MinHz: 50, MaxHz: 7600, Floor: 1e-10,
+			Scale: features.Slaney},
 		{Rate: 44100, FFT: 4096, Window: 4096, Hop: 441, Mels: 96, MinHz: 20, MaxHz: 16000, Floor: 1e-4, Scale: features.HTK},
 	} {
 		for _, samples := range []int{1, 700, 5001} {
@@ -48,19 +49,20 @@ func testLogMel(t *testing.T, c features.Config, samples int) {
 	before, _ := c.Margins()
 	spans, bank := e.MelSpans()
 	s := device.LogMelSpec{
-		FFT: c.FFT, Hop: c.Hop, Before: before, Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()), Spans: place(spans),
-		Bank: place(bank), Floor: float32(c.Floor), Mean: place(norm.Mean), Std: place(norm.Std), Limit: limit,
+		FFT: c.FFT, Hop: c.Hop, Before: before,
+		Window: place(e.WindowWeights()), Roots: place(e.FourierRoots()), Spans: place(spans), Bank: place(bank),
+		Floor: float32(c.Floor), Mean: place(norm.Mean), Std: place(norm.Std), Limit: limit,
 	}
-	sound, frames := normals(5, clips*samples), c.Frames(samples)
+	source, frames := normals(5, clips*samples), c.Frames(samples)
 	stride := frames*c.Mels + gap
 	dst := d.Alloc(clips * stride)
 	d.LogMel(
 		device.View{Data: dst, Groups: clips, Rows: frames, Cols: c.Mels, GroupStride: stride, RowStride: c.Mels},
-		device.View{Data: place(sound), Groups: clips, Rows: 1, Cols: samples, GroupStride: samples, RowStride: samples}, s)
+		device.View{Data: place(source), Groups: clips, Rows: 1, Cols: samples, GroupStride: samples, RowStride: samples}, s)
 	got := make([]float32, clips*stride)
 	d.Download(got, dst)
 	for clip := range clips {
-		want := e.Rows(nil, sound[clip*samples:][:samples], e.Scratch())
+		want := e.Rows(nil, source[clip*samples:][:samples], e.Scratch())
 		norm.Apply(want)
 		for i, w := range append(want, make([]float32, gap)...) {
 			if v := got[clip*stride+i]; !(math.Abs(float64(v-w)) <= 1e-4) {
@@ -70,13 +72,13 @@ func testLogMel(t *testing.T, c features.Config, samples int) {
 	}
 }
 
-// From sound to labels, with the features made on the GPU.
-func TestClassifierHearsWhatTheReferenceHears(t *testing.T) {
+// From samples to labels, with the features computed on the GPU.
+func TestClassifierAgreesWithTheReference(t *testing.T) {
 	m, err := models.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}
-	hear := func(d device.Trainer) map[string]float64 {
+	classify := func(d device.Trainer) map[string]float64 {
 		c, err := polynet.NewClassifier(m, d)
 		if err != nil {
 			t.Fatal(err)
@@ -85,11 +87,11 @@ func TestClassifierHearsWhatTheReferenceHears(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		heard := map[string]float64{}
-		for sound := range 6 {
-			w.Push(testSound(sound, m.Features.Rate), func(window polynet.Window) bool {
+		scores := map[string]float64{}
+		for clip := range 6 {
+			w.Push(testSource(clip, m.Features.Rate), func(window polynet.Window) bool {
 				for _, s := range window.Scores {
-					heard[fmt.Sprint(sound, s.Label)] = s.P
+					scores[fmt.Sprint(clip, s.Label)] = s.P
 				}
 				return true
 			}, func(err error) {
@@ -99,12 +101,12 @@ func TestClassifierHearsWhatTheReferenceHears(t *testing.T) {
 			})
 		}
 		w.Flush()
-		return heard
+		return scores
 	}
-	want := hear(device.Ref())
+	want := classify(device.Ref())
 	for _, p := range precisions {
 		t.Run(string(p), func(t *testing.T) {
-			got := hear(open(t, p))
+			got := classify(open(t, p))
 			if len(got) != len(want) {
 				t.Fatalf("%d scores, want %d", len(got), len(want))
 			}

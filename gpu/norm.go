@@ -4,44 +4,29 @@ package gpu
 
 import "github.com/polyphon/polyphon/device"
 
-type columnSumsArgs struct {
-	x, y, dy          view
-	shape             shape
-	partial, finished uint64
-	runRows, runs     int64
-	first, second     uint64
-}
-
 const (
-	runColumns = 32
-	leastRun   = 128 // rows: 16 a thread
-	mostRuns   = 128 // with a few times 32 columns, enough blocks for any GPU
+	runColumns = 32  // as in kernels/norm.cu
+	maxRuns    = 128 // of rows: with a few times 32 columns, enough blocks for any GPU
 )
 
-// columnSums starts a kernel that sums columns in runs of rows.
-func (g *gpu) columnSums(kernel string, of device.View, a columnSumsArgs) {
-	if of.Cols == 0 {
+// columnSums starts a kernel that sums the columns of views of one shape in runs of rows.
+func (g *gpu) columnSums(kernel string, x, y, dy, like device.View, first, second device.Buffer) {
+	if like.Cols == 0 {
 		return
 	}
-	count, tiles := of.Count(), ceilDiv(of.Cols, runColumns)
-	runRows := max(leastRun, ceilDiv(count, mostRuns))
+	count, tiles := like.Count(), ceilDiv(like.Cols, runColumns)
+	runRows := max(minRunRows, ceilDiv(count, maxRuns))
 	runs := max(1, ceilDiv(count, runRows))
-	a.shape, a.runRows, a.runs = shapeOf(of), int64(runRows), int64(runs)
-	g.enter()
-	err := g.countTo(tiles)
-	if err == nil {
-		a.finished = g.finished
-		a.partial, err = g.heap.alloc(2 * 8 * runs * of.Cols)
-	}
-	if err != nil {
-		g.leave(kernel, err)
-	}
-	err = start(g, kernel, size{tiles, runs, 1}, size{runColumns, 8, 1}, &a)
-	g.heap.free(a.partial)
-	g.leave(kernel, err)
+	a := newArgs().views(x, y, dy).shape(like).ints(runRows, runs).buffers(first, second)
+	g.withScratch(kernel, 2*8*runs*like.Cols, func(partial uint64) error {
+		if err := g.countTo(tiles); err != nil {
+			return err
+		}
+		return g.start(kernel, size{tiles, runs, 1}, size{runColumns, 8, 1}, append(a, g.finished, partial))
+	})
 }
 
-// countTo sees to it that there are n counters at finished, all 0.
+// countTo provides at least n counters at finished, all 0.
 func (g *gpu) countTo(n int) error {
 	if n <= g.counters {
 		return nil
@@ -61,43 +46,26 @@ func (g *gpu) countTo(n int) error {
 }
 
 func (g *gpu) Moments(mean, variance device.Buffer, x, y device.View) {
-	g.columnSums("moments", x, columnSumsArgs{
-		x: viewOf(x), y: viewOf(y), first: mean.Addr(), second: variance.Addr(),
-	})
+	g.columnSums("moments", x, y, device.View{}, x, mean, variance)
 }
 
 func (g *gpu) GradSums(sum, dot device.Buffer, dy, x, y device.View) {
-	g.columnSums("grad_sums", dy, columnSumsArgs{
-		x: viewOf(x), y: viewOf(y), dy: viewOf(dy), first: sum.Addr(), second: dot.Addr(),
-	})
+	g.columnSums("grad_sums", x, y, dy, dy, sum, dot)
 }
 
-type normArgs struct {
-	gamma, beta, alpha, mean, variance                   uint64
-	runMean, runVar, scale, shift, dgamma, dbeta, dalpha uint64
-	sum, dot, a, b, c                                    uint64
-	eps, momentum                                        float64
-	count, cols                                          int64
-}
-
-func normArgsOf(n device.Norm, eps float32, count int) normArgs {
-	return normArgs{
-		gamma: n.Gamma.Addr(), beta: n.Beta.Addr(), alpha: n.Alpha.Addr(), mean: n.Mean.Addr(), variance: n.Var.Addr(),
-		runMean: n.RunMean.Addr(), runVar: n.RunVar.Addr(), scale: n.Scale.Addr(), shift: n.Shift.Addr(),
-		dgamma: n.DGamma.Addr(), dbeta: n.DBeta.Addr(), dalpha: n.DAlpha.Addr(),
-		eps: float64(eps), count: int64(count), cols: int64(n.Gamma.Len()),
-	}
+// normArgs returns the argument of both directions of a norm.
+func normArgs(n device.Norm, sum, dot, a, b, c device.Buffer, eps, momentum float32, count int) args {
+	return newArgs().buffers(n.Gamma, n.Beta, n.Alpha, n.Mean, n.Var, n.RunMean, n.RunVar, n.Scale, n.Shift,
+		n.DGamma, n.DBeta, n.DAlpha, sum, dot, a, b, c).
+		floats(float64(eps), float64(momentum)).ints(count, n.Gamma.Len())
 }
 
 func (g *gpu) NormForward(n device.Norm, eps, momentum float32, count int) {
-	a := normArgsOf(n, eps, count)
-	a.momentum = float64(momentum)
-	grid, block := line(n.Gamma.Len())
-	launch(g, "norm_forward", grid, block, &a)
+	var none device.Buffer
+	g.launchThreads("norm_forward", n.Gamma.Len(), normArgs(n, none, none, none, none, none, eps, momentum, count))
 }
 
+// NormBackward runs in one block, since DAlpha is a sum over all columns.
 func (g *gpu) NormBackward(n device.Norm, sum, dot device.Buffer, a, b, c device.Buffer, eps float32, count int) {
-	args := normArgsOf(n, eps, count)
-	args.sum, args.dot, args.a, args.b, args.c = sum.Addr(), dot.Addr(), a.Addr(), b.Addr(), c.Addr()
-	launch(g, "norm_backward", size{1, 1, 1}, size{threads, 1, 1}, &args)
+	g.launchThreads("norm_backward", 1, normArgs(n, sum, dot, a, b, c, eps, 0, count))
 }

@@ -17,10 +17,11 @@ type Device struct{ device.Trainer }
 // Precision returns what matrix products round their operands to.
 func (d *Device) Precision() Precision { return Float32 }
 
-// Close gives everything back.
+// Close releases the device.
 func (d *Device) Close() error { return nil }
 
-// Open says how to get a build that has CUDA.
+// Open returns an error that says how to build with CUDA.
 func Open(n int, p Precision) (*Device, error) {
-	return nil, fmt.Errorf("%w: this build has no CUDA; gpu/toolkit.sh go build -tags cuda makes one that has", ErrUnavailable)
+	return nil, fmt.Errorf("%w: this build has no CUDA; gpu/toolkit.sh go build -tags cuda makes one that has",
+		ErrUnavailable)
 }

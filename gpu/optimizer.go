@@ -8,62 +8,35 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-type stepArgs struct {
-	w, g, m, v                      uint64
-	n                               int64
-	rate, decay                     float64
-	beta1, beta2, bias1, bias2, eps float64
+// step starts an optimiser's kernel. Of the last factors, SGD has only the momentum.
+func (g *gpu) step(kernel string, w, grad, m, v device.Buffer, rate, decay float32, factors ...float64) {
+	a := newArgs().buffers(w, grad, m, v).ints(w.Len()).floats(float64(rate), float64(decay)).floats(factors...)
+	g.launchThreads(kernel, w.Len(), a)
 }
 
 func (g *gpu) SGD(w, grad, m device.Buffer, rate, momentum, decay float32) {
-	grid, block := line(w.Len())
-	launch(g, "sgd", grid, block, &stepArgs{
-		w: w.Addr(), g: grad.Addr(), m: m.Addr(), n: int64(w.Len()),
-		rate: float64(rate), decay: float64(decay), beta1: float64(momentum),
-	})
+	g.step("sgd", w, grad, m, device.Buffer{}, rate, decay, float64(momentum), 0, 0, 0, 0)
 }
 
 func (g *gpu) AdamW(w, grad, m, v device.Buffer, rate, beta1, beta2, eps, decay float32, step int) {
-	grid, block := line(w.Len())
-	launch(g, "adamw", grid, block, &stepArgs{
-		w: w.Addr(), g: grad.Addr(), m: m.Addr(), v: v.Addr(), n: int64(w.Len()),
-		rate: float64(rate), decay: float64(decay), beta1: float64(beta1), beta2: float64(beta2), eps: float64(eps),
-		bias1: 1 - math.Pow(float64(beta1), float64(step)), bias2: 1 - math.Pow(float64(beta2), float64(step)),
-	})
-}
-
-type clipNormArgs struct {
-	g, norm uint64
-	n       int64
-	limit   float64
-	partial uint64
-	runs    int64
+	b1, b2 := float64(beta1), float64(beta2)
+	g.step("adamw", w, grad, m, v, rate, decay,
+		b1, b2, 1-math.Pow(b1, float64(step)), 1-math.Pow(b2, float64(step)), float64(eps))
 }
 
 func (g *gpu) ClipNorm(grad, norm device.Buffer, limit float32) {
-	grid, block := line(grad.Len())
-	grid.x = max(grid.x, 1) // the norm is written all the same
-	runs := size{min(grid.x, mostRuns), 1, 1}
-	g.enter()
-	partial, err := g.heap.alloc(8 * runs.x)
-	if err != nil {
-		g.leave("clip_norm", err)
-	}
-	a := clipNormArgs{grad.Addr(), norm.Addr(), int64(grad.Len()), float64(limit), partial, int64(runs.x)}
-	if err = start(g, "square_runs", runs, block, &a); err == nil {
-		err = start(g, "clip_norm", grid, block, &a)
-	}
-	g.heap.free(partial)
-	g.leave("clip_norm", err)
-}
-
-type lerpArgs struct {
-	dst, src uint64
-	n        int64
-	t        float64
+	grid, block := linear(max(grad.Len(), 1)) // the norm is written in any case
+	runs := min(grid.x, maxRuns)
+	a := newArgs().buffers(grad, norm).ints(grad.Len()).floats(float64(limit)).ints(runs)
+	g.withScratch("clip_norm", 8*runs, func(partial uint64) error {
+		a = append(a, partial)
+		if err := g.start("square_runs", size{runs, 1, 1}, block, a); err != nil {
+			return err
+		}
+		return g.start("clip_norm", grid, block, a)
+	})
 }
 
 func (g *gpu) EMAUpdate(dst, src device.Buffer, t float32) {
-	grid, block := line(dst.Len())
-	launch(g, "lerp", grid, block, &lerpArgs{dst.Addr(), src.Addr(), int64(dst.Len()), float64(t)})
+	g.launchThreads("ema_update", dst.Len(), newArgs().buffers(dst, src).ints(dst.Len()).floats(float64(t)))
 }

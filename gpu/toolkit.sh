@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# toolkit.sh CMD...: runs CMD with what -tags cuda needs to build: CUDA's header, and a libcuda to link against (libcuda/shim.c).
-# Without CMD it only gets them ready. CUDA 11.8 comes from Debian 12's packages (contrib and non-free, from where the machine's
-# others come from): they are taken apart in the cache, 90 MB, and not installed.
+# toolkit.sh CMD...: runs CMD with what building with -tags cuda needs: CUDA's header, and a libcuda to link against
+# (libcuda/shim.c). Without CMD it only prepares them. CUDA 11.8 comes from Debian 12's packages (contrib and non-free,
+# from the machine's own mirror): they are unpacked into the cache, 90 MB, and not installed.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 version="11.8.*" # gorgonia.org/cu does not build with 13
@@ -39,7 +39,8 @@ fetch() {
 shim() {
 	local work
 	work=$(mktemp -d -p "$cache")
-	nm -D --defined-only "$root"/usr/lib/*/stubs/libcuda.so | awk '$2 == "T" && $3 ~ /^cu[A-Z]/ && $3 != "cuInit" { print "FUNCTION(" $3 ")" }' |
+	nm -D --defined-only "$root"/usr/lib/*/stubs/libcuda.so |
+		awk '$2 == "T" && $3 ~ /^cu[A-Z]/ && $3 != "cuInit" { print "FUNCTION(" $3 ")" }' |
 		LC_ALL=C sort -u >"$work/symbols.h"
 	"${CC:-cc}" -O2 -fPIC -Wall -I "$work" -c "$here/libcuda/shim.c" -o "$work/shim.o"
 	ar rcs "$work/libcuda.a" "$work/shim.o"

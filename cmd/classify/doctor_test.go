@@ -61,6 +61,8 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 // crooked is a device with one wrong kernel.
 type crooked struct{ device.Trainer }
 
+func (c crooked) Serial() device.Device { return c }
+
 func (c crooked) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue) {
 	c.Trainer.MatMul(dst, a, w, e)
 	for i := range dst.Cols {

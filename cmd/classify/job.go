@@ -14,7 +14,7 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/detect"
-	"github.com/polyphon/polyphon/gpu"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -72,7 +72,7 @@ func (j *job) run(ctx context.Context) int {
 	for _, w := range j.workers {
 		workers.Go(func() {
 			defer func() {
-				if failed := gpu.Failed(recover()); failed != nil {
+				if failed := device.Recovered(recover()); failed != nil {
 					stop(failed)
 				}
 			}()
@@ -89,7 +89,7 @@ func (j *job) run(ctx context.Context) int {
 		}
 		fmt.Fprintf(j.err, "classify: interrupted%s\n", how)
 		return statusInterrupted
-	case errors.As(err, new(*gpu.Error)):
+	case errors.As(err, new(*device.Fault)):
 		fmt.Fprintf(j.err, "classify: %v\n", err)
 		return statusModel
 	case err != nil:

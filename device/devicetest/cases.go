@@ -4,23 +4,21 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-
-	"github.com/polyphon/polyphon/device"
 )
 
 // testCase is one operation on one shape.
 type testCase struct {
-	op        string
-	shape     shape
+	op string
+	shape
 	tolerance float64 // of value v, times 1 + |v|
-	flops     int     // floating-point operations; 0 where touched counts
-	touched   int     // values read and written
-	prepare   func(f *fixture) (run func())
+	flops     int     // floating-point operations, of products
+	touched   int     // values read and written, of other operations
+	run       func(f *fixture)
 }
 
 func (c testCase) name() string { return fmt.Sprintf("%s/%v", c.op, c.shape) }
 
-// shape is the shape of an operation's main view. A product's windows have depth columns and move by step.
+// shape is the shape of an operation's main view. A product's windows have depth columns, step values apart.
 type shape struct {
 	groups, rows, cols int
 	gap                int // values between the rows' end and the next row, and between groups
@@ -40,19 +38,7 @@ func (s shape) String() string {
 
 func (s shape) values() int { return s.groups * s.rows * s.cols }
 
-// main returns a view of the shape; some operands get a row stride of their own.
-func (s shape) main(f *fixture, name string) device.View {
-	return f.view(name, s.groups, s.rows, s.cols, s.cols+s.gap%2, s.gap)
-}
-
-func (s shape) windows(f *fixture, name string) device.View {
-	return f.view(name, s.groups, s.rows, s.depth, s.step, s.gap)
-}
-
-// operation makes a case of a shape.
-type operation func(s shape) testCase
-
-// cases returns the table: every operation on awkward shapes, on a network's and on random ones.
+// cases returns the table: every operation on edge cases, on a network's shapes and on random ones.
 func cases() []testCase {
 	plain := []shape{
 		{groups: 1, rows: 1, cols: 1},
@@ -78,17 +64,17 @@ func cases() []testCase {
 		{groups: 6, rows: 13, cols: 128, depth: 64, step: 32, gap: 64},
 		{groups: 40, rows: 13, cols: 130, depth: 12, step: 12},
 		{groups: 1, rows: 1000, cols: 16, depth: 50, step: 50},
-		{groups: 3, rows: 101, cols: 40, depth: 216, step: 24, gap: 192}, // a kernel of nine
+		{groups: 3, rows: 101, cols: 40, depth: 216, step: 24, gap: 192}, // nine taps
 		{groups: 5, rows: 26, cols: 33, depth: 400, step: 24},            // seventeen: two runs
-		{groups: 4, rows: 50, cols: 24, depth: 100, step: 40, gap: 20},   // five with a stride of two: three of twice the channels
+		{groups: 4, rows: 50, cols: 24, depth: 100, step: 40, gap: 20},   // five, stride two: three of twice the channels
 		{groups: 2, rows: 77, cols: 50, depth: 150, step: 30},            // five
-		{groups: 20, rows: 2, cols: 56, depth: 504, step: 56, gap: 30},   // nine, a tile or less of two or four rows a group
+		{groups: 20, rows: 2, cols: 56, depth: 504, step: 56, gap: 30},   // nine, at most one tile of 2 or 4 rows a group
 		{groups: 20, rows: 4, cols: 40, depth: 360, step: 40, gap: 30},
 		{groups: 3, rows: 14, cols: 72, depth: 648, step: 72},
 		{groups: 1, rows: 4, cols: 5, depth: 0, step: 1},
 		{groups: 2, rows: 0, cols: 8, depth: 4, step: 4},
 	}
-	// Every way to end: columns in whole vectors and masks, rows in tiles.
+	// Every remainder: of columns after whole vectors, of rows after tiles.
 	for cols := 1; cols <= 17; cols++ {
 		plain = append(plain, shape{groups: 1, rows: 2, cols: cols, gap: 1})
 	}
@@ -102,134 +88,55 @@ func cases() []testCase {
 		s.depth, s.step = 1+rng.IntN(200), 1+rng.IntN(50)
 		windows = append(windows, s)
 	}
-	var all []testCase
-	for _, op := range append(rowOperations(), vectorOperations()...) {
-		for _, s := range plain {
-			all = append(all, op(s))
-		}
-	}
-	for _, op := range productOperations() {
-		for _, s := range windows {
-			all = append(all, op(s))
-		}
-	}
-	return all
+	return table(plain, plain, windows)
 }
 
 // benchmarks returns every operation on the shapes of the four stages of a network of 1.1 M parameters, a
 // batch of 100 for what moves values, and about 1300 rows of 101 to 13 a clip for products.
 func benchmarks() []testCase {
-	var all []testCase
-	for _, op := range productOperations() {
-		for _, s := range []shape{
+	return table(
+		[]shape{
+			{groups: 100, rows: 101, cols: 48, gap: 384},
+			{groups: 100, rows: 13, cols: 128, gap: 1024},
+		}, []shape{
+			{groups: 1, rows: 1, cols: 1_110_000},
+		}, []shape{
 			{groups: 13, rows: 100, cols: 48, depth: 432, step: 48, gap: 384},
 			{groups: 13, rows: 50, cols: 64, depth: 576, step: 64, gap: 512},
 			{groups: 13, rows: 26, cols: 96, depth: 864, step: 96, gap: 768},
 			{groups: 13, rows: 13, cols: 128, depth: 1152, step: 128, gap: 1024},
 			{groups: 1, rows: 101, cols: 48, depth: 432, step: 48},
 			{groups: 1, rows: 13, cols: 128, depth: 1152, step: 128},
-		} {
-			all = append(all, op(s))
+		})
+}
+
+// table returns all operations on rows, vectors and windows of the given shapes. Rounding errors of a sum grow with the
+// root of the number of its terms.
+func table(rows, vectors, windows []shape) (all []testCase) {
+	const rounding = 1e-6 // of a few operations on values of ordinary size
+	for _, o := range rowOperations {
+		for _, s := range rows {
+			// Terms of sums over rows cancel, so these may err by more than their own last places.
+			tolerance := rounding * (1 + math.Sqrt(float64(s.groups*s.rows)))
+			all = append(all, testCase{o.name, s, tolerance, 0, o.operands * s.values(), o.run})
 		}
 	}
-	for _, op := range rowOperations() {
-		for _, s := range []shape{
-			{groups: 100, rows: 101, cols: 48, gap: 384},
-			{groups: 100, rows: 13, cols: 128, gap: 1024},
-		} {
-			all = append(all, op(s))
+	for _, o := range vectorOperations {
+		for _, s := range vectors {
+			all = append(all, testCase{o.name, s, 10 * rounding, 0, o.operands * s.cols, o.run})
 		}
 	}
-	for _, op := range vectorOperations() {
-		all = append(all, op(shape{groups: 1, rows: 1, cols: 1_110_000}))
+	for _, s := range windows {
+		flops, errors := 2*s.values()*s.depth, 1+math.Sqrt(float64(s.depth))
+		for _, p := range matMuls {
+			all = append(all, testCase{p.name, s, p.rounding * errors, flops, 0, p.run})
+		}
+		relative := plainRounding
+		if s.step < s.depth {
+			relative = 2 * plainRounding // windows overlap: the gradient may use Winograd's algorithms
+		}
+		errors = 1 + math.Sqrt(float64(s.groups*s.rows))
+		all = append(all, testCase{"MatMulTransA", s, relative * errors, flops, 0, matMulTransA})
 	}
 	return all
-}
-
-// productOperations are the matrix products. Sums of depth terms err by about the root of their number.
-func productOperations() []operation {
-	type epilogue = func(f *fixture, s shape, dst device.View) device.Epilogue
-	// A block's epilogue f + s + p∘f∘s multiplies f's error by up to 1 + |p·s|, 5 for the values drawn here.
-	block := func(op operation) operation {
-		return func(s shape) testCase {
-			c := op(s)
-			c.tolerance *= 5
-			return c
-		}
-	}
-	product := func(op string, e epilogue) operation {
-		pack := func(f *fixture, packed *device.Packed, w device.Buffer, s shape) {
-			f.d.Pack(packed, w, s.depth, s.cols)
-		}
-		return matMul(op, 2e-6, pack, e)
-	}
-	windows := func(op string, e epilogue) operation {
-		pack := func(f *fixture, packed *device.Packed, w device.Buffer, s shape) {
-			f.d.PackWindows(packed, w, s.cols, device.View{Groups: s.groups, Rows: s.rows, Cols: s.depth, RowStride: s.step})
-		}
-		return matMul(op, 6e-6, pack, e) // minimal filtering takes differences of larger terms
-	}
-	addOuter := func(s shape) testCase {
-		rounding := 2e-6
-		if s.step < s.depth { // windows overlap: minimal filtering again
-			rounding = 4e-6
-		}
-		return testCase{
-			op: "MatMulTransA", shape: s, flops: 2 * s.values() * s.depth,
-			tolerance: rounding * (1 + math.Sqrt(float64(s.groups*s.rows))),
-			prepare: func(f *fixture) func() {
-				dw, a, dy := f.vector("dw", s.depth*s.cols), s.windows(f, "a"), s.main(f, "dy")
-				return func() { f.d.MatMulTransA(dw, a, dy) }
-			},
-		}
-	}
-	return []operation{
-		product("MatMul", plainEpilogue),
-		windows("MatMul windows", plainEpilogue),
-		product("MatMul+shift+relu", func(f *fixture, s shape, _ device.View) device.Epilogue {
-			return device.Epilogue{Shift: f.vector("shift", s.cols), ReLU: true}
-		}),
-		product("MatMul+accumulate", func(*fixture, shape, device.View) device.Epilogue {
-			return device.Epilogue{Accumulate: true}
-		}),
-		product("MatMul+skip", func(f *fixture, s shape, _ device.View) device.Epilogue {
-			return device.Epilogue{Skip: s.main(f, "skip"), Shift: f.vector("shift", s.cols), ReLU: true}
-		}),
-		block(product("MatMul+block", blockEpilogue)),
-		block(windows("MatMul windows+block", blockEpilogue)),
-		block(product("MatMul+accumulate+block in place", inPlaceEpilogue)),
-		block(windows("MatMul windows+accumulate+block in place", inPlaceEpilogue)),
-		addOuter,
-	}
-}
-
-// matMul is a product with what pack makes of its weight. An error of rounding is what a sum of one term may have.
-func matMul(op string, rounding float64, pack func(*fixture, *device.Packed, device.Buffer, shape),
-	epilogue func(f *fixture, s shape, dst device.View) device.Epilogue) operation {
-	return func(s shape) testCase {
-		return testCase{
-			op: op, shape: s, flops: 2 * s.values() * s.depth,
-			tolerance: rounding * (1 + math.Sqrt(float64(s.depth))),
-			prepare: func(f *fixture) func() {
-				dst, a := s.main(f, "dst"), s.windows(f, "a")
-				w := f.vector("w", s.depth*s.cols)
-				e := epilogue(f, s, dst)
-				var packed device.Packed
-				pack(f, &packed, w, s)
-				return func() { f.d.MatMul(dst, a, &packed, e) }
-			},
-		}
-	}
-}
-
-func plainEpilogue(*fixture, shape, device.View) device.Epilogue { return device.Epilogue{} }
-
-func blockEpilogue(f *fixture, s shape, _ device.View) device.Epilogue {
-	return device.Epilogue{Skip: s.main(f, "skip"), Shift: f.vector("shift", s.cols),
-		Scale: f.vector("scale", s.cols), Offset: f.vector("offset", s.cols)}
-}
-
-func inPlaceEpilogue(f *fixture, s shape, dst device.View) device.Epilogue {
-	return device.Epilogue{Accumulate: true, Skip: dst, Scale: f.vector("scale", s.cols),
-		Offset: f.vector("offset", s.cols), ReLU: true}
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // Peak returns a function that does nothing but independent multiply-adds in the registers of the named kernel set, and
-// how many floating-point operations a call does: the limit on one thread that products are measured against. A set without
-// such a loop gives an error that wraps device.ErrKernels.
+// the number of floating-point operations of a call: the limit on one thread that products are compared to. A set
+// without such a loop gives an error that wraps device.ErrKernels.
 func Peak(kernels string) (run func(), flops int, err error) {
 	for _, k := range simd.Sets() {
 		if k.Name == kernels && k.Peak != nil {

@@ -7,10 +7,7 @@ struct Hadamard {
 	i64 add;
 };
 
-KERNEL(hadamard, Hadamard) {
-	Element e;
-	if (!elementOf(a.shape, e))
-		return;
+ELEMENTWISE(hadamard, Hadamard) {
 	float z = e.of(a.x) * e.of(a.y);
 	e.of(a.dst) = a.add ? e.of(a.dst) + z : z;
 }
@@ -21,10 +18,7 @@ struct HadamardSum {
 	Shape shape;
 };
 
-KERNEL(hadamard_sum, HadamardSum) {
-	Element e;
-	if (!elementOf(a.shape, e))
-		return;
+ELEMENTWISE(hadamard_sum, HadamardSum) {
 	float f = e.of(a.f), s = e.of(a.s);
 	e.of(a.dst) = f + s + a.p[e.c] * (f * s) + a.q[e.c];
 }
@@ -35,10 +29,7 @@ struct HadamardSumGrad {
 	Shape shape;
 };
 
-KERNEL(hadamard_sum_grad, HadamardSumGrad) {
-	Element e;
-	if (!elementOf(a.shape, e))
-		return;
+ELEMENTWISE(hadamard_sum_grad, HadamardSumGrad) {
 	float dy = e.of(a.dy), f = e.of(a.f), s = e.of(a.s);
 	float dz = a.a[e.c] * dy + a.b[e.c] * (f * s) + a.c[e.c];
 	e.of(a.df) = dy + dz * s;

@@ -1,7 +1,7 @@
-// The words of CUDA that our kernels use, for a C++ compiler, so that each kernel's arithmetic, barriers and bounds can be
-// tested without a GPU. Blocks run one after the other. A block's threads are fibers: each runs until it waits for the others,
-// so barriers and shuffles work; the order in which they run between two waits can be chosen, which brings races to light.
-// Shared memory lies between guards and begins as NaN.
+// The keywords of CUDA that our kernels use, for a C++ compiler, so that each kernel's arithmetic, barriers and bounds
+// can be tested without a GPU. Blocks run one after the other. A block's threads are fibers: each runs until it waits
+// for the others, so barriers and shuffles work; the order in which they run between two waits can be chosen, which
+// reveals races. Shared memory lies between guards and begins as NaN.
 #pragma once
 
 #include <algorithm>
@@ -16,10 +16,10 @@ struct dim3 {
 
 namespace host {
 
-// Order is how the threads of a block take turns; backward, the blocks come in reverse too.
+// Order is the order in which the threads of a block run; backward reverses that of the blocks too.
 enum Order { forward, backward, shuffled };
 
-// Kernel is a kernel as a launch finds it: its name, its arguments' size and a function that runs one thread of it.
+// Kernel is a kernel's name, its arguments' size and a function that runs one thread of it.
 struct Kernel {
 	const char *name;
 	size_t argsSize;
@@ -28,17 +28,17 @@ struct Kernel {
 
 enum { maxWarpWords = 8 };
 
-// Warp is what the threads of a warp hand to each other.
+// Warp is the memory through which the threads of a warp exchange values.
 struct Warp {
 	uint64_t words[32][maxWarpWords];
 };
 
 extern dim3 thread, blockAt, blockSize, gridSize;
 
-// launch runs a kernel over a grid and returns nullptr, or what was wrong.
+// launch runs a kernel over a grid and returns nullptr, or a description of the mistake.
 const char *launch(const Kernel &k, dim3 grid, dim3 block, const void *args, size_t argsSize, Order order);
 
-// shared returns where the thread's next shared variable lies.
+// shared returns the address of the thread's next shared variable.
 void *shared(size_t bytes);
 
 void waitForBlock();
@@ -46,7 +46,7 @@ void waitForWarp();
 unsigned lane();
 Warp &ownWarp();
 
-// exchange hands value to the warp and returns the one of another lane.
+// exchange passes value to the warp and returns that of another lane.
 template <class T> T exchange(T value, unsigned from) {
 	static_assert(sizeof(T) <= sizeof(uint64_t), "a shuffle moves at most eight bytes");
 	Warp &w = ownWarp();
@@ -61,13 +61,13 @@ template <class Args, void (*kernel)(Args)> void run(const void *args) { kernel(
 
 } // namespace host
 
-#define KERNEL(name, Args)                                                                                                      \
-	static void name(const Args a);                                                                                             \
-	static const host::Kernel name##Kernel = {#name, sizeof(Args), host::run<Args, name>};                                      \
+#define KERNEL(name, Args)                                                                                             \
+	static void name(const Args a);                                                                                    \
+	static const host::Kernel name##Kernel = {#name, sizeof(Args), host::run<Args, name>};                             \
 	static void name(const Args a)
 #define DEVICE inline
-#define SHARED(Type, name, extent)                                                                                              \
-	typedef Type name##Shared extent;                                                                                           \
+#define SHARED(Type, name, extent)                                                                                     \
+	typedef Type name##Shared extent;                                                                                  \
 	name##Shared &name = *static_cast<name##Shared *>(host::shared(sizeof(name##Shared)))
 #define UNROLL
 
@@ -84,9 +84,9 @@ inline void __syncwarp() { host::waitForWarp(); }
 template <class T> T __shfl_xor_sync(unsigned, T v, int mask) { return host::exchange(v, host::lane() ^ mask); }
 template <class T> T __shfl_sync(unsigned, T v, int from) { return host::exchange(v, from); }
 inline void __threadfence() {}
-inline unsigned atomicInc(unsigned *at, unsigned most) {
+inline unsigned atomicInc(unsigned *at, unsigned maximum) {
 	unsigned was = *at;
-	*at = was >= most ? 0 : was + 1;
+	*at = was >= maximum ? 0 : was + 1;
 	return was;
 }
 inline float __uint_as_float(unsigned bits) {

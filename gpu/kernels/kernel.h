@@ -1,13 +1,14 @@
-// What all kernels have in common: CUDA's words, for nvcc or (host.h) for a C++ compiler, and the shapes that Go hands over.
+// What all kernels share: CUDA's keywords, for nvcc or (host.h) for a C++ compiler, and the shapes that Go passes.
 //
-// A kernel takes one argument, a struct whose fields are all eight bytes wide and lie as in the Go struct of the same name;
-// its threads come in whole warps. What overlaps in memory is said at the kernel; a destination may be an operand.
+// A kernel takes one argument, a struct whose fields have eight bytes each, which Go appends in their order (args.go).
+// Blocks consist of whole warps. A destination may be an operand unless a comment says otherwise.
 #pragma once
 
 #ifdef __CUDACC__
 #define KERNEL(name, Args) extern "C" __global__ void name(const Args a)
 #define DEVICE __device__ __forceinline__
-// SHARED declares a variable, or with an extent such as [4] an array, that a block's threads share, undefined at first.
+// SHARED declares a variable, or with an extent such as [4] an array, that a block's threads share. It is undefined at
+// first.
 #define SHARED(Type, name, extent) __shared__ Type name extent
 #define UNROLL _Pragma("unroll")
 #else
@@ -28,13 +29,14 @@ struct Shape {
 	i64 groups, rows, cols;
 };
 
-// Element is a place in a view.
+// Element is a position in a view.
 struct Element {
 	unsigned g, r, c;
 	DEVICE float &of(const View &v) const { return v.at(g, r, c); }
 };
 
-// elementOf gives the thread its place in a shape; there are no more than 2³¹ of them. Threads behind the last one get none.
+// elementOf finds the thread's element of a shape of at most 2³¹ elements, and returns false for threads after the
+// last.
 DEVICE bool elementOf(const Shape &s, Element &e) {
 	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
 	unsigned rows = s.rows, cols = s.cols;
@@ -46,6 +48,16 @@ DEVICE bool elementOf(const Shape &s, Element &e) {
 	e.r = row - e.g * rows;
 	return true;
 }
+
+// ELEMENTWISE defines a kernel with one thread for each element e of a.shape.
+#define ELEMENTWISE(name, Args)                                                                                    \
+	DEVICE void name##Of(const Args &a, const Element &e);                                                         \
+	KERNEL(name, Args) {                                                                                           \
+		Element e;                                                                                                 \
+		if (elementOf(a.shape, e))                                                                                 \
+			name##Of(a, e);                                                                                        \
+	}                                                                                                              \
+	DEVICE void name##Of(const Args &a, const Element &e)
 
 // orElse reads a vector that may be left out.
 DEVICE float orElse(const float *vector, unsigned i, float missing) { return vector ? vector[i] : missing; }
@@ -61,7 +73,7 @@ template <class T> DEVICE T warpSum(T v) {
 	return v;
 }
 
-// blockSum returns the sum of v over the block, in every thread. All threads call it; partial has one place a warp.
+// blockSum returns the sum of v over the block, in every thread. All threads call it; partial has one value a warp.
 template <class T> DEVICE T blockSum(T v, T *partial) {
 	v = warpSum(v);
 	__syncthreads(); // whatever partial held has been read

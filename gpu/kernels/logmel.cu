@@ -1,14 +1,14 @@
-// Log-mel energies of sound, normalised: framing, FFT, mel filters and logarithm in one kernel, a block a frame.
+// Normalised log-mel energies of samples: framing, FFT, mel bank and logarithm in one kernel, a block a frame.
 #include "kernel.h"
 
 struct LogMel {
-	View dst, sound; // sound: one row a group
-	Shape shape;     // dst's
-	i64 samples;     // of sound in a group
+	View dst, source; // source: one row of samples a group
+	Shape shape;      // dst's
+	i64 samples;      // in a group of source
 	i64 fft, hop, before, window;
 	const float *weights; // of the window
 	const float *roots;   // exp(−2πi·k/fft) for k < fft/2
-	const float *spans;   // of each mel: the first bin, the number of bins, and which of bank is the first one's weight
+	const float *spans;   // for each mel: its first bin, its number of bins, and the index of their weights in bank
 	const float *bank;
 	const float *mean, *std;
 	double floor, limit;
@@ -18,19 +18,19 @@ struct Complex {
 	float re, im;
 };
 
-// frame writes the windowed samples of the block's frame, as pairs, and zeros behind them.
+// frame writes the windowed samples of the block's frame, as pairs, and zeros after them.
 DEVICE void frame(const LogMel &a, unsigned g, unsigned r, Complex *points) {
-	const float *sound = a.sound.data + g * a.sound.group;
+	const float *source = a.source.data + g * a.source.group;
 	float *x = &points->re;
 	for (int i = threadIdx.x; i < a.fft; i += blockDim.x) {
 		i64 at = r * a.hop - a.before + i;
-		x[i] = i < a.window && at >= 0 && at < a.samples ? sound[at] * a.weights[i] : 0;
+		x[i] = i < a.window && at >= 0 && at < a.samples ? source[at] * a.weights[i] : 0;
 	}
 	__syncthreads();
 }
 
-// transform is Stockham's FFT of n points, which needs no reordering: each pass goes from one buffer into the other. It returns
-// the one with the result.
+// transform is Stockham's FFT of n points, which needs no reordering: each pass reads one buffer and writes the other.
+// It returns the one with the result.
 DEVICE Complex *transform(const LogMel &a, Complex *from, Complex *to, int n) {
 	for (int stride = 1, half = n / 2; half > 0; stride *= 2, half /= 2) {
 		for (int i = threadIdx.x; i < n / 2; i += blockDim.x) {
@@ -49,7 +49,7 @@ DEVICE Complex *transform(const LogMel &a, Complex *from, Complex *to, int n) {
 	return from;
 }
 
-// power writes the power of bins 0 to n of the 2n real samples whose pairs' transform z is.
+// power writes the power of bins 0 to n of 2n real samples; z is the transform of their pairs.
 DEVICE void power(const LogMel &a, const Complex *z, float *bins, int n) {
 	for (int k = threadIdx.x; k <= n; k += blockDim.x) {
 		Complex x = z[k % n], y = z[(n - k) % n];
@@ -78,9 +78,9 @@ DEVICE void mels(const LogMel &a, unsigned g, unsigned r, const float *bins) {
 	}
 }
 
-template <int most> DEVICE void logMel(const LogMel &a) {
-	SHARED(Complex, points, [2][most / 2]);
-	SHARED(float, bins, [most / 2 + 1]);
+template <int maxPoints> DEVICE void logMel(const LogMel &a) {
+	SHARED(Complex, points, [2][maxPoints / 2]);
+	SHARED(float, bins, [maxPoints / 2 + 1]);
 	unsigned g = blockIdx.x / (unsigned)a.shape.rows, r = blockIdx.x % (unsigned)a.shape.rows;
 	frame(a, g, r, points[0]);
 	power(a, transform(a, points[0], points[1], a.fft / 2), bins, a.fft / 2);

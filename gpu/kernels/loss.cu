@@ -28,7 +28,7 @@ KERNEL(cross_entropy, CrossEntropy) {
 	double logSum = top > -INFINITY ? top + log(sum) : top;
 	for (unsigned c = lane; c < cols; c += warp) {
 		double t = a.targets.at(g, r, c);
-		if (t != 0) // a target of 0 counts nothing, even where the logit is −∞
+		if (t != 0) // a target of 0 adds nothing, even where the logit is −∞
 			loss -= t * (a.logits.at(g, r, c) - logSum);
 		mass += t;
 	}

@@ -1,7 +1,8 @@
-// Batch norm: statistics and gradients' sums over all rows of each column, and what follows from them.
+// Batch norm: statistics and gradients' sums over all rows of each column, and the norms computed from them.
 //
-// A block of (32, 8) threads sums 32 columns of a run of rows and leaves the sums in partial. The block that ends last adds the
-// runs of its columns, in double precision and always in the same order, so that the result does not depend on which it is.
+// A block of (32, 8) threads sums 32 columns of a run of rows and leaves the sums in partial. The block that ends last
+// adds the runs of its columns, in double precision and always in the same order, so that the result does not depend on
+// which one it is.
 #include "kernel.h"
 
 enum { runColumns = 32, runThreads = 8 };
@@ -9,11 +10,11 @@ enum { runColumns = 32, runThreads = 8 };
 struct ColumnSums {
 	View x, y, dy; // y is optional
 	Shape shape;
-	double *partial;    // (runs, 2, cols)
-	unsigned *finished; // how many runs of each 32 columns are; 0 before and after
-	i64 runRows;        // rows a run
-	i64 runs;           // at least one
+	i64 runRows;           // rows a run
+	i64 runs;              // at least one
 	float *first, *second; // the results: mean and variance, or sum and dot
+	unsigned *finished;    // number of finished runs of each 32 columns; 0 before and after
+	double *partial;       // (runs, 2, cols)
 };
 
 DEVICE Element rowOf(const Shape &s, unsigned row, unsigned c) {
@@ -36,8 +37,8 @@ DEVICE double columnSum(double v, double (&sums)[runThreads][runColumns]) {
 	return sum;
 }
 
-// lastRun reports, in all threads of a block, whether the block's run is the last of its columns to have left its sums in partial,
-// and if so makes those of the others visible.
+// lastRun reports, in all threads of a block, whether the block's run is the last of its columns to leave its sums in
+// partial, and if so makes those of the others visible.
 DEVICE bool lastRun(const ColumnSums &a) {
 	SHARED(unsigned, before, [1]);
 	__threadfence();
@@ -49,8 +50,8 @@ DEVICE bool lastRun(const ColumnSums &a) {
 	return before[0] == gridDim.y - 1;
 }
 
-// moments sums each run and its squared deviations from the run's own mean: no cancellation, whatever the mean. Then it merges the
-// runs (Chan, Golub and LeVeque, 1983).
+// moments sums each run and its squared deviations from the run's own mean: no cancellation, whatever the mean. Then it
+// merges the runs (Chan, Golub and LeVeque, 1983).
 KERNEL(moments, ColumnSums) {
 	SHARED(double, sums, [runThreads][runColumns]);
 	unsigned c = blockIdx.x * runColumns + threadIdx.x, cols = a.shape.cols, count = a.shape.groups * a.shape.rows;
@@ -125,7 +126,7 @@ KERNEL(grad_sums, ColumnSums) {
 	}
 }
 
-// Norm is device.Norm with what both directions need; see device.Device.
+// Norm is device.Norm with the other arguments of both directions; see device.Trainer.
 struct Norm {
 	const float *gamma, *beta, *alpha, *mean, *var;
 	float *runMean, *runVar, *scale, *shift, *dgamma, *dbeta, *dalpha;

@@ -7,7 +7,7 @@ struct Step {
 	float *m, *v; // moments
 	i64 n;
 	double rate, decay;
-	double beta1, beta2, bias1, bias2, eps; // of SGD: beta1, the momentum
+	double beta1, beta2, bias1, bias2, eps; // SGD: beta1 is the momentum
 };
 
 KERNEL(sgd, Step) {
@@ -33,14 +33,14 @@ KERNEL(adamw, Step) {
 	a.w[i] = a.w[i] * (float)(1 - a.rate * a.decay) - step;
 }
 
-struct Lerp {
+struct EMAUpdate {
 	float *dst;
 	const float *src;
 	i64 n;
 	double t;
 };
 
-KERNEL(lerp, Lerp) {
+KERNEL(ema_update, EMAUpdate) {
 	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
 	if (i < a.n)
 		a.dst[i] += (float)a.t * (a.src[i] - a.dst[i]);
@@ -50,8 +50,8 @@ struct ClipNorm {
 	float *g, *norm;
 	i64 n;
 	double limit;
-	double *partial; // one sum of squares a run
 	i64 runs;
+	double *partial; // one sum of squares a run
 };
 
 // square_runs sums one run of squares a block.
@@ -65,7 +65,7 @@ KERNEL(square_runs, ClipNorm) {
 		a.partial[blockIdx.x] = total;
 }
 
-// clip_norm scales; every block adds the runs for itself.
+// clip_norm scales; every block adds up the runs itself.
 KERNEL(clip_norm, ClipNorm) {
 	SHARED(double, partial, [32]);
 	double squares = 0;

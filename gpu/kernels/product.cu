@@ -1,4 +1,4 @@
-// Matrix products: MatMul with its epilogue, and AddOuter, the gradient of its weight. See product.h for the tiles.
+// Matrix products: MatMul with its epilogue, and MatMulTransA, the gradient of its weight. See product.h for the tiles.
 #include "product.h"
 #include "tensorcore.h"
 
@@ -9,11 +9,12 @@ struct Product {
 	Shape shape; // dst's
 	i64 depth;
 	i64 accumulate, relu;
-	float *partial; // (runs, rows of all groups, cols) where the depth is cut into several runs
 	i64 runDepth, runs;
+	float *partial; // (runs, rows of all groups, cols) where the depth is cut into several runs
 };
 
-// Epilogue writes a tile of a product: see device.Epilogue. What belongs to a column is read once, where a row lies is computed once.
+// Epilogue writes a tile of a product: see device.Epilogue. The values of a column and the address of a row are
+// determined once.
 struct Epilogue {
 	const Product &a;
 	unsigned firstRow, firstColumn; // of the tile
@@ -53,7 +54,7 @@ struct Epilogue {
 	}
 };
 
-// SumsTo writes a tile's sums, or adds them: of a weight's gradient, or of a run.
+// SumsTo writes or adds a tile's sums: of a weight's gradient, or of a run.
 struct SumsTo {
 	float *dst;
 	unsigned firstRow, firstColumn; // of the tile
@@ -73,23 +74,22 @@ struct SumsTo {
 template <int Height, int Width, template <int, int> class Sums> DEVICE void matMul(const Product &a) {
 	enum { threads = Height * Width / 32 };
 	unsigned row = blockIdx.x * Height, column = blockIdx.y * Width;
-	Rows x(a.a, a.shape, a.depth), w(View{const_cast<float *>(a.w), 0, a.shape.cols}, Shape{1, a.depth, a.shape.cols}, a.shape.cols);
+	Rows x(a.a, a.shape, a.depth);
+	Rows w(View{const_cast<float *>(a.w), 0, a.shape.cols}, Shape{1, a.depth, a.shape.cols}, a.shape.cols);
 	Across<Height, threads> left(x, row);
 	Down<Width, threads> right(w, column, a.depth);
 	Sums<Height, Width> sums;
 	unsigned run = blockIdx.z, begin = run * (unsigned)a.runDepth;
 	multiply<Height, Width>(left, right, sums, begin, min(a.depth, begin + a.runDepth));
+	float *partial = a.partial + (i64)run * x.count * a.shape.cols;
 	if (a.runs == 1)
 		sums.write(Epilogue{a, row, column});
 	else
-		sums.write(SumsTo{a.partial + (i64)run * x.count * a.shape.cols, row, column, x.count, (unsigned)a.shape.cols, false});
+		sums.write(SumsTo{partial, row, column, x.count, (unsigned)a.shape.cols, false});
 }
 
-// matmul_runs adds the runs' sums in their order and finishes the product: one thread an element.
-KERNEL(matmul_runs, Product) {
-	Element e;
-	if (!elementOf(a.shape, e))
-		return;
+// matmul_runs adds the runs' sums in their order and applies the epilogue.
+ELEMENTWISE(matmul_runs, Product) {
 	unsigned row = e.g * (unsigned)a.shape.rows + e.r;
 	i64 n = a.shape.groups * a.shape.rows * a.shape.cols, i = (i64)row * a.shape.cols + e.c;
 	float sum = 0;
@@ -99,14 +99,15 @@ KERNEL(matmul_runs, Product) {
 	all.put(all.row(row), all.column(e.c), sum);
 }
 
-struct Outer {
+struct TransA {
 	View a, dy;
-	float *dw, *partial; // partial: (runs, depth, cols) where there are several runs
-	Shape shape;         // dy's
+	float *dw;
+	Shape shape; // dy's
 	i64 depth, runRows, runs;
+	float *partial; // (runs, depth, cols) where there are several runs
 };
 
-template <int Height, int Width, template <int, int> class Sums> DEVICE void outer(const Outer &a) {
+template <int Height, int Width, template <int, int> class Sums> DEVICE void transA(const TransA &a) {
 	enum { threads = Height * Width / 32 };
 	unsigned row = blockIdx.x * Height, column = blockIdx.y * Width, run = blockIdx.z;
 	unsigned begin = run * (unsigned)a.runRows, end = min(a.shape.groups * a.shape.rows, begin + a.runRows);
@@ -119,8 +120,8 @@ template <int Height, int Width, template <int, int> class Sums> DEVICE void out
 	sums.write(SumsTo{dst, row, column, (unsigned)a.depth, (unsigned)a.shape.cols, a.runs == 1});
 }
 
-// add_runs adds the runs' sums in their order.
-KERNEL(add_runs, Outer) {
+// matmul_trans_a_runs adds the runs' sums in their order.
+KERNEL(matmul_trans_a_runs, TransA) {
 	unsigned i = blockIdx.x * blockDim.x + threadIdx.x, n = a.depth * a.shape.cols;
 	if (i >= n)
 		return;
@@ -130,10 +131,11 @@ KERNEL(add_runs, Outer) {
 	a.dw[i] += sum;
 }
 
-#define PRODUCTS(name, Sums, height, width)                                                                                     \
-	KERNEL(matmul_##name##_##height##x##width, Product) { matMul<height, width, Sums>(a); }                                     \
-	KERNEL(outer_##name##_##height##x##width, Outer) { outer<height, width, Sums>(a); }
-#define PRODUCTS_OF_ALL_SIZES(name, Sums) PRODUCTS(name, Sums, 64, 64) PRODUCTS(name, Sums, 64, 32) PRODUCTS(name, Sums, 32, 32)
+#define PRODUCTS(name, Sums, height, width)                                                                        \
+	KERNEL(matmul_##name##_##height##x##width, Product) { matMul<height, width, Sums>(a); }                        \
+	KERNEL(matmul_trans_a_##name##_##height##x##width, TransA) { transA<height, width, Sums>(a); }
+#define PRODUCTS_OF_ALL_SIZES(name, Sums)                                                                          \
+	PRODUCTS(name, Sums, 64, 64) PRODUCTS(name, Sums, 64, 32) PRODUCTS(name, Sums, 32, 32)
 
 PRODUCTS_OF_ALL_SIZES(float32, Float32)
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800

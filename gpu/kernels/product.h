@@ -1,24 +1,24 @@
-// The tiles that matrix products are made of. A block multiplies a tile of Height rows by Width columns; it walks along the
-// depth in slabs of 16, which go from memory through registers into shared memory while the slab before is being multiplied.
-// Each warp has 32 × 32 of the tile.
+// The tiles of matrix products. A block computes a tile of Height rows by Width columns; it proceeds along the depth in
+// slabs of 16, which are copied from memory through registers into shared memory while the slab before is multiplied.
+// Each warp computes 32 × 32 of the tile.
 #pragma once
 #include "kernel.h"
 
 enum { slab = 16 };
 
-// Slab is 16 values along the depth for each of Width rows or columns. Columns are shuffled in eights from one four of the depth
-// to the next: then neither the loads of four values along the depth nor those along the width meet in a bank.
 struct alignas(16) Quad {
 	float v[4];
 };
 
+// Slab is 16 values along the depth for each of Width rows or columns. Columns are permuted in groups of eight,
+// differently for each four of the depth, so that loads along the depth and along the width have no bank conflicts.
 template <int Width> struct alignas(16) Slab {
 	float v[slab][Width + 8];
 	DEVICE float &at(int k, int i) { return v[k][i ^ (8 * (k / 4 % 4))]; }
 	DEVICE Quad &four(int k, int i) { return reinterpret_cast<Quad &>(at(k, i)); } // i is a multiple of four
 };
 
-// load reads the first count of four values, the rest being 0. aligned says that all four may be read at once.
+// load reads the first count of four values; the rest is 0. If aligned is set, all four may be read at once.
 DEVICE Quad load(const float *p, i64 count, bool aligned) {
 	if (aligned && count >= 4)
 		return *reinterpret_cast<const Quad *>(p);
@@ -28,7 +28,7 @@ DEVICE Quad load(const float *p, i64 count, bool aligned) {
 	return q;
 }
 
-// Rows is a view with its groups' rows counted through.
+// Rows is a view with its rows numbered through all groups.
 struct Rows {
 	View view;
 	unsigned rows, count, cols; // rows a group, rows in all
@@ -42,7 +42,7 @@ struct Rows {
 	}
 };
 
-// Across reads slabs whose depth goes along a view's columns: a product's left side.
+// Across reads slabs whose depth is along a view's columns: a product's left side.
 template <int Width, int Threads> struct Across {
 	enum { step = Threads / 4, loads = Width / step };
 	const Rows &x;
@@ -66,7 +66,8 @@ template <int Width, int Threads> struct Across {
 	}
 };
 
-// Down reads slabs whose depth goes down a view's rows, up to row end: a product's right side, and both of a weight's gradient.
+// Down reads slabs whose depth is along a view's rows, up to row end: a product's right side, and both sides of a
+// weight's gradient.
 template <int Width, int Threads> struct Down {
 	enum { wide = Width / 4, step = Threads / wide, loads = slab / step };
 	const Rows &x;
@@ -86,7 +87,7 @@ template <int Width, int Threads> struct Down {
 	}
 };
 
-// multiply adds the products of depths begin to end to what sums holds.
+// multiply adds the products of depths begin to end to sums.
 template <int Height, int Width, class Left, class Right, class Sums>
 DEVICE void multiply(Left &left, Right &right, Sums &sums, unsigned begin, unsigned end) {
 	SHARED(Slab<Height>, a, [2]);
@@ -99,7 +100,7 @@ DEVICE void multiply(Left &left, Right &right, Sums &sums, unsigned begin, unsig
 	for (unsigned k = begin; k < end; k += slab, now ^= 1) {
 		left.store(a[now]);
 		right.store(b[now]);
-		__syncthreads(); // the other slab, which the next turn writes, has been read before this barrier
+		__syncthreads(); // the other slab, which the next iteration writes, has been read before this barrier
 		if (k + slab < end) {
 			left.fetch(k + slab);
 			right.fetch(k + slab);
@@ -121,7 +122,7 @@ template <int Height, int Width> struct Float32 {
 					sum[i][j] += x[i / 4].v[i % 4] * y.v[j];
 		}
 	}
-	// write puts the sums into f's rows and columns.
+	// write passes the sums to f.
 	template <class Finish> DEVICE void write(const Finish &f) const {
 		typename Finish::Column columns[4];
 		UNROLL for (int j = 0; j < 4; j++)

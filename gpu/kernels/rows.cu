@@ -7,11 +7,7 @@ struct Fill {
 	double value;
 };
 
-KERNEL(fill, Fill) {
-	Element e;
-	if (elementOf(a.shape, e))
-		e.of(a.dst) = (float)a.value;
-}
+ELEMENTWISE(fill, Fill) { e.of(a.dst) = (float)a.value; }
 
 struct CopyFloats {
 	float *dst;
@@ -26,48 +22,34 @@ KERNEL(copy_floats, CopyFloats) {
 }
 
 struct Affine {
-	View dst, x, y;
+	View dst, x, y; // y is optional
 	const float *a, *b, *c;
 	Shape shape;
 	i64 relu;
 };
 
-KERNEL(affine, Affine) {
-	Element e;
-	if (!elementOf(a.shape, e))
-		return;
+ELEMENTWISE(affine, Affine) {
 	float v = orElse(a.a, e.c, 1) * e.of(a.x) + orElse(a.c, e.c, 0);
 	if (a.y.data)
 		v += orElse(a.b, e.c, 1) * e.of(a.y);
 	e.of(a.dst) = a.relu ? relu(v) : v;
 }
 
-struct ReLUGrad {
-	View dx, dy, y;
+struct ActivationGrad {
+	View dx, dy, y; // y: the activation's result
 	Shape shape;
 };
 
-KERNEL(relu_grad, ReLUGrad) {
-	Element e;
-	if (elementOf(a.shape, e))
-		e.of(a.dx) = e.of(a.y) > 0 ? e.of(a.dy) : 0;
-}
+ELEMENTWISE(relu_grad, ActivationGrad) { e.of(a.dx) = e.of(a.y) > 0 ? e.of(a.dy) : 0; }
 
 struct Tanh {
 	View dst, x;
 	Shape shape;
 };
 
-KERNEL(tanh_forward, Tanh) {
-	Element e;
-	if (elementOf(a.shape, e))
-		e.of(a.dst) = tanhf(e.of(a.x));
-}
+ELEMENTWISE(tanh_forward, Tanh) { e.of(a.dst) = tanhf(e.of(a.x)); }
 
-KERNEL(tanh_grad, ReLUGrad) {
-	Element e;
-	if (!elementOf(a.shape, e))
-		return;
+ELEMENTWISE(tanh_grad, ActivationGrad) {
 	float y = e.of(a.y);
 	e.of(a.dx) = e.of(a.dy) * (1 - y * y);
 }
@@ -78,8 +60,8 @@ struct Transpose {
 	i64 reverse;
 };
 
-// transpose moves one tile of 32 columns and rows through shared memory, so that both sides are read and written along rows.
-// The block is (32, 8) threads; the blocks go through column tiles, then row tiles, then groups.
+// transpose moves one tile of 32 columns and rows through shared memory, so that both sides are accessed along rows.
+// The block is (32, 8) threads; the blocks enumerate column tiles, then row tiles, then groups.
 KERNEL(transpose, Transpose) {
 	SHARED(float, tile, [32][33]);
 	unsigned across = (a.shape.cols + 31) / 32, down = (a.shape.rows + 31) / 32;

@@ -1,6 +1,7 @@
-// Tensor cores: a warp multiplies 16 rows by 8 columns at a time, the values rounded to TF32 (10 bits of mantissa, depth 8) or
-// bfloat16 (7 bits, depth 16), the sums in float32. They need compute capability 8.0. Which lane holds which value is as PTX's
-// manual has it for mma.m16n8k8 and mma.m16n8k16: with q = lane/4 and t = lane%4, sums are rows q and q+8 of columns 2t, 2t+1.
+// Tensor cores: a warp multiplies 16 rows by 8 columns at a time, the values rounded to TF32 (10 bits of mantissa,
+// depth 8) or bfloat16 (7 bits, depth 16), the sums in float32. They need compute capability 8.0. The PTX manual
+// defines which lane holds which value in mma.m16n8k8 and mma.m16n8k16: with q = lane/4 and t = lane%4, sums are rows q
+// and q+8 of columns 2t, 2t+1.
 #pragma once
 #include "product.h"
 
@@ -45,8 +46,8 @@ DEVICE void mmaBFloat16(float (&sum)[4], const unsigned (&a)[4], const unsigned 
 		: "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 #else
-// mma is the plain variant: the lanes hand their values round, then each computes its four sums. value takes value i, of
-// perRegister, out of a register.
+// mma is the plain variant: the lanes exchange their values, then each computes its four sums. value extracts value i,
+// of perRegister, from a register.
 template <int perRegister, class Value>
 void mma(float (&sum)[4], const unsigned (&a)[4], const unsigned (&b)[2], Value value) {
 	host::Warp &w = host::ownWarp();

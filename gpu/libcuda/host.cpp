@@ -1,8 +1,8 @@
-// A CUDA driver that is the host's processor: it lets a program built for CUDA be tested, as it is, where there is no GPU. It runs
-// the kernels compiled for the host, whatever the PTX says, but knows only those that the PTX names.
+// A CUDA driver on the host's processor, to test an unchanged program for CUDA where there is no GPU. It runs the
+// kernels compiled for the host, but only those that the PTX contains.
 //
-// What is asked for asynchronously is put off as long as it may be: until something waits for it, so that memory which is given
-// up or written too early shows. Copies look into no memory that cuMemHostAlloc did not give out.
+// Asynchronous commands are delayed as long as possible, until something waits for them, which reveals memory that is
+// freed or written too early. Copies are restricted to memory from cuMemHostAlloc.
 #include "../host_kernels.h"
 
 #include <cuda.h>
@@ -48,7 +48,7 @@ struct CUgraphExec_st {
 	std::deque<CUgraphNode> order;
 };
 
-// CUevent_st counts how often it was recorded, and how often a stream has come by.
+// CUevent_st counts how often it was recorded, and how often a stream has reached it.
 struct CUevent_st {
 	CUstream stream = nullptr;
 	int recorded = 0, passed = 0;
@@ -257,7 +257,7 @@ std::string argsOf(CUfunction f, void **params) {
 	return std::string(args, args + argsSizeOnHost(f->name.c_str()));
 }
 
-// runKernel runs a kernel, or fails as POLYPHON_HOST_FAILS has it, which names a kernel, to see what comes of that.
+// runKernel runs a kernel, or fails if POLYPHON_HOST_FAILS names it, to test failures.
 CUresult runKernel(const CUgraphNode_st &k) {
 	const char *failing = getenv("POLYPHON_HOST_FAILS"), *name = k.f->name.c_str();
 	if (failing && k.f->name == failing)
@@ -269,13 +269,14 @@ CUresult runKernel(const CUgraphNode_st &k) {
 }
 
 CUgraphNode_st nodeOf(const CUDA_KERNEL_NODE_PARAMS *p) {
-	return {p->func, {p->gridDimX, p->gridDimY, p->gridDimZ}, {p->blockDimX, p->blockDimY, p->blockDimZ}, argsOf(p->func, p->kernelParams)};
+	return {p->func, {p->gridDimX, p->gridDimY, p->gridDimZ}, {p->blockDimX, p->blockDimY, p->blockDimZ},
+		argsOf(p->func, p->kernelParams)};
 }
 
 } // namespace
 
-CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned,
-	CUstream s, void **params, void **) {
+CUresult cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz,
+	unsigned, CUstream s, void **params, void **) {
 	CUgraphNode_st k = {f, {gx, gy, gz}, {bx, by, bz}, argsOf(f, params)};
 	return put(s, [=] { return runKernel(k); });
 }
@@ -284,9 +285,10 @@ CUresult cuGraphCreate(CUgraph *g, unsigned) { return *g = new CUgraph_st, CUDA_
 CUresult cuGraphDestroy(CUgraph g) { return delete g, CUDA_SUCCESS; }
 CUresult cuGraphExecDestroy(CUgraphExec e) { return delete e, CUDA_SUCCESS; }
 
-CUresult cuGraphAddKernelNode(CUgraphNode *n, CUgraph g, const CUgraphNode *after, size_t count, const CUDA_KERNEL_NODE_PARAMS *p) {
+CUresult cuGraphAddKernelNode(CUgraphNode *n, CUgraph g, const CUgraphNode *after, size_t count,
+	const CUDA_KERNEL_NODE_PARAMS *p) {
 	CUgraphNode last = g->nodes.empty() ? nullptr : &g->nodes.back();
-	if (last ? count != 1 || after[0] != last : count != 0) // then their order would be nobody's promise
+	if (last ? count != 1 || after[0] != last : count != 0) // then their order would be undefined
 		return CUDA_ERROR_NOT_SUPPORTED;
 	g->nodes.push_back(nodeOf(p));
 	return *n = &g->nodes.back(), CUDA_SUCCESS;

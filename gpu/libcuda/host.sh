@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# host.sh CMD...: runs CMD, a program built with -tags cuda, on a CUDA driver that is the host's processor (host.cpp): for tests
-# without a GPU. Needs what toolkit.sh gets.
+# host.sh CMD...: runs CMD, a program built with -tags cuda, on a CUDA driver that is the host's processor (host.cpp),
+# for tests without a GPU. Needs what toolkit.sh fetches.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 driver=$(mktemp -d)

@@ -1,6 +1,7 @@
-// A libcuda to link against that looks for the driver's when the program starts. gorgonia.org/cu links libcuda and ends the
-// process where cuInit fails, both before main; with this between them a program built for CUDA runs everywhere, and can say
-// what is missing where it is asked for a GPU. toolkit.sh writes symbols.h, one FUNCTION(name) for each of the driver's.
+// A libcuda to link against that loads the driver's when the program starts. gorgonia.org/cu links libcuda and ends the
+// process where cuInit fails, both before main; with this in between, a program built for CUDA runs everywhere, and can
+// report what is missing when a GPU is requested. toolkit.sh writes symbols.h, one FUNCTION(name) for each of the
+// driver's functions.
 #include <dlfcn.h>
 #include <stddef.h>
 
@@ -17,10 +18,11 @@ static int missing(void) { return noDevice; }
 
 // Each function jumps to the driver's with the arguments as they are.
 #if defined(__x86_64__)
-#define FUNCTION(name) asm(".globl " #name "\n.hidden " #name "\n.type " #name ", @function\n" #name ": jmp *real_" #name "(%rip)\n");
+#define FUNCTION(name)                                                                                           \
+	asm(".globl " #name "\n.hidden " #name "\n.type " #name ", @function\n" #name ": jmp *real_" #name "(%rip)\n");
 #elif defined(__aarch64__)
-#define FUNCTION(name)                                                                                                          \
-	asm(".globl " #name "\n.hidden " #name "\n.type " #name ", %function\n" #name                                                                  \
+#define FUNCTION(name)                                                                                           \
+	asm(".globl " #name "\n.hidden " #name "\n.type " #name ", %function\n" #name                                \
 		": adrp x16, real_" #name "\nldr x16, [x16, :lo12:real_" #name "]\nbr x16\n");
 #else
 #error "jumps need a line of assembly for this processor"
@@ -36,8 +38,8 @@ __attribute__((constructor)) static void open(void) {
 		return;
 	start = (int (*)(unsigned))dlsym(driver, "cuInit");
 	void *f;
-#define FUNCTION(name)                                                                                                          \
-	if ((f = dlsym(driver, #name)) != NULL)                                                                                      \
+#define FUNCTION(name)                                                                                           \
+	if ((f = dlsym(driver, #name)) != NULL)                                                                      \
 		real_##name = f;
 #include "symbols.h"
 #undef FUNCTION

@@ -1,9 +1,9 @@
-// A kernel with the mistakes that the host is to find. Prints what it found, a line a mistake.
+// A kernel with mistakes that the host should find. Prints its findings, one line a mistake.
 #include "../kernels/kernel.h"
 
 #include <cstdio>
 
-enum Mistake { none, blockBarrier, warpBarrier, behindShared, muchShared, race };
+enum Mistake { none, blockBarrier, warpBarrier, pastShared, muchShared, race };
 
 struct Mistaken {
 	i64 mistake;
@@ -18,7 +18,7 @@ KERNEL(mistaken, Mistaken) {
 		__syncthreads();
 	if (a.mistake == warpBarrier && threadIdx.x < 3)
 		__syncwarp();
-	if (a.mistake == behindShared)
+	if (a.mistake == pastShared)
 		y[4 + threadIdx.x % 4] = 1;
 	if (a.mistake == muchShared) {
 		SHARED(float, z, [13000]);
@@ -29,7 +29,7 @@ KERNEL(mistaken, Mistaken) {
 }
 
 int main() {
-	const char *names[] = {"none", "block barrier", "warp barrier", "behind shared", "much shared", "race"};
+	const char *names[] = {"none", "block barrier", "warp barrier", "past shared", "much shared", "race"};
 	for (int mistake = none; mistake <= race; mistake++) {
 		float sums[2];
 		const char *wrong = nullptr;

@@ -1,15 +1,13 @@
-// Package isa says which of the instruction sets that polyphon has kernels for this machine runs, and which one to use.
+// Package isa lists the instruction sets that polyphon has kernels for and that this machine runs, and selects one.
 package isa
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strings"
 )
 
-// Set is an instruction set, by the name that people know it by.
+// Set is an instruction set, by its name.
 type Set string
 
 // The sets, slowest first.
@@ -19,31 +17,24 @@ const (
 	AVX512  Set = "avx512"  // F, DQ, VL and BW, with AVX2, FMA and BMI2
 )
 
-// Variable names the environment variable that forces a set.
+// Variable is the environment variable that selects a set.
 const Variable = "POLYPHON_CPU"
 
-// ErrMissing marks a set that does not exist or that this machine does not run.
-var ErrMissing = errors.New("no such instruction set on this machine")
-
-// Sets returns the sets that this machine runs, slowest first. Generic is always among them; in builds with the tag purego and
-// for processors other than amd64 it is the only one.
+// Sets returns the sets that this machine runs, slowest first. Generic is always among them; in builds with the tag
+// purego and for processors other than amd64 it is the only one.
 func Sets() []Set { return append([]Set{Generic}, detected()...) }
 
-// Parse returns the set of that name. Where this machine does not run it, the error wraps ErrMissing and tells those that it runs.
+// Parse returns the set of that name. Where this machine does not run it, the error lists those that it runs.
 func Parse(name string) (Set, error) {
 	sets := Sets()
 	if slices.Contains(sets, Set(name)) {
 		return Set(name), nil
 	}
-	var names []string
-	for _, s := range sets {
-		names = append(names, string(s))
-	}
-	return "", fmt.Errorf("%w: %q (there are %s)", ErrMissing, name, strings.Join(names, ", "))
+	return "", fmt.Errorf("%q is none of this machine's instruction sets %v", name, sets)
 }
 
-// Chosen returns the set that the environment variable POLYPHON_CPU names or, where it is empty, the fastest that this machine
-// runs. The error is Parse's.
+// Chosen returns the set that the environment variable POLYPHON_CPU names or, where it is empty, the fastest that this
+// machine runs. The error is Parse's.
 func Chosen() (Set, error) {
 	if name := os.Getenv(Variable); name != "" {
 		return Parse(name)

@@ -1,15 +1,15 @@
 package isa
 
 import (
-	"errors"
 	"slices"
 	"strings"
 	"testing"
 )
 
-func TestTheEnvironmentForcesASet(t *testing.T) {
+func TestTheEnvironmentSelectsASet(t *testing.T) {
 	sets := Sets()
-	if sets[0] != Generic || !slices.IsSortedFunc(sets, func(a, b Set) int { return slices.Index(order, a) - slices.Index(order, b) }) {
+	slower := func(a, b Set) int { return slices.Index(order, a) - slices.Index(order, b) }
+	if sets[0] != Generic || !slices.IsSortedFunc(sets, slower) {
 		t.Errorf("sets are %v", sets)
 	}
 	for _, s := range sets {
@@ -24,7 +24,8 @@ func TestTheEnvironmentForcesASet(t *testing.T) {
 	}
 	for _, name := range []string{"abacus", "AVX2", " generic"} {
 		t.Setenv(Variable, name)
-		if _, err := Chosen(); !errors.Is(err, ErrMissing) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "generic") {
+		_, err := Chosen()
+		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "generic") {
 			t.Errorf("%s=%s gives the error %v", Variable, name, err)
 		}
 	}

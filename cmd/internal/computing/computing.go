@@ -1,4 +1,4 @@
-// Package computing opens the device that a command line asks for.
+// Package computing opens the device that a command line selects.
 package computing
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/polyphon/polyphon/gpu"
 )
 
-// Flags are what commands that compute have in common. The zero value stands for auto.
+// Flags are the flags of all commands that compute. The zero value stands for auto.
 type Flags struct {
 	Device Choice `help:"What computes: cpu, cuda (an NVIDIA GPU; cuda:1 is the second one), or auto: a GPU where the build and the machine have one, else the processor." default:"auto" placeholder:"DEVICE"`
 }
@@ -19,21 +19,22 @@ type Flags struct {
 // Choice names a device: auto, cpu, cuda or cuda:N.
 type Choice string
 
-// Environment describes the variables that choose how a device computes.
+// Environment describes the environment variables that select how a device computes.
 var Environment = [][2]string{
 	{device.KernelsVariable, "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."},
-	{gpu.Variable, "Precision of a GPU's matrix products: float32, tf32 or bf16. Default: tf32 where the GPU has it, else float32."},
+	{gpu.Variable, "Precision of a GPU's matrix products: float32, tf32 or bf16. " +
+		"Default: tf32 where the GPU has it, else float32."},
 }
 
-// Device is a device that is open.
+// Device is an open device.
 type Device struct {
 	device.Trainer
-	Note      string        // what auto chose where there was a choice, for the user; else empty
+	Note      string        // for the user: what auto selected where there was a choice, else empty
 	Precision gpu.Precision // of matrix products
 	close     func() error
 }
 
-// Close gives the device's memory back.
+// Close releases the device.
 func (d *Device) Close() error {
 	if d.close == nil {
 		return nil
@@ -41,21 +42,21 @@ func (d *Device) Close() error {
 	return d.close()
 }
 
-// GPU reports whether the device is one, which any number of goroutines share.
+// GPU reports whether the device is a GPU, which any number of goroutines share.
 func (d *Device) GPU() bool { return d.close != nil }
 
-// UnmarshalText takes the names of devices that there can be.
+// UnmarshalText accepts the names of devices, whether or not the machine has them.
 func (c *Choice) UnmarshalText(text []byte) error {
 	*c = Choice(text)
 	_, _, err := c.parse()
 	return err
 }
 
-// parse returns the choice before the colon, and the GPU's number behind it.
+// parse returns the part of the choice before the colon, and the GPU's number.
 func (c Choice) parse() (kind string, number int, err error) {
 	kind, index, numbered := strings.Cut(string(c), ":")
 	switch {
-	case kind == "auto" && !numbered, kind == "cpu" && !numbered, kind == "cuda" && !numbered:
+	case !numbered && (kind == "auto" || kind == "cpu" || kind == "cuda"):
 		return kind, 0, nil
 	case kind == "cuda":
 		if number, err := strconv.Atoi(index); err == nil && number >= 0 {
@@ -65,7 +66,7 @@ func (c Choice) parse() (kind string, number int, err error) {
 	return "", 0, fmt.Errorf("%q is none of auto, cpu, cuda and cuda:N", string(c))
 }
 
-// Open opens the device. On the processor it uses at most so many threads, 0 being one a core. Errors say what to do.
+// Open opens the device. On the processor it uses at most so many threads, 0 being one a core. Errors suggest a remedy.
 func (f Flags) Open(threads int) (*Device, error) {
 	if f.Device == "" {
 		f.Device = "auto"

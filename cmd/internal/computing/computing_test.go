@@ -34,7 +34,7 @@ func TestOpenProcessor(t *testing.T) {
 	}
 }
 
-// There may be a GPU or not: auto opens something in any case, cuda says what is missing.
+// With and without a GPU, auto opens a device; without, cuda reports what is missing.
 func TestOpenGPU(t *testing.T) {
 	auto, err := Flags{"auto"}.Open(1)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
-	"github.com/polyphon/polyphon/gpu"
+	"github.com/polyphon/polyphon/device"
 )
 
 // Exit statuses.
@@ -70,7 +70,7 @@ func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 // call runs the command. Where a GPU fails in its goroutine, that is its error.
 func call(parsed *kong.Context, bindings []any) (err error) {
 	defer func() {
-		if failed := gpu.Failed(recover()); failed != nil {
+		if failed := device.Recovered(recover()); failed != nil {
 			err = failed
 		}
 	}()
@@ -167,7 +167,7 @@ func (p *Program) status(err error) int {
 	if errors.Is(err, context.Canceled) {
 		return StatusInterrupted
 	}
-	if failed := (*gpu.Error)(nil); errors.As(err, &failed) {
+	if failed := (*device.Fault)(nil); errors.As(err, &failed) {
 		return StatusModel
 	}
 	for _, usage := range p.Usage {

@@ -6,7 +6,7 @@ func generic() *Kernels {
 	return &Kernels{
 		Name: "generic", Width: 4, TileRows: 4,
 		MatMulTile: matMulTile, OuterTile: outerTile,
-		Filter23: filter23().generic(), Filter33: filter33().generic(), Filter45: filter45().generic(),
+		WinogradF23: winogradF23(), WinogradF33: winogradF33(), WinogradF45: winogradF45(),
 		Affine: affine, Affine2: affine2,
 		Hadamard: hadamard, HadamardAdd: hadamardAdd,
 		HadamardSum: hadamardSum, HadamardSumGrad: hadamardSumGrad, ReLUGrad: reluGrad,
@@ -71,7 +71,8 @@ func hadamardSum(dst, x, s, shift, p, q []float32, rows, cols, dstStride, xStrid
 	}
 }
 
-func hadamardSumGrad(df, ds, dy, f, s, a, b, c []float32, rows, cols, dfStride, dsStride, dyStride, fStride, sStride int) {
+func hadamardSumGrad(df, ds, dy, f, s, a, b, c []float32,
+	rows, cols, dfStride, dsStride, dyStride, fStride, sStride int) {
 	a, b, c = a[:cols], b[:cols], c[:cols]
 	for r := range rows {
 		outF, outS := df[r*dfStride:][:cols], ds[r*dsStride:][:cols]

@@ -1,12 +1,12 @@
 package simd
 
-// matMulTile takes two rows by one vector of four at a time: eight sums are what amd64's registers hold beside
-// the operands.
-func matMulTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32, depth, rows, vectors int) {
+// matMulTile computes two rows by one vector of four at a time: amd64's registers hold eight sums and their operands.
+func matMulTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32,
+	depth, rows, vectors int) {
 	const width = 4
 	for v := range vectors {
 		for r := 0; r < rows; r += 2 {
-			// The last row of an odd number is computed twice and stored twice.
+			// An odd number's last row is computed and stored twice.
 			second := min(r+1, rows-1)
 			a0, a1 := a[starts[r]:][:depth], a[starts[second]:][:depth]
 			var s00, s01, s02, s03, s10, s11, s12, s13 float32
@@ -31,7 +31,7 @@ func matMulTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int,
 	}
 }
 
-// outerTile takes two columns of a by four of dy at a time, and what is left over one by one.
+// outerTile computes two columns of a by four of dy at a time, and the remaining ones one by one.
 func outerTile(dw []float32, dwStride int, a []float32, aRowStride, aGroupStride int,
 	dy []float32, dyRowStride, dyGroupStride int, groups, rows, tileRows, cols int) {
 	for k := 0; k < tileRows; k += 2 {
@@ -41,9 +41,9 @@ func outerTile(dw []float32, dwStride int, a []float32, aRowStride, aGroupStride
 			for g := range groups {
 				x, d := a[g*aGroupStride+k:], dy[g*dyGroupStride+c:]
 				if pair == 2 && c+4 <= cols {
-					addOuter2x4(&sum, x, aRowStride, d, dyRowStride, rows)
+					addProducts2x4(&sum, x, aRowStride, d, dyRowStride, rows)
 				} else {
-					addOuter(&sum, x, aRowStride, d, dyRowStride, rows, pair, min(4, cols-c))
+					addProducts(&sum, x, aRowStride, d, dyRowStride, rows, pair, min(4, cols-c))
 				}
 			}
 			for i := range pair {
@@ -56,7 +56,7 @@ func outerTile(dw []float32, dwStride int, a []float32, aRowStride, aGroupStride
 	}
 }
 
-func addOuter2x4(sum *[2][4]float32, x []float32, xStride int, d []float32, dStride, rows int) {
+func addProducts2x4(sum *[2][4]float32, x []float32, xStride int, d []float32, dStride, rows int) {
 	s00, s01, s02, s03 := sum[0][0], sum[0][1], sum[0][2], sum[0][3]
 	s10, s11, s12, s13 := sum[1][0], sum[1][1], sum[1][2], sum[1][3]
 	for r := range rows {
@@ -73,7 +73,7 @@ func addOuter2x4(sum *[2][4]float32, x []float32, xStride int, d []float32, dStr
 	*sum = [2][4]float32{{s00, s01, s02, s03}, {s10, s11, s12, s13}}
 }
 
-func addOuter(sum *[2][4]float32, x []float32, xStride int, d []float32, dStride, rows, xs, ds int) {
+func addProducts(sum *[2][4]float32, x []float32, xStride int, d []float32, dStride, rows, xs, ds int) {
 	for r := range rows {
 		for i, u := range x[r*xStride:][:xs] {
 			for j, v := range d[r*dStride:][:ds] {

@@ -4,5 +4,5 @@ package simd
 
 import "github.com/polyphon/polyphon/internal/isa"
 
-// Of returns the kernels of an instruction set, which this machine has to run.
+// Of returns the kernels of an instruction set that this machine runs.
 func Of(isa.Set) *Kernels { return generic() }

@@ -10,7 +10,7 @@ import (
 type point struct{ re, im reg.VecVirtual }
 
 // readPoint returns the point at p.
-func (s isa) readPoint(p Mem) point { return point{s.read(p), s.read(p.Offset(s.bytes()))} }
+func (s isa) readPoint(p Mem) point { return point{s.load(p, nil), s.load(p.Offset(s.bytes()), nil)} }
 
 func (s isa) writePoint(z point, p Mem) {
 	VMOVUPS(z.re, p)
@@ -30,15 +30,15 @@ func (s isa) times(z point, w Mem) point {
 
 // butterfly returns the Fourier transform of four points.
 func (s isa) butterfly(a, b, c, d point) [4]point {
-	sum02 := point{s.sum(a.re, c.re), s.sum(a.im, c.im)}
-	dif02 := point{s.difference(a.re, c.re), s.difference(a.im, c.im)}
-	sum13 := point{s.sum(b.re, d.re), s.sum(b.im, d.im)}
-	dif13 := point{s.difference(b.re, d.re), s.difference(b.im, d.im)}
+	sum02 := point{s.add(a.re, c.re), s.add(a.im, c.im)}
+	dif02 := point{s.sub(a.re, c.re), s.sub(a.im, c.im)}
+	sum13 := point{s.add(b.re, d.re), s.add(b.im, d.im)}
+	dif13 := point{s.sub(b.re, d.re), s.sub(b.im, d.im)}
 	return [4]point{
-		{s.sum(sum02.re, sum13.re), s.sum(sum02.im, sum13.im)},
-		{s.sum(dif02.re, dif13.im), s.difference(dif02.im, dif13.re)},
-		{s.difference(sum02.re, sum13.re), s.difference(sum02.im, sum13.im)},
-		{s.difference(dif02.re, dif13.im), s.sum(dif02.im, dif13.re)},
+		{s.add(sum02.re, sum13.re), s.add(sum02.im, sum13.im)},
+		{s.add(dif02.re, dif13.im), s.sub(dif02.im, dif13.re)},
+		{s.sub(sum02.re, sum13.re), s.sub(sum02.im, sum13.im)},
+		{s.sub(dif02.re, dif13.im), s.add(dif02.im, dif13.re)},
 	}
 }
 
@@ -63,18 +63,18 @@ func (s isa) gather(body func(p, distance reg.Register, dst reg.Register)) {
 
 // first2 generates the first stage of radix 2.
 func first2(s isa) {
-	kernel(s, "first2", "func(dst, src []float32, order []uint16)", "is the first stage of radix 2.")
+	kernel(s, "First2", "func(dst, src []float32, order []uint16)", "is the first stage of radix 2.")
 	s.gather(func(p, distance, dst reg.Register) {
 		a, b := s.readPoint(Mem{Base: p}), s.readPoint(Mem{Base: p, Index: distance, Scale: 1})
-		s.writePoint(point{s.sum(a.re, b.re), s.sum(a.im, b.im)}, s.at(dst, 0))
-		s.writePoint(point{s.difference(a.re, b.re), s.difference(a.im, b.im)}, s.at(dst, 2))
+		s.writePoint(point{s.add(a.re, b.re), s.add(a.im, b.im)}, s.at(dst, 0))
+		s.writePoint(point{s.sub(a.re, b.re), s.sub(a.im, b.im)}, s.at(dst, 2))
 		ADDQ(U32(4*s.bytes()), dst)
 	})
 }
 
 // first4 generates the first stage of radix 4.
 func first4(s isa) {
-	kernel(s, "first4", "func(dst, src []float32, order []uint16)", "is the first stage of radix 4.")
+	kernel(s, "First4", "func(dst, src []float32, order []uint16)", "is the first stage of radix 4.")
 	s.gather(func(p, distance, dst reg.Register) {
 		second := GP64()
 		LEAQ(Mem{Base: p, Index: distance, Scale: 1}, second)
@@ -89,7 +89,7 @@ func first4(s isa) {
 
 // butterflies generates the later stages.
 func butterflies(s isa) {
-	kernel(s, "butterflies", "func(work, twiddles []float32, length int)", "is a later stage, of radix 4.")
+	kernel(s, "Butterflies", "func(work, twiddles []float32, length int)", "is a later stage, of radix 4.")
 	p, left, rest := Load(Param("work").Base(), GP64()), Load(Param("work").Len(), GP64()), GP64()
 	SHLQ(U8(2), left)
 	Label("transforms")
@@ -121,7 +121,7 @@ func butterflies(s isa) {
 
 // power generates the last step, which separates the spectra of even and odd samples.
 func power(s isa) {
-	kernel(s, "power", "func(power, z, half []float32)", "separates the spectra of even and odd samples.")
+	kernel(s, "Power", "func(power, z, half []float32)", "separates the spectra of even and odd samples.")
 	low, z := Load(Param("power").Base(), GP64()), Load(Param("z").Base(), GP64())
 	high, mirror := GP64(), Load(Param("z").Len(), GP64())
 	LEAQ(Mem{Base: low, Index: mirror, Scale: 2}, high)
@@ -133,23 +133,23 @@ func power(s isa) {
 	for _, edge := range []struct {
 		value reg.VecVirtual
 		to    reg.Register
-	}{{s.sum(first.re, first.im), low}, {s.difference(first.re, first.im), high}} {
+	}{{s.add(first.re, first.im), low}, {s.sub(first.re, first.im), high}} {
 		VMULPS(edge.value, edge.value, edge.value)
 		VMOVUPS(edge.value, Mem{Base: edge.to})
 	}
-	bits, x, quarter := GP32(), XMM(), s.vec()
-	MOVL(U32(0x3e800000), bits) // 0.25
-	VMOVD(bits, x)
-	VBROADCASTSS(x, quarter)
+	quarter := s.constant(0.25)
 	JMP(LabelRef("next"))
 	Label("bins")
 	a, b := s.readPoint(Mem{Base: z}), s.readPoint(Mem{Base: mirror})
-	even := point{s.sum(a.re, b.re), s.difference(a.im, b.im)}
-	odd := s.times(point{s.sum(a.im, b.im), s.difference(b.re, a.re)}, Mem{Base: w})
+	even := point{s.add(a.re, b.re), s.sub(a.im, b.im)}
+	odd := s.times(point{s.add(a.im, b.im), s.sub(b.re, a.re)}, Mem{Base: w})
 	for _, bin := range []struct {
 		re, im reg.VecVirtual
 		to     reg.Register
-	}{{s.sum(even.re, odd.re), s.sum(even.im, odd.im), low}, {s.difference(even.re, odd.re), s.difference(even.im, odd.im), high}} {
+	}{
+		{s.add(even.re, odd.re), s.add(even.im, odd.im), low},
+		{s.sub(even.re, odd.re), s.sub(even.im, odd.im), high},
+	} {
 		VMULPS(bin.re, bin.re, bin.re)
 		VFMADD231PS(bin.im, bin.im, bin.re)
 		VMULPS(quarter, bin.re, bin.re)

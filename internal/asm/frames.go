@@ -10,30 +10,30 @@ import (
 
 // transpose returns the columns of the square matrix with the given rows.
 func (s isa) transpose(rows []reg.VecVirtual) []reg.VecVirtual {
-	quads := make([]reg.VecVirtual, s.lanes) // quads[4g+c] holds column 4q+c of rows 4g … 4g+3 in its quarter q
-	for g := 0; g < s.lanes; g += 4 {
-		low01, high01 := s.pair(rows[g], rows[g+1], VUNPCKLPS, VUNPCKHPS)
-		low23, high23 := s.pair(rows[g+2], rows[g+3], VUNPCKLPS, VUNPCKHPS)
-		quads[g], quads[g+1] = s.pair(low01, low23, VUNPCKLPD, VUNPCKHPD)
-		quads[g+2], quads[g+3] = s.pair(high01, high23, VUNPCKLPD, VUNPCKHPD)
+	quads := make([]reg.VecVirtual, s.width) // quads[4g+c] holds column 4q+c of rows 4g … 4g+3 in its quarter q
+	for g := 0; g < s.width; g += 4 {
+		low01, high01 := s.shuffle(rows[g], rows[g+1], VUNPCKLPS, VUNPCKHPS)
+		low23, high23 := s.shuffle(rows[g+2], rows[g+3], VUNPCKLPS, VUNPCKHPS)
+		quads[g], quads[g+1] = s.shuffle(low01, low23, VUNPCKLPD, VUNPCKHPD)
+		quads[g+2], quads[g+3] = s.shuffle(high01, high23, VUNPCKLPD, VUNPCKHPD)
 	}
-	columns := make([]reg.VecVirtual, s.lanes)
+	columns := make([]reg.VecVirtual, s.width)
 	for c := range 4 {
 		if !s.wide() {
-			columns[c], columns[4+c] = s.pair(quads[c], quads[4+c], s.quarters(0x20), s.quarters(0x31))
+			columns[c], columns[4+c] = s.shuffle(quads[c], quads[4+c], s.quarters(0x20), s.quarters(0x31))
 			continue
 		}
 		even, odd := s.quarters(0x88), s.quarters(0xdd)
-		even0, odd0 := s.pair(quads[c], quads[4+c], even, odd)
-		even1, odd1 := s.pair(quads[8+c], quads[12+c], even, odd)
-		columns[c], columns[8+c] = s.pair(even0, even1, even, odd)
-		columns[4+c], columns[12+c] = s.pair(odd0, odd1, even, odd)
+		even0, odd0 := s.shuffle(quads[c], quads[4+c], even, odd)
+		even1, odd1 := s.shuffle(quads[8+c], quads[12+c], even, odd)
+		columns[c], columns[8+c] = s.shuffle(even0, even1, even, odd)
+		columns[4+c], columns[12+c] = s.shuffle(odd0, odd1, even, odd)
 	}
 	return columns
 }
 
-// pair mixes a and b in two ways.
-func (s isa) pair(a, b reg.Register, first, second func(...Op)) (reg.VecVirtual, reg.VecVirtual) {
+// shuffle applies two shuffles to a and b.
+func (s isa) shuffle(a, b reg.Register, first, second func(...Op)) (reg.VecVirtual, reg.VecVirtual) {
 	u, v := s.vec(), s.vec()
 	first(b, a, u)
 	second(b, a, v)
@@ -51,11 +51,11 @@ func (s isa) quarters(selection uint64) func(...Op) {
 	}
 }
 
-// rowsAt returns where the rows lie that are a stride, in bytes, apart.
+// rowsAt returns the addresses of rows a stride, in bytes, apart, and a function that moves all of them.
 func (s isa) rowsAt(first, stride reg.Register) (place func(row int) Mem, advance func(bytes int)) {
 	triple := GP64()
 	LEAQ(Mem{Base: stride, Index: stride, Scale: 2}, triple)
-	fourth := make([]reg.GPVirtual, s.lanes/4)
+	fourth := make([]reg.GPVirtual, s.width/4)
 	for i := range fourth {
 		fourth[i] = GP64()
 		if i == 0 {
@@ -66,7 +66,10 @@ func (s isa) rowsAt(first, stride reg.Register) (place func(row int) Mem, advanc
 	}
 	place = func(row int) Mem {
 		p := fourth[row/4]
-		return []Mem{{Base: p}, {Base: p, Index: stride, Scale: 1}, {Base: p, Index: stride, Scale: 2}, {Base: p, Index: triple, Scale: 1}}[row%4]
+		return []Mem{
+			{Base: p}, {Base: p, Index: stride, Scale: 1},
+			{Base: p, Index: stride, Scale: 2}, {Base: p, Index: triple, Scale: 1},
+		}[row%4]
 	}
 	advance = func(bytes int) {
 		for _, p := range fourth {
@@ -76,9 +79,9 @@ func (s isa) rowsAt(first, stride reg.Register) (place func(row int) Mem, advanc
 	return place, advance
 }
 
-// window generates the kernel that turns frames into lanes.
+// window generates the kernel that weights frames and transposes them into lanes.
 func window(s isa) {
-	kernel(s, "window", "func(dst, samples, window []float32, hop int)",
+	kernel(s, "Window", "func(dst, samples, window []float32, hop int)",
 		"weights a frame a lane.")
 	dst, weights := Load(Param("dst").Base(), GP64()), Load(Param("window").Base(), GP64())
 	left := Load(Param("window").Len(), GP64())
@@ -86,12 +89,10 @@ func window(s isa) {
 	SHLQ(U8(2), stride)
 	frame, advance := s.rowsAt(Load(Param("samples").Base(), GP64()), stride)
 	square := func(mask reg.Register) {
-		w := s.vec()
-		s.load(Mem{Base: weights}, w, mask)
-		rows := make([]reg.VecVirtual, s.lanes)
+		w := s.load(Mem{Base: weights}, mask)
+		rows := make([]reg.VecVirtual, s.width)
 		for r := range rows {
-			rows[r] = s.vec()
-			s.load(frame(r), rows[r], mask)
+			rows[r] = s.load(frame(r), mask)
 			VMULPS(w, rows[r], rows[r])
 		}
 		for c, column := range s.transpose(rows) {
@@ -99,13 +100,13 @@ func window(s isa) {
 		}
 	}
 	Label("squares")
-	CMPQ(left, U8(s.lanes))
+	CMPQ(left, U8(s.width))
 	JLT(LabelRef("tail"))
 	square(nil)
 	advance(s.bytes())
 	ADDQ(U32(s.bytes()), weights)
-	ADDQ(U32(s.lanes*s.bytes()), dst)
-	SUBQ(U8(s.lanes), left)
+	ADDQ(U32(s.width*s.bytes()), dst)
+	SUBQ(U8(s.width), left)
 	JMP(LabelRef("squares"))
 	Label("tail")
 	TESTQ(left, left)
@@ -115,9 +116,9 @@ func window(s isa) {
 	end()
 }
 
-// mels generates the kernel that gathers bins and turns lanes into rows.
+// mels generates the kernel that sums each mel's bins and transposes lanes into rows.
 func mels(s isa) {
-	kernel(s, "mels", "func(rows, power, weights []float32, spans []int32, stride int)",
+	kernel(s, "Mels", "func(rows, power, weights []float32, spans []int32, stride int)",
 		"gathers a row a lane.")
 	power, weight := Load(Param("power").Base(), GP64()), Load(Param("weights").Base(), GP64())
 	span, left := Load(Param("spans").Base(), GP64()), Load(Param("spans").Len(), GP64())
@@ -127,7 +128,7 @@ func mels(s isa) {
 	row, advance := s.rowsAt(Load(Param("rows").Base(), GP64()), stride)
 	zero := s.zero()
 	Label("square")
-	sums := make([]reg.VecVirtual, s.lanes)
+	sums := make([]reg.VecVirtual, s.width)
 	for i := range sums {
 		sums[i] = s.vec()
 		VMOVAPS(zero, sums[i])

@@ -8,8 +8,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// eachTile generates body for every tile of up to tileRows rows and two vectors of columns, and the ladder of
-// comparisons that finds the one asked for, from the largest down.
+// eachTile generates body for every tile of up to tileRows rows and two vectors of columns, and the comparisons that
+// select one by the registers rows and vectors, from the largest down.
 func eachTile(s isa, rows, vectors reg.Register, body func(rows, vectors int, label string)) {
 	for v := 2; v >= 1; v-- {
 		if v == 2 {
@@ -25,8 +25,7 @@ func eachTile(s isa, rows, vectors reg.Register, body func(rows, vectors int, la
 				JNE(LabelRef("not_" + label))
 			}
 			body(r, v, label)
-			VZEROUPPER()
-			RET()
+			end()
 			if r > 1 {
 				Label("not_" + label)
 			}
@@ -50,21 +49,19 @@ func newTile(s isa, rows, vectors int) tile {
 // multiplyAdd adds the outer product of the values at a(row) and the vectors b.
 func (t tile) multiplyAdd(s isa, a func(row int) Mem, b []reg.VecVirtual) {
 	for r := range t {
-		v := s.vec()
-		VBROADCASTSS(a(r), v)
+		v := s.broadcast(a(r))
 		for i := range b {
 			VFMADD231PS(v, b[i], t[r][i])
 		}
 	}
 }
 
-// matMulTile generates the kernel of the matrix product. The rows of a are anywhere, as in XNNPACK's indirect
-// convolution (Dukhan, 2019), so that a tile may span the end of a group.
+// matMulTile generates the kernel of the matrix product. Each row of a has its own start, as in XNNPACK's indirect
+// convolution (Dukhan, 2019), so that a tile may reach from one group into the next.
 func matMulTile(s isa) {
-	TEXT("matMulTile"+s.name, NOSPLIT,
-		"func(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth, rows, vectors int)")
-	Pragma("noescape")
-	Doc("matMulTile"+s.name+" computes c = a·b for a tile of rows × vectors·width. Row r of a is the depth values from",
+	kernel(s, "MatMulTile",
+		"func(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth, rows, vectors int)",
+		"computes c = a·b for a tile of rows × vectors·width. Row r of a is the depth values from",
 		"starts[r] on; b is a packed panel.")
 	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
 	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
@@ -74,7 +71,7 @@ func matMulTile(s isa) {
 		step := Load(Param("depth"), GP64())
 		TESTQ(step, step)
 		JZ(LabelRef(label + "_store"))
-		// Pointers to the ends of the rows and a step that counts up to 0 need one register less.
+		// Pointers to the rows' ends and a step that counts up to 0 save a register.
 		LEAQ(Mem{Base: a, Index: step, Scale: 4}, a)
 		ends := make([]reg.GPVirtual, rows)
 		for r := range ends {
@@ -87,7 +84,7 @@ func matMulTile(s isa) {
 		Label(label + "_step")
 		panel := make([]reg.VecVirtual, vectors)
 		for i := range panel {
-			panel[i] = s.load(Mem{Base: b, Disp: i * s.bytes()}, nil)
+			panel[i] = s.load(s.at(b, i), nil)
 		}
 		sums.multiplyAdd(s, func(r int) Mem { return Mem{Base: ends[r], Index: step, Scale: 4} }, panel)
 		ADDQ(Imm(uint64(vectors*s.bytes())), b)
@@ -99,7 +96,7 @@ func matMulTile(s isa) {
 		SHLQ(U8(2), stride)
 		for r := range sums {
 			for i, v := range sums[r] {
-				VMOVUPS(v, Mem{Base: c, Disp: i * s.bytes()})
+				VMOVUPS(v, s.at(c, i))
 			}
 			if r < rows-1 {
 				ADDQ(stride, c)
@@ -110,12 +107,11 @@ func matMulTile(s isa) {
 
 // outerTile generates the kernel of the weight gradient.
 func outerTile(s isa) {
-	TEXT("outerTile"+s.name, NOSPLIT, "func(dw []float32, dwStride int, "+
+	kernel(s, "OuterTile", "func(dw []float32, dwStride int, "+
 		"a []float32, aRowStride, aGroupStride int, dy []float32, dyRowStride, dyGroupStride int, "+
-		"groups, rows, tileRows, cols int)")
-	Pragma("noescape")
-	Doc("outerTile"+s.name+" adds Σ aᵀ·dy over the rows of all groups to a tile of dw: tileRows × cols, with tileRows columns",
-		"of a and cols columns of dy, at most two vectors.")
+		"groups, rows, tileRows, cols int)",
+		"adds Σ aᵀ·dy over the rows of all groups to a tile of dw: tileRows × cols, with tileRows",
+		"columns of a and cols columns of dy, at most two vectors.")
 	tileRows, vectors := Load(Param("tileRows"), GP64()), GP64()
 	last := Load(Param("cols"), GP64())
 	MOVQ(U32(1), vectors)
@@ -124,7 +120,7 @@ func outerTile(s isa) {
 	MOVQ(U32(2), vectors)
 	SUBQ(U8(s.width), last)
 	Label("counted")
-	mask := s.mask(last)
+	mask := s.mask(last, s.vec())
 	eachTile(s, tileRows, vectors, func(rows, vectors int, label string) {
 		sums := newTile(s, rows, vectors)
 		aGroup, dyGroup := Load(Param("a").Base(), GP64()), Load(Param("dy").Base(), GP64())
@@ -156,7 +152,7 @@ func outerTile(s isa) {
 		for r := range sums {
 			for i, old := range s.maskedRow(dw, vectors, mask) {
 				VADDPS(old, sums[r][i], sums[r][i])
-				s.store(sums[r][i], Mem{Base: dw, Disp: i * s.bytes()}, lastOnly(mask, i, vectors))
+				s.store(sums[r][i], s.at(dw, i), lastOnly(mask, i, vectors))
 			}
 			if r < rows-1 {
 				ADDQ(stride, dw)
@@ -165,11 +161,11 @@ func outerTile(s isa) {
 	})
 }
 
-// maskedRow loads vectors from p on, the last of them under mask.
+// maskedRow loads the vectors from p on, the last one under mask.
 func (s isa) maskedRow(p reg.Register, vectors int, mask reg.Register) []reg.VecVirtual {
 	row := make([]reg.VecVirtual, vectors)
 	for i := range row {
-		row[i] = s.load(Mem{Base: p, Disp: i * s.bytes()}, lastOnly(mask, i, vectors))
+		row[i] = s.load(s.at(p, i), lastOnly(mask, i, vectors))
 	}
 	return row
 }
@@ -181,11 +177,10 @@ func lastOnly(mask reg.Register, i, vectors int) reg.Register {
 	return nil
 }
 
-// peak generates the loop that benchmarks measure the machine's multiply-add rate with.
+// peak generates the loop with which benchmarks measure the machine's maximum rate of multiply-adds.
 func peak(s isa) {
 	const accumulators = 12
-	TEXT("peak"+s.name, NOSPLIT, "func(steps int)")
-	Doc(fmt.Sprintf("peak%s does steps × %d independent vector multiply-adds.", s.name, accumulators))
+	kernel(s, "Peak", "func(steps int)", fmt.Sprintf("does steps × %d independent vector multiply-adds.", accumulators))
 	sums := newTile(s, accumulators, 1)
 	x := s.constant(1)
 	steps := Load(Param("steps"), GP64())
@@ -195,6 +190,5 @@ func peak(s isa) {
 	}
 	DECQ(steps)
 	JNZ(LabelRef("step"))
-	VZEROUPPER()
-	RET()
+	end()
 }

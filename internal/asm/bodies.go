@@ -5,10 +5,10 @@ import (
 	. "github.com/mmcloughlin/avo/operand"
 )
 
-// rowKernels is every row kernel. A floor of −∞ leaves the result as it is, one of 0 makes it a ReLU's.
+// rowKernels are the kernels over rows. A floor of −∞ leaves a result as it is, a floor of 0 applies ReLU.
 var rowKernels = []*rowKernel{
 	{
-		name: "affine", doc: "dst = max(a∘x + c, floor)",
+		name: "Affine", doc: "dst = max(a∘x + c, floor)",
 		matrices: []string{"dst", "x"},
 		columns:  []column{{"a", true, 1}, {"c", true, 0}},
 		scalars:  []string{"floor"},
@@ -20,7 +20,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "affine2", doc: "dst = max(a∘x + b∘y + c, floor)",
+		name: "Affine2", doc: "dst = max(a∘x + b∘y + c, floor)",
 		matrices: []string{"dst", "x", "y"},
 		columns:  []column{{"a", true, 1}, {"b", true, 1}, {"c", true, 0}},
 		scalars:  []string{"floor"},
@@ -33,7 +33,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "hadamard", doc: "dst = x∘y",
+		name: "Hadamard", doc: "dst = x∘y",
 		matrices: []string{"dst", "x", "y"},
 		body: func(v *vector) {
 			x, y := v.read("x"), v.read("y")
@@ -42,7 +42,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "hadamardAdd", doc: "dst += x∘y",
+		name: "HadamardAdd", doc: "dst += x∘y",
 		matrices: []string{"dst", "x", "y"},
 		body: func(v *vector) {
 			sum, x, y := v.read("dst"), v.read("x"), v.read("y")
@@ -51,7 +51,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "hadamardSum", doc: "dst = max(f + s + p∘(f∘s) + q, floor) with f = x + shift",
+		name: "HadamardSum", doc: "dst = max(f + s + p∘(f∘s) + q, floor) with f = x + shift",
 		matrices: []string{"dst", "x", "s"},
 		columns:  []column{{"shift", true, 0}, {"p", false, 0}, {"q", false, 0}},
 		scalars:  []string{"floor"},
@@ -67,7 +67,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "hadamardSumGrad", doc: "df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c",
+		name: "HadamardSumGrad", doc: "df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c",
 		matrices: []string{"df", "ds", "dy", "f", "s"},
 		columns:  []column{{"a", false, 0}, {"b", false, 0}, {"c", false, 0}},
 		body: func(v *vector) {
@@ -82,12 +82,12 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "reluGrad", doc: "dx = dy where y > 0, else 0",
+		name: "ReLUGrad", doc: "dx = dy where y > 0, else 0",
 		matrices: []string{"dx", "dy", "y"},
 		body:     reluGrad,
 	},
 	{
-		name: "sums", doc: "sum += Σ x over the rows",
+		name: "Sums", doc: "sum += Σ x over the rows",
 		matrices: []string{"x"},
 		sums:     []string{"sum"},
 		body: func(v *vector) {
@@ -95,7 +95,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "dots", doc: "sum += Σ x and dot += Σ x∘y over the rows",
+		name: "Dots", doc: "sum += Σ x and dot += Σ x∘y over the rows",
 		matrices: []string{"x", "y"},
 		sums:     []string{"sum", "dot"},
 		body: func(v *vector) {
@@ -105,7 +105,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "dots3", doc: "sum += Σ x and dot += Σ x∘y∘z over the rows",
+		name: "Dots3", doc: "sum += Σ x and dot += Σ x∘y∘z over the rows",
 		matrices: []string{"x", "y", "z"},
 		sums:     []string{"sum", "dot"},
 		body: func(v *vector) {
@@ -116,7 +116,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "deviations", doc: "sum += Σ d and squares += Σ d² over the rows with d = x − shift",
+		name: "Deviations", doc: "sum += Σ d and squares += Σ d² over the rows with d = x − shift",
 		matrices: []string{"x"},
 		columns:  []column{{"shift", false, 0}},
 		sums:     []string{"sum", "squares"},
@@ -128,7 +128,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "deviations2", doc: "sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift",
+		name: "Deviations2", doc: "sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift",
 		matrices: []string{"x", "y"},
 		columns:  []column{{"shift", false, 0}},
 		sums:     []string{"sum", "squares"},
@@ -140,7 +140,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "sgd", doc: "m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)",
+		name: "SGD", doc: "m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)",
 		matrices: []string{"w", "m", "g"},
 		scalars:  []string{"rate", "momentum", "decay"},
 		body: func(v *vector) {
@@ -154,7 +154,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "adamW",
+		name: "AdamW",
 		doc: "m += rest1·(g − m), v += rest2·(g² − v) and w = keep·w − rate·m/(√(v·unbias) + eps):\n" +
 			"rest1 = 1−β₁, rest2 = 1−β₂; rate holds m's bias correction, unbias is v's",
 		matrices: []string{"w", "m", "v", "g"},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -9,53 +10,44 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rowKernel describes a loop over a (rows, cols) matrix, or several of one shape, each with its own row stride.
-// The generated loop takes some vectors of columns at a time and runs down the rows, so that values of which
-// there is one a column stay in registers.
+// rowKernel describes a loop over one (rows, cols) matrix or several of that shape, each with its own row stride.
+// The generated loop takes a few vectors of columns at a time and runs down all rows before the next ones, so that
+// operands with one value a column stay in registers.
 type rowKernel struct {
 	name     string
 	doc      string
 	matrices []string
-	columns  []column // vectors of one value a column that are read
-	sums     []string // vectors of one value a column that sums over the rows are added to
+	columns  []column // operands with one value a column
+	sums     []string // results with one value a column, which sums over the rows are added to
 	scalars  []string
-	body     func(v *vector) // what happens to one vector of one row
+	body     func(v *vector) // generates the work on one vector of one row
 }
 
-// column is a vector operand. An optional one may have length 0, and stands for missing then.
+// column is an operand with one value a column. An optional one may have length 0 and then stands for missing.
 type column struct {
 	name     string
 	optional bool
 	missing  float32
 }
 
-// vector is one vector's place in the loop.
+// vector is what a body works on: the registers and addresses of one vector, by operand.
 type vector struct {
 	isa
-	at       map[string]Mem
-	columns  map[string]reg.Register
-	sums     map[string]reg.Register
-	scalars  map[string]reg.Register
-	lastMask reg.Register
+	matrices               map[string]Mem
+	columns, sums, scalars map[string]reg.Register
+	mask                   reg.Register // of the last columns; nil for whole vectors
 }
 
-func (v *vector) read(matrix string) reg.VecVirtual       { return v.load(v.at[matrix], v.lastMask) }
-func (v *vector) write(matrix string, value reg.Register) { v.store(value, v.at[matrix], v.lastMask) }
-func (k *rowKernel) operands() []string {
-	names := append([]string{}, k.sums...)
-	names = append(names, k.matrices...)
-	for _, c := range k.columns {
-		names = append(names, c.name)
-	}
-	return names
-}
+func (v *vector) read(matrix string) reg.VecVirtual       { return v.load(v.matrices[matrix], v.mask) }
+func (v *vector) write(matrix string, value reg.Register) { v.store(value, v.matrices[matrix], v.mask) }
 
 func (k *rowKernel) signature() string {
-	var strides []string
-	for _, m := range k.matrices {
-		strides = append(strides, m+"Stride")
+	vectors := slices.Concat(k.sums, k.matrices)
+	for _, c := range k.columns {
+		vectors = append(vectors, c.name)
 	}
-	s := fmt.Sprintf("func(%s []float32, rows, cols, %s int", strings.Join(k.operands(), ", "), strings.Join(strides, ", "))
+	s := fmt.Sprintf("func(%s []float32, rows, cols, %sStride int",
+		strings.Join(vectors, ", "), strings.Join(k.matrices, "Stride, "))
 	if len(k.scalars) > 0 {
 		s += fmt.Sprintf(", %s float32", strings.Join(k.scalars, ", "))
 	}
@@ -63,9 +55,7 @@ func (k *rowKernel) signature() string {
 }
 
 func (k *rowKernel) generate(s isa) {
-	TEXT(k.name+s.name, NOSPLIT, k.signature())
-	Pragma("noescape")
-	Doc(strings.Split(k.name+s.name+" computes "+k.doc, "\n")...)
+	kernel(s, k.name, k.signature(), strings.Split("computes "+k.doc, "\n")...)
 	g := &rowLoop{rowKernel: k, isa: s, strides: map[string]reg.Register{}, scalars: map[string]reg.Register{}}
 	for _, m := range k.matrices {
 		stride := Load(Param(m+"Stride"), GP64())
@@ -73,9 +63,7 @@ func (k *rowKernel) generate(s isa) {
 		g.strides[m] = stride
 	}
 	for _, name := range k.scalars {
-		v := s.vec()
-		VBROADCASTSS(g.param(name), v)
-		g.scalars[name] = v
+		g.scalars[name] = s.broadcast(address(Param(name)))
 	}
 	g.left = Load(Param("cols"), GP64())
 	g.offset = GP64()
@@ -93,36 +81,27 @@ func (k *rowKernel) generate(s isa) {
 	}
 	TESTQ(g.left, g.left)
 	JZ(LabelRef("done"))
-	g.block(1, s.mask(g.left))
+	g.block(1, s.mask(g.left, s.vec()))
 	Label("done")
-	VZEROUPPER()
-	RET()
+	end()
 }
 
-// rowLoop is a rowKernel while it is being generated.
+// rowLoop is the state of a rowKernel's generation.
 type rowLoop struct {
 	*rowKernel
 	isa
 	strides, scalars map[string]reg.Register
-	offset, left     reg.Register // bytes before the current columns; columns from there on
+	offset, left     reg.Register // bytes before the current columns; number of columns from there on
 }
 
-func (g *rowLoop) param(name string) Mem {
-	b, err := Param(name).Resolve()
-	if err != nil {
-		panic(err)
-	}
-	return b.Addr
-}
-
-// base returns where the current columns of an operand begin.
+// base returns a pointer to the current columns of an operand.
 func (g *rowLoop) base(name string) reg.GPVirtual {
 	p := Load(Param(name).Base(), GP64()).(reg.GPVirtual)
 	ADDQ(g.offset, p)
 	return p
 }
 
-// block runs n vectors of columns down the rows. mask applies to the only vector.
+// block generates the loop of n vectors of columns down the rows. A mask, if any, applies to all of them.
 func (g *rowLoop) block(n int, mask reg.Register) {
 	label := fmt.Sprintf("rows%d", n)
 	if mask != nil {
@@ -130,8 +109,8 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	}
 	vectors := make([]vector, n)
 	for i := range vectors {
-		vectors[i] = vector{isa: g.isa, at: map[string]Mem{}, columns: map[string]reg.Register{},
-			sums: map[string]reg.Register{}, scalars: g.scalars, lastMask: mask}
+		vectors[i] = vector{isa: g.isa, matrices: map[string]Mem{}, columns: map[string]reg.Register{},
+			sums: map[string]reg.Register{}, scalars: g.scalars, mask: mask}
 		for _, name := range g.sums {
 			vectors[i].sums[name] = g.vec()
 		}
@@ -139,7 +118,7 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			VMOVAPS(g.load(Mem{Base: p, Disp: i * g.bytes()}, mask), v.sums[name])
+			VMOVAPS(g.load(g.at(p, i), mask), v.sums[name])
 		}
 	}
 	for _, c := range g.columns {
@@ -150,7 +129,7 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 		p := g.base(m)
 		pointers[m] = p
 		for i := range vectors {
-			vectors[i].at[m] = Mem{Base: p, Disp: i * g.bytes()}
+			vectors[i].matrices[m] = g.at(p, i)
 		}
 	}
 	rows := Load(Param("rows"), GP64())
@@ -166,7 +145,7 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			g.store(v.sums[name], Mem{Base: p, Disp: i * g.bytes()}, mask)
+			g.store(v.sums[name], g.at(p, i), mask)
 		}
 	}
 }
@@ -181,16 +160,12 @@ func (g *rowLoop) loadColumn(c column, vectors []vector, label string) {
 		for _, v := range vectors {
 			VMOVAPS(missing, v.columns[c.name])
 		}
-		length, err := Param(c.name).Len().Resolve()
-		if err != nil {
-			panic(err)
-		}
-		CMPQ(length.Addr, Imm(0))
+		CMPQ(address(Param(c.name).Len()), Imm(0))
 		JEQ(LabelRef(loaded))
 	}
 	p := g.base(c.name)
 	for i, v := range vectors {
-		VMOVAPS(g.load(Mem{Base: p, Disp: i * g.bytes()}, v.lastMask), v.columns[c.name])
+		VMOVAPS(g.load(g.at(p, i), v.mask), v.columns[c.name])
 	}
 	Label(loaded)
 }

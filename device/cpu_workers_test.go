@@ -10,7 +10,7 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// Callers at once share a device's helpers, and each gets what it would get alone.
+// Concurrent callers share a device's workers, and each gets the results that it would get alone.
 func TestCallersShareThreads(t *testing.T) {
 	const rows, cols, callers, rounds = 400, 100, 3, 30
 	product := func(d device.Trainer, seed int) []float32 {
@@ -44,8 +44,8 @@ func TestCallersShareThreads(t *testing.T) {
 	done.Wait()
 }
 
-// A device needs no closing: its threads end by themselves.
-func TestHelpersEnd(t *testing.T) {
+// A device needs no closing: idle workers end by themselves.
+func TestWorkersEnd(t *testing.T) {
 	before := runtime.NumGoroutine()
 	d := cpuWith(t, device.Kernels()[0], 8)
 	x := device.Matrix(d.Alloc(1<<20), 1<<10, 1<<10)

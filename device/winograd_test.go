@@ -2,13 +2,14 @@ package device
 
 import "testing"
 
-// Products take the filter whose tiles their rows fill, few rows a group among them, and none where multiplying is as good.
-func TestFilterFitsTheRows(t *testing.T) {
+// The algorithm depends on the rows of a group, which should fill its tiles; where plain multiplication is as fast
+// there is none.
+func TestWinogradFitsTheRows(t *testing.T) {
 	d, err := CPU(1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := d.(checked).d.(*cpu)
+	c := d.(checkedTrainer).d.(*cpu)
 	type size struct{ outputs, taps int }
 	for _, test := range []struct {
 		groups, rows, taps, channels, reading int
@@ -25,13 +26,13 @@ func TestFilterFitsTheRows(t *testing.T) {
 		{groups: 1, rows: 2, taps: 9, channels: 56},
 		{groups: 32, rows: 100, taps: 9, channels: 7},
 		{groups: 32, rows: 100, taps: 2, channels: 40},
-		// A gradient's runs share a transform.
+		// A gradient needs one transform for all runs.
 		{groups: 100, rows: 4, taps: 9, channels: 40, reading: gradReading, want: size{3, 3}},
 	} {
 		a := View{Groups: test.groups, Rows: test.rows, Cols: test.taps * test.channels, RowStride: test.channels}
 		var got size
-		if f := c.chooseFilter(a, test.channels, max(test.reading, productReading)); f != nil {
-			got = size{f.outputs, f.taps}
+		if w := c.chooseWinograd(a, test.channels, max(test.reading, productReading)); w != nil {
+			got = size{w.outputs, w.taps}
 		}
 		if got != test.want {
 			t.Errorf("%+v: F%v", test, got)

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 
 	. "github.com/mmcloughlin/avo/build"
+	"github.com/mmcloughlin/avo/gotypes"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -12,12 +13,14 @@ import (
 // isa is an instruction set: what differs between the two versions of a kernel.
 type isa struct {
 	name     string
-	lanes    int // floats in a vector
-	tailMask Mem // AVX2: the data that a mask is read from
+	width    int   // floats in a vector
+	tileRows int   // maximum rows of a matrix tile: with two vectors a row, as many as the registers hold
+	blocks   []int // how many vectors a row kernel takes at a time, in descending order, ending in 1
+	tailMask Mem   // AVX2: the data that masks are read from
 }
 
-func (s isa) wide() bool { return s.lanes == 16 }
-func (s isa) bytes() int { return 4 * s.lanes }
+func (s isa) wide() bool { return s.width == 16 }
+func (s isa) bytes() int { return 4 * s.width }
 
 // shift is the binary logarithm of bytes.
 func (s isa) shift() int { return bits.TrailingZeros(uint(s.bytes())) }
@@ -47,13 +50,15 @@ func (s isa) zero() reg.VecVirtual {
 	return v
 }
 
-// at returns the place of vector i behind p.
-func (s isa) at(p reg.Register, i int) Mem { return Mem{Base: p, Disp: i * s.bytes()} }
-
-// read returns the vector at m.
-func (s isa) read(m Mem) reg.VecVirtual {
-	v := s.vec()
-	VMOVUPS(m, v)
+// constant returns a vector of one value.
+func (s isa) constant(value float32) reg.VecVirtual {
+	if value == 0 {
+		return s.zero()
+	}
+	bits, x, v := GP32(), XMM(), s.vec()
+	MOVL(U32(math.Float32bits(value)), bits)
+	VMOVD(bits, x)
+	VBROADCASTSS(x, v)
 	return v
 }
 
@@ -64,17 +69,22 @@ func (s isa) broadcast(m Mem) reg.VecVirtual {
 	return v
 }
 
-func (s isa) sum(a, b reg.Register) reg.VecVirtual {
+// add returns a + b.
+func (s isa) add(a, b reg.Register) reg.VecVirtual {
 	v := s.vec()
 	VADDPS(b, a, v)
 	return v
 }
 
-func (s isa) difference(a, b reg.Register) reg.VecVirtual {
+// sub returns a − b.
+func (s isa) sub(a, b reg.Register) reg.VecVirtual {
 	v := s.vec()
 	VSUBPS(b, a, v)
 	return v
 }
+
+// at returns the address of vector i from p on.
+func (s isa) at(p reg.Register, i int) Mem { return Mem{Base: p, Disp: i * s.bytes()} }
 
 // tailMaskData is eight set words and then eight clear ones: the mask of the first n starts 8−n words in.
 func tailMaskData() Mem {
@@ -89,7 +99,7 @@ func tailMaskData() Mem {
 	return data
 }
 
-// mask returns the mask of the first n elements of v's kind of vector.
+// mask returns the mask of the first n elements, 1 ≤ n ≤ width, of vectors like v, which AVX2 keeps in v.
 func (s isa) mask(n reg.Register, v reg.VecVirtual) reg.Register {
 	if s.wide() {
 		set, k := GP64(), K()
@@ -107,8 +117,15 @@ func (s isa) mask(n reg.Register, v reg.VecVirtual) reg.Register {
 	return v
 }
 
-// load reads v. With a mask, what lies beyond it is neither read nor anything but 0.
-func (s isa) load(from Mem, v, mask reg.Register) {
+// load returns the vector at from. With a mask, memory outside of it is not read, and the elements there are 0.
+func (s isa) load(from Mem, mask reg.Register) reg.VecVirtual {
+	v := s.vec()
+	s.loadTo(v, from, mask)
+	return v
+}
+
+// loadTo is load of a vector of any size.
+func (s isa) loadTo(v reg.VecVirtual, from Mem, mask reg.Register) {
 	switch {
 	case mask == nil:
 		VMOVUPS(from, v)
@@ -128,4 +145,13 @@ func (s isa) store(v reg.Register, to Mem, mask reg.Register) {
 	default:
 		VMASKMOVPS(v, mask, to)
 	}
+}
+
+// address returns the address of a parameter or of a part of one.
+func address(c gotypes.Component) Mem {
+	b, err := c.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return b.Addr
 }

@@ -1,50 +1,48 @@
 package simd
 
-// Filter is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs of a
-// convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd, "Arithmetic
-// complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016).
+// Winograd is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs
+// of a convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd,
+// "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks",
+// 2016).
 //
 // With d the Points input values that a tile of outputs y depends on and g the taps, y[j] = Σ g[i]·d[j+i] is
 //
 //	y = OutputMatrix·((WeightMatrix·g)∘(InputMatrix·d)).
 //
 // The matrices follow from the points 0, ±1, ... at which the two polynomials are multiplied. Where inputs and outputs
-// have channels, the product in the middle is a matrix product a point.
-type Filter struct {
+// have channels, the elementwise product becomes one matrix product for each point.
+//
+// The functions apply the matrices to tiles: runs of rows, of which each column is transformed by itself.
+type Winograd struct {
 	Outputs, Taps, Points int
 	InputMatrix           [][]float64 // (Points, Points)
 	WeightMatrix          [][]float64 // (Points, Taps)
 	OutputMatrix          [][]float64 // (Outputs, Points)
 
-	FilterKernels
-}
-
-// FilterKernels apply a Filter's matrices to columns.
-type FilterKernels struct {
-	// Input applies InputMatrix to each column of tiles tiles: tile t reads the rows from x[t·Outputs·xStride] on.
+	// Input applies InputMatrix; tile t is the Points rows from x[t·Outputs·xStride] on.
 	Input IntoPoints
-	// Weight applies WeightMatrix: tile t reads the Taps rows from x[t·Taps·xStride] on.
+	// Weight applies WeightMatrix; tile t is the Taps rows from x[t·Taps·xStride] on.
 	Weight IntoPoints
-	// OutputGrad applies OutputMatrix transposed: tile t reads the Outputs rows from x[t·Outputs·xStride] on.
+	// OutputGrad applies OutputMatrix transposed; tile t is the Outputs rows from x[t·Outputs·xStride] on.
 	OutputGrad IntoPoints
-	// Output applies OutputMatrix: tile t writes its rows from y[t·Outputs·yStride] on.
+	// Output applies OutputMatrix; tile t is the Outputs rows from y[t·Outputs·yStride] on.
 	Output FromPoints
-	// WeightGrad applies WeightMatrix transposed: tile t writes its rows from y[t·Taps·yStride] on.
+	// WeightGrad applies WeightMatrix transposed; tile t is the Taps rows from y[t·Taps·yStride] on.
 	WeightGrad FromPoints
 }
 
 type (
-	// IntoPoints turns the rows of a tile, xStride apart, into one of cols values for each point: the one of tile t for
-	// point k is written at v[k·vPoint + t·cols].
+	// IntoPoints transforms the rows of each tile, xStride apart, into one row of cols values a point: that of tile t and
+	// point k is written to v[k·vPoint + t·cols].
 	IntoPoints func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// FromPoints turns a row for each point, that of tile t for point k being at x[k·xPoint + t·xStride], into rows that
-	// are written yStride apart.
+	// FromPoints transforms one row a point, that of tile t and point k being at x[k·xPoint + t·xStride], into the rows of
+	// each tile, yStride apart.
 	FromPoints func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
 )
 
-// filter23 multiplies at 0, 1, −1 and ∞.
-func filter23() Filter {
-	return Filter{
+// winogradF23 multiplies at 0, 1, −1 and ∞.
+func winogradF23() Winograd {
+	return Winograd{
 		Outputs: 2, Taps: 3, Points: 4,
 		InputMatrix: [][]float64{
 			{1, 0, -1, 0},
@@ -62,12 +60,12 @@ func filter23() Filter {
 			{1, 1, 1, 0},
 			{0, 1, -1, 1},
 		},
-	}
+	}.generic()
 }
 
-// filter33 multiplies at 0, 1, −1, 2 and ∞.
-func filter33() Filter {
-	return Filter{
+// winogradF33 multiplies at 0, 1, −1, 2 and ∞.
+func winogradF33() Winograd {
+	return Winograd{
 		Outputs: 3, Taps: 3, Points: 5,
 		InputMatrix: [][]float64{
 			{2, -1, -2, 1, 0},
@@ -88,12 +86,12 @@ func filter33() Filter {
 			{0, 1, -1, 2, 0},
 			{0, 1, 1, 4, 1},
 		},
-	}
+	}.generic()
 }
 
-// filter45 multiplies at 0, ±1, ±2, ±½ and ∞.
-func filter45() Filter {
-	return Filter{
+// winogradF45 multiplies at 0, ±1, ±2, ±½ and ∞.
+func winogradF45() Winograd {
+	return Winograd{
 		Outputs: 4, Taps: 5, Points: 8,
 		InputMatrix: [][]float64{
 			{1, 0, -21. / 4, 0, 21. / 4, 0, -1, 0},
@@ -121,17 +119,11 @@ func filter45() Filter {
 			{0, 1, 1, 4, 4, 1. / 4, 1. / 4, 0},
 			{0, 1, -1, 8, -8, 1. / 8, -1. / 8, 1},
 		},
-	}
+	}.generic()
 }
 
-// with returns f with the kernels given.
-func (f Filter) with(k FilterKernels) Filter {
-	f.FilterKernels = k
-	return f
-}
-
-// generic returns f with kernels in plain Go.
-func (f Filter) generic() Filter {
+// generic returns w with transforms in plain Go.
+func (w Winograd) generic() Winograd {
 	into := func(matrix [][]float64, advance int) IntoPoints {
 		return func(v, x []float32, tiles, cols, xStride, vPoint int) {
 			for t := range tiles {
@@ -146,13 +138,10 @@ func (f Filter) generic() Filter {
 			}
 		}
 	}
-	return f.with(FilterKernels{
-		Input:      into(f.InputMatrix, f.Outputs),
-		Weight:     into(f.WeightMatrix, f.Taps),
-		OutputGrad: into(transposed(f.OutputMatrix), f.Outputs),
-		Output:     from(f.OutputMatrix),
-		WeightGrad: from(transposed(f.WeightMatrix)),
-	})
+	w.Input, w.Weight = into(w.InputMatrix, w.Outputs), into(w.WeightMatrix, w.Taps)
+	w.OutputGrad = into(transposed(w.OutputMatrix), w.Outputs)
+	w.Output, w.WeightGrad = from(w.OutputMatrix), from(transposed(w.WeightMatrix))
+	return w
 }
 
 func transposed(a [][]float64) [][]float64 {

@@ -35,7 +35,7 @@ const (
 	magicBits = 0x4330000000000000
 )
 
-// logConstants are those of the function ln in package simd, which explains them.
+// logConstants are the constants of the function ln in package simd, which explains them.
 var logConstants = []constant{
 	{"largest", math.MaxUint32 & 0x7f7fffff * (1<<32 + 1)}, // math.MaxFloat32, twice
 	{"toRootHalf", one - rootHalf},
@@ -54,17 +54,13 @@ var logConstants = []constant{
 	{"c13", math.Float64bits(2.0 / 13)},
 }
 
-// logarithm generates the kernel of the logarithm, in doubles, half a vector of floats at a time.
+// logarithm generates the kernel of the logarithm. It computes in doubles, half a vector of floats at a time.
 func logarithm(s isa, t table) {
-	kernel(s, "log", "func(values []float32, floor float64)", "takes logarithms in place.")
+	kernel(s, "Log", "func(values []float32, floor float64)", "takes logarithms in place.")
 	values, left := Load(Param("values").Base(), GP64()), Load(Param("values").Len(), GP64())
 	floor := s.vec()
-	at, err := Param("floor").Resolve()
-	if err != nil {
-		panic(err)
-	}
-	VBROADCASTSD(at.Addr, floor)
-	half := s.lanes / 2
+	VBROADCASTSD(address(Param("floor")), floor)
+	half := s.width / 2
 	Label("values")
 	CMPQ(left, U8(half))
 	JLT(LabelRef("tail"))
@@ -82,7 +78,7 @@ func logarithm(s isa, t table) {
 
 func (s isa) ln(t table, floor reg.Register, at Mem, mask reg.Register) {
 	value, x, exponent, m := s.half(), s.vec(), s.vec(), s.vec()
-	s.load(at, value, mask)
+	s.loadTo(value, at, mask)
 	VMINPS(t["largest"], value, value) // of a NaN and a number, MINPS takes its last operand in Intel's order
 	VCVTPS2PD(value, x)
 	VADDPD(floor, x, x)

@@ -1,27 +1,20 @@
 package device
 
-import (
-	"math"
+import "github.com/polyphon/polyphon/device/internal/simd"
 
-	"github.com/polyphon/polyphon/device/internal/simd"
-)
-
-// Pack stores panels of 2·Width columns, the last one of Width where that holds the rest, each panel row after
-// row and filled up with zeros: the order in which MatMulTile reads it.
+// Pack stores panels of 2·Width columns, the last one of Width if that holds the rest, each panel row by row and padded
+// with zeros: the order in which MatMulTile reads it.
 func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 	size := k * d.padded(n)
 	if dst.Data.Len() < size {
 		dst.Data = d.Alloc(size)
 	}
-	dst.K, dst.N, dst.Step, dst.filter = k, n, 0, nil
+	dst.K, dst.N, dst.Step, dst.winograd = k, n, 0, nil
 	d.packPanels(values(dst.Data), values(w), k, n)
 }
 
 // padded returns n columns rounded up to whole vectors.
-func (d *cpu) padded(n int) int {
-	width := d.kernels.Width
-	return (n + width - 1) / width * width
-}
+func (d *cpu) padded(n int) int { return ceilDiv(n, d.kernels.Width) * d.kernels.Width }
 
 // packPanels packs the (k, n) matrix in.
 func (d *cpu) packPanels(out, in []float32, k, n int) {
@@ -36,7 +29,7 @@ func (d *cpu) packPanels(out, in []float32, k, n int) {
 	}
 }
 
-// productCols is how many columns of a product wait for the epilogue at a time.
+// productCols is how many columns of a product are computed before the epilogue.
 const productCols = 256
 
 // productTile is the scratch of one thread in a product.
@@ -46,28 +39,21 @@ type productTile struct {
 }
 
 func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
-	values(dst.Data)
-	values(a.Data)
+	onHost(dst, a, e.Skip)
 	if dst.Count() == 0 || w.N == 0 {
 		return
 	}
-	if w.filter != nil {
-		d.filter(dst, a, w, e)
+	if w.winograd != nil {
+		d.winogradMatMul(dst, a, w, e)
 		return
 	}
-	if e.Skip.Empty() {
-		merge(&dst, &a)
-	} else {
-		merge(&dst, &a, &e.Skip)
-	}
+	merge(&dst, &a, &e.Skip)
 	rows := dst.Count()
 	// All tiles have the same number of rows, or one less.
-	tiles := (rows + d.kernels.TileRows - 1) / d.kernels.TileRows
+	tiles := ceilDiv(rows, d.kernels.TileRows)
 	t := product{output: output{d.kernels, dst, e}, d: d, a: a, w: w, rows: rows, tiles: tiles}
-	spread(d, tiles, 2*rows*w.K*w.N/flopsPerValue, t)
+	parallelFor(d, tiles, 2*rows*w.K*w.N/flopsPerValue, t)
 }
-
-var negInf = float32(math.Inf(-1))
 
 // product is MatMul as a task. Its pieces are tiles of rows, counted through all groups, by all columns.
 type product struct {
@@ -79,14 +65,11 @@ type product struct {
 }
 
 func (p product) run(first, last int) {
-	tile, _ := p.d.tiles.Get().(*productTile)
-	if tile == nil {
-		tile = new(productTile)
-	}
+	tile := p.d.productTiles.get()
 	for i := first; i < last; i++ {
 		p.tile(tile, i*p.rows/p.tiles, (i+1)*p.rows/p.tiles)
 	}
-	p.d.tiles.Put(tile)
+	p.d.productTiles.Put(tile)
 }
 
 // tile computes rows first up to last of the result.
@@ -116,7 +99,7 @@ func (p *product) tile(t *productTile, first, last int) {
 	}
 }
 
-// output is where a product goes, and what happens to it on the way.
+// output is the destination of a product and its epilogue.
 type output struct {
 	k   *simd.Kernels
 	dst View
@@ -125,10 +108,7 @@ type output struct {
 
 // finish applies the epilogue to count rows of sums and writes them from row r of group g and column c on.
 func (p *output) finish(sums []float32, stride, g, r, c, count, cols int) {
-	k, floor := p.k, negInf
-	if p.e.ReLU {
-		floor = 0
-	}
+	k, floor := p.k, floorOf(p.e.ReLU)
 	dst, dstStride := p.dst.from(g, r, c, count, cols), p.dst.RowStride
 	shift := optional(p.e.Shift, c, c+cols)
 	if p.e.Skip.Empty() {
@@ -152,27 +132,25 @@ func (p *output) finish(sums []float32, stride, g, r, c, count, cols int) {
 }
 
 func (d *cpu) MatMulTransA(dw Buffer, a, dy View) {
-	values(dw)
-	values(a.Data)
-	values(dy.Data)
+	sums := values(dw)
+	onHost(a, dy)
 	if dy.Count() == 0 || a.Cols == 0 || dy.Cols == 0 {
 		return
 	}
-	if f := d.chooseFilter(a, dy.Cols, gradReading); f != nil {
-		d.addOuterFiltered(f, dw.host, a, dy)
+	if f := d.chooseWinograd(a, dy.Cols, gradReading); f != nil {
+		d.winogradMatMulTransA(f, sums, a, dy)
 		return
 	}
 	merge(&a, &dy)
-	t := newOuter(d.kernels, dw.host, a, dy)
-	spread(d, t.pieces(), t.work(), t)
+	t := newOuter(d.kernels, sums, a, dy)
+	parallelFor(d, t.pieces(), t.work(), t)
 }
 
-// outerBlock is how many values of a and dy every tile walks over before the next ones are taken: half of a
-// small L2 cache.
+// outerBlock is how many values of a and dy are read for all tiles before the next ones: half of a small L2 cache.
 const outerBlock = 1 << 16
 
-// outer is MatMulTransA as a task. Its pieces are tiles of dw, each of which takes in all rows, so that threads
-// share no sums.
+// outer is MatMulTransA as a task. Its pieces are tiles of dw, each of which sums over all rows, so that threads share
+// no sums.
 type outer struct {
 	k                      *simd.Kernels
 	dw                     []float32
@@ -215,7 +193,7 @@ func (o *outer) tile(tile, panel, g, groups, r, rows int) {
 	cols := min(width, n-col)
 	a := o.a.Data.host[g*o.a.GroupStride+r*o.a.RowStride+first:]
 	dy := o.dy.Data.host[g*o.dy.GroupStride+r*o.dy.RowStride+col:]
-	// The last values that the kernel reads.
+	// The last values that the kernel reads: it checks no bounds.
 	_ = a[(groups-1)*o.a.GroupStride+(rows-1)*o.a.RowStride+last-first-1]
 	_ = dy[(groups-1)*o.dy.GroupStride+(rows-1)*o.dy.RowStride+cols-1]
 	o.k.OuterTile(o.dw[first*n+col:(last-1)*n+col+cols], n, a, o.a.RowStride, o.a.GroupStride,

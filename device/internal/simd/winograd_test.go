@@ -7,14 +7,14 @@ import (
 	"testing"
 )
 
-func (k *Kernels) filters() map[string]Filter {
-	return map[string]Filter{"F(2,3)": k.Filter23, "F(3,3)": k.Filter33, "F(4,5)": k.Filter45}
+func (k *Kernels) winograds() map[string]Winograd {
+	return map[string]Winograd{"F(2,3)": k.WinogradF23, "F(3,3)": k.WinogradF33, "F(4,5)": k.WinogradF45}
 }
 
-// The matrices give the convolution that they stand for, of values that float64 holds exactly.
-func TestFilterMatrices(t *testing.T) {
+// The matrices compute the convolution, here of whole numbers, which float64 represents exactly.
+func TestWinogradMatrices(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 5))
-	for name, f := range generic().filters() {
+	for name, f := range generic().winograds() {
 		d, g := make([]float64, f.Points), make([]float64, f.Taps)
 		for i := range d {
 			d[i] = float64(rng.IntN(200) - 100)
@@ -48,10 +48,10 @@ func times(a [][]float64, x []float64) []float64 {
 	return y
 }
 
-// Every kernel set's transforms are the matrices', and write nothing but the rows that they should.
-func TestFilterTransforms(t *testing.T) {
+// The transforms of every instruction set agree with the matrices and write only the rows that they should.
+func TestWinogradTransforms(t *testing.T) {
 	for _, k := range Sets() {
-		for name, f := range k.filters() {
+		for name, f := range k.winograds() {
 			plain := f.generic()
 			for cols := 1; cols <= 40; cols++ {
 				t.Run(fmt.Sprintf("%s/%s/%d", k.Name, name, cols), func(t *testing.T) {
@@ -68,7 +68,7 @@ func TestFilterTransforms(t *testing.T) {
 
 const tiles, gap = 3, 5
 
-func testIntoPoints(t *testing.T, name string, fast, plain IntoPoints, f Filter, rows, advance, cols int) {
+func testIntoPoints(t *testing.T, name string, fast, plain IntoPoints, f Winograd, rows, advance, cols int) {
 	t.Helper()
 	stride, point := cols+gap, tiles*cols+gap
 	x := guarded(((tiles-1)*advance+rows-1)*stride + cols)
@@ -78,7 +78,7 @@ func testIntoPoints(t *testing.T, name string, fast, plain IntoPoints, f Filter,
 	nearly(t, name, got, want)
 }
 
-func testFromPoints(t *testing.T, name string, fast, plain FromPoints, f Filter, rows, cols int) {
+func testFromPoints(t *testing.T, name string, fast, plain FromPoints, f Winograd, rows, cols int) {
 	t.Helper()
 	stride, point := cols+gap, tiles*(cols+gap)+1
 	x := guarded(f.Points * point)
@@ -90,7 +90,7 @@ func testFromPoints(t *testing.T, name string, fast, plain FromPoints, f Filter,
 
 const guard = 33
 
-// guarded returns n reproducible values between others that nobody may touch.
+// guarded returns n reproducible values between guard values, which nothing may read or write.
 func guarded(n int) []float32 {
 	rng := rand.New(rand.NewPCG(uint64(n), 1))
 	values := make([]float32, n+2*guard)

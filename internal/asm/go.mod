@@ -1,4 +1,4 @@
-module github.com/polyphon/polyphon/device/internal/simd/asm
+module github.com/polyphon/polyphon/internal/asm
 
 go 1.26.0
 

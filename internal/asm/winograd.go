@@ -9,24 +9,24 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// filter describes the transforms of a minimal filtering algorithm and those of its gradients; package simd has the matrices, and tests compare
-// what is generated here with them.
-type filter struct {
+// winograd describes the transforms of one of Winograd's algorithms and those of its gradients. Type Winograd of
+// package simd explains them and has their matrices, which its tests compare the generated code with.
+type winograd struct {
 	name                  string
 	outputs, taps, points int
 	constants             []float32
-	input                 transform // points of points
-	weight                transform // points of taps
-	output                transform // outputs of points
-	weightGrad            transform // taps of points
-	outputGrad            transform // points of outputs
+	input                 transform // from points rows to points
+	weight                transform // from taps to points
+	output                transform // from points to outputs
+	weightGrad            transform // from points to taps
+	outputGrad            transform // from outputs to points
 }
 
 type transform = func(l *linear, x []reg.VecVirtual) []reg.VecVirtual
 
-var filters = []filter{
+var winograds = []winograd{
 	{
-		name: "23", outputs: 2, taps: 3, points: 4, constants: []float32{1. / 2},
+		name: "WinogradF23", outputs: 2, taps: 3, points: 4, constants: []float32{1. / 2},
 		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
 			sum, difference := l.pair(x[2], x[1])
 			return []reg.VecVirtual{l.sub(x[0], x[2]), sum, difference, l.sub(x[3], x[1])}
@@ -49,7 +49,8 @@ var filters = []filter{
 		},
 	},
 	{
-		name: "33", outputs: 3, taps: 3, points: 5, constants: []float32{4, 3, 2, 2. / 3, 1. / 2, 1. / 3, 1. / 6, -1. / 2},
+		name: "WinogradF33", outputs: 3, taps: 3, points: 5,
+		constants: []float32{4, 3, 2, 2. / 3, 1. / 2, 1. / 3, 1. / 6, -1. / 2},
 		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
 			v3 := l.sub(x[3], x[1])
 			return []reg.VecVirtual{
@@ -93,7 +94,7 @@ var filters = []filter{
 		},
 	},
 	{
-		name: "45", outputs: 4, taps: 5, points: 8,
+		name: "WinogradF45", outputs: 4, taps: 5, points: 8,
 		constants: []float32{
 			8, 21. / 4, 5, 17. / 4, 4, 5. / 2, 2, 5. / 4, 1. / 2, 1. / 4, 1. / 8,
 			-2. / 9, 1. / 90, 2. / 45, 4. / 45, 8. / 45, 16. / 45, 32. / 45, 1. / 45,
@@ -149,7 +150,7 @@ var filters = []filter{
 	},
 }
 
-// linear emits linear combinations of vectors. Constants are read from memory: AVX2 has too few registers for them.
+// linear generates linear combinations of vectors. Constants are operands in memory, since AVX2 has few registers.
 type linear struct {
 	isa
 	constants map[float32]Mem
@@ -165,7 +166,7 @@ func (s isa) linear(constants []float32) *linear {
 
 var constantsData = map[float32]Mem{}
 
-// constantData returns a vector of one value in memory.
+// constantData returns the memory of a vector of one value.
 func constantData(value float32) Mem {
 	if data, known := constantsData[value]; known {
 		return data
@@ -176,19 +177,6 @@ func constantData(value float32) Mem {
 	}
 	constantsData[value] = data
 	return data
-}
-
-func (l *linear) add(a, b reg.VecVirtual) reg.VecVirtual {
-	v := l.vec()
-	VADDPS(b, a, v)
-	return v
-}
-
-// sub returns a − b.
-func (l *linear) sub(a, b reg.VecVirtual) reg.VecVirtual {
-	v := l.vec()
-	VSUBPS(b, a, v)
-	return v
 }
 
 // pair returns a + b and a − b.
@@ -218,12 +206,12 @@ func (l *linear) sub2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.Ve
 	return v
 }
 
-// strided is a run of rows, a stride apart, behind a pointer that moves.
+// strided is a moving pointer to rows that lie a stride apart.
 type strided struct {
-	p, stride, triple, fourth reg.GPVirtual
+	p, stride, triple, fourth reg.GPVirtual // fourth: p + 4·stride, where there are so many rows
 }
 
-// newStrided returns rows that lie a parameter's stride apart.
+// newStrided returns a pointer to rows whose stride is a parameter.
 func newStrided(stride string, rows int) *strided {
 	r := &strided{p: GP64(), stride: Load(Param(stride), GP64()).(reg.GPVirtual), triple: GP64()}
 	SHLQ(U8(2), r.stride)
@@ -234,7 +222,7 @@ func newStrided(stride string, rows int) *strided {
 	return r
 }
 
-// begin moves to p.
+// begin sets the pointer to p.
 func (r *strided) begin(p reg.Register) {
 	MOVQ(p, r.p)
 	r.moved()
@@ -246,7 +234,7 @@ func (r *strided) moved() {
 	}
 }
 
-// advance moves by rows of its own.
+// advance moves the pointer by 2 to 5 rows.
 func (r *strided) advance(rows int) {
 	switch rows {
 	case 2:
@@ -262,7 +250,7 @@ func (r *strided) advance(rows int) {
 	r.moved()
 }
 
-// add moves by bytes.
+// add moves the pointer by bytes.
 func (r *strided) add(bytes reg.Register) {
 	ADDQ(bytes, r.p)
 	r.moved()
@@ -278,54 +266,48 @@ func (r *strided) row(i int) Mem {
 		return Mem{Base: p}
 	case 3:
 		return Mem{Base: p, Index: r.triple, Scale: 1}
-	default: // 1, 2, and 4 behind the fourth
+	default: // 1 or 2, or 8 rows from p
 		return Mem{Base: p, Index: r.stride, Scale: uint8(i)}
 	}
 }
 
-// generate writes the transforms.
-func (f filter) generate(s isa) {
-	f.intoPoints(s, "Input", f.points, f.outputs, f.input)
-	f.intoPoints(s, "Weight", f.taps, f.taps, f.weight)
-	f.intoPoints(s, "OutputGrad", f.outputs, f.outputs, f.outputGrad)
-	f.fromPoints(s, "Output", f.outputs, f.output)
-	f.fromPoints(s, "WeightGrad", f.taps, f.weightGrad)
+// generate generates the kernels of a Winograd.
+func (w winograd) generate(s isa) {
+	w.intoPoints(s, "Input", w.points, w.outputs, w.input)
+	w.intoPoints(s, "Weight", w.taps, w.taps, w.weight)
+	w.intoPoints(s, "OutputGrad", w.outputs, w.outputs, w.outputGrad)
+	w.fromPoints(s, "Output", w.outputs, w.output)
+	w.fromPoints(s, "WeightGrad", w.taps, w.weightGrad)
 }
 
-func (f filter) begin(s isa, name, signature string) {
-	name = "filter" + f.name + name
-	TEXT(name+s.name, NOSPLIT, signature)
-	Pragma("noescape")
-	Doc(name + s.name + " is a Filter's kernel.")
-}
-
-// intoPoints writes a transform of so many rows a tile, whose tiles advance by rows, into a row a point.
-func (f filter) intoPoints(s isa, name string, rows, advance int, t transform) {
-	f.begin(s, name, "func(v, x []float32, tiles, cols, xStride, vPoint int)")
+// intoPoints generates a transform from some rows of each tile, whose tiles lie advance rows apart, to a row a point.
+func (w winograd) intoPoints(s isa, name string, rows, advance int, t transform) {
+	kernel(s, w.name+"."+name, "func(v, x []float32, tiles, cols, xStride, vPoint int)", "is a Winograd's kernel.")
 	rowBytes := Load(Param("cols"), GP64())
 	SHLQ(U8(2), rowBytes)
-	in, out := newStrided("xStride", rows), newStrided("vPoint", f.points)
-	f.eachColumn(s, "v", in, out, rows, t, func() {
+	in, out := newStrided("xStride", rows), newStrided("vPoint", w.points)
+	w.eachColumn(s, "v", in, out, rows, t, func() {
 		in.advance(advance)
 		out.add(rowBytes)
 	})
 }
 
-// fromPoints writes a transform of a row a point into so many rows.
-func (f filter) fromPoints(s isa, name string, rows int, t transform) {
-	f.begin(s, name, "func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)")
+// fromPoints generates a transform from a row a point to some rows of each tile.
+func (w winograd) fromPoints(s isa, name string, rows int, t transform) {
+	kernel(s, w.name+"."+name, "func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)",
+		"is a Winograd's kernel.")
 	rowBytes := Load(Param("xStride"), GP64())
 	SHLQ(U8(2), rowBytes)
-	in, out := newStrided("xPoint", f.points), newStrided("yStride", rows)
-	f.eachColumn(s, "y", in, out, f.points, t, func() {
+	in, out := newStrided("xPoint", w.points), newStrided("yStride", rows)
+	w.eachColumn(s, "y", in, out, w.points, t, func() {
 		in.add(rowBytes)
 		out.advance(rows)
 	})
 }
 
-// eachColumn runs a transform down the tiles of one vector of columns after the other.
-func (f filter) eachColumn(s isa, to string, in, out *strided, rows int, t transform, next func()) {
-	l := s.linear(f.constants)
+// eachColumn generates the loops of a transform: over vectors of columns and, within one, over the tiles.
+func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t transform, next func()) {
+	l := s.linear(w.constants)
 	src, dst := Load(Param("x").Base(), GP64()), Load(Param(to).Base(), GP64())
 	left := Load(Param("cols"), GP64())
 	column := func(label string, mask reg.Register) {
@@ -355,8 +337,7 @@ func (f filter) eachColumn(s isa, to string, in, out *strided, rows int, t trans
 	Label("last")
 	TESTQ(left, left)
 	JZ(LabelRef("done"))
-	column("lastTiles", s.mask(left))
+	column("lastTiles", s.mask(left, s.vec()))
 	Label("done")
-	VZEROUPPER()
-	RET()
+	end()
 }

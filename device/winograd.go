@@ -1,0 +1,130 @@
+package device
+
+import "github.com/polyphon/polyphon/device/internal/simd"
+
+// winograd is an algorithm F(outputs, taps) (see simd.Winograd) of one level or two. With two, the outer algorithm is
+// applied to the tiles of the inner one as that is to rows: F(3,3) of F(3,3) is an F(9,9) with 25 points instead of 81
+// multiplications, whose factors are no larger than the squares of F(3,3)'s.
+type winograd struct {
+	inner, outer          *simd.Winograd // outer: oneLevel for one level
+	outputs, taps, points int
+	transforms            float64 // cost of the transforms of a tile, in columns of the products between them
+}
+
+var oneLevel = simd.Winograd{Outputs: 1, Taps: 1, Points: 1}
+
+// winogradsOf returns the algorithms with the kernels of k.
+func winogradsOf(k *simd.Kernels) []*winograd {
+	all := []*winograd{
+		{inner: &k.WinogradF23, outer: &oneLevel, transforms: 12},
+		{inner: &k.WinogradF33, outer: &oneLevel, transforms: 6},
+		{inner: &k.WinogradF33, outer: &k.WinogradF33, transforms: 20},
+		{inner: &k.WinogradF45, outer: &oneLevel, transforms: 12},
+	}
+	for _, w := range all {
+		w.outputs = w.inner.Outputs * w.outer.Outputs
+		w.taps = w.inner.Taps * w.outer.Taps
+		w.points = w.inner.Points * w.outer.Points
+	}
+	return all
+}
+
+// sharesTransform reports whether all runs of a convolution's taps read one transform of the input, each run the tile
+// after the one that the run before it reads.
+func (w *winograd) sharesTransform() bool { return w.outputs == w.taps }
+
+const (
+	// minWinogradChannels is the number of channels, in or out, below which the transforms cost more than the saved
+	// multiplications.
+	minWinogradChannels = 8
+
+	// The cost of reading or writing a matrix of weights, in rows that are multiplied by it.
+	productReading = 3
+	gradReading    = 32 // sums are read and written, and transformed at the end
+
+	// winogradCall is the cost of the other work for each of an algorithm's matrices, in rows.
+	winogradCall = 0.5
+)
+
+// chooseWinograd returns the algorithm for products of windows like a with n columns, or nil where plain multiplication
+// is as fast. Costs are counted in multiplications of a row by a column of one value; a matrix of weights costs at
+// least as much as reading rows.
+func (d *cpu) chooseWinograd(a View, n, reading int) (best *winograd) {
+	step := a.RowStride
+	taps := ceilDiv(a.Cols, step)
+	if step < minWinogradChannels || n < minWinogradChannels || taps < 3 {
+		return nil
+	}
+	lowest := float64(a.Cols * max(a.Count(), reading))
+	for _, w := range d.winograds {
+		runs := ceilDiv(taps, w.taps)
+		if !w.sharesTransform() && runs > 1 && reading == gradReading {
+			continue // winogradGrad needs one transform for all runs
+		}
+		tiles := float64(a.Groups*ceilDiv(a.Rows, w.outputs)) * (1 + w.transforms/float64(n))
+		if cost := float64(w.points*runs*step) * (max(tiles, float64(reading)) + winogradCall); cost < lowest {
+			best, lowest = w, cost
+		}
+	}
+	return best
+}
+
+// transformInput transforms tiles of rows of cols values in x into a matrix of as many rows for each point, vPoint
+// values apart in v. The points of two levels are numbered by the outer one's point, then by the inner one's.
+func (w *winograd) transformInput(t *winogradTile, v, x []float32, tiles, cols, vPoint int) {
+	rows := (tiles-1)*w.outer.Outputs + w.outer.Points
+	w.intoPoints(t, w.inner.Input, w.outer.Input, v, x, tiles, rows, cols, cols, vPoint)
+}
+
+// transformWeight transforms runs of taps, rows of cols values in x, into a matrix of runs rows for each point.
+func (w *winograd) transformWeight(t *winogradTile, v, x []float32, runs, cols int) {
+	w.intoPoints(t, w.inner.Weight, w.outer.Weight, v, x, runs, runs*w.outer.Taps, cols, cols, runs*cols)
+}
+
+// transformOutputGrad transforms tiles of the gradients of outputs, rows of cols values in x a stride apart, into a
+// matrix of tiles rows for each point, vPoint values apart in v.
+func (w *winograd) transformOutputGrad(t *winogradTile, v, x []float32, tiles, cols, xStride, vPoint int) {
+	w.intoPoints(t, w.inner.OutputGrad, w.outer.OutputGrad, v, x, tiles, tiles*w.outer.Outputs, cols, xStride, vPoint)
+}
+
+// intoPoints applies inner to rows tiles in x, and outer, if any, to the matrix of rows rows that this gives for each
+// of the inner algorithm's points.
+func (w *winograd) intoPoints(t *winogradTile, inner, outer simd.IntoPoints, v, x []float32,
+	tiles, rows, cols, xStride, vPoint int) {
+	if w.outer == &oneLevel {
+		inner(v, x, tiles, cols, xStride, vPoint)
+		return
+	}
+	t.between = grown(t.between, w.inner.Points*rows*cols)
+	inner(t.between, x, rows, cols, xStride, rows*cols)
+	for p := range w.inner.Points {
+		outer(v[p*vPoint:], t.between[p*rows*cols:], tiles, cols, cols, w.inner.Points*vPoint)
+	}
+}
+
+// transformOutput transforms t.sums, a matrix of tiles rows of cols values for each point, into rows of t.outputs.
+func (w *winograd) transformOutput(t *winogradTile, tiles, cols int) {
+	w.fromPoints(t, w.inner.Output, w.outer.Output, t.outputs, t.sums, tiles, tiles*w.outer.Outputs, cols, cols)
+}
+
+// transformWeightGrad transforms the gradients of the points' weights, for each point runs rows xStride apart in x, of
+// which the first cols values count, into runs of taps such rows in y.
+func (w *winograd) transformWeightGrad(t *winogradTile, y, x []float32, runs, cols, xStride int) {
+	w.fromPoints(t, w.inner.WeightGrad, w.outer.WeightGrad, y, x, runs, runs*w.outer.Taps, cols, xStride)
+}
+
+// fromPoints applies outer, if any, to the matrix of tiles rows in x for each point, and inner to the matrix of rows
+// rows that this gives for each of the inner algorithm's points.
+func (w *winograd) fromPoints(t *winogradTile, inner, outer simd.FromPoints, y, x []float32,
+	tiles, rows, cols, xStride int) {
+	xPoint := tiles * xStride
+	if w.outer == &oneLevel {
+		inner(y, x, tiles, cols, cols, xStride, xPoint)
+		return
+	}
+	t.between = grown(t.between, w.inner.Points*rows*cols)
+	for p := range w.inner.Points {
+		outer(t.between[p*rows*cols:], x[p*xPoint:], tiles, cols, cols, xStride, w.inner.Points*xPoint)
+	}
+	inner(y, t.between, rows, cols, cols, cols, rows*cols)
+}

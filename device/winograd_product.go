@@ -1,0 +1,194 @@
+package device
+
+import "github.com/polyphon/polyphon/device/internal/simd"
+
+// Winograd products treat the step values from one window to the next as one row of step channels, whatever the
+// convolution's stride, so that windows are one row apart and extend over taps rows. The taps are cut into runs of the
+// algorithm's taps, the rows of outputs into tiles. Where the algorithm has as many outputs as taps, as F(3,3), all
+// runs share one transform of the input. The sum over runs and channels is one matrix product a point, whose rows
+// overlap as those of a convolution do.
+
+// PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
+func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
+	f, k, step := d.chooseWinograd(a, n, productReading), a.Cols, a.RowStride
+	if f == nil {
+		d.Pack(dst, w, k, n)
+		dst.Step = step
+		return
+	}
+	dst.K, dst.N, dst.Step, dst.winograd = k, n, step, f
+	row := step * n // values of a tap
+	runs := ceilDiv(k, step*f.taps)
+	depth := runs * step
+	size := depth * d.padded(n)
+	if dst.Data.Len() < f.points*size {
+		dst.Data = d.Alloc(f.points * size)
+	}
+	out, in := values(dst.Data), values(w)
+	points, tile := d.scratch(f.points*runs*row), d.winogradTiles.get()
+	if missing := runs*f.taps*row - len(in); missing > 0 {
+		tile.edge = append(append(tile.edge[:0], in...), make([]float32, missing)...)
+		in = tile.edge
+	}
+	f.transformWeight(tile, *points, in, runs, row)
+	for p := range f.points {
+		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
+	}
+	d.winogradTiles.Put(tile)
+	d.floats.Put(points)
+}
+
+const (
+	// tilesAtOnce is how many tiles of outputs are computed at a time: enough for every row of a matrix tile.
+	tilesAtOnce = simd.MaxTileRows
+	// sumsAtOnce is how many sums of one tile, points by columns, are computed before they are transformed.
+	sumsAtOnce = 1024
+	// minChunkCols is the minimum number of columns in sumsAtOnce.
+	minChunkCols = 32
+)
+
+// winogradTile is the scratch of one thread.
+type winogradTile struct {
+	rows    [tilesAtOnce]int // of the transformed input, where each tile's windows begin
+	starts  [simd.MaxTileRows]int
+	input   []float32 // the transformed input, a matrix a point
+	edge    []float32 // a copy of rows with zeros after them
+	sums    []float32
+	outputs []float32
+	between []float32 // between the levels of a transform
+}
+
+// winogradProduct is a MatMul as a task. Its pieces are up to tilesAtOnce tiles, counted through all groups, by all
+// columns.
+type winogradProduct struct {
+	output
+	d      *cpu
+	f      *winograd
+	a      View
+	w      *Packed
+	runs   int
+	group  int // tiles in a group
+	tiles  int // in all groups
+	pieces int
+}
+
+func (d *cpu) winogradMatMul(dst, a View, w *Packed, e Epilogue) {
+	f := w.winograd
+	t := winogradProduct{output: output{d.kernels, dst, e}, d: d, f: f, a: a, w: w}
+	t.runs = ceilDiv(w.K, w.Step*f.taps)
+	t.group = ceilDiv(a.Rows, f.outputs)
+	t.tiles = t.group * a.Groups
+	t.pieces = ceilDiv(t.tiles, tilesAtOnce)
+	parallelFor(d, t.pieces, 2*t.tiles*f.points*t.runs*w.Step*w.N/flopsPerValue, t)
+}
+
+func (p winogradProduct) run(first, last int) {
+	tile := p.d.winogradTiles.get()
+	for i := first; i < last; i++ {
+		p.piece(tile, i*p.tiles/p.pieces, (i+1)*p.tiles/p.pieces)
+	}
+	p.d.winogradTiles.Put(tile)
+}
+
+// piece computes tiles first up to last.
+func (p *winogradProduct) piece(t *winogradTile, first, last int) {
+	f, count := p.f, last-first
+	size := p.transform(t, first, last)
+	padded, depth := p.d.padded(p.w.N), p.runs*p.w.Step
+	chunk := max(minChunkCols, sumsAtOnce/f.points/minChunkCols*minChunkCols)
+	t.sums = grown(t.sums, f.points*count*chunk)
+	t.outputs = grown(t.outputs, f.outputs*count*chunk)
+	for c := 0; c < p.w.N; c += chunk {
+		stride := min(chunk, padded-c)
+		for point := range f.points {
+			b := p.w.Data.host[point*depth*padded:][:depth*padded]
+			p.multiply(t, t.sums[point*count*stride:], stride, t.input[point*size:][:size], b[c*depth:], depth, count)
+		}
+		f.transformOutput(t, count, stride)
+		cols := min(chunk, p.w.N-c)
+		p.eachGroup(first, last, func(g, tile, done, tiles int) {
+			row := tile * f.outputs
+			p.finish(t.outputs[done*f.outputs*stride:], stride, g, row, c, min(tiles*f.outputs, p.dst.Rows-row), cols)
+		})
+	}
+}
+
+// multiply computes the sums of one point, count rows of stride columns.
+func (p *winogradProduct) multiply(t *winogradTile, sums []float32, stride int, a, b []float32, depth, count int) {
+	k := p.k
+	blocks := ceilDiv(count, k.TileRows)
+	for i := range blocks {
+		first, last := i*count/blocks, (i+1)*count/blocks
+		copy(t.starts[:], t.rows[first:last])
+		for panel := 0; panel < stride; panel += 2 * k.Width {
+			cols := min(2*k.Width, stride-panel)
+			k.MatMulTile(sums[first*stride+panel:], stride, a, &t.starts, b[panel*depth:],
+				depth, last-first, cols/k.Width)
+		}
+	}
+}
+
+// eachGroup calls do for every group with tiles from first up to last: with the group, the first of these tiles in it,
+// the number of tiles in groups before it, and the number in it.
+func (p *winogradProduct) eachGroup(first, last int, do func(g, tile, done, tiles int)) {
+	for at := first; at < last; {
+		g, tile := at/p.group, at%p.group
+		tiles := min(p.group-tile, last-at)
+		do(g, tile, at-first, tiles)
+		at += tiles
+	}
+}
+
+// transform fills t.input and t.rows and returns the number of values of a point in t.input.
+func (p *winogradProduct) transform(t *winogradTile, first, last int) int {
+	f, step := p.f, p.w.Step
+	further := p.runs - 1 // rows of transformed input that a tile reads after its first one
+	advance := 1          // from one tile's first row to the next one's
+	if !f.sharesTransform() {
+		advance = p.runs
+	}
+	rows := 0
+	p.eachGroup(first, last, func(_, _, done, tiles int) {
+		for i := range tiles {
+			t.rows[done+i] = (rows + i*advance) * step
+		}
+		rows += (tiles-1)*advance + 1 + further
+	})
+	size := rows * step
+	t.input = grown(t.input, f.points*size)
+	p.eachGroup(first, last, func(g, tile, done, tiles int) {
+		if f.sharesTransform() {
+			f.transformWindows(t, t.input[t.rows[done]:], p.a, g, tile*f.outputs, tiles+further, size)
+			return
+		}
+		for i := range tiles {
+			for run := range p.runs {
+				row := (tile+i)*f.outputs + run*f.taps
+				f.transformWindows(t, t.input[t.rows[done+i]+run*step:], p.a, g, row, 1, size)
+			}
+		}
+	})
+	return size
+}
+
+// transformWindows transforms n tiles of rows of input, from the given row on, of windows a in group g. Values after
+// the group's last window count as zeros.
+func (w *winograd) transformWindows(t *winogradTile, v []float32, a View, g, row, n, vPoint int) {
+	step := a.RowStride
+	from, length := row*step, (a.Rows-1)*step+a.Cols
+	x := a.Data.host[g*a.GroupStride:][:length]
+	advance := w.outputs * step
+	reach := (w.outputs + w.taps - 1) * step
+	whole := 0 // tiles inside x
+	if last := length - reach - from; last >= 0 {
+		whole = min(last/advance+1, n)
+	}
+	if whole > 0 {
+		w.transformInput(t, v, x[from:], whole, step, vPoint)
+	}
+	if whole < n {
+		t.edge = grown(t.edge, (n-whole-1)*advance+reach)
+		clear(t.edge[copy(t.edge, x[min(from+whole*advance, length):]):])
+		w.transformInput(t, v[whole*step:], t.edge, n-whole, step, vPoint)
+	}
+}
