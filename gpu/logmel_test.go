@@ -7,10 +7,11 @@ import (
 	"math"
 	"testing"
 
+	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/models"
-	"github.com/polyphon/polyphon/polynet"
 )
 
 // The GPU computes the rows that features computes, for clips shorter than a frame and longer, in any layout.
@@ -73,34 +74,29 @@ func testLogMel(t *testing.T, c features.Config, samples int) {
 }
 
 // From samples to labels, with the features computed on the GPU.
-func TestClassifierAgreesWithTheReference(t *testing.T) {
+func TestRecognizerAgreesWithTheReference(t *testing.T) {
 	m, err := models.Open("")
 	if err != nil {
 		t.Fatal(err)
 	}
 	classify := func(d device.Trainer) map[string]float64 {
-		c, err := polynet.NewClassifier(m, d)
+		r, err := polyphon.New(m, polyphon.WithDevice(d))
 		if err != nil {
 			t.Fatal(err)
 		}
-		w, err := c.Worker(polynet.Options{Batch: 4})
-		if err != nil {
-			t.Fatal(err)
+		var clips []audio.Clip
+		for i := range 6 {
+			clips = append(clips, testClip(i, m.Features.Rate))
 		}
 		scores := map[string]float64{}
-		for clip := range 6 {
-			w.Push(testSource(clip, m.Features.Rate), func(window polynet.Window) bool {
-				for _, s := range window.Scores {
-					scores[fmt.Sprint(clip, s.Label)] = s.P
-				}
-				return true
-			}, func(err error) {
-				if err != nil {
-					t.Error(err)
-				}
-			})
+		for i, result := range r.ClassifyBatch(clips) {
+			if result.Err != nil {
+				t.Error(result.Err)
+			}
+			for _, s := range result.Scores {
+				scores[fmt.Sprint(i, s.Label)] = s.P
+			}
 		}
-		w.Flush()
 		return scores
 	}
 	want := classify(device.Ref())

@@ -12,8 +12,10 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
 )
 
 // networkError is the maximum relative error of a network's results: the tolerance in docs/gpu.md.
@@ -40,14 +42,14 @@ func normals(seed uint64, n int) []float32 {
 	return values
 }
 
-// testSource returns up to a second of a buzz with noise, whose pitch depends on the number.
-func testSource(number, rate int) audio.Source {
+// testClip returns up to a second of a buzz with noise, whose pitch depends on the number.
+func testClip(number, rate int) audio.Clip {
 	samples := normals(uint64(number), rate-number*rate/10)
 	for i := range samples {
 		phase := float64(i) * float64(100+20*number) / float64(rate)
 		samples[i] = 0.01*samples[i] + float32(0.3*(phase-math.Floor(phase)-0.5))
 	}
-	return audio.Clip{Rate: rate, Samples: samples}.Source()
+	return audio.Clip{Rate: rate, Samples: samples}
 }
 
 // distance returns the Euclidean distance between got and want, relative to want's norm.
@@ -69,12 +71,12 @@ func TestEmbeddedModelGivesTheReferencesLogits(t *testing.T) {
 	}
 	rows := normals(1, batch*frames*m.Net.Inputs)
 	logits := func(d device.Trainer) []float32 {
-		plan, err := m.Compile(d)
+		plan, err := inference.Compile(m, d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer plan.Close()
-		s := plan.Session(batch, frames)
+		s := plan.Clips(batch, frames)
 		defer s.Close()
 		return append(s.Run(rows, batch), s.Run(rows[:2*frames*m.Net.Inputs], 2)...)
 	}
@@ -104,14 +106,14 @@ func TestTrainingFollowsTheReference(t *testing.T) {
 		}
 		rows := normals(2, batch*frames*c.Inputs)
 		targets := make([]float32, batch*c.Classes)
-		polynet.Targets(targets, []int{0, 1, 2, 0, 1, 2}, c.Classes, 0.1)
+		training.Targets(targets, []int{0, 1, 2, 0, 1, 2}, c.Classes, 0.1)
 		// train returns the losses, and the first step's gradients.
 		train := func(t *testing.T, d device.Trainer) (losses, gradients []float32) {
-			n, err := polynet.NewNetwork(c, d, rand.New(rand.NewPCG(3, 1)))
+			n, err := training.NewNetwork(c, d, rand.New(rand.NewPCG(3, 1)))
 			if err != nil {
 				t.Fatal(err)
 			}
-			pass, optimizer := polynet.NewPass(n, rand.New(rand.NewPCG(4, 1))), polynet.NewAdamW(n, 0.9, 0.999, 1e-8, 1e-2)
+			pass, optimizer := training.NewPass(n, rand.New(rand.NewPCG(4, 1))), training.NewAdamW(n, 0.9, 0.999, 1e-8, 1e-2)
 			pass.Train = true
 			defer pass.Close()
 			for step := 1; step <= steps; step++ {
@@ -148,7 +150,7 @@ func TestTrainingFollowsTheReference(t *testing.T) {
 	}
 }
 
-// Freed memory is used again: a second, equal session allocates none from the driver.
+// Freed memory is used again: a second, equal run allocates none from the driver.
 func TestMemoryIsUsedAgain(t *testing.T) {
 	d := open(t, Float32)
 	m, err := models.Open("")
@@ -157,12 +159,12 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 	}
 	rows := normals(4, features.Default().Mels*98)
 	run := func() {
-		plan, err := m.Compile(d)
+		plan, err := inference.Compile(m, d)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer plan.Close()
-		s := plan.Session(1, 98)
+		s := plan.Clips(1, 98)
 		defer s.Close()
 		s.Run(rows, 1)
 	}
@@ -177,7 +179,7 @@ func TestMemoryIsUsedAgain(t *testing.T) {
 	}
 }
 
-// Goroutines with a session each get the results that each would get alone.
+// Goroutines with Clips each get the results that each would get alone.
 func TestGoroutinesShareADevice(t *testing.T) {
 	const goroutines, runs, frames = 4, 5, 20
 	d := open(t, Float32)
@@ -185,13 +187,13 @@ func TestGoroutinesShareADevice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan, err := m.Compile(d)
+	plan, err := inference.Compile(m, d)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer plan.Close()
 	run := func(seed int) [][]float32 {
-		s := plan.Session(2, frames)
+		s := plan.Clips(2, frames)
 		defer s.Close()
 		var logits [][]float32
 		for i := range runs {
