@@ -58,10 +58,7 @@ func TestPlanAgreesWithNetworkOnRealClips(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	embedded, err := models.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
+	embedded := models.Base()
 	t.Run("embedded", func(t *testing.T) { agreeOnRealClips(t, cpu, embedded, rows, clips) })
 	some := min(clips, 40) // whose norms take sixty passes to settle
 	rows = rows[:len(rows)/clips*some]

@@ -37,10 +37,7 @@ func cases(args []string) error {
 		return err
 	}
 	out := flags.Arg(0)
-	embedded, err := models.Default()
-	if err != nil {
-		return err
-	}
+	embedded := models.Base()
 	clips, err := readClips(*data, *most, embedded.Features.Rate)
 	if err != nil {
 		return err

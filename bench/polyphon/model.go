@@ -27,10 +27,7 @@ type modelFacts struct {
 // prepareModel writes a model whose weights are random, and yet such that the network's numbers keep a sane size: the norms
 // have the statistics of the batches that ran through.
 func prepareModel(a modelArgs) (*serve.Case, error) {
-	m, err := models.Default()
-	if err != nil {
-		return nil, err
-	}
+	m := models.Base()
 	if a.Path != "" {
 		m.Net, m.Provenance = a.config(m.Net), polynet.Provenance{Command: "bench/run.py", Seed: seed}
 		if err := randomise(m, a.Frames); err != nil {
