@@ -11,6 +11,7 @@ require (
 	github.com/mjibson/go-dsp v0.0.0-20180508042940-11479a337f12
 	github.com/schollz/progressbar/v3 v3.19.1
 	go.yaml.in/yaml/v3 v3.0.4
+	golang.org/x/sync v0.25.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 	gonum.org/v1/gonum v0.17.0
@@ -20,10 +21,7 @@ require (
 	pgregory.net/rapid v1.3.0
 )
 
-require (
-	github.com/google/uuid v1.1.1 // indirect
-	golang.org/x/sync v0.25.0 // indirect
-)
+require github.com/google/uuid v1.1.1 // indirect
 
 require (
 	codeberg.org/go-fonts/liberation v0.5.0 // indirect
