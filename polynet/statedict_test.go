@@ -75,6 +75,11 @@ func TestStateDictRoundTrip(t *testing.T) {
 		if field := difference(&got, m); field != "" {
 			t.Errorf("%s: what comes back differs in its %s", kind, field)
 		}
+		for name, w := range m.Weights.StateDict() {
+			if !w.Shape().Eq(d[name].Shape()) || !slices.Equal(w.Data().([]float32), d[name].Data().([]float32)) {
+				t.Errorf("%s: StateDict gives another %s", kind, name)
+			}
+		}
 	}
 }
 
