@@ -38,7 +38,8 @@ func promise(t *testing.T, name string, m *polynet.Model, parameters int) {
 	}
 }
 
-// TestProgramsCarryTheModelsThatTheyName builds a program that calls Small alone, and looks for the models' last bytes in it.
+// TestProgramsCarryTheModelsThatTheyName builds a program that calls Small alone, and looks for the models' last bytes
+// in it.
 func TestProgramsCarryTheModelsThatTheyName(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it links a program")
@@ -78,7 +79,8 @@ func TestOpen(t *testing.T) {
 	if m, err := models.Open(path); err != nil || m.Labels[0] != "another" {
 		t.Errorf("opened %v, %v", m, err)
 	}
-	if _, err := models.Open(path + "x"); !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), "base and small") {
+	_, err := models.Open(path + "x")
+	if !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), "base and small") {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 }

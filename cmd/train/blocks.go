@@ -7,10 +7,10 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// kinds says in a line what each kind of blocks computes; polynet.BlockKind says all of it.
+// kinds has a line about each kind of blocks; polynet.BlockKind has their equations.
 var kinds = []struct {
 	kind polynet.BlockKind
-	says string
+	help string
 }{
 	{polynet.Linear, "F + S: no product, to compare with"},
 	{polynet.ReLU, "max(F + S, 0): a residual network"},
@@ -22,21 +22,28 @@ var kinds = []struct {
 	{polynet.CCP, "coupled decomposition: x = U z * x + x, --degree times"},
 	{polynet.NCP, "nested decomposition: x = A z * (S x + b), --degree times"},
 	{polynet.NCPSkip, "nested decomposition with skips: x = A z * (S x + b) + V x"},
-	{polynet.RPoly, "R-PolyNet: pi1x1, instance norms, max-pooling, DropBlock"},
-	{polynet.DPoly, "D-PolyNet: rpoly whose products take in earlier blocks' ones"},
 }
 
-// defaultDegree is that of blocks which have one to choose.
-const defaultDegree = 3
-
-// Help is what `train fit --help` says of the blocks.
+// Help returns the part of `train fit --help` about the kinds of blocks.
 func (*fitCmd) Help() string {
 	var text strings.Builder
-	text.WriteString("The kinds of blocks. F is a branch of two convolutions and S the block's input, * a product of each value:\n\n")
+	text.WriteString("The kinds of blocks. F is a branch of two convolutions and S the block's input, " +
+		"* a product of each value:\n\n")
 	for _, k := range kinds {
-		fmt.Fprintf(&text, "    %-11s %s\n", k.kind, k.says)
+		fmt.Fprintf(&text, "    %-11s %s\n", k.kind, k.help)
 	}
-	text.WriteString("\nAll but relu, the -relu kinds, pi-tanh, rpoly and dpoly are polynomials of the features; train info tells the degree. " +
-		"rpoly and dpoly hear whole windows: they do not work on streams.\n")
+	text.WriteString("\nAll but relu, the -relu kinds and pi-tanh are polynomials of the features; " +
+		"train info prints the degree.\n")
 	return text.String()
+}
+
+// kindFlag is a kind of blocks. A retired one is an error of its own, where kong would only list the others.
+type kindFlag string
+
+// UnmarshalText sets the kind; kong compares it with the flag's enum.
+func (k *kindFlag) UnmarshalText(text []byte) error {
+	if *k = kindFlag(text); polynet.BlockKind(text).Retired() {
+		return fmt.Errorf("blocks of the kind %q are retired: polyphon no longer trains or runs them", text)
+	}
+	return nil
 }

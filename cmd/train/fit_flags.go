@@ -5,64 +5,68 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
-	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
 
-// config turns the flags into a training configuration.
-func (c *fitCmd) config() (training.Config, error) {
-	net, err := c.Network.config()
-	if err != nil {
-		return training.Config{}, err
-	}
-	augment, mask := training.Augmentation(training.AugmentKind(c.Sound.Augment))
-	cfg := training.Config{
-		Net: net, Features: features.Default(), Window: c.Sound.Window, Limit: c.Sound.Limit,
-		Epochs: c.Training.Epochs, Batch: c.Training.Batch, Optimizer: training.OptimizerKind(c.Training.Optimizer),
-		Rate: c.Training.LR, Mixup: c.Training.Mixup, Warmup: min(c.Training.Warmup, float64(c.Training.Epochs)), Decay: c.Training.Decay,
-		Momentum: 0.9, Clip: c.Training.Clip, Smoothing: c.Training.Smoothing, EMA: c.Training.EMA, Balance: c.Training.Balance, Seed: c.Training.Seed,
-		Augment: augment, Mask: mask,
-	}
-	if cfg.Drops, err = c.Training.drops(); err != nil {
-		return training.Config{}, err
-	}
-	if len(c.Training.Teacher) > 0 {
-		cfg.Taught = c.Training.Taught
-	}
-	if c.Sound.Features == "square32" {
-		cfg.Features = features.Square32()
-	}
-	if cfg.Context, err = c.Sound.context(net.Lookahead(cfg.Features)); err != nil {
-		return training.Config{}, err
-	}
-	if net.WholeClip() {
-		cfg.Context.Share = 0 // it has no answer for live sound
-	}
-	if cfg.Decay < 0 {
-		cfg.Decay = training.DefaultDecay(cfg.Optimizer)
-	}
-	return cfg, nil
+type networkFlags struct {
+	Arch    kindFlag    `help:"Kind of blocks; see above (${kind})." enum:"${kinds}" default:"${kind}" placeholder:"KIND"`
+	Degree  int         `help:"${degreeHelp}" default:"0"`
+	Stem    stemFlag    `help:"${stemHelp} (${default})." default:"${stem}" placeholder:"W:K:A:S"`
+	Stages  []stageFlag `help:"${stagesHelp} (${default})." default:"${stages}" placeholder:"W:B:K:A:S"`
+	Dropout float64     `help:"Probability of zeroing a pooled feature." default:"${dropout}"`
 }
 
-// drops returns the epochs of --schedule steps:EPOCH,...; none for the cosine.
-func (f trainingFlags) drops() (epochs []int, err error) {
-	if f.Schedule == "cosine" {
-		return nil, nil
+type trainingFlags struct {
+	Epochs    int          `help:"Passes over the training clips." default:"${epochs}"`
+	Batch     int          `help:"Clips in an optimiser step. Default: 100, fewer for small data sets." default:"0"`
+	Optimizer string       `help:"sgd (Nesterov momentum ${momentum}) or adamw." enum:"sgd,adamw" default:"${optimizer}"`
+	LR        float64      `help:"${lrHelp}" default:"0"`
+	Warmup    float64      `help:"Epochs over which the learning rate rises." default:"${warmup}"`
+	Schedule  scheduleFlag `help:"${scheduleHelp}" default:"cosine"`
+	Decay     float64      `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"${decay}"`
+	Clip      float64      `help:"Limit of the gradient's norm; 0 turns it off." default:"${clip}"`
+	Smoothing float64      `help:"Label smoothing." default:"${smoothing}"`
+	EMA       float64      `help:"Decay of the average of weights that is kept; 0 turns it off." default:"${ema}"`
+	Balance   float64      `help:"Evens out how often labels come: 0 as in the data, 1 equally." default:"${balance}"`
+	Mixup     float64      `help:"Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off." placeholder:"A"`
+	Seed      int64        `help:"Seed of everything random." default:"${seed}"`
+	Threads   int          `help:"Threads; 0 is one per core." default:"0"`
+
+	Teacher []string `help:"${teacherHelp}" placeholder:"FILE"`
+	Taught  float64  `help:"Distillation: weight of the teachers' probabilities in what is learnt." default:"${taught}"`
+}
+
+type soundFlags struct {
+	Features  string       `help:"${featuresHelp}" enum:"default,square32" default:"default"`
+	Window    float64      `help:"${windowHelp}" placeholder:"SECONDS"`
+	Context   *contextFlag `help:"${contextHelp}" placeholder:"B:A"`
+	InContext float64      `help:"Share of the batches with such a context; 0 learns clips alone." default:"${inContext}"`
+	Limit     float64      `help:"Bound of normalised features, in deviations; 0 turns it off." default:"${limit}"`
+	Noise     []string     `help:"${noiseHelp}" type:"path" placeholder:"DIR"`
+	Extra     []string     `help:"${extraHelp}" type:"path" placeholder:"DIR"`
+	Augment   string       `help:"${augmentHelp}" enum:"speech,light,papers,none" default:"speech"`
+	Unknown   float64      `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
+	Silence   float64      `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
+}
+
+// config returns the recipe with the flags' settings.
+func (c *fitCmd) config() training.Config {
+	t, s, cfg := c.Training, c.Sound, recipe
+	cfg.Net = c.Network.config()
+	cfg.Features, cfg.Window, cfg.ClampSigma = featurePresets[s.Features](), s.Window, s.Limit
+	cfg.Epochs, cfg.Batch, cfg.Optimizer, cfg.Rate = t.Epochs, t.Batch, training.OptimizerKind(t.Optimizer), t.LR
+	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
+	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
+	cfg.Seed, cfg.DistillWeight = t.Seed, t.Taught
+	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
+	if cfg.Context.Share = s.InContext; s.Context != nil {
+		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
 	}
-	list, found := strings.CutPrefix(f.Schedule, "steps:")
-	for text := range strings.SplitSeq(list, ",") {
-		epoch, err := strconv.Atoi(text)
-		if err != nil || !found {
-			return nil, fmt.Errorf("--schedule: %q is neither cosine nor steps: with epochs, separated by commas", f.Schedule)
-		}
-		epochs = append(epochs, epoch)
-	}
-	return epochs, nil
+	return cfg
 }
 
 // teachers opens the models of --teacher.
@@ -70,78 +74,82 @@ func (f trainingFlags) teachers() (list []*polynet.Model, err error) {
 	for _, name := range f.Teacher {
 		m, err := models.Open(name)
 		if err != nil {
-			return nil, fmt.Errorf("--teacher: %w", err)
+			return nil, modelError(fmt.Errorf("--teacher: %w", err))
 		}
 		list = append(list, m)
 	}
 	return list, nil
 }
 
-// complete sets what depends on the data.
-func (*fitCmd) complete(cfg *training.Config, set *datasets.Set) (err error) {
-	if cfg.Batch == 0 {
-		cfg.Batch = training.DefaultBatch(set)
+var featurePresets = map[string]func() features.Config{"default": features.Default, "square32": features.Square32}
+
+func (f networkFlags) config() polynet.Config {
+	c := polynet.Config{Block: polynet.BlockKind(f.Arch), Degree: f.Degree, Dropout: f.Dropout}
+	if c.Degree == 0 && c.Block.Decomposition() {
+		c.Degree = training.DefaultDegree
 	}
-	if cfg.Rate == 0 {
-		cfg.Rate = training.DefaultRate(cfg.Optimizer, cfg.Batch)
+	c.Stem = polynet.Stem{Width: f.Stem[0], Kernel: f.Stem[1], Ahead: f.Stem[2], Stride: f.Stem[3]}
+	for _, s := range f.Stages {
+		c.Stages = append(c.Stages, polynet.Stage{Width: s[0], Blocks: s[1], Kernel: s[2], Ahead: s[3], Stride: s[4]})
 	}
-	if cfg.Window == 0 {
-		cfg.Window, err = set.LongestClip()
-	}
-	return err
+	return c
 }
 
-// context returns the seconds that --context gives, or those of lookahead where there is none.
-func (f soundFlags) context(lookahead time.Duration) (datasets.Context, error) {
-	c := datasets.Context{Before: 1.5, After: lookahead.Seconds(), Share: f.InContext}
-	if f.Context == "" || c.Share == 0 {
-		return c, nil
-	}
-	before, after, found := strings.Cut(f.Context, ":")
-	var errs [2]error
-	c.Before, errs[0] = strconv.ParseFloat(before, 64)
-	c.After, errs[1] = strconv.ParseFloat(after, 64)
-	if !found || errors.Join(errs[:]...) != nil {
-		return c, fmt.Errorf("--context: %q is not two numbers of seconds with a colon between", f.Context)
-	}
-	return c, nil
-}
+// stemFlag and stageFlag are the numbers in polynet.Stem and polynet.Stage, in the order of their fields.
+type (
+	stemFlag  [4]int
+	stageFlag [5]int
+)
 
-func (f networkFlags) config() (polynet.Config, error) {
-	stem, err := numbers("--stem", f.Stem, 4)
-	if err != nil {
-		return polynet.Config{}, err
-	}
-	c := polynet.Config{
-		Block: polynet.BlockKind(f.Arch), Dropout: f.Dropout,
-		Stem: polynet.Stem{Width: stem[0], Kernel: stem[1], Ahead: stem[2], Stride: stem[3]},
-	}
-	if c.Degree = f.Degree; c.Degree == 0 && c.Block.Decomposition() {
-		c.Degree = defaultDegree
-	}
-	for _, text := range f.Stages {
-		n, err := numbers("--stages", text, 5)
-		if err != nil {
-			return polynet.Config{}, err
-		}
-		c.Stages = append(c.Stages, polynet.Stage{Width: n[0], Blocks: n[1], Kernel: n[2], Ahead: n[3], Stride: n[4]})
-	}
-	return c, nil
-}
+// UnmarshalText parses numbers between colons.
+func (f *stemFlag) UnmarshalText(text []byte) error { return parseNumbers(f[:], string(text)) }
 
-// numbers splits a flag's value at colons.
-func numbers(flag, text string, count int) ([]int, error) {
+// UnmarshalText parses numbers between colons.
+func (f *stageFlag) UnmarshalText(text []byte) error { return parseNumbers(f[:], string(text)) }
+
+func parseNumbers(numbers []int, text string) (err error) {
 	parts := strings.Split(text, ":")
-	if len(parts) != count {
-		return nil, fmt.Errorf("%s: %q has %d numbers between colons instead of %d", flag, text, len(parts), count)
+	if len(parts) != len(numbers) {
+		return fmt.Errorf("%q has %d numbers between colons instead of %d", text, len(parts), len(numbers))
 	}
-	values := make([]int, count)
 	for i, part := range parts {
-		n, err := strconv.Atoi(part)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %q: %q is not a whole number", flag, text, part)
+		if numbers[i], err = strconv.Atoi(part); err != nil {
+			return fmt.Errorf("%q: %q is not a whole number", text, part)
 		}
-		values[i] = n
 	}
-	return values, nil
+	return nil
+}
+
+// scheduleFlag is the epochs that divide the learning rate; none for the cosine.
+type scheduleFlag struct{ epochs []int }
+
+// UnmarshalText parses cosine, or steps:EPOCH,....
+func (f *scheduleFlag) UnmarshalText(text []byte) error {
+	if string(text) == "cosine" {
+		return nil
+	}
+	list, found := strings.CutPrefix(string(text), "steps:")
+	for text := range strings.SplitSeq(list, ",") {
+		epoch, err := strconv.Atoi(text)
+		if err != nil || !found {
+			return errors.New("neither cosine nor steps: with epochs, separated by commas")
+		}
+		f.epochs = append(f.epochs, epoch)
+	}
+	return nil
+}
+
+// contextFlag is seconds of other sound around a window.
+type contextFlag struct{ before, after float64 }
+
+// UnmarshalText parses BEFORE:AFTER.
+func (f *contextFlag) UnmarshalText(text []byte) (err error) {
+	before, after, _ := strings.Cut(string(text), ":")
+	if f.before, err = strconv.ParseFloat(before, 64); err == nil {
+		f.after, err = strconv.ParseFloat(after, 64)
+	}
+	if err != nil || f.after < 0 { // which stands for the network's lookahead
+		return fmt.Errorf("%q is not two numbers of seconds, BEFORE:AFTER", text)
+	}
+	return nil
 }
