@@ -2,8 +2,8 @@ package training
 
 import "github.com/polyphon/polyphon/device"
 
-// arena allocates device memory in a stack: what is allocated later is freed earlier. It keeps its chunks of memory, and
-// reset merges them into one.
+// arena allocates device memory in a stack: what is allocated later is freed earlier. It keeps its chunks of memory,
+// and reset merges them into one.
 type arena struct {
 	dev    device.Trainer
 	chunks []device.Buffer

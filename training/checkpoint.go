@@ -28,8 +28,8 @@ type checkpoint struct {
 	Labels  []string
 	Data    string // digest of the training data
 	Step    int    // optimiser steps done
-	Weights State
-	Average State       // of the EMA, where there is one
+	Weights state
+	Average state       // of the EMA, where there is one
 	Moments [][]float32 // of the optimiser
 	Best    bestState
 	History []Epoch // one for each epoch done
@@ -61,7 +61,8 @@ func loadCheckpoint(path string) (*checkpoint, error) {
 		return nil, fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
 	}
 	if c.Version != checkpointVersion {
-		return nil, fmt.Errorf("%w: %s has version %d, this program writes %d", ErrCheckpoint, path, c.Version, checkpointVersion)
+		return nil, fmt.Errorf("%w: %s has version %d, this program writes %d",
+			ErrCheckpoint, path, c.Version, checkpointVersion)
 	}
 	return &c, nil
 }
@@ -70,16 +71,16 @@ func loadCheckpoint(path string) (*checkpoint, error) {
 func (t *Trainer) checkpoint() *checkpoint {
 	c := &checkpoint{
 		Version: checkpointVersion, Config: t.cfg, Labels: t.labels, Data: t.digest,
-		Step: t.step, Weights: t.net.State(), Moments: t.opt.state(), Best: t.best, History: t.history,
+		Step: t.step, Weights: t.net.state(), Moments: t.opt.state(), Best: t.best, History: t.history,
 	}
 	if t.ema != nil {
-		c.Average = t.ema.average.State()
+		c.Average = t.ema.average.state()
 	}
 	return c
 }
 
-// resume continues from the checkpoint at path: the run then gives what it would have given without the interruption. Where
-// there is no such file, it does nothing. A file of another run gives an error wrapping ErrCheckpoint.
+// resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
+// Where there is no such file, it does nothing. A file of another run gives an error wrapping ErrCheckpoint.
 func (t *Trainer) resume(path string) error {
 	c, err := loadCheckpoint(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -91,9 +92,9 @@ func (t *Trainer) resume(path string) error {
 	if err := c.matches(t.cfg, t.labels, t.digest); err != nil {
 		return err
 	}
-	err = errors.Join(t.net.SetState(c.Weights), t.opt.setState(c.Moments))
+	err = errors.Join(t.net.setState(c.Weights), t.opt.setState(c.Moments))
 	if t.ema != nil {
-		err = errors.Join(err, t.ema.average.SetState(c.Average))
+		err = errors.Join(err, t.ema.average.setState(c.Average))
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
@@ -106,7 +107,8 @@ func (t *Trainer) resume(path string) error {
 func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
 	switch {
 	case !reflect.DeepEqual(c.Config, cfg):
-		return fmt.Errorf("%w: the checkpoint was made with other settings: %s", ErrCheckpoint, firstDifference(c.Config, cfg))
+		return fmt.Errorf("%w: the checkpoint was made with other settings: %s",
+			ErrCheckpoint, firstDifference(c.Config, cfg))
 	case !reflect.DeepEqual(c.Labels, labels):
 		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v", ErrCheckpoint, c.Labels, labels)
 	case c.Data != data:

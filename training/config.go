@@ -23,22 +23,22 @@ const (
 	AdamW OptimizerKind = "adamw" // decoupled weight decay
 )
 
-// Config is everything that decides what a training run computes: with the same data, seed and device kind, the same Config
-// gives the same weights bit for bit. It is stored in the checkpoint, and resuming needs the same one. Default returns the
-// usual one; WithData chooses what depends on the data, where the comments say so.
+// Config is everything that decides what a training run computes: with the same data, seed and device kind, the same
+// Config gives the same weights bit for bit. It is stored in the checkpoint, and resuming needs the same one. Default
+// returns the usual one, and WithData sets the fields whose comments say "auto".
 type Config struct {
-	Net        polynet.Config  `json:"net"` // Inputs and Classes are chosen, and a Degree of 0 where the blocks have one
+	Net        polynet.Config  `json:"net"` // Inputs and Classes: auto; a Degree of 0, too
 	Features   features.Config `json:"features"`
-	Window     float64         `json:"window"`      // seconds of sound in one example; 0: chosen
+	Window     float64         `json:"window"`      // seconds of sound in one example; 0: auto
 	ClampSigma float64         `json:"clamp_sigma"` // bound of normalised features, in deviations; 0: none
 
 	Epochs       int           `json:"epochs"`
-	Batch        int           `json:"batch"` // clips in an optimiser step; 0: chosen
+	Batch        int           `json:"batch"` // clips in an optimiser step; 0: auto
 	Optimizer    OptimizerKind `json:"optimizer"`
-	Rate         float64       `json:"rate"`                    // peak learning rate; 0: chosen
+	Rate         float64       `json:"rate"`                    // peak learning rate; 0: auto
 	Warmup       float64       `json:"warmup"`                  // epochs of linear warm-up; a cosine to zero follows
 	LRMilestones []int         `json:"lr_milestones,omitempty"` // epochs that divide the rate by 10, instead of the cosine
-	Decay        float64       `json:"decay"`                   // weight decay of matrices; negative: chosen
+	Decay        float64       `json:"decay"`                   // weight decay, of matrices only; negative: auto
 	Momentum     float64       `json:"momentum"`                // SGD only
 	Clip         float64       `json:"clip"`                    // bound of the gradient's Euclidean norm; 0: none
 	Smoothing    float64       `json:"smoothing"`               // of the labels; see Targets
@@ -47,18 +47,18 @@ type Config struct {
 	Seed         int64         `json:"seed"`
 	Mixup        float64       `json:"mixup,omitempty"` // the parameter of mixup's beta distribution; 0: no mixup
 
-	// Teachers are the digests of the teacher models, set by New, and DistillWeight is the share of their mean probabilities in
-	// the targets (distillation).
+	// Teachers are the digests of the teacher models, set by New, and DistillWeight is the share of their mean
+	// probabilities in the targets (distillation).
 	Teachers      []string `json:"teachers,omitempty"`
 	DistillWeight float64  `json:"distill_weight,omitempty"`
 
-	Context datasets.Context `json:"context"` // around the window of some batches; a negative After is chosen
+	Context datasets.Context `json:"context"` // around the window of some batches; a negative After: auto
 	Augment datasets.Augment `json:"augment"`
 	Mask    features.Mask    `json:"mask"`
 }
 
-// Default returns the recipe for spoken words, with a network of 0.8 million parameters. What depends on the data is left to
-// WithData, which New calls.
+// Default returns the recipe for spoken words, with a network of a million parameters. What depends on the data (Batch,
+// Rate, Window) or on other settings (Decay, Context.After) is left to WithData, which New calls.
 func Default() Config {
 	augment, mask := Augmentation(AugmentSpeech)
 	return Config{
@@ -88,10 +88,10 @@ const (
 	maxBatch      = 100
 )
 
-// WithData returns c with what depends on the data and on other settings chosen: the network's inputs and classes, the degree
-// of decompositions (DefaultDegree), the batch (up to 100 clips), the learning rate (for SGD 0.002 a clip of the batch (Goyal et al.,
-// 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window (the longest clip, at most 10 s) and the context after
-// it (the network's lookahead). Warmup becomes at most Epochs.
+// WithData returns c completed for a data set: the network's inputs and classes, the degree of decompositions
+// (DefaultDegree), the batch (a twentieth of the training clips, 8 to 100), the learning rate (for SGD 0.002 a clip of
+// the batch (Goyal et al., 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window (the longest clip, at
+// most 10 s) and the context after it (the network's lookahead). Warmup becomes at most Epochs.
 func (c Config) WithData(set *datasets.Set) (Config, error) {
 	c.Net.Inputs, c.Net.Classes = c.Features.Mels, len(set.Labels)
 	if c.Net.Degree == 0 && c.Net.Block.Decomposition() {

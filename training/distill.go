@@ -11,8 +11,9 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// ensemble is the teacher models, whose mean probabilities the network in training is to give too (Hinton et al., 2015). They
-// classify each clip as it is augmented, but not masked (Beyer et al., 2022: a patient and consistent teacher).
+// ensemble is the teacher models, whose mean probabilities the network in training is to give too (Hinton et al.,
+// 2015). They classify each clip as it is augmented, but not masked (Beyer et al., 2022: a patient and consistent
+// teacher).
 type ensemble []teacherModel
 
 type teacherModel struct {

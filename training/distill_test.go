@@ -9,11 +9,12 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// TestDistillation has two teacher models contradict the labels of the data: with a weight of 1 the network learns what they
-// answer.
+// TestDistillation has two teacher models contradict the labels of the data: with a weight of 1 the network learns what
+// they answer.
 func TestDistillation(t *testing.T) {
 	cfg, dir := small(), tones(t, 24)
 	cfg.Epochs = 8
@@ -62,6 +63,32 @@ func TestTeachersMustFit(t *testing.T) {
 	}
 	if _, err := newTrainer(t, cfg, dir, Options{Teachers: []*polynet.Model{m}}); !errors.Is(err, ErrConfig) {
 		t.Errorf("a teacher model of other labels: %v", err)
+	}
+}
+
+// TestCloseFreesMemory: what a run with an average and a teacher model took of the device is free after Close.
+func TestCloseFreesMemory(t *testing.T) {
+	cfg, dir := small(), tones(t, 12)
+	cfg.Epochs = 1
+	m, err := trainer(t, cfg, dir).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := device.CPU(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counting := &countingDevice{Trainer: cpu}
+	cfg.DistillWeight = 0.5
+	run, err := newTrainer(t, cfg, dir, Options{Device: counting, Teachers: []*polynet.Model{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if run.Close(); counting.allocs == 0 || counting.held != 0 {
+		t.Errorf("%d values of %d allocations are not given back", counting.held, counting.allocs)
 	}
 }
 

@@ -55,8 +55,8 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 	}, nil
 }
 
-// trainStep makes one optimiser step and returns the batch's mean loss and the number of clips classified correctly. rng draws
-// its mixup.
+// trainStep makes one optimiser step and returns the batch's mean loss and the number of clips classified correctly.
+// rng draws its mixup.
 func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss float64, correct int) {
 	classes := t.cfg.Net.Classes
 	targets := make([]float32, b.B*classes)
@@ -70,7 +70,7 @@ func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss
 
 	t.net.ZeroGradient()
 	x := pass.Input(b.X, b.B, b.Frames)
-	pass.Pool(b.Lead, b.Window)
+	pass.pool(b.Lead, b.Window)
 	logits := t.net.Forward(pass, x)
 	t.net.Backward(pass, pass.CrossEntropy(logits, targets))
 	if t.cfg.Clip > 0 {
@@ -92,8 +92,8 @@ func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss
 	return pass.Loss(), correct
 }
 
-// validate completes e with the evaluation of the weights that would be kept, and keeps them when they are the best so far: by
-// accuracy, of clips alone and in context together, and by likelihood where that is equal.
+// validate completes e with the evaluation of the weights that would be kept, and keeps them when they are the best so
+// far: by accuracy, of clips alone and in context together, and by likelihood where that is equal.
 func (t *Trainer) validate(ctx context.Context, e *Epoch) error {
 	started := time.Now()
 	m := t.model()

@@ -29,12 +29,12 @@ type Report struct {
 	Confusion [][]int `json:"confusion"` // clips by [true label][predicted label], in the order of Classes
 }
 
-// Forward returns the logits of a batch, (b.B, classes), from b.X, which is not normalised. They are averaged over b.Window
-// frames after the first b.Lead ones. They are valid until the next call.
+// Forward returns the logits of a batch, (b.B, classes), from b.X, which is not normalised. They are averaged over
+// b.Window frames after the first b.Lead ones. They are valid until the next call.
 type Forward func(b *datasets.Batch) ([]float32, error)
 
-// Evaluate runs a model over batches, as of a datasets.Loader's Ordered, InNoise or InContext without a Norm. temperature
-// divides the logits before the softmax. No clip gives an error wrapping datasets.ErrNoData.
+// Evaluate runs a model over batches, as of a datasets.Loader's Ordered, InNoise or InContext without a Norm.
+// temperature divides the logits before the softmax. No clip gives an error wrapping datasets.ErrNoData.
 func Evaluate(
 	batches iter.Seq2[*datasets.Batch, error], forward Forward, labels []string, temperature float64,
 ) (*Report, error) {
@@ -130,7 +130,7 @@ func (e *evaluator) logits(rows []float32, b *datasets.Batch) []float32 {
 	e.rows = append(e.rows[:0], rows...)
 	e.norm.Apply(e.rows)
 	x := e.pass.Input(e.rows, b.B, b.Frames)
-	e.pass.Pool(b.Lead, b.Window)
+	e.pass.pool(b.Lead, b.Window)
 	logits := e.net.Forward(e.pass, x)
 	e.values = slices.Grow(e.values[:0], logits.Count()*logits.Cols)[:logits.Count()*logits.Cols]
 	e.net.dev.Download(e.values, logits.Data.Slice(0, len(e.values)))

@@ -7,15 +7,15 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// gradient is the loss's gradient with respect to a tensor. It is persistent where its memory outlives the part (stem, block
-// or head) whose operations run backward.
+// gradient is the loss's gradient with respect to a tensor. It is persistent where its memory outlives the part (stem,
+// block or head) whose operations run backward.
 type gradient struct {
 	Activation
 	persistent bool
 }
 
-// backward runs the operations in the opposite order, given the gradient of the last tensor. It adds the gradients of all
-// parameters, and returns that of the input where it is wanted.
+// backward runs the operations in the opposite order, given the gradient of the last tensor. It adds the gradients of
+// all parameters, and returns that of the input where it is wanted.
 func (n *Network) backward(p *Pass, dy Activation, inputGradient bool) Activation {
 	p.gradients = slices.Grow(p.gradients[:0], len(p.tensors))[:len(p.tensors)]
 	clear(p.gradients)
@@ -58,8 +58,8 @@ func (p *Pass) gradientOf(x polynet.Tensor) (dst Activation, add bool) {
 	return g.Activation, add
 }
 
-// accumulate adds dy to the gradient of x. With reuse, dy's memory is not needed any more: it becomes the gradient where there
-// is none yet.
+// accumulate adds dy to the gradient of x. With reuse, dy's memory is not needed any more: it becomes the gradient
+// where there is none yet.
 func (p *Pass) accumulate(x polynet.Tensor, dy gradient, reuse bool) {
 	if !p.wanted(x) {
 		return

@@ -17,16 +17,18 @@ func derivative(f func(x float64) float64, h float64) float64 {
 	return (8*(f(h)-f(-h)) - (f(2*h) - f(-2*h))) / (12 * h)
 }
 
-// differences checks gradients by finite differences. With kinked, where a ReLU's kink lies within reach, two steps give
-// different results: such values are passed over, as long as they are few.
+// differences checks gradients by finite differences. With kinked, where a ReLU's kink lies within reach, two steps
+// give different results: such values are passed over, as long as they are few.
 type differences struct {
 	kinked          bool
 	checked, passed int
 }
 
-// check compares gradient, that of loss() with respect to values, at no more than twelve of the values; set makes loss use
-// other values.
-func (c *differences) check(t *testing.T, name string, values, gradient []float32, set func([]float32), loss func() float64) {
+// check compares gradient, that of loss() with respect to values, at no more than twelve of the values; set makes loss
+// use other values.
+func (c *differences) check(
+	t *testing.T, name string, values, gradient []float32, set func([]float32), loss func() float64,
+) {
 	t.Helper()
 	if len(values) != len(gradient) {
 		t.Fatalf("%s: %d gradients for %d values", name, len(gradient), len(values))
@@ -131,8 +133,8 @@ func convNetwork(d device.Trainer, s polynet.Step, rng *rand.Rand) (*Network, *c
 	return n, n.ops[0].(*convOp)
 }
 
-// checkLayer compares the gradients that l gives for a random linear function of its output with finite differences: those of
-// the parameters and of its input of batch clips of frames rows of channels.
+// checkLayer compares the gradients that l gives for a random linear function of its output with finite differences:
+// those of the parameters and of its input of batch clips of frames rows of channels.
 func checkLayer(
 	t *testing.T, d device.Trainer, l layer, params []*Param, kinked bool, pad, batch, frames, channels int,
 ) {
@@ -231,8 +233,8 @@ func TestHeadGradient(t *testing.T) {
 	})
 }
 
-// TestHeadPoolsRange holds that frames outside the range get no gradient from the head, that those in it share it, and that
-// the range of all frames is no range, to the bit.
+// TestHeadPoolsRange holds that frames outside the range get no gradient from the head, that those in it share it, and
+// that the range of all frames is no range, to the bit.
 func TestHeadPoolsRange(t *testing.T) {
 	const batch, rows, stride, width = 2, 7, 3, 4
 	values := nettest.Normals(nettest.Rand(2), batch*rows*width)
@@ -244,7 +246,7 @@ func TestHeadPoolsRange(t *testing.T) {
 		run := func(pool *poolRange) (logits, gradient []float32) {
 			x := p.Input(values, batch, rows)
 			if pool != nil {
-				p.Pool(pool.first, pool.count)
+				p.pool(pool.first, pool.count)
 			}
 			y := n.forward(p, x)
 			logits = rowsOf(d, y.View)
@@ -292,8 +294,8 @@ func TestBlockGradient(t *testing.T) {
 	})
 }
 
-// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter, with the
-// mean over time taken over all frames and over some.
+// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter, with
+// the mean over time taken over all frames and over some.
 func TestNetworkGradient(t *testing.T) {
 	sequential(t)
 	onDevices(t, func(t *testing.T, d device.Trainer) {
@@ -305,7 +307,7 @@ func TestNetworkGradient(t *testing.T) {
 	})
 }
 
-// sequential skips a long test that could tell nothing of races, in short runs, which those with the race detector are.
+// sequential skips a long test on one goroutine in short runs: those with the race detector, which has nothing to find.
 func sequential(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -328,7 +330,7 @@ func checkNetwork(t *testing.T, d device.Trainer, kind polynet.BlockKind, pool p
 	run := func() (float64, device.View) {
 		p.rng = nettest.Rand(4)
 		x := p.Input(rows, batch, frames)
-		p.Pool(pool.first, pool.count)
+		p.pool(pool.first, pool.count)
 		gradient := p.CrossEntropy(n.Forward(p, x), targets)
 		return p.Loss(), gradient
 	}

@@ -11,16 +11,17 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Param is one of a network's weights on its device. Value and Grad are slices of buffers that hold all of the network's.
+// Param is one of a network's weights on its device. Value and Grad are slices of buffers that hold all of the
+// network's.
 type Param struct {
 	polynet.Weight
 	Value device.Buffer
 	Grad  device.Buffer // the loss's gradient; empty for running statistics
 }
 
-// Network is a polynet.Program with weights on a device, which can be trained. Its parameters lie in one buffer (decayed ones
-// first), their gradients in another, the running statistics in a third, so that an optimiser's step is a call or two. Several
-// goroutines may run Forward at once, each with its Pass, as long as none of them trains.
+// Network is a polynet.Program with weights on a device, which can be trained. Its parameters lie in one buffer
+// (decayed ones first), their gradients in another, the running statistics in a third, so that an optimiser's step is a
+// call or two. Several goroutines may run Forward at once, each with its Pass, as long as none of them trains.
 type Network struct {
 	program *polynet.Program
 	dev     device.Trainer
@@ -33,8 +34,8 @@ type Network struct {
 }
 
 // NewNetwork returns a network with freshly drawn weights: convolutions from a normal distribution of variance
-// 2/(Kernel·Width) (He et al., 2015, by the fan-out, as the official Π-nets), the head's weight uniform within 1/√In, others
-// as Weight.Init says. An impossible c gives an error wrapping polynet.ErrConfig.
+// 2/(Kernel·Width) (He et al., 2015, by the fan-out, as the official Π-nets), the head's weight uniform within 1/√In,
+// others as Weight.Init says. An impossible c gives an error wrapping polynet.ErrConfig.
 func NewNetwork(c polynet.Config, d device.Trainer, rng *rand.Rand) (*Network, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
@@ -46,7 +47,8 @@ func NewNetwork(c polynet.Config, d device.Trainer, rng *rand.Rand) (*Network, e
 	return n, nil
 }
 
-// newNetwork returns a network whose weights are 0; without gradients, it cannot be trained.
+// newNetwork returns the network of a program whose norms are not folded. Its weights are 0; without gradients, it
+// cannot be trained.
 func newNetwork(p *polynet.Program, d device.Trainer, gradients bool) *Network {
 	n := &Network{program: p, dev: d}
 	n.allocate(gradients)
@@ -134,8 +136,8 @@ func (n *Network) close() {
 // Params returns the parameters and running statistics, from the stem to the head.
 func (n *Network) Params() []*Param { return slices.Clone(n.params) }
 
-// Forward returns the logits, one group of (batch, Classes), contiguous; they are valid until the Pass's next Input. With
-// p.Train it moves the running statistics.
+// Forward returns the logits, one group of (batch, Classes), contiguous; they are valid until the Pass's next Input.
+// With p.Train it moves the running statistics.
 func (n *Network) Forward(p *Pass, x Activation) device.View {
 	if x.Cols != n.program.Inputs {
 		panic(fmt.Sprintf("training: input %v for a network of %d inputs", x.View, n.program.Inputs))
@@ -152,8 +154,8 @@ func (n *Network) forward(p *Pass, x Activation) Activation {
 	return p.tensors[len(p.tensors)-1]
 }
 
-// Backward adds the gradients of all parameters to their Grad, given the loss's gradient with respect to the logits of the
-// latest Forward, which was one in training. ZeroGradient comes before the first Backward of a step.
+// Backward adds the gradients of all parameters to their Grad, given the loss's gradient with respect to the logits of
+// the latest Forward, which was one in training. ZeroGradient comes before the first Backward of a step.
 func (n *Network) Backward(p *Pass, dlogits device.View) {
 	n.backward(p, Activation{View: dlogits}, false)
 }
@@ -173,8 +175,8 @@ func (n *Network) Weights() polynet.Weights {
 	return weights
 }
 
-// SetWeights sets the parameters and running statistics. Weights that do not fit the program (polynet.Program.Check) give an
-// error wrapping polynet.ErrWeights, and leave the network as it was.
+// SetWeights sets the parameters and running statistics. Weights that do not fit the program (polynet.Program.Check)
+// give an error wrapping polynet.ErrWeights, and leave the network as it was.
 func (n *Network) SetWeights(w polynet.Weights) error {
 	if err := n.program.Check(w); err != nil {
 		return fmt.Errorf("%w: %w", polynet.ErrWeights, err)
@@ -185,19 +187,19 @@ func (n *Network) SetWeights(w polynet.Weights) error {
 	return nil
 }
 
-// State is what training changes in a network, for checkpoints. How the parameters lie in the slices follows from the
+// state is what training changes in a network, for checkpoints. How the parameters lie in the slices follows from the
 // Program.
-type State struct {
+type state struct {
 	Params  []float32
 	Running []float32 // the norms' running statistics
 }
 
-// State returns a copy of the parameters and running statistics.
-func (n *Network) State() State { return State{download(n.dev, n.values), download(n.dev, n.running)} }
+// state returns a copy of the parameters and running statistics.
+func (n *Network) state() state { return state{download(n.dev, n.values), download(n.dev, n.running)} }
 
-// SetState sets the parameters and running statistics to those of a network of the same Program. Other lengths give an error
-// wrapping polynet.ErrWeights.
-func (n *Network) SetState(s State) error {
+// setState sets the parameters and running statistics to those of a network of the same Program. Other lengths give an
+// error wrapping polynet.ErrWeights.
+func (n *Network) setState(s state) error {
 	if len(s.Params) != n.values.Len() || len(s.Running) != n.running.Len() {
 		return fmt.Errorf("%w: a state of %d and %d values for one of %d and %d",
 			polynet.ErrWeights, len(s.Params), len(s.Running), n.values.Len(), n.running.Len())

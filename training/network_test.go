@@ -105,13 +105,13 @@ func TestSetWeights(t *testing.T) {
 	if err := to.SetWeights(weights); err != nil {
 		t.Fatal(err)
 	}
-	if a, b := from.State(), to.State(); !slices.Equal(a.Params, b.Params) || !slices.Equal(a.Running, b.Running) {
+	if a, b := from.state(), to.state(); !slices.Equal(a.Params, b.Params) || !slices.Equal(a.Running, b.Running) {
 		t.Error("the weights differ after SetWeights")
 	}
 
 	const name = "stages.0.0.norm1.running_var"
 	right := weights[name]
-	before := to.State()
+	before := to.state()
 	for what, wrong := range map[string]*tensor.Dense{
 		"missing": nil,
 		"shape":   tensor.New(tensor.WithShape(9), tensor.WithBacking(make([]float32, 9))),
@@ -130,16 +130,16 @@ func TestSetWeights(t *testing.T) {
 	if err := to.SetWeights(weights); !errors.Is(err, polynet.ErrWeights) || !strings.Contains(err.Error(), "extra") {
 		t.Errorf("an unknown name: got %v", err)
 	}
-	if after := to.State(); !slices.Equal(before.Params, after.Params) || !slices.Equal(before.Running, after.Running) {
+	if after := to.state(); !slices.Equal(before.Params, after.Params) || !slices.Equal(before.Running, after.Running) {
 		t.Error("refused weights changed the network")
 	}
 }
 
 func TestSetStateRefusesOtherLengths(t *testing.T) {
 	n := newTestNetwork(t, nettest.Tiny(polynet.Pi), device.Ref(), 1)
-	s := n.State()
+	s := n.state()
 	s.Running = s.Running[1:]
-	if err := n.SetState(s); !errors.Is(err, polynet.ErrWeights) {
+	if err := n.setState(s); !errors.Is(err, polynet.ErrWeights) {
 		t.Errorf("got %v, want ErrWeights", err)
 	}
 	if err := NewSGD(n, 0.9, 0).setState([][]float32{{1}}); !errors.Is(err, polynet.ErrWeights) {
@@ -150,7 +150,8 @@ func TestSetStateRefusesOtherLengths(t *testing.T) {
 	}
 }
 
-// TestEvaluationUsesRunningStatistics moves the running statistics to one batch's: training and evaluation then agree on it.
+// TestEvaluationUsesRunningStatistics moves the running statistics to one batch's: training and evaluation then agree
+// on it.
 func TestEvaluationUsesRunningStatistics(t *testing.T) {
 	const batch, frames = 4, 19
 	onDevices(t, func(t *testing.T, d device.Trainer) {
@@ -175,9 +176,9 @@ func TestEvaluationUsesRunningStatistics(t *testing.T) {
 			}
 			p.Train = false
 			nettest.Near(t, string(kind), rowsOf(d, n.Forward(p, p.Input(rows, batch, frames))), trained, 1e-5)
-			running := n.State().Running
+			running := n.state().Running
 			n.Forward(p, p.Input(rows, batch, frames))
-			if !slices.Equal(running, n.State().Running) {
+			if !slices.Equal(running, n.state().Running) {
 				t.Errorf("%s: evaluation moved the running statistics", kind)
 			}
 		}
@@ -193,8 +194,8 @@ func makeBiased(d device.Trainer, variance device.Buffer, count int) {
 	d.Upload(variance, values)
 }
 
-// TestClipsOfABatchAreIndependent checks that in evaluation a clip's logits do not depend on its neighbours, whatever the
-// kernels reach over.
+// TestClipsOfABatchAreIndependent checks that in evaluation a clip's logits do not depend on its neighbours, whatever
+// the kernels reach over.
 func TestClipsOfABatchAreIndependent(t *testing.T) {
 	c := nettest.Tiny(polynet.Pi)
 	c.Stages[0].Kernel, c.Stages[0].Ahead = 9, 4

@@ -61,8 +61,8 @@ func (c *convOp) backward(p *Pass, dy gradient) {
 func (c *convOp) before() int { return c.Kernel - 1 - c.Ahead }
 
 // windows returns the rows of x that the convolution multiplies. Output row t reads the input rows t·Stride−before …
-// t·Stride+Ahead, which are consecutive in memory, so that a convolution is one matrix product of overlapping rows (Kernel·In
-// values each) with the weight as a (Kernel·In, Width) matrix.
+// t·Stride+Ahead, which are consecutive in memory, so that a convolution is one matrix product of overlapping rows
+// (Kernel·In values each) with the weight as a (Kernel·In, Width) matrix.
 func (c *convOp) windows(x Activation) device.View {
 	return x.windows(-c.before(), ceilDiv(x.Rows, c.Stride), c.Kernel, c.Stride)
 }
@@ -83,10 +83,10 @@ func (c *convOp) convolve(p *Pass, x Activation) Activation {
 
 // backwardInput computes the convolution's gradient with respect to its input, or adds it to dx. dy has padding.
 //
-// Input row Stride·q + r, of phase r, is tap k of output row t where t·Stride − before + k = Stride·q + r. So only every
-// Stride-th tap belongs to a phase, beginning with k0 = (r+before) mod Stride, and the rows of dy that it multiplies are
-// consecutive, the last one being q + (r+before−k0)/Stride. Each phase is therefore a convolution of stride 1 over dy whose
-// kernel is these taps, transposed and in reverse order.
+// Input row Stride·q + r, of phase r, is tap k of output row t where t·Stride − before + k = Stride·q + r. So only
+// every Stride-th tap belongs to a phase, beginning with k0 = (r+before) mod Stride, and the rows of dy that it
+// multiplies are consecutive, the last one being q + (r+before−k0)/Stride. Each phase is therefore a convolution of
+// stride 1 over dy whose kernel is these taps, transposed and in reverse order.
 func (c *convOp) backwardInput(p *Pass, dx, dy Activation, add bool) {
 	for r := range min(c.Stride, dx.Rows) {
 		k0 := (r + c.before()) % c.Stride

@@ -11,7 +11,8 @@ import (
 // stands for all frames.
 type poolRange struct{ first, count int }
 
-// of returns x's rows whose frames are in the range; stride is the frames of the input for each row. At least one must be.
+// of returns x's rows whose frames are in the range; stride is the frames of the input for each row. At least one must
+// be.
 func (r poolRange) of(x Activation, stride int) device.View {
 	if r.count == 0 {
 		return x.View

@@ -10,8 +10,8 @@ import (
 // normMomentum is the share of the newest batch in a norm's running statistics, as in PyTorch.
 const normMomentum = 0.1
 
-// batchNorm is the weights of a polynet.Norm. In training it normalises by the mean and variance of each channel over all
-// rows of the batch.
+// batchNorm is the weights of a polynet.Norm. In training it normalises by the mean and variance of each channel over
+// all rows of the batch.
 type batchNorm struct {
 	weight, bias, mean, variance *Param // (width); mean and variance are running ones
 	factor                       *Param // (1), optional
@@ -37,16 +37,16 @@ func (n *batchNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
 	return y
 }
 
-// backward returns the gradient of forward's x, given that of the norm alone, which it leaves as it is. The result is in the
-// memory of forward's output, which has the padding that a convolution's gradient needs.
+// backward returns the gradient of forward's x, given that of the norm alone, which it leaves as it is. The result is
+// in the memory of forward's output, which has the padding that a convolution's gradient needs.
 func (n *batchNorm) backward(p *Pass, dy Activation, r saved) Activation {
 	a, b, c := n.gradients(p, dy.View, r.x.View, device.View{}, r)
 	p.dev.Affine(r.y.View, dy.View, r.x.View, a, b, c, false)
 	return r.y
 }
 
-// statistics returns the norm over x, or over x∘y where y is given, with its scale and shift: by the batch's statistics in
-// training, which also move the running ones, by the running ones otherwise.
+// statistics returns the norm over x, or over x∘y where y is given, with its scale and shift: by the batch's statistics
+// in training, which also move the running ones, by the running ones otherwise.
 func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	k := n.kernel()
 	k.Scale, k.Shift = p.vector(x.Cols), p.vector(x.Cols)
@@ -65,8 +65,8 @@ func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	return k
 }
 
-// gradients adds the parameters' gradients and returns the coefficients of dz = a∘dy + b∘z + c, where z is x, or x∘y where y
-// is given, and r holds z's mean and variance.
+// gradients adds the parameters' gradients and returns the coefficients of dz = a∘dy + b∘z + c, where z is x, or x∘y
+// where y is given, and r holds z's mean and variance.
 func (n *batchNorm) gradients(p *Pass, dy, x, y device.View, r saved) (a, b, c device.Buffer) {
 	sum, dot := p.vector(x.Cols), p.vector(x.Cols)
 	p.dev.GradSums(sum, dot, dy, x, y)

@@ -32,7 +32,8 @@ func newOptimizer(n *Network, moments int, decay float64) *Optimizer {
 	return o
 }
 
-// NewSGD returns stochastic gradient descent with Nesterov momentum, in PyTorch's form: momentum in [0, 1), and weight decay.
+// NewSGD returns stochastic gradient descent with Nesterov momentum, in PyTorch's form: momentum in [0, 1), and weight
+// decay.
 func NewSGD(n *Network, momentum, decay float64) *Optimizer {
 	o := newOptimizer(n, 1, decay)
 	o.update = func(g group, rate float32, _ int) {
@@ -41,8 +42,8 @@ func NewSGD(n *Network, momentum, decay float64) *Optimizer {
 	return o
 }
 
-// NewAdamW returns Adam with decoupled weight decay (Loshchilov and Hutter, 2019): beta1 and beta2, in [0, 1), are the decays
-// of the moments, eps is added to the root of the second one. The usual values are 0.9, 0.999 and 1e-8.
+// NewAdamW returns Adam with decoupled weight decay (Loshchilov and Hutter, 2019): beta1 and beta2, in [0, 1), are the
+// decays of the moments, eps is added to the root of the second one. The usual values are 0.9, 0.999 and 1e-8.
 func NewAdamW(n *Network, beta1, beta2, eps, decay float64) *Optimizer {
 	o := newOptimizer(n, 2, decay)
 	o.update = func(g group, rate float32, step int) {
@@ -67,8 +68,8 @@ func (o *Optimizer) state() [][]float32 {
 	return moments
 }
 
-// setState sets the moments to those of an optimiser of the same kind, for a network of the same Program. Other lengths give
-// an error wrapping polynet.ErrWeights.
+// setState sets the moments to those of an optimiser of the same kind, for a network of the same Program. Other lengths
+// give an error wrapping polynet.ErrWeights.
 func (o *Optimizer) setState(moments [][]float32) error {
 	if len(moments) != len(o.moments) {
 		return fmt.Errorf("%w: %d moments for an optimiser of %d", polynet.ErrWeights, len(moments), len(o.moments))
@@ -90,8 +91,8 @@ func (o *Optimizer) close() {
 	}
 }
 
-// schedule gives the learning rate of each step: a linear warm-up to peak, then half a cosine to 0 (Loshchilov and Hutter,
-// 2017, without restarts), or, where there are milestones, a staircase (He et al., 2016).
+// schedule gives the learning rate of each step: a linear warm-up to peak, then half a cosine to 0 (Loshchilov and
+// Hutter, 2017, without restarts), or, where there are milestones, a staircase (He et al., 2016).
 type schedule struct {
 	peak       float64
 	warmup     int   // steps
@@ -99,8 +100,8 @@ type schedule struct {
 	milestones []int // the steps after which the rate is a tenth of what it was
 }
 
-// rate returns the learning rate of step number step, counted from 1. The warm-up's last step has the peak; steps beyond total
-// have 0.
+// rate returns the learning rate of step number step, counted from 1. The warm-up's last step has the peak; steps
+// beyond total have 0.
 func (s schedule) rate(step int) float64 {
 	switch {
 	case step <= s.warmup:
@@ -120,15 +121,15 @@ func (s schedule) rate(step int) float64 {
 	return s.peak / 2 * (1 + math.Cos(math.Pi*done))
 }
 
-// ema is an exponential moving average of a network's parameters and running statistics over its training steps (Polyak and
-// Juditsky, 1992), which is often more accurate than the last ones.
+// ema is an exponential moving average of a network's parameters and running statistics over its training steps (Polyak
+// and Juditsky, 1992), which is often more accurate than the last ones.
 type ema struct {
 	net, average *Network
 	decay        float64
 }
 
-// newEMA returns an average that begins at n's present weights. decay, in [0, 1), is the share of itself that the average
-// keeps at each step; in early steps it is lower, since the weights still move fast.
+// newEMA returns an average that begins at n's present weights. decay, in [0, 1), is the share of itself that the
+// average keeps at each step; in early steps it is lower, since the weights still move fast.
 func newEMA(n *Network, decay float64) *ema {
 	e := &ema{net: n, average: newNetwork(n.program, n.dev, false), decay: decay}
 	e.move(1)

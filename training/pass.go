@@ -11,16 +11,17 @@ import (
 
 // Activation is a tensor of a run: Groups clips of Rows rows of Cols channels, time-major.
 //
-// Where a convolution may read it, Pass.pad rows of zeros lie before the first clip, between two clips and after the last
-// one, so that windows are read in place, the padding included. Kernels write only a View's rows: those rows stay zero.
+// Where a convolution may read it, Pass.pad rows of zeros lie before the first clip, between two clips and after the
+// last one, so that windows are read in place, the padding included. Kernels write only a View's rows: those rows stay
+// zero.
 type Activation struct {
 	device.View
 	padded device.Buffer // the clips with the rows around them
 	pad    int           // their number, or 0
 }
 
-// windows returns the View of rows overlapping windows of taps rows a clip. Window r starts at row first + r·stride; it may
-// reach pad rows out of the clip.
+// windows returns the View of rows overlapping windows of taps rows a clip. Window r starts at row first + r·stride; it
+// may reach pad rows out of the clip.
 func (a Activation) windows(first, rows, taps, stride int) device.View {
 	last := first + (rows-1)*stride + taps
 	if first < -a.pad || last > a.Rows+a.pad {
@@ -56,8 +57,9 @@ type saved struct {
 	mask           device.View
 }
 
-// Pass is the state of one run through a network: its tensors and gradients, what operations save for the backward run, and
-// the choice between training and evaluation. A Pass is used by one goroutine; its memory is reused from step to step.
+// Pass is the state of one run through a network: its tensors and gradients, what operations save for the backward run,
+// and the choice between training and evaluation. A Pass is used by one goroutine; its memory is reused from step to
+// step.
 type Pass struct {
 	// Train selects batch statistics (which move the running ones) and dropout. Without it, norms use their running
 	// statistics, and Backward cannot follow.
@@ -120,8 +122,8 @@ func (p *Pass) reset() {
 	p.laidOut, p.packsUse, p.records = 0, 0, p.records[:0]
 }
 
-// Input begins a step and uploads its clips: rows holds batch clips of frames rows of normalised features, (batch, frames,
-// features). What earlier steps of this Pass returned becomes invalid.
+// Input begins a step and uploads its clips: rows holds batch clips of frames rows of normalised features, (batch,
+// frames, features). What earlier steps of this Pass returned becomes invalid.
 func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 	if batch < 1 || frames < 1 || len(rows) == 0 || len(rows)%(batch*frames) != 0 {
 		panic(fmt.Sprintf("training: %d values for %d clips of %d frames", len(rows), batch, frames))
@@ -145,9 +147,10 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 	return x
 }
 
-// Pool, called after Input, restricts the mean over time to count frames of the input from first on: to the window that the
-// labels are about, without its context. Row r of the last stage belongs to frame r times the product of all strides.
-func (p *Pass) Pool(first, count int) { p.pooled = poolRange{first, count} }
+// pool, called after Input, restricts the mean over time to count frames of the input from first on: to the window that
+// the labels are about, without its context. Row r of the last stage belongs to frame r times the product of all
+// strides.
+func (p *Pass) pool(first, count int) { p.pooled = poolRange{first, count} }
 
 // activation returns memory for (batch, rows, channels), with zero padding and undefined rows, until the next Input.
 func (p *Pass) activation(batch, rows, channels int) Activation {
@@ -205,8 +208,8 @@ func (p *Pass) add(dst, x, y device.View) {
 // copy computes dst = src.
 func (p *Pass) copy(dst, src device.View) { p.add(dst, src, device.View{}) }
 
-// pack returns the memory for the step's next packed matrix. Weights change with every step, so each use packs them anew, into
-// the memory of the same use in the step before.
+// pack returns the memory for the step's next packed matrix. Weights change with every step, so each use packs them
+// anew, into the memory of the same use in the step before.
 func (p *Pass) pack() *device.Packed {
 	if p.packsUse == len(p.packs) {
 		p.packs = append(p.packs, new(device.Packed))

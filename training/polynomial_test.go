@@ -11,8 +11,8 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// tensors are the coefficients of polynomials: of each output c, T[m][c] has dims^m values, those of the products z_i1·…·z_im
-// for all i1 … im, the last one fastest. T[0][c] is the constant.
+// tensors are the coefficients of polynomials: of each output c, T[m][c] has dims^m values, those of the products
+// z_i1·…·z_im for all i1 … im, the last one fastest. T[0][c] is the constant.
 type tensors [][][]float64
 
 // evaluate sums up all terms for output c.
@@ -101,8 +101,8 @@ func constants(values []float32) tensors {
 	return p
 }
 
-// TestDecompositionsAreTheirTensors compares blocks without the additions of their norms with the polynomials of high-order tensors
-// that the papers' factors stand for, evaluated term by term.
+// TestDecompositionsAreTheirTensors compares blocks without the additions of their norms with the polynomials of
+// high-order tensors that the papers' factors stand for, evaluated term by term.
 func TestDecompositionsAreTheirTensors(t *testing.T) {
 	const kernel, in, width, degree, frames = 2, 2, 3, 4, 5
 	onDevices(t, func(t *testing.T, d device.Trainer) {
@@ -137,8 +137,8 @@ func TestDecompositionsAreTheirTensors(t *testing.T) {
 	})
 }
 
-// neutral sets what belongs to a norm so that it changes nothing, and factors to 1, but leaves what the papers have: β, ncp's B·b, and
-// B₁·b₁, which ccp has in U₁.
+// neutral sets what belongs to a norm so that it changes nothing, and factors to 1, but leaves what the papers have: β,
+// ncp's B·b, and B₁·b₁, which ccp has in U₁.
 func neutral(name string, values []float32) {
 	nested := strings.HasPrefix(name, "nest") && strings.HasSuffix(name, ".bias")
 	if nested || name == "out.norm.bias" || name == "norm1.weight" {

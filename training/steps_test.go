@@ -10,8 +10,8 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// toy returns clips of two classes of noise: class 1 has a rising ramp over time in one feature, class 0 a falling one, at
-// a random place. Only the order of frames tells them apart.
+// toy returns clips of two classes of noise: class 1 has a rising ramp over time in one feature, class 0 a falling one,
+// at a random position. Only the order of frames distinguishes them.
 func toy(seed uint64, batch, frames int) (rows []float32, labels []int) {
 	rng := nettest.Rand(seed)
 	rows = nettest.Normals(rng, batch*frames*6)
@@ -85,24 +85,24 @@ func TestTrainingIsDeterministic(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Trainer) {
 		a, averageA := fit(t, d, polynet.Pi1x1, 5)
 		b, averageB := fit(t, d, polynet.Pi1x1, 5)
-		if !slices.Equal(a.State().Params, b.State().Params) || !slices.Equal(a.State().Running, b.State().Running) {
+		if !slices.Equal(a.state().Params, b.state().Params) || !slices.Equal(a.state().Running, b.state().Running) {
 			t.Error("the same seed gives other weights")
 		}
-		if !slices.Equal(averageA.average.State().Params, averageB.average.State().Params) {
+		if !slices.Equal(averageA.average.state().Params, averageB.average.state().Params) {
 			t.Error("the same seed gives other averages")
 		}
 	})
 }
 
 func TestThreadsDoNotChangeTraining(t *testing.T) {
-	var states []State
+	var states []state
 	for _, threads := range []int{1, 2, 5} {
 		d, err := device.CPU(threads)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n, _ := fit(t, d, polynet.Pi, 5)
-		states = append(states, n.State())
+		states = append(states, n.state())
 	}
 	for _, s := range states[1:] {
 		if !slices.Equal(s.Params, states[0].Params) || !slices.Equal(s.Running, states[0].Running) {
@@ -111,7 +111,8 @@ func TestThreadsDoNotChangeTraining(t *testing.T) {
 	}
 }
 
-// TestDevicesAgreeOnAStep compares a step of every kind, at widths that fill and straddle the kernels' tiles, with Ref's.
+// TestDevicesAgreeOnAStep compares a step of every kind, at widths that fill and straddle the kernels' tiles, with
+// Ref's.
 func TestDevicesAgreeOnAStep(t *testing.T) {
 	const batch, frames = 5, 33
 	cpu, err := device.CPU(2)
@@ -121,7 +122,7 @@ func TestDevicesAgreeOnAStep(t *testing.T) {
 	for _, kind := range polynet.BlockKinds() {
 		c := nettest.Tiny(kind)
 		c.Stem.Width, c.Stages[0].Width, c.Stages[0].Kernel, c.Stages[0].Ahead, c.Stages[1].Width = 32, 32, 9, 4, 40
-		var states [2]State
+		var states [2]state
 		var gradients [2][]float32
 		for i, d := range []device.Trainer{device.Ref(), cpu} {
 			n := newTestNetwork(t, c, d, 1)
@@ -130,7 +131,7 @@ func TestDevicesAgreeOnAStep(t *testing.T) {
 			p.Train = true
 			rows := nettest.Normals(nettest.Rand(3), batch*frames*c.Inputs)
 			trainStep(n, p, NewSGD(n, 0.9, 0.01), 0.1, 1, rows, []int{3, 1, 0, 2, 1}, frames)
-			states[i], gradients[i] = n.State(), download(d, n.grads)
+			states[i], gradients[i] = n.state(), download(d, n.grads)
 		}
 		nettest.Near(t, string(kind)+": gradients", gradients[1], gradients[0], 1e-4)
 		nettest.Near(t, string(kind)+": parameters", states[1].Params, states[0].Params, 1e-5)
@@ -159,7 +160,7 @@ func TestTrainingResumes(t *testing.T) {
 		b := newTestNetwork(t, nettest.Tiny(polynet.Pi), device.Ref(), 2)
 		ob, eb := optimizer(b), newEMA(b, 0.9)
 		for _, err := range []error{
-			b.SetState(a.State()), ob.setState(oa.state()), eb.average.SetState(ea.average.State()),
+			b.setState(a.state()), ob.setState(oa.state()), eb.average.setState(ea.average.state()),
 		} {
 			if err != nil {
 				t.Fatal(err)
@@ -167,8 +168,8 @@ func TestTrainingResumes(t *testing.T) {
 		}
 		run(a, oa, ea, 4, 6)
 		run(b, ob, eb, 4, 6)
-		for what, pair := range map[string][2]State{
-			"network": {a.State(), b.State()}, "average": {ea.average.State(), eb.average.State()},
+		for what, pair := range map[string][2]state{
+			"network": {a.state(), b.state()}, "average": {ea.average.state(), eb.average.state()},
 		} {
 			if !slices.Equal(pair[0].Params, pair[1].Params) || !slices.Equal(pair[0].Running, pair[1].Running) {
 				t.Errorf("%s: the resumed run has another %s", name, what)
@@ -180,23 +181,23 @@ func TestTrainingResumes(t *testing.T) {
 func TestEMA(t *testing.T) {
 	n := newTestNetwork(t, nettest.Tiny(polynet.Pi), device.Ref(), 1)
 	e := newEMA(n, 0.5)
-	was := n.State()
-	begin := e.average.State()
+	was := n.state()
+	begin := e.average.state()
 	if !slices.Equal(begin.Params, was.Params) || !slices.Equal(begin.Running, was.Running) {
 		t.Fatal("the average does not begin at the network's weights")
 	}
 	perturb(n, nettest.Rand(2))
-	is := n.State()
+	is := n.state()
 	for _, c := range []struct {
 		step int
 		keep float32
 	}{{1, 2. / 11}, {100, 0.5}} {
-		if err := e.average.SetState(was); err != nil {
+		if err := e.average.setState(was); err != nil {
 			t.Fatal(err)
 		}
 		e.update(c.step)
 		for i := range was.Params {
-			was, is, got := was.Params[i], is.Params[i], e.average.State().Params[i]
+			was, is, got := was.Params[i], is.Params[i], e.average.state().Params[i]
 			if want := c.keep*was + (1-c.keep)*is; math.Abs(float64(got-want)) > 1e-6 {
 				t.Fatalf("step %d: %g and %g average to %g, want %g", c.step, was, is, got, want)
 			}

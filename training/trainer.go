@@ -1,5 +1,5 @@
-// Package training fits polynet networks to datasets: gradients of a polynet.Program, losses, optimisers, the loop over epochs,
-// checkpoints, distillation and evaluation.
+// Package training fits polynet networks to datasets: gradients of a polynet.Program, losses, optimisers, the loop over
+// epochs, checkpoints, distillation and evaluation.
 package training
 
 import (
@@ -16,15 +16,15 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Options says how a run is carried out. None of it changes what comes out, but Teachers.
+// Options says how a run is carried out. Only Teachers, and the kind of Device, change what it computes.
 type Options struct {
 	Device     device.Trainer // nil: the CPU
 	Threads    int            // goroutines that read clips, and the threads of a nil Device; 0: one a core
 	Checkpoint string         // file that each epoch writes the run's state to; "": none
 	Resume     bool           // continue from Checkpoint, where there is one
 	Observer   Observer
-	// Teachers are models whose mean probabilities the network learns too, as far as Config.DistillWeight says. They have the
-	// labels of the data, and the features and window of the Config.
+	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the labels
+	// of the data, and the features and window of the Config.
 	Teachers []*polynet.Model
 }
 
@@ -92,9 +92,10 @@ func Fit(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*polyne
 	return t.Run(ctx)
 }
 
-// New prepares a run: it completes cfg (Config.WithData), opens the splits, takes the training set's statistics and draws the
-// initial weights, or continues from the checkpoint. Unreadable clips are skipped (see Skipped). Settings that cannot be run
-// give an error wrapping ErrConfig, a checkpoint of another run one wrapping ErrCheckpoint. Close the Trainer when done.
+// New prepares a run: it completes cfg (Config.WithData), opens the splits, takes the training set's statistics and
+// draws the initial weights, or continues from the checkpoint. Unreadable clips are skipped (see Skipped). Settings
+// that cannot be run give an error wrapping ErrConfig, a checkpoint of another run one wrapping ErrCheckpoint. Close
+// the Trainer when done.
 func New(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*Trainer, error) {
 	cfg, err := cfg.WithData(set)
 	if err != nil {
@@ -196,14 +197,14 @@ func (t *Trainer) prepareSteps() (err error) {
 	return nil
 }
 
-// random returns the generator of one epoch (0: the initial weights). A resumed run draws the same numbers as one that was
-// never interrupted.
+// random returns the generator of one epoch (0: the initial weights). A resumed run draws the same numbers as one that
+// was never interrupted.
 func (t *Trainer) random(epoch uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(t.cfg.Seed), epoch))
 }
 
-// Run trains until all epochs are done, writing the checkpoint after each, and returns the best model on the validation split.
-// When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
+// Run trains until all epochs are done, writing the checkpoint after each, and returns the best model on the validation
+// split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
 func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs; epoch++ {
 		e, err := t.runEpoch(ctx, epoch)
@@ -245,7 +246,7 @@ func (t *Trainer) model() *polynet.Model {
 	}
 }
 
-// bestModel returns the best epoch's model with what training knows of its provenance.
+// bestModel returns the best epoch's model with its provenance, as far as it follows from the run.
 func (t *Trainer) bestModel() (*polynet.Model, error) {
 	m, err := polynet.Read(bytes.NewReader(t.best.Model))
 	if err != nil {

@@ -26,7 +26,8 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// tones writes a data set of two classes, falling and rising tones in noise, each by several speakers, and returns its folder.
+// tones writes a data set of two classes, falling and rising tones in noise, each by several speakers, and returns its
+// folder.
 func tones(t *testing.T, clips int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -68,8 +69,8 @@ func small() Config {
 		Features: features.Config{
 			Rate: 8000, FFT: 256, Window: 200, Hop: 80, Mels: 20, MinHz: 100, MaxHz: 4000, Floor: 1e-3, Scale: features.HTK,
 		},
-		Window: 0.5, ClampSigma: 4, Epochs: 4, Batch: 8, Optimizer: SGD, Rate: 0.05, Warmup: 1, Decay: 1e-4, Momentum: 0.9, Clip: 2,
-		Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
+		Window: 0.5, ClampSigma: 4, Epochs: 4, Batch: 8, Optimizer: SGD, Rate: 0.05, Warmup: 1, Decay: 1e-4,
+		Momentum: 0.9, Clip: 2, Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
 		Augment: datasets.Augment{Speed: 0.05, Shift: 0.05, Gain: [2]float64{-3, 3}},
 		Mask:    features.Mask{TimeMasks: 1, MaxTime: 3},
 	}
@@ -330,7 +331,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestDivergedFiguresAreLeftOut: a model file has no room for figures that are no numbers, and is worth more than they are.
+// TestDivergedFiguresAreLeftOut: a model file has no room for figures that are no numbers, and is worth more than they
+// are.
 func TestDivergedFiguresAreLeftOut(t *testing.T) {
 	m := &polynet.Model{}
 	Record(m, "test", &Report{Accuracy: 50, NLL: 1, Clips: 4})
@@ -368,8 +370,8 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
-// TestEvaluatorComputesTheEquations compares with the plain interpreter, for batches of several sizes in one evaluator and the
-// mean over a window.
+// TestEvaluatorComputesTheEquations compares with the plain interpreter, for batches of several sizes in one evaluator
+// and the mean over a window.
 func TestEvaluatorComputesTheEquations(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for _, kind := range polynet.BlockKinds() {
@@ -382,7 +384,9 @@ func TestEvaluatorComputesTheEquations(t *testing.T) {
 					t.Fatal(err)
 				}
 				e, rng := newEvaluator(n, m.Norm), nettest.Rand(5)
-				for _, b := range []datasets.Batch{{B: 3, Frames: 29}, {B: 1, Frames: 13}, {B: 2, Frames: 29, Lead: 8, Window: 12}} {
+				for _, b := range []datasets.Batch{
+					{B: 3, Frames: 29}, {B: 1, Frames: 13}, {B: 2, Frames: 29, Lead: 8, Window: 12},
+				} {
 					rows := make([]float32, b.B*b.Frames*c.Inputs)
 					for i := range rows {
 						rows[i] = float32(-6 + 3*rng.NormFloat64())
@@ -411,8 +415,8 @@ func TestEvaluatorComputesTheEquations(t *testing.T) {
 	})
 }
 
-// TestDefaultCompletes: what depends on the data and on other settings, and that completing twice changes nothing. A small data
-// set gets small batches, since a handful of steps an epoch teach nothing.
+// TestDefaultCompletes: what depends on the data and on other settings, and that completing twice changes nothing. A
+// small data set gets small batches, since a handful of steps an epoch teach nothing.
 func TestDefaultCompletes(t *testing.T) {
 	for clips, batch := range map[int]int{3: 8, 100: 8, 400: 20, 5000: 100} {
 		set := &datasets.Set{Items: make([]datasets.Item, clips), Labels: []string{"a", "b", "c"}}
