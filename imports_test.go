@@ -36,7 +36,7 @@ var allowed = map[string][]string{
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},
 	"export/onnx": {"features", "polynet"},
-	"tuning":      {"", "audio", "detect", "internal/atomicfile"},
+	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }
 
 // outermost packages may import anything and are imported by nothing.
