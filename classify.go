@@ -207,45 +207,22 @@ func (r *Recognizer) windows(ctx context.Context, src audio.Source, yield func(W
 	if err != nil {
 		return err
 	}
-	samples := make([]float32, m.WindowSamples()+1)
-	n, err := audio.ReadFull(src, samples)
-	if n <= m.WindowSamples() {
-		return r.onlyWindow(samples[:n], err, yield)
+	first := m.WindowSamples() + 1
+	buffer := make([]float32, max(first, pieceSamples))
+	n, err := audio.ReadFull(src, buffer[:first])
+	if n < first {
+		return r.onlyWindow(buffer[:n], err, yield)
 	}
-	stream, err2 := r.newStream(inference.StreamOptions{Hop: r.stream.Hop, WholeWindows: true})
-	if err2 != nil {
-		return err2
-	}
-	defer stream.Close()
-	piece := make([]float32, pieceSamples)
-	for samples = samples[:n]; ; samples = piece[:n] {
-		stream.Push(samples)
-		if err == io.EOF {
-			stream.Flush()
-		}
-		for {
-			d, ok, failed := nextDecision(stream)
-			if failed != nil {
-				return failed
-			}
-			if !ok {
-				break
-			}
-			if !yield(Window{d.Start, d.End, r.rank(d.P)}) {
-				return nil
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err == nil {
-			err = ctx.Err()
-		}
+	o := inference.StreamOptions{Hop: r.stream.Hop, WholeWindows: true}
+	for d, err := range r.decisions(ctx, src, o, buffer, n) {
 		if err != nil {
 			return err
 		}
-		n, err = src.Read(piece)
+		if !yield(Window{d.Start, d.End, r.rank(d.P)}) {
+			return nil
+		}
 	}
+	return nil
 }
 
 // pieceSamples is how much of a long sound is read at a time, at most.

@@ -36,70 +36,62 @@ func (r *Recognizer) events(ctx context.Context, src audio.Source, yield func(Ev
 	if err != nil {
 		return err
 	}
-	stream, err := r.newStream(inference.StreamOptions{Hop: r.stream.Hop, Gate: r.stream.Gate})
-	if err != nil {
-		return err
-	}
-	defer stream.Close()
 	tracker, err := r.newTracker(true)
 	if err != nil {
 		return err
 	}
-	tracker.pushTo = stream.Push
-	piece := make([]float32, trackedSamples)
-	for {
-		n, err := src.Read(piece)
-		if err == nil {
-			err = ctx.Err()
+	o := inference.StreamOptions{Hop: r.stream.Hop, Gate: r.stream.Gate}
+	tracked := &trackedSource{Source: src, tracker: tracker}
+	for d, err := range r.decisions(ctx, tracked, o, make([]float32, eventPiece), 0) {
+		if err != nil {
+			return err
 		}
-		tracker.push(piece[:n])
-		if failed := tracker.follow(stream); failed != nil {
-			return failed
-		}
-		if err == io.EOF && tracker.samples == 0 {
-			return audio.ErrEmpty
-		}
-		if err == io.EOF {
-			tracker.endSound()
-			stream.Flush()
-			if failed := tracker.follow(stream); failed != nil {
-				return failed
-			}
-			tracker.flush()
-		}
+		tracker.decide(d)
 		for _, e := range tracker.take() {
 			if !yield(e) {
 				return nil
 			}
 		}
-		if err == io.EOF {
+	}
+	tracker.flush()
+	for _, e := range tracker.take() {
+		if !yield(e) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
 	}
-}
-
-// newStream opens a stream of the plan.
-func (r *Recognizer) newStream(o inference.StreamOptions) (s *inference.Stream, err error) {
-	defer catchFault(&err)
-	if r.isClosed() {
-		return nil, ErrClosed
-	}
-	return r.plan.Stream(o)
-}
-
-// nextDecision is s.Next with a device's failure as an error.
-func nextDecision(s *inference.Stream) (d inference.Decision, ok bool, err error) {
-	defer catchFault(&err)
-	return s.Next()
+	return nil
 }
 
 const (
-	trackedSamples = 4096 // that are pushed at a time, at most
-	maxEventSound  = 30   // seconds that are kept of an event's sound
+	eventPiece    = 4096 // samples that are read at a time, at most
+	maxEventSound = 30   // seconds that are kept of an event's sound
 )
+
+// trackedSource is the sound that a tracker follows, and the silence after it.
+type trackedSource struct {
+	audio.Source
+	tracker *tracker
+	silence []float32 // what is left of it
+}
+
+func (s *trackedSource) Read(dst []float32) (n int, err error) {
+	if s.tracker.length > 0 {
+		n = copy(dst, s.silence)
+		if s.silence = s.silence[n:]; len(s.silence) == 0 {
+			err = io.EOF
+		}
+		return n, err
+	}
+	n, err = s.Source.Read(dst)
+	s.tracker.record(dst[:n])
+	if err == io.EOF && s.tracker.samples == 0 {
+		return 0, audio.ErrEmpty
+	}
+	if err == io.EOF {
+		s.silence, err = s.tracker.end(), nil
+	}
+	return n, err
+}
 
 // tracker makes events of the decisions of one stream.
 type tracker struct {
@@ -107,7 +99,6 @@ type tracker struct {
 	rate     int // hertz
 	window   float64
 	tail     []float32 // silence that follows the sound, so that its last word can be reported
-	pushTo   func(samples []float32)
 
 	atEnd   bool    // events are reported when they have ended, not when they begin
 	events  []Event // not taken yet
@@ -130,34 +121,22 @@ func (r *Recognizer) newTracker(atEnd bool) (*tracker, error) {
 	return t, nil
 }
 
-// push adds samples to the stream.
-func (t *tracker) push(samples []float32) {
+// record takes note of samples that are pushed to the stream.
+func (t *tracker) record(samples []float32) {
 	t.samples += int64(len(samples))
 	if t.sound != nil {
 		t.sound.push(samples)
 	}
-	t.pushTo(samples)
 }
 
-// endSound says that the sound has ended. Silence follows it.
-func (t *tracker) endSound() {
+// end says that the sound has ended, and returns the silence to push after it.
+func (t *tracker) end() []float32 {
 	t.length = t.seconds()
-	t.pushTo(t.tail)
+	return t.tail
 }
 
 // seconds returns how much of the sound has been pushed.
 func (t *tracker) seconds() float64 { return float64(t.samples) / float64(t.rate) }
-
-// follow takes the decisions that are due. The first that is not finite ends it with an error.
-func (t *tracker) follow(s *inference.Stream) error {
-	for {
-		d, ok, err := nextDecision(s)
-		if err != nil || !ok {
-			return err
-		}
-		t.decide(d)
-	}
-}
 
 // decide takes a decision.
 func (t *tracker) decide(d inference.Decision) {

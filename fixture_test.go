@@ -96,6 +96,16 @@ func loudness() *polynet.Model {
 	return m
 }
 
+// diverging returns loudness with weights that are too large for float32.
+func diverging() *polynet.Model {
+	m := loudness()
+	for i := range m.Norm.Std {
+		m.Norm.Std[i] = 1e-38
+	}
+	m.Weights["stem.conv.weight"].Data().([]float32)[0] = 1e30
+	return m
+}
+
 // bursts returns seconds of faint noise with loud noise at the given places, each half a second.
 func bursts(seconds float64, at ...float64) []float32 {
 	rng := nettest.Rand(9)

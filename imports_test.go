@@ -34,8 +34,7 @@ var allowed = map[string][]string{
 	"training":  {"datasets", "device", "features", "internal/atomicfile", "polynet"}, // never inference
 
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
-	"models":      {"models/base", "models/small", "polynet"},
-	"models/base": {}, "models/small": {},
+	"models":      {"polynet"},
 	"export/onnx": {"features", "polynet"},
 	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }

@@ -136,7 +136,7 @@ func (r *Recognizer) ListenGroup(n int, f Format) (g *ListenerGroup, err error) 
 		f.Encoding = audio.S16LE
 	}
 	g = &ListenerGroup{stats: make([]ListenStats, n), flushed: make([]bool, n)}
-	for i := range n {
+	for range n {
 		input, err := audio.NewConverter(audio.Format{Rate: f.Rate, Channels: f.Channels, Encoding: f.Encoding}, rate)
 		if err != nil {
 			return nil, err
@@ -145,7 +145,6 @@ func (r *Recognizer) ListenGroup(n int, f Format) (g *ListenerGroup, err error) 
 		if err != nil {
 			return nil, err
 		}
-		t.pushTo = func(samples []float32) { g.group.Push(i, samples) }
 		g.inputs, g.trackers = append(g.inputs, input), append(g.trackers, t)
 	}
 	g.group, err = r.plan.Group(n, inference.StreamOptions{Hop: r.stream.Hop, Step: inference.LiveStep, Gate: r.stream.Gate})
@@ -173,16 +172,22 @@ func (g *ListenerGroup) push(i int, convert func(mono []float32) []float32) erro
 	g.mono = convert(g.mono[:0])
 	rest := g.mono
 	for len(rest) > maxPushed {
-		g.trackers[i].push(rest[:maxPushed])
+		g.feed(i, rest[:maxPushed])
 		rest = rest[maxPushed:]
 		if err := g.Compute(); err != nil {
 			return err
 		}
 	}
 	if g.fault == nil {
-		g.trackers[i].push(rest)
+		g.feed(i, rest)
 	}
 	return g.fault
+}
+
+// feed takes mono samples of sound i at the model's rate.
+func (g *ListenerGroup) feed(i int, samples []float32) {
+	g.trackers[i].record(samples)
+	g.group.Push(i, samples)
 }
 
 // maxPushed is how many samples wait for Compute at most in one piece.
@@ -194,8 +199,8 @@ func (g *ListenerGroup) Flush(i int) error {
 		return g.fault
 	}
 	g.mono = g.inputs[i].Flush(g.mono[:0])
-	g.trackers[i].push(g.mono)
-	g.trackers[i].endSound()
+	g.feed(i, g.mono)
+	g.group.Push(i, g.trackers[i].end())
 	g.group.Flush(i)
 	g.flushed[i] = true
 	return nil

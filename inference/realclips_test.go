@@ -59,10 +59,7 @@ func realClips(t *testing.T) (clips [][]float32) {
 // whose norms have the statistics of clips, so that nothing grows beyond what training would leave.
 func TestRealClips(t *testing.T) {
 	clips := realClips(t)
-	embedded, err := models.Default()
-	if err != nil {
-		t.Fatal(err)
-	}
+	embedded := models.Base()
 	t.Run("embedded", func(t *testing.T) { agreeOnRealClips(t, embedded, clips) })
 	if race.Enabled() {
 		t.Skip("slow under the race detector, which has nothing to find here")

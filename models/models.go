@@ -1,55 +1,56 @@
-// Package models carries the models that work out of the box.
+// Package models embeds the models that work out of the box. A program that names one of them does not carry the other.
 package models
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// The names of the embedded models, which know the same words.
-const (
-	Base  = "base"  // the default: the more accurate one
-	Small = "small" // at most 100,000 parameters
-)
+// Default is the name that Open takes an empty name for.
+const Default = "base"
 
 var (
 	//go:embed base.safetensors
-	base []byte
+	base string
 	//go:embed small.safetensors
-	small []byte
+	small string
 )
 
-// Default returns the embedded model Base.
-func Default() (*polynet.Model, error) { return Open(Base) }
+// Base returns the default model, the more accurate one.
+func Base() *polynet.Model { return read(base) }
 
-// Open returns the embedded model of that name, Base where it is empty, or the model in the file at that path. A file that cannot
-// be used gives an error that wraps polynet.ErrModel.
+// Small returns the model of at most 100,000 parameters. It has the labels of Base.
+func Small() *polynet.Model { return read(small) }
+
+func read(file string) *polynet.Model {
+	m, err := polynet.Read(strings.NewReader(file))
+	if err != nil {
+		panic(err) // tests read every embedded file
+	}
+	return m
+}
+
+// Open returns the embedded model of that name, "base" (also for an empty name) or "small", or else the model in the
+// file at that path. A file that cannot be used gives an error that wraps polynet.ErrModel. A program that calls Open
+// carries both embedded models.
 func Open(name string) (*polynet.Model, error) {
-	if file := embedded(name); file != nil {
-		return polynet.Read(bytes.NewReader(file))
+	switch name {
+	case "", Default:
+		return Base(), nil
+	case "small":
+		return Small(), nil
 	}
 	m, err := polynet.Load(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		err = fmt.Errorf("%w; the embedded models are %s and %s", err, Base, Small)
+		err = fmt.Errorf("%w; the embedded models are base and small", err)
 	}
 	return m, err
 }
 
 // Embedded reports whether Open takes the name for an embedded model's.
-func Embedded(name string) bool { return embedded(name) != nil }
-
-// embedded returns the embedded model's file, or nil.
-func embedded(name string) []byte {
-	switch name {
-	case "", Base:
-		return base
-	case Small:
-		return small
-	}
-	return nil
-}
+func Embedded(name string) bool { return name == "" || name == Default || name == "small" }

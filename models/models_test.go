@@ -1,8 +1,10 @@
 package models_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,21 +17,17 @@ import (
 
 // TestEmbeddedModelsKeepTheirPromises holds what the README says of the embedded models.
 func TestEmbeddedModelsKeepTheirPromises(t *testing.T) {
-	promise(t, models.Base, 1_200_000)
-	promise(t, models.Small, 100_000)
+	promise(t, "base", models.Base(), 1_200_000)
+	promise(t, "small", models.Small(), 100_000)
 }
 
-func promise(t *testing.T, name string, parameters int) {
-	m, err := models.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
+func promise(t *testing.T, name string, m *polynet.Model, parameters int) {
 	for _, label := range []string{"left", "right", "yes", "no", polynet.UnknownLabel, polynet.SilenceLabel} {
 		if !slices.Contains(m.Labels, label) {
 			t.Errorf("%s has no label %s", name, label)
 		}
 	}
-	if n := m.Net.Parameters(); n > parameters {
+	if n := m.Net.Program().Parameters(); n > parameters {
 		t.Errorf("%s has %d parameters", name, n)
 	}
 	if info, err := os.Stat(name + ".safetensors"); err != nil || info.Size() > 5<<20 {
@@ -40,25 +38,49 @@ func promise(t *testing.T, name string, parameters int) {
 	}
 }
 
-func TestOpen(t *testing.T) {
-	embedded, err := models.Open("")
+// TestProgramsCarryTheModelsThatTheyName builds a program that calls Small alone, and looks for the models' last bytes
+// in it.
+func TestProgramsCarryTheModelsThatTheyName(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it links a program")
+	}
+	path := filepath.Join(t.TempDir(), "small.exe")
+	if out, err := exec.Command("go", "build", "-o", path, "./testdata/small").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	program, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name, want := range map[string]bool{"base": false, "small": true} {
+		file, err := os.ReadFile(name + ".safetensors")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(program, file[len(file)-4096:]) != want {
+			t.Errorf("the program contains %s: %v", name, !want)
+		}
+	}
+}
+
+func TestOpen(t *testing.T) {
+	embedded := models.Base()
 	path := filepath.Join(t.TempDir(), "m.safetensors")
 	embedded.Labels[0] = "another"
 	if err := embedded.Save(path); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{models.Base, models.Small} {
-		if m, err := models.Open(name); err != nil || !models.Embedded(name) {
-			t.Errorf("%s: %v, %v", name, m, err)
+	for name, want := range map[string]*polynet.Model{"": models.Base(), "base": models.Base(), "small": models.Small()} {
+		m, err := models.Open(name)
+		if err != nil || !models.Embedded(name) || m.Net.Stem != want.Net.Stem {
+			t.Errorf("%q: %v, %v", name, m, err)
 		}
 	}
 	if m, err := models.Open(path); err != nil || m.Labels[0] != "another" {
 		t.Errorf("opened %v, %v", m, err)
 	}
-	if _, err := models.Open(path + "x"); !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), models.Small) {
+	_, err := models.Open(path + "x")
+	if !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), "base and small") {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 }

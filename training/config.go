@@ -77,8 +77,10 @@ func Default() Config {
 	}
 }
 
+// DefaultDegree is the degree of decompositions that WithData chooses.
+const DefaultDegree = 3
+
 const (
-	defaultDegree = 3
 	// A batch has as many clips as lets an epoch make so many optimiser steps, within bounds: with fewer, networks hardly
 	// learn from small data sets.
 	stepsPerEpoch = 20
@@ -86,14 +88,14 @@ const (
 	maxBatch      = 100
 )
 
-// WithData returns c completed for a data set: the network's inputs and classes, the degree of decompositions (3), the
-// batch (a twentieth of the training clips, 8 to 100), the learning rate (for SGD 0.002 a clip of the batch (Goyal et
-// al., 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window (the longest clip, at most 10 s) and the
-// context after it (the network's lookahead). Warmup becomes at most Epochs.
+// WithData returns c completed for a data set: the network's inputs and classes, the degree of decompositions
+// (DefaultDegree), the batch (a twentieth of the training clips, 8 to 100), the learning rate (for SGD 0.002 a clip of
+// the batch (Goyal et al., 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window (the longest clip, at
+// most 10 s) and the context after it (the network's lookahead). Warmup becomes at most Epochs.
 func (c Config) WithData(set *datasets.Set) (Config, error) {
 	c.Net.Inputs, c.Net.Classes = c.Features.Mels, len(set.Labels)
 	if c.Net.Degree == 0 && c.Net.Block.Decomposition() {
-		c.Net.Degree = defaultDegree
+		c.Net.Degree = DefaultDegree
 	}
 	if err := errors.Join(c.Net.Validate(), c.Features.Validate()); err != nil {
 		return c, err

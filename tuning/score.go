@@ -12,13 +12,13 @@ type Score struct {
 	Config      detect.Config
 	Words       int     // said
 	Missed      int     // of these
-	FalseAlarms int     // events that no word accounts for, a second one for the same word included
+	FalseAlarms int     // events that belong to no word, a second one for the same word included
 	Hours       float64 // of sound
-	Parts       [sounds]Part
-	Delays      []float64 // of the words heard: from the word's end to the event's decision, in seconds, sorted
+	Parts       [kinds]Part
+	Delays      []float64 // of the detected words: from the word's end to the event's decision, in seconds, sorted
 }
 
-// Part is what a Score counts in recordings of one Sound.
+// Part is what a Score counts in recordings of one Kind.
 type Part struct {
 	FalseAlarms int
 	Hours       float64
@@ -35,7 +35,7 @@ func (s Score) FalseAlarmsPerHour() float64 {
 	return float64(s.FalseAlarms) / s.Hours
 }
 
-// Delay returns a quantile q in [0, 1] of the Delays, NaN without words that were heard.
+// Delay returns a quantile q in [0, 1] of the Delays, NaN without detected words.
 func (s Score) Delay(q float64) float64 {
 	if len(s.Delays) == 0 {
 		return math.NaN()
@@ -43,16 +43,16 @@ func (s Score) Delay(q float64) float64 {
 	return s.Delays[int(q*float64(len(s.Delays)-1))]
 }
 
-// Within returns the share of the words heard that were decided at most so many seconds after their end, NaN without words that
-// were heard.
+// Within returns the share of the detected words that were decided at most so many seconds after their end, NaN without
+// detected words.
 func (s Score) Within(seconds float64) float64 {
 	n, _ := slices.BinarySearch(s.Delays, math.Nextafter(seconds, math.Inf(1)))
 	return float64(n) / float64(len(s.Delays))
 }
 
-// patience is how many seconds after a word's end an event that is decided still means the word: a window and a lookahead
-// may pass before.
-const patience = 1.5
+// maxDelay is how many seconds after a word's end an event that is decided still belongs to the word: a window and a
+// lookahead may pass before.
+const maxDelay = 1.5
 
 // Measure returns the score of an operating point.
 func Measure(tracks []*Track, c detect.Config) (Score, error) {
@@ -68,31 +68,24 @@ func Measure(tracks []*Track, c detect.Config) (Score, error) {
 	return s, nil
 }
 
-// add matches events with the words of a track. An event means the first word of its label that is not accounted for and lies
-// around the time at which the event was decided.
+// add matches events with the words of a track. An event belongs to the first word of its label that has no event yet
+// and lies around the time at which the event was decided.
 func (s *Score) add(t *Track, events []detect.Event) {
-	heard := make([]bool, len(t.Words))
+	left := slices.Clone(t.Words) // without an event
 	for _, e := range events {
-		i := slices.IndexFunc(t.Words, func(w Word) bool {
-			return w.Label == e.Label && w.Start <= e.Time && e.Time <= w.End+patience
+		i := slices.IndexFunc(left, func(w Word) bool {
+			return w.Label == e.Label && w.Start <= e.Time && e.Time <= w.End+maxDelay
 		})
-		for i >= 0 && i < len(t.Words) && (heard[i] || t.Words[i].Label != e.Label) {
-			i++ // the same word again, soon after
-		}
-		if i < 0 || i == len(t.Words) || t.Words[i].Start > e.Time {
+		if i < 0 {
 			s.FalseAlarms++
-			s.Parts[t.Sound].FalseAlarms++
+			s.Parts[t.Kind].FalseAlarms++
 			continue
 		}
-		heard[i] = true
-		s.Delays = append(s.Delays, e.Time-t.Words[i].End)
+		s.Delays = append(s.Delays, e.Time-left[i].End)
+		left = slices.Delete(left, i, i+1)
 	}
-	for _, h := range heard {
-		s.Words++
-		if !h {
-			s.Missed++
-		}
-	}
+	s.Words += len(t.Words)
+	s.Missed += len(left)
 	s.Hours += t.Seconds / 3600
-	s.Parts[t.Sound].Hours += t.Seconds / 3600
+	s.Parts[t.Kind].Hours += t.Seconds / 3600
 }

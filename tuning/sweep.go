@@ -1,15 +1,16 @@
 package tuning
 
 import (
+	"cmp"
 	"runtime"
 	"slices"
-	"sync"
 
 	"github.com/polyphon/polyphon/detect"
+	"golang.org/x/sync/errgroup"
 )
 
 // Grid returns the operating points that are tried around base: several smoothings and minimum durations, each with
-// thresholds from the anxious to the deaf.
+// thresholds from low to high.
 func Grid(base detect.Config, window float64) []detect.Config {
 	base.Thresholds = nil
 	var grid []detect.Config
@@ -26,38 +27,28 @@ func Grid(base detect.Config, window float64) []detect.Config {
 }
 
 var thresholds = []float64{
-	0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99, 0.995,
+	0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99,
+	0.995,
 }
 
 // Sweep returns the scores of the operating points, in their order, computed on all cores.
 func Sweep(tracks []*Track, grid []detect.Config) ([]Score, error) {
-	scores, errs := make([]Score, len(grid)), make([]error, len(grid))
-	var workers sync.WaitGroup
-	next := make(chan int)
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := range next {
-				scores[i], errs[i] = Measure(tracks, grid[i])
-			}
+	scores := make([]Score, len(grid))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, c := range grid {
+		g.Go(func() (err error) {
+			scores[i], err = Measure(tracks, c)
+			return err
 		})
 	}
-	for i := range grid {
-		next <- i
-	}
-	close(next)
-	workers.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return nil, err
-		}
-	}
-	return scores, nil
+	return scores, g.Wait()
 }
 
 // Limits are what an operating point may cost.
 type Limits struct {
 	FalseAlarms float64 // an hour
-	Delay       float64 // seconds from a word's end to its event, for 95 % of the words that are heard
+	Delay       float64 // seconds from a word's end to its event, for 95 % of the detected words
 }
 
 // keeps reports whether s keeps to the limits.
@@ -69,41 +60,25 @@ func (l Limits) keeps(s Score) bool {
 // one with the fewest false alarms. Of equals it takes the one with fewer false alarms, and then the higher threshold.
 func Choose(scores []Score, limits Limits) Score {
 	return slices.MinFunc(scores, func(a, b Score) int {
-		okA, okB := limits.keeps(a), limits.keeps(b)
-		switch {
-		case okA != okB:
-			return sign(okB, okA)
-		case okA && a.Missed != b.Missed:
-			return a.Missed - b.Missed
-		case a.FalseAlarms != b.FalseAlarms:
-			return a.FalseAlarms - b.FalseAlarms
-		case a.Missed != b.Missed:
-			return a.Missed - b.Missed
+		misses, alarms := a.Missed-b.Missed, a.FalseAlarms-b.FalseAlarms
+		threshold := cmp.Compare(b.Config.Threshold, a.Config.Threshold)
+		switch okA, okB := limits.keeps(a), limits.keeps(b); {
+		case okA && okB:
+			return cmp.Or(misses, alarms, threshold)
+		case okA:
+			return -1
+		case okB:
+			return 1
 		}
-		return sign(a.Config.Threshold < b.Config.Threshold, b.Config.Threshold < a.Config.Threshold)
+		return cmp.Or(alarms, misses, threshold)
 	})
 }
 
-// sign returns 1 where after is set, −1 where before is.
-func sign(after, before bool) int {
-	switch {
-	case after:
-		return 1
-	case before:
-		return -1
-	}
-	return 0
-}
-
-// Frontier returns the scores that no other beats in both misses and false alarms, by rising false alarms: the points of the
-// detection error trade-off.
+// Frontier returns the scores that no other beats in both misses and false alarms, by rising false alarms: the points
+// of the detection error trade-off.
 func Frontier(scores []Score) []Score {
-	sorted := slices.Clone(scores)
-	slices.SortStableFunc(sorted, func(a, b Score) int {
-		if a.FalseAlarms != b.FalseAlarms {
-			return a.FalseAlarms - b.FalseAlarms
-		}
-		return a.Missed - b.Missed
+	sorted := slices.SortedStableFunc(slices.Values(scores), func(a, b Score) int {
+		return cmp.Or(a.FalseAlarms-b.FalseAlarms, a.Missed-b.Missed)
 	})
 	var frontier []Score
 	for _, s := range sorted {

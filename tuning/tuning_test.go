@@ -2,7 +2,11 @@ package tuning
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"image/png"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -10,8 +14,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/models"
 )
 
 // track returns decisions every 0.1 s about windows of a second, in which labels are likely for some stretches.
@@ -37,7 +46,7 @@ var point = detect.Config{Threshold: 0.5, Release: 0.5, Refractory: 1}
 func TestMeasure(t *testing.T) {
 	words := []Word{{"yes", 2, 2.5}, {"no", 5, 5.5}, {"yes", 8, 8.4}}
 	tr := track(20, words, map[string][][2]float64{
-		"yes":       {{2.25, 3}, {5.3, 5.6}, {15, 15.6}}, // a word, one in the place of another, one that nobody said
+		"yes":       {{2.25, 3}, {5.3, 5.6}, {15, 15.6}}, // a word, one in the place of another, one false alarm
 		"no":        {{5.85, 6.4}},
 		"_unknown_": {{11, 12}},
 	})
@@ -51,7 +60,7 @@ func TestMeasure(t *testing.T) {
 	if got := s.FalseAlarmsPerHour(); math.Abs(got-360) > 1e-9 {
 		t.Errorf("%g false alarms an hour", got)
 	}
-	// "yes" reaches the threshold in the window that ends at 2.3, of which 2.5 s had been heard: as the word ended.
+	// "yes" reaches the threshold in the window that ends at 2.3, which needed 2.5 s: as the word ended.
 	if len(s.Delays) != 2 || math.Abs(s.Delay(0)) > 1e-9 || math.Abs(s.Delay(1)-0.6) > 1e-9 {
 		t.Errorf("delays %v, want 0 and 0.6", s.Delays)
 	}
@@ -61,8 +70,9 @@ func TestMeasure(t *testing.T) {
 		}
 	}
 	other := track(40, nil, map[string][][2]float64{"no": {{30, 30.5}}})
-	other.Sound = OtherWord
-	if s, _ = Measure([]*Track{tr, other}, point); s.Parts[Spoken].FalseAlarms != 2 || s.Parts[OtherWord] != (Part{1, 40.0 / 3600}) {
+	other.Kind = OtherWord
+	s, _ = Measure([]*Track{tr, other}, point)
+	if s.Parts[Spoken].FalseAlarms != 2 || s.Parts[OtherWord] != (Part{1, 40.0 / 3600}) {
 		t.Errorf("parts %+v", s.Parts)
 	}
 	if _, err := Measure([]*Track{tr}, detect.Config{}); err == nil {
@@ -99,7 +109,7 @@ func TestSweepChoosesTheFewestMisses(t *testing.T) {
 		}
 	}
 	if got := Choose(scores, Limits{0.5, 4}); got.Config.Threshold != 0.6 {
-		t.Errorf("where words may be told late, %+v is chosen", got)
+		t.Errorf("where words may be reported late, %+v is chosen", got)
 	}
 	if got := Choose(scores[:1], Limits{0.5, 2}); got.Missed != 1 {
 		t.Errorf("no point keeps to the limit: %+v", got)
@@ -136,32 +146,146 @@ func TestSweep(t *testing.T) {
 }
 
 func TestScene(t *testing.T) {
-	const rate = 1000
-	clip := func(label string, amplitude float32) Clip {
-		c := Clip{label, make([]float32, rate)}
-		for i := rate / 4; i < rate/2; i++ { // a word in the second quarter
-			c.Samples[i] = amplitude
+	m := Material{Rate: 1000, SNR: 10}
+	word := func(label string, amplitude float32) clip {
+		c := clip{label, make([]float32, m.Rate)}
+		for i := m.Rate / 4; i < m.Rate/2; i++ { // a word in the second quarter
+			c.samples[i] = amplitude
 		}
 		return c
 	}
 	background := slices.Repeat([]float32{0.5, -0.5}, 300)
-	o := SceneOptions{Rate: rate, Pause: [2]float64{0.5, 1}, SNR: 10, LeadIn: 1, Unspoken: detect.Background}
-	sound, words := Scene([]Clip{clip("yes", 0.8), clip("_unknown_", 0.8), clip("no", 0.8)}, background, o, rand.New(rand.NewPCG(1, 1)))
-	if len(words) != 2 || words[0].Label != "yes" || words[1].Label != "no" {
-		t.Fatalf("words %v", words)
+	clips := []clip{word("yes", 0.8), word("_unknown_", 0.8), word("no", 0.8)}
+	r := m.scene(clips, background, rand.New(rand.NewPCG(1, 1)))
+	if len(r.Words) != 2 || r.Words[0].Label != "yes" || r.Words[1].Label != "no" {
+		t.Fatalf("words %v", r.Words)
 	}
-	if math.Abs(words[0].Start-1.25) > 0.011 || math.Abs(words[0].End-1.5) > 0.011 {
-		t.Errorf("the first word lies at %+v, want 1.25 to 1.5", words[0])
+	if math.Abs(r.Words[0].Start-2.25) > 0.011 || math.Abs(r.Words[0].End-2.5) > 0.011 {
+		t.Errorf("the first word lies at %+v, want 2.25 to 2.5", r.Words[0])
 	}
-	if gap := words[1].Start - words[0].Start; gap < 2+2*0.5 || gap > 2+2*1 {
+	if gap := r.Words[1].Start - r.Words[0].Start; gap < 2+2*minPause || gap > 2+2*maxPause {
 		t.Errorf("%g s from a word to the one after the next", gap)
 	}
-	noise, signal := meanSquare(sound.Samples[:rate]), meanSquare(clip("yes", 0.8).Samples)
+	noise, signal := audio.MeanSquare(r.Samples[:m.Rate]), audio.MeanSquare(clips[0].samples)
 	if got := 10 * math.Log10(signal/noise); math.Abs(got-10) > 0.01 {
 		t.Errorf("%.2f dB, want 10", got)
 	}
-	if quiet, _ := Scene([]Clip{clip("yes", 0.8)}, make([]float32, 10), o, rand.New(rand.NewPCG(1, 1))); slices.Max(quiet.Samples) != 0.8 {
+	quiet := m.scene(clips[:1], make([]float32, 10), rand.New(rand.NewPCG(1, 1)))
+	if slices.Max(quiet.Samples) != 0.8 {
 		t.Error("a silent background changed the word")
+	}
+}
+
+// TestRecordings makes recordings of every kind of files, and of some that are left out.
+func TestRecordings(t *testing.T) {
+	const rate = 8000
+	dir := t.TempDir()
+	write := func(name string, wav []byte) string {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, wav, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	second := audiotest.WAV(audio.S16LE, rate, slices.Repeat([]float32{0.3, -0.3}, rate/2))
+	cued := audiotest.WithCues(second,
+		audiotest.Cue{Label: "no ", Start: 4000, Length: 1000}, audiotest.Cue{Label: "other", Start: 2000},
+		audiotest.Cue{Label: "_unknown_"}, audiotest.Cue{Label: "yes", Start: 800})
+	write("backgrounds/a.wav", second)
+	write("backgrounds/broken.wav", []byte("no sound"))
+	write("recordings/0.wav", cued)
+	write("recordings/1.wav", second)
+	write("recordings/2.wav", audiotest.WithCues(second, audiotest.Cue{Label: "other"}))
+	var notes []string
+	m := Material{
+		Labels: []string{"yes", "no", "_unknown_"}, Rate: rate, SNR: 10, Minutes: 0.1, Seed: 1,
+		Backgrounds: []string{filepath.Join(dir, "backgrounds")}, Recorded: []string{filepath.Join(dir, "recordings")},
+		Note: func(err error) { notes = append(notes, err.Error()) },
+	}
+	if _, err := m.Recordings(); err == nil {
+		t.Error("recordings without words were made")
+	}
+	for i := range clipsInScene + 1 {
+		m.Clips = append(m.Clips, File{write(fmt.Sprintf("yes/%d.wav", i), second), "yes"})
+	}
+	m.Clips = append(m.Clips, File{write("up/0.wav", second), "_unknown_"}, File{filepath.Join(dir, "none.wav"), "yes"})
+	notes = nil
+	list, err := m.Recordings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words, of [kinds]int
+	for _, r := range list {
+		of[r.Kind]++
+		words[r.Kind] += len(r.Words)
+		if r.Rate != rate || r.Duration() < time.Second {
+			t.Errorf("a recording of %v at %d Hz", r.Duration(), r.Rate)
+		}
+	}
+	if words != [kinds]int{clipsInScene + 1, 0, 0, 2} || of[OtherWord] < 1 || of != [kinds]int{2, of[OtherWord], 1, 2} {
+		t.Errorf("%v words in %v recordings", words, of)
+	}
+	if got := list[len(list)-2].Words; !slices.Equal(got, []Word{{"yes", 0.1, 0.1}, {"no", 0.5, 0.625}}) {
+		t.Errorf("words of cue points: %v", got)
+	}
+	for i, want := range []string{"broken.wav", "none.wav", "1.wav: it has no cue points", "2.wav: none of its 1 cue"} {
+		if i >= len(notes) || !strings.Contains(notes[i], want) {
+			t.Errorf("notes %q, want %q", notes, want)
+			break
+		}
+	}
+	m.Backgrounds = []string{filepath.Join(dir, "nowhere")}
+	if _, err := m.Recordings(); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a folder that does not exist: %v", err)
+	}
+}
+
+// TestTracks compares a track's events with a Listener's, and has a context end the work.
+func TestTracks(t *testing.T) {
+	m := models.Small()
+	r, err := polyphon.New(m, polyphon.WithThreads(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	clip, err := audio.ReadFile("../examples/left.wav", m.Features.Rate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clip.Samples = slices.Concat(clip.Samples, make([]float32, m.Features.Rate))
+	recording := Recording{Clip: clip, Words: []Word{{"left", 0.2, 0.8}}, Kind: Recorded}
+	tracks, err := Tracks(t.Context(), r, []Recording{recording, recording})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := r.Listen(polyphon.Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if err := l.Push(clip.Samples); err != nil {
+		t.Fatal(err)
+	}
+	var want []detect.Event
+	for _, e := range l.Events() {
+		want = append(want, e.Event)
+	}
+	for _, track := range tracks {
+		got, err := track.events(m.DetectionConfig())
+		if err != nil || len(got) == 0 || !slices.Equal(got, want) {
+			t.Errorf("events %v, want %v, %v", got, want, err)
+		}
+		if track.Kind != Recorded || len(track.Words) != 1 || track.Seconds != clip.Duration().Seconds() {
+			t.Errorf("a track of %d words in %g s", len(track.Words), track.Seconds)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Tracks(ctx, r, []Recording{recording}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a cancelled context: %v", err)
 	}
 }
 

@@ -36,10 +36,7 @@ func cases(args []string) error {
 		return err
 	}
 	out := flags.Arg(0)
-	embedded, err := models.Default()
-	if err != nil {
-		return err
-	}
+	embedded := models.Base()
 	clips, err := readClips(*data, *maxClips, embedded.Features.Rate)
 	if err != nil {
 		return err

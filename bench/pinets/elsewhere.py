@@ -84,7 +84,7 @@ def main():
         cases.append((name, o.work / f"through-{i}", "test"))
     speak(o.work / "voices")
     cases.append((f"{len(VOICES)} synthetic voices, words alone", o.work / "voices", "all"))
-    lines = ["| heard through | clips | " + " | ".join(f"`{pathlib.Path(m).stem}`, %" for m in o.models) + " |", "| --- | --- |" + " --- |" * len(o.models)]
+    lines = ["| recorded through | clips | " + " | ".join(f"`{pathlib.Path(m).stem}`, %" for m in o.models) + " |", "| --- | --- |" + " --- |" * len(o.models)]
     for name, folder, split in cases:
         found = [accuracy(train, m, folder, split) for m in o.models]
         lines.append(f"| {name} | {found[0]['clips']} | " + " | ".join(f"{f['accuracy']:.2f}" for f in found) + " |")

@@ -3,10 +3,10 @@
 
     bench/pinets/run.py --data DIR --work WORK         everything, about three hours on two cores
     bench/pinets/run.py ... --only "base;small"        some nets, the others' rows stay; --seeds 1 fewer seeds
-    bench/pinets/run.py --work WORK --tell             only writes what WORK has so far
+    bench/pinets/run.py --work WORK --write            only writes what WORK has so far
 
 DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and what has been
-measured. The test clips of a run are heard once, when it has ended, by the epoch that the validation clips chose.
+measured. The test clips of a run are used once, when it has ended, for the epoch that the validation clips chose.
 """
 import argparse
 import json
@@ -60,7 +60,7 @@ def seconds(log):
 
 
 def machine(threads):
-    """Says what the figures were measured on, and of what."""
+    """Returns the machine and the programs that the figures were measured with."""
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     commit = call("git", "describe", "--always", "--dirty", cwd=ROOT).strip()
     return (f"{model[1] if model else platform.processor()}, {os.cpu_count()} cores, {threads} threads; "
@@ -74,10 +74,10 @@ def main():
     parser.add_argument("--only", help="nets, or NET/ARCH, separated by semicolons")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--tell", action="store_true")
+    parser.add_argument("--write", action="store_true")
     o = parser.parse_args()
     o.work.mkdir(parents=True, exist_ok=True)
-    if not o.tell:
+    if not o.write:
         if o.data is None:
             parser.error("--data says where the recordings are")
         train, about = o.work / "train", o.work / "machine"
@@ -85,12 +85,14 @@ def main():
             about.write_text(machine(o.threads))
             call("go", "build", "-o", train, "./cmd/train", cwd=ROOT)
         for row in ROWS:
+            if row.retired:
+                continue
             if not o.only or {row.net, f"{row.net}/{row.arch}"} & set(o.only.split(";")):
                 for seed in range(1, o.seeds + 1):
                     measure(train, o.data, row, seed, o.threads, o.work / f"{row.net}-{row.arch}-{seed}")
     found = [json.loads(p.read_text()) for p in sorted(o.work.glob("*.json"))]
     table.write(HERE / "RESULTS.md", found, (o.work / "machine").read_text())
-    if {(f["net"], f["arch"]) for f in found} >= {(row.net, row.arch) for row in ROWS}:
+    if {(f["net"], f["arch"]) for f in found} >= {(row.net, row.arch) for row in ROWS if not row.retired}:
         call("go", "run", "./bench/pinets/curves", o.work, HERE / "curves.png", cwd=ROOT)
 
 

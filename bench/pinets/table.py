@@ -11,7 +11,7 @@ HEAD = """# Results
 {machine}; rows that the latest run left out are of earlier commits. Every network was trained alike: `train fit` with its defaults but `--in-context 0 --epochs {epochs}`, on the same clips
 (19 classes), but for the options that a net's name in [rows.py](rows.py) comes with.
 
-A cell is the mean over the seeds ± their standard deviation. The validation clips chose the epoch; the test clips were heard once. The ratio is
+A cell is the mean over the seeds ± their standard deviation. The validation clips chose the epoch; the test clips were used once. The ratio is
 that of the test accuracy to the `relu` net's of equal depth and width, of narrow nets to the wider `relu` net's, ± its standard error.
 This file is written by `bench/pinets/run.py`. Learning curves, on the validation clips, with the seeds' range:
 
@@ -97,7 +97,7 @@ def line(row, results):
 
 
 def kept(path):
-    """Returns the results that the file tells of."""
+    """Returns the results that the file has."""
     results = {}
     for text in path.read_text().splitlines() if path.exists() else ():
         if match := re.fullmatch(r"\| (.+?) \| `(.+?)` \| (.+) \|", text):

@@ -6,24 +6,26 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"runtime"
-	"text/tabwriter"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
 
 type evalCmd struct {
-	Model   string  `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
+	Model   string  `help:"${modelHelp}" placeholder:"FILE"`
 	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
-	Silence float64 `help:"Share of _silence_ examples cut from _background_noise_, relative to the words' clips." default:"0.1"`
-	Context bool    `help:"Also measure each clip in noise, and in the middle of five seconds of others in that noise."`
+	Silence float64 `help:"${silenceHelp}" default:"0.1"`
+	Context bool    `help:"${evalContextHelp}"`
 	Noise   float64 `help:"With --context, how many decibels the noise is below the clip." default:"20" placeholder:"DB"`
 	Batch   int     `help:"Clips computed together." default:"64"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
@@ -37,37 +39,37 @@ var splits = map[string]datasets.Split{
 	"train": datasets.Train, "valid": datasets.Valid, "test": datasets.Test, "all": datasets.All,
 }
 
-func (c *evalCmd) Run(ctx context.Context, s streams) error {
-	if c.Threads < 0 || c.Batch < 1 {
-		return program.WithStatus(program.StatusUsage, fmt.Errorf("--threads must not be negative and --batch must be positive"))
-	}
-	if !(c.Noise >= -60 && c.Noise <= 120) {
-		return program.WithStatus(program.StatusUsage, fmt.Errorf("--noise %g is not in -60…120", c.Noise))
-	}
-	if c.Record && models.Embedded(c.Model) {
-		return program.WithStatus(program.StatusUsage, fmt.Errorf("--record needs a --model file to write to"))
-	}
-	if c.Threads == 0 {
-		c.Threads = runtime.GOMAXPROCS(0)
+func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	switch {
+	case c.Threads < 0 || c.Batch < 1:
+		return usageError("--threads must not be negative and --batch must be positive")
+	case !(c.Noise >= -60 && c.Noise <= 120):
+		return usageError("--noise %g is not in -60…120", c.Noise)
+	case c.Record && models.Embedded(c.Model):
+		return usageError("--record needs a --model file to write to")
 	}
 	model, err := models.Open(c.Model)
 	if err != nil {
-		return program.WithStatus(program.StatusModel, err)
+		return modelError(err)
 	}
-	set, err := datasets.Open(c.Data, datasets.Options{
-		Labels: model.Labels, Silence: c.Silence,
-	})
+	set, err := datasets.Open(c.Data, datasets.Options{Labels: model.Labels, Silence: c.Silence})
 	if err != nil {
 		return err
 	}
 	for word, clips := range set.Ignored {
-		fmt.Fprintf(s.err, "train: left out %s (%d clips): the model has no such label and no %s\n", word, clips, polynet.UnknownLabel)
+		fmt.Fprintf(s.Err, "train: left out %s (%d clips): the model has no such label and no %s\n",
+			word, clips, polynet.UnknownLabel)
 	}
-	e, err := c.evaluate(ctx, model, set, s.err)
+	dev, err := openDevice(c.Computing, c.Threads, s.Err)
 	if err != nil {
 		return err
 	}
-	warnSkipped(s.err, e.failures)
+	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
+	e, err := c.evaluate(ctx, model, set, dev)
+	if err != nil {
+		return err
+	}
+	warnSkipped(s.Err, e.skipped)
 	if c.Record {
 		training.Record(model, c.Split, e.Report)
 		if c.Context {
@@ -80,16 +82,11 @@ func (c *evalCmd) Run(ctx context.Context, s streams) error {
 		}
 	}
 	if c.JSON {
-		out := json.NewEncoder(s.out)
+		out := json.NewEncoder(s.Out)
 		out.SetIndent("", "  ")
 		return out.Encode(e)
 	}
-	if err := printReport(s.out, e.Report); err != nil || !c.Context {
-		return err
-	}
-	fmt.Fprintf(s.out, "\nin noise %g dB below the clip:\n\naccuracy  %.2f %%\nNLL       %.4f\n", c.Noise, e.InNoise.Accuracy, e.InNoise.NLL)
-	fmt.Fprintf(s.out, "\nin the middle of %g seconds of other sound, in noise %g dB below the clip:\n\n", model.Window+2*aroundClip, c.Noise)
-	return printReport(s.out, e.InContext)
+	return c.print(s.Out, e, model.Window+2*contextSeconds)
 }
 
 // evaluation is what --json prints.
@@ -97,80 +94,70 @@ type evaluation struct {
 	*training.Report                  // of the clips alone
 	InNoise          *training.Report `json:"in_noise,omitempty"`
 	InContext        *training.Report `json:"in_context,omitempty"` // and in that noise
-	failures         []datasets.Skip  // of clips and, where it was needed, of noise
+	skipped          []datasets.Skip  // clips and, where it is used, noise
 }
 
-// aroundClip is how many seconds of other sound --context puts before and behind a clip.
-const aroundClip = 2
+// contextSeconds is how much other sound --context puts before a clip, and after it.
+const contextSeconds = 2
 
-// evaluate measures the model, and with --context in noise and in context too: what context costs is the difference of these.
-func (c *evalCmd) evaluate(ctx context.Context, m *polynet.Model, set *datasets.Set, console io.Writer) (e evaluation, err error) {
-	dev, err := c.Computing.Open(c.Threads)
+// evaluate measures the model, with --context also in noise and in context: their difference is what context costs.
+func (c *evalCmd) evaluate(
+	ctx context.Context, m *polynet.Model, set *datasets.Set, dev device.Device,
+) (e evaluation, err error) {
+	plan, err := inference.Compile(m, dev)
 	if err != nil {
-		return e, program.WithStatus(program.StatusModel, err)
+		return e, modelError(err)
 	}
-	if dev.Note != "" {
-		fmt.Fprintf(console, "train: %s\n", dev.Note)
-	}
-	defer func() { err = errors.Join(err, program.WithStatus(program.StatusModel, dev.Close())) }()
-	plan, err := m.Compile(dev)
-	if err != nil {
-		return e, program.WithStatus(program.StatusModel, err)
-	}
+	defer plan.Close()
 	extractor, err := features.New(m.Features)
 	if err != nil {
-		return e, program.WithStatus(program.StatusModel, err)
+		return e, modelError(err)
 	}
-	config := datasets.LoaderConfig{Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1}
+	config := datasets.LoaderConfig{
+		Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1,
+	}
+	if config.Threads == 0 {
+		config.Threads = runtime.GOMAXPROCS(0)
+	}
 	if c.Context {
-		config.Context = datasets.Context{Before: aroundClip, After: aroundClip}
-		config.CacheBytes = 0 // each clip is heard again as a neighbour
+		config.Context = datasets.Context{Before: contextSeconds, After: contextSeconds}
+		config.CacheBytes = 0 // each clip is read again as a neighbour
 	}
 	loader, err := datasets.NewLoader(set.Split(splits[c.Split]), set.Noise, config)
 	if err != nil {
 		return e, err
 	}
-	e.Report, err = training.Evaluate(ctx, plan, loader, m.Labels, m.Temperature)
-	if err == nil && c.Context {
-		e.InNoise, err = training.EvaluateInNoise(ctx, plan, loader, c.Noise, m.Labels, m.Temperature)
+	measure := func(batches iter.Seq2[*datasets.Batch, error]) (r *training.Report) {
+		if err != nil {
+			return nil
+		}
+		var clips *inference.Clips
+		r, err = training.Evaluate(batches, func(b *datasets.Batch) ([]float32, error) {
+			if clips == nil {
+				clips = plan.Clips(c.Batch, b.Frames)
+				clips.Pool(b.Lead, b.Window)
+			}
+			return clips.Run(b.X, b.B), nil
+		}, m.Labels, m.Temperature)
+		if clips != nil {
+			clips.Close()
+		}
+		if err == nil {
+			r.Skipped = len(loader.Skipped())
+		}
+		return r
 	}
-	if err == nil && c.Context {
-		e.InContext, err = training.EvaluateInContext(ctx, plan, loader, c.Noise, m.Labels, m.Temperature)
+	e.Report = measure(loader.Ordered(ctx))
+	if c.Context {
+		e.InNoise, e.InContext = measure(loader.InNoise(ctx, c.Noise)), measure(loader.InContext(ctx, c.Noise))
 	}
-	e.failures = loader.Skipped()
+	e.skipped = loader.Skipped()
 	return e, err
 }
 
-// warnSkipped names every clip that could not be read.
+// warnSkipped prints which clips could not be read.
 func warnSkipped(w io.Writer, skipped []datasets.Skip) {
 	for _, s := range skipped {
 		fmt.Fprintf(w, "train: skipped %v\n", s.Err)
 	}
-}
-
-func printReport(w io.Writer, r *training.Report) error {
-	fmt.Fprintf(w, "accuracy  %.2f %%\nNLL       %.4f\nclips     %d", r.Accuracy, r.NLL, r.Clips)
-	if r.Skipped > 0 {
-		fmt.Fprintf(w, " (%d unreadable ones skipped)", r.Skipped)
-	}
-	fmt.Fprint(w, "\n\n")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "label\tclips\tprecision\trecall\t")
-	for _, c := range r.Classes {
-		fmt.Fprintf(t, "%s\t%d\t%.3f\t%.3f\t\n", c.Label, c.Clips, c.Precision, c.Recall)
-	}
-	fmt.Fprintln(t)
-	fmt.Fprint(t, "truth \\ answer\t")
-	for _, c := range r.Classes {
-		fmt.Fprintf(t, "%s\t", c.Label)
-	}
-	fmt.Fprintln(t)
-	for i, row := range r.Confusion {
-		fmt.Fprintf(t, "%s\t", r.Classes[i].Label)
-		for _, n := range row {
-			fmt.Fprintf(t, "%d\t", n)
-		}
-		fmt.Fprintln(t)
-	}
-	return t.Flush()
 }

@@ -15,23 +15,28 @@ import (
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/export/onnx"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
 )
 
 // smallModel saves a model of random weights in the folder and returns it with its path.
 func smallModel(t *testing.T, folder string) (*polynet.Model, string) {
 	t.Helper()
 	m := &polynet.Model{
-		Features: features.Default(), Window: 1, Labels: []string{"no", "yes"}, Temperature: 1.5, Provenance: polynet.Provenance{Seed: 7},
+		Features: features.Default(), Window: 1, Labels: []string{"no", "yes"}, Temperature: 1.5,
+		Provenance: polynet.Provenance{Seed: 7},
 		Net: polynet.Config{
 			Inputs: 40, Classes: 2, Block: polynet.Pi, Stem: polynet.Stem{Width: 8, Kernel: 3, Ahead: 1, Stride: 2},
-			Stages: []polynet.Stage{{Width: 8, Blocks: 1, Kernel: 3, Stride: 1}, {Width: 9, Blocks: 1, Kernel: 3, Ahead: 1, Stride: 2}},
+			Stages: []polynet.Stage{
+				{Width: 8, Blocks: 1, Kernel: 3, Stride: 1}, {Width: 9, Blocks: 1, Kernel: 3, Ahead: 1, Stride: 2},
+			},
 		},
 	}
 	for range m.Net.Inputs {
 		m.Norm.Mean, m.Norm.Std = append(m.Norm.Mean, -3), append(m.Norm.Std, 2)
 	}
-	net, err := polynet.NewNetwork(m.Net, device.Ref(), rand.New(rand.NewPCG(1, 2)))
+	net, err := training.NewNetwork(m.Net, device.Ref(), rand.New(rand.NewPCG(1, 2)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,12 +52,13 @@ func smallModel(t *testing.T, folder string) (*polynet.Model, string) {
 func stateDict(t *testing.T, folder string, m *polynet.Model, metadata map[string]string) string {
 	t.Helper()
 	header, values := map[string]any{"__metadata__": metadata}, new(bytes.Buffer)
-	for _, s := range m.Net.WeightShapes() {
+	for _, s := range m.Net.Program().Weights {
 		shape := slices.Clone(s.Shape)
 		slices.Reverse(shape)
 		begin := values.Len()
 		for i := range int(s.Len()) {
-			binary.Write(values, binary.LittleEndian, m.Weights[s.Name].Data().([]float32)[reversedPlace(i, s.Shape)])
+			data := m.Weights[s.Name].Data().([]float32)
+			binary.Write(values, binary.LittleEndian, data[reversed(i, s.Shape)])
 		}
 		header[s.Name] = map[string]any{"dtype": "F32", "shape": shape, "data_offsets": []int{begin, values.Len()}}
 	}
@@ -68,8 +74,8 @@ func stateDict(t *testing.T, folder string, m *polynet.Model, metadata map[strin
 	return path
 }
 
-// reversedPlace returns where value i of a tensor with shape's dimensions in the opposite order is in one of that shape.
-func reversedPlace(i int, shape []int) int {
+// reversed returns where value i of a tensor with shape's dimensions in the opposite order is in one of that shape.
+func reversed(i int, shape []int) int {
 	at, size := 0, 1
 	for _, n := range shape {
 		size *= n
@@ -94,11 +100,11 @@ func sameAnswers(t *testing.T, path string, m *polynet.Model) {
 		rows[i] = -3 + float32(i%7)
 	}
 	answer := func(m *polynet.Model) []float32 {
-		plan, err := m.Compile(device.Ref())
+		plan, err := inference.Compile(m, device.Ref())
 		if err != nil {
 			t.Fatal(err)
 		}
-		return plan.Session(1, 20).Run(rows, 1)
+		return plan.Clips(1, 20).Run(rows, 1)
 	}
 	if a, b := answer(got), answer(m); !slices.Equal(a, b) {
 		t.Errorf("%s answers %v, want %v", path, a, b)
@@ -156,7 +162,8 @@ func TestImportStateDict(t *testing.T) {
 		t.Fatal(err)
 	}
 	bare := map[string]string{"format": "pt"}
-	flags := []string{"--arch", "pi", "--stem", "8:3:1:2", "--stages", "8:1:3:0:1,9:1:3:1:2", "--labels", "no,yes", "--features", "default", "--window", "1", "--norm", norm}
+	flags := []string{"--arch", "pi", "--stem", "8:3:1:2", "--stages", "8:1:3:0:1,9:1:3:1:2", "--labels", "no,yes",
+		"--features", "default", "--window", "1", "--norm", norm}
 	for name, c := range map[string]struct {
 		metadata map[string]string
 		args     []string
@@ -164,7 +171,8 @@ func TestImportStateDict(t *testing.T) {
 		"metadata": {metadata, nil}, "like": {bare, []string{"--like", model}}, "flags": {bare, flags},
 	} {
 		file, out := stateDict(t, folder, m, c.metadata), filepath.Join(folder, name)
-		if status, _, errs := train(t.Context(), append([]string{"import", "--safetensors", file, "--out", out}, c.args...)...); status != program.StatusOK {
+		args := append([]string{"import", "--safetensors", file, "--out", out}, c.args...)
+		if status, _, errs := train(t.Context(), args...); status != program.StatusOK {
 			t.Errorf("%s: status %d, %s", name, status, errs)
 			continue
 		}
@@ -173,7 +181,8 @@ func TestImportStateDict(t *testing.T) {
 	delete(metadata, "provenance")
 	out := filepath.Join(folder, "out")
 	train(t.Context(), "import", "--safetensors", stateDict(t, folder, m, metadata), "--out", out)
-	if got, err := polynet.Load(out); err != nil || got.Provenance.Parameters != m.Net.Parameters() || got.Provenance.Created == "" {
+	got, err := polynet.Load(out)
+	if err != nil || got.Provenance.Parameters != m.Net.Program().Parameters() || got.Provenance.Created == "" {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
@@ -196,37 +205,50 @@ func TestExchangeErrors(t *testing.T) {
 	if err := os.WriteFile(foreign, []byte("PK\x03\x04 and more"), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	exportTo := func(args ...string) []string { return append([]string{"export"}, args...) }
+	importTo := func(args ...string) []string { return append([]string{"import", "--out", out}, args...) }
+	bareWith := func(args ...string) []string { return importTo(append([]string{"--safetensors", bare}, args...)...) }
+	like := func(args ...string) []string { return bareWith(append([]string{"--like", model}, args...)...) }
+	none := filepath.Join(folder, "none")
 	for name, c := range map[string]struct {
 		args   []string
 		status int
 		says   string
 	}{
-		"export to nothing":    {[]string{"export", model}, program.StatusUsage, "--onnx"},
-		"export of a stranger": {[]string{"export", "--onnx", out, foreign}, program.StatusModel, foreign},
-		"export into nowhere":  {[]string{"export", "--onnx", filepath.Join(folder, "none", "m.onnx"), model}, program.StatusFailed, "none"},
-		"import of nothing":    {[]string{"import", "--out", out}, program.StatusUsage, "--safetensors"},
-		"import of both":       {[]string{"import", "--out", out, "--onnx", file, "--safetensors", whole}, program.StatusUsage, "together"},
+		"export to nothing":    {exportTo(model), program.StatusUsage, "--onnx"},
+		"export of a stranger": {exportTo("--onnx", out, foreign), program.StatusModel, foreign},
+		"export into nowhere":  {exportTo("--onnx", filepath.Join(none, "m.onnx"), model), program.StatusFailed, "none"},
+		"import of nothing":    {importTo(), program.StatusUsage, "--safetensors"},
+		"import of both":       {importTo("--onnx", file, "--safetensors", whole), program.StatusUsage, "together"},
 		"import to nothing":    {[]string{"import", "--onnx", file}, program.StatusUsage, "--out"},
-		"import of no file":    {[]string{"import", "--out", out, "--onnx", filepath.Join(folder, "none")}, program.StatusModel, "none"},
-		"import of a stranger": {[]string{"import", "--out", out, "--safetensors", foreign}, program.StatusModel, "PyTorch checkpoint"},
-		"a stranger as ONNX":   {[]string{"import", "--out", out, "--onnx", foreign}, program.StatusModel, foreign},
-		"polyphon's own":       {[]string{"import", "--out", out, "--safetensors", model}, program.StatusModel, "already"},
-		"nothing stated":       {[]string{"import", "--out", out, "--safetensors", bare}, program.StatusUsage, "--like"},
-		"some stated":          {[]string{"import", "--out", out, "--safetensors", bare, "--labels", "a,b"}, program.StatusUsage, "--norm"},
-		"stated twice":         {[]string{"import", "--out", out, "--safetensors", whole, "--labels", "a,b"}, program.StatusUsage, "--labels"},
-		"half a network":       {[]string{"import", "--out", out, "--safetensors", bare, "--like", model, "--arch", "pi"}, program.StatusUsage, "together"},
-		"impossible network":   {[]string{"import", "--out", out, "--safetensors", bare, "--like", model, "--arch", "cubic", "--stem", "1:1:0:1", "--stages", "1:1:1:0:1"}, program.StatusUsage, "cubic"},
-		"another network": {[]string{"import", "--out", out, "--safetensors", bare, "--like", model, "--arch", "linear", "--stem", "8:3:1:2", "--stages", "8:1:3:0:1,9:1:3:1:2"},
-			program.StatusModel, "stages.0.0.product.norm.bias"},
-		"other labels":        {[]string{"import", "--out", out, "--safetensors", bare, "--like", model, "--labels", "a,b,c"}, program.StatusModel, "head.weight has shape [2 9] instead of [3 9]"},
-		"like a stranger":     {[]string{"import", "--out", out, "--safetensors", bare, "--like", foreign}, program.StatusModel, foreign},
-		"norm of no file":     {[]string{"import", "--out", out, "--safetensors", bare, "--like", model, "--norm", filepath.Join(folder, "none")}, program.StatusUsage, "none"},
-		"import into nowhere": {[]string{"import", "--onnx", file, "--out", filepath.Join(folder, "none", "m")}, program.StatusFailed, "none"},
+		"import of no file":    {importTo("--onnx", none), program.StatusModel, "none"},
+		"import of a stranger": {importTo("--safetensors", foreign), program.StatusModel, "PyTorch checkpoint"},
+		"a stranger as ONNX":   {importTo("--onnx", foreign), program.StatusModel, foreign},
+		"polyphon's own":       {importTo("--safetensors", model), program.StatusModel, "already"},
+		"nothing stated":       {bareWith(), program.StatusUsage, "--like"},
+		"some stated":          {bareWith("--labels", "a,b"), program.StatusUsage, "--norm"},
+		"stated twice":         {importTo("--safetensors", whole, "--labels", "a,b"), program.StatusUsage, "--labels"},
+		"half a network":       {like("--arch", "pi"), program.StatusUsage, "together"},
+		"impossible network": {
+			like("--arch", "cubic", "--stem", "1:1:0:1", "--stages", "1:1:1:0:1"), program.StatusUsage, "cubic",
+		},
+		"retired network": {
+			like("--arch", "rpoly", "--stem", "1:1:0:1", "--stages", "1:1:1:0:1"), program.StatusUsage, "retired",
+		},
+		"another network": {
+			like("--arch", "linear", "--stem", "8:3:1:2", "--stages", "8:1:3:0:1,9:1:3:1:2"),
+			program.StatusModel, "stages.0.0.product.norm.bias",
+		},
+		"other labels": {
+			like("--labels", "a,b,c"), program.StatusModel, "head.weight has shape [2 9] instead of [3 9]",
+		},
+		"like a stranger": {bareWith("--like", foreign), program.StatusModel, foreign},
+		"norm of no file": {like("--norm", none), program.StatusUsage, "none"},
+		"import into nowhere": {
+			[]string{"import", "--onnx", file, "--out", filepath.Join(none, "m")}, program.StatusFailed, "none",
+		},
 	} {
-		status, printed, errs := train(t.Context(), c.args...)
-		if status != c.status || !strings.Contains(errs, c.says) || printed != "" {
-			t.Errorf("%s: status %d instead of %d, stdout %q, stderr %q should say %q", name, status, c.status, printed, errs, c.says)
-		}
+		checkFailure(t, name, c.args, c.status, c.says)
 	}
 	if _, err := os.Stat(out); err == nil {
 		t.Error("a failure left a file")

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -16,120 +17,112 @@ import (
 )
 
 type importCmd struct {
-	Safetensors string `help:"State dict of bench/pytorch's network, in a safetensors file." required:"" xor:"weights" type:"path" placeholder:"FILE"`
-	ONNX        string `name:"onnx" help:"ONNX file that train export wrote, or torch.onnx.export of bench/pytorch's network." required:"" xor:"weights" type:"path" placeholder:"FILE"`
+	Safetensors string `help:"${stateDictHelp}" required:"" xor:"weights" type:"path" placeholder:"FILE"`
+	ONNX        string `name:"onnx" help:"${importHelp}" required:"" xor:"weights" type:"path" placeholder:"FILE"`
 	Out         string `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
-	Like        string `help:"Model file whose network, labels, features, normalisation and window are those of the weights." type:"path" placeholder:"FILE"`
+	Like        string `help:"${likeHelp}" type:"path" placeholder:"FILE"`
 
 	Stated statedFlags `embed:"" group:"What neither the weights' file nor --like says:"`
 }
 
 // statedFlags say what a state dict does not. A flag without a value counts as not given.
 type statedFlags struct {
-	Arch     string   `help:"Kind of the blocks, as for fit." placeholder:"KIND"`
-	Degree   int      `help:"Degree of the blocks' polynomials, as for fit." placeholder:"N"`
-	Stem     string   `help:"First convolution." placeholder:"W:K:A:S"`
-	Stages   []string `help:"Stages of residual blocks." placeholder:"W:B:K:A:S"`
-	Labels   []string `help:"Labels by class index." placeholder:"LABEL"`
-	Features string   `help:"Frames: default or square32, as for fit." enum:",default,square32" default:"" placeholder:"NAME"`
-	Norm     string   `help:"JSON file of the frames' normalisation: {\"mean\": [...], \"std\": [...], \"limit\": 4}." type:"path" placeholder:"FILE"`
-	Window   float64  `help:"Seconds of sound in one decision." placeholder:"SECONDS"`
+	Arch     kindFlag    `help:"Kind of the blocks, as for fit." placeholder:"KIND"`
+	Degree   int         `help:"Degree of the blocks' polynomials, as for fit." placeholder:"N"`
+	Stem     stemFlag    `help:"First convolution." placeholder:"W:K:A:S"`
+	Stages   []stageFlag `help:"Stages of residual blocks." placeholder:"W:B:K:A:S"`
+	Labels   []string    `help:"Labels by class index." placeholder:"LABEL"`
+	Features string      `help:"Frames, as for fit." enum:",default,square32" default:"" placeholder:"NAME"`
+	Norm     string      `help:"${normHelp}" type:"path" placeholder:"FILE"`
+	Window   float64     `help:"Seconds of sound in one decision." placeholder:"SECONDS"`
 }
 
-// weights are a file's, with what it says of them.
-type weights struct {
-	metadata map[string]string
-	of       func(polynet.Config) (polynet.StateDict, error)
-}
-
-func (c *importCmd) Run(s streams) error {
-	w, err := c.read()
+func (c *importCmd) Run(s program.Streams) error {
+	path := cmp.Or(c.Safetensors, c.ONNX)
+	metadata, weights, err := c.read(path)
 	if err != nil {
-		return program.WithStatus(program.StatusModel, err)
+		return modelError(err)
 	}
-	m, err := c.model(w.metadata)
+	m, err := c.model(path, metadata)
 	if err != nil {
 		return err
 	}
-	if err := w.set(m); err != nil {
-		return program.WithStatus(program.StatusModel, fmt.Errorf("%s: %w", c.path(), err))
+	d, err := weights(m.Net)
+	if err == nil {
+		err = m.SetStateDict(d)
 	}
-	if _, stated := w.metadata["provenance"]; !stated {
+	if err == nil {
+		err = m.Validate()
+	}
+	if err != nil {
+		return modelError(fmt.Errorf("%s: %w", path, err))
+	}
+	parameters := m.Net.Program().Parameters()
+	if _, stated := metadata["provenance"]; !stated {
 		m.Provenance = polynet.Provenance{
-			Command: commandLine(), Commit: program.Commit(), Created: time.Now().UTC().Format(time.RFC3339), Parameters: m.Net.Parameters(),
+			Command: commandLine(), Commit: program.Commit(), Created: time.Now().UTC().Format(time.RFC3339),
+			Parameters: parameters,
 		}
 	}
 	if err := m.Save(c.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.out, "%s: %d parameters, %s blocks, %d labels\n", c.Out, m.Net.Parameters(), m.Net.Block, len(m.Labels))
+	fmt.Fprintf(s.Out, "%s: %d parameters, %s blocks, %d labels\n", c.Out, parameters, m.Net.Block, len(m.Labels))
 	return nil
 }
 
-func (c *importCmd) path() string { return cmp.Or(c.Safetensors, c.ONNX) }
-
-func (c *importCmd) read() (*weights, error) {
-	f, err := os.Open(c.path())
+// read returns what the file says of the model, and a function that returns its weights for a network.
+func (c *importCmd) read(path string) (
+	metadata map[string]string, weights func(polynet.Config) (polynet.StateDict, error), err error,
+) {
+	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer f.Close()
 	if c.ONNX != "" {
-		file, err := onnx.Read(f)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.ONNX, err)
+		var file *onnx.File
+		if file, err = onnx.Read(f); err == nil {
+			return file.Metadata(), file.StateDict, nil
 		}
-		return &weights{file.Metadata(), file.StateDict}, nil
+	} else {
+		var d polynet.StateDict
+		if d, metadata, err = polynet.ReadStateDict(f); err == nil {
+			return metadata, func(polynet.Config) (polynet.StateDict, error) { return d, nil }, nil
+		}
 	}
-	d, metadata, err := polynet.ReadStateDict(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Safetensors, err)
-	}
-	return &weights{metadata, func(polynet.Config) (polynet.StateDict, error) { return d, nil }}, nil
+	return nil, nil, fmt.Errorf("%s: %w", path, err)
 }
 
-// set gives m the weights.
-func (w *weights) set(m *polynet.Model) error {
-	d, err := w.of(m.Net)
-	if err != nil {
-		return err
-	}
-	if err := m.SetStateDict(d); err != nil {
-		return err
-	}
-	return m.Validate()
-}
-
-// model returns the model without weights: what the metadata says, else the flags, else --like.
-func (c *importCmd) model(metadata map[string]string) (*polynet.Model, error) {
+// model returns the model without weights: what the metadata of the weights' file says, else the flags, else --like.
+func (c *importCmd) model(path string, metadata map[string]string) (*polynet.Model, error) {
 	m := &polynet.Model{Temperature: 1}
 	if c.Like != "" {
 		like, err := models.Open(c.Like)
 		if err != nil {
-			return nil, program.WithStatus(program.StatusModel, err)
+			return nil, modelError(err)
 		}
 		m.Features, m.Norm, m.Window, m.Net, m.Labels = like.Features, like.Norm, like.Window, like.Net, like.Labels
 	}
 	if err := c.Stated.apply(m, metadata); err != nil {
-		return nil, err
+		return nil, program.WithStatus(program.StatusUsage, err)
 	}
 	if err := m.SetMetadata(metadata); err != nil {
-		return nil, program.WithStatus(program.StatusModel, fmt.Errorf("%s: %w", c.path(), err))
+		return nil, modelError(fmt.Errorf("%s: %w", path, err))
 	}
 	var missing []string
-	for _, part := range []struct {
-		absent bool
-		flags  string
-	}{
-		{m.Net.Block == "", "--arch, --stem and --stages"}, {len(m.Labels) == 0, "--labels"}, {m.Features.Rate == 0, "--features"},
-		{len(m.Norm.Mean) == 0, "--norm"}, {m.Window == 0, "--window"},
-	} {
-		if part.absent {
-			missing = append(missing, part.flags)
+	need := func(flags string, present bool) {
+		if !present {
+			missing = append(missing, flags)
 		}
 	}
+	need("--arch, --stem and --stages", m.Net.Block != "")
+	need("--labels", len(m.Labels) > 0)
+	need("--features", m.Features.Rate > 0)
+	need("--norm", len(m.Norm.Mean) > 0)
+	need("--window", m.Window > 0)
 	if len(missing) > 0 {
-		return nil, program.WithStatus(program.StatusUsage, fmt.Errorf("%s does not say all of the model; give --like, or %s", c.path(), strings.Join(missing, ", ")))
+		return nil, usageError("%s does not say all of the model; give --like, or %s", path, strings.Join(missing, ", "))
 	}
 	if _, stated := metadata["net"]; stated {
 		return m, nil
@@ -138,39 +131,32 @@ func (c *importCmd) model(metadata map[string]string) (*polynet.Model, error) {
 	return m, m.Net.Validate()
 }
 
-// apply sets what the flags say. What the weights' file says itself no flag may say.
-func (f *statedFlags) apply(m *polynet.Model, metadata map[string]string) error {
-	for _, flag := range []struct {
-		name, key string
-		given     bool
-		set       func() error
-	}{
-		{"--arch, --stem or --stages", "net", f.Arch != "" || f.Stem != "" || len(f.Stages) > 0, func() error { return f.setNet(m) }},
-		{"--labels", "labels", len(f.Labels) > 0, func() error { m.Labels = f.Labels; return nil }},
-		{"--features", "features", f.Features != "", func() error { m.Features = featurePresets[f.Features](); return nil }},
-		{"--norm", "norm", f.Norm != "", func() error { return readNorm(f.Norm, &m.Norm) }},
-		{"--window", "window", f.Window != 0, func() error { m.Window = f.Window; return nil }},
-	} {
-		if !flag.given {
-			continue
+// apply sets what the flags say. It is an error to say what the metadata of the weights' file says.
+func (f *statedFlags) apply(m *polynet.Model, metadata map[string]string) (err error) {
+	given := func(flag, key string, is bool) bool {
+		if _, stated := metadata[key]; stated && is {
+			err = fmt.Errorf("%s: the weights' file states it itself", flag)
 		}
-		if _, stated := metadata[flag.key]; stated {
-			return program.WithStatus(program.StatusUsage, fmt.Errorf("%s: the weights' file states it itself", flag.name))
-		}
-		if err := flag.set(); err != nil {
-			return program.WithStatus(program.StatusUsage, err)
-		}
+		return is && err == nil
 	}
-	return nil
-}
-
-var featurePresets = map[string]func() features.Config{"default": features.Default, "square32": features.Square32}
-
-func (f *statedFlags) setNet(m *polynet.Model) (err error) {
-	if f.Arch == "" || f.Stem == "" || len(f.Stages) == 0 {
-		return fmt.Errorf("--arch, --stem and --stages only make sense together")
+	if given("--arch, --stem or --stages", "net", f.Arch != "" || f.Stem != stemFlag{} || len(f.Stages) > 0) {
+		if f.Arch == "" || f.Stem == (stemFlag{}) || len(f.Stages) == 0 {
+			return errors.New("--arch, --stem and --stages only make sense together")
+		}
+		m.Net = networkFlags{Arch: f.Arch, Degree: f.Degree, Stem: f.Stem, Stages: f.Stages}.config()
 	}
-	m.Net, err = networkFlags{Arch: f.Arch, Degree: f.Degree, Stem: f.Stem, Stages: f.Stages}.config()
+	if given("--labels", "labels", len(f.Labels) > 0) {
+		m.Labels = f.Labels
+	}
+	if given("--features", "features", f.Features != "") {
+		m.Features = featurePresets[f.Features]()
+	}
+	if given("--window", "window", f.Window != 0) {
+		m.Window = f.Window
+	}
+	if given("--norm", "norm", f.Norm != "") {
+		return readNorm(f.Norm, &m.Norm)
+	}
 	return err
 }
 

@@ -13,16 +13,16 @@ import (
 )
 
 type infoCmd struct {
-	Model string `arg:"" optional:"" help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
+	Model string `arg:"" optional:"" help:"${modelHelp}" placeholder:"FILE"`
 }
 
-func (c *infoCmd) Run(s streams) error {
+func (c *infoCmd) Run(s program.Streams) error {
 	m, err := models.Open(c.Model)
 	if err != nil {
-		return program.WithStatus(program.StatusModel, err)
+		return modelError(err)
 	}
-	f, n, p := m.Features, m.Net, m.Provenance
-	t := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	f, n, net, p := m.Features, m.Net, m.Net.Program(), m.Provenance
+	t := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	row := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
 	row("labels", "%d: %s", len(m.Labels), strings.Join(m.Labels, " "))
 	row("window", "%g s", m.Window)
@@ -33,20 +33,16 @@ func (c *infoCmd) Run(s streams) error {
 	} else {
 		row("blocks", "%s", n.Block)
 	}
-	row("degree", "%s", n.DescribeDegree())
+	row("degree", "%s", net.DescribeDegree())
 	row("stem", "width %d, kernel %d, ahead %d, stride %d", n.Stem.Width, n.Stem.Kernel, n.Stem.Ahead, n.Stem.Stride)
 	for i, st := range n.Stages {
 		row(fmt.Sprintf("stage %d", i+1), "%d blocks of width %d, kernel %d, ahead %d, stride %d",
 			st.Blocks, st.Width, st.Kernel, st.Ahead, st.Stride)
 	}
-	row("parameters", "%d", n.Parameters())
+	row("parameters", "%d", net.Parameters())
 	second := f.Frames(f.Rate)
-	row("MACs", "%.1f million per second of audio", float64(n.MACs(second))/1e6)
-	if n.WholeClip() {
-		row("lookahead", "the whole window: not for streams")
-	} else {
-		row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
-	}
+	row("MACs", "%.1f million per second of audio", float64(net.MACs(second))/1e6)
+	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
 	row("temperature", "%g", m.Temperature)
 	d := m.DetectionConfig()
 	own := ""

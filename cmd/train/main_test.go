@@ -21,7 +21,7 @@ import (
 // train runs a command line and returns its exit status and what it printed.
 func train(ctx context.Context, args ...string) (status int, out, err string) {
 	var o, e bytes.Buffer
-	status = run(ctx, args, streams{out: &o, err: &e})
+	status = this.Run(ctx, args, program.Streams{In: strings.NewReader(""), Out: &o, Err: &e}, &commands{})
 	return status, o.String(), e.String()
 }
 
@@ -55,8 +55,9 @@ func writeTone(t *testing.T, name string, hertz float64, rng *rand.Rand) {
 
 // quick are the flags of a small, short run.
 func quick(data, out string, more ...string) []string {
-	return append([]string{"fit", "--data", data, "--out", out, "--stem", "8:3:1:2", "--stages", "16:1:3:1:2", "--epochs", "6",
-		"--batch", "8", "--augment", "light", "--ema", "0.8", "--lr", "0.05", "--warmup", "1", "--threads", "2"}, more...)
+	return append([]string{"fit", "--data", data, "--out", out, "--stem", "8:3:1:2", "--stages", "16:1:3:1:2",
+		"--epochs", "6", "--batch", "8", "--augment", "light", "--ema", "0.8", "--lr", "0.05", "--warmup", "1",
+		"--threads", "2"}, more...)
 }
 
 func TestFitEvalInfo(t *testing.T) {
@@ -68,12 +69,16 @@ func TestFitEvalInfo(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	status, out, errs := train(t.Context(), quick(data, model, "--words", "low,mid,high", "--unknown", "0.3", "--log", log)...)
+	more := []string{"--words", "low,mid,high", "--unknown", "0.3", "--log", log}
+	status, out, errs := train(t.Context(), quick(data, model, more...)...)
 	if status != program.StatusOK || !strings.Contains(out, model) {
 		t.Fatalf("fit: status %d, printed %q and %q", status, out, errs)
 	}
 	if !strings.Contains(errs, broken) {
 		t.Errorf("fit named no unreadable clip: %q", errs)
+	}
+	if n := strings.Count(errs, "  validation "); n != 6 || strings.ContainsAny(errs, "\r\x1b") {
+		t.Errorf("fit printed %d lines about epochs where there is no terminal: %q", n, errs)
 	}
 	checkLog(t, log, 6)
 
@@ -97,12 +102,15 @@ func TestFitEvalInfo(t *testing.T) {
 		t.Errorf("labels %v; the folder that is no word should be _unknown_", r.Classes)
 	}
 	status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data, "--context", "--record")
-	if status != program.StatusOK || strings.Count(out, "accuracy") != 3 || !strings.Contains(out, "in noise 20 dB") || !strings.Contains(out, "of other sound") {
+	if status != program.StatusOK || strings.Count(out, "accuracy") != 3 ||
+		!strings.Contains(out, "in noise 20 dB") || !strings.Contains(out, "of other sound") {
 		t.Errorf("eval: status %d, %q", status, out)
 	}
 
 	status, out, _ = train(t.Context(), "info", model)
-	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead", "test_accuracy", "valid_nll", "test_context_accuracy", "test_noise_accuracy", "test_context_snr", "valid_context_accuracy"} {
+	for _, want := range []string{"low mid high _unknown_", "parameters", "million per second", "lookahead",
+		"test_accuracy", "valid_nll", "test_context_accuracy", "test_noise_accuracy", "test_context_snr",
+		"valid_context_accuracy"} {
 		if status != program.StatusOK || !strings.Contains(out, want) {
 			t.Errorf("info: status %d, no %q in\n%s", status, want, out)
 		}
@@ -118,7 +126,8 @@ func TestFitsEveryKind(t *testing.T) {
 	}
 	for _, kind := range polynet.BlockKinds() {
 		model := filepath.Join(folder, string(kind))
-		status, _, errs := train(t.Context(), quick(data, model, "--arch", string(kind), "--stages", "8:1:3:1:2,10:1:3:1:1", "--epochs", "10")...)
+		more := []string{"--arch", string(kind), "--stages", "8:1:3:1:2,10:1:3:1:1", "--epochs", "10"}
+		status, _, errs := train(t.Context(), quick(data, model, more...)...)
 		if status != program.StatusOK {
 			t.Errorf("%s: status %d, %s", kind, status, errs)
 			continue
@@ -128,7 +137,8 @@ func TestFitsEveryKind(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &r); status != program.StatusOK || err != nil || r.Accuracy < 80 {
 			t.Errorf("%s: status %d, %s", kind, status, out)
 		}
-		if _, info, _ := train(t.Context(), "info", model); !strings.Contains(info, "polynomial") || !strings.Contains(info, string(kind)) {
+		_, info, _ := train(t.Context(), "info", model)
+		if !strings.Contains(info, "polynomial") || !strings.Contains(info, string(kind)) {
 			t.Errorf("info of %s:\n%s", kind, info)
 		}
 		if !strings.Contains(help, "\n    "+string(kind)+" ") {
@@ -158,13 +168,14 @@ func TestInterruptedFitResumes(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if status, _, errs := train(ctx, quick(data, parts)...); status != program.StatusInterrupted || !strings.Contains(errs, "interrupted") {
+	status, _, errs := train(ctx, quick(data, parts)...)
+	if status != program.StatusInterrupted || !strings.Contains(errs, "interrupted") {
 		t.Fatalf("status %d, %q", status, errs)
 	}
 	if _, err := os.Stat(parts); err == nil {
 		t.Error("an interrupted run left a model")
 	}
-	status, _, errs := train(t.Context(), quick(data, parts, "--resume")...)
+	status, _, errs = train(t.Context(), quick(data, parts, "--resume")...)
 	if status != program.StatusOK || !strings.Contains(errs, "starting anew") {
 		t.Fatalf("status %d, %q", status, errs)
 	}
@@ -190,6 +201,7 @@ func TestErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(folder, "out")
+	eval := func(args ...string) []string { return append([]string{"eval", "--data", data}, args...) }
 	for name, c := range map[string]struct {
 		args   []string
 		status int
@@ -197,54 +209,58 @@ func TestErrors(t *testing.T) {
 	}{
 		"no command":        {nil, program.StatusUsage, "fit"},
 		"no data":           {[]string{"fit", "--out", out}, program.StatusUsage, "--data"},
-		"unknown flag":      {[]string{"eval", "--data", data, "--frobnicate"}, program.StatusUsage, "frobnicate"},
+		"unknown flag":      {eval("--frobnicate"), program.StatusUsage, "frobnicate"},
 		"bad stem":          {quick(data, out, "--stem", "8:3"), program.StatusUsage, "--stem"},
 		"bad stage":         {quick(data, out, "--stages", "8:x:3:1:1"), program.StatusUsage, "\"x\""},
 		"impossible stage":  {quick(data, out, "--stages", "8:1:3:3:1"), program.StatusUsage, "lookahead 3 of a kernel of 3"},
-		"unknown blocks":    {quick(data, out, "--arch", "cubic"), program.StatusUsage, "dpoly"},
+		"unknown blocks":    {quick(data, out, "--arch", "cubic"), program.StatusUsage, "pi-tanh"},
+		"retired blocks":    {quick(data, out, "--arch", "rpoly"), program.StatusUsage, "retired"},
 		"degree too high":   {quick(data, out, "--arch", "ncp", "--degree", "17"), program.StatusUsage, "degree 17"},
 		"degree of pi":      {quick(data, out, "--degree", "3"), program.StatusUsage, "pi blocks"},
 		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
-		"bad noise":         {[]string{"eval", "--data", data, "--context", "--noise", "500"}, program.StatusUsage, "--noise"},
+		"bad noise":         {eval("--context", "--noise", "500"), program.StatusUsage, "--noise"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},
 		"batch of one":      {quick(data, out, "--batch", "1"), program.StatusUsage, "batch"},
 		"one class":         {quick(single, out), program.StatusFailed, "single class"},
 		"no sound":          {quick(empty, out), program.StatusFailed, empty},
 		"no such folder":    {quick(filepath.Join(folder, "none"), out), program.StatusFailed, "none"},
 		"no such word":      {quick(data, out, "--words", "low,sideways"), program.StatusUsage, "sideways"},
-		"nothing to record": {[]string{"eval", "--data", data, "--record"}, program.StatusUsage, "--model"},
-		"foreign model":     {[]string{"eval", "--model", foreign, "--data", data}, program.StatusModel, foreign},
+		"nothing to record": {eval("--record"), program.StatusUsage, "--model"},
+		"foreign model":     {eval("--model", foreign), program.StatusModel, foreign},
 		"no model":          {[]string{"info", filepath.Join(folder, "none")}, program.StatusModel, "none"},
 		"no output folder":  {quick(data, filepath.Join(folder, "none", "m")), program.StatusFailed, "none"},
 	} {
-		status, printed, errs := train(t.Context(), c.args...)
-		if status != c.status || !strings.Contains(errs, c.says) || printed != "" {
-			t.Errorf("%s: status %d instead of %d, stdout %q, stderr %q should say %q", name, status, c.status, printed, errs, c.says)
-		}
+		checkFailure(t, name, c.args, c.status, c.says)
 	}
 }
 
-// TestFitWithATeacher has a model of other labels refused, and a fitting one teach.
-func TestFitWithATeacher(t *testing.T) {
+// checkFailure runs a command line that must fail with the status and say why.
+func checkFailure(t *testing.T, name string, args []string, status int, says string) {
+	t.Helper()
+	got, out, errs := train(t.Context(), args...)
+	if got != status || !strings.Contains(errs, says) || out != "" {
+		t.Errorf("%s: status %d instead of %d, stdout %q, stderr %q should say %q", name, got, status, out, errs, says)
+	}
+}
+
+// TestDistillation fits a model to a teacher's probabilities too, and has a teacher of other labels refused.
+func TestDistillation(t *testing.T) {
 	data, folder := pitches(t, 12, "low", "high"), t.TempDir()
 	teacher := filepath.Join(folder, "teacher.safetensors")
 	if status, _, errs := train(t.Context(), quick(data, teacher)...); status != program.StatusOK {
 		t.Fatal(errs)
 	}
-	taught := filepath.Join(folder, "taught.safetensors")
-	status, _, errs := train(t.Context(), quick(data, taught, "--teacher", teacher, "--taught", "0.5", "--mixup", "0.2", "--schedule", "steps:3,5")...)
+	student := filepath.Join(folder, "student.safetensors")
+	more := []string{"--teacher", teacher, "--taught", "0.5", "--mixup", "0.2", "--schedule", "steps:3,5"}
+	status, _, errs := train(t.Context(), quick(data, student, more...)...)
 	if status != program.StatusOK {
 		t.Fatalf("status %d: %s", status, errs)
 	}
-	if m, err := polynet.Load(taught); err != nil || m.Provenance.Metrics["valid_accuracy"] < 60 {
+	if m, err := polynet.Load(student); err != nil || m.Provenance.Metrics["valid_accuracy"] < 60 {
 		t.Errorf("%v, %v", m.Provenance, err)
 	}
-	if status, _, errs = train(t.Context(), quick(data, taught, "--teacher", "base")...); status != program.StatusUsage || !strings.Contains(errs, "labels") {
-		t.Errorf("a teacher of other labels: status %d: %s", status, errs)
-	}
+	checkFailure(t, "a teacher of other labels", quick(data, student, "--teacher", "base"), program.StatusUsage, "labels")
 	for _, schedule := range []string{"cosin", "steps:", "steps:5,3", "steps:9"} {
-		if status, _, errs = train(t.Context(), quick(data, taught, "--schedule", schedule)...); status != program.StatusUsage || errs == "" {
-			t.Errorf("--schedule %s: status %d: %s", schedule, status, errs)
-		}
+		checkFailure(t, schedule, quick(data, student, "--schedule", schedule), program.StatusUsage, "")
 	}
 }

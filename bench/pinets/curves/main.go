@@ -1,5 +1,5 @@
-// Command curves draws the learning curves of bench/pinets: validation accuracy over epochs, one line for each kind of
-// network, the mean over its seeds, between the seeds' extremes.
+// Command curves draws the learning curves of bench/pinets: validation accuracy over epochs, for each kind of blocks
+// the mean over the seeds and the band between their extremes.
 //
 //	curves WORK OUT.png
 //
@@ -8,30 +8,35 @@ package main
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"image/color"
+	"io"
 	"log"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
 	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
+	vgdraw "gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
 func main() {
 	log.SetFlags(0)
+	log.SetPrefix("curves: ")
 	if len(os.Args) != 3 {
-		log.Fatal("curves WORK OUT.png")
+		log.Fatal("usage: curves WORK OUT.png")
 	}
 	if err := run(os.Args[1], os.Args[2]); err != nil {
-		log.Fatal("curves: ", err)
+		log.Fatal(err)
 	}
 }
 
@@ -51,8 +56,8 @@ func run(work, out string) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
-		net = strings.TrimPrefix(net, "narrow ")
-		if strings.HasPrefix(filepath.Base(path), "narrow ") {
+		net, narrow := strings.CutPrefix(net, "narrow ")
+		if narrow {
 			kind += ", narrow"
 		}
 		if nets[net] == nil {
@@ -60,7 +65,7 @@ func run(work, out string) error {
 		}
 		nets[net][kind] = append(nets[net][kind], accuracies)
 	}
-	return draws(nets, out)
+	return draw(nets, out)
 }
 
 // read returns the validation accuracy of each epoch, in percent.
@@ -71,65 +76,54 @@ func read(path string) ([]float64, error) {
 	}
 	defer f.Close()
 	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
+	if err != nil || len(rows) == 0 {
 		return nil, err
 	}
-	var accuracies []float64
-	for i, row := range rows {
-		column := slices.Index(rows[0], "valid_accuracy")
-		if i == 0 || column < 0 {
-			continue
-		}
-		v, err := strconv.ParseFloat(row[column], 64)
-		if err != nil {
+	column := slices.Index(rows[0], "valid_accuracy")
+	if column < 0 {
+		return nil, errors.New("no column valid_accuracy")
+	}
+	accuracies := make([]float64, len(rows)-1)
+	for i, row := range rows[1:] {
+		if accuracies[i], err = strconv.ParseFloat(row[column], 64); err != nil {
 			return nil, err
 		}
-		accuracies = append(accuracies, v)
 	}
 	return accuracies, nil
 }
 
-// draws writes one plot for each net, side by side.
-func draws(nets map[string]map[string]runs, out string) error {
+// draw writes one plot for each net, side by side.
+func draw(nets map[string]map[string]runs, out string) error {
 	var plots []*plot.Plot
 	for _, net := range []string{"base", "small", "papers"} {
 		if nets[net] == nil {
 			continue
 		}
-		p, err := drawn(net, nets[net])
+		p, err := plotNet(net, nets[net])
 		if err != nil {
 			return err
 		}
 		plots = append(plots, p)
 	}
 	canvas := vgimg.New(vg.Length(len(plots))*12*vg.Centimeter, 11*vg.Centimeter)
-	tiles := draw.Tiles{Rows: 1, Cols: max(1, len(plots)), PadX: vg.Points(8)}
+	tiles := vgdraw.Tiles{Rows: 1, Cols: max(1, len(plots)), PadX: vg.Points(8)}
 	for i, p := range plots {
-		p.Draw(tiles.At(draw.New(canvas), i, 0))
+		p.Draw(tiles.At(vgdraw.New(canvas), i, 0))
 	}
-	f, err := os.Create(out)
-	if err != nil {
+	return atomicfile.Write(out, 0o644, func(w io.Writer) error {
+		_, err := vgimg.PngCanvas{Canvas: canvas}.WriteTo(w)
 		return err
-	}
-	if _, err := (vgimg.PngCanvas{Canvas: canvas}).WriteTo(f); err != nil {
-		f.Close()
-		return err
-	}
-	return f.Close()
+	})
 }
 
-func drawn(net string, kinds map[string]runs) (*plot.Plot, error) {
+// plotNet returns the curves of the kinds of one net.
+func plotNet(net string, kinds map[string]runs) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = net, "epoch", "validation accuracy, %"
 	p.Y.Min, p.Y.Max = 70, 97
 	p.Legend.YOffs = vg.Points(4)
 	p.Add(plotter.NewGrid())
-	names := make([]string, 0, len(kinds))
-	for name := range kinds {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for i, name := range names {
+	for i, name := range slices.Sorted(maps.Keys(kinds)) {
 		mean, band := kinds[name].summary()
 		line, err := plotter.NewLine(mean)
 		if err != nil {
@@ -148,7 +142,8 @@ func drawn(net string, kinds map[string]runs) (*plot.Plot, error) {
 	return p, nil
 }
 
-// summary returns the mean over the seeds at each epoch that all of them have, and the outline of the band between their extremes.
+// summary returns the mean over the seeds at each epoch that all of them have, and the outline of the band between
+// their extremes.
 func (r runs) summary() (mean, band plotter.XYs) {
 	epochs := len(r[0])
 	for _, seed := range r {
@@ -156,16 +151,14 @@ func (r runs) summary() (mean, band plotter.XYs) {
 	}
 	var below plotter.XYs
 	for e := range epochs {
-		var at []float64
-		sum := 0.0
+		sum, low, high := 0.0, r[0][e], r[0][e]
 		for _, seed := range r {
-			at = append(at, seed[e])
-			sum += seed[e]
+			sum, low, high = sum+seed[e], min(low, seed[e]), max(high, seed[e])
 		}
 		x := float64(e + 1)
 		mean = append(mean, plotter.XY{X: x, Y: sum / float64(len(r))})
-		band = append(band, plotter.XY{X: x, Y: slices.Max(at)})
-		below = append(below, plotter.XY{X: x, Y: slices.Min(at)})
+		band = append(band, plotter.XY{X: x, Y: high})
+		below = append(below, plotter.XY{X: x, Y: low})
 	}
 	slices.Reverse(below)
 	return mean, append(band, below...)

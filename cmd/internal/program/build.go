@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Version returns the version of the module that the program was built from, with the commit where the version does
-// not tell it already, as far as the build says.
+// Version returns the version of the module that the program was built from, and the commit unless the version names
+// it; "unknown" where the build does not record it.
 func Version() string {
 	version, commit := "unknown", setting("vcs.revision")
 	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
@@ -19,7 +19,7 @@ func Version() string {
 	return version + " (commit " + commit[:12] + ")"
 }
 
-// Commit returns the commit that the program was built from, or else its version, as far as the build says.
+// Commit returns the commit that the program was built from, or its version where the build does not record it.
 func Commit() string {
 	if commit := setting("vcs.revision"); commit != "" {
 		return commit
@@ -27,7 +27,7 @@ func Commit() string {
 	return Version()
 }
 
-// date returns the day of the commit, or "" where the build does not say.
+// date returns the day of the commit, or "".
 func date() string {
 	t, err := time.Parse(time.RFC3339, setting("vcs.time"))
 	if err != nil {
@@ -36,15 +36,13 @@ func date() string {
 	return t.Format(time.DateOnly)
 }
 
-// setting returns one of the build's settings, or "".
+// setting returns a setting of the build, or "".
 func setting(key string) string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
-	}
-	for _, s := range info.Settings {
-		if s.Key == key {
-			return s.Value
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == key {
+				return s.Value
+			}
 		}
 	}
 	return ""

@@ -3,16 +3,17 @@ package program
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
-// completeCommand is the hidden command that the shells' scripts ask. Its arguments are the words of a command line behind
-// the program's name, up to the one that is being typed. See answer for what it prints.
+// completeCommand is the hidden command that the scripts for shells run. Its arguments are the words of a command line
+// after the program's name, up to the one that is being typed. It prints an answer.
 const completeCommand = "__complete"
 
-// answer is what may stand in place of the word that is being typed.
+// answer says what the word that is being typed may become.
 type answer struct {
 	paths  paths
 	values []suggestion
@@ -29,30 +30,26 @@ const (
 
 type suggestion struct{ word, help string }
 
-// write prints the kind of paths on one line and each suggestion on a line of its own, word and help with a tab between.
+// write prints the kind of paths and then a line per suggestion: word, tab, help.
 func (a answer) write(w io.Writer) {
 	fmt.Fprintln(w, a.paths)
 	for _, s := range a.values {
-		help, _, _ := strings.Cut(s.help, "\n")
-		fmt.Fprintf(w, "%s\t%s\n", s.word, help)
+		fmt.Fprintf(w, "%s\t%s\n", s.word, s.help)
 	}
 }
 
-// completer follows a command line through the grammar.
+// completer is the state of parsing a command line that need not be complete.
 type completer struct {
 	node       *kong.Node // the command so far
 	positional int        // arguments so far
 	ended      bool       // by "--": no more flags
-	pending    *kong.Flag // waits for its value
+	pending    *kong.Flag // the next word is its value
 	used       map[*kong.Flag]bool
 }
 
-func newCompleter(app *kong.Application) *completer {
-	return &completer{node: merged(app.Node), used: map[*kong.Flag]bool{}}
-}
-
-// complete answers for the last one of the words.
-func (c *completer) complete(words []string) answer {
+// complete returns the answer for the last of the words.
+func complete(app *kong.Application, words []string) answer {
+	c := completer{node: merged(app.Node), used: map[*kong.Flag]bool{}}
 	last := len(words) - 1
 	for _, word := range words[:last] {
 		c.follow(word)
@@ -74,7 +71,7 @@ func (c *completer) complete(words []string) answer {
 	return answer{paths: noPaths}
 }
 
-// follow takes in a word that is complete.
+// follow parses a complete word.
 func (c *completer) follow(word string) {
 	name, _, assigned := strings.Cut(word, "=")
 	switch {
@@ -98,7 +95,7 @@ func (c *completer) follow(word string) {
 	}
 }
 
-// command returns the command of that name, where one may stand.
+// command returns the command of that name, or nil where there can be none.
 func (c *completer) command(name string) *kong.Node {
 	for _, child := range c.node.Children {
 		if c.positional == 0 && child.Name == name {
@@ -108,7 +105,7 @@ func (c *completer) command(name string) *kong.Node {
 	return nil
 }
 
-// flag returns the flag that is written like that, or nil.
+// flag returns the flag that is written so, or nil.
 func (c *completer) flag(written string) *kong.Flag {
 	for _, f := range c.allFlags() {
 		if written == "--"+f.Name || f.Short != 0 && written == "-"+string(f.Short) {
@@ -118,16 +115,15 @@ func (c *completer) flag(written string) *kong.Flag {
 	return nil
 }
 
-// allFlags returns the flags of the command and of those above it.
+// allFlags returns the flags of the command and of its parent.
 func (c *completer) allFlags() []*kong.Flag {
-	list := c.node.Flags
-	if c.node.Parent != nil {
-		list = append(append([]*kong.Flag{}, list...), c.node.Parent.Flags...)
+	if c.node.Parent == nil {
+		return c.node.Flags
 	}
-	return list
+	return slices.Concat(c.node.Flags, c.node.Parent.Flags)
 }
 
-// flags suggests the flags that begin like word and are not there yet.
+// flags suggests the flags that begin with word and have not been given.
 func (c *completer) flags(word string) answer {
 	a := answer{paths: noPaths}
 	for _, f := range c.allFlags() {
@@ -141,8 +137,10 @@ func (c *completer) flags(word string) answer {
 // argument suggests commands and what the next argument may be.
 func (c *completer) argument(word string) answer {
 	a := answer{paths: noPaths}
-	if at := min(c.positional, len(c.node.Positional)-1); at >= 0 && (at == c.positional || c.node.Positional[at].IsCumulative()) {
-		a = valuesOf(c.node.Positional[at], "", word)
+	if at := min(c.positional, len(c.node.Positional)-1); at >= 0 {
+		if v := c.node.Positional[at]; at == c.positional || v.IsCumulative() {
+			a = valuesOf(v, "", word)
+		}
 	}
 	if c.positional > 0 {
 		return a
@@ -155,7 +153,7 @@ func (c *completer) argument(word string) answer {
 	return a
 }
 
-// valuesOf suggests values that begin like typed, each with prefix in front.
+// valuesOf suggests the values that begin with typed, each after prefix.
 func valuesOf(v *kong.Value, prefix, typed string) answer {
 	a := answer{paths: pathsOf(v)}
 	if v.Enum == "" {
@@ -169,16 +167,16 @@ func valuesOf(v *kong.Value, prefix, typed string) answer {
 	return a
 }
 
-// pathsOf tells from a value's definition whether it is a path: by its type, or by its name in the help.
+// pathsOf says which paths a value can be, according to its name in the help.
 func pathsOf(v *kong.Value) paths {
 	name := v.Name
 	if v.Flag != nil {
 		name = v.Flag.PlaceHolder
 	}
-	switch {
-	case name == "DIR" || v.Tag.Type == "existingdir":
+	switch name {
+	case "DIR":
 		return folders
-	case name == "FILE" || name == "path" || v.Tag.Type == "path" || v.Tag.Type == "existingfile":
+	case "FILE", "path":
 		return files
 	}
 	return noPaths

@@ -8,13 +8,12 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// scripts teach the shells to ask the program, named PROGRAM in them, what may stand on its command line.
+// scripts make shells call the program, which they name PROGRAM, for completions.
 //
 //go:embed shells
 var scripts embed.FS
 
-// Completion is the command that prints the script which completes the program's command lines in a shell. The script's
-// first line says where it belongs.
+// Completion is the command that prints the script with which a shell completes the program's command lines.
 type Completion struct {
 	Shell string `arg:"" enum:"bash,zsh,fish" help:"Shell: bash, zsh or fish."`
 }

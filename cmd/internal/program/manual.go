@@ -2,13 +2,12 @@ package program
 
 import (
 	"bufio"
-	"fmt"
 	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
-// Manual is the command that prints the program's manual page, in the man macros of roff.
+// Manual is the command that prints the program's manual page, in the man macros of roff (man(7)).
 type Manual struct{}
 
 // Run prints the page.
@@ -18,14 +17,14 @@ func (Manual) Run(ctx *kong.Context, p *Program) error {
 	return m.Flush()
 }
 
-// manual writes a page; see man(7).
+// manual writes a page.
 type manual struct{ *bufio.Writer }
 
 func (m manual) page(p *Program, app *kong.Application) {
 	root := merged(app.Node)
 	m.macro("TH", strings.ToUpper(p.Name), "1", date(), "polyphon "+Version(), "User Commands")
 	m.macro("SH", "NAME")
-	m.line(fmt.Sprintf(`%s \- %s`, escape(p.Name), escape(strings.ToLower(p.Does[:1])+strings.TrimSuffix(p.Does[1:], "."))))
+	m.line(escape(p.Name) + ` \- ` + escape(strings.ToLower(p.Does[:1])+strings.TrimSuffix(p.Does[1:], ".")))
 	m.macro("SH", "SYNOPSIS")
 	if app.DefaultCmd != nil {
 		m.synopsis(p, app.DefaultCmd, "")
@@ -35,46 +34,36 @@ func (m manual) page(p *Program, app *kong.Application) {
 	}
 	m.macro("SH", "DESCRIPTION")
 	m.text(p.Does)
-	for _, argument := range root.Positional {
-		m.term(argument.Summary(), argument.Help)
-	}
 	m.macro("SH", "OPTIONS")
-	m.flags(root.Flags)
+	m.parameters(root)
 	m.macro("SH", "COMMANDS")
 	for _, command := range root.Leaves(true) {
 		m.macro("SS", p.Name+" "+command.Path())
 		m.text(command.Help)
-		m.verbatim(command.Detail)
-		for _, argument := range command.Positional {
-			m.term(argument.Summary(), argument.Help)
+		if command.Detail != "" {
+			m.verbatim(command.Detail)
 		}
-		m.flags(command.Flags)
+		m.parameters(command)
 	}
 	m.table("EXIT STATUS", p.Statuses)
 	m.table("ENVIRONMENT", p.Environment)
 	m.macro("SH", "EXAMPLES")
 	for _, e := range p.Examples {
 		m.text(e[1] + ":")
-		m.macro("PP")
-		m.macro("RS", "4")
-		m.macro("EX")
-		m.line(escape(e[0]))
-		m.macro("EE")
-		m.macro("RE")
+		m.verbatim(e[0])
 	}
 }
 
-// verbatim writes a text as it is, if there is one.
+// verbatim writes a text that keeps its line breaks.
 func (m manual) verbatim(text string) {
-	if text == "" {
-		return
-	}
 	m.macro("PP")
+	m.macro("RS", "4")
 	m.macro("EX")
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		m.line(escape(line))
 	}
 	m.macro("EE")
+	m.macro("RE")
 }
 
 // synopsis writes how a command is called.
@@ -94,10 +83,13 @@ func (m manual) synopsis(p *Program, command *kong.Node, path string) {
 	m.macro("YS")
 }
 
-// flags lists flags under the titles of their groups.
-func (m manual) flags(flags []*kong.Flag) {
+// parameters lists arguments, and flags under the titles of their groups.
+func (m manual) parameters(command *kong.Node) {
+	for _, argument := range command.Positional {
+		m.term(argument.Summary(), argument.Help)
+	}
 	group := ""
-	for _, f := range flags {
+	for _, f := range command.Flags {
 		if f.Hidden {
 			continue
 		}
@@ -135,7 +127,7 @@ func (m manual) macro(name string, arguments ...string) {
 	m.WriteByte('\n')
 }
 
-// line writes a line of text, which must not look like a request.
+// line writes a line of text, whose first character must not make it a request.
 func (m manual) line(text string) {
 	if strings.HasPrefix(text, ".") || strings.HasPrefix(text, "'") {
 		text = `\&` + text
@@ -143,5 +135,7 @@ func (m manual) line(text string) {
 	m.WriteString(text + "\n")
 }
 
-// escape keeps roff from taking parts of a text for its own, and copied flags from being typeset as dashes.
-var escape = strings.NewReplacer(`\`, `\e`, `-`, `\-`, `"`, `\(dq`, `'`, `\(aq`, "`", `\(ga`, `~`, `\(ti`, `^`, `\(ha`, "\n", " ").Replace
+// escape replaces the characters that roff would interpret, and hyphens, which it would typeset as dashes.
+var escape = strings.NewReplacer(
+	`\`, `\e`, `-`, `\-`, `"`, `\(dq`, `'`, `\(aq`, "`", `\(ga`, `~`, `\(ti`, `^`, `\(ha`, "\n", " ",
+).Replace

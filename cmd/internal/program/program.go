@@ -1,5 +1,5 @@
-// Package program holds what polyphon's commands have in common: how a command line becomes a call and an exit status,
-// what the build says of itself, and the completions and the manual page that come of the same definitions of the flags.
+// Package program runs polyphon's commands: it parses command lines, turns errors into messages and exit statuses, and
+// makes help, shell completions and manual pages of the definitions of the flags.
 package program
 
 import (
@@ -10,6 +10,7 @@ import (
 	"log"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -25,35 +26,51 @@ const (
 	StatusInterrupted = 130
 )
 
-// Program is a command that a person types.
+// Program describes a command.
 type Program struct {
 	Name        string
-	Does        string      // one sentence
-	Statuses    [][2]string // exit statuses and what they mean
-	Environment [][2]string // variables that no flag names, and what they do
-	Examples    [][2]string // command lines and what they do
-	Usage       []error     // errors that wrong usage wraps
+	Does        string            // one sentence
+	Statuses    [][2]string       // exit statuses and what they mean
+	Environment [][2]string       // variables that no flag names, and what they do
+	Examples    [][2]string       // command lines and what they do
+	Texts       map[string]string // help of flags that is too long for their tags, which say help:"${name}"
+	Usage       []error           // errors that wrong usage wraps
 }
 
-// Main runs run with the process's arguments, in a context that SIGINT and SIGTERM end, and exits with its status.
-func Main(run func(ctx context.Context, args []string) int) {
-	log.SetOutput(io.Discard) // a FLAC decoder's remarks, a line a frame
+// Streams are where a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Commands are those of every program, to be embedded in its grammar.
+type Commands struct {
+	Completion Completion       `cmd:"" help:"${completion}"`
+	Man        Manual           `cmd:"" help:"Print the manual page."`
+	Version    kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// Main is Run with the process's arguments and streams, in a context that SIGINT and SIGTERM end. It exits with the
+// status.
+func (p *Program) Main(grammar any) {
+	log.SetOutput(io.Discard) // the FLAC decoder logs a line a frame
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := run(ctx, os.Args[1:])
+	status := p.Run(ctx, os.Args[1:], Streams{os.Stdin, os.Stdout, os.Stderr}, grammar)
 	stop()
 	os.Exit(status)
 }
 
 // Run parses args into grammar, a pointer to a struct with kong's tags, calls the Run method of the command that they
-// choose, and returns the exit status. The method may ask for a context.Context and for bindings, by their types.
-func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writer, grammar any, bindings ...any) int {
+// choose, and returns the exit status. The method's parameters are a context.Context, Streams, a *Program or bindings,
+// which kong finds by their types.
+func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any, bindings ...any) int {
 	exited := -1
-	parser, err := p.parser(grammar, kong.Writers(stdout, stderr), kong.Exit(func(code int) { exited = code }))
+	parser, err := p.parser(grammar, kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { exited = code }))
 	if err != nil {
 		panic(err) // the definitions of the flags are wrong
 	}
 	if len(args) > 1 && args[0] == completeCommand {
-		newCompleter(parser.Model).complete(args[1:]).write(stdout)
+		complete(parser.Model, args[1:]).write(s.Out)
 		return StatusOK
 	}
 	parsed, err := parser.Parse(args)
@@ -61,17 +78,17 @@ func (p *Program) Run(ctx context.Context, args []string, stdout, stderr io.Writ
 	case exited >= 0: // --help and --version
 		return exited
 	case err != nil:
-		return p.report(stderr, WithStatus(StatusUsage, err))
+		return p.report(s.Err, WithStatus(StatusUsage, err))
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return p.report(stderr, call(parsed, append(bindings, p)))
+	return p.report(s.Err, call(parsed, append(bindings, p, s)))
 }
 
-// call runs the command. Where a GPU fails in its goroutine, that is its error.
+// call runs the command. A device's failure that panics in its goroutine is its error.
 func call(parsed *kong.Context, bindings []any) (err error) {
 	defer func() {
-		if failed := device.Recovered(recover()); failed != nil {
-			err = failed
+		if fault := device.Recovered(recover()); fault != nil {
+			err = fault
 		}
 	}()
 	return parsed.Run(bindings...)
@@ -80,9 +97,12 @@ func call(parsed *kong.Context, bindings []any) (err error) {
 // parser returns the parser of the program's command lines.
 func (p *Program) parser(grammar any, options ...kong.Option) (*kong.Kong, error) {
 	return kong.New(grammar, append(options,
-		kong.Name(p.Name), kong.Description(p.Does),
-		kong.Vars{"version": "polyphon " + Version()},
-		kong.Help(printHelp),
+		kong.Name(p.Name), kong.Description(p.Does), kong.Help(printHelp),
+		kong.Vars{
+			"version":    "polyphon " + Version(),
+			"completion": "Print a script for command-line completion; its first line says where to put it.",
+		},
+		kong.Vars(p.Texts),
 	)...)
 }
 
@@ -97,24 +117,18 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	return kong.DefaultHelpPrinter(options, &shown)
 }
 
-// merged returns a copy of a node that has its default command's arguments and flags.
+// merged returns a copy of a node that has the arguments and flags of its default command in place of that command.
 func merged(node *kong.Node) *kong.Node {
 	n := *node
-	if n.DefaultCmd == nil {
-		return &n
-	}
-	n.Positional = n.DefaultCmd.Positional
-	n.Flags = append(append([]*kong.Flag{}, n.Flags...), n.DefaultCmd.Flags...)
-	n.Children = nil
-	for _, child := range node.Children {
-		if child != n.DefaultCmd {
-			n.Children = append(n.Children, child)
-		}
+	if n.DefaultCmd != nil {
+		n.Positional = n.DefaultCmd.Positional
+		n.Flags = slices.Concat(n.Flags, n.DefaultCmd.Flags)
+		n.Children = slices.DeleteFunc(slices.Clone(n.Children), func(c *kong.Node) bool { return c == n.DefaultCmd })
 	}
 	return &n
 }
 
-// statusError gives an error its exit status.
+// statusError is an error with its exit status.
 type statusError struct {
 	error
 	status int
@@ -122,7 +136,7 @@ type statusError struct {
 
 func (e statusError) Unwrap() error { return e.error }
 
-// WithStatus returns err, or nil where err is nil, for a program that is to end with the given exit status.
+// WithStatus returns err with the exit status that the program is to end with, or nil where err is nil.
 func WithStatus(status int, err error) error {
 	if err == nil {
 		return nil
@@ -130,23 +144,23 @@ func WithStatus(status int, err error) error {
 	return statusError{error: err, status: status}
 }
 
-// errSaid stands for an error that the user has been told.
-var errSaid = errors.New("")
+// errReported stands for an error that has been printed.
+var errReported = errors.New("")
 
-// Exit returns an error that ends the program with the given exit status and without a word, or nil for StatusOK.
+// Exit returns an error that ends the program with the given exit status and prints nothing; nil for StatusOK.
 func Exit(status int) error {
 	if status == StatusOK {
 		return nil
 	}
-	return WithStatus(status, errSaid)
+	return WithStatus(status, errReported)
 }
 
-// report tells what went wrong and returns the exit status.
+// report prints an error and returns the exit status.
 func (p *Program) report(w io.Writer, err error) int {
 	status := p.status(err)
 	switch {
-	case err == nil || errors.Is(err, errSaid):
-	case status == StatusInterrupted:
+	case err == nil || errors.Is(err, errReported):
+	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(w, "%s: interrupted\n", p.Name)
 	default:
 		fmt.Fprintf(w, "%s: %v\n", p.Name, err)
@@ -158,22 +172,19 @@ func (p *Program) report(w io.Writer, err error) int {
 }
 
 func (p *Program) status(err error) int {
-	if err == nil {
+	withStatus, has := errors.AsType[statusError](err)
+	_, failed := errors.AsType[*device.Fault](err)
+	switch {
+	case err == nil:
 		return StatusOK
-	}
-	if s := (statusError{}); errors.As(err, &s) {
-		return s.status
-	}
-	if errors.Is(err, context.Canceled) {
+	case has:
+		return withStatus.status
+	case errors.Is(err, context.Canceled):
 		return StatusInterrupted
-	}
-	if failed := (*device.Fault)(nil); errors.As(err, &failed) {
+	case failed:
 		return StatusModel
-	}
-	for _, usage := range p.Usage {
-		if errors.Is(err, usage) {
-			return StatusUsage
-		}
+	case slices.ContainsFunc(p.Usage, func(usage error) bool { return errors.Is(err, usage) }):
+		return StatusUsage
 	}
 	return StatusFailed
 }

@@ -8,18 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/alecthomas/kong"
 )
 
 // grammar is that of a program with a default command.
 type grammar struct {
-	Sing       singCmd          `cmd:"" name:"sing songs" default:"withargs"`
-	Fail       failCmd          `cmd:"" help:"Fail."`
-	Secret     failCmd          `cmd:"" hidden:""`
-	Completion Completion       `cmd:"" help:"Print a script."`
-	Man        Manual           `cmd:"" help:"Print the manual page."`
-	Version    kong.VersionFlag `help:"Print the version and exit."`
+	Sing   singCmd `cmd:"" name:"sing songs" default:"withargs"`
+	Fail   failCmd `cmd:"" help:"Fail."`
+	Secret failCmd `cmd:"" hidden:""`
+	Commands
 }
 
 type singCmd struct {
@@ -27,7 +23,7 @@ type singCmd struct {
 	Voice  string   `help:"Voice: ${enum}." enum:"bass,alto,tenor" default:"alto"`
 	Book   string   `help:"Book." placeholder:"FILE"`
 	Choir  string   `help:"Choir's 'folder', or \"-\"; a\\b." placeholder:"DIR"`
-	Times  int      `help:".Times." default:"1"`
+	Times  int      `help:"${times}" default:"1"`
 	Softly bool     `short:"s" help:"Sing softly."`
 	Never  bool     `hidden:""`
 }
@@ -46,20 +42,23 @@ type failCmd struct {
 func (f failCmd) Run() error {
 	return map[string]error{
 		"usage": fmt.Errorf("wrong: %w", errUsage), "said": Exit(7), "plain": errors.New("broken"),
-		"model": fmt.Errorf("so: %w", WithStatus(StatusModel, errors.New("no model"))), "canceled": fmt.Errorf("oh: %w", context.Canceled),
+		"model":    fmt.Errorf("so: %w", WithStatus(StatusModel, errors.New("no model"))),
+		"canceled": fmt.Errorf("oh: %w", context.Canceled),
 	}[f.How]
 }
 
 var singer = Program{
 	Name: "singer", Does: "Sings songs.", Usage: []error{errUsage},
-	Statuses: [][2]string{{"0", "Sung."}}, Environment: [][2]string{{"PITCH", "The pitch."}}, Examples: [][2]string{{"singer --softly a-song 'b'", "One song"}},
+	Statuses: [][2]string{{"0", "Sung."}}, Environment: [][2]string{{"PITCH", "The pitch."}},
+	Examples: [][2]string{{"singer --softly a-song 'b'", "One song"}},
+	Texts:    map[string]string{"times": ".Times."},
 }
 
 func sing(t *testing.T, args ...string) (status int, out, errs, note string) {
 	t.Helper()
 	var o, e bytes.Buffer
 	var n strings.Builder
-	status = singer.Run(t.Context(), args, &o, &e, &grammar{}, &n)
+	status = singer.Run(t.Context(), args, Streams{Out: &o, Err: &e}, &grammar{}, &n)
 	return status, o.String(), e.String(), n.String()
 }
 
@@ -90,13 +89,15 @@ func TestRun(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	_, out, _, _ := sing(t, "--help")
-	for _, part := range []string{"Usage: singer <path> ... [flags]\n", "Sings songs.", "--voice", "--version", "Commands:\n  fail <how>"} {
+	for _, part := range []string{
+		"Usage: singer <path> ... [flags]\n", "Sings songs.", "--voice", "--version", "Commands:\n  fail <how>",
+	} {
 		if !strings.Contains(out, part) {
 			t.Errorf("help does not say %q:\n%s", part, out)
 		}
 	}
 	if strings.Contains(out, "sing songs") || strings.Contains(out, "never") || strings.Contains(out, "secret") {
-		t.Errorf("help tells too much:\n%s", out)
+		t.Errorf("help says too much:\n%s", out)
 	}
 	if status, out, _, _ := sing(t, "--version"); status != StatusOK || !strings.HasPrefix(out, "polyphon ") {
 		t.Errorf("version: %d, %q", status, out)
@@ -173,6 +174,6 @@ func TestManual(t *testing.T) {
 		}
 	}
 	if strings.Contains(page, "never") || strings.Contains(page, "secret") || strings.Contains(page, "sing songs") {
-		t.Errorf("the page tells too much:\n%s", page)
+		t.Errorf("the page says too much:\n%s", page)
 	}
 }

@@ -100,7 +100,9 @@ func TestBash(t *testing.T) {
 	dir := programs(t)
 	for _, c := range append(completions,
 		struct{ typed, want []string }{[]string{"classify", "--format", "=", "c"}, []string{"csv"}}, // as bash cuts it
-		struct{ typed, want []string }{[]string{"classify", "--format", "="}, []string{"audacity", "csv", "json", "ndjson", "text"}},
+		struct{ typed, want []string }{
+			[]string{"classify", "--format", "="}, []string{"audacity", "csv", "json", "ndjson", "text"},
+		},
 		struct{ typed, want []string }{[]string{"classify", "--out", "=", "re"}, []string{"rec", "results"}},
 		struct{ typed, want []string }{[]string{"classify", "--format", "=", "csv", "--top", "3", "a"}, []string{"a b.wav"}},
 	) {
@@ -139,7 +141,8 @@ func TestZsh(t *testing.T) {
 	dir := programs(t)
 	const script = `
 		zmodload zsh/zpty || exit 3
-		setup='PROMPT=; autoload -Uz compinit; compinit -D -u; source <(classify completion zsh); source <(train completion zsh)
+		setup='PROMPT=; autoload -Uz compinit; compinit -D -u
+			source <(classify completion zsh); source <(train completion zsh)
 			compadd() { builtin compadd -O found "$@"; print -l -- "<"$^found; builtin compadd "$@" }
 			zle -C complete-word complete-word report
 			report() { local list_only=1; compstate[insert]=; print; _main_complete; print -- "<end>"; exit }

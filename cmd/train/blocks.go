@@ -1,0 +1,49 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// kinds has a line about each kind of blocks; polynet.BlockKind has their equations.
+var kinds = []struct {
+	kind polynet.BlockKind
+	help string
+}{
+	{polynet.Linear, "F + S: no product, to compare with"},
+	{polynet.ReLU, "max(F + S, 0): a residual network"},
+	{polynet.Pi, "F + S + a BN(F*S): PiNet"},
+	{polynet.PiReLU, "pi with activations"},
+	{polynet.Pi1x1, "F + S + a BN(conv1x1(F*S)): PiNet-1x1"},
+	{polynet.Pi1x1ReLU, "pi1x1 with activations"},
+	{polynet.PiTanh, "F + S + a BN(conv1x1(tanh(F*S))): a bounded product"},
+	{polynet.CCP, "coupled decomposition: x = U z * x + x, --degree times"},
+	{polynet.NCP, "nested decomposition: x = A z * (S x + b), --degree times"},
+	{polynet.NCPSkip, "nested decomposition with skips: x = A z * (S x + b) + V x"},
+}
+
+// Help returns the part of `train fit --help` about the kinds of blocks.
+func (*fitCmd) Help() string {
+	var text strings.Builder
+	text.WriteString("The kinds of blocks. F is a branch of two convolutions and S the block's input, " +
+		"* a product of each value:\n\n")
+	for _, k := range kinds {
+		fmt.Fprintf(&text, "    %-11s %s\n", k.kind, k.help)
+	}
+	text.WriteString("\nAll but relu, the -relu kinds and pi-tanh are polynomials of the features; " +
+		"train info prints the degree.\n")
+	return text.String()
+}
+
+// kindFlag is a kind of blocks. A retired one is an error of its own, where kong would only list the others.
+type kindFlag string
+
+// UnmarshalText sets the kind; kong compares it with the flag's enum.
+func (k *kindFlag) UnmarshalText(text []byte) error {
+	if *k = kindFlag(text); polynet.BlockKind(text).Retired() {
+		return fmt.Errorf("blocks of the kind %q are retired: polyphon no longer trains or runs them", text)
+	}
+	return nil
+}

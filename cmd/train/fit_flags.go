@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
+)
+
+type networkFlags struct {
+	Arch    kindFlag    `help:"Kind of blocks; see above (${kind})." enum:"${kinds}" default:"${kind}" placeholder:"KIND"`
+	Degree  int         `help:"${degreeHelp}" default:"0"`
+	Stem    stemFlag    `help:"${stemHelp} (${default})." default:"${stem}" placeholder:"W:K:A:S"`
+	Stages  []stageFlag `help:"${stagesHelp} (${default})." default:"${stages}" placeholder:"W:B:K:A:S"`
+	Dropout float64     `help:"Probability of zeroing a pooled feature." default:"${dropout}"`
+}
+
+type trainingFlags struct {
+	Epochs    int          `help:"Passes over the training clips." default:"${epochs}"`
+	Batch     int          `help:"Clips in an optimiser step. Default: 100, fewer for small data sets." default:"0"`
+	Optimizer string       `help:"sgd (Nesterov momentum ${momentum}) or adamw." enum:"sgd,adamw" default:"${optimizer}"`
+	LR        float64      `help:"${lrHelp}" default:"0"`
+	Warmup    float64      `help:"Epochs over which the learning rate rises." default:"${warmup}"`
+	Schedule  scheduleFlag `help:"${scheduleHelp}" default:"cosine"`
+	Decay     float64      `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"${decay}"`
+	Clip      float64      `help:"Limit of the gradient's norm; 0 turns it off." default:"${clip}"`
+	Smoothing float64      `help:"Label smoothing." default:"${smoothing}"`
+	EMA       float64      `help:"Decay of the average of weights that is kept; 0 turns it off." default:"${ema}"`
+	Balance   float64      `help:"Evens out how often labels come: 0 as in the data, 1 equally." default:"${balance}"`
+	Mixup     float64      `help:"Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off." placeholder:"A"`
+	Seed      int64        `help:"Seed of everything random." default:"${seed}"`
+	Threads   int          `help:"Threads; 0 is one per core." default:"0"`
+
+	Teacher []string `help:"${teacherHelp}" placeholder:"FILE"`
+	Taught  float64  `help:"Distillation: weight of the teachers' probabilities in what is learnt." default:"${taught}"`
+}
+
+type soundFlags struct {
+	Features  string       `help:"${featuresHelp}" enum:"default,square32" default:"default"`
+	Window    float64      `help:"${windowHelp}" placeholder:"SECONDS"`
+	Context   *contextFlag `help:"${contextHelp}" placeholder:"B:A"`
+	InContext float64      `help:"Share of the batches with such a context; 0 learns clips alone." default:"${inContext}"`
+	Limit     float64      `help:"Bound of normalised features, in deviations; 0 turns it off." default:"${limit}"`
+	Noise     []string     `help:"${noiseHelp}" type:"path" placeholder:"DIR"`
+	Extra     []string     `help:"${extraHelp}" type:"path" placeholder:"DIR"`
+	Augment   string       `help:"${augmentHelp}" enum:"speech,light,papers,none" default:"speech"`
+	Unknown   float64      `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
+	Silence   float64      `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
+}
+
+// config returns the recipe with the flags' settings.
+func (c *fitCmd) config() training.Config {
+	t, s, cfg := c.Training, c.Sound, recipe
+	cfg.Net = c.Network.config()
+	cfg.Features, cfg.Window, cfg.ClampSigma = featurePresets[s.Features](), s.Window, s.Limit
+	cfg.Epochs, cfg.Batch, cfg.Optimizer, cfg.Rate = t.Epochs, t.Batch, training.OptimizerKind(t.Optimizer), t.LR
+	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
+	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
+	cfg.Seed, cfg.DistillWeight = t.Seed, t.Taught
+	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
+	if cfg.Context.Share = s.InContext; s.Context != nil {
+		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
+	}
+	return cfg
+}
+
+// teachers opens the models of --teacher.
+func (f trainingFlags) teachers() (list []*polynet.Model, err error) {
+	for _, name := range f.Teacher {
+		m, err := models.Open(name)
+		if err != nil {
+			return nil, modelError(fmt.Errorf("--teacher: %w", err))
+		}
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+var featurePresets = map[string]func() features.Config{"default": features.Default, "square32": features.Square32}
+
+func (f networkFlags) config() polynet.Config {
+	c := polynet.Config{Block: polynet.BlockKind(f.Arch), Degree: f.Degree, Dropout: f.Dropout}
+	if c.Degree == 0 && c.Block.Decomposition() {
+		c.Degree = training.DefaultDegree
+	}
+	c.Stem = polynet.Stem{Width: f.Stem[0], Kernel: f.Stem[1], Ahead: f.Stem[2], Stride: f.Stem[3]}
+	for _, s := range f.Stages {
+		c.Stages = append(c.Stages, polynet.Stage{Width: s[0], Blocks: s[1], Kernel: s[2], Ahead: s[3], Stride: s[4]})
+	}
+	return c
+}
+
+// stemFlag and stageFlag are the numbers in polynet.Stem and polynet.Stage, in the order of their fields.
+type (
+	stemFlag  [4]int
+	stageFlag [5]int
+)
+
+// UnmarshalText parses numbers between colons.
+func (f *stemFlag) UnmarshalText(text []byte) error { return parseNumbers(f[:], string(text)) }
+
+// UnmarshalText parses numbers between colons.
+func (f *stageFlag) UnmarshalText(text []byte) error { return parseNumbers(f[:], string(text)) }
+
+func parseNumbers(numbers []int, text string) (err error) {
+	parts := strings.Split(text, ":")
+	if len(parts) != len(numbers) {
+		return fmt.Errorf("%q has %d numbers between colons instead of %d", text, len(parts), len(numbers))
+	}
+	for i, part := range parts {
+		if numbers[i], err = strconv.Atoi(part); err != nil {
+			return fmt.Errorf("%q: %q is not a whole number", text, part)
+		}
+	}
+	return nil
+}
+
+// scheduleFlag is the epochs that divide the learning rate; none for the cosine.
+type scheduleFlag struct{ epochs []int }
+
+// UnmarshalText parses cosine, or steps:EPOCH,....
+func (f *scheduleFlag) UnmarshalText(text []byte) error {
+	if string(text) == "cosine" {
+		return nil
+	}
+	list, found := strings.CutPrefix(string(text), "steps:")
+	for text := range strings.SplitSeq(list, ",") {
+		epoch, err := strconv.Atoi(text)
+		if err != nil || !found {
+			return errors.New("neither cosine nor steps: with epochs, separated by commas")
+		}
+		f.epochs = append(f.epochs, epoch)
+	}
+	return nil
+}
+
+// contextFlag is seconds of other sound around a window.
+type contextFlag struct{ before, after float64 }
+
+// UnmarshalText parses BEFORE:AFTER.
+func (f *contextFlag) UnmarshalText(text []byte) (err error) {
+	before, after, _ := strings.Cut(string(text), ":")
+	if f.before, err = strconv.ParseFloat(before, 64); err == nil {
+		f.after, err = strconv.ParseFloat(after, 64)
+	}
+	if err != nil || f.after < 0 { // which stands for the network's lookahead
+		return fmt.Errorf("%q is not two numbers of seconds, BEFORE:AFTER", text)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
+)
+
+// recipe gives the flags of fit their defaults.
+var recipe = training.Default()
+
+// texts are what tags of flags name by ${...}: defaults of the recipe, and help that is too long for a tag.
+var texts = map[string]string{
+	"kinds":     strings.ReplaceAll(flagText(polynet.BlockKinds()), ":", ","),
+	"kind":      string(recipe.Net.Block),
+	"stem":      flagText(recipe.Net.Stem),
+	"stages":    flagText(recipe.Net.Stages),
+	"dropout":   fmt.Sprint(recipe.Net.Dropout),
+	"epochs":    fmt.Sprint(recipe.Epochs),
+	"optimizer": string(recipe.Optimizer),
+	"momentum":  fmt.Sprint(recipe.Momentum),
+	"warmup":    fmt.Sprint(recipe.Warmup),
+	"decay":     fmt.Sprint(recipe.Decay),
+	"clip":      fmt.Sprint(recipe.Clip),
+	"smoothing": fmt.Sprint(recipe.Smoothing),
+	"ema":       fmt.Sprint(recipe.EMA),
+	"balance":   fmt.Sprint(recipe.Balance),
+	"seed":      fmt.Sprint(recipe.Seed),
+	"taught":    fmt.Sprint(recipe.DistillWeight),
+	"inContext": fmt.Sprint(recipe.Context.Share),
+	"limit":     fmt.Sprint(recipe.ClampSigma),
+
+	"modelHelp": "Model file, or an embedded model: base, the default, or small.",
+	"dataHelp":  "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands.",
+	"outHelp":   "Model file to write. The checkpoint lies beside it, as FILE.checkpoint.",
+	"wordsHelp": "Words to learn, separated by commas; the other folders become _unknown_. " +
+		"Without it, every folder is a label.",
+	"degreeHelp": fmt.Sprintf("Degree of each block's polynomial, 2 to %d, where the kind has one to choose. "+
+		"Default: %d.", polynet.MaxDegree, training.DefaultDegree),
+	"stemHelp":   "First convolution, WIDTH:KERNEL:AHEAD:STRIDE",
+	"stagesHelp": "Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE",
+	"lrHelp":     "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw.",
+	"scheduleHelp": "What follows the warm-up: cosine, to zero, or steps:EPOCH,..., " +
+		"the epochs after which the rate falls to a tenth.",
+	"teacherHelp": "Distillation: trained models whose mean probabilities are learnt too, separated by commas. " +
+		"They have the same labels.",
+	"windowHelp": "Seconds of sound in one decision. Default: the longest clip, at most 10 s.",
+	"contextHelp": fmt.Sprintf("Seconds of other sound before and after the window, BEFORE:AFTER, with which live "+
+		"sound is learnt. Default: up to %g before, and the network's lookahead after.", recipe.Context.Before),
+	"featuresHelp": "Frames: default (30 ms every 10 ms, 40 mels) or square32 (the papers' 32 by 32).",
+	"augmentHelp":  "Augmentation of the recordings: speech, light, papers (as R-PolyNets' authors) or none.",
+	"noiseHelp": "Folders of more recordings without words, which are mixed in and become _silence_, " +
+		"separated by commas.",
+	"extraHelp": "Folders of more recordings to train on, CLASS/*.wav, separated by commas; " +
+		"other words in them become _unknown_.",
+
+	"silenceHelp":     "Share of _silence_ examples cut from _background_noise_, relative to the words' clips.",
+	"evalContextHelp": "Also measure each clip in noise, and in the middle of five seconds of others in that noise.",
+
+	"withoutHelp": "Folders of recordings in which none of the words is said: backgrounds, and what must not trigger.",
+	"recordingsHelp": "Folders of recordings with cue points, which are used as they are: cue points with a word as " +
+		"their label say when it is said.",
+	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; 0 is any number.",
+
+	"tunedHelp": "Write the model with the operating point that was chosen to this file.",
+	"detHelp":   "Write the curve of misses over false alarms to this file, .png or .svg.",
+
+	"exportHelp":    "ONNX file to write; docs/onnx.md describes it.",
+	"stateDictHelp": "State dict of bench/pytorch's network, in a safetensors file.",
+	"importHelp":    "ONNX file that train export wrote, or torch.onnx.export of bench/pytorch's network.",
+	"likeHelp":      "Model file whose network, labels, features, normalisation and window are those of the weights.",
+	"normHelp":      `JSON file of the frames' normalisation: {"mean": [...], "std": [...], "limit": 4}.`,
+}
+
+// flagText returns the text of a flag for structs of numbers, in the order of their fields.
+func flagText(v any) string {
+	return strings.NewReplacer("} {", ",", " ", ":", "{", "", "}", "", "[", "", "]", "").Replace(fmt.Sprint(v))
+}

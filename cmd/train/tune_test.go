@@ -1,0 +1,72 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// TestTune tunes the small model on a few words, with and without a recording that has cue points.
+func TestTune(t *testing.T) {
+	const rate = 16000
+	dir := t.TempDir()
+	write := func(path string, wav []byte) {
+		path = filepath.Join(dir, filepath.FromSlash(path))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, wav, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	recording := make([]float32, 2*rate)
+	var cues []audiotest.Cue
+	for _, word := range []string{"left", "stop", "yes", "happy"} {
+		clip, err := audio.ReadFile("../../examples/"+word+".wav", rate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("words/"+word+"/a.wav", audiotest.WAV(audio.S16LE, rate, clip.Samples))
+		cues = append(cues, audiotest.Cue{
+			Label: word, Start: uint32(len(recording) + rate/4), Length: uint32(len(clip.Samples) - rate/2),
+		})
+		recording = slices.Concat(recording, clip.Samples, make([]float32, rate))
+	}
+	write("recordings/a.wav", audiotest.WithCues(audiotest.WAV(audio.S16LE, rate, recording), cues...))
+	write("recordings/b.wav", audiotest.WAV(audio.S16LE, rate, recording))
+	write("quiet/a.wav", audiotest.WAV(audio.S16LE, rate, slices.Repeat([]float32{0.001, 0, -0.001}, rate)))
+
+	tuned, curve := filepath.Join(dir, "tuned.safetensors"), filepath.Join(dir, "curve.svg")
+	tune := func(args ...string) []string {
+		return append([]string{"tune", "--model", "small", "--data", filepath.Join(dir, "words"), "--split", "all",
+			"--minutes", "0.1", "--without", filepath.Join(dir, "quiet")}, args...)
+	}
+	status, out, errs := train(t.Context(), tune("--out", tuned, "--det", curve)...)
+	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || strings.Contains(out, "cue points") {
+		t.Errorf("status %d, %s, %s", status, out, errs)
+	}
+	if m, err := polynet.Load(tuned); err != nil || m.Detection == nil {
+		t.Errorf("the tuned model: %v", err)
+	}
+	if svg, err := os.ReadFile(curve); err != nil || !strings.Contains(string(svg), "<svg") {
+		t.Errorf("the curve: %v", err)
+	}
+	status, out, errs = train(t.Context(), tune("--measure", "--recordings", filepath.Join(dir, "recordings"))...)
+	if status != program.StatusOK || !strings.Contains(out, "\n6 words ") ||
+		!strings.Contains(out, "\n0 false alarms in recordings with cue points") || strings.Contains(out, "chosen") {
+		t.Errorf("status %d, %s, %s", status, out, errs)
+	}
+	if !strings.Contains(errs, "b.wav: it has no cue points") {
+		t.Errorf("a recording without cue points: %s", errs)
+	}
+	checkFailure(t, "nothing measured to write", tune("--measure", "--out", tuned), program.StatusUsage, "--measure")
+	checkFailure(t, "negative delay", tune("--delay", "-1"), program.StatusUsage, "--delay")
+	checkFailure(t, "no backgrounds", tune("--without", filepath.Join(dir, "none")), program.StatusFailed, "none")
+}

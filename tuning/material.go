@@ -1,0 +1,149 @@
+package tuning
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/detect"
+)
+
+// Recording is a sound with the words that are said in it.
+type Recording struct {
+	audio.Clip
+	Words []Word // in order
+	Kind  Kind
+}
+
+// Word is a word that is said in a recording, in seconds since its beginning.
+type Word struct {
+	Label      string
+	Start, End float64
+}
+
+// Kind says what a recording consists of.
+type Kind int
+
+// The kinds of recordings.
+const (
+	Spoken    Kind = iota // words of the model, on a background
+	OtherWord             // words that are none of the model's, on a background
+	Wordless              // backgrounds alone
+	Recorded              // a file with cue points
+	kinds
+)
+
+// Material says what Recordings are made of.
+type Material struct {
+	Labels      []string // of the model
+	Rate        int      // of the model, hertz
+	Clips       []File   // of single words
+	Backgrounds []string // folders of files without words
+	Recorded    []string // folders of files with cue points
+	SNR         float64  // of words over their background, in dB of mean powers
+	Minutes     float64  // of other words, and of backgrounds alone, at least
+	Seed        int64    // of the order of words and the pauses between them
+	Note        func(error)
+}
+
+// File is the file of a clip with one word, or with one that is none of the labels.
+type File struct{ Path, Label string }
+
+// Recordings returns recordings of the words in Clips on backgrounds, of other words (those with a label for which
+// detect.Background is true) on backgrounds, of backgrounds alone, and those in Recorded.
+//
+// Files in Recorded are used as they are: their cue points with labels of the model are the words said in them. A point
+// without a length is a word that begins and ends there.
+//
+// Note gets an error about each file that is left out, because it cannot be read or has no cue points, and about each
+// in which no cue point is a word of the model.
+func (m *Material) Recordings() ([]Recording, error) {
+	var backgrounds [][]float32
+	err := m.readFolders(m.Backgrounds, func(_ string, c audio.Clip) { backgrounds = append(backgrounds, c.Samples) })
+	if err != nil {
+		return nil, err
+	}
+	if len(backgrounds) == 0 {
+		return nil, fmt.Errorf("no recording below %v could be read", m.Backgrounds)
+	}
+	var words, others []clip
+	for _, f := range m.Clips {
+		switch c, ok := m.read(f.Path); {
+		case ok && detect.Background(f.Label):
+			others = append(others, clip{f.Label, c.Samples})
+		case ok:
+			words = append(words, clip{f.Label, c.Samples})
+		}
+	}
+	if len(words) == 0 {
+		return nil, errors.New("no clip of a word of the model could be read")
+	}
+	list := m.scenes(words, others, backgrounds)
+	err = m.readFolders(m.Recorded, func(path string, c audio.Clip) {
+		if words, ok := m.words(path); ok {
+			list = append(list, Recording{c, words, Recorded})
+		}
+	})
+	return list, err
+}
+
+// readFolders calls use with each sound file in the folders that can be read.
+func (m *Material) readFolders(folders []string, use func(path string, c audio.Clip)) error {
+	for _, folder := range folders {
+		for f, err := range audio.Files(folder) {
+			if err != nil {
+				return err
+			}
+			if c, ok := m.read(f.Path); ok {
+				use(f.Path, c)
+			}
+		}
+	}
+	return nil
+}
+
+// read returns a file's sound, or false where it has none.
+func (m *Material) read(path string) (audio.Clip, bool) {
+	c, err := audio.ReadFile(path, m.Rate)
+	if err == nil && len(c.Samples) == 0 {
+		err = fmt.Errorf("%s: %w", path, audio.ErrEmpty)
+	}
+	if err != nil {
+		m.Note(fmt.Errorf("skipped %w", err))
+	}
+	return c, err == nil
+}
+
+// words returns the words that a file's cue points name, or false where it has none of them.
+func (m *Material) words(path string) (words []Word, ok bool) {
+	cues, err := readCues(path)
+	if err == nil && len(cues) == 0 {
+		err = errors.New("it has no cue points")
+	}
+	if err != nil {
+		m.Note(fmt.Errorf("skipped %s: %w", path, err))
+		return nil, false
+	}
+	for _, c := range cues {
+		label := strings.TrimSpace(c.Label)
+		if slices.Contains(m.Labels, label) && !detect.Background(label) {
+			words = append(words, Word{label, c.Start, c.End})
+		}
+	}
+	if len(words) == 0 {
+		m.Note(fmt.Errorf("%s: none of its %d cue points is a word of the model", path, len(cues)))
+	}
+	return words, true
+}
+
+func readCues(path string) ([]audio.Cue, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return audio.Cues(f)
+}
