@@ -40,6 +40,15 @@ func (r *Recognizer) Classify(samples []float32, rate int) ([]Score, error) {
 	return result.Scores, result.Err
 }
 
+// ClassifyFile is Classify of the sound file at path, in any format that audio.Decode reads.
+func (r *Recognizer) ClassifyFile(path string) ([]Score, error) {
+	clip, err := audio.ReadFile(path, r.Model().Features.Rate)
+	if err != nil {
+		return nil, err
+	}
+	return r.Classify(clip.Samples, clip.Rate)
+}
+
 // Result is the answer for one sound of a batch.
 type Result struct {
 	Scores []Score

@@ -1,4 +1,3 @@
-// Package polyphon_test holds the rules of the house that no single room can check.
 package polyphon_test
 
 import (
@@ -10,30 +9,39 @@ import (
 
 const module = "github.com/polyphon/polyphon"
 
-// allowed says which of the project's own packages each room may import. A room not named here may import
-// nothing of the project, so a new room has to state its place.
+// allowed says which of the project's own packages each package may import: those below it in the layers of
+// CONTRIBUTING.md. A package that is not named may import nothing of the project, so a new one has to state its place.
 var allowed = map[string][]string{
-	"internal/atomicfile":    {},
-	"audio":                  {},
-	"detect":                 {},
-	"internal/isa":           {},
-	"internal/nettest":       {"features", "polynet"},
-	"features":               {"audio", "features/internal/simd", "internal/isa"},
+	"internal/atomicfile": {},
+	"internal/isa":        {},
+	"internal/nettest":    {"features", "polynet"}, // test support
+	"internal/race":       {},
+	"audio":               {},
+	"audio/audiotest":     {"audio"}, // test support
+	"audio/live":          {"audio"},
+	"detect":              {},
+
+	"features":               {"features/internal/simd", "internal/isa"},
 	"features/internal/simd": {"internal/isa"},
 	"device":                 {"device/internal/simd", "internal/isa"},
 	"device/internal/simd":   {"internal/isa"},
 	"device/devicetest":      {"device", "device/internal/simd"},
 	"gpu":                    {"device"},
-	"polynet":                {"internal/atomicfile", "audio", "detect", "device", "features"},
-	"datasets":               {"audio", "features"},
-	"models":                 {"polynet"},
-	"export/onnx":            {"features", "polynet"},
-	"tuning":                 {"internal/atomicfile", "audio", "detect", "polynet"},
-	"training":               {"internal/atomicfile", "datasets", "device", "features", "polynet"},
+
+	"polynet":   {"detect", "features", "internal/atomicfile"},                        // never audio
+	"inference": {"device", "features", "polynet"},                                    // never training
+	"datasets":  {"audio", "detect", "features"},                                      // never polynet
+	"training":  {"datasets", "device", "features", "internal/atomicfile", "polynet"}, // never inference
+
+	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
+	"models":      {"models/base", "models/small", "polynet"},
+	"models/base": {}, "models/small": {},
+	"export/onnx": {"features", "polynet"},
+	"tuning":      {"", "audio", "detect", "internal/atomicfile"},
 }
 
-// outermost rooms may import anything and are imported by nothing.
-var outermost = []string{"cmd/", "bench/"}
+// outermost packages may import anything and are imported by nothing.
+var outermost = []string{"cmd/", "bench/", "examples/"}
 
 func TestImportsPointOneWay(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}: {{join .Imports " "}}`, "./...").Output()
@@ -46,19 +54,19 @@ func TestImportsPointOneWay(t *testing.T) {
 	}
 	for _, line := range lines {
 		path, list, _ := strings.Cut(line, ": ")
-		room := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
-		if isOutermost(room) {
+		name := strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+		if isOutermost(name) {
 			continue
 		}
 		for _, imported := range strings.Fields(list) {
-			other, own := strings.CutPrefix(imported, module+"/")
-			if own && !slices.Contains(allowed[room], other) {
-				t.Errorf("%s imports %s, which its place in the house does not allow", room, other)
+			other, own := strings.CutPrefix(imported, module)
+			if own && !slices.Contains(allowed[name], strings.TrimPrefix(other, "/")) {
+				t.Errorf("package %q imports %s, which its layer does not allow", name, imported)
 			}
 		}
 	}
 }
 
-func isOutermost(room string) bool {
-	return slices.ContainsFunc(outermost, func(prefix string) bool { return strings.HasPrefix(room, prefix) })
+func isOutermost(name string) bool {
+	return slices.ContainsFunc(outermost, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

@@ -2,6 +2,8 @@ package polyphon
 
 import (
 	"fmt"
+	"io"
+	"iter"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/inference"
@@ -47,6 +49,34 @@ func (l *Listener) Push(samples []float32) error {
 // Events returns the events since the last call, each reported as soon as it is certain: its sound may go on, so that Start and
 // End are estimates of the moment (detect.Detector).
 func (l *Listener) Events() []Event { return l.group.trackers[0].take() }
+
+// Follow reads sound in the format's encoding from r until it ends, and yields its events as Events does. An error ends
+// the sequence: r's, or the device's.
+func (l *Listener) Follow(r io.Reader) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		pcm := make([]byte, followedBytes)
+		for ended := false; !ended; {
+			n, err := r.Read(pcm)
+			if _, fault := l.Write(pcm[:n]); fault != nil {
+				err = fault
+			}
+			if ended = err != nil; err == io.EOF {
+				err = l.Flush()
+			}
+			for _, e := range l.Events() {
+				if !yield(e, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(Event{}, err)
+			}
+		}
+	}
+}
+
+// followedBytes is how much Follow reads at a time, at most.
+const followedBytes = 1 << 14
 
 // Flush says that the sound has ended, and computes what is left. A Listener takes nothing more until Reset.
 func (l *Listener) Flush() error {

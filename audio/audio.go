@@ -1,7 +1,8 @@
-// Package audio reads sound: WAV and FLAC files, raw PCM, any rate and channel count, as mono float32 samples.
+// Package audio reads and writes sound: WAV and FLAC files and raw PCM, of any rate and number of channels, as mono
+// float32 samples.
 //
-// Decode turns bytes into a Source, Resample turns a Source into one of another rate, ReadAll gathers a Source
-// into a Clip. All three hold a bounded piece of the sound at a time, whatever a header claims.
+// Decode makes a Source of bytes, Resample converts a Source to another rate, and ReadAll collects a Source in a Clip.
+// Each holds a bounded piece of the sound at a time, whatever a header claims.
 package audio
 
 import (
@@ -16,8 +17,7 @@ import (
 	"time"
 )
 
-// What can be wrong with a sound. Errors of this package wrap one of these with the fact, or pass on what the
-// reader returned.
+// Errors of this package wrap one of these, or are those of the reader or writer.
 var (
 	ErrFormat  = errors.New("sound format not supported") // not a sound file, or a dialect that is not read
 	ErrCorrupt = errors.New("damaged sound file")         // a file of a known kind that contradicts itself
@@ -25,7 +25,7 @@ var (
 	ErrTooLong = errors.New("sound too long")
 )
 
-// Clip is a piece of mono sound. Samples are in [-1, 1] full scale; Rate is in hertz.
+// Clip is a piece of mono sound. Samples are in [-1, 1], full scale; Rate is in hertz.
 type Clip struct {
 	Rate    int
 	Samples []float32
@@ -54,32 +54,44 @@ func (s *clipSource) Read(dst []float32) (int, error) {
 
 // Source delivers mono samples in [-1, 1]. It is an io.Reader that counts samples:
 //
-//   - n > 0, err == nil: n samples; fewer than len(dst) says nothing about the end;
+//   - n > 0, err == nil: n samples; fewer than len(dst) do not mean that the end is near;
 //   - n ≥ 0, err == io.EOF: the n samples are the last ones;
 //   - n ≥ 0, any other err: the n samples are good and nothing follows.
 //
 // Read never returns 0, nil for a non-empty dst.
 type Source interface {
-	Rate() int
+	Rate() int // hertz
 	Read(dst []float32) (n int, err error)
 }
 
-// ReadAll reads s to its end. With max > 0 it reads at most max samples, and where s holds more it returns the
-// first max together with ErrTooLong. Memory grows with the samples that arrive. On an error from s, the clip holds
-// what came before it.
-func ReadAll(s Source, max int) (Clip, error) {
-	const least = 1 << 14
+// ReadFull reads until dst is full or s ends:
+//
+//   - n == len(dst), err == nil: dst is full;
+//   - n ≤ len(dst), err == io.EOF: s has ended, the n samples are the last ones;
+//   - n ≤ len(dst), any other err: that of s, after n good samples.
+func ReadFull(s Source, dst []float32) (n int, err error) {
+	for n < len(dst) && err == nil {
+		var got int
+		got, err = s.Read(dst[n:])
+		n += got
+	}
+	return n, err
+}
+
+// ReadAll reads s to its end. With limit > 0 it reads at most limit samples, and returns ErrTooLong together with them
+// where s holds more. Memory grows with the samples that arrive. On an error of s, the clip holds what came before it.
+func ReadAll(s Source, limit int) (Clip, error) {
 	c := Clip{Rate: s.Rate()}
 	for {
 		if len(c.Samples) == cap(c.Samples) {
-			c.Samples = slices.Grow(c.Samples, least)
+			c.Samples = slices.Grow(c.Samples, 1<<14)
 		}
 		n, err := s.Read(c.Samples[len(c.Samples):cap(c.Samples)])
 		c.Samples = c.Samples[:len(c.Samples)+n]
 		switch {
-		case max > 0 && len(c.Samples) > max:
-			c.Samples = c.Samples[:max]
-			return c, fmt.Errorf("%w: more than %d samples", ErrTooLong, max)
+		case limit > 0 && len(c.Samples) > limit:
+			c.Samples = c.Samples[:limit]
+			return c, fmt.Errorf("%w: more than %d samples", ErrTooLong, limit)
 		case err == io.EOF:
 			return c, nil
 		case err != nil:
@@ -88,8 +100,8 @@ func ReadAll(s Source, max int) (Clip, error) {
 	}
 }
 
-// ReadFile reads the whole WAV or FLAC file at path, mixed down to mono and resampled to rate hertz; rate 0 keeps
-// the file's own. Errors name the path. A truncated file gives what is there; Decode tells of that, in Warning.
+// ReadFile reads the whole WAV or FLAC file at path, mixed down to mono and resampled to rate hertz; rate 0 keeps the
+// file's own. Errors name the path. A truncated file gives what is there.
 func ReadFile(path string, rate int) (Clip, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -97,13 +109,13 @@ func ReadFile(path string, rate int) (Clip, error) {
 	}
 	defer f.Close()
 	c, err := readFrom(f, rate)
-	if pathError := (*fs.PathError)(nil); err != nil && !errors.As(err, &pathError) {
+	if err == nil {
+		return c, nil
+	}
+	if _, named := errors.AsType[*fs.PathError](err); !named {
 		err = fmt.Errorf("%s: %w", path, err)
 	}
-	if err != nil {
-		return Clip{}, err
-	}
-	return c, nil
+	return Clip{}, err
 }
 
 func readFrom(r io.Reader, rate int) (Clip, error) {
@@ -111,31 +123,21 @@ func readFrom(r io.Reader, rate int) (Clip, error) {
 	if err != nil {
 		return Clip{}, err
 	}
-	s := Source(d)
-	if rate != 0 {
-		if s, err = Resample(d, rate); err != nil {
-			return Clip{}, err
-		}
+	if rate == 0 {
+		rate = d.Rate()
+	}
+	s, err := Resample(d, rate)
+	if err != nil {
+		return Clip{}, err
 	}
 	return ReadAll(s, 0)
 }
 
-// IsAudio tells by its extension (.wav, .wave, .flac, in any case) whether name is a file that Decode reads.
+// IsAudio reports whether name has the extension of a file that Decode reads: .wav, .wave or .flac, in any case.
 func IsAudio(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".wav", ".wave", ".flac":
 		return true
 	}
 	return false
-}
-
-// ReadFull reads until dst is full or s ends: n < len(dst) comes with the error that ended s, and n == len(dst) with the
-// error of the last samples, or nil.
-func ReadFull(s Source, dst []float32) (n int, err error) {
-	for n < len(dst) && err == nil {
-		var got int
-		got, err = s.Read(dst[n:])
-		n += got
-	}
-	return n, err
 }

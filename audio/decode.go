@@ -5,10 +5,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 )
 
-// MinRate and MaxRate bound, in hertz, the rates between which Resample converts. Decode also reads sounds slower
-// than MinRate, and refuses those faster than MaxRate.
+// MinRate and MaxRate bound the rates, in hertz, between which Resample converts. Decode reads slower sounds too, and
+// refuses faster ones.
 const (
 	MinRate = 4000
 	MaxRate = 384000
@@ -24,7 +25,7 @@ type Format struct {
 	Rate      int      // hertz
 	Channels  int
 	Bits      int   // significant bits of a sample: 20 for 20 bits in a container of 24
-	Frames    int64 // samples of a channel, -1 where the header does not say; a claim, so not a size to allocate by
+	Frames    int64 // samples of a channel, -1 where the header does not say; a claim, not a size to allocate by
 }
 
 // check refuses rates and channel counts that no sound has.
@@ -42,14 +43,14 @@ func (f Format) check() error {
 
 // blocks reads a sound piece by piece.
 type blocks interface {
-	// next returns at least one mono sample, valid until the call after, or an error: io.EOF at the end.
+	// next returns at least one mono sample, valid until the next call, or an error: io.EOF at the end.
 	next() ([]float32, error)
 	// warning says, after the end, what was odd about the sound; "" where nothing was.
 	warning() string
 }
 
-// Decoder is a Source that decodes a sound while it is read, mixed down to mono: the mean of the channels. It holds
-// a bounded piece of the sound.
+// Decoder is a Source that decodes a sound while it is read, mixed down to mono: the mean of the channels. It holds a
+// bounded piece of the sound.
 //
 // Float samples that are NaN, infinite or beyond ±2³² are damage, and read as 0.
 type Decoder struct {
@@ -57,21 +58,21 @@ type Decoder struct {
 	blocks  blocks
 	pending []float32 // decoded and not yet read
 	err     error     // what follows pending
-	notes   string
+	note    string    // what was odd about the header
 
 	in  *bufio.Reader // in and pcm keep their memory from one sound to the next
 	pcm pcmBlocks
 }
 
-// readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz comes in one read.
+// readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz.
 const readAhead = 40 << 10
 
-// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64, with U8,
-// S16LE, S24LE, S32LE, F32LE, F64LE, ALaw or MuLaw samples) and FLAC, from any reader: one that cannot seek, delivers
-// odd pieces, or never ends. It returns as soon as the first samples have arrived.
+// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64 with samples
+// of every Encoding) and FLAC, from any reader: one that cannot seek, delivers odd pieces, or never ends. It returns as
+// soon as the first samples have arrived.
 //
-// Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts
-// itself, ErrEmpty for one without samples, and r's own.
+// Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts itself,
+// ErrEmpty for one without samples, and r's own.
 func Decode(r io.Reader) (*Decoder, error) {
 	d := new(Decoder)
 	if err := d.Reset(r); err != nil {
@@ -80,19 +81,16 @@ func Decode(r io.Reader) (*Decoder, error) {
 	return d, nil
 }
 
-// Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds only the
-// first one's costs. The zero Decoder can be Reset too. An error is also what Read returns then.
+// Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds, only the
+// first one allocates. The zero Decoder can be reset too. After an error, Read returns that error.
 func (d *Decoder) Reset(r io.Reader) error {
 	d.attach(r)
-	if err := d.open(); err != nil {
-		d.err = err
-		return err
-	}
-	return nil
+	d.err = d.open()
+	return d.err
 }
 
-// Raw returns the decoder of headerless PCM: frames of channels interleaved samples, rate frames a second.
-// It returns as soon as the first frame has arrived.
+// Raw returns the decoder of headerless PCM: frames of so many interleaved channels, rate frames a second. It returns
+// as soon as the first frame has arrived.
 func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
 	if !e.valid() {
 		return nil, fmt.Errorf("%w: raw sound needs an encoding, not %v", ErrFormat, e)
@@ -109,7 +107,7 @@ func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
 	return d, nil
 }
 
-// attach forgets the sound before and makes r the input.
+// attach makes r the input and discards the previous sound.
 func (d *Decoder) attach(r io.Reader) {
 	*d = Decoder{in: d.in, pcm: d.pcm}
 	if d.in == nil {
@@ -140,21 +138,16 @@ func (d *Decoder) open() error {
 		return d.openFLAC()
 	case isWAVE(magic):
 		return d.openWAV()
-	}
-	if err != nil && err != io.EOF {
+	case err != nil && err != io.EOF:
 		return err
 	}
 	return foreign(magic)
 }
 
-// begin reads ahead to the first samples, so that a sound without any is told by its opener.
+// begin decodes the first samples, so that the opener of a sound without any gets ErrEmpty.
 func (d *Decoder) begin(f Format, b blocks, note string) error {
-	d.format, d.blocks, d.notes = f, b, note
-	d.pending, d.err = b.next()
-	if len(d.pending) > 0 {
-		return nil
-	}
-	if d.err != io.EOF {
+	d.format, d.blocks, d.note = f, b, note
+	if d.pending, d.err = b.next(); d.err != io.EOF {
 		return d.err
 	}
 	if odd := b.warning(); odd != "" {
@@ -196,16 +189,12 @@ func (d *Decoder) Read(dst []float32) (n int, err error) {
 	return n, nil
 }
 
-// Warning says what was wrong with a sound that could be read all the same, such as
-// "data chunk says 64000 bytes, file ends after 31999"; "" where nothing was. It is complete once Read has
-// returned io.EOF.
+// Warning returns what was wrong with a sound that could be read all the same, such as
+// "data chunk says 64000 bytes, file ends after 31999"; "" where nothing was. It is complete once Read has returned
+// io.EOF.
 func (d *Decoder) Warning() string {
 	if d.blocks == nil {
 		return ""
 	}
-	odd := d.blocks.warning()
-	if d.notes != "" && odd != "" {
-		return d.notes + "; " + odd
-	}
-	return d.notes + odd
+	return strings.Trim(d.note+"; "+d.blocks.warning(), "; ")
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/polyphon/polyphon/audio/audiotest"
 )
 
 // tone returns n samples of sines at 440 Hz and 3 kHz.
@@ -24,6 +26,8 @@ func tone(rate, n int) Clip {
 	}
 	return c
 }
+
+func wavOf(c Clip, e Encoding) []byte { return audiotest.WAV(e, c.Rate, c.Samples) }
 
 // oddPieces delivers r in pieces of random sizes, also none.
 type oddPieces struct {
@@ -39,7 +43,7 @@ func (o oddPieces) Read(b []byte) (int, error) {
 func TestOddPieces(t *testing.T) {
 	files := map[string][]byte{"flac": encodeFLAC(t, tone(16000, 9999), 16)}
 	for e := U8; e <= MuLaw; e++ {
-		files[e.String()] = writeWAV(t, tone(16000, 30000), e)
+		files[e.String()] = wavOf(tone(16000, 30000), e)
 	}
 	for _, c := range wavCases() {
 		files[c.name] = c.bytes
@@ -96,7 +100,8 @@ func TestLivePipe(t *testing.T) {
 func TestReaderErrors(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, file := range map[string][]byte{
-		"wav": riff(list, mono16, data16), "flac": encodeFLAC(t, tone(16000, 600), 16), "mp3": []byte("ID3\x04\x00\x00\x00\x00\x00\x04abcdefgh"),
+		"wav": riff(list, mono16, data16), "flac": encodeFLAC(t, tone(16000, 600), 16),
+		"mp3": []byte("ID3\x04\x00\x00\x00\x00\x00\x04abcdefgh"),
 	} {
 		for n := range len(file) {
 			_, err := readFrom(io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(broken)), 0)
@@ -119,7 +124,8 @@ func TestMemory(t *testing.T) {
 		"ID3":       []byte("ID3\x04\x00\x00\x7f\x7f\x7f\x7ffLaC"),
 		"flac":      encodeFLAC(t, tone(16000, 16), 16)[:60],
 		"picture":   append([]byte("fLaC\x06\xff\xff\xff"), make([]byte, 40)...),
-		"pictures":  append(slices.Clone(encodeFLAC(t, tone(16000, 16), 16)[:42]), 6, 0xFF, 0xFF, 0xFF, 0, 0, 0, 1, 0xFF, 0xFF, 0xFF, 0xFF),
+		"pictures": append(slices.Clone(encodeFLAC(t, tone(16000, 16), 16)[:42]), 6, 0xFF, 0xFF, 0xFF, 0, 0, 0, 1, 0xFF,
+			0xFF, 0xFF, 0xFF),
 	}
 	for name, file := range files {
 		var before, after runtime.MemStats
@@ -138,7 +144,8 @@ func TestMemory(t *testing.T) {
 
 func TestForeignFiles(t *testing.T) {
 	for _, c := range []struct{ magic, says string }{
-		{"ID3\x03\x00\x00\x00\x00\x00\x02ab\xFF\xFB\x90\x64", "this is an MP3 file; convert it with ffmpeg -i in.mp3 out.wav"},
+		{"ID3\x03\x00\x00\x00\x00\x00\x02ab\xFF\xFB\x90\x64",
+			"this is an MP3 file; convert it with ffmpeg -i in.mp3 out.wav"},
 		{"\xFF\xFB\x90\x64 and so on....", "MP3"},
 		{"\xFF\xF1\x50\x80 and so on....", "AAC"},
 		{"OggS\x00\x02............", "Ogg"},
@@ -189,13 +196,15 @@ func TestRaw(t *testing.T) {
 		t.Fatal(err)
 	}
 	c, err := ReadAll(d, 0)
-	if err != nil || !slices.Equal(c.Samples, []float32{0.375, -0.375}) || !strings.Contains(d.Warning(), "4-byte frames") {
+	if err != nil || !slices.Equal(c.Samples, []float32{0.375, -0.375}) ||
+		!strings.Contains(d.Warning(), "4-byte frames") {
 		t.Errorf("stereo with half a frame: %v, error %v, warning %q", c.Samples, err, d.Warning())
 	}
 	for _, bad := range []struct {
 		e              Encoding
 		rate, channels int
-	}{{0, 16000, 1}, {99, 16000, 1}, {S16LE, 0, 1}, {S16LE, -1, 1}, {S16LE, 400000, 1}, {S16LE, 16000, 0}, {S16LE, 16000, 65}} {
+	}{{0, 16000, 1}, {99, 16000, 1}, {S16LE, 0, 1}, {S16LE, -1, 1}, {S16LE, 400000, 1}, {S16LE, 16000, 0},
+		{S16LE, 16000, 65}} {
 		if _, err := Raw(bytes.NewReader(make([]byte, 99)), bad.e, bad.rate, bad.channels); !errors.Is(err, ErrFormat) {
 			t.Errorf("%+v: %v", bad, err)
 		}
@@ -221,7 +230,7 @@ func TestReadAllBound(t *testing.T) {
 func TestReadFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "tone.wav")
-	if err := os.WriteFile(path, writeWAV(t, tone(44100, 44100), S16LE), 0o600); err != nil {
+	if err := os.WriteFile(path, wavOf(tone(44100, 44100), S16LE), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := ReadFile(path, 0); err != nil || c.Rate != 44100 || len(c.Samples) != 44100 {

@@ -15,9 +15,9 @@ const streamInfoSize = 34
 // maxFLACBits is the widest sample that the library's 32-bit arithmetic holds with the extra bit of a side channel.
 const maxFLACBits = 31
 
-// flacBlocks reads FLAC frames with mewkiz/flac. A frame is at most 65535 samples of 8 channels, so its memory is
-// bounded; metadata other than STREAMINFO is skipped by reading. The library's header parser writes a line to the
-// standard logger for each frame of 24 or 176.4 kHz, which a program that has no other use for it may silence.
+// flacBlocks reads FLAC frames with mewkiz/flac. A frame has at most 65535 samples of 8 channels, so its memory is
+// bounded; metadata other than STREAMINFO is skipped by reading. The library writes a line to the standard logger for
+// each frame of 24 or 176.4 kHz, which a program that has no other use for the logger may silence.
 type flacBlocks struct {
 	input   io.Reader
 	failure error // of input, other than io.EOF
@@ -82,7 +82,7 @@ func (f *flacBlocks) next() ([]float32, error) {
 	return f.samples, nil
 }
 
-// noteEnd says what is odd about the place where the frames ended.
+// noteEnd notes what is odd about the end of the frames.
 func (f *flacBlocks) noteEnd(err error) {
 	switch claimed := f.stream.Info.NSamples; {
 	case claimed > 0:
@@ -128,13 +128,13 @@ func (f *flacBlocks) frame() error {
 	return nil
 }
 
-// open has the library read the metadata.
+// open reads the metadata.
 func (f *flacBlocks) open() (err error) {
 	f.stream, err = flac.New(f)
 	return err
 }
 
-// Read hands the input to the library and remembers its failure, to tell it from what the library finds wrong.
+// Read implements io.Reader for the library. It keeps the input's error apart from those that the library returns.
 func (f *flacBlocks) Read(b []byte) (int, error) {
 	n, err := f.input.Read(b)
 	if err != io.EOF {
@@ -143,8 +143,8 @@ func (f *flacBlocks) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// guard runs a call of the library. What the library finds wrong becomes ErrCorrupt, also where it panics; an end of
-// the input and the input's own failures stay what they are.
+// guard runs a call of the library. The library's errors and panics become ErrCorrupt; an end of the input and the
+// input's own errors stay what they are.
 func (f *flacBlocks) guard(call func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -11,33 +11,41 @@ import (
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
 	"github.com/mewkiz/flac/meta"
+	"github.com/polyphon/polyphon/audio/audiotest"
 )
 
-// memory is a file that the encoder can go back in, to write the count of samples.
+// memory is a file in memory, in which encoders can go back to write sizes.
 type memory struct {
 	b  []byte
 	at int
 }
 
 func (m *memory) Write(p []byte) (int, error) {
-	m.b = append(m.b[:m.at], append(slices.Clone(p), m.b[min(m.at+len(p), len(m.b)):]...)...)
+	n := copy(m.b[m.at:], p)
+	m.b = append(m.b, p[n:]...)
 	m.at += len(p)
 	return len(p), nil
 }
 
-func (m *memory) Seek(offset int64, _ int) (int64, error) {
-	m.at = int(offset)
-	return offset, nil
+func (m *memory) Seek(offset int64, whence int) (int64, error) {
+	switch m.at = int(offset); whence {
+	case io.SeekCurrent:
+		panic("not needed")
+	case io.SeekEnd:
+		m.at += len(m.b)
+	}
+	return int64(m.at), nil
 }
 
-// encodeFLAC returns the clips, one a channel, as a FLAC file of so many bits with one block of padding behind
+// encodeFLAC returns the clips, one a channel, as a FLAC file of so many bits with one block of padding after
 // STREAMINFO and frames of at most 4096 samples.
 func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
 	t.Helper()
 	channels := append([]Clip{c}, more...)
 	out := &memory{}
 	info := &meta.StreamInfo{
-		BlockSizeMin: 16, BlockSizeMax: 4096, SampleRate: uint32(c.Rate), NChannels: uint8(len(channels)), BitsPerSample: uint8(bits),
+		BlockSizeMin: 16, BlockSizeMax: 4096, SampleRate: uint32(c.Rate), NChannels: uint8(len(channels)),
+		BitsPerSample: uint8(bits),
 	}
 	padding := &meta.Block{Header: meta.Header{Type: meta.TypePadding, Length: 20}}
 	encoder, err := flac.NewEncoder(out, info, padding)
@@ -47,12 +55,13 @@ func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
 	for start := 0; start < len(c.Samples); start += 4096 {
 		n := min(4096, len(c.Samples)-start)
 		f := &frame.Frame{Header: frame.Header{
-			BlockSize: uint16(n), SampleRate: uint32(c.Rate), Channels: frame.Channels(len(channels) - 1), BitsPerSample: uint8(bits),
+			BlockSize: uint16(n), SampleRate: uint32(c.Rate), Channels: frame.Channels(len(channels) - 1),
+			BitsPerSample: uint8(bits),
 		}}
 		for _, channel := range channels {
 			s := &frame.Subframe{SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, NSamples: n, Samples: make([]int32, n)}
 			for i, v := range channel.Samples[start : start+n] {
-				s.Samples[i] = int32(quantize(v, bits))
+				s.Samples[i] = int32(audiotest.Quantize(v, bits))
 			}
 			f.Subframes = append(f.Subframes, s)
 		}
@@ -83,12 +92,13 @@ func TestFLAC(t *testing.T) {
 			}
 			got, err := ReadAll(d, 0)
 			if err != nil || len(got.Samples) != 10000 || d.Warning() != "" {
-				t.Fatalf("%d bits, %d channels: %d samples, error %v, warning %q", bits, len(channels), len(got.Samples), err, d.Warning())
+				t.Fatalf("%d bits, %d channels: %d samples, error %v, warning %q", bits, len(channels), len(got.Samples), err,
+					d.Warning())
 			}
 			for i, v := range got.Samples {
 				var mean float64
 				for _, c := range channels {
-					mean += float64(quantize(c.Samples[i], bits)) / float64(int(1)<<(bits-1)) / float64(len(channels))
+					mean += float64(audiotest.Quantize(c.Samples[i], bits)) / float64(int(1)<<(bits-1)) / float64(len(channels))
 				}
 				if difference := float64(v) - mean; difference > 1e-7 || difference < -1e-7 {
 					t.Fatalf("%d bits, %d channels: sample %d is %g, want %g", bits, len(channels), i, v, mean)
@@ -98,7 +108,7 @@ func TestFLAC(t *testing.T) {
 	}
 }
 
-// TestFLACDefects damages one file. Its first frame begins behind "fLaC", STREAMINFO (4+34) and the padding (4+20).
+// TestFLACDefects damages one file. Its first frame begins after "fLaC", STREAMINFO (4+34) and the padding (4+20).
 func TestFLACDefects(t *testing.T) {
 	const first = 4 + 38 + 24
 	whole := encodeFLAC(t, tone(16000, 9000), 16)
@@ -117,7 +127,8 @@ func TestFLACDefects(t *testing.T) {
 		{"truncated", whole[:len(whole)-10], 8192, nil, "header says 9000 samples, file ends after 8192"},
 		{"truncated, count unknown", unknown[:len(whole)-10], 8192, nil, "file ends inside the frame after sample 8192"},
 		{"claims fewer samples", with(whole, 4+4+14, 0, 0, 0x10, 0x01), 4097, nil, ""},
-		{"claims 2^36 samples", with(whole, 4+4+13, whole[4+4+13]|0x0F, 0xFF, 0xFF, 0xFF, 0xFF), 9000, nil, "file ends after 9000"},
+		{"claims 2^36 samples", with(whole, 4+4+13, whole[4+4+13]|0x0F, 0xFF, 0xFF, 0xFF, 0xFF), 9000, nil,
+			"file ends after 9000"},
 		{"a flipped bit in the last frame", with(whole, len(whole)-50, whole[len(whole)-50]^1), 8192, ErrCorrupt, "CRC-16"},
 		{"a frame out of step", with(whole, first, 0), 0, ErrCorrupt, "sync"},
 		{"a frame of another depth", with(whole, first+3, whole[first+3]&0xF1|2), 0, ErrCorrupt, ""},
@@ -142,8 +153,10 @@ func TestFLACDefects(t *testing.T) {
 		if err != nil {
 			said = err.Error()
 		}
-		if len(clip.Samples) != c.samples || !errors.Is(err, c.err) || !strings.Contains(said, c.says) || c.says == "" && warning != "" {
-			t.Errorf("%s: %d samples, error %v, warning %q; want %d, %v, %q", c.name, len(clip.Samples), err, warning, c.samples, c.err, c.says)
+		if len(clip.Samples) != c.samples || !errors.Is(err, c.err) || !strings.Contains(said, c.says) ||
+			c.says == "" && warning != "" {
+			t.Errorf("%s: %d samples, error %v, warning %q; want %d, %v, %q", c.name, len(clip.Samples), err, warning, c.samples,
+				c.err, c.says)
 		}
 	}
 }

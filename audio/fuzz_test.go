@@ -65,11 +65,14 @@ func drain(t *testing.T, size int, open func() (*Decoder, error)) (samples []flo
 // on the data.
 func decodeAnyHow(t *testing.T, data []byte, open func(io.Reader) (*Decoder, error)) []float32 {
 	samples, err := drain(t, len(data), func() (*Decoder, error) { return open(bytes.NewReader(data)) })
-	if err != nil && err != io.EOF && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrCorrupt) && !errors.Is(err, ErrEmpty) {
+	if err != nil && err != io.EOF && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrCorrupt) &&
+		!errors.Is(err, ErrEmpty) {
 		t.Fatalf("error %v", err)
 	}
-	slow, slowErr := drain(t, len(data), func() (*Decoder, error) { return open(iotest.OneByteReader(bytes.NewReader(data))) })
-	if n := min(len(samples), len(slow), mostSamples); !slices.Equal(slow[:n], samples[:n]) || n < mostSamples && len(slow) != len(samples) {
+	slow, slowErr := drain(t, len(data),
+		func() (*Decoder, error) { return open(iotest.OneByteReader(bytes.NewReader(data))) })
+	if n := min(len(samples), len(slow), mostSamples); !slices.Equal(slow[:n], samples[:n]) || n < mostSamples &&
+		len(slow) != len(samples) {
 		t.Fatalf("%d samples, error %v; byte by byte %d, %v", len(samples), err, len(slow), slowErr)
 	}
 	return samples
@@ -117,8 +120,8 @@ func FuzzFLACFrame(f *testing.F) {
 	})
 }
 
-// flacHead is the beginning of a FLAC file up to its first frame's subframes: blocks of 4096 samples at 16 kHz, channels
-// as FLAC codes them (8 to 10 are stereo with a side channel).
+// flacHead is the beginning of a FLAC file up to its first frame's subframes: blocks of 4096 samples at 16 kHz,
+// channels as FLAC codes them (8 to 10 are stereo with a side channel).
 func flacHead(channels, bits byte) []byte {
 	count := channels
 	if channels >= 8 {
@@ -176,7 +179,8 @@ func FuzzResample(f *testing.F) {
 			return
 		}
 		whole, err := ReadAll(s, 0)
-		if want := (int64(len(c.Samples))*int64(out) + int64(in) - 1) / int64(max(in, 1)); in != out && int64(len(whole.Samples)) != want || err != nil {
+		if want := (int64(len(c.Samples))*int64(out) + int64(in) - 1) / int64(max(in, 1)); in != out &&
+			int64(len(whole.Samples)) != want || err != nil {
 			t.Fatalf("%d to %d Hz: %d samples, want %d, error %v", in, out, len(whole.Samples), want, err)
 		}
 		for i, v := range whole.Samples {

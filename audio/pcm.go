@@ -11,7 +11,7 @@ import (
 // blockSamples is how many samples, of all channels, are decoded at a time.
 const blockSamples = 4096
 
-// sampleDecoder turns encoded samples into as many floats: dst[i] is the sample at src[i*bytes:].
+// sampleDecoder decodes len(dst) samples: dst[i] is the one at src[i*bytes:].
 type sampleDecoder func(dst []float32, src []byte)
 
 // sampleDecoderOf returns the decoder of e's samples.
@@ -36,7 +36,7 @@ func sampleDecoderOf(e Encoding) sampleDecoder {
 	}
 }
 
-// decodeByTable decodes one-byte samples, whose linear value is on the 16-bit scale.
+// decodeByTable returns the decoder of one-byte samples, whose linear value is on the 16-bit scale.
 func decodeByTable(linear func(code byte) int) sampleDecoder {
 	var table [256]float32
 	for code := range table {
@@ -49,8 +49,8 @@ func decodeByTable(linear func(code byte) int) sampleDecoder {
 	}
 }
 
-// maxFloat is the largest float sample that is believed; what is beyond it, infinite or NaN becomes 0. It is beyond any integer
-// scale that somebody may have forgotten to divide by, and its square still is an ordinary float32.
+// maxFloat is the largest float sample that is taken for one; larger ones, infinities and NaN become 0. It lies beyond
+// any integer scale that a writer may have forgotten to divide by, and its square is an ordinary float32.
 const maxFloat = 1 << 32
 
 func decodeFloat32(dst []float32, src []byte) {
@@ -73,8 +73,8 @@ func decodeFloat64(dst []float32, src []byte) {
 	}
 }
 
-// Integer samples are decoded here and not by go-audio/wav, which takes 17 ns for each and so as long as the network; the tests
-// hold both to the same floats.
+// Integer samples are decoded here and not by go-audio/wav, which takes 17 ns for each, as long as the network. Tests
+// check that both give the same floats.
 
 const (
 	scale16 = 1.0 / (1 << 15)
@@ -82,7 +82,7 @@ const (
 )
 
 func decode16(dst []float32, src []byte) {
-	for len(dst) >= 4 && len(src) >= 8 { // four at a time, in 0.6 of the time
+	for len(dst) >= 4 && len(src) >= 8 { // four at a time take 0.6 of the time
 		four := binary.LittleEndian.Uint64(src)
 		dst[0] = float32(int16(four)) * scale16
 		dst[1] = float32(int16(four>>16)) * scale16
@@ -120,7 +120,7 @@ type pcmBlocks struct {
 	note      string
 }
 
-// reset makes p read another sound in the memory that it has.
+// reset makes p read another sound, in the memory that it has.
 func (p *pcmBlocks) reset(in *bufio.Reader, claimed int64, e Encoding, channels int) {
 	*p = pcmBlocks{
 		in: in, claimed: claimed, channels: channels, frameSize: channels * e.Bytes(),
@@ -131,7 +131,7 @@ func (p *pcmBlocks) reset(in *bufio.Reader, claimed int64, e Encoding, channels 
 	}
 }
 
-// next implements blocks. It waits for one frame and takes what has arrived with it.
+// next implements blocks. It waits for one frame and decodes what has arrived with it.
 func (p *pcmBlocks) next() ([]float32, error) {
 	left := int64(math.MaxInt64)
 	if p.claimed >= 0 {
@@ -154,7 +154,7 @@ func (p *pcmBlocks) next() ([]float32, error) {
 	return mixDown(samples, p.channels), nil
 }
 
-// noteEnd says what is odd about the place where the data ended, rest bytes behind the last frame.
+// noteEnd notes what is odd about the end of the data, rest bytes after the last frame.
 func (p *pcmBlocks) noteEnd(rest int) {
 	switch arrived := p.arrived + int64(rest); {
 	case p.claimed >= 0 && arrived < p.claimed:

@@ -15,11 +15,11 @@ import (
 
 // randomWAV returns a mono WAV file of integer samples of which every byte is random.
 func randomWAV(e Encoding, samples int, random *rand.Rand) []byte {
-	b := appendHeader(nil, wavHeader{Encoding: e, Rate: 16000, Channels: 1, Samples: samples})
+	var data []byte
 	for range samples * e.Bytes() {
-		b = append(b, byte(random.Uint32()))
+		data = append(data, byte(random.Uint32()))
 	}
-	return b
+	return riff(fmtChunk(tagPCM, 1, 16000, 8*e.Bytes()), chunk("data", data...))
 }
 
 // byLibrary decodes a mono WAV file of integers with go-audio/wav.
@@ -44,11 +44,11 @@ func byLibrary(t *testing.T, file []byte, e Encoding) []float32 {
 // TestIntegersAreTheLibrarys compares every 16-bit value and random ones of each depth, to the bit.
 func TestIntegersAreTheLibrarys(t *testing.T) {
 	random := rand.New(rand.NewPCG(9, 10))
-	every := appendHeader(nil, wavHeader{Encoding: S16LE, Rate: 16000, Channels: 1, Samples: 1 << 16})
+	var every []byte
 	for v := range 1 << 16 {
 		every = append(every, byte(v), byte(v>>8))
 	}
-	files := map[Encoding][][]byte{S16LE: {every}}
+	files := map[Encoding][][]byte{S16LE: {riff(mono16, chunk("data", every...))}}
 	for _, e := range []Encoding{S16LE, S24LE, S32LE} {
 		for n := 1; n < 12; n++ {
 			files[e] = append(files[e], randomWAV(e, n, random))
@@ -67,9 +67,10 @@ func TestIntegersAreTheLibrarys(t *testing.T) {
 
 // TestReset has one Decoder read all sorts of sounds, whole or not, and compares each with what a fresh one reads.
 func TestReset(t *testing.T) {
-	files := map[string][]byte{"flac": encodeFLAC(t, tone(16000, 9999), 16), "mp3": []byte("ID3\x04\x00\x00\x00\x00\x00\x04abcdefgh"), "": nil}
+	files := map[string][]byte{"flac": encodeFLAC(t, tone(16000, 9999), 16),
+		"mp3": []byte("ID3\x04\x00\x00\x00\x00\x00\x04abcdefgh"), "": nil}
 	for e := U8; e <= MuLaw; e++ {
-		files[e.String()] = writeWAV(t, tone(16000, 30000), e)
+		files[e.String()] = wavOf(tone(16000, 30000), e)
 	}
 	for _, c := range wavCases() {
 		files[c.name] = c.bytes
@@ -106,7 +107,7 @@ func TestReset(t *testing.T) {
 
 // TestResetKeepsMemory counts what short sounds allocate when the decoder is not new.
 func TestResetKeepsMemory(t *testing.T) {
-	file := writeWAV(t, tone(16000, 16000), S16LE)
+	file := wavOf(tone(16000, 16000), S16LE)
 	d, r, dst := new(Decoder), bytes.NewReader(nil), make([]float32, 16000)
 	decode := func() {
 		r.Reset(file)
@@ -124,7 +125,8 @@ func TestResetKeepsMemory(t *testing.T) {
 		decode()
 	}
 	runtime.ReadMemStats(&after)
-	if got := (after.TotalAlloc - before.TotalAlloc) / sounds; got > uint64(len(file)/8) { // a few small values, not the sound's length again
+	// A few small values, not the sound's length again.
+	if got := (after.TotalAlloc - before.TotalAlloc) / sounds; got > uint64(len(file)/8) {
 		t.Errorf("%d bytes allocated for a sound of %d", got, len(file))
 	}
 }
@@ -133,7 +135,7 @@ func TestResetKeepsMemory(t *testing.T) {
 func BenchmarkDecode(b *testing.B) {
 	for e := U8; e <= MuLaw; e++ {
 		b.Run(e.String(), func(b *testing.B) {
-			file, d, r, dst := writeWAV(b, tone(16000, 16000), e), new(Decoder), bytes.NewReader(nil), make([]float32, 16000)
+			file, d, r, dst := wavOf(tone(16000, 16000), e), new(Decoder), bytes.NewReader(nil), make([]float32, 16000)
 			b.SetBytes(int64(len(file)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -152,7 +154,7 @@ func BenchmarkDecode(b *testing.B) {
 
 // BenchmarkGoAudio reads the same with go-audio/wav.
 func BenchmarkGoAudio(b *testing.B) {
-	file := writeWAV(b, tone(16000, 16000), S16LE)
+	file := wavOf(tone(16000, 16000), S16LE)
 	b.SetBytes(int64(len(file)))
 	ints := goaudio.IntBuffer{Data: make([]int, 16000)}
 	for b.Loop() {

@@ -7,12 +7,12 @@ import (
 
 // resampler converts the rate of sound with a polyphase windowed-sinc filter.
 //
-// Output sample j lies at input position j·in/out. Its value is the filter's dot product with the input around that
-// position, so the group delay is nil; outside the sound the input is zero. Each output is computed from the same
+// Output sample j lies at input position j·in/out. Its value is the dot product of the filter with the input around
+// that position, so nothing is delayed; outside the sound, the input is zero. Each output is computed from the same
 // numbers in the same order however the input is cut into pieces.
 type resampler struct {
 	in, out int64 // rates in lowest terms
-	filter  filter
+	kernel  kernel
 
 	input   []float32 // the part of the input that is still needed; input[0] is at position first
 	first   int64
@@ -31,16 +31,16 @@ func newResampler(from, to int) (*resampler, error) {
 		}
 	}
 	common := gcd(from, to)
-	r := &resampler{in: int64(from / common), out: int64(to / common), filter: newFilter(from/common, to/common)}
+	r := &resampler{in: int64(from / common), out: int64(to / common), kernel: newKernel(from/common, to/common)}
 	r.reset()
 	return r, nil
 }
 
 // reset forgets the input.
 func (r *resampler) reset() {
-	before := r.filter.taps/2 - 1
+	before := r.kernel.taps/2 - 1
 	if r.input == nil {
-		r.input = make([]float32, before, r.filter.taps+inputBlock+r.filter.taps/2)
+		r.input = make([]float32, before, r.kernel.taps+inputBlock+r.kernel.taps/2)
 	}
 	r.input = r.input[:before]
 	clear(r.input)
@@ -49,7 +49,7 @@ func (r *resampler) reset() {
 
 // write adds input.
 func (r *resampler) write(samples []float32) {
-	done := min(int(r.at-int64(r.filter.taps/2-1)-r.first), len(r.input)) // no longer needed
+	done := min(int(r.at-int64(r.kernel.taps/2-1)-r.first), len(r.input)) // no longer needed
 	r.input = append(r.input[:copy(r.input, r.input[done:])], samples...)
 	r.first += int64(done)
 	r.arrived += int64(len(samples))
@@ -59,7 +59,7 @@ func (r *resampler) write(samples []float32) {
 func (r *resampler) finish() {
 	if !r.ended {
 		r.ended = true
-		for range r.filter.taps / 2 {
+		for range r.kernel.taps / 2 {
 			r.input = append(r.input, 0)
 		}
 	}
@@ -68,11 +68,11 @@ func (r *resampler) finish() {
 // read returns how many samples the input gives, at most len(dst), in dst.
 func (r *resampler) read(dst []float32) (n int) {
 	for ; n < len(dst) && !(r.ended && r.at >= r.arrived); n++ {
-		start := int(r.at - int64(r.filter.taps/2-1) - r.first)
-		if start+r.filter.taps > len(r.input) {
+		start := int(r.at - int64(r.kernel.taps/2-1) - r.first)
+		if start+r.kernel.taps > len(r.input) {
 			break
 		}
-		dst[n] = r.filter.at(r.input[start:start+r.filter.taps], r.phase)
+		dst[n] = r.kernel.at(r.input[start:start+r.kernel.taps], r.phase)
 		r.phase += r.in
 		r.at += r.phase / r.out
 		r.phase %= r.out
@@ -93,7 +93,7 @@ type resampledSource struct {
 // MinRate and MaxRate, else ErrFormat.
 //
 // The filter is linear-phase: flat within 0.01 dB up to 90 % of the lower rate's Nyquist frequency, and at least 80 dB
-// down above that frequency. N samples become ceil(N·rate/s.Rate()), and nothing is delayed. State is bounded by
+// down above that frequency. N samples become ceil(N·rate/s.Rate()), and nothing is delayed. Its memory is bounded by
 // about 2 MB for any pair of rates.
 func Resample(s Source, rate int) (Source, error) {
 	if s.Rate() == rate {

@@ -7,10 +7,10 @@ import (
 	"io"
 )
 
-// magicSize is how many bytes tell one kind of file from another.
+// magicSize is how many bytes suffice to recognise a kind of file.
 const magicSize = 12
 
-// isWAVE tells whether the bytes begin a RIFF or RF64 file of type WAVE, complete or cut short.
+// isWAVE reports whether the bytes begin a RIFF or RF64 file of type WAVE, complete or cut short.
 func isWAVE(magic []byte) bool {
 	if len(magic) < 4 {
 		return false
@@ -45,8 +45,9 @@ var foreignKinds = []struct {
 	{0, "MAC ", "a Monkey's Audio file", ".ape"},
 }
 
-// Sniff tells by a sound's first bytes, of which 12 are enough, what it is: "wav", "rf64" or "flac" for what Decode reads, and ""
-// for what may be raw samples. What is clearly a file of another kind gives an error that wraps ErrFormat and says so.
+// Sniff recognises a sound by its first bytes, of which 12 are enough: "wav", "rf64" or "flac" for what Decode reads,
+// and "" for what may be raw samples. What is clearly a file of another kind gives an error that wraps ErrFormat and
+// names the kind.
 func Sniff(start []byte) (container string, err error) {
 	switch {
 	case bytes.HasPrefix(start, []byte("fLaC")):
@@ -57,30 +58,33 @@ func Sniff(start []byte) (container string, err error) {
 		}
 		return "rf64", nil
 	}
+	return "", foreignKind(start, 4) // samples that spell out a shorter magic are not unlikely
+}
+
+// foreignKind returns the ErrFormat of a file of a foreign kind whose magic has at least min bytes, nil for others.
+func foreignKind(start []byte, min int) error {
 	for _, k := range foreignKinds {
-		const sure = 4 // bytes: samples that spell out a shorter magic are not unlikely
-		if len(k.magic) >= sure && len(start) >= k.offset && bytes.HasPrefix(start[k.offset:], []byte(k.magic)) {
-			return "", foreign(start)
+		if len(k.magic) >= min && len(start) >= k.offset && bytes.HasPrefix(start[k.offset:], []byte(k.magic)) {
+			return foreignError(k.kind, k.extension)
 		}
 	}
-	return "", nil
+	return nil
+}
+
+func foreignError(kind, extension string) error {
+	return fmt.Errorf("%w: this is %s; convert it with ffmpeg -i in%s out.wav", ErrFormat, kind, extension)
 }
 
 // foreign returns the ErrFormat of a file that begins with magic and is neither WAV nor FLAC.
 func foreign(magic []byte) error {
-	convert := func(kind, extension string) error {
-		return fmt.Errorf("%w: this is %s; convert it with ffmpeg -i in%s out.wav", ErrFormat, kind, extension)
-	}
-	for _, k := range foreignKinds {
-		if len(magic) >= k.offset && bytes.HasPrefix(magic[k.offset:], []byte(k.magic)) {
-			return convert(k.kind, k.extension)
-		}
+	if err := foreignKind(magic, 0); err != nil {
+		return err
 	}
 	if len(magic) >= 2 && magic[0] == 0xFF && magic[1]&0xE0 == 0xE0 { // MPEG frame sync (ISO 11172-3, 2.4.1.3)
 		if layer := magic[1] >> 1 & 3; layer == 0 {
-			return convert("an AAC stream", ".aac")
+			return foreignError("an AAC stream", ".aac")
 		}
-		return convert("an MP3 file", ".mp3")
+		return foreignError("an MP3 file", ".mp3")
 	}
 	if bytes.HasPrefix(magic, []byte("version http")) {
 		return fmt.Errorf("%w: this is a Git LFS pointer, not the sound it stands for; run git lfs pull", ErrFormat)
@@ -88,7 +92,7 @@ func foreign(magic []byte) error {
 	return fmt.Errorf("%w: neither WAV nor FLAC, begins with %q", ErrFormat, magic)
 }
 
-// skipID3 skips the ID3v2 tag that some programs put in front of FLAC (id3.org, ID3v2.4 structure, 3.1).
+// skipID3 skips the ID3v2 tag that some programs put before FLAC (id3.org, ID3v2.4 structure, 3.1).
 func skipID3(r *bufio.Reader) error {
 	var header [10]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {

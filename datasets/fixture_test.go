@@ -1,7 +1,6 @@
 package datasets
 
 import (
-	"bytes"
 	"fmt"
 	"math"
 	"os"
@@ -9,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/features"
 )
 
@@ -48,11 +48,7 @@ func (f folder) write(name, content string) {
 // sound writes a WAV file.
 func (f folder) sound(name string, samples []float32) {
 	f.Helper()
-	var file bytes.Buffer
-	if err := audio.WriteWAV(&file, audio.Clip{Rate: testRate, Samples: samples}, audio.S16LE); err != nil {
-		f.Fatal(err)
-	}
-	f.write(name, file.String())
+	f.write(name, string(audiotest.WAV(audio.S16LE, testRate, samples)))
 }
 
 // clips writes short clips.

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
@@ -46,12 +47,7 @@ func writeTone(t *testing.T, name string, slope float64, rng *rand.Rand) {
 		phase += 2 * math.Pi * hz / rate
 		samples[i] = float32(0.4*math.Sin(phase) + 0.05*rng.NormFloat64())
 	}
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := audio.WriteWAV(f, audio.Clip{Rate: rate, Samples: samples}, audio.S16LE); err != nil {
+	if err := os.WriteFile(name, audiotest.WAV(audio.S16LE, rate, samples), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

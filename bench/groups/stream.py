@@ -7,14 +7,14 @@ from harness import Table, differences, ratio, spread
 TITLE = "Live sound"
 ABOUT = """What a second of sound costs on one thread, from samples to probabilities, when there is a decision about its latest second every 80 ms. A
 step is how much sound is computed at once: decisions come up to a step later. The floor is one pass over a whole minute,
-which is no live sound. Streams in a group are computed together; a thousand streams are live at the same time, and hear a step in turn. "Windows" run
-the network over the whole latest second every 80 ms, as one has to without streams; of features they are charged those of the new
+which is no live sound. Streams in a group are computed together; a thousand streams are live at the same time, and receive a step in turn. "Windows" run
+the network over the whole latest second every 80 ms, as must be done without streams; of features they are charged those of the new
 sound only, and all sides polyphon's. "Streams" are how many one thread keeps up with."""
 
 RATE, MINUTE = 16000, 60
 HOP = 0.08  # seconds, of decisions
 STEPS = (0.08, 0.16, 0.24, 0.48, 0.96)
-CROWDS = [(8, 8, 0.08), (32, 32, 0.08), (32, 32, 0.24), (1000, 1, 0.08), (1000, 1, 0.24), (1000, 20, 0.08)]  # streams, in groups of, step
+MANY = [(8, 8, 0.08), (32, 32, 0.08), (32, 32, 0.24), (1000, 1, 0.08), (1000, 1, 0.24), (1000, 20, 0.08)]  # streams, in groups of, step
 
 
 def rows(bench):
@@ -23,16 +23,16 @@ def rows(bench):
     live = {"one pass over a minute": [o.prepare("one pass", **args) for o in bench.ours]}
     streams = {f"a stream, step {1000 * step:.0f} ms": [o.prepare("stream", step=step, **args) for o in bench.ours] for step in STEPS}
     delta = max(differences([side for sides in streams.values() for side in sides], bench.work, 1e-3))
-    crowds = {crowd: [o.prepare("crowd", streams=crowd[0], group=crowd[1], step=crowd[2], **args) for o in bench.ours] for crowd in CROWDS}
+    many = {each: [o.prepare("streams", streams=each[0], group=each[1], step=each[2], **args) for o in bench.ours] for each in MANY}
     windows = windows_sides(bench, model)
     features = [o.prepare("logmel", samples=args["samples"]) for o in bench.ours]
     live |= streams
-    sides = [side for sides in [*live.values(), *crowds.values(), features] for side in sides] + windows
+    sides = [side for sides in [*live.values(), *many.values(), features] for side in sides] + windows
     times = iter(bench.take_turns(sides))
 
     costs = {name: [per_second(next(times), MINUTE) for _ in sides] for name, sides in live.items()}
-    for (streams, group, step), own in crowds.items():
-        costs[name_crowd(streams, group, step)] = [per_second(next(times), streams * step) for _ in own]
+    for (streams, group, step), own in many.items():
+        costs[name_streams(streams, group, step)] = [per_second(next(times), streams * step) for _ in own]
     made = [per_second(next(times), MINUTE) for _ in features]
     again = [per_second(next(times), HOP) for _ in windows]
     n = len(bench.ours)
@@ -41,12 +41,12 @@ def rows(bench):
         costs[f"windows, {name}"] = [plus(net, f) for f in made]
     table = tabulate(bench, costs, describe("pi", MIDDLE, facts))
     bench.forget()
-    kilobytes = max(side.facts["bytes"] for (streams, _, _), own in crowds.items() if streams == 1000 for side in own) / 1e3
+    kilobytes = max(side.facts["bytes"] for (streams, _, _), own in many.items() if streams == 1000 for side in own) / 1e3
     return table + ["", f"The streams' probabilities differ by {delta:.1e} at most. One of a thousand takes at most {kilobytes:.0f} kB. "
                     f"{call_overhead(bench)}"]
 
 
-def name_crowd(streams, group, step):
+def name_streams(streams, group, step):
     together = f"{streams:,} streams" + ("" if group == 1 else " in a group" if group == streams else f" in groups of {group}")
     return f"{together}, step {1000 * step:.0f} ms"
 

@@ -107,7 +107,7 @@ func (b *block) packFile(path string, scale device.Buffer) (*device.Packed, erro
 	return packed, nil
 }
 
-// runFused computes the block as polynet.Plan does: two products, and everything else in their epilogues.
+// runFused computes the block as inference.Plan does: two products, and everything else in their epilogues.
 func (b *block) runFused() {
 	b.d.MatMul(b.hidden.rows(), b.x.windows(), b.weight1, device.Epilogue{Shift: b.shift1})
 	b.d.MatMul(b.y.rows(), b.hidden.windows(), b.weight2, device.Epilogue{

@@ -27,7 +27,7 @@ func main() {
 		"sounds":      serve.Make(prepareSounds),
 		"one pass":    serve.Make(prepareOnePass),
 		"stream":      serve.Make(prepareStream),
-		"crowd":       serve.Make(prepareCrowd),
+		"streams":     serve.Make(prepareManyStreams),
 	})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -8,17 +8,18 @@ import (
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
 )
 
 // modelArgs describes a network whose stages have two blocks of kernel 9, centred, and halve the rows from the second on.
 type modelArgs struct {
-	Path   string            `json:"path"` // file to write; empty: only tell of the embedded model
+	Path   string            `json:"path"` // file to write; empty: only facts of the embedded model
 	Block  polynet.BlockKind `json:"block"`
 	Widths []int             `json:"widths"`
 	Frames int               `json:"frames"` // of a clip
 }
 
-// modelFacts are what the driver is told of a model.
+// modelFacts are a prepared model's.
 type modelFacts struct {
 	Parameters int   `json:"parameters"`
 	MACs       int64 `json:"macs"` // multiply-adds of a clip
@@ -27,10 +28,7 @@ type modelFacts struct {
 // prepareModel writes a model whose weights are random, and yet such that the network's numbers keep a sane size: the norms
 // have the statistics of the batches that ran through.
 func prepareModel(a modelArgs) (*serve.Case, error) {
-	m, err := models.Default()
-	if err != nil {
-		return nil, err
-	}
+	m := models.Base()
 	if a.Path != "" {
 		m.Net, m.Provenance = a.config(m.Net), polynet.Provenance{Command: "bench/run.py", Seed: seed}
 		if err := randomise(m, a.Frames); err != nil {
@@ -40,7 +38,8 @@ func prepareModel(a modelArgs) (*serve.Case, error) {
 			return nil, err
 		}
 	}
-	return &serve.Case{Facts: modelFacts{Parameters: m.Net.Parameters(), MACs: m.Net.MACs(a.Frames)}}, nil
+	p := m.Net.Program()
+	return &serve.Case{Facts: modelFacts{Parameters: p.Parameters(), MACs: p.MACs(a.Frames)}}, nil
 }
 
 func (a modelArgs) config(base polynet.Config) polynet.Config {
@@ -63,7 +62,7 @@ func randomise(m *polynet.Model, frames int) error {
 		return err
 	}
 	rng := rand.New(rand.NewPCG(seed, 1))
-	n, err := polynet.NewNetwork(m.Net, d, rng)
+	n, err := training.NewNetwork(m.Net, d, rng)
 	if err != nil {
 		return err
 	}
@@ -73,7 +72,7 @@ func randomise(m *polynet.Model, frames int) error {
 		}
 	}
 	const batches, batch = 60, 4
-	pass := polynet.NewPass(n, rng)
+	pass := training.NewPass(n, rng)
 	pass.Train = true
 	rows := make([]float32, batch*frames*m.Net.Inputs)
 	for range batches {

@@ -7,8 +7,10 @@ import (
 	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/gpu"
+	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
 )
 
 // netArgs describes a run of a model over a batch of clips.
@@ -47,6 +49,14 @@ func (a netArgs) openModel() (m *polynet.Model, d device.Trainer, err error) {
 	return m, d, err
 }
 
+func (a netArgs) openPlan() (*inference.Plan, error) {
+	m, d, err := a.openModel()
+	if err != nil {
+		return nil, err
+	}
+	return inference.Compile(m, d)
+}
+
 func (a netArgs) open() (m *polynet.Model, d device.Trainer, rows []float32, err error) {
 	if m, d, err = a.openModel(); err != nil {
 		return nil, nil, nil, err
@@ -63,14 +73,14 @@ func preparePlan(a netArgs) (*serve.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := m.Compile(d)
+	plan, err := inference.Compile(m, d)
 	if err != nil {
 		return nil, err
 	}
-	session := plan.Session(a.Batch, a.Frames)
+	clips := plan.Clips(a.Batch, a.Frames)
 	var logits []float32
 	return &serve.Case{
-		Run:    func() { logits = session.Run(rows, a.Batch) },
+		Run:    func() { logits = clips.Run(rows, a.Batch) },
 		Result: func() []float32 { return logits },
 	}, nil
 }
@@ -87,7 +97,7 @@ func prepareNetwork(a netArgs) (*serve.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	pass := polynet.NewPass(n, nil)
+	pass := training.NewPass(n, nil)
 	logits := make([]float32, a.Batch*m.Net.Classes)
 	return &serve.Case{
 		Run: func() {
@@ -99,8 +109,8 @@ func prepareNetwork(a netArgs) (*serve.Case, error) {
 }
 
 // network returns the trainable network of m's weights.
-func network(m *polynet.Model, d device.Trainer) (*polynet.Network, error) {
-	n, err := polynet.NewNetwork(m.Net, d, rand.New(rand.NewPCG(1, 1)))
+func network(m *polynet.Model, d device.Trainer) (*training.Network, error) {
+	n, err := training.NewNetwork(m.Net, d, rand.New(rand.NewPCG(1, 1)))
 	if err != nil {
 		return nil, err
 	}

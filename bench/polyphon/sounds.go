@@ -1,11 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 
+	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/bench/serve"
-	"github.com/polyphon/polyphon/polynet"
 )
 
 // prepareSounds classifies the sounds in the file that Rows names, each as many samples as the model's window, together: from
@@ -20,16 +21,17 @@ func prepareSounds(a netArgs) (*serve.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := polynet.NewClassifier(m, d)
-	if err != nil {
-		return nil, err
-	}
-	w, err := c.Worker(polynet.Options{Batch: a.Batch})
+	r, err := polyphon.New(m, polyphon.WithDevice(d))
 	if err != nil {
 		return nil, err
 	}
 	if len(samples)%a.Batch != 0 {
 		return nil, fmt.Errorf("%d samples of %d sounds", len(samples), a.Batch)
+	}
+	length := len(samples) / a.Batch
+	clips := make([]audio.Clip, a.Batch)
+	for i := range clips {
+		clips[i] = audio.Clip{Rate: m.Features.Rate, Samples: samples[i*length:][:length]}
 	}
 	column := map[string]int{}
 	for i, label := range m.Labels {
@@ -38,18 +40,12 @@ func prepareSounds(a netArgs) (*serve.Case, error) {
 	p := make([]float32, a.Batch*len(m.Labels))
 	var failed error
 	run := func() {
-		length := len(samples) / a.Batch
-		for i := range a.Batch {
-			row := p[i*len(m.Labels):][:len(m.Labels)]
-			w.Push(audio.Clip{Rate: m.Features.Rate, Samples: samples[i*length:][:length]}.Source(),
-				func(window polynet.Window) bool {
-					for _, s := range window.Scores {
-						row[column[s.Label]] = float32(s.P)
-					}
-					return true
-				}, func(err error) { failed = err })
+		for i, result := range r.ClassifyBatch(clips) {
+			for _, s := range result.Scores {
+				p[i*len(m.Labels)+column[s.Label]] = float32(s.P)
+			}
+			failed = errors.Join(failed, result.Err)
 		}
-		w.Flush()
 	}
 	run()
 	return &serve.Case{Run: run, Result: func() []float32 { return p }}, failed

@@ -4,14 +4,14 @@ import (
 	"fmt"
 
 	"github.com/polyphon/polyphon/bench/serve"
-	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
 )
 
 // stepArgs describes training steps on one batch, whose clip i has label i modulo the number of classes.
 type stepArgs struct {
 	netArgs
 	Rate  float64 `json:"rate"`
-	Steps int     `json:"steps"` // in front of those that are timed, whose losses are told
+	Steps int     `json:"steps"` // before those that are timed, whose losses are reported
 }
 
 // The recipe's constants, which the peer has too.
@@ -36,11 +36,11 @@ func prepareStep(a stepArgs) (*serve.Case, error) {
 	for i := range labels {
 		labels[i] = i % m.Net.Classes
 	}
-	pass, optimizer := polynet.NewPass(n, nil), polynet.NewSGD(n, momentum, decay)
+	pass, optimizer := training.NewPass(n, nil), training.NewSGD(n, momentum, decay)
 	pass.Train = true
 	number := 0
 	step := func() float64 {
-		polynet.Targets(targets, labels, m.Net.Classes, smoothing)
+		training.Targets(targets, labels, m.Net.Classes, smoothing)
 		n.ZeroGradient()
 		gradient := pass.CrossEntropy(n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)), targets)
 		n.Backward(pass, gradient)

@@ -4,86 +4,69 @@ import (
 	"math"
 
 	"github.com/polyphon/polyphon/bench/serve"
-	"github.com/polyphon/polyphon/device"
-	"github.com/polyphon/polyphon/features"
-	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/inference"
 )
 
-// soundArgs describes a sound that a model hears on one thread.
+// soundArgs describes a sound that a model classifies on one thread.
 type soundArgs struct {
 	Model   string  `json:"model"`   // file; empty: the embedded model
 	Samples string  `json:"samples"` // file, at the model's rate
 	Step    float64 `json:"step"`    // seconds, of a stream
 }
 
-func (a soundArgs) open() (m *polynet.Model, d device.Trainer, samples []float32, err error) {
-	if m, d, err = (netArgs{Model: a.Model, Threads: 1}).openModel(); err == nil {
+func (a soundArgs) open() (plan *inference.Plan, samples []float32, err error) {
+	if plan, err = (netArgs{Model: a.Model, Threads: 1}).openPlan(); err == nil {
 		samples, err = serve.ReadFloats(a.Samples)
 	}
-	return m, d, samples, err
+	return plan, samples, err
 }
 
-// classifier opens all that streams need, and says how many samples a step has.
-func (a soundArgs) classifier() (m *polynet.Model, c *polynet.Classifier, samples []float32, step int, err error) {
-	m, d, samples, err := a.open()
-	if err != nil {
-		return nil, nil, nil, 0, err
-	}
-	c, err = polynet.NewClassifier(m, d)
-	return m, c, samples, int(math.Round(a.Step * float64(m.Features.Rate))), err
+// stepSamples returns how many samples a step has.
+func (a soundArgs) stepSamples(p *inference.Plan) int {
+	return int(math.Round(a.Step * float64(p.Model().Features.Rate)))
 }
 
 // prepareOnePass runs the model over the whole sound at once: log-mel rows, network, logits.
 func prepareOnePass(a soundArgs) (*serve.Case, error) {
-	m, d, samples, err := a.open()
+	plan, samples, err := a.open()
 	if err != nil {
 		return nil, err
 	}
-	e, err := features.New(m.Features)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := m.Compile(d)
-	if err != nil {
-		return nil, err
-	}
-	session, scratch := plan.Session(1, m.Features.Frames(len(samples))), e.Scratch()
-	var rows, logits []float32
+	clips := plan.Clips(1, plan.Model().Features.Frames(len(samples)))
+	var logits []float32
 	return &serve.Case{
-		Run: func() {
-			rows = e.Rows(rows[:0], samples, scratch)
-			logits = session.Run(rows, 1)
-		},
+		Run:    func() { logits = clips.RunSamples(samples, 1) },
 		Result: func() []float32 { return logits },
 	}, nil
 }
 
-// prepareStream lets a stream that goes on for ever hear the sound once more, a step at a time. The result is the decisions
-// of a stream that hears nothing else.
+// prepareStream pushes the sound to an endless stream once more, a step at a time. The result is the decisions of a stream
+// of nothing else.
 func prepareStream(a soundArgs) (*serve.Case, error) {
-	_, c, samples, step, err := a.classifier()
+	plan, samples, err := a.open()
 	if err != nil {
 		return nil, err
 	}
-	endless, err := c.Stream(polynet.StreamOptions{Step: a.Step})
+	endless, err := plan.Stream(inference.StreamOptions{Step: a.Step})
 	if err != nil {
 		return nil, err
 	}
-	once, err := c.Stream(polynet.StreamOptions{Step: a.Step})
+	once, err := plan.Stream(inference.StreamOptions{Step: a.Step})
 	if err != nil {
 		return nil, err
 	}
+	step := a.stepSamples(plan)
 	return &serve.Case{
-		Run: func() { hear(endless, samples, step, func(polynet.Decision) {}) },
+		Run: func() { push(endless, samples, step, func(inference.Decision) {}) },
 		Result: func() []float32 {
 			var p []float32
-			keep := func(d polynet.Decision) {
+			keep := func(d inference.Decision) {
 				for _, v := range d.P {
 					p = append(p, float32(v))
 				}
 			}
 			once.Reset()
-			hear(once, samples, step, keep)
+			push(once, samples, step, keep)
 			once.Flush()
 			decide(once, keep)
 			return p
@@ -91,24 +74,24 @@ func prepareStream(a soundArgs) (*serve.Case, error) {
 	}, nil
 }
 
-// hear pushes samples in steps and tells the decisions.
-func hear(s *polynet.Stream, samples []float32, step int, tell func(polynet.Decision)) {
+// push pushes samples in steps and hands the decisions to use.
+func push(s *inference.Stream, samples []float32, step int, use func(inference.Decision)) {
 	for len(samples) > 0 {
 		n := min(step, len(samples))
 		s.Push(samples[:n])
 		samples = samples[n:]
-		decide(s, tell)
+		decide(s, use)
 	}
 }
 
-// decide tells the decisions that are due. One whose network diverged has no probabilities, which the comparison of results
-// shows.
-func decide(s *polynet.Stream, tell func(polynet.Decision)) {
+// decide hands the decisions that are due to use. One whose network diverged has no probabilities, which the comparison of
+// results shows.
+func decide(s *inference.Stream, use func(inference.Decision)) {
 	for {
 		d, ok, _ := s.Next()
 		if !ok {
 			return
 		}
-		tell(d)
+		use(d)
 	}
 }

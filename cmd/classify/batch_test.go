@@ -43,7 +43,7 @@ func read(t *testing.T, path string) string {
 func sounds(t *testing.T, n int) map[string][]byte {
 	files := map[string][]byte{}
 	for i := range n {
-		files[fmt.Sprintf("rec/%d/%04d.wav", i%3, i)] = wav(t, noise(1600, loud))
+		files[fmt.Sprintf("rec/%d/%04d.wav", i%3, i)] = wav(noise(1600, loud))
 	}
 	return files
 }
@@ -133,7 +133,7 @@ func TestFailuresAreListedAsLongAsTheyLast(t *testing.T) {
 		contains(t, "stderr", errs, "1 failed, see r/failures.csv")
 		contains(t, "failures", read(t, "r/failures.csv"), "file,error\nrec/bad.wav,")
 	}
-	os.WriteFile("rec/bad.wav", wav(t, noise(1600, hum)), 0o644)
+	os.WriteFile("rec/bad.wav", wav(noise(1600, hum)), 0o644)
 	status, _, _ := classify(t, nil, args...)
 	expect(t, "status", status, statusOK)
 	if _, err := os.Stat("r/failures.csv"); err == nil {
@@ -161,7 +161,7 @@ func TestFailFast(t *testing.T) {
 
 func TestNamesThatCollide(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"x/a.wav": wav(t, noise(100, loud)), "y/a.wav": wav(t, noise(100, loud)), "failures": wav(t, noise(100, loud))})
+	folder(t, map[string][]byte{"x/a.wav": wav(noise(100, loud)), "y/a.wav": wav(noise(100, loud)), "failures": wav(noise(100, loud))})
 	for _, c := range []struct{ args, says string }{
 		{"--out r x y", "x/a.wav and y/a.wav would both have their results in r/a.wav.txt"},
 		{"--out r x/a.wav x/a.wav", "x/a.wav and x/a.wav would both"},
@@ -182,7 +182,7 @@ func TestNamesThatCollide(t *testing.T) {
 func TestNameThatIsTooLong(t *testing.T) {
 	model := loudness(t)
 	long := "rec/" + strings.Repeat("x", 248) + ".wav" // and .txt: 256 bytes
-	folder(t, map[string][]byte{long: wav(t, noise(100, loud)), "rec/a.wav": wav(t, noise(100, loud))})
+	folder(t, map[string][]byte{long: wav(noise(100, loud)), "rec/a.wav": wav(noise(100, loud))})
 	status, _, errs := classify(t, nil, "--model", model, "--out", "r", "rec")
 	if status == statusOK {
 		t.Skip("this file system has room for such names")
@@ -211,7 +211,7 @@ func TestResultsThatCannotBeWritten(t *testing.T) {
 func TestInterruptedBatch(t *testing.T) {
 	model := loudness(t)
 	files := sounds(t, 40)
-	files["rec/z.wav"] = wav(t, noise(600*rate, loud)) // long enough to be cut off
+	files["rec/z.wav"] = wav(noise(600*rate, loud)) // long enough to be cut off
 	folder(t, files)
 	ctx, interrupt := context.WithCancel(t.Context())
 	go func() {

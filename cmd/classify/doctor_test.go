@@ -83,7 +83,7 @@ func TestSelfTestFindsAWrongKernel(t *testing.T) {
 
 func TestFileNamedLikeACommand(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"doctor": wav(t, noise(rate, loud))})
+	folder(t, map[string][]byte{"doctor": wav(noise(rate, loud))})
 	status, out, _ := classify(t, nil, "--model", model, "./doctor")
 	expect(t, "status", status, statusOK)
 	contains(t, "stdout", out, "./doctor  loud ")

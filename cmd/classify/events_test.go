@@ -20,8 +20,8 @@ func events(t *testing.T, stdin []byte, args ...string) (status int, out, errs s
 // recordings are a short sound, one just as long as a window, one a sample longer, one with three events and one with none.
 func recordings(t *testing.T) {
 	folder(t, map[string][]byte{
-		"d/a.wav": wav(t, noise(rate/2, loud)), "d/b.wav": wav(t, noise(rate, loud)), "d/c.wav": wav(t, noise(rate+1, loud)),
-		"d/three.wav": wav(t, threeSounds()), "d/zero.wav": wav(t, make([]float32, 5*rate)),
+		"d/a.wav": wav(noise(rate/2, loud)), "d/b.wav": wav(noise(rate, loud)), "d/c.wav": wav(noise(rate+1, loud)),
+		"d/three.wav": wav(threeSounds()), "d/zero.wav": wav(make([]float32, 5*rate)),
 	})
 }
 
@@ -94,12 +94,12 @@ func TestEventsAsTables(t *testing.T) {
 }
 
 func TestEventsOfStdin(t *testing.T) {
-	_, out, _ := events(t, endless(wav(t, threeSounds()), 0xFFFFFFFF), "--format", "ndjson", "-")
+	_, out, _ := events(t, endless(wav(threeSounds()), 0xFFFFFFFF), "--format", "ndjson", "-")
 	checkEvents(t, "stdin", out, threeEvents)
 }
 
 func TestEventsOfDamagedRecording(t *testing.T) {
-	folder(t, map[string][]byte{"cut.wav": wav(t, threeSounds())[:8*2*rate]})
+	folder(t, map[string][]byte{"cut.wav": wav(threeSounds())[:8*2*rate]})
 	status, out, errs := events(t, nil, "--format", "ndjson", "cut.wav")
 	expect(t, "status", status, statusOK)
 	contains(t, "stderr", errs, "cut.wav: warning: ")
@@ -128,11 +128,11 @@ func TestShortAndLongRecordingsShareWorkers(t *testing.T) {
 	for i := range 30 {
 		name := fmt.Sprintf("d/%02d.wav", i)
 		if i%7 == 3 {
-			files[name] = wav(t, busy)
+			files[name] = wav(busy)
 			want = append(want, slices.Repeat([]string{name}, 120)...)
 			continue
 		}
-		files[name] = wav(t, noise(1600, loud))
+		files[name] = wav(noise(1600, loud))
 		want = append(want, name)
 	}
 	folder(t, files)
@@ -152,7 +152,7 @@ func TestShortAndLongRecordingsShareWorkers(t *testing.T) {
 func TestWholeClipModel(t *testing.T) {
 	model := loudnessOf(t, polynet.RPoly, 2)
 	sound := append(noise(2*rate, loud), noise(2*rate, silent)...)
-	folder(t, map[string][]byte{"a.wav": wav(t, sound)})
+	folder(t, map[string][]byte{"a.wav": wav(sound)})
 	status, out, errs := classify(t, nil, "--model", model, "--top", "1", "--format", "csv", "a.wav")
 	expect(t, "status", status, statusOK)
 	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 1+7 || !strings.Contains(lines[1], "loud") || !strings.Contains(lines[7], "_silence_") {

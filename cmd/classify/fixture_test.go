@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
@@ -86,13 +87,19 @@ const (
 	silent = 0
 )
 
-func wav(t *testing.T, samples []float32) []byte {
+func wav(samples []float32) []byte { return audiotest.WAV(audio.S16LE, rate, samples) }
+
+// raw returns samples as bytes.
+func raw(e audio.Encoding, samples []float32) []byte { return audiotest.PCM(e, samples) }
+
+// spoken returns an example clip's samples, repeated to so many seconds.
+func spoken(t *testing.T, name string, seconds int) []float32 {
 	t.Helper()
-	var b bytes.Buffer
-	if err := audio.WriteWAV(&b, audio.Clip{Rate: rate, Samples: samples}, audio.S16LE); err != nil {
+	c, err := audio.ReadFile(filepath.Join("..", "..", "examples", name), rate)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	return slices.Repeat(c.Samples, 1+seconds*rate/len(c.Samples))[:seconds*rate]
 }
 
 // folder writes files into a new working directory.

@@ -11,11 +11,12 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/live"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/detect"
 )
 
-// listener hears one live sound and tells its events. Its parts stand in a row: a goroutine reads (arrivals), this one decodes, decides and
+// listener hears one live sound and tells its events. Its parts stand in a row: a goroutine reads (live.Reader), this one decodes, decides and
 // reports, another one runs commands.
 type listener struct {
 	console  *console // standard error
@@ -27,9 +28,9 @@ type listener struct {
 	device   *computing.Device
 	clock    func() time.Time
 
-	arrivals *arrivals
-	watch    *watch
-	pace     pace
+	arrivals *live.Reader
+	checks   *live.Checks // once the format is known
+	lag      live.LagMeter
 	late     bool // told
 	diverged int  // decisions
 	events   int
@@ -43,7 +44,7 @@ const lateBy = 1
 func (l *listener) run(ctx context.Context, r io.Reader) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	l.arrivals, l.watch = newArrivals(ctx, r), newWatch(l.warn)
+	l.arrivals = live.NewReader(ctx, r)
 	var broken error // the output
 	l.ear.begun = func(e detect.Event) {
 		if err := l.tell(e); err != nil && broken == nil {
@@ -85,7 +86,7 @@ func (l *listener) listen() error {
 	if err != nil {
 		return err
 	}
-	src, err := audio.Resample(watched{decoder, l.watch}, l.ear.rate)
+	src, err := audio.Resample(l.checks.Source(decoder), l.ear.rate)
 	if err != nil {
 		return err
 	}
@@ -120,15 +121,15 @@ func (l *listener) open() (*audio.Decoder, error) {
 		return nil, err
 	}
 	if container == "" {
-		l.watch.begin(l.declared)
-		return audio.Raw(io.TeeReader(in, l.watch), l.declared.Encoding, l.declared.Rate, l.declared.Channels)
+		l.checks = live.NewChecks(l.declared, l.warn)
+		return audio.Raw(io.TeeReader(in, l.checks), l.declared.Encoding, l.declared.Rate, l.declared.Channels)
 	}
 	decoder, err := audio.Decode(in)
 	if err != nil {
 		return nil, err
 	}
 	f := decoder.Format()
-	l.watch.begin(f)
+	l.checks = live.NewChecks(f, l.warn)
 	if d := l.declared; l.explicit && (f.Encoding != d.Encoding || f.Rate != d.Rate || f.Channels != d.Channels) {
 		l.warn(fmt.Sprintf("the sound has a header that says %s: this counts, not --rate, --channels and --encoding", describe(f)))
 	}
@@ -147,13 +148,13 @@ func describe(f audio.Format) string {
 // keepTime compares the sound's time with the clock's; all says whether all has been decoded that has been read.
 func (l *listener) keepTime(all bool) {
 	heard := l.ear.seconds()
-	if at, ok := l.arrivals.caughtUp(); ok && all {
-		l.pace.caughtUp(mark{at, heard})
-		l.watch.caughtUp(mark{at, heard})
-	} else if l.arrivals.flooded() {
-		l.watch.speed.flooded()
+	if at, ok := l.arrivals.CaughtUp(); ok && all {
+		l.lag.CaughtUp(live.Mark{At: at, Seconds: heard})
+		l.checks.CaughtUp(live.Mark{At: at, Seconds: heard})
+	} else if l.arrivals.Flooded() {
+		l.checks.Flooded()
 	}
-	if lag := l.pace.lag(mark{l.clock(), heard}); lag > lateBy && !l.late {
+	if lag := l.lag.Lag(live.Mark{At: l.clock(), Seconds: heard}); lag > lateBy && !l.late {
 		l.late = true
 		l.warn(fmt.Sprintf("%.1f s behind the sound: the machine is too slow for it, or busy", lag))
 	}
@@ -191,7 +192,7 @@ func (l *listener) sumUp(interrupted bool) {
 	l.summary.Files, l.summary.Events, l.summary.Interrupted = 1, l.events, interrupted
 	l.summary.AudioSeconds = seconds(l.ear.seconds())
 	l.summary.Stream = &streamSummary{
-		Decisions: stats.Decisions, Frames: stats.Frames, Gated: stats.Gated, Diverged: l.diverged, WorstLag: seconds(l.pace.worst),
+		Decisions: stats.Decisions, Frames: stats.Frames, Gated: stats.Gated, Diverged: l.diverged, WorstLag: seconds(l.lag.Worst()),
 	}
 	var line bytes.Buffer
 	fmt.Fprintf(&line, "classify: heard %.1f s: %d events, %d decisions", l.ear.seconds(), l.events, stats.Decisions)
@@ -201,7 +202,7 @@ func (l *listener) sumUp(interrupted bool) {
 	if l.diverged > 0 {
 		fmt.Fprintf(&line, ", %d decisions not finite", l.diverged)
 	}
-	fmt.Fprintf(&line, ", at most %.2f s behind", l.pace.worst)
+	fmt.Fprintf(&line, ", at most %.2f s behind", l.lag.Worst())
 	if c := l.commands; c != nil && c.left+c.failed+c.stopped > 0 {
 		l.summary.Stream.CommandsFailed, l.summary.Stream.CommandsLeft = c.failed, c.left+c.stopped
 		fmt.Fprintf(&line, ", %d commands failed, %d left out", c.failed, c.left+c.stopped)

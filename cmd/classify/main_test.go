@@ -17,7 +17,7 @@ import (
 )
 
 func TestStdin(t *testing.T) {
-	sound := wav(t, slices.Concat(make([]float32, rate), noise(rate, loud)))
+	sound := wav(slices.Concat(make([]float32, rate), noise(rate, loud)))
 	at := bytes.Index(sound, []byte("data"))
 	binary.LittleEndian.PutUint32(sound[4:], 0xFFFFFFFF) // as ffmpeg writes to a pipe
 	binary.LittleEndian.PutUint32(sound[at+4:], 0xFFFFFFFF)
@@ -30,7 +30,7 @@ func TestStdin(t *testing.T) {
 
 // TestStdinIsHeardAsItComes feeds a sound slowly: each window must be told before the sound goes on.
 func TestStdinIsHeardAsItComes(t *testing.T) {
-	sound := wav(t, noise(4*rate, loud))
+	sound := wav(noise(4*rate, loud))
 	in, feed := io.Pipe()
 	told, out := io.Pipe()
 	status := make(chan int)
@@ -59,7 +59,7 @@ func TestStdinIsHeardAsItComes(t *testing.T) {
 
 func TestTruncatedSoundIsReadWithAWarning(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"cut.wav": wav(t, noise(rate, loud))[:rate]})
+	folder(t, map[string][]byte{"cut.wav": wav(noise(rate, loud))[:rate]})
 	status, out, errs := classify(t, nil, "--model", model, "cut.wav")
 	expect(t, "status", status, statusOK)
 	contains(t, "stdout", out, "cut.wav  loud ")
@@ -69,7 +69,7 @@ func TestTruncatedSoundIsReadWithAWarning(t *testing.T) {
 // A warning is told with its sound, although the next one is read before both are classified together.
 func TestWarningsStayWithTheirSounds(t *testing.T) {
 	model := loudness(t)
-	whole := wav(t, noise(rate, loud))
+	whole := wav(noise(rate, loud))
 	folder(t, map[string][]byte{"a.wav": whole, "cut.wav": whole[:rate], "e.wav": whole})
 	status, _, errs := classify(t, nil, "--model", model, "--threads", "1", "a.wav", "cut.wav", "e.wav")
 	expect(t, "status", status, statusOK)
@@ -79,7 +79,7 @@ func TestWarningsStayWithTheirSounds(t *testing.T) {
 
 func TestFolderWithoutSounds(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"empty/notes.txt": nil, "a.wav": wav(t, noise(rate, loud))})
+	folder(t, map[string][]byte{"empty/notes.txt": nil, "a.wav": wav(noise(rate, loud))})
 	status, out, errs := classify(t, nil, "--model", model, "empty", "a.wav")
 	expect(t, "status", status, statusFailed)
 	contains(t, "stdout", out, "a.wav  loud ")
@@ -88,7 +88,7 @@ func TestFolderWithoutSounds(t *testing.T) {
 
 func TestLinks(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"real/a.wav": wav(t, noise(rate, loud)), "dir/b.wav": wav(t, noise(rate, hum))})
+	folder(t, map[string][]byte{"real/a.wav": wav(noise(rate, loud)), "dir/b.wav": wav(noise(rate, hum))})
 	for _, link := range [][2]string{{"../real/a.wav", "dir/link.wav"}, {".", "dir/circle"}, {"nowhere", "dir/lost.wav"}, {"dir", "way"}} {
 		if err := os.Symlink(link[0], link[1]); err != nil {
 			t.Skip(err)
@@ -99,7 +99,7 @@ func TestLinks(t *testing.T) {
 }
 
 func TestUsage(t *testing.T) {
-	folder(t, map[string][]byte{"a.wav": wav(t, noise(rate, loud))})
+	folder(t, map[string][]byte{"a.wav": wav(noise(rate, loud))})
 	for _, c := range []struct{ args, want string }{
 		{"", "expected files"},
 		{"--format xml a.wav", "xml"},
@@ -124,7 +124,7 @@ func TestUsage(t *testing.T) {
 }
 
 func TestModelThatCannotBeUsed(t *testing.T) {
-	folder(t, map[string][]byte{"a.wav": wav(t, noise(rate, loud)), "m.pt": []byte("PK\x03\x04 and so on")})
+	folder(t, map[string][]byte{"a.wav": wav(noise(rate, loud)), "m.pt": []byte("PK\x03\x04 and so on")})
 	for model, want := range map[string]string{"missing": "missing", "m.pt": "ZIP archive", "a.wav": "RIFF"} {
 		status, out, errs := classify(t, nil, "--model", model, "a.wav")
 		expect(t, model, status, statusModel)
@@ -154,9 +154,9 @@ func (s *stalled) Read(p []byte) (int, error) {
 
 func TestInterruptedRunKeepsWhatIsFinished(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"a.wav": wav(t, noise(rate, loud)), "b.wav": wav(t, noise(rate, hum))})
+	folder(t, map[string][]byte{"a.wav": wav(noise(rate, loud)), "b.wav": wav(noise(rate, hum))})
 	ctx, interrupt := context.WithCancel(t.Context())
-	in := &stalled{start: bytes.NewReader(wav(t, noise(2*rate, loud))[:3*rate]), stalled: make(chan struct{})}
+	in := &stalled{start: bytes.NewReader(wav(noise(2*rate, loud))[:3*rate]), stalled: make(chan struct{})}
 	go func() {
 		<-in.stalled
 		time.Sleep(50 * time.Millisecond) // for what has been heard to be written
@@ -176,7 +176,7 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 	model := loudness(t)
 	files := map[string][]byte{}
 	for i := range 300 {
-		files[fmt.Sprintf("d/%d.wav", i)] = wav(t, noise(100, loud))
+		files[fmt.Sprintf("d/%d.wav", i)] = wav(noise(100, loud))
 	}
 	folder(t, files)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -193,7 +193,7 @@ func (f full) Write([]byte) (int, error) { return 0, f.err }
 
 func TestOutputThatFails(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"a.wav": wav(t, noise(rate, loud)), "b.wav": wav(t, noise(9*rate, loud))})
+	folder(t, map[string][]byte{"a.wav": wav(noise(rate, loud)), "b.wav": wav(noise(9*rate, loud))})
 	for _, format := range []string{"text", "json", "ndjson", "csv"} {
 		for err, want := range map[error]string{syscall.EPIPE: "", errors.New("disk full"): "classify: disk full\n"} {
 			var errs bytes.Buffer
@@ -213,13 +213,13 @@ func TestManyFiles(t *testing.T) {
 		name := fmt.Sprintf("d/%04d.wav", i)
 		switch {
 		case i%250 == 3:
-			files[name] = wav(t, noise(34*rate, hum)) // more windows than may wait
+			files[name] = wav(noise(34*rate, hum)) // more windows than may wait
 			want = append(want, slices.Repeat([]string{name}, 67)...)
 		case i%10 == 7:
 			files[name] = []byte("no sound")
 			want = append(want, name)
 		default:
-			files[name] = wav(t, noise(1600, loud))
+			files[name] = wav(noise(1600, loud))
 			want = append(want, name)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -125,15 +126,10 @@ func spokenWords(t *testing.T, dir string) {
 		samples = slices.Concat(samples, pause, spoken(t, name, 1))
 	}
 	samples = append(samples, pause...)
-	f, err := os.Create(filepath.Join(dir, "words.wav"))
+	err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "words.wav"), wav(samples), 0o644),
+		os.WriteFile(filepath.Join(dir, "words.raw"), raw(audio.S16LE, samples), 0o644))
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := audio.WriteWAV(f, audio.Clip{Rate: rate, Samples: samples}, audio.S16LE); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "words.raw"), raw(t, audio.S16LE, samples), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

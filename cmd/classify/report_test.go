@@ -13,11 +13,11 @@ func TestText(t *testing.T) {
 	model := loudness(t)
 	middle := slices.Concat(noise(2*rate, hum), noise(rate, loud), make([]float32, 2*rate+rate/4))
 	folder(t, map[string][]byte{
-		"a.wav":         wav(t, noise(rate, loud)),
-		"silent.wav":    wav(t, make([]float32, rate/2)),
-		"long.wav":      wav(t, middle),
-		"quiet.wav":     wav(t, make([]float32, 3*rate/2)),
-		"new\nline.wav": wav(t, noise(rate, hum)),
+		"a.wav":         wav(noise(rate, loud)),
+		"silent.wav":    wav(make([]float32, rate/2)),
+		"long.wav":      wav(middle),
+		"quiet.wav":     wav(make([]float32, 3*rate/2)),
+		"new\nline.wav": wav(noise(rate, hum)),
 	})
 	status, out, errs := classify(t, nil, "--model", model, "--windows", "a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
 	expect(t, "status", status, statusOK)
@@ -44,17 +44,17 @@ func TestText(t *testing.T) {
 // library is a folder in which a good deal can go wrong.
 func library(t *testing.T) {
 	folder(t, map[string][]byte{
-		"b/loud.wav":      wav(t, noise(rate, loud)),
-		"b/a/hum.WAV":     wav(t, noise(rate, hum)),
-		"b/a/two.wav":     wav(t, slices.Concat(make([]float32, rate), noise(rate, loud))),
+		"b/loud.wav":      wav(noise(rate, loud)),
+		"b/a/hum.WAV":     wav(noise(rate, hum)),
+		"b/a/two.wav":     wav(slices.Concat(make([]float32, rate), noise(rate, loud))),
 		"b/broken.wav":    []byte("RIFF\x10\x00\x00\x00WAVEjunk"),
 		"b/text.wav":      []byte("I am not a sound at all, whatever my name says"),
 		"b/empty.wav":     nil,
 		"b/notes.txt":     []byte("ignored"),
 		"b/.hidden.wav":   []byte("ignored"),
 		"b/.git/x.wav":    []byte("ignored"),
-		"b/z/silence.wav": wav(t, make([]float32, rate/4)),
-		"notes.txt":       wav(t, noise(rate, hum)),
+		"b/z/silence.wav": wav(make([]float32, rate/4)),
+		"notes.txt":       wav(noise(rate, hum)),
 	})
 }
 
@@ -136,7 +136,7 @@ func TestJSON(t *testing.T) {
 func TestCSV(t *testing.T) {
 	model := loudness(t)
 	library(t)
-	os.WriteFile("b,\"x\".wav", wav(t, noise(rate, hum)), 0o644)
+	os.WriteFile("b,\"x\".wav", wav(noise(rate, hum)), 0o644)
 	status, out, errs := classify(t, nil, "--model", model, "--format", "csv", "--windows", "--top", "2", "b,\"x\".wav", "b")
 	expect(t, "status", status, statusFailed)
 	contains(t, "stderr", errs, "classify: b/broken.wav: ")
@@ -154,7 +154,7 @@ func TestCSV(t *testing.T) {
 
 func TestHop(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"x.wav": wav(t, noise(2*rate, loud))})
+	folder(t, map[string][]byte{"x.wav": wav(noise(2*rate, loud))})
 	status, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--windows", "--hop", "0.25", "x.wav")
 	expect(t, "status", status, statusOK)
 	events := parse(t, out)
@@ -164,7 +164,7 @@ func TestHop(t *testing.T) {
 }
 
 func TestEmbeddedModel(t *testing.T) {
-	folder(t, map[string][]byte{"x.wav": wav(t, noise(rate, hum))})
+	folder(t, map[string][]byte{"x.wav": wav(noise(rate, hum))})
 	status, out, errs := classify(t, nil, "--format", "ndjson", "x.wav")
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")

@@ -75,7 +75,7 @@ func TestShardsOnTheStandardOutput(t *testing.T) {
 
 func TestShardWithoutInputs(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"a.wav": wav(t, noise(100, loud))})
+	folder(t, map[string][]byte{"a.wav": wav(noise(100, loud))})
 	idle := 0
 	for i := range 5 {
 		for _, more := range [][]string{{}, {"--out", "r"}} {

@@ -61,7 +61,7 @@ func checkEvents(t *testing.T, what, out string, want [][2]float64) []ndjson {
 }
 
 func TestStreamFindsEvents(t *testing.T) {
-	sound := raw(t, audio.S16LE, threeSounds())
+	sound := raw(audio.S16LE, threeSounds())
 	status, out, errs := stream(t, bytes.NewReader(sound), "--format", "ndjson")
 	expect(t, "status", status, statusOK)
 	contains(t, "summary", errs, "classify: heard 13.0 s: 3 events, ")
@@ -148,7 +148,7 @@ func TestStreamReadsEverything(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in := &chopped{raw(t, c.encoding, interleave(clip.Samples, c.channels)), rand.New(rand.NewPCG(uint64(seed), 1))}
+		in := &chopped{raw(c.encoding, interleave(clip.Samples, c.channels)), rand.New(rand.NewPCG(uint64(seed), 1))}
 		name := fmt.Sprintf("%v, %d channels, %d Hz", c.encoding, c.channels, c.rate)
 		status, out, errs := stream(t, in, "--format", "ndjson",
 			"--encoding", c.encoding.String(), "--channels", fmt.Sprint(c.channels), "--rate", fmt.Sprint(c.rate))
@@ -162,7 +162,7 @@ func TestStreamReadsEverything(t *testing.T) {
 
 // TestStreamDoesNotDependOnPieces compares the events of many ways to cut a sound, up to the time of the decision.
 func TestStreamDoesNotDependOnPieces(t *testing.T) {
-	sound := raw(t, audio.S16LE, threeSounds())
+	sound := raw(audio.S16LE, threeSounds())
 	var want []string
 	for seed := range uint64(5) {
 		var in io.Reader = bytes.NewReader(sound)
@@ -192,16 +192,16 @@ func endless(sound []byte, size uint32) []byte {
 
 func TestStreamReadsWAV(t *testing.T) {
 	for _, size := range []uint32{0xFFFFFFFF, 0x80000000, 0x7FFFF000, 0} {
-		in := &chopped{endless(wav(t, threeSounds()), size), rand.New(rand.NewPCG(1, 1))}
+		in := &chopped{endless(wav(threeSounds()), size), rand.New(rand.NewPCG(1, 1))}
 		status, out, errs := stream(t, in, "--format", "ndjson")
 		expect(t, "status", status, statusOK)
 		expect(t, "warnings", strings.Count(errs, "warning"), 0)
 		checkEvents(t, "WAV", out, threeEvents)
 	}
-	_, out, errs := stream(t, bytes.NewReader(wav(t, threeSounds())), "--format", "ndjson", "--rate", "44100", "--encoding", "f32le")
+	_, out, errs := stream(t, bytes.NewReader(wav(threeSounds())), "--format", "ndjson", "--rate", "44100", "--encoding", "f32le")
 	checkEvents(t, "declared otherwise", out, threeEvents)
 	contains(t, "declared otherwise", errs, "header that says 16000 Hz, 1 channels, s16le")
-	_, _, errs = stream(t, bytes.NewReader(wav(t, threeSounds())), "--rate", "16000")
+	_, _, errs = stream(t, bytes.NewReader(wav(threeSounds())), "--rate", "16000")
 	expect(t, "warnings where it is as declared", strings.Count(errs, "warning"), 0)
 }
 
@@ -220,7 +220,7 @@ func TestStreamRefusesOtherFiles(t *testing.T) {
 
 // TestStreamTellsAtOnce feeds a sound bit by bit: its event must come before anything else is fed.
 func TestStreamTellsAtOnce(t *testing.T) {
-	sound := raw(t, audio.S16LE, slices.Concat(make([]float32, 2*rate), noise(rate, loud), make([]float32, rate)))
+	sound := raw(audio.S16LE, slices.Concat(make([]float32, 2*rate), noise(rate, loud), make([]float32, rate)))
 	in, feed := io.Pipe()
 	told, out := io.Pipe()
 	args := append([]string{"--stream", "--model", loudness(t), "--format", "ndjson"}, soundFlags...)
@@ -249,7 +249,7 @@ func TestStreamTellsAtOnce(t *testing.T) {
 
 func TestStreamIsInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
-	in := &stalled{start: bytes.NewReader(raw(t, audio.S16LE, threeSounds())), stalled: make(chan struct{})}
+	in := &stalled{start: bytes.NewReader(raw(audio.S16LE, threeSounds())), stalled: make(chan struct{})}
 	go func() {
 		<-in.stalled
 		time.Sleep(200 * time.Millisecond) // for what has arrived to be heard
@@ -266,7 +266,7 @@ func TestStreamIsInterrupted(t *testing.T) {
 }
 
 func TestStreamWhoseReaderIsGone(t *testing.T) {
-	sound := raw(t, audio.S16LE, threeSounds())
+	sound := raw(audio.S16LE, threeSounds())
 	for err, want := range map[error]string{syscall.EPIPE: "", errors.New("disk full"): "classify: disk full\n"} {
 		var errs bytes.Buffer
 		args := append([]string{"--stream", "--model", loudness(t)}, soundFlags...)
@@ -280,16 +280,16 @@ func TestStreamWhoseReaderIsGone(t *testing.T) {
 
 func TestStreamWarns(t *testing.T) {
 	speech := spoken(t, "left.wav", 5)
-	status, _, errs := stream(t, bytes.NewReader(raw(t, audio.U8, speech)))
+	status, _, errs := stream(t, bytes.NewReader(raw(audio.U8, speech)))
 	expect(t, "status", status, statusOK)
 	contains(t, "bare arecord", errs, "classify: -: warning: this looks like unsigned 8-bit sound")
 	expect(t, "warnings", strings.Count(errs, "warning"), 1)
-	_, _, errs = stream(t, bytes.NewReader(raw(t, audio.S16LE, make([]float32, 11*rate))))
-	contains(t, "muted", errs, "is the microphone muted")
+	_, _, errs = stream(t, bytes.NewReader(raw(audio.S16LE, make([]float32, 11*rate))))
+	contains(t, "muted", errs, "the microphone may be muted")
 }
 
 func TestStreamGate(t *testing.T) {
-	sound := raw(t, audio.S16LE, threeSounds())
+	sound := raw(audio.S16LE, threeSounds())
 	for _, gate := range []string{"60", "-60"} {
 		_, out, errs := stream(t, bytes.NewReader(sound), "--format", "ndjson", "--gate="+gate)
 		checkEvents(t, "with a gate", out, threeEvents)
@@ -303,11 +303,11 @@ func TestStreamGate(t *testing.T) {
 
 func TestStreamExec(t *testing.T) {
 	line := child(t, "args", "{label} {p} {time}")
-	status, _, errs := stream(t, bytes.NewReader(raw(t, audio.S16LE, threeSounds())), "--exec", line)
+	status, _, errs := stream(t, bytes.NewReader(raw(audio.S16LE, threeSounds())), "--exec", line)
 	expect(t, "status", status, statusOK)
 	expect(t, "commands", strings.Count(errs, `["loud","0.9`), 3)
 	line = child(t, "fail", "{label}")
-	status, out, errs := stream(t, bytes.NewReader(raw(t, audio.S16LE, threeSounds())), "--format", "ndjson", "--exec", line)
+	status, out, errs := stream(t, bytes.NewReader(raw(audio.S16LE, threeSounds())), "--format", "ndjson", "--exec", line)
 	expect(t, "status", status, statusOK)
 	contains(t, "stderr", errs, ", 3 commands failed, 0 left out\n")
 	events := parse(t, out)
@@ -332,7 +332,7 @@ func TestStreamTellsWhenItIsLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.clock = slow()
-	in := &chopped{raw(t, audio.S16LE, threeSounds()), rand.New(rand.NewPCG(1, 1))}
+	in := &chopped{raw(audio.S16LE, threeSounds()), rand.New(rand.NewPCG(1, 1))}
 	expect(t, "status", l.run(t.Context(), in), statusOK)
 	expect(t, "warnings", strings.Count(errs.String(), "s behind the sound"), 1)
 	events := parse(t, out.String())
@@ -346,7 +346,7 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long")
 	}
-	minute := raw(t, audio.S16LE, slices.Concat(threeSounds(), noise(20*rate, hum), threeSounds(), noise(14*rate, hum)))
+	minute := raw(audio.S16LE, slices.Concat(threeSounds(), noise(20*rate, hum), threeSounds(), noise(14*rate, hum)))
 	heap := func() (bytes uint64, goroutines int) {
 		runtime.GC()
 		var m runtime.MemStats

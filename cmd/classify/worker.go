@@ -44,7 +44,7 @@ func (s *sound) detect(ctx context.Context, w *worker, src audio.Source) {
 		s.end(ctx, event{err: err})
 		return
 	}
-	n, err := readFull(src, l.buffer[:l.window+1])
+	n, err := audio.ReadFull(src, l.buffer[:l.window+1])
 	switch {
 	case n > l.window:
 		w.Flush() // the sounds before this one come first
@@ -82,7 +82,7 @@ func (s *sound) findEvents(ctx context.Context, l *longSounds, n int, src audio.
 		case err != nil:
 			return ear.seconds(), err
 		}
-		n, err = readFull(src, l.buffer)
+		n, err = audio.ReadFull(src, l.buffer)
 	}
 }
 
@@ -95,14 +95,4 @@ func (l *longSounds) hire() (*ear, error) {
 	var err error
 	l.ear, err = l.newEar()
 	return l.ear, err
-}
-
-// readFull fills dst unless src ends before; then n < len(dst), or the source's error comes with the last samples.
-func readFull(src audio.Source, dst []float32) (n int, err error) {
-	for n < len(dst) && err == nil {
-		var got int
-		got, err = src.Read(dst[n:])
-		n += got
-	}
-	return n, err
 }

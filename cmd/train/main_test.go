@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -42,17 +43,12 @@ func pitches(t *testing.T, clips int, words ...string) string {
 
 func writeTone(t *testing.T, name string, hertz float64, rng *rand.Rand) {
 	t.Helper()
-	clip := audio.Clip{Rate: 16000, Samples: make([]float32, 4800)}
+	samples := make([]float32, 4800)
 	hertz *= 0.95 + 0.1*rng.Float64()
-	for i := range clip.Samples {
-		clip.Samples[i] = float32(0.3*math.Sin(2*math.Pi*hertz*float64(i)/16000) + 0.02*rng.NormFloat64())
+	for i := range samples {
+		samples[i] = float32(0.3*math.Sin(2*math.Pi*hertz*float64(i)/16000) + 0.02*rng.NormFloat64())
 	}
-	f, err := os.Create(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	if err := audio.WriteWAV(f, clip, audio.S16LE); err != nil {
+	if err := os.WriteFile(name, audiotest.WAV(audio.S16LE, 16000, samples), 0o644); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/polyphon/polyphon/audio/audiotest"
 )
 
 // voice returns something like a voiced sound: a few harmonics whose loudness and pitch change, over a little noise.
@@ -29,13 +31,13 @@ func voice(rate, n int, level float64, seed uint64) []float32 {
 
 // encode returns the bytes of the channels' samples, interleaved.
 func encode(e Encoding, channels ...[]float32) []byte {
-	var b []byte
+	var samples []float32
 	for i := range channels[0] {
 		for _, c := range channels {
-			b = appendSample(b, c[i], e)
+			samples = append(samples, c[i])
 		}
 	}
-	return b
+	return audiotest.PCM(e, samples)
 }
 
 func swapped(b []byte) []byte {
@@ -54,7 +56,7 @@ func randomBytes(n int) []byte {
 	return b
 }
 
-func TestSuspect(t *testing.T) {
+func TestPlausibility(t *testing.T) {
 	const n = 4096
 	speech, other := voice(16000, n, 0.1, 1), voice(16000, n, 0.1, 2)
 	loud := voice(16000, n, 0.4, 3)
@@ -64,7 +66,7 @@ func TestSuspect(t *testing.T) {
 		data     []byte
 		e        Encoding
 		channels int
-		want     Suspicion
+		want     Plausibility
 	}{
 		{"as said", encode(S16LE, speech), S16LE, 1, Plausible},
 		{"loud", encode(S16LE, loud), S16LE, 1, Plausible},
@@ -96,14 +98,14 @@ func TestSuspect(t *testing.T) {
 		{"the other channel silent", encode(S16LE, none, speech), S16LE, 1, Interleaved},
 		{"two channels read as one", encode(S16LE, speech, other), S16LE, 1, Interleaved},
 	} {
-		if got := Suspect(c.data, c.e, c.channels); got != c.want {
+		if got := CheckPlausibility(c.data, c.e, c.channels); got != c.want {
 			t.Errorf("%s: %d, want %d", c.name, got, c.want)
 		}
 	}
 }
 
-// TestSuspectBelievesSound plays tones and noises, which are easily taken for something else.
-func TestSuspectBelievesSound(t *testing.T) {
+// TestPlausibilityOfSound plays tones and noises, which are easily taken for something else.
+func TestPlausibilityOfSound(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	for _, hertz := range []float64{50, 440, 1000, 3000, 3999, 4000, 4001, 5000, 7900} {
 		for _, phase := range []float64{0, math.Pi / 4, 1} {
@@ -111,7 +113,7 @@ func TestSuspectBelievesSound(t *testing.T) {
 			for i := range x {
 				x[i] = float32(0.5 * math.Sin(2*math.Pi*hertz*float64(i)/16000+phase))
 			}
-			if got := Suspect(encode(S16LE, x), S16LE, 1); got != Plausible {
+			if got := CheckPlausibility(encode(S16LE, x), S16LE, 1); got != Plausible {
 				t.Errorf("a tone of %g Hz, phase %g: %d", hertz, phase, got)
 			}
 		}
@@ -121,15 +123,15 @@ func TestSuspectBelievesSound(t *testing.T) {
 		for i := range x {
 			x[i] = float32(level * rng.NormFloat64())
 		}
-		if got := Suspect(encode(S16LE, x), S16LE, 1); got != Plausible {
+		if got := CheckPlausibility(encode(S16LE, x), S16LE, 1); got != Plausible {
 			t.Errorf("noise of level %g: %d", level, got)
 		}
 	}
 }
 
-// TestSuspectBelievesRecordings and notices when they are read as something else. Recordings are in the folder that
+// TestPlausibilityOfRecordings and notices when they are read as something else. Recordings are in the folder that
 // POLYPHON_DATA names.
-func TestSuspectBelievesRecordings(t *testing.T) {
+func TestPlausibilityOfRecordings(t *testing.T) {
 	root := os.Getenv("POLYPHON_DATA")
 	if root == "" {
 		t.Skip("POLYPHON_DATA names no folder of recordings")
@@ -146,18 +148,18 @@ func TestSuspectBelievesRecordings(t *testing.T) {
 		}
 		for at := 0; at+4096 <= len(c.Samples); at += 4096 {
 			x := c.Samples[at : at+4096]
-			if got := Suspect(encode(S16LE, x), S16LE, 1); got != Plausible && got != TooQuiet {
+			if got := CheckPlausibility(encode(S16LE, x), S16LE, 1); got != Plausible && got != TooQuiet {
 				t.Errorf("%s from sample %d: %d", clips[i], at, got)
 			}
-			if measure(x).level < 0.02 {
+			if math.Sqrt(MeanSquare(x)) < 0.02 {
 				continue
 			}
 			pieces++
 			for name, got := range map[string]bool{
-				"8 bits":  Suspect(encode(U8, x), S16LE, 1) == Unsigned8,
-				"float":   Suspect(encode(F32LE, x), S16LE, 1) == Floats,
-				"swapped": Suspect(swapped(encode(S16LE, x)), S16LE, 1) == BigEndian,
-				"stereo":  Suspect(encode(S16LE, x, x), S16LE, 1) == Interleaved,
+				"8 bits":  CheckPlausibility(encode(U8, x), S16LE, 1) == Unsigned8,
+				"float":   CheckPlausibility(encode(F32LE, x), S16LE, 1) == Floats,
+				"swapped": CheckPlausibility(swapped(encode(S16LE, x)), S16LE, 1) == BigEndian,
+				"stereo":  CheckPlausibility(encode(S16LE, x, x), S16LE, 1) == Interleaved,
 			} {
 				if got {
 					noticed[name]++
@@ -173,12 +175,12 @@ func TestSuspectBelievesRecordings(t *testing.T) {
 	}
 }
 
-func FuzzSuspect(f *testing.F) {
+func FuzzPlausibility(f *testing.F) {
 	f.Add(encode(S16LE, voice(16000, 500, 0.1, 1)), int(S16LE), 1)
 	f.Add(binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(math.NaN()))), int(F32LE), 2)
 	f.Fuzz(func(t *testing.T, data []byte, e, channels int) {
-		if got := Suspect(data, Encoding(e), channels); got < Plausible || got > Interleaved {
-			t.Fatalf("suspicion %d", got)
+		if got := CheckPlausibility(data, Encoding(e), channels); got < Plausible || got > Interleaved {
+			t.Fatalf("plausibility %d", got)
 		}
 	})
 }

@@ -2,14 +2,14 @@ package audio
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
-// Encoding says how a PCM sample is written as bytes.
+// Encoding is the way in which a PCM sample is written as bytes. The zero Encoding is none: that of compressed formats
+// such as FLAC.
 type Encoding int
 
-// The encodings. The zero Encoding is none of them: it is what a compressed format such as FLAC reports.
+// The encodings.
 const (
 	U8    Encoding = 1 + iota // unsigned 8-bit, 128 is silence
 	S16LE                     // signed, little endian; full scale is 1<<15
@@ -21,22 +21,25 @@ const (
 	MuLaw // ITU-T G.711
 )
 
-var encodings = [...]struct {
+type encoding struct {
 	name  string
 	bytes int
-}{
-	0:     {"none", 0},
-	U8:    {"u8", 1},
-	S16LE: {"s16le", 2},
-	S24LE: {"s24le", 3},
-	S32LE: {"s32le", 4},
-	F32LE: {"f32le", 4},
-	F64LE: {"f64le", 8},
-	ALaw:  {"alaw", 1},
-	MuLaw: {"mulaw", 1},
+	tag   uint16 // in WAV
 }
 
-// valid tells whether e is one of the named encodings.
+var encodings = [...]encoding{
+	0:     {"none", 0, 0},
+	U8:    {"u8", 1, tagPCM},
+	S16LE: {"s16le", 2, tagPCM},
+	S24LE: {"s24le", 3, tagPCM},
+	S32LE: {"s32le", 4, tagPCM},
+	F32LE: {"f32le", 4, tagFloat},
+	F64LE: {"f64le", 8, tagFloat},
+	ALaw:  {"alaw", 1, tagALaw},
+	MuLaw: {"mulaw", 1, tagMuLaw},
+}
+
+// valid reports whether e is one of the named encodings.
 func (e Encoding) valid() bool { return e >= U8 && e <= MuLaw }
 
 // String returns the name that ParseEncoding reads: u8, s16le, s24le, s32le, f32le, f64le, alaw or mulaw; these are
@@ -51,14 +54,14 @@ func (e Encoding) String() string {
 // Bytes returns the size of a sample, 0 for the zero Encoding.
 func (e Encoding) Bytes() int { return encodings[e].bytes }
 
-// ParseEncoding returns the encoding of that name, in any case; an unknown name is ErrFormat.
+// ParseEncoding returns the encoding of a name, in any case. An unknown name gives ErrFormat.
 func ParseEncoding(name string) (Encoding, error) {
 	var names []string
 	for e := U8; e <= MuLaw; e++ {
+		if e.String() == strings.ToLower(name) {
+			return e, nil
+		}
 		names = append(names, e.String())
-	}
-	if i := slices.Index(names, strings.ToLower(name)); i >= 0 {
-		return U8 + Encoding(i), nil
 	}
 	return 0, fmt.Errorf("%w: encoding %q (there are %s)", ErrFormat, name, strings.Join(names, ", "))
 }
@@ -67,11 +70,7 @@ func ParseEncoding(name string) (Encoding, error) {
 func (e Encoding) MarshalText() ([]byte, error) { return []byte(e.String()), nil }
 
 // UnmarshalText implements encoding.TextUnmarshaler with ParseEncoding.
-func (e *Encoding) UnmarshalText(text []byte) error {
-	parsed, err := ParseEncoding(string(text))
-	if err != nil {
-		return err
-	}
-	*e = parsed
-	return nil
+func (e *Encoding) UnmarshalText(text []byte) (err error) {
+	*e, err = ParseEncoding(string(text))
+	return err
 }

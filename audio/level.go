@@ -1,0 +1,28 @@
+package audio
+
+import "math"
+
+// MeanSquare returns the mean power of x, 0 where x is empty.
+func MeanSquare(x []float32) float64 {
+	var a, b, c, d float64 // four sums, so that additions do not wait for each other
+	for i := 0; i+4 <= len(x); i += 4 {
+		s := x[i : i+4 : i+4]
+		a += float64(s[0]) * float64(s[0])
+		b += float64(s[1]) * float64(s[1])
+		c += float64(s[2]) * float64(s[2])
+		d += float64(s[3]) * float64(s[3])
+	}
+	for _, v := range x[len(x)&^3:] {
+		a += float64(v) * float64(v)
+	}
+	return (a + b + c + d) / float64(max(len(x), 1))
+}
+
+// SNRGain returns the factor by which to multiply noise of the mean power noise so that it lies snr dB below a signal
+// of the mean power signal; 0 where either is 0.
+func SNRGain(signal, noise, snr float64) float32 {
+	if signal == 0 || noise == 0 {
+		return 0
+	}
+	return float32(math.Sqrt(signal/noise) / math.Pow(10, snr/20))
+}

@@ -1,0 +1,87 @@
+package live
+
+import (
+	"math"
+	"time"
+)
+
+// Mark is a moment, and how many seconds of sound had been processed by then.
+type Mark struct {
+	At      time.Time
+	Seconds float64
+}
+
+// LagMeter measures how many seconds the processing is behind the arrival of live sound.
+//
+// Only when all that has arrived is processed is it known when the newest sample came. From such a moment on, live sound
+// brings one second of sound per second, and what has been processed less than that is the lag. Sound that comes faster,
+// such as a file, has no lag, and neither the drift of a sound card's clock nor a pause of the source adds up. The zero
+// LagMeter is ready.
+type LagMeter struct {
+	known  bool
+	latest Mark
+	worst  float64
+}
+
+// CaughtUp notes that all that had arrived at m.At has been processed.
+func (l *LagMeter) CaughtUp(m Mark) { l.known, l.latest = true, m }
+
+// Lag returns the lag at a moment, in seconds; 0 before the first CaughtUp.
+func (l *LagMeter) Lag(now Mark) float64 {
+	if !l.known {
+		return 0
+	}
+	lag := max(0, now.At.Sub(l.latest.At).Seconds()-(now.Seconds-l.latest.Seconds))
+	l.worst = max(l.worst, lag)
+	return lag
+}
+
+// Worst returns the largest lag so far.
+func (l *LagMeter) Worst() float64 { return l.worst }
+
+// RateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures once,
+// over two periods that have to agree: sound that comes in bursts has no rate. The zero RateMeter is ready.
+type RateMeter struct {
+	marks []Mark
+	done  bool
+}
+
+// ratePeriod is the length of each of the two periods.
+const ratePeriod = 5 * time.Second
+
+// CaughtUp notes that all that had arrived at m.At has been processed. It returns the result, 1 for the declared rate,
+// once.
+func (r *RateMeter) CaughtUp(m Mark) (ratio float64, ok bool) {
+	if r.done || len(r.marks) > 0 && m.At.Sub(r.marks[len(r.marks)-1].At) < ratePeriod {
+		return 0, false
+	}
+	if r.marks = append(r.marks, m); len(r.marks) < 3 {
+		return 0, false
+	}
+	r.done = true
+	between := func(a, b Mark) float64 { return (b.Seconds - a.Seconds) / b.At.Sub(a.At).Seconds() }
+	before, after := between(r.marks[0], r.marks[1]), between(r.marks[1], r.marks[2])
+	return (before + after) / 2, math.Abs(before-after) < 0.03*after
+}
+
+// Stop ends the measurement without a result, for a source that is not live.
+func (r *RateMeter) Stop() { r.done = true }
+
+// usualRates are sample rates of sound cards, in hertz.
+var usualRates = []float64{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000}
+
+// actualRate returns the rate at which sound of a declared rate arrives, where that is clearly another one: a usual
+// rate, or half, twice or four times as much, as with another number of channels or size of samples.
+func actualRate(declared, ratio float64) (hertz float64, other bool) {
+	if math.Abs(ratio-1) < 0.1 {
+		return 0, false
+	}
+	for _, factor := range []float64{1, 2, 0.5, 4, 0.25} {
+		for _, rate := range usualRates {
+			if math.Abs(declared*ratio-rate*factor) < 0.03*rate*factor {
+				return rate * factor, true
+			}
+		}
+	}
+	return 0, false
+}
