@@ -30,7 +30,7 @@ func (p *Program) Layers(frames int) []Layer {
 			l.MACs += int64(l.Frames) * int64(s.Kernel) * int64(s.In) * int64(s.Width)
 		}
 		for _, name := range s.weightNames() {
-			if w := weights[name]; w.Kind != Running {
+			if w, ok := weights[name]; ok && w.Kind != Running {
 				l.Parameters += int(w.Len())
 			}
 		}

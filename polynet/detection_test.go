@@ -1,4 +1,4 @@
-package polynet
+package polynet_test
 
 import (
 	"bytes"
@@ -6,29 +6,31 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // withDetection returns testModel with an operating point of its own.
-func withDetection() *Model {
+func withDetection() *polynet.Model {
 	m := testModel()
 	m.Detection = &detect.Config{
-		Smoothing: 0.15, Threshold: 0.75, Thresholds: map[string]float64{"label 1": 0.5}, Release: 0.4, MinDuration: 0.05, Refractory: 0.9,
+		Smoothing: 0.15, Threshold: 0.75, Thresholds: map[string]float64{"label 1": 0.5},
+		Release: 0.4, MinDuration: 0.05, Refractory: 0.9,
 	}
 	return m
 }
 
 // TestDetectionIsOptional reads a file with an operating point and one without, such as older ones.
 func TestDetectionIsOptional(t *testing.T) {
-	for _, want := range []*Model{testModel(), withDetection()} {
+	for _, want := range []*polynet.Model{testModel(), withDetection()} {
 		file := modelFile(t, want)
 		if said := bytes.Contains(file, []byte(`"detection"`)); said != (want.Detection != nil) {
 			t.Errorf("detection is in the file: %v, in the model: %+v", said, want.Detection)
 		}
-		got, err := Read(bytes.NewReader(file))
+		got, err := polynet.Read(bytes.NewReader(file))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if field := got.sameAs(want); field != "" {
+		if field := difference(got, want); field != "" {
 			t.Errorf("what is read differs in its %s", field)
 		}
 	}

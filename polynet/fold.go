@@ -24,7 +24,8 @@ func (p *Program) Check(w Weights) error {
 		}
 	}
 	if len(w) != len(p.Weights) {
-		return fmt.Errorf("%w: %d tensors, the network has %d", ErrModel, len(w), len(p.Weights))
+		return fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its",
+			ErrModel, len(w), len(p.Weights), surplus(w, p.Weights))
 	}
 	return nil
 }

@@ -253,8 +253,9 @@ func (m *Model) checkEntries(entries map[string]tensorEntry) ([]Weight, error) {
 	return shapes, nil
 }
 
-// surplus returns the first name among entries that shapes do not have.
-func surplus(entries map[string]tensorEntry, shapes []Weight) string {
+// surplus returns the first name among entries, which has more than shapes, that shapes do not have.
+func surplus[V any](entries map[string]V, shapes []Weight) string {
+	entries = maps.Clone(entries)
 	for _, s := range shapes {
 		delete(entries, s.Name)
 	}

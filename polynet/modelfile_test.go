@@ -1,4 +1,4 @@
-package polynet
+package polynet_test
 
 import (
 	"bytes"
@@ -16,10 +16,24 @@ import (
 	"testing/iotest"
 
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
 )
 
-func modelFile(t testing.TB, m *Model) []byte {
+// The safetensors format as the tests write it.
+const (
+	metadataKey = "__metadata__"
+	maxHeader   = 16 << 20 // bytes that are read
+)
+
+type tensorEntry struct {
+	Type    string   `json:"dtype"`
+	Shape   []int    `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"`
+}
+
+func modelFile(t testing.TB, m *polynet.Model) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	if err := m.Write(&b); err != nil {
@@ -28,17 +42,19 @@ func modelFile(t testing.TB, m *Model) []byte {
 	return b.Bytes()
 }
 
-func testModel() *Model { return randomModel(planConfigs(Pi1x1)[0], seeded(11)) }
+func testModel() *polynet.Model {
+	return nettest.RandomModel(nettest.Configs(polynet.Pi1x1)[0], nettest.Rand(11))
+}
 
 func TestModelFileRoundTrip(t *testing.T) {
-	for _, kind := range BlockKinds() {
-		want := randomModel(planConfigs(kind)[0], seeded(11))
+	for _, kind := range polynet.BlockKinds() {
+		want := nettest.RandomModel(nettest.Configs(kind)[0], nettest.Rand(11))
 		file := modelFile(t, want)
-		got, err := Read(iotest.OneByteReader(bytes.NewReader(file)))
+		got, err := polynet.Read(iotest.OneByteReader(bytes.NewReader(file)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := got.sameAs(want); err != "" {
+		if err := difference(got, want); err != "" {
 			t.Errorf("%s: what is read differs in its %s", kind, err)
 		}
 		if !bytes.Equal(modelFile(t, got), file) {
@@ -47,11 +63,12 @@ func TestModelFileRoundTrip(t *testing.T) {
 	}
 }
 
-// sameAs names the first field in which m differs from other.
-func (m *Model) sameAs(other *Model) string {
+// difference names the first field in which two models differ.
+func difference(m, other *polynet.Model) string {
 	a, b := reflect.ValueOf(*m), reflect.ValueOf(*other)
 	for i := range a.NumField() {
-		if name := a.Type().Field(i).Name; name != "Weights" && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
+		name := a.Type().Field(i).Name
+		if name != "Weights" && !reflect.DeepEqual(a.Field(i).Interface(), b.Field(i).Interface()) {
 			return name
 		}
 	}
@@ -171,12 +188,18 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 		{"unknown", []byte("#!/bin/sh\nexit 0"), `begins with "#!/bin/s"`},
 		{"header that is not JSON", withLength([]byte("not JSON at all")), "header"},
 		{"header that is a list", withLength([]byte("[1, 2, 3]")), "header"},
-		{"safetensors without metadata", withLength([]byte(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`)), "another program"},
+		{
+			"safetensors without metadata",
+			withLength([]byte(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`)), "another program",
+		},
 		{"safetensors of PyTorch", withLength([]byte(`{"__metadata__":{"format":"pt"}}`)), "PyTorch"},
 		{"metadata that is no map of strings", withLength([]byte(`{"__metadata__":{"format":1}}`)), "metadata"},
 		{"a later version", editMetadata(t, file, "format", "polyphon/1", "polyphon/2"), "polyphon/2"},
 
-		{"no labels", editFile(t, file, func(h map[string]any) { delete(h[metadataKey].(map[string]any), "labels") }), "no labels"},
+		{
+			"no labels",
+			editFile(t, file, func(h map[string]any) { delete(h[metadataKey].(map[string]any), "labels") }), "no labels",
+		},
 		{"labels that are no list", editMetadata(t, file, "labels", `"label 0"`, `7`), "labels"},
 		{"a label twice", editMetadata(t, file, "labels", `label 0`, `label 2`), `classes 0 and 2 share the label "label 2"`},
 		{"an empty label", editMetadata(t, file, "labels", `label 0`, ``), `class 0 has the label ""`},
@@ -188,23 +211,52 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 		{"other features", editMetadata(t, file, "features", `"mels":7`, `"mels":8`), "mels"},
 		{"impossible features", editMetadata(t, file, "features", `"hop":160`, `"hop":0`), "feature"},
 		{"unknown block", editMetadata(t, file, "net", `pi1x1`, `attention`), `"attention"`},
+		{"a retired block", editMetadata(t, file, "net", `pi1x1`, `rpoly`), `blocks of the kind "rpoly" are retired`},
+		{"another retired block", editMetadata(t, file, "net", `pi1x1`, `dpoly`), `blocks of the kind "dpoly" are retired`},
 		{"unknown setting", editMetadata(t, file, "net", `"block"`, `"heads":4,"block"`), `"heads"`},
 		{"a wider network", editMetadata(t, file, "net", `"width":8`, `"width":9`), "has shape"},
-		{"a deeper network", editMetadata(t, file, "net", `"blocks":1`, `"blocks":2`), "no tensor stages.2.1.conv1.weight"},
-		{"a shallower network", editMetadata(t, file, "net", `"blocks":2`, `"blocks":1`), "stages.0.1.conv1.weight is not one of its"},
-		{"a very deep network", editMetadata(t, file, "net", `"blocks":2`, `"blocks":250`), "for a network of 253 blocks"},
+		{
+			"a deeper network",
+			editMetadata(t, file, "net", `"blocks":1`, `"blocks":2`), "no tensor stages.2.1.conv1.weight",
+		},
+		{
+			"a shallower network",
+			editMetadata(t, file, "net", `"blocks":2`, `"blocks":1`), "stages.0.1.conv1.weight is not one of its",
+		},
+		{
+			"a very deep network",
+			editMetadata(t, file, "net", `"blocks":2`, `"blocks":250`), "for a network of 253 blocks",
+		},
 		{"a deviation of zero", editMetadata(t, file, "norm", `"std":[`, `"std":[0,`), "normalisation"},
 
-		{"a threshold of nothing", editMetadata(t, tuned, "detection", `"threshold":0.75`, `"threshold":0`), "a threshold of 0"},
-		{"a threshold for another label", editMetadata(t, tuned, "detection", `label 1`, `label 7`), `"label 7", which is none of the labels`},
-		{"endless smoothing", editMetadata(t, tuned, "detection", `"smoothing":0.15`, `"smoothing":1e9`), "smoothing"},
+		{
+			"a threshold of nothing",
+			editMetadata(t, tuned, "detection", `"threshold":0.75`, `"threshold":0`), "a threshold of 0",
+		},
+		{
+			"a threshold for another label",
+			editMetadata(t, tuned, "detection", `label 1`, `label 7`), `"label 7", which is none of the labels`,
+		},
+		{
+			"endless smoothing",
+			editMetadata(t, tuned, "detection", `"smoothing":0.15`, `"smoothing":1e9`), "smoothing",
+		},
 		{"unknown detection setting", editMetadata(t, tuned, "detection", `{`, `{"patience":3,`), `"patience"`},
 		{"detection that is no object", editMetadata(t, tuned, "detection", `{`, `[{`), "detection"},
 
-		{"a tensor missing", editFile(t, file, func(h map[string]any) { delete(h, "head.bias") }), "no tensor head.bias"},
-		{"a tensor too many", editFile(t, file, func(h map[string]any) { h["extra"] = h["head.bias"] }), "extra is not one of its"},
+		{
+			"a tensor missing",
+			editFile(t, file, func(h map[string]any) { delete(h, "head.bias") }), "no tensor head.bias",
+		},
+		{
+			"a tensor too many",
+			editFile(t, file, func(h map[string]any) { h["extra"] = h["head.bias"] }), "extra is not one of its",
+		},
 		{"half precision", editTensor(t, file, "head.bias", "dtype", "F16"), `"F16"`},
-		{"another shape", editTensor(t, file, "head.weight", "shape", []int{3, 8}), "shape [3 8], the network wants [8 3]"},
+		{
+			"another shape",
+			editTensor(t, file, "head.weight", "shape", []int{3, 8}), "shape [3 8], the network wants [8 3]",
+		},
 		{"a negative shape", editTensor(t, file, "head.weight", "shape", []int{-8, -3}), "shape"},
 		{"overlapping tensors", editTensor(t, file, "stem.norm.bias", "data_offsets", []int{0, 20}), "overlaps"},
 		{"offsets out of range", editTensor(t, file, "head.bias", "data_offsets", []int{1 << 40, 1<<40 + 12}), "gaps"},
@@ -212,14 +264,17 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 		{"negative offsets", editTensor(t, file, "head.bias", "data_offsets", []int{-12, 0}), "overlaps"},
 		{"three offsets", editTensor(t, file, "head.bias", "data_offsets", "all"), "head.bias"},
 
-		{"a weight that is no number", editValue(t, file, "stages.0.0.conv1.weight", nan), "stages.0.0.conv1.weight has the value NaN at 0"},
+		{
+			"a weight that is no number",
+			editValue(t, file, "stages.0.0.conv1.weight", nan), "stages.0.0.conv1.weight has the value NaN at 0",
+		},
 		{"an infinite bias", editValue(t, file, "head.bias", inf), "head.bias has the value +Inf"},
 		{"a negative variance", editValue(t, file, "stem.norm.running_var", -1), "negative variance -1"},
 	}
 	for _, c := range cases {
-		m, err := Read(bytes.NewReader(c.file))
+		m, err := polynet.Read(bytes.NewReader(c.file))
 		switch {
-		case !errors.Is(err, ErrModel):
+		case !errors.Is(err, polynet.ErrModel):
 			t.Errorf("%s: error %v, want one that wraps ErrModel", c.name, err)
 		case !strings.Contains(err.Error(), c.want):
 			t.Errorf("%s: %q does not say %q", c.name, err, c.want)
@@ -233,8 +288,8 @@ func TestReadPassesOnTheReadersError(t *testing.T) {
 	file := modelFile(t, testModel())
 	broken := errors.New("the disk is broken")
 	for _, n := range []int{0, 5, 50, len(file) - 20, len(file)} {
-		_, err := Read(io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(broken)))
-		if !errors.Is(err, broken) || !errors.Is(err, ErrModel) {
+		_, err := polynet.Read(io.MultiReader(bytes.NewReader(file[:n]), iotest.ErrReader(broken)))
+		if !errors.Is(err, broken) || !errors.Is(err, polynet.ErrModel) {
 			t.Errorf("after %d bytes: %v", n, err)
 		}
 	}
@@ -242,21 +297,17 @@ func TestReadPassesOnTheReadersError(t *testing.T) {
 
 // TestReadAllocatesAsBytesArrive gives headers that claim a lot and deliver nothing.
 func TestReadAllocatesAsBytesArrive(t *testing.T) {
-	huge := planConfigs(Linear)[0]
+	huge := nettest.Configs(polynet.Linear)[0]
 	huge.Stages[0].Width = 1 << 14 // of which a convolution has 3.2 GB
-	m := randomModel(planConfigs(Linear)[0], seeded(1))
+	m := nettest.RandomModel(nettest.Configs(polynet.Linear)[0], nettest.Rand(1))
 	m.Net = huge
-	header, err := m.header(huge.WeightShapes())
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, file := range map[string][]byte{
-		"tensors": append(withLength(header), make([]byte, 1<<20)...),
+		"tensors": append(headerOf(t, m), make([]byte, 1<<20)...),
 		"header":  append(binary.LittleEndian.AppendUint64(nil, maxHeader), '{'),
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		if _, err := Read(bytes.NewReader(file)); !errors.Is(err, io.ErrUnexpectedEOF) {
+		if _, err := polynet.Read(bytes.NewReader(file)); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%s: %v", name, err)
 		}
 		runtime.ReadMemStats(&after)
@@ -264,6 +315,25 @@ func TestReadAllocatesAsBytesArrive(t *testing.T) {
 			t.Errorf("%s: %d bytes allocated for a file of %d", name, took, len(file))
 		}
 	}
+}
+
+// headerOf returns the beginning of m's file, up to the tensors' values.
+func headerOf(t *testing.T, m *polynet.Model) []byte {
+	t.Helper()
+	metadata, err := m.Metadata()
+	if err != nil {
+		t.Fatal(err)
+	}
+	header, end := map[string]any{metadataKey: metadata}, int64(0)
+	for _, w := range m.Net.Program().Weights {
+		header[w.Name] = tensorEntry{"F32", w.Shape, [2]int64{end, end + 4*w.Len()}}
+		end += 4 * w.Len()
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return withLength(text)
 }
 
 func TestSaveIsWholeOrNothing(t *testing.T) {
@@ -275,14 +345,14 @@ func TestSaveIsWholeOrNothing(t *testing.T) {
 	}
 	bad := testModel()
 	bad.Weights["head.bias"].Data().([]float32)[0] = float32(math.NaN())
-	if err := bad.Save(path); !errors.Is(err, ErrModel) {
+	if err := bad.Save(path); !errors.Is(err, polynet.ErrModel) {
 		t.Errorf("saving a broken model: %v", err)
 	}
-	got, err := Load(path)
+	got, err := polynet.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if field := got.sameAs(m); field != "" {
+	if field := difference(got, m); field != "" {
 		t.Errorf("the model that was saved first differs in its %s", field)
 	}
 	if files, _ := os.ReadDir(dir); len(files) != 1 {
@@ -299,35 +369,35 @@ func TestLoadNamesTheFile(t *testing.T) {
 		if write {
 			os.WriteFile(path, []byte("PK\x03\x04 and so on"), 0o600)
 		}
-		if _, err := Load(path); !errors.Is(err, ErrModel) || !strings.Contains(err.Error(), path) {
+		if _, err := polynet.Load(path); !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), path) {
 			t.Errorf("error %v, want ErrModel and the path", err)
 		}
 	}
 }
 
 func TestValidate(t *testing.T) {
-	for name, breakIt := range map[string]func(m *Model){
-		"missing": func(m *Model) { delete(m.Weights, "head.bias") },
-		"extra":   func(m *Model) { m.Weights["x"] = m.Weights["head.bias"] },
-		"shape": func(m *Model) {
+	for name, breakIt := range map[string]func(m *polynet.Model){
+		"missing": func(m *polynet.Model) { delete(m.Weights, "head.bias") },
+		"extra":   func(m *polynet.Model) { m.Weights["x"] = m.Weights["head.bias"] },
+		"shape": func(m *polynet.Model) {
 			m.Weights["head.bias"] = tensor.New(tensor.WithShape(2), tensor.WithBacking(make([]float32, 2)))
 		},
-		"float64": func(m *Model) {
+		"float64": func(m *polynet.Model) {
 			m.Weights["head.bias"] = tensor.New(tensor.WithShape(3), tensor.WithBacking(make([]float64, 3)))
 		},
-		"view":          func(m *Model) { m.Weights["head.weight"] = columns(m.Weights["head.weight"]) },
-		"temperature":   func(m *Model) { m.Temperature = math.NaN() },
-		"window":        func(m *Model) { m.Window = math.Inf(1) },
-		"label":         func(m *Model) { m.Labels[0] = "\xff" },
-		"detection":     func(m *Model) { m.Detection = &detect.Config{Threshold: math.NaN(), Release: 1} },
-		"configuration": func(m *Model) { m.Net.Classes = 0 },
+		"view":          func(m *polynet.Model) { m.Weights["head.weight"] = columns(m.Weights["head.weight"]) },
+		"temperature":   func(m *polynet.Model) { m.Temperature = math.NaN() },
+		"window":        func(m *polynet.Model) { m.Window = math.Inf(1) },
+		"label":         func(m *polynet.Model) { m.Labels[0] = "\xff" },
+		"detection":     func(m *polynet.Model) { m.Detection = &detect.Config{Threshold: math.NaN(), Release: 1} },
+		"configuration": func(m *polynet.Model) { m.Net.Classes = 0 },
 	} {
 		m := testModel()
 		breakIt(m)
-		if err := m.Validate(); !errors.Is(err, ErrModel) {
+		if err := m.Validate(); !errors.Is(err, polynet.ErrModel) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if err := m.Write(io.Discard); !errors.Is(err, ErrModel) {
+		if err := m.Write(io.Discard); !errors.Is(err, polynet.ErrModel) {
 			t.Errorf("%s: written: %v", name, err)
 		}
 	}
@@ -345,10 +415,10 @@ func columns(w *tensor.Dense) *tensor.Dense {
 }
 
 func FuzzRead(f *testing.F) {
-	m := randomModel(Config{
-		Inputs: 2, Classes: 1, Block: Pi, Stem: Stem{Width: 1, Kernel: 1, Stride: 1},
-		Stages: []Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}},
-	}, seeded(1))
+	m := nettest.RandomModel(polynet.Config{
+		Inputs: 2, Classes: 1, Block: polynet.Pi, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
+		Stages: []polynet.Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}},
+	}, nettest.Rand(1))
 	file := modelFile(f, m)
 	f.Add(file)
 	f.Add(file[:len(file)/2])
@@ -357,15 +427,15 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("PK\x03\x04\x00\x00\x08\x08\x00\x00"))
 	f.Add(withLength([]byte(`{"__metadata__":{"format":"polyphon/1"}}`)))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		m, err := Read(bytes.NewReader(file))
+		m, err := polynet.Read(bytes.NewReader(file))
 		if err != nil {
-			if !errors.Is(err, ErrModel) {
+			if !errors.Is(err, polynet.ErrModel) {
 				t.Fatalf("%v does not wrap ErrModel", err)
 			}
 			return
 		}
 		written := modelFile(t, m)
-		again, err := Read(bytes.NewReader(written))
+		again, err := polynet.Read(bytes.NewReader(written))
 		if err != nil {
 			t.Fatalf("what was read cannot be read again: %v", err)
 		}

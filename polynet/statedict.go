@@ -114,7 +114,7 @@ func (m *Model) SetStateDict(d StateDict) error {
 		if !slices.Equal([]int(w.Shape()), want) {
 			return fmt.Errorf("%w: %s has shape %v instead of %v", ErrWeights, s.Name, []int(w.Shape()), want)
 		}
-		weights[s.Name] = tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(reversed(w.Data().([]float32), want)))
+		weights[s.Name] = reversed(w)
 	}
 	if len(missing) > 0 {
 		return fmt.Errorf("%w: it lacks %s", ErrWeights, listed(missing))
@@ -127,12 +127,21 @@ func (m *Model) SetStateDict(d StateDict) error {
 	return nil
 }
 
-// reversed returns the values of a tensor of up to three dimensions with these in the opposite order.
-func reversed(values []float32, shape []int) []float32 {
-	for len(shape) < 3 {
-		shape = append([]int{1}, shape...)
+// StateDict returns the weights in the order of PyTorch; SetStateDict is the inverse.
+func (w Weights) StateDict() StateDict {
+	d := make(StateDict, len(w))
+	for name, t := range w {
+		d[name] = reversed(t)
 	}
-	a, b, c := shape[0], shape[1], shape[2]
+	return d
+}
+
+// reversed returns a copy of a tensor of up to three dimensions with its dimensions in the opposite order.
+func reversed(t *tensor.Dense) *tensor.Dense {
+	values, shape := t.Data().([]float32), slices.Clone(t.Shape())
+	slices.Reverse(shape)
+	sizes := append(slices.Clone(shape), 1, 1)
+	c, b, a := sizes[0], sizes[1], sizes[2]
 	turned := make([]float32, 0, len(values))
 	for k := range c {
 		for j := range b {
@@ -141,7 +150,7 @@ func reversed(values []float32, shape []int) []float32 {
 			}
 		}
 	}
-	return turned
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(turned))
 }
 
 // listed joins names, the first few of many.

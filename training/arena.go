@@ -1,43 +1,43 @@
-package polynet
+package training
 
 import "github.com/polyphon/polyphon/device"
 
-// arena hands out device memory front to back. Its chunks are kept and, once a step has shown how much it needs, merged
-// into one.
+// arena allocates device memory in a stack: what is allocated later is freed earlier. It keeps its chunks of memory,
+// and reset merges them into one.
 type arena struct {
 	dev    device.Trainer
 	chunks []device.Buffer
-	at     mark
+	next   mark // where the next allocation begins
 }
 
-// mark is a place in an arena: everything behind it is free.
+// mark is a position in an arena.
 type mark struct{ chunk, used int }
 
 const (
-	arenaChunk = 1 << 20 // least values in a chunk
+	minChunk   = 1 << 20 // values
 	arenaAlign = 16      // values; a cache line
 )
 
 // alloc returns n values of undefined content.
 func (a *arena) alloc(n int) device.Buffer {
 	size := alignUp(n)
-	for ; a.at.chunk < len(a.chunks); a.at = (mark{a.at.chunk + 1, 0}) {
-		if chunk := a.chunks[a.at.chunk]; a.at.used+size <= chunk.Len() {
-			b := chunk.Slice(a.at.used, a.at.used+n)
-			a.at.used += size
+	for ; a.next.chunk < len(a.chunks); a.next = (mark{a.next.chunk + 1, 0}) {
+		if chunk := a.chunks[a.next.chunk]; a.next.used+size <= chunk.Len() {
+			b := chunk.Slice(a.next.used, a.next.used+n)
+			a.next.used += size
 			return b
 		}
 	}
-	chunk := a.dev.Alloc(max(size, arenaChunk))
+	chunk := a.dev.Alloc(max(size, minChunk))
 	a.chunks = append(a.chunks, chunk)
-	a.at.used = size
+	a.next.used = size
 	return chunk.Slice(0, n)
 }
 
-// rewind frees everything given out since m was a.at.
-func (a *arena) rewind(m mark) { a.at = m }
+// rewind frees everything allocated since a.next was m.
+func (a *arena) rewind(m mark) { a.next = m }
 
-// reset frees everything given out. It reports whether what will be given out in the same order lies where it lay before.
+// reset frees everything. It reports whether the same sequence of allocations will have the same addresses as before.
 func (a *arena) reset() (same bool) {
 	same = len(a.chunks) <= 1
 	if !same {
@@ -45,21 +45,23 @@ func (a *arena) reset() (same bool) {
 		for _, c := range a.chunks {
 			total += c.Len()
 		}
-		a.free()
+		a.close()
 		a.chunks = append(a.chunks, a.dev.Alloc(total))
 	}
-	a.at = mark{}
+	a.next = mark{}
 	return same
 }
 
-// free gives all memory back to the device.
-func (a *arena) free() {
+// close gives all memory back to the device.
+func (a *arena) close() {
 	for _, c := range a.chunks {
 		a.dev.Free(c)
 	}
 	a.chunks = a.chunks[:0]
-	a.at = mark{}
+	a.next = mark{}
 }
 
 // alignUp rounds n up to whole cache lines.
 func alignUp(n int) int { return ceilDiv(n, arenaAlign) * arenaAlign }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }

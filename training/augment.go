@@ -16,7 +16,8 @@ const (
 	AugmentNone   AugmentKind = "none"
 )
 
-// Augmentation returns a recipe's settings. The values of AugmentSpeech were found on the validation clips of Speech Commands.
+// Augmentation returns a recipe's settings. The values of AugmentSpeech were found on the validation clips of Speech
+// Commands.
 func Augmentation(kind AugmentKind) (datasets.Augment, features.Mask) {
 	switch kind {
 	case AugmentSpeech:
@@ -33,7 +34,8 @@ func Augmentation(kind AugmentKind) (datasets.Augment, features.Mask) {
 			Speed: 0.2, Shift: 0.25, Noise: 0.5, SNR: [2]float64{7, 30}, Gain: [2]float64{-3.1, 0.8},
 		}, features.Mask{}
 	case AugmentLight:
-		return datasets.Augment{Shift: 0.1, Gain: [2]float64{-6, 6}}, features.Mask{TimeMasks: 1, MaxTime: 12, FreqMasks: 1, MaxFreq: 6}
+		return datasets.Augment{Shift: 0.1, Gain: [2]float64{-6, 6}},
+			features.Mask{TimeMasks: 1, MaxTime: 12, FreqMasks: 1, MaxFreq: 6}
 	}
 	return datasets.Augment{}, features.Mask{}
 }

@@ -1,23 +1,27 @@
-package polynet
+package training
 
 import (
 	"fmt"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
-	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // benchFrames is the length of a clip of one second.
 const benchFrames = 101
 
 // benchNets are `pi` networks of about 0.28, 0.39 and 1.1 million parameters.
-func benchNets() []Config {
-	var nets []Config
+func benchNets() []polynet.Config {
+	var nets []polynet.Config
 	for _, widths := range [][]int{{24, 32, 48, 64}, {32, 40, 56, 72}, {48, 64, 96, 128}} {
-		c := Config{Inputs: 40, Classes: 19, Block: Pi, Stem: Stem{Width: widths[0], Kernel: 5, Ahead: 2, Stride: 1}, Dropout: 0.1}
+		c := polynet.Config{
+			Inputs: 40, Classes: 19, Block: polynet.Pi, Dropout: 0.1,
+			Stem: polynet.Stem{Width: widths[0], Kernel: 5, Ahead: 2, Stride: 1},
+		}
 		for i, width := range widths {
-			c.Stages = append(c.Stages, Stage{Width: width, Blocks: 2, Kernel: 9, Ahead: 4, Stride: min(2, i+1)})
+			c.Stages = append(c.Stages, polynet.Stage{Width: width, Blocks: 2, Kernel: 9, Ahead: 4, Stride: min(2, i+1)})
 		}
 		nets = append(nets, c)
 	}
@@ -40,65 +44,25 @@ func reportClips(b *testing.B, clips int, flops int64) {
 	b.ReportMetric(float64(b.N*clips)/b.Elapsed().Seconds(), "clips/s")
 }
 
-// BenchmarkRun times compiled networks.
-func BenchmarkRun(b *testing.B) {
-	for _, c := range benchNets() {
-		m := benchModel(b, c)
-		for _, batch := range []int{1, 64} {
-			for _, threads := range []int{1, 2} {
-				b.Run(fmt.Sprintf("%dk/batch%d/threads%d", c.Parameters()/1000, batch, threads), func(b *testing.B) {
-					plan, err := m.Compile(benchDevice(b, threads))
-					if err != nil {
-						b.Fatal(err)
-					}
-					session, rows := plan.Session(batch, benchFrames), normals(seeded(2), batch*benchFrames*c.Inputs)
-					for b.Loop() {
-						session.Run(rows, batch)
-					}
-					reportClips(b, batch, 2*c.MACs(benchFrames))
-				})
-			}
-		}
-	}
-}
-
-// benchModel returns a model of untrained weights, each of which matters.
-func benchModel(b *testing.B, c Config) *Model {
-	b.Helper()
-	n, err := NewNetwork(c, benchDevice(b, 1), seeded(1))
-	if err != nil {
-		b.Fatal(err)
-	}
-	m := &Model{Features: features.Default(), Window: 1, Net: c, Temperature: 1, Weights: n.Weights()}
-	m.Norm.Mean, m.Norm.Std = make([]float32, c.Inputs), make([]float32, c.Inputs)
-	for i := range m.Norm.Std {
-		m.Norm.Std[i] = 1
-	}
-	for i := range c.Classes {
-		m.Labels = append(m.Labels, fmt.Sprint(i))
-	}
-	return m
-}
-
 // BenchmarkStep times training steps of 100 clips.
 func BenchmarkStep(b *testing.B) {
 	const batch = 100
 	for _, c := range benchNets() {
 		for _, threads := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%dk/threads%d", c.Parameters()/1000, threads), func(b *testing.B) {
-				n, err := NewNetwork(c, benchDevice(b, threads), seeded(1))
+			b.Run(fmt.Sprintf("%dk/threads%d", c.Program().Parameters()/1000, threads), func(b *testing.B) {
+				n, err := NewNetwork(c, benchDevice(b, threads), nettest.Rand(1))
 				if err != nil {
 					b.Fatal(err)
 				}
-				p := NewPass(n, seeded(2))
+				p := NewPass(n, nettest.Rand(2))
 				p.Train = true
 				o := NewSGD(n, 0.9, 5e-4)
-				rows, labels := normals(seeded(3), batch*benchFrames*c.Inputs), make([]int, batch)
+				rows, labels := nettest.Normals(nettest.Rand(3), batch*benchFrames*c.Inputs), make([]int, batch)
 				for step := 1; b.Loop(); step++ {
 					trainStep(n, p, o, 0.01, step, rows, labels, benchFrames)
 				}
 				// Forward, weight gradient and input gradient: three times the products.
-				reportClips(b, batch, 3*2*c.MACs(benchFrames))
+				reportClips(b, batch, 3*2*c.Program().MACs(benchFrames))
 			})
 		}
 	}

@@ -9,14 +9,13 @@ import (
 	"reflect"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
-	"github.com/polyphon/polyphon/polynet"
 )
 
 // ErrCheckpoint marks a checkpoint that cannot be resumed from.
 var ErrCheckpoint = errors.New("cannot resume")
 
 // checkpointVersion changes with the fields of checkpoint.
-const checkpointVersion = 2
+const checkpointVersion = 3
 
 // maxCheckpoint bounds how much of a checkpoint file is read.
 const maxCheckpoint = 4 << 30
@@ -29,9 +28,9 @@ type checkpoint struct {
 	Labels  []string
 	Data    string // digest of the training data
 	Step    int    // optimiser steps done
-	Weights polynet.State
-	Average polynet.State // of the EMA, where there is one
-	Moments [][]float32   // of the optimiser
+	Weights state
+	Average state       // of the EMA, where there is one
+	Moments [][]float32 // of the optimiser
 	Best    bestState
 	History []Epoch // one for each epoch done
 }
@@ -62,16 +61,54 @@ func loadCheckpoint(path string) (*checkpoint, error) {
 		return nil, fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
 	}
 	if c.Version != checkpointVersion {
-		return nil, fmt.Errorf("%w: %s has version %d, this program writes %d", ErrCheckpoint, path, c.Version, checkpointVersion)
+		return nil, fmt.Errorf("%w: %s has version %d, this program writes %d",
+			ErrCheckpoint, path, c.Version, checkpointVersion)
 	}
 	return &c, nil
+}
+
+// checkpoint returns the state after the latest epoch.
+func (t *Trainer) checkpoint() *checkpoint {
+	c := &checkpoint{
+		Version: checkpointVersion, Config: t.cfg, Labels: t.labels, Data: t.digest,
+		Step: t.step, Weights: t.net.state(), Moments: t.opt.state(), Best: t.best, History: t.history,
+	}
+	if t.ema != nil {
+		c.Average = t.ema.average.state()
+	}
+	return c
+}
+
+// resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
+// Where there is no such file, it does nothing. A file of another run gives an error wrapping ErrCheckpoint.
+func (t *Trainer) resume(path string) error {
+	c, err := loadCheckpoint(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.matches(t.cfg, t.labels, t.digest); err != nil {
+		return err
+	}
+	err = errors.Join(t.net.setState(c.Weights), t.opt.setState(c.Moments))
+	if t.ema != nil {
+		err = errors.Join(err, t.ema.average.setState(c.Average))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
+	}
+	t.step, t.best, t.history = c.Step, c.Best, c.History
+	return nil
 }
 
 // matches returns an error when c was not made by a run of the same configuration on the same data.
 func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
 	switch {
 	case !reflect.DeepEqual(c.Config, cfg):
-		return fmt.Errorf("%w: the checkpoint was made with other settings: %s", ErrCheckpoint, firstDifference(c.Config, cfg))
+		return fmt.Errorf("%w: the checkpoint was made with other settings: %s",
+			ErrCheckpoint, firstDifference(c.Config, cfg))
 	case !reflect.DeepEqual(c.Labels, labels):
 		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v", ErrCheckpoint, c.Labels, labels)
 	case c.Data != data:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
@@ -22,39 +23,110 @@ const (
 	AdamW OptimizerKind = "adamw" // decoupled weight decay
 )
 
-// Config is everything that decides what a training run computes; with the same data, seed and device kind, the same
-// Config gives the same weights bit for bit. It is stored in the checkpoint, and resuming asks for the same one.
+// Config is everything that decides what a training run computes: with the same data, seed and device kind, the same
+// Config gives the same weights bit for bit. It is stored in the checkpoint, and resuming needs the same one. Default
+// returns the usual one, and WithData sets the fields whose comments say "auto".
 type Config struct {
-	Net      polynet.Config  `json:"net"`
-	Features features.Config `json:"features"`
-	Window   float64         `json:"window"` // seconds of sound in one example
-	Limit    float64         `json:"limit"`  // of normalised features, in deviations; 0: none
+	Net        polynet.Config  `json:"net"` // Inputs and Classes: auto; a Degree of 0, too
+	Features   features.Config `json:"features"`
+	Window     float64         `json:"window"`      // seconds of sound in one example; 0: auto
+	ClampSigma float64         `json:"clamp_sigma"` // bound of normalised features, in deviations; 0: none
 
-	Epochs    int           `json:"epochs"`
-	Batch     int           `json:"batch"`
-	Optimizer OptimizerKind `json:"optimizer"`
-	Rate      float64       `json:"rate"`            // peak learning rate
-	Warmup    float64       `json:"warmup"`          // epochs of linear warm-up; a cosine to zero follows
-	Drops     []int         `json:"drops,omitempty"` // epochs behind which the rate falls to a tenth, instead of the cosine
-	Decay     float64       `json:"decay"`           // weight decay, not on norms, biases and the product's factor
-	Momentum  float64       `json:"momentum"`        // SGD only
-	Clip      float64       `json:"clip"`            // limit of the gradient's Euclidean norm; 0: none
-	Smoothing float64       `json:"smoothing"`
-	EMA       float64       `json:"ema"`     // decay of the weights' moving average, which is what is kept; 0: none
-	Balance   float64       `json:"balance"` // how far labels are evened out, 0 to 1; see datasets.LoaderConfig
-	Seed      int64         `json:"seed"`
-	Mixup     float64       `json:"mixup,omitempty"` // the parameter of mixup's beta distribution; 0: no mixup
+	Epochs       int           `json:"epochs"`
+	Batch        int           `json:"batch"` // clips in an optimiser step; 0: auto
+	Optimizer    OptimizerKind `json:"optimizer"`
+	Rate         float64       `json:"rate"`                    // peak learning rate; 0: auto
+	Warmup       float64       `json:"warmup"`                  // epochs of linear warm-up; a cosine to zero follows
+	LRMilestones []int         `json:"lr_milestones,omitempty"` // epochs that divide the rate by 10, instead of the cosine
+	Decay        float64       `json:"decay"`                   // weight decay, of matrices only; negative: auto
+	Momentum     float64       `json:"momentum"`                // SGD only
+	Clip         float64       `json:"clip"`                    // bound of the gradient's Euclidean norm; 0: none
+	Smoothing    float64       `json:"smoothing"`               // of the labels; see Targets
+	EMA          float64       `json:"ema"`                     // decay of the average of weights that is kept; 0: none
+	Balance      float64       `json:"balance"`                 // of labels, 0 to 1; see datasets.LoaderConfig
+	Seed         int64         `json:"seed"`
+	Mixup        float64       `json:"mixup,omitempty"` // the parameter of mixup's beta distribution; 0: no mixup
 
-	// Teachers are the digests of the models that teach, set by New, and Taught is how much of the targets is their answers.
-	Teachers []string `json:"teachers,omitempty"`
-	Taught   float64  `json:"taught,omitempty"`
+	// Teachers are the digests of the teacher models, set by New, and DistillWeight is the share of their mean
+	// probabilities in the targets (distillation).
+	Teachers      []string `json:"teachers,omitempty"`
+	DistillWeight float64  `json:"distill_weight,omitempty"`
 
-	Context datasets.Context `json:"context"` // around the window of some batches
+	Context datasets.Context `json:"context"` // around the window of some batches; a negative After: auto
 	Augment datasets.Augment `json:"augment"`
 	Mask    features.Mask    `json:"mask"`
 }
 
-// Validate returns an error wrapping ErrConfig that names the setting when c cannot be run.
+// Default returns the recipe for spoken words, with a network of a million parameters. What depends on the data (Batch,
+// Rate, Window) or on other settings (Decay, Context.After) is left to WithData, which New calls.
+func Default() Config {
+	augment, mask := Augmentation(AugmentSpeech)
+	return Config{
+		Net: polynet.Config{
+			Block: polynet.Pi, Stem: polynet.Stem{Width: 64, Kernel: 5, Ahead: 1, Stride: 1}, Dropout: 0.15,
+			Stages: []polynet.Stage{
+				{Width: 64, Blocks: 3, Kernel: 5, Ahead: 2, Stride: 2},
+				{Width: 96, Blocks: 3, Kernel: 5, Ahead: 1, Stride: 2},
+				{Width: 144, Blocks: 3, Kernel: 5, Ahead: 0, Stride: 2},
+			},
+		},
+		Features: features.Default(), ClampSigma: 4,
+		Epochs: 60, Optimizer: SGD, Warmup: 2, Decay: -1, Momentum: 0.9, Clip: 2, Smoothing: 0.1, EMA: 0.998,
+		Balance: 0.5, Seed: 1, DistillWeight: 0.7,
+		Context: datasets.Context{Before: 1.5, After: -1, Share: 0.5}, Augment: augment, Mask: mask,
+	}
+}
+
+const (
+	defaultDegree = 3
+	// A batch has as many clips as lets an epoch make so many optimiser steps, within bounds: with fewer, networks hardly
+	// learn from small data sets.
+	stepsPerEpoch = 20
+	minBatch      = 8
+	maxBatch      = 100
+)
+
+// WithData returns c completed for a data set: the network's inputs and classes, the degree of decompositions (3), the
+// batch (a twentieth of the training clips, 8 to 100), the learning rate (for SGD 0.002 a clip of the batch (Goyal et
+// al., 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window (the longest clip, at most 10 s) and the
+// context after it (the network's lookahead). Warmup becomes at most Epochs.
+func (c Config) WithData(set *datasets.Set) (Config, error) {
+	c.Net.Inputs, c.Net.Classes = c.Features.Mels, len(set.Labels)
+	if c.Net.Degree == 0 && c.Net.Block.Decomposition() {
+		c.Net.Degree = defaultDegree
+	}
+	if err := errors.Join(c.Net.Validate(), c.Features.Validate()); err != nil {
+		return c, err
+	}
+	if c.Context.After < 0 {
+		c.Context.After = c.Net.Lookahead(c.Features).Seconds()
+	}
+	if c.Batch == 0 {
+		c.Batch = max(minBatch, min(len(set.Split(datasets.Train))/stepsPerEpoch, maxBatch))
+	}
+	rate, decay := 0.2*float64(c.Batch)/maxBatch, 5e-4
+	if c.Optimizer == AdamW {
+		rate, decay = 0.003, 0.05
+	}
+	if c.Rate == 0 {
+		c.Rate = rate
+	}
+	if c.Decay < 0 {
+		c.Decay = decay
+	}
+	c.Warmup = min(c.Warmup, float64(c.Epochs))
+	// Lists are compared with those of checkpoints, in which an empty one is nil.
+	c.LRMilestones = append([]int(nil), c.LRMilestones...)
+	c.Net.Stages = slices.Clone(c.Net.Stages)
+	if c.Window != 0 {
+		return c, nil
+	}
+	var err error
+	c.Window, err = set.LongestClip()
+	return c, err
+}
+
+// Validate returns an error wrapping ErrConfig that names the setting when c cannot be run. c comes from WithData.
 func (c Config) Validate() error {
 	within := func(name string, v, low, high float64) error {
 		if !(v >= low && v <= high) {
@@ -65,10 +137,15 @@ func (c Config) Validate() error {
 	if c.Optimizer != SGD && c.Optimizer != AdamW {
 		return fmt.Errorf("%w: unknown optimizer %q", ErrConfig, c.Optimizer)
 	}
+	for i, epoch := range c.LRMilestones {
+		if epoch < 1 || epoch >= c.Epochs || i > 0 && epoch <= c.LRMilestones[i-1] {
+			return fmt.Errorf("%w: the rate cannot fall after the epochs %v of %d", ErrConfig, c.LRMilestones, c.Epochs)
+		}
+	}
 	below1 := math.Nextafter(1, 0)
 	return errors.Join(
 		within("window", c.Window, 0.05, 60),
-		within("limit", c.Limit, 0, 1e3),
+		within("bound of features", c.ClampSigma, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
 		within("batch", float64(c.Batch), 2, 1<<16),
 		within("learning rate", c.Rate, math.SmallestNonzeroFloat32, 1e3),
@@ -80,17 +157,7 @@ func (c Config) Validate() error {
 		within("balance", c.Balance, 0, 1),
 		within("EMA decay", c.EMA, 0, below1),
 		within("mixup", c.Mixup, 0, 100),
-		within("share of the teachers' answers", c.Taught, 0, 1),
-		c.validateDrops(),
+		within("weight of distillation", c.DistillWeight, 0, 1),
 		c.Context.Validate(),
 	)
-}
-
-func (c Config) validateDrops() error {
-	for i, epoch := range c.Drops {
-		if epoch < 1 || epoch >= c.Epochs || i > 0 && epoch <= c.Drops[i-1] {
-			return fmt.Errorf("%w: the rate cannot fall behind the epochs %v of %d", ErrConfig, c.Drops, c.Epochs)
-		}
-	}
-	return nil
 }

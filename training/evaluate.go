@@ -1,12 +1,13 @@
 package training
 
 import (
-	"context"
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -20,58 +21,78 @@ type Class struct {
 
 // Report is a model's result on a set of clips.
 type Report struct {
-	Accuracy  float64         `json:"accuracy"` // percent
-	NLL       float64         `json:"nll"`      // mean negative log likelihood of the true label, in nats
-	Clips     int             `json:"clips"`    // evaluated
-	Skipped   int             `json:"skipped"`  // unreadable
-	Classes   []Class         `json:"classes"`
-	Confusion [][]int         `json:"confusion"` // clips by [true label][answer], in the order of Classes
-	Failures  []datasets.Skip `json:"-"`         // the unreadable clips
+	Accuracy  float64 `json:"accuracy"` // percent
+	NLL       float64 `json:"nll"`      // mean negative log likelihood of the true label, in nats
+	Clips     int     `json:"clips"`    // evaluated
+	Skipped   int     `json:"skipped"`  // unreadable; set by the caller of Evaluate, from datasets.Loader.Skipped
+	Classes   []Class `json:"classes"`
+	Confusion [][]int `json:"confusion"` // clips by [true label][predicted label], in the order of Classes
 }
 
-// Evaluate runs a compiled model over the loader's clips, in order and unaugmented. The loader's rows must not
-// be normalised, since the plan does that. temperature divides the logits before the softmax.
-func Evaluate(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, labels []string, temperature float64) (*Report, error) {
-	return evaluate(plan, l, l.Ordered(ctx), labels, temperature)
-}
+// Forward returns the logits of a batch, (b.B, classes), from b.X, which is not normalised. They are averaged over
+// b.Window frames after the first b.Lead ones. They are valid until the next call.
+type Forward func(b *datasets.Batch) ([]float32, error)
 
-// ContextSNR is the signal-to-noise ratio, in dB, of the noise in which runs evaluate clips in context.
-const ContextSNR = 20
-
-// EvaluateInNoise is Evaluate with each clip in noise; see datasets.Loader.InNoise.
-func EvaluateInNoise(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, snr float64, labels []string, temperature float64) (*Report, error) {
-	return evaluate(plan, l, l.InNoise(ctx, snr), labels, temperature)
-}
-
-// EvaluateInContext is EvaluateInNoise with each clip between others; see datasets.Loader.InContext.
-func EvaluateInContext(ctx context.Context, plan *polynet.Plan, l *datasets.Loader, snr float64, labels []string, temperature float64) (*Report, error) {
-	return evaluate(plan, l, l.InContext(ctx, snr), labels, temperature)
-}
-
-func evaluate(plan *polynet.Plan, l *datasets.Loader, batches iter.Seq2[*datasets.Batch, error], labels []string, temperature float64) (*Report, error) {
-	tally := newTally(len(labels))
-	var session *polynet.Session
+// Evaluate runs a model over batches, as of a datasets.Loader's Ordered, InNoise or InContext without a Norm.
+// temperature divides the logits before the softmax. No clip gives an error wrapping datasets.ErrNoData.
+func Evaluate(
+	batches iter.Seq2[*datasets.Batch, error], forward Forward, labels []string, temperature float64,
+) (*Report, error) {
+	r := &Report{Confusion: make([][]int, len(labels))}
+	for i := range r.Confusion {
+		r.Confusion[i] = make([]int, len(labels))
+	}
 	for b, err := range batches {
 		if err != nil {
 			return nil, err
 		}
-		if session == nil {
-			session = plan.Session(l.Batch(), b.Frames)
-			session.Pool(b.Lead, b.Window)
-			defer session.Close()
+		logits, err := forward(b)
+		if err != nil {
+			return nil, err
 		}
-		logits := session.Run(b.X, b.B)
 		for i, label := range b.Labels {
-			tally.add(label, logits[i*len(labels):(i+1)*len(labels)], temperature)
+			r.count(label, logits[i*len(labels):(i+1)*len(labels)], temperature)
 		}
 	}
-	if tally.clips == 0 {
+	if r.Clips == 0 {
 		return nil, fmt.Errorf("%w: no clip could be evaluated", datasets.ErrNoData)
 	}
-	r := tally.report(labels)
-	r.Failures = l.Skipped()
-	r.Skipped = len(r.Failures)
+	r.finish(labels)
 	return r, nil
+}
+
+// count adds one clip. Until finish, NLL is a sum.
+func (r *Report) count(label int, logits []float32, temperature float64) {
+	predicted := argmax(logits)
+	top, sum := float64(logits[predicted]), 0.0
+	for _, v := range logits {
+		sum += math.Exp((float64(v) - top) / temperature)
+	}
+	r.NLL += math.Log(sum) - (float64(logits[label])-top)/temperature
+	r.Confusion[label][predicted]++
+	r.Clips++
+}
+
+// finish computes the means and the classes' figures.
+func (r *Report) finish(labels []string) {
+	correct := 0
+	for i, label := range labels {
+		predicted, hits := 0, r.Confusion[i][i]
+		c := Class{Label: label}
+		for j := range labels {
+			c.Clips += r.Confusion[i][j]
+			predicted += r.Confusion[j][i]
+		}
+		if c.Clips > 0 {
+			c.Recall = float64(hits) / float64(c.Clips)
+		}
+		if predicted > 0 {
+			c.Precision = float64(hits) / float64(predicted)
+		}
+		r.Classes = append(r.Classes, c)
+		correct += hits
+	}
+	r.Accuracy, r.NLL = 100*float64(correct)/float64(r.Clips), r.NLL/float64(r.Clips)
 }
 
 // Record notes the report's accuracy and NLL on a split in the model's provenance.
@@ -91,61 +112,27 @@ func record(m *polynet.Model, name string, v float64) {
 	}
 }
 
-// tally counts answers.
-type tally struct {
-	clips, right int
-	nll          float64
-	confusion    [][]int
+// evaluator runs a network on rows that are not normalised, with its running statistics.
+type evaluator struct {
+	net    *Network
+	norm   features.Norm
+	pass   *Pass
+	rows   []float32 // normalised
+	values []float32 // logits
 }
 
-func newTally(classes int) *tally {
-	t := &tally{confusion: make([][]int, classes)}
-	for i := range t.confusion {
-		t.confusion[i] = make([]int, classes)
-	}
-	return t
+func newEvaluator(n *Network, norm features.Norm) *evaluator {
+	return &evaluator{net: n, norm: norm, pass: NewPass(n, nil)}
 }
 
-func (t *tally) add(label int, logits []float32, temperature float64) {
-	best, top := 0, float64(logits[0])
-	for c, v := range logits {
-		if float64(v) > top {
-			best, top = c, float64(v)
-		}
-	}
-	var sum float64
-	for _, v := range logits {
-		sum += math.Exp((float64(v) - top) / temperature)
-	}
-	t.nll += math.Log(sum) - (float64(logits[label])-top)/temperature
-	t.confusion[label][best]++
-	t.clips++
-	if best == label {
-		t.right++
-	}
-}
-
-func (t *tally) report(labels []string) *Report {
-	r := &Report{
-		Accuracy:  100 * float64(t.right) / float64(t.clips),
-		NLL:       t.nll / float64(t.clips),
-		Clips:     t.clips,
-		Confusion: t.confusion,
-	}
-	for i, label := range labels {
-		answered := 0
-		c := Class{Label: label}
-		for j := range labels {
-			c.Clips += t.confusion[i][j]
-			answered += t.confusion[j][i]
-		}
-		if c.Clips > 0 {
-			c.Recall = float64(t.confusion[i][i]) / float64(c.Clips)
-		}
-		if answered > 0 {
-			c.Precision = float64(t.confusion[i][i]) / float64(answered)
-		}
-		r.Classes = append(r.Classes, c)
-	}
-	return r
+// logits returns the logits of b's clips, (b.B, classes), for their rows. They are valid until the next call.
+func (e *evaluator) logits(rows []float32, b *datasets.Batch) []float32 {
+	e.rows = append(e.rows[:0], rows...)
+	e.norm.Apply(e.rows)
+	x := e.pass.Input(e.rows, b.B, b.Frames)
+	e.pass.pool(b.Lead, b.Window)
+	logits := e.net.Forward(e.pass, x)
+	e.values = slices.Grow(e.values[:0], logits.Count()*logits.Cols)[:logits.Count()*logits.Cols]
+	e.net.dev.Download(e.values, logits.Data.Slice(0, len(e.values)))
+	return e.values
 }

@@ -1,12 +1,15 @@
-package polynet
+package training
 
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // derivative estimates f'(0) by the five-point central difference with step h.
@@ -14,16 +17,18 @@ func derivative(f func(x float64) float64, h float64) float64 {
 	return (8*(f(h)-f(-h)) - (f(2*h) - f(-2*h))) / (12 * h)
 }
 
-// differences checks gradients by finite differences. With kinked, where a ReLU's kink lies within reach, two steps give
-// different results: such values are passed over, as long as they are few.
+// differences checks gradients by finite differences. With kinked, where a ReLU's kink lies within reach, two steps
+// give different results: such values are passed over, as long as they are few.
 type differences struct {
 	kinked          bool
 	checked, passed int
 }
 
-// check compares gradient, that of loss() with respect to values, at no more than twelve of the values; set makes loss use
-// other values.
-func (c *differences) check(t *testing.T, name string, values, gradient []float32, set func([]float32), loss func() float64) {
+// check compares gradient, that of loss() with respect to values, at no more than twelve of the values; set makes loss
+// use other values.
+func (c *differences) check(
+	t *testing.T, name string, values, gradient []float32, set func([]float32), loss func() float64,
+) {
 	t.Helper()
 	if len(values) != len(gradient) {
 		t.Fatalf("%s: %d gradients for %d values", name, len(gradient), len(values))
@@ -39,7 +44,7 @@ func (c *differences) check(t *testing.T, name string, values, gradient []float3
 	if c.kinked {
 		tolerance = 8e-3*largest + 4e-3 // a shorter step, more of whose difference is rounding
 	}
-	for _, i := range seeded(5).Perm(len(values))[:min(12, len(values))] {
+	for _, i := range nettest.Rand(5).Perm(len(values))[:min(12, len(values))] {
 		was := values[i]
 		moved := func(x float64) float64 {
 			values[i] = was + float32(x)
@@ -68,20 +73,81 @@ func (c *differences) end(t *testing.T) {
 	}
 }
 
-// checkLayer compares the gradients that l gives for a random linear function of its output with finite differences: those
-// of all its parameters and of its input of batch clips of frames rows of channels.
-func checkLayer(t *testing.T, d device.Trainer, l Layer, kinked bool, pad, batch, frames, channels int) {
+// layer is a part of a network.
+type layer interface {
+	forward(p *Pass, x Activation) Activation
+	backward(p *Pass, dy Activation) Activation // the gradient of the input
+}
+
+// networkLayer is a whole network.
+type networkLayer struct{ *Network }
+
+func (l networkLayer) backward(p *Pass, dy Activation) Activation {
+	return l.Network.backward(p, dy, true)
+}
+
+// convLayer is the convolution of an OpConv, without its norm.
+type convLayer struct{ *convOp }
+
+func (l convLayer) forward(p *Pass, x Activation) Activation { return l.convolve(p, x) }
+
+func (l convLayer) backward(p *Pass, dy Activation) Activation {
+	x, dz := p.restore().x, p.like(dy)
+	p.copy(dz.View, dy.View)
+	p.dev.MatMulTransA(l.weight.Grad, l.windows(x), dz.View)
+	dx := p.memory.plainLike(x)
+	l.backwardInput(p, dx, dz, false)
+	return dx
+}
+
+// normLayer is a norm, and max(·, 0) of it with relu.
+type normLayer struct {
+	*batchNorm
+	relu bool
+}
+
+func (l normLayer) forward(p *Pass, x Activation) Activation {
+	return l.batchNorm.forward(p, x, Activation{}, l.relu)
+}
+
+func (l normLayer) backward(p *Pass, dy Activation) Activation {
+	r := p.restore()
+	if l.relu {
+		p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
+	}
+	return l.batchNorm.backward(p, dy, r)
+}
+
+// convNetwork returns a network of one convolution and its norm.
+func convNetwork(d device.Trainer, s polynet.Step, rng *rand.Rand) (*Network, *convOp) {
+	s.Op, s.Name, s.X, s.Weight, s.Norm = polynet.OpConv, "conv", polynet.Input, "conv.weight", polynet.Norm{Name: "norm"}
+	width := []int{s.Width}
+	n := drawn(&polynet.Program{Inputs: s.In, Steps: []polynet.Step{s}, Weights: []polynet.Weight{
+		{Name: "conv.weight", Shape: []int{s.Kernel, s.In, s.Width}},
+		{Name: "norm.weight", Shape: width, Kind: polynet.Undecayed, Init: 1},
+		{Name: "norm.bias", Shape: width, Kind: polynet.Undecayed},
+		{Name: "norm.running_mean", Shape: width, Kind: polynet.Running},
+		{Name: "norm.running_var", Shape: width, Kind: polynet.Running, Init: 1},
+		{Name: "scale", Shape: []int{1}, Kind: polynet.Undecayed, Init: 0.5},
+	}}, d, rng)
+	return n, n.ops[0].(*convOp)
+}
+
+// checkLayer compares the gradients that l gives for a random linear function of its output with finite differences:
+// those of the parameters and of its input of batch clips of frames rows of channels.
+func checkLayer(
+	t *testing.T, d device.Trainer, l layer, params []*Param, kinked bool, pad, batch, frames, channels int,
+) {
 	t.Helper()
 	check := differences{kinked: kinked}
-	rng := seeded(3)
-	bind(d, l, rng)
-	rows := normals(rng, batch*frames*channels)
+	rng := nettest.Rand(3)
+	rows := nettest.Normals(rng, batch*frames*channels)
 	var direction []float32
 	p := newPass(d, pad, nil)
 	forward := func() Activation {
 		p.Train = true
-		p.rng = seeded(9)
-		return l.Forward(p, p.Input(rows, batch, frames))
+		p.rng = nettest.Rand(9)
+		return l.forward(p, p.Input(rows, batch, frames))
 	}
 	loss := func() float64 {
 		sum := 0.0
@@ -92,18 +158,15 @@ func checkLayer(t *testing.T, d device.Trainer, l Layer, kinked bool, pad, batch
 	}
 
 	y := forward()
-	direction = normals(rng, y.Count()*y.Cols)
-	dy := Activation{View: p.matrix(y.Rows, y.Cols)} // the head's
-	if !y.padded.Empty() {
-		dy = p.like(y)
+	direction = nettest.Normals(rng, y.Count()*y.Cols)
+	dy := p.memory.plainLike(y)
+	d.Upload(dy.Data, direction)
+	dx := rowsOf(d, l.backward(p, dy).View)
+	if len(p.records) != 0 {
+		t.Errorf("%d records were not restored", len(p.records))
 	}
-	fill(p, dy, direction)
-	dx := rowsOf(d, l.Backward(p, dy).View)
-	if len(p.tape) != 0 {
-		t.Errorf("%d records were not taken back", len(p.tape))
-	}
-	for _, q := range l.Params() {
-		if q.Kind != Running {
+	for _, q := range params {
+		if q.Kind != polynet.Running {
 			set := func(v []float32) { d.Upload(q.Value, v) }
 			check.check(t, q.Name, download(d, q.Value), download(d, q.Grad), set, loss)
 		}
@@ -131,8 +194,10 @@ func TestConvolutionGradient(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Trainer) {
 		for _, c := range cases {
 			t.Run(fmt.Sprintf("%+v", c), func(t *testing.T) {
-				l := newConvolution("conv", 3, 4, c.kernel, c.ahead, c.stride)
-				checkLayer(t, d, l, false, max(c.ahead, l.left()), 2, c.frames, 3)
+				_, l := convNetwork(d, polynet.Step{
+					In: 3, Width: 4, Kernel: c.kernel, Ahead: c.ahead, Stride: c.stride,
+				}, nettest.Rand(3))
+				checkLayer(t, d, convLayer{l}, []*Param{l.weight}, false, max(c.ahead, l.before()), 2, c.frames, 3)
 			})
 		}
 	})
@@ -140,111 +205,54 @@ func TestConvolutionGradient(t *testing.T) {
 
 func TestNormGradient(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Trainer) {
-		scaled := newBatchNorm("norm", 5)
-		scaled.factor = newVector("scale", 1, Undecayed, 0.5)
-		for _, n := range []norm{newBatchNorm("norm", 5), scaled, newSplitNorm("norm", 5, 3)} {
+		for _, factor := range []string{"", "scale"} {
+			n, _ := convNetwork(d, polynet.Step{In: 5, Width: 5, Kernel: 1, Stride: 1}, nettest.Rand(3))
+			params := map[string]*Param{}
+			for _, q := range n.params {
+				params[q.Name] = q
+			}
+			l := newBatchNorm(polynet.Norm{Name: "norm", Factor: factor}, params)
+			trained := []*Param{l.weight, l.bias}
+			if factor != "" {
+				trained = append(trained, l.factor)
+			}
 			for _, relu := range []bool{false, true} {
-				checkLayer(t, d, normLayer{n, relu}, relu, 2, 3, 6, 5)
+				n.ZeroGradient()
+				checkLayer(t, d, normLayer{l, relu}, trained, relu, 2, 3, 6, 5)
 			}
 		}
 	})
-}
-
-// TestIterNormGradient checks groups of channels, of which there are more than one where there are many.
-func TestIterNormGradient(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for width, group := range map[int]int{5: 5, 66: 33, 96: 48, 67: 1} {
-			n := newIterNorm("norm", width, newVector("scale", 1, Undecayed, 0.5))
-			if n.group != group {
-				t.Errorf("%d channels in groups of %d, want %d", width, n.group, group)
-			}
-			checkLayer(t, d, normLayer{n, false}, false, 2, 3, 45, width)
-		}
-	})
-}
-
-// TestIterNormWhitens checks that the covariance of what it gives is nearly that of independent channels, where they were not too
-// much alike for five steps.
-func TestIterNormWhitens(t *testing.T) {
-	const width, rows = 6, 400
-	d := device.Ref()
-	n := newIterNorm("norm", width, newVector("scale", 1, Undecayed, 1))
-	for _, p := range n.Params() {
-		p.Value, p.Grad = d.Alloc(p.Size()), d.Alloc(p.Size())
-		values := make([]float32, p.Size())
-		p.initial(values, nil)
-		d.Upload(p.Value, values)
-	}
-	rng := seeded(1)
-	x, mix := make([]float32, rows*width), normals(rng, width*width)
-	for r := range rows {
-		for i, v := range normals(rng, width) {
-			for c := range width {
-				x[r*width+c] += v * (mix[i*width+c]/8 + float32(1-min(1, (i-c)*(i-c))))
-			}
-		}
-	}
-	p := newPass(d, 0, nil)
-	p.Train = true
-	y := rowsOf(d, n.forward(p, p.Input(x, 1, rows), Activation{}, false).View)
-	for a := range width {
-		for b := range width {
-			sum := 0.0
-			for r := range rows {
-				sum += float64(y[r*width+a]) * float64(y[r*width+b]) / rows
-			}
-			if want := float64(1 - min(1, (a-b)*(a-b))); math.Abs(sum-want) > 0.1 {
-				t.Errorf("the covariance of channels %d and %d is %.3f, want %g", a, b, sum, want)
-			}
-		}
-	}
-}
-
-// normLayer is a norm, and max(·, 0) behind it with relu, as a Layer.
-type normLayer struct {
-	norm
-	relu bool
-}
-
-func (n normLayer) Forward(p *Pass, x Activation) Activation {
-	return n.forward(p, x, Activation{}, n.relu)
-}
-
-func (n normLayer) Backward(p *Pass, dy Activation) Activation {
-	r := p.restore()
-	if n.relu {
-		p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
-	}
-	return n.backward(p, dy, r)
 }
 
 func TestHeadGradient(t *testing.T) {
 	onDevices(t, func(t *testing.T, d device.Trainer) {
-		checkLayer(t, d, newHead(6, 4, 1, 0), false, 1, 3, 5, 6)
-		checkLayer(t, d, newHead(6, 4, 1, 0.4), false, 1, 3, 5, 6)
+		for _, dropout := range []float64{0, 0.4} {
+			n := drawn(headProgram(6, 4, dropout), d, nettest.Rand(3))
+			checkLayer(t, d, networkLayer{n}, n.params, false, 1, 3, 5, 6)
+		}
 	})
 }
 
-// TestHeadPoolsRange holds that frames outside the range get no gradient from the head, that those in it share it, and that
-// the range of all frames is no range, to the bit.
+// TestHeadPoolsRange holds that frames outside the range get no gradient from the head, that those in it share it, and
+// that the range of all frames is no range, to the bit.
 func TestHeadPoolsRange(t *testing.T) {
 	const batch, rows, stride, width = 2, 7, 3, 4
-	values := normals(seeded(2), batch*rows*width)
+	values := nettest.Normals(nettest.Rand(2), batch*rows*width)
 	onDevices(t, func(t *testing.T, d device.Trainer) {
-		h := newHead(width, 5, stride, 0)
-		bind(d, h, seeded(1))
+		n := drawn(headProgram(width, 5, 0), d, nettest.Rand(1))
+		n.ops[0] = meanOp{&n.program.Steps[0], stride}
 		p := newPass(d, 1, nil) // one, so that later runs find the earlier ones' numbers in their memory
 		p.Train = true
 		run := func(pool *poolRange) (logits, gradient []float32) {
 			x := p.Input(values, batch, rows)
 			if pool != nil {
-				p.Pool(pool.first, pool.count)
+				p.pool(pool.first, pool.count)
 			}
-			y := h.Forward(p, x)
+			y := n.forward(p, x)
 			logits = rowsOf(d, y.View)
-			dy := Activation{View: p.matrix(y.Rows, y.Cols)}
-			fill(p, dy, normals(seeded(3), y.Rows*y.Cols))
-			return logits, rowsOf(d, h.Backward(p, dy).View)
+			dy := p.memory.plainLike(y)
+			d.Upload(dy.Data, nettest.Normals(nettest.Rand(3), y.Count()*y.Cols))
+			return logits, rowsOf(d, n.backward(p, dy, true).View)
 		}
 		logits, gradient := run(nil)
 		whole, wholeGradient := run(&poolRange{0, rows * stride})
@@ -274,55 +282,24 @@ func TestBlockGradient(t *testing.T) {
 		{in: 3, frames: 4, kernel: 9, ahead: 4, stride: 2},
 	}
 	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for _, kind := range BlockKinds() {
+		for _, kind := range polynet.BlockKinds() {
 			for _, c := range cases {
 				t.Run(fmt.Sprintf("%s %+v", kind, c), func(t *testing.T) {
-					g := blockGraph(kind, blockSpec{in: c.in, width: 4, kernel: c.kernel, ahead: c.ahead, stride: c.stride})
-					frames := c.frames
-					if kind.regularised() {
-						frames += 20 // the norm of a clip of two rows is next to a step function
-					}
-					checkLayer(t, d, g, kind.Rectified() || kind == DPoly, g.program.padding(), 3, frames, c.in)
+					n := drawn(blockProgram(kind, nettest.Degree(kind), c.in, 4, c.kernel, c.ahead, c.stride), d, nettest.Rand(3))
+					pad := n.program.Padding()
+					checkLayer(t, d, networkLayer{n}, n.params, kind.Rectified(), pad, 3, c.frames, c.in)
 				})
 			}
 		}
 	})
 }
 
-// blockGraph returns a block, and for dpoly, whose blocks read earlier ones' maps, a second and third one behind it.
-func blockGraph(kind BlockKind, g blockSpec) *graph {
-	b := &builder{kind: kind, degree: someDegree(kind)}
-	b.begin("b")
-	x := b.block(g, input)
-	if kind == DPoly {
-		b.begin("c")
-		g.in, g.stride = g.width, 1
-		x = b.block(g, x)
-		b.begin("d")
-		g.width++
-		b.block(g, x)
-	}
-	return newGraph(&b.program)
-}
-
-// TestRowGradients checks what regularised networks have between their stages.
-func TestRowGradients(t *testing.T) {
-	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for _, s := range []step{{op: opMaxPool, name: "pool", width: 4, x: input}, {op: opDropRows, name: "drop", width: 4, x: input}} {
-			b := &builder{}
-			b.begin("b")
-			b.plain(s)
-			checkLayer(t, d, newGraph(&b.program), s.op == opMaxPool, 1, 3, 19, 4)
-		}
-	})
-}
-
-// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter, with the
-// mean over time taken over all frames and over some.
+// TestNetworkGradient checks whole networks, from the cross-entropy of smoothed targets back to every parameter, with
+// the mean over time taken over all frames and over some.
 func TestNetworkGradient(t *testing.T) {
 	sequential(t)
 	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for _, kind := range BlockKinds() {
+		for _, kind := range polynet.BlockKinds() {
 			for _, pool := range []poolRange{{}, {3, 5}} {
 				t.Run(fmt.Sprintf("%s %+v", kind, pool), func(t *testing.T) { checkNetwork(t, d, kind, pool) })
 			}
@@ -330,7 +307,7 @@ func TestNetworkGradient(t *testing.T) {
 	})
 }
 
-// sequential skips a long test that could tell nothing of races, in short runs, which those with the race detector are.
+// sequential skips a long test on one goroutine in short runs: those with the race detector, which has nothing to find.
 func sequential(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
@@ -338,31 +315,31 @@ func sequential(t *testing.T) {
 	}
 }
 
-func checkNetwork(t *testing.T, d device.Trainer, kind BlockKind, pool poolRange) {
+func checkNetwork(t *testing.T, d device.Trainer, kind polynet.BlockKind, pool poolRange) {
 	t.Helper()
-	c := tiny(kind)
+	c := nettest.Tiny(kind)
 	c.Dropout = 0.3
 	n := newTestNetwork(t, c, d, 1)
-	perturb(n, seeded(2))
+	perturb(n, nettest.Rand(2))
 	const batch, frames = 4, 11
-	rows := normals(seeded(3), batch*frames*c.Inputs)
+	rows := nettest.Normals(nettest.Rand(3), batch*frames*c.Inputs)
 	targets := make([]float32, batch*c.Classes)
 	Targets(targets, []int{0, 3, 1, 1}, c.Classes, 0.1)
 	p := NewPass(n, nil)
 	p.Train = true
 	run := func() (float64, device.View) {
-		p.rng = seeded(4)
+		p.rng = nettest.Rand(4)
 		x := p.Input(rows, batch, frames)
-		p.Pool(pool.first, pool.count)
+		p.pool(pool.first, pool.count)
 		gradient := p.CrossEntropy(n.Forward(p, x), targets)
 		return p.Loss(), gradient
 	}
 	_, gradient := run()
 	n.ZeroGradient()
 	n.Backward(p, gradient)
-	check := differences{kinked: slices.ContainsFunc(c.bends(), func(what string) bool { return what == "ReLU" || what == "max-pooling" })}
+	check := differences{kinked: kind.Rectified()}
 	for _, q := range n.params {
-		if q.Kind != Running {
+		if q.Kind != polynet.Running {
 			set := func(v []float32) { d.Upload(q.Value, v) }
 			loss := func() float64 { l, _ := run(); return l }
 			check.check(t, q.Name, download(d, q.Value), download(d, q.Grad), set, loss)

@@ -1,24 +1,32 @@
-// Package polynet holds layers and shapes: time-major 1D polynomial residual networks, their training, the model file, and
-// the compiled plan that answers for sounds.
-package polynet
+package training
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/polynet"
+	"gorgonia.org/tensor"
 )
 
-// Network is a trainable network on a device: see Config for what it computes. Its parameters lie in one buffer (decayed
-// ones first), their gradients in another, the running statistics in a third, so that an optimiser's step is a
+// Param is one of a network's weights on its device. Value and Grad are slices of buffers that hold all of the
+// network's.
+type Param struct {
+	polynet.Weight
+	Value device.Buffer
+	Grad  device.Buffer // the loss's gradient; empty for running statistics
+}
+
+// Network is a polynet.Program with weights on a device, which can be trained. Its parameters lie in one buffer
+// (decayed ones first), their gradients in another, the running statistics in a third, so that an optimiser's step is a
 // call or two. Several goroutines may run Forward at once, each with its Pass, as long as none of them trains.
 type Network struct {
-	config Config
-	dev    device.Trainer
-	graph  *graph // the stem and the blocks
-	head   *head
-	params []*Param
+	program *polynet.Program
+	dev     device.Trainer
+	ops     []operator // of the program's steps
+	params  []*Param   // in the order of the program's weights
 
 	values, grads, running device.Buffer
 	decayed                int           // values[:decayed] are Decayed, the others Undecayed
@@ -26,73 +34,103 @@ type Network struct {
 }
 
 // NewNetwork returns a network with freshly drawn weights: convolutions from a normal distribution of variance
-// 2/(Kernel·out) unless BlockKind says otherwise, the head's weight uniform within 1/√in, norms 1 and 0, factors and
-// the head's bias 0. An impossible c gives an error wrapping ErrConfig.
-func NewNetwork(c Config, d device.Trainer, rng *rand.Rand) (*Network, error) {
+// 2/(Kernel·Width) (He et al., 2015, by the fan-out, as the official Π-nets), the head's weight uniform within 1/√In,
+// others as Weight.Init says. An impossible c gives an error wrapping polynet.ErrConfig.
+func NewNetwork(c polynet.Config, d device.Trainer, rng *rand.Rand) (*Network, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	c.Stages = slices.Clone(c.Stages)
-	n := &Network{config: c, dev: d, graph: newGraph(c.program())}
-	n.head = newHead(n.graph.program.width(), c.Classes, c.totalStride(), c.Dropout)
-	n.params = append(n.graph.Params(), n.head.Params()...)
-	n.allocate()
-	n.initialise(rng)
+	n := newNetwork(c.Program(), d, true)
+	for _, p := range n.params {
+		d.Upload(p.Value, initialValues(p.Weight, rng))
+	}
 	return n, nil
 }
 
-// allocate lays out the parameters, each beginning on a cache line; what lies between them is 0 and stays 0.
-func (n *Network) allocate() {
-	var size [Running + 1]int
-	for _, p := range n.params {
-		size[p.Kind] += alignUp(p.Size())
+// newNetwork returns the network of a program whose norms are not folded. Its weights are 0; without gradients, it
+// cannot be trained.
+func newNetwork(p *polynet.Program, d device.Trainer, gradients bool) *Network {
+	n := &Network{program: p, dev: d}
+	n.allocate(gradients)
+	params := make(map[string]*Param, len(n.params))
+	for _, q := range n.params {
+		params[q.Name] = q
 	}
-	n.decayed = size[Decayed]
-	n.values = n.dev.Alloc(size[Decayed] + size[Undecayed])
-	n.grads = n.dev.Alloc(size[Decayed] + size[Undecayed])
-	n.running = n.dev.Alloc(size[Running])
-	n.norm = n.dev.Alloc(1)
-	for i, begin := range n.begins() {
-		p := n.params[i]
-		p.Value = n.home(p, n.values, n.running).Slice(begin, begin+p.Size())
-		if p.Kind != Running {
-			p.Grad = n.grads.Slice(begin, begin+p.Size())
+	geometry := p.Geometry()
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		var op operator
+		switch s.Op {
+		case polynet.OpConv:
+			op = &convOp{s, params[s.Weight], newBatchNorm(s.Norm, params), newBatchNorm(s.ProductNorm, params)}
+		case polynet.OpProduct:
+			op = productOp{s}
+		case polynet.OpTanh:
+			op = tanhOp{s}
+		case polynet.OpMean:
+			op = meanOp{s, geometry[s.X].Stride}
+		case polynet.OpDropout:
+			op = dropoutOp{s}
+		case polynet.OpLinear:
+			op = linearOp{s, params[s.Weight], params[s.Bias]}
+		default:
+			panic(fmt.Sprintf("training: %s: unknown operation %d", s.Name, s.Op))
 		}
+		n.ops = append(n.ops, op)
+	}
+	return n
+}
+
+// allocate lays out the parameters, each beginning on a cache line; what lies between them is 0 and stays 0.
+func (n *Network) allocate(gradients bool) {
+	var size, begin [polynet.Running + 1]int
+	for _, w := range n.program.Weights {
+		size[w.Kind] += alignUp(int(w.Len()))
+	}
+	n.decayed = size[polynet.Decayed]
+	begin[polynet.Undecayed] = n.decayed
+	n.values = n.dev.Alloc(size[polynet.Decayed] + size[polynet.Undecayed])
+	n.running = n.dev.Alloc(size[polynet.Running])
+	if gradients {
+		n.grads, n.norm = n.dev.Alloc(n.values.Len()), n.dev.Alloc(1)
+	}
+	for _, w := range n.program.Weights {
+		p, buffer, first := &Param{Weight: w}, n.values, begin[w.Kind]
+		last := first + int(w.Len())
+		if w.Kind == polynet.Running {
+			buffer = n.running
+		} else if gradients {
+			p.Grad = n.grads.Slice(first, last)
+		}
+		p.Value = buffer.Slice(first, last)
+		n.params = append(n.params, p)
+		begin[w.Kind] += alignUp(int(w.Len()))
 	}
 }
 
-// begins returns where each parameter begins in its buffer.
-func (n *Network) begins() []int {
-	next := [Running + 1]int{Undecayed: n.decayed}
-	begins := make([]int, len(n.params))
-	for i, p := range n.params {
-		begins[i] = next[p.Kind]
-		next[p.Kind] += alignUp(p.Size())
-	}
-	return begins
-}
-
-// home returns the one of two buffers, laid out like the network's, that holds p.
-func (n *Network) home(p *Param, values, running device.Buffer) device.Buffer {
-	if p.Kind == Running {
-		return running
+// initialValues draws a weight.
+func initialValues(w polynet.Weight, rng *rand.Rand) []float32 {
+	values := make([]float32, w.Len())
+	for i := range values {
+		switch len(w.Shape) {
+		case 3:
+			values[i] = float32(rng.NormFloat64() * math.Sqrt(2/float64(w.Shape[0]*w.Shape[2])))
+		case 2:
+			values[i] = float32((2*rng.Float64() - 1) * (1 / math.Sqrt(float64(w.Shape[0]))))
+		default:
+			values[i] = w.Init
+		}
 	}
 	return values
 }
 
-func (n *Network) initialise(rng *rand.Rand) {
-	for _, p := range n.params {
-		values := make([]float32, p.Size())
-		p.initial(values, rng)
-		n.dev.Upload(p.Value, values)
+// close gives the network's memory back to the device.
+func (n *Network) close() {
+	for _, b := range []device.Buffer{n.values, n.running, n.grads, n.norm} {
+		if !b.Empty() {
+			n.dev.Free(b)
+		}
 	}
-}
-
-// Config returns what the network computes.
-func (n *Network) Config() Config {
-	c := n.config
-	c.Stages = slices.Clone(c.Stages)
-	return c
 }
 
 // Params returns the parameters and running statistics, from the stem to the head.
@@ -101,27 +139,79 @@ func (n *Network) Params() []*Param { return slices.Clone(n.params) }
 // Forward returns the logits, one group of (batch, Classes), contiguous; they are valid until the Pass's next Input.
 // With p.Train it moves the running statistics.
 func (n *Network) Forward(p *Pass, x Activation) device.View {
-	if x.Cols != n.config.Inputs {
-		panic(fmt.Sprintf("polynet: input %v for a network of %d inputs", x.View, n.config.Inputs))
+	if x.Cols != n.program.Inputs {
+		panic(fmt.Sprintf("training: input %v for a network of %d inputs", x.View, n.program.Inputs))
 	}
-	return n.head.Forward(p, n.graph.Forward(p, x)).View
+	return n.forward(p, x).matrix()
+}
+
+// forward returns the last tensor.
+func (n *Network) forward(p *Pass, x Activation) Activation {
+	p.tensors = append(p.tensors[:0], Activation{}, x)
+	for _, op := range n.ops {
+		p.tensors = append(p.tensors, op.forward(p))
+	}
+	return p.tensors[len(p.tensors)-1]
 }
 
 // Backward adds the gradients of all parameters to their Grad, given the loss's gradient with respect to the logits of
 // the latest Forward, which was one in training. ZeroGradient comes before the first Backward of a step.
 func (n *Network) Backward(p *Pass, dlogits device.View) {
-	n.graph.backward(p, n.head.Backward(p, Activation{View: dlogits}), false)
+	n.backward(p, Activation{View: dlogits}, false)
 }
 
 // ZeroGradient sets all gradients to 0.
-func (n *Network) ZeroGradient() {
-	n.dev.Fill(device.Matrix(n.grads, 1, n.grads.Len()), 0)
-}
+func (n *Network) ZeroGradient() { n.dev.Fill(device.Matrix(n.grads, 1, n.grads.Len()), 0) }
 
 // ClipGradient scales all gradients so that together they have a Euclidean norm of at most limit.
-func (n *Network) ClipGradient(limit float64) {
-	n.dev.ClipNorm(n.grads, n.norm, float32(limit))
+func (n *Network) ClipGradient(limit float64) { n.dev.ClipNorm(n.grads, n.norm, float32(limit)) }
+
+// Weights returns copies of the parameters and running statistics.
+func (n *Network) Weights() polynet.Weights {
+	weights := make(polynet.Weights, len(n.params))
+	for _, p := range n.params {
+		weights[p.Name] = tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(download(n.dev, p.Value)))
+	}
+	return weights
 }
 
-// GradientNorm returns the norm that the gradients had before the latest ClipGradient. It waits for the device.
-func (n *Network) GradientNorm() float64 { return float64(download(n.dev, n.norm)[0]) }
+// SetWeights sets the parameters and running statistics. Weights that do not fit the program (polynet.Program.Check)
+// give an error wrapping polynet.ErrWeights, and leave the network as it was.
+func (n *Network) SetWeights(w polynet.Weights) error {
+	if err := n.program.Check(w); err != nil {
+		return fmt.Errorf("%w: %w", polynet.ErrWeights, err)
+	}
+	for _, p := range n.params {
+		n.dev.Upload(p.Value, w[p.Name].Data().([]float32))
+	}
+	return nil
+}
+
+// state is what training changes in a network, for checkpoints. How the parameters lie in the slices follows from the
+// Program.
+type state struct {
+	Params  []float32
+	Running []float32 // the norms' running statistics
+}
+
+// state returns a copy of the parameters and running statistics.
+func (n *Network) state() state { return state{download(n.dev, n.values), download(n.dev, n.running)} }
+
+// setState sets the parameters and running statistics to those of a network of the same Program. Other lengths give an
+// error wrapping polynet.ErrWeights.
+func (n *Network) setState(s state) error {
+	if len(s.Params) != n.values.Len() || len(s.Running) != n.running.Len() {
+		return fmt.Errorf("%w: a state of %d and %d values for one of %d and %d",
+			polynet.ErrWeights, len(s.Params), len(s.Running), n.values.Len(), n.running.Len())
+	}
+	n.dev.Upload(n.values, s.Params)
+	n.dev.Upload(n.running, s.Running)
+	return nil
+}
+
+// download returns a copy of b's values.
+func download(d device.Trainer, b device.Buffer) []float32 {
+	values := make([]float32, b.Len())
+	d.Download(values, b)
+	return values
+}

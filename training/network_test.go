@@ -1,4 +1,4 @@
-package polynet
+package training
 
 import (
 	"errors"
@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
 )
 
@@ -18,25 +20,28 @@ func TestConvolutionFollowsItsDefinition(t *testing.T) {
 			for ahead := range kernel {
 				for stride := 1; stride <= 3; stride++ {
 					for _, frames := range []int{1, 2, 5, 8, 9} {
-						rng := seeded(uint64(kernel))
-						c := newConvolution("conv", in, out, kernel, ahead, stride)
-						bind(d, c, rng)
+						rng := nettest.Rand(uint64(kernel))
+						_, c := convNetwork(d, polynet.Step{
+							In: in, Width: out, Kernel: kernel, Ahead: ahead, Stride: stride,
+						}, rng)
 						w := download(d, c.weight.Value)
-						x := normals(rng, batch*frames*in)
+						x := nettest.Normals(rng, batch*frames*in)
 						p := newPass(d, max(ahead, kernel-1-ahead), nil)
-						y := c.Forward(p, p.Input(x, batch, frames))
+						y := c.convolve(p, p.Input(x, batch, frames))
 						if want := (frames + stride - 1) / stride; y.Rows != want {
 							t.Fatalf("%d frames at stride %d give %d rows, want %d", frames, stride, y.Rows, want)
 						}
 						var want []float32
 						for g := range batch {
+							clip := x[g*frames*in : (g+1)*frames*in]
 							for r := range y.Rows {
+								first := r*stride - (kernel - 1 - ahead)
 								for o := range out {
-									want = append(want, naiveConvolution(w, x[g*frames*in:(g+1)*frames*in], r*stride-(kernel-1-ahead), in, out, kernel, o))
+									want = append(want, naiveConvolution(w, clip, first, in, out, kernel, o))
 								}
 							}
 						}
-						near(t, "y", rowsOf(d, y.View), want, 1e-6)
+						nettest.Near(t, "y", rowsOf(d, y.View), want, 1e-6)
 					}
 				}
 			}
@@ -58,12 +63,12 @@ func naiveConvolution(w, clip []float32, first, in, out, kernel, o int) float32 
 }
 
 func TestNetworkHasTheModelsWeights(t *testing.T) {
-	for _, kind := range BlockKinds() {
-		c := tiny(kind)
+	for _, kind := range polynet.BlockKinds() {
+		c := nettest.Tiny(kind)
 		n := newTestNetwork(t, c, device.Ref(), 1)
 		weights := n.Weights()
 		trained := 0
-		for _, w := range c.WeightShapes() {
+		for _, w := range c.Program().Weights {
 			got, ok := weights[w.Name]
 			if !ok || !slices.Equal([]int(got.Shape()), w.Shape) {
 				t.Errorf("%s: %s is %v, want shape %v", kind, w.Name, got, w.Shape)
@@ -74,70 +79,39 @@ func TestNetworkHasTheModelsWeights(t *testing.T) {
 			t.Errorf("%s: the network has %v, which the model has not", kind, sorted(weights))
 		}
 		for _, p := range n.Params() {
-			if p.Kind != Running {
-				trained += p.Size()
+			if p.Kind != polynet.Running {
+				trained += p.Value.Len()
 			}
 		}
-		if trained != c.Parameters() {
-			t.Errorf("%s: Parameters gives %d, the network has %d", kind, c.Parameters(), trained)
-		}
-	}
-}
-
-// TestWeightsKeepTheirOrder holds the order that checkpoints and seeds depend on.
-func TestWeightsKeepTheirOrder(t *testing.T) {
-	for kind, want := range map[BlockKind][]string{
-		Pi:    {"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.norm", "product.scale"},
-		Pi1x1: {"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.conv", "product.norm", "product.scale"},
-		CCP:   {"conv1", "norm1", "conv2", "norm2", "scale2", "conv3", "norm3", "scale3", "out.conv", "out.norm"},
-	} {
-		n := newTestNetwork(t, tiny(kind), device.Ref(), 1)
-		var layers []string
-		for _, p := range n.Params() {
-			if name, ok := strings.CutPrefix(p.Name, "stages.1.0."); ok {
-				if i := strings.LastIndex(name, "."); i >= 0 && !strings.HasSuffix(name, "scale") {
-					name = name[:i]
-				}
-				layers = append(layers, name)
-			}
-		}
-		if layers = slices.Compact(layers); !slices.Equal(layers, want) {
-			t.Errorf("%s: %v, want %v", kind, layers, want)
-		}
-	}
-}
-
-func TestWeightDecayIsForMatricesOnly(t *testing.T) {
-	for _, p := range newTestNetwork(t, tiny(Pi1x1), device.Ref(), 1).Params() {
-		if want := len(p.Shape) > 1; (p.Kind == Decayed) != want {
-			t.Errorf("%s: decayed is %t, want %t", p.Name, p.Kind == Decayed, want)
+		if want := c.Program().Parameters(); trained != want {
+			t.Errorf("%s: Parameters gives %d, the network has %d", kind, want, trained)
 		}
 	}
 }
 
 func TestNewNetworkRefusesAnImpossibleConfig(t *testing.T) {
-	c := tiny(Pi)
+	c := nettest.Tiny(polynet.Pi)
 	c.Stages[1].Ahead = 4
-	if _, err := NewNetwork(c, device.Ref(), seeded(1)); !errors.Is(err, ErrConfig) {
+	if _, err := NewNetwork(c, device.Ref(), nettest.Rand(1)); !errors.Is(err, polynet.ErrConfig) {
 		t.Errorf("got %v, want ErrConfig", err)
 	}
 }
 
 func TestSetWeights(t *testing.T) {
-	c := tiny(Pi)
+	c := nettest.Tiny(polynet.Pi)
 	from, to := newTestNetwork(t, c, device.Ref(), 1), newTestNetwork(t, c, device.Ref(), 2)
-	perturb(from, seeded(3))
+	perturb(from, nettest.Rand(3))
 	weights := from.Weights()
 	if err := to.SetWeights(weights); err != nil {
 		t.Fatal(err)
 	}
-	if a, b := from.State(), to.State(); !slices.Equal(a.Params, b.Params) || !slices.Equal(a.Running, b.Running) {
+	if a, b := from.state(), to.state(); !slices.Equal(a.Params, b.Params) || !slices.Equal(a.Running, b.Running) {
 		t.Error("the weights differ after SetWeights")
 	}
 
 	const name = "stages.0.0.norm1.running_var"
 	right := weights[name]
-	before := to.State()
+	before := to.state()
 	for what, wrong := range map[string]*tensor.Dense{
 		"missing": nil,
 		"shape":   tensor.New(tensor.WithShape(9), tensor.WithBacking(make([]float32, 9))),
@@ -147,46 +121,44 @@ func TestSetWeights(t *testing.T) {
 		if wrong == nil {
 			delete(weights, name)
 		}
-		if err := to.SetWeights(weights); !errors.Is(err, ErrWeights) || !strings.Contains(err.Error(), name) {
+		if err := to.SetWeights(weights); !errors.Is(err, polynet.ErrWeights) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: got %v, want ErrWeights naming %s", what, err, name)
 		}
 	}
 	weights[name] = right
 	weights["extra"] = right
-	if err := to.SetWeights(weights); !errors.Is(err, ErrWeights) || !strings.Contains(err.Error(), "extra") {
+	if err := to.SetWeights(weights); !errors.Is(err, polynet.ErrWeights) || !strings.Contains(err.Error(), "extra") {
 		t.Errorf("an unknown name: got %v", err)
 	}
-	if after := to.State(); !slices.Equal(before.Params, after.Params) || !slices.Equal(before.Running, after.Running) {
+	if after := to.state(); !slices.Equal(before.Params, after.Params) || !slices.Equal(before.Running, after.Running) {
 		t.Error("refused weights changed the network")
 	}
 }
 
 func TestSetStateRefusesOtherLengths(t *testing.T) {
-	n := newTestNetwork(t, tiny(Pi), device.Ref(), 1)
-	s := n.State()
+	n := newTestNetwork(t, nettest.Tiny(polynet.Pi), device.Ref(), 1)
+	s := n.state()
 	s.Running = s.Running[1:]
-	if err := n.SetState(s); !errors.Is(err, ErrWeights) {
+	if err := n.setState(s); !errors.Is(err, polynet.ErrWeights) {
 		t.Errorf("got %v, want ErrWeights", err)
 	}
-	if err := NewSGD(n, 0.9, 0).SetState([][]float32{{1}}); !errors.Is(err, ErrWeights) {
+	if err := NewSGD(n, 0.9, 0).setState([][]float32{{1}}); !errors.Is(err, polynet.ErrWeights) {
 		t.Errorf("got %v, want ErrWeights", err)
 	}
-	if err := NewAdamW(n, 0.9, 0.999, 1e-8, 0).SetState([][]float32{s.Params}); !errors.Is(err, ErrWeights) {
+	if err := NewAdamW(n, 0.9, 0.999, 1e-8, 0).setState([][]float32{s.Params}); !errors.Is(err, polynet.ErrWeights) {
 		t.Errorf("got %v, want ErrWeights", err)
 	}
 }
 
-// TestEvaluationUsesRunningStatistics moves the running statistics to one batch's: training and evaluation then agree on it.
+// TestEvaluationUsesRunningStatistics moves the running statistics to one batch's: training and evaluation then agree
+// on it.
 func TestEvaluationUsesRunningStatistics(t *testing.T) {
 	const batch, frames = 4, 19
 	onDevices(t, func(t *testing.T, d device.Trainer) {
-		for _, kind := range BlockKinds() {
-			if kind.regularised() {
-				continue // in training it drops rows
-			}
-			n := newTestNetwork(t, tiny(kind), d, 1)
-			perturb(n, seeded(2))
-			rows := normals(seeded(3), batch*frames*6)
+		for _, kind := range polynet.BlockKinds() {
+			n := newTestNetwork(t, nettest.Tiny(kind), d, 1)
+			perturb(n, nettest.Rand(2))
+			rows := nettest.Normals(nettest.Rand(3), batch*frames*6)
 			p := NewPass(n, nil)
 			p.Train = true
 			var trained []float32
@@ -203,10 +175,10 @@ func TestEvaluationUsesRunningStatistics(t *testing.T) {
 				}
 			}
 			p.Train = false
-			near(t, string(kind), rowsOf(d, n.Forward(p, p.Input(rows, batch, frames))), trained, 1e-5)
-			running := n.State().Running
+			nettest.Near(t, string(kind), rowsOf(d, n.Forward(p, p.Input(rows, batch, frames))), trained, 1e-5)
+			running := n.state().Running
 			n.Forward(p, p.Input(rows, batch, frames))
-			if !slices.Equal(running, n.State().Running) {
+			if !slices.Equal(running, n.state().Running) {
 				t.Errorf("%s: evaluation moved the running statistics", kind)
 			}
 		}
@@ -222,39 +194,39 @@ func makeBiased(d device.Trainer, variance device.Buffer, count int) {
 	d.Upload(variance, values)
 }
 
-// TestClipsOfABatchDoNotMeet checks that in evaluation a clip's logits do not depend on its neighbours, whatever the
-// kernels reach over.
-func TestClipsOfABatchDoNotMeet(t *testing.T) {
-	c := tiny(Pi)
+// TestClipsOfABatchAreIndependent checks that in evaluation a clip's logits do not depend on its neighbours, whatever
+// the kernels reach over.
+func TestClipsOfABatchAreIndependent(t *testing.T) {
+	c := nettest.Tiny(polynet.Pi)
 	c.Stages[0].Kernel, c.Stages[0].Ahead = 9, 4
 	onDevices(t, func(t *testing.T, d device.Trainer) {
 		n := newTestNetwork(t, c, d, 1)
-		perturb(n, seeded(2))
+		perturb(n, nettest.Rand(2))
 		p := NewPass(n, nil)
 		for _, frames := range []int{1, 2, 7, 20} {
-			rows := normals(seeded(3), 3*frames*6)
+			rows := nettest.Normals(nettest.Rand(3), 3*frames*6)
 			together := rowsOf(d, n.Forward(p, p.Input(rows, 3, frames)))
 			var alone []float32
 			for clip := range 3 {
 				one := rows[clip*frames*6 : (clip+1)*frames*6]
 				alone = append(alone, rowsOf(d, n.Forward(p, p.Input(one, 1, frames)))...)
 			}
-			near(t, "logits", alone, together, 1e-6)
+			nettest.Near(t, "logits", alone, together, 1e-6)
 		}
 	})
 }
 
-// TestPassForgets runs other shapes, and a forward run without a backward one, between two equal steps.
-func TestPassForgets(t *testing.T) {
-	c := tiny(Pi1x1)
+// TestPassKeepsNothing runs other shapes, and a forward run without a backward one, between two equal steps.
+func TestPassKeepsNothing(t *testing.T) {
+	c := nettest.Tiny(polynet.Pi1x1)
 	c.Dropout = 0.5
 	onDevices(t, func(t *testing.T, d device.Trainer) {
 		n := newTestNetwork(t, c, d, 1)
-		perturb(n, seeded(2))
+		perturb(n, nettest.Rand(2))
 		p := NewPass(n, nil)
 		step := func(batch, frames int) ([]float32, []float32) {
-			p.Train, p.rng = true, seeded(4)
-			logits := n.Forward(p, p.Input(normals(seeded(5), batch*frames*6), batch, frames))
+			p.Train, p.rng = true, nettest.Rand(4)
+			logits := n.Forward(p, p.Input(nettest.Normals(nettest.Rand(5), batch*frames*6), batch, frames))
 			out := rowsOf(d, logits)
 			n.ZeroGradient()
 			n.Backward(p, logits)
@@ -263,9 +235,9 @@ func TestPassForgets(t *testing.T) {
 		logits, gradient := step(4, 13)
 		step(7, 40)
 		step(2, 1)
-		n.Forward(p, p.Input(normals(seeded(6), 6*13*3), 3, 13))
+		n.Forward(p, p.Input(nettest.Normals(nettest.Rand(6), 6*13*3), 3, 13))
 		p.Train = false
-		n.Forward(p, p.Input(normals(seeded(7), 6*13*4), 4, 13))
+		n.Forward(p, p.Input(nettest.Normals(nettest.Rand(7), 6*13*4), 4, 13))
 		p.Close()
 		for range 2 {
 			again, gradientAgain := step(4, 13)
@@ -277,9 +249,9 @@ func TestPassForgets(t *testing.T) {
 }
 
 func TestPassReusesItsMemory(t *testing.T) {
-	n := newTestNetwork(t, tiny(Pi1x1), device.Ref(), 1)
+	n := newTestNetwork(t, nettest.Tiny(polynet.Pi1x1), device.Ref(), 1)
 	counting := &countingDevice{Trainer: device.Ref()}
-	p := newPass(counting, n.config.padding(), nil)
+	p := newPass(counting, n.program.Padding(), nil)
 	p.Train = true
 	n.dev = counting
 	step := func(batch int) {
@@ -331,7 +303,7 @@ func (c *countingDevice) Free(b device.Buffer) {
 }
 
 func TestMisusePanics(t *testing.T) {
-	n := newTestNetwork(t, tiny(Pi), device.Ref(), 1)
+	n := newTestNetwork(t, nettest.Tiny(polynet.Pi), device.Ref(), 1)
 	p := NewPass(n, nil)
 	cases := map[string]func(){
 		"no frames":        func() { p.Input(nil, 2, 0) },
@@ -355,29 +327,5 @@ func TestMisusePanics(t *testing.T) {
 			p.Train = false
 			f()
 		}()
-	}
-}
-
-func TestInfo(t *testing.T) {
-	c := Config{
-		Inputs: 40, Classes: 10, Block: Pi1x1, Stem: Stem{Width: 16, Kernel: 5, Ahead: 2, Stride: 1},
-		Stages: []Stage{{Width: 16, Blocks: 1, Kernel: 9, Stride: 1}, {Width: 24, Blocks: 1, Kernel: 9, Stride: 2}},
-	}
-	want := []LayerInfo{
-		{Name: "stem", Frames: 101, Channels: 16, Parameters: 5*40*16 + 32, MACs: 101 * 5 * 40 * 16},
-		{Name: "stages.0.0", Frames: 101, Channels: 16, Parameters: 2*9*16*16 + 16*16 + 3*32 + 1, MACs: 101 * 19 * 16 * 16},
-		{Name: "stages.1.0", Frames: 51, Channels: 24, Parameters: 9*16*24 + 9*24*24 + 16*24 + 24*24 + 4*48 + 1,
-			MACs: 51 * (9*16*24 + 9*24*24 + 16*24 + 24*24)},
-		{Name: "head", Frames: 1, Channels: 10, Parameters: 250, MACs: 240},
-	}
-	if got := c.Layers(101); !slices.Equal(got, want) {
-		t.Errorf("got  %+v\nwant %+v", got, want)
-	}
-	var macs int64
-	for _, l := range want {
-		macs += l.MACs
-	}
-	if c.MACs(101) != macs {
-		t.Errorf("MACs gives %d, want %d", c.MACs(101), macs)
 	}
 }

@@ -1,81 +1,19 @@
-package polynet
+package training
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // Optimizer moves a network's parameters against their gradients. Weight decay applies to Decayed parameters only.
-type Optimizer interface {
-	// Step makes step number step, counted from 1, with the given learning rate.
-	Step(rate float64, step int)
-	// State returns copies of the gradients' moving moments, for checkpoints.
-	State() [][]float32
-	// SetState sets them to another optimiser's of the same kind for a network of the same Config; other lengths give an
-	// error wrapping ErrWeights.
-	SetState(moments [][]float32) error
-}
-
-// SGD is stochastic gradient descent with Nesterov momentum, in PyTorch's form.
-type SGD struct {
-	net             *Network
-	momentum, decay float32
-	velocity        device.Buffer
-}
-
-// NewSGD returns an optimiser of n's parameters with momentum in [0, 1) and weight decay.
-func NewSGD(n *Network, momentum, decay float64) *SGD {
-	return &SGD{net: n, momentum: float32(momentum), decay: float32(decay), velocity: n.dev.Alloc(n.values.Len())}
-}
-
-// Step implements Optimizer; SGD does not depend on the step's number.
-func (o *SGD) Step(rate float64, _ int) {
-	for _, g := range o.net.groups(o.decay) {
-		o.net.dev.SGD(g.of(o.net.values), g.of(o.net.grads), g.of(o.velocity), float32(rate), o.momentum, g.decay)
-	}
-}
-
-// State implements Optimizer: the velocity.
-func (o *SGD) State() [][]float32 { return [][]float32{download(o.net.dev, o.velocity)} }
-
-// SetState implements Optimizer.
-func (o *SGD) SetState(moments [][]float32) error {
-	return o.net.setMoments(moments, o.velocity)
-}
-
-// AdamW is Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
-type AdamW struct {
-	net                      *Network
-	beta1, beta2, eps, decay float32
-	first, second            device.Buffer // moments
-}
-
-// NewAdamW returns an optimiser of n's parameters; beta1 and beta2, in [0, 1), are the decays of the moments, eps is added to
-// the root of the second one. The usual values are 0.9, 0.999 and 1e-8.
-func NewAdamW(n *Network, beta1, beta2, eps, decay float64) *AdamW {
-	return &AdamW{
-		net: n, beta1: float32(beta1), beta2: float32(beta2), eps: float32(eps), decay: float32(decay),
-		first: n.dev.Alloc(n.values.Len()), second: n.dev.Alloc(n.values.Len()),
-	}
-}
-
-// Step implements Optimizer.
-func (o *AdamW) Step(rate float64, step int) {
-	for _, g := range o.net.groups(o.decay) {
-		o.net.dev.AdamW(g.of(o.net.values), g.of(o.net.grads), g.of(o.first), g.of(o.second),
-			float32(rate), o.beta1, o.beta2, o.eps, g.decay, step)
-	}
-}
-
-// State implements Optimizer: the first and second moments.
-func (o *AdamW) State() [][]float32 {
-	return [][]float32{download(o.net.dev, o.first), download(o.net.dev, o.second)}
-}
-
-// SetState implements Optimizer.
-func (o *AdamW) SetState(moments [][]float32) error {
-	return o.net.setMoments(moments, o.first, o.second)
+type Optimizer struct {
+	net     *Network
+	moments []device.Buffer // moving averages of the gradients, laid out like the parameters
+	update  func(g group, rate float32, step int)
+	decay   float32
 }
 
 // group is a range of the parameters' buffer with one weight decay.
@@ -86,23 +24,126 @@ type group struct {
 
 func (g group) of(b device.Buffer) device.Buffer { return b.Slice(g.begin, g.end) }
 
-// groups returns the Decayed parameters and the Undecayed ones.
-func (n *Network) groups(decay float32) [2]group {
-	return [2]group{{0, n.decayed, decay}, {n.decayed, n.values.Len(), 0}}
+func newOptimizer(n *Network, moments int, decay float64) *Optimizer {
+	o := &Optimizer{net: n, decay: float32(decay)}
+	for range moments {
+		o.moments = append(o.moments, n.dev.Alloc(n.values.Len()))
+	}
+	return o
 }
 
-// setMoments uploads moments, one to each buffer.
-func (n *Network) setMoments(moments [][]float32, buffers ...device.Buffer) error {
-	if len(moments) != len(buffers) {
-		return fmt.Errorf("%w: %d moments for an optimiser of %d", ErrWeights, len(moments), len(buffers))
+// NewSGD returns stochastic gradient descent with Nesterov momentum, in PyTorch's form: momentum in [0, 1), and weight
+// decay.
+func NewSGD(n *Network, momentum, decay float64) *Optimizer {
+	o := newOptimizer(n, 1, decay)
+	o.update = func(g group, rate float32, _ int) {
+		n.dev.SGD(g.of(n.values), g.of(n.grads), g.of(o.moments[0]), rate, float32(momentum), g.decay)
 	}
-	for i, b := range buffers {
+	return o
+}
+
+// NewAdamW returns Adam with decoupled weight decay (Loshchilov and Hutter, 2019): beta1 and beta2, in [0, 1), are the
+// decays of the moments, eps is added to the root of the second one. The usual values are 0.9, 0.999 and 1e-8.
+func NewAdamW(n *Network, beta1, beta2, eps, decay float64) *Optimizer {
+	o := newOptimizer(n, 2, decay)
+	o.update = func(g group, rate float32, step int) {
+		n.dev.AdamW(g.of(n.values), g.of(n.grads), g.of(o.moments[0]), g.of(o.moments[1]),
+			rate, float32(beta1), float32(beta2), float32(eps), g.decay, step)
+	}
+	return o
+}
+
+// Step makes step number step, counted from 1, with the given learning rate.
+func (o *Optimizer) Step(rate float64, step int) {
+	o.update(group{0, o.net.decayed, o.decay}, float32(rate), step)
+	o.update(group{o.net.decayed, o.net.values.Len(), 0}, float32(rate), step)
+}
+
+// state returns copies of the moments, for checkpoints.
+func (o *Optimizer) state() [][]float32 {
+	var moments [][]float32
+	for _, b := range o.moments {
+		moments = append(moments, download(o.net.dev, b))
+	}
+	return moments
+}
+
+// setState sets the moments to those of an optimiser of the same kind, for a network of the same Program. Other lengths
+// give an error wrapping polynet.ErrWeights.
+func (o *Optimizer) setState(moments [][]float32) error {
+	if len(moments) != len(o.moments) {
+		return fmt.Errorf("%w: %d moments for an optimiser of %d", polynet.ErrWeights, len(moments), len(o.moments))
+	}
+	for i, b := range o.moments {
 		if len(moments[i]) != b.Len() {
-			return fmt.Errorf("%w: moments of %d values instead of %d", ErrWeights, len(moments[i]), b.Len())
+			return fmt.Errorf("%w: moments of %d values instead of %d", polynet.ErrWeights, len(moments[i]), b.Len())
 		}
 	}
-	for i, b := range buffers {
-		n.dev.Upload(b, moments[i])
+	for i, b := range o.moments {
+		o.net.dev.Upload(b, moments[i])
 	}
 	return nil
+}
+
+func (o *Optimizer) close() {
+	for _, b := range o.moments {
+		o.net.dev.Free(b)
+	}
+}
+
+// schedule gives the learning rate of each step: a linear warm-up to peak, then half a cosine to 0 (Loshchilov and
+// Hutter, 2017, without restarts), or, where there are milestones, a staircase (He et al., 2016).
+type schedule struct {
+	peak       float64
+	warmup     int   // steps
+	total      int   // steps, the warm-up's included
+	milestones []int // the steps after which the rate is a tenth of what it was
+}
+
+// rate returns the learning rate of step number step, counted from 1. The warm-up's last step has the peak; steps
+// beyond total have 0.
+func (s schedule) rate(step int) float64 {
+	switch {
+	case step <= s.warmup:
+		return s.peak * float64(step) / float64(s.warmup)
+	case step > s.total:
+		return 0
+	case len(s.milestones) > 0:
+		rate := s.peak
+		for _, m := range s.milestones {
+			if step > m {
+				rate /= 10
+			}
+		}
+		return rate
+	}
+	done := float64(step-1-s.warmup) / float64(s.total-s.warmup)
+	return s.peak / 2 * (1 + math.Cos(math.Pi*done))
+}
+
+// ema is an exponential moving average of a network's parameters and running statistics over its training steps (Polyak
+// and Juditsky, 1992), which is often more accurate than the last ones.
+type ema struct {
+	net, average *Network
+	decay        float64
+}
+
+// newEMA returns an average that begins at n's present weights. decay, in [0, 1), is the share of itself that the
+// average keeps at each step; in early steps it is lower, since the weights still move fast.
+func newEMA(n *Network, decay float64) *ema {
+	e := &ema{net: n, average: newNetwork(n.program, n.dev, false), decay: decay}
+	e.move(1)
+	return e
+}
+
+// update takes the network's weights after step number step, counted from 1, into the average, which keeps
+// min(decay, (1+step)/(10+step)) of itself.
+func (e *ema) update(step int) {
+	e.move(float32(1 - min(e.decay, float64(1+step)/float64(10+step))))
+}
+
+// move moves the average by a share of the way to the network's weights.
+func (e *ema) move(share float32) {
+	e.net.dev.EMAUpdate(e.average.values, e.net.values, share)
+	e.net.dev.EMAUpdate(e.average.running, e.net.running, share)
 }

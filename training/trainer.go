@@ -1,11 +1,12 @@
+// Package training fits polynet networks to datasets: gradients of a polynet.Program, losses, optimisers, the loop over
+// epochs, checkpoints, distillation and evaluation.
 package training
 
 import (
+	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"time"
 
@@ -15,33 +16,45 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Epoch is one epoch's figures. Accuracies are in percent.
-type Epoch struct {
-	Epoch         int     // from 1
-	Rate          float64 // learning rate of its last step
-	Loss          float64 // mean training loss
-	TrainAccuracy float64 // on the augmented training clips, while they were learnt
-	ValidAccuracy float64 // of the weights that would be kept
-	ValidNLL      float64 // ditto
-	// ContextAccuracy and ContextNLL are the same in the middle of other sounds, where the run trains with context.
-	ContextAccuracy, ContextNLL float64
-	Best                        bool          // the best so far on the validation split
-	Clips                       int           // learnt from
-	TrainTime                   time.Duration // wall time of the training steps
-	ValidTime                   time.Duration // wall time of the evaluation
+// Options says how a run is carried out. Only Teachers, and the kind of Device, change what it computes.
+type Options struct {
+	Device     device.Trainer // nil: the CPU
+	Threads    int            // goroutines that read clips, and the threads of a nil Device; 0: one a core
+	Checkpoint string         // file that each epoch writes the run's state to; "": none
+	Resume     bool           // continue from Checkpoint, where there is one
+	Observer   Observer
+	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the labels
+	// of the data, and the features and window of the Config.
+	Teachers []*polynet.Model
 }
 
-// Progress says where a running epoch stands.
+// Observer receives a run's progress. Both fields are optional.
+type Observer struct {
+	Step  func(Progress) // after each optimiser step
+	Epoch func(Epoch)    // after each epoch, once its checkpoint is written
+}
+
+// Progress says how far a running epoch is.
 type Progress struct {
 	Epoch, Epochs  int // from 1
 	Clips, Total   int // of this epoch
 	Loss, Accuracy float64
 }
 
-// Observer hears of a run's progress. Both fields are optional.
-type Observer struct {
-	Step  func(Progress) // after each optimiser step
-	Epoch func(Epoch)    // after each epoch, once its checkpoint is written
+// Epoch is one epoch's results. Accuracies are in percent.
+type Epoch struct {
+	Epoch         int     // from 1
+	Rate          float64 // learning rate of its last step
+	Loss          float64 // mean training loss
+	TrainAccuracy float64 // on the augmented training clips, while training on them
+	ValidAccuracy float64 // of the weights that would be kept
+	ValidNLL      float64 // ditto
+	// ContextAccuracy and ContextNLL are the same in the middle of other sounds, where the run trains with context.
+	ContextAccuracy, ContextNLL float64
+	Best                        bool          // the best so far on the validation split
+	Clips                       int           // trained on
+	TrainTime                   time.Duration // wall time of the training steps
+	ValidTime                   time.Duration // wall time of the evaluation
 }
 
 // cacheBytes bounds the memory that keeps decoded clips between epochs.
@@ -49,156 +62,205 @@ const cacheBytes = 2 << 30
 
 // Trainer fits one network to one data set. It is used by one goroutine.
 type Trainer struct {
-	cfg    Config
-	set    *datasets.Set
-	digest string
-	dev    device.Trainer
-	train  *datasets.Loader
-	valid  *datasets.Loader
-	norm   features.Norm
-	taught *teacher // nil: nobody teaches
+	cfg     Config
+	options Options
+	labels  []string
+	digest  string // of the data
+	dev     device.Trainer
+	train   *datasets.Loader
+	valid   *datasets.Loader
+	norm    features.Norm
 
-	net     *polynet.Network
-	opt     polynet.Optimizer
-	ema     *polynet.EMA
-	rates   polynet.Schedule
+	net      *Network
+	opt      *Optimizer
+	ema      *ema // nil: no average is kept
+	rates    schedule
+	teachers ensemble
+
 	step    int // optimiser steps done
 	best    bestState
 	history []Epoch
 }
 
-// New prepares a run: it opens the splits, takes the training set's statistics and draws the initial weights.
-// Unreadable clips are skipped (see Skipped). threads is the number of goroutines that read clips, 0 one a core. The answers
-// of teachers, which must know the set's labels and hear the same features, are learnt as far as cfg.Taught says.
-// Close the Trainer when done.
-func New(ctx context.Context, cfg Config, set *datasets.Set, dev device.Trainer, threads int, teachers ...*polynet.Model) (*Trainer, error) {
-	cfg.Net.Inputs, cfg.Net.Classes = cfg.Features.Mels, len(set.Labels)
-	if err := errors.Join(cfg.Validate(), cfg.Net.Validate()); err != nil {
-		return nil, err
-	}
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
-	digest, err := set.Digest()
+// Fit trains a network on a data set and returns the best model on its validation split. It is New and Trainer.Run.
+func Fit(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*polynet.Model, error) {
+	t, err := New(ctx, set, cfg, o)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Teachers, err = checkTeachers(teachers, cfg, set.Labels); err != nil {
+	defer t.Close()
+	return t.Run(ctx)
+}
+
+// New prepares a run: it completes cfg (Config.WithData), opens the splits, takes the training set's statistics and
+// draws the initial weights, or continues from the checkpoint. Unreadable clips are skipped (see Skipped). Settings
+// that cannot be run give an error wrapping ErrConfig, a checkpoint of another run one wrapping ErrCheckpoint. Close
+// the Trainer when done.
+func New(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*Trainer, error) {
+	cfg, err := cfg.WithData(set)
+	if err != nil {
 		return nil, err
 	}
-	t := &Trainer{cfg: cfg, set: set, digest: digest, dev: dev}
-	if err := t.openLoaders(ctx, threads); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if t.net, err = polynet.NewNetwork(cfg.Net, dev, t.random(0)); err != nil {
+	t := &Trainer{cfg: cfg, options: o, labels: set.Labels, dev: o.Device}
+	if t.dev == nil {
+		if t.dev, err = device.CPU(o.Threads); err != nil {
+			return nil, err
+		}
+	}
+	if t.digest, err = set.Digest(); err != nil {
 		return nil, err
 	}
-	if t.taught, err = newTeacher(teachers, dev, cfg.Batch); err != nil {
+	if t.cfg.Teachers, err = checkTeachers(o.Teachers, cfg, set.Labels); err != nil {
 		return nil, err
 	}
-	t.prepareSteps()
+	if err := t.openLoaders(ctx, set); err != nil {
+		return nil, err
+	}
+	if err := t.prepareSteps(); err != nil {
+		return nil, err
+	}
+	if o.Resume {
+		err = t.resume(o.Checkpoint)
+	}
+	if err != nil {
+		t.Close()
+		return nil, err
+	}
 	return t, nil
 }
 
-// Close gives back what the teachers took of the device.
-func (t *Trainer) Close() { t.taught.close() }
+// Close gives the run's memory back to the device.
+func (t *Trainer) Close() {
+	t.net.close()
+	t.opt.close()
+	if t.ema != nil {
+		t.ema.average.close()
+	}
+	t.teachers.close()
+}
 
-func (t *Trainer) openLoaders(ctx context.Context, threads int) error {
+func (t *Trainer) openLoaders(ctx context.Context, set *datasets.Set) error {
 	extractor, err := features.New(t.cfg.Features)
 	if err != nil {
 		return err
+	}
+	threads := t.options.Threads
+	if threads == 0 {
+		threads = runtime.GOMAXPROCS(0)
 	}
 	base := datasets.LoaderConfig{
 		Extractor: extractor, Window: t.cfg.Window, Context: t.cfg.Context, Batch: t.cfg.Batch,
 		Threads: threads, CacheBytes: cacheBytes,
 	}
-	if t.valid, err = datasets.NewLoader(t.set.Split(datasets.Valid), t.set.Noise, base); err != nil {
+	if t.valid, err = datasets.NewLoader(set.Split(datasets.Valid), set.Noise, base); err != nil {
 		return err
 	}
 	base.Norm, base.Augment, base.Mask = &t.norm, t.cfg.Augment, t.cfg.Mask
-	base.Raw = len(t.cfg.Teachers) > 0
+	base.Raw = len(t.options.Teachers) > 0
 	base.Balance, base.Seed = t.cfg.Balance, t.cfg.Seed
-	if t.train, err = datasets.NewLoader(t.set.Split(datasets.Train), t.set.Noise, base); err != nil {
+	if t.train, err = datasets.NewLoader(set.Split(datasets.Train), set.Noise, base); err != nil {
 		return err
 	}
 	if t.norm, err = t.train.Stats(ctx); err != nil {
 		return err
 	}
-	t.norm.Limit = float32(t.cfg.Limit)
+	t.norm.Limit = float32(t.cfg.ClampSigma)
 	return nil
 }
 
-func (t *Trainer) prepareSteps() {
+// prepareSteps makes what optimiser steps need: the network, the optimiser, the schedule, the average and the teachers.
+func (t *Trainer) prepareSteps() (err error) {
 	c := t.cfg
+	if t.net, err = NewNetwork(c.Net, t.dev, t.random(0)); err != nil {
+		return err
+	}
 	switch c.Optimizer {
 	case SGD:
-		t.opt = polynet.NewSGD(t.net, c.Momentum, c.Decay)
+		t.opt = NewSGD(t.net, c.Momentum, c.Decay)
 	case AdamW:
-		t.opt = polynet.NewAdamW(t.net, 0.9, 0.999, 1e-8, c.Decay)
+		t.opt = NewAdamW(t.net, 0.9, 0.999, 1e-8, c.Decay)
 	}
 	if c.EMA > 0 {
-		t.ema = polynet.NewEMA(t.net, c.EMA)
+		t.ema = newEMA(t.net, c.EMA)
+	}
+	if t.teachers, err = newEnsemble(t.options.Teachers, t.dev); err != nil {
+		return err
 	}
 	perEpoch := t.train.Batches()
-	t.rates = polynet.Schedule{
-		Peak: c.Rate, Warmup: int(c.Warmup * float64(perEpoch)), Total: c.Epochs * perEpoch,
+	t.rates = schedule{peak: c.Rate, warmup: int(c.Warmup * float64(perEpoch)), total: c.Epochs * perEpoch}
+	for _, epoch := range c.LRMilestones {
+		t.rates.milestones = append(t.rates.milestones, epoch*perEpoch)
 	}
-	for _, epoch := range c.Drops {
-		t.rates.Drops = append(t.rates.Drops, epoch*perEpoch)
-	}
+	return nil
 }
 
-// random returns the generator of one epoch (0: the initial weights). A resumed run draws the same numbers
-// as one that was never interrupted.
+// random returns the generator of one epoch (0: the initial weights). A resumed run draws the same numbers as one that
+// was never interrupted.
 func (t *Trainer) random(epoch uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(t.cfg.Seed), epoch))
 }
 
-// mixing is what is added to an epoch's number for the generator of its mixtures.
-const mixing uint64 = 1 << 32
-
-// Resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
-// It returns false where there is no such file, and an error wrapping ErrCheckpoint when the file is of another run.
-func (t *Trainer) Resume(path string) (bool, error) {
-	c, err := loadCheckpoint(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	if err := c.matches(t.cfg, t.set.Labels, t.digest); err != nil {
-		return false, err
-	}
-	if err := t.restore(c); err != nil {
-		return false, fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
-	}
-	return true, nil
-}
-
-// Run trains until all epochs are done, writing a checkpoint to path after each, and returns the best model on the
-// validation split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
-func (t *Trainer) Run(ctx context.Context, path string, o Observer) (*polynet.Model, error) {
+// Run trains until all epochs are done, writing the checkpoint after each, and returns the best model on the validation
+// split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
+func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs; epoch++ {
-		e, err := t.runEpoch(ctx, epoch, o)
+		e, err := t.runEpoch(ctx, epoch)
 		if err != nil {
 			return nil, err
 		}
 		t.history = append(t.history, e)
-		if err := t.checkpoint().save(path); err != nil {
-			return nil, fmt.Errorf("writing the checkpoint: %w", err)
+		if t.options.Checkpoint != "" {
+			if err := t.checkpoint().save(t.options.Checkpoint); err != nil {
+				return nil, fmt.Errorf("writing the checkpoint: %w", err)
+			}
 		}
-		if o.Epoch != nil {
-			o.Epoch(e)
+		if t.options.Observer.Epoch != nil {
+			t.options.Observer.Epoch(e)
 		}
 	}
 	return t.bestModel()
 }
 
 // Skipped returns the clips that could not be read.
-func (t *Trainer) Skipped() []datasets.Skip {
-	return append(t.train.Skipped(), t.valid.Skipped()...)
+func (t *Trainer) Skipped() []datasets.Skip { return append(t.train.Skipped(), t.valid.Skipped()...) }
+
+// History returns the epochs done, those before a resumed run's checkpoint included.
+func (t *Trainer) History() []Epoch { return t.history }
+
+// kept returns the network whose weights would be kept: the average, where there is one.
+func (t *Trainer) kept() *Network {
+	if t.ema != nil {
+		return t.ema.average
+	}
+	return t.net
 }
 
-// History returns the epochs done, a resumed run's included.
-func (t *Trainer) History() []Epoch { return t.history }
+// model returns the model of the present weights.
+func (t *Trainer) model() *polynet.Model {
+	return &polynet.Model{
+		Features: t.cfg.Features, Norm: t.norm, Window: t.cfg.Window, Net: t.cfg.Net,
+		Labels: t.labels, Temperature: 1, Weights: t.kept().Weights(),
+	}
+}
+
+// bestModel returns the best epoch's model with its provenance, as far as it follows from the run.
+func (t *Trainer) bestModel() (*polynet.Model, error) {
+	m, err := polynet.Read(bytes.NewReader(t.best.Model))
+	if err != nil {
+		return nil, fmt.Errorf("%w: the best model in the checkpoint: %v", ErrCheckpoint, err)
+	}
+	m.Provenance = polynet.Provenance{
+		Data: t.digest, Seed: t.cfg.Seed, Epochs: t.cfg.Epochs, BestEpoch: t.best.Epoch,
+		Created: time.Now().UTC().Format(time.RFC3339), Parameters: t.net.program.Parameters(),
+	}
+	record(m, "valid_accuracy", t.best.Accuracy)
+	record(m, "valid_nll", t.best.NLL)
+	if t.cfg.Context.Share > 0 {
+		record(m, "valid_context_accuracy", t.best.ContextAccuracy)
+		record(m, "valid_context_nll", t.best.ContextNLL)
+	}
+	return m, nil
+}

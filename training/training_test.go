@@ -3,12 +3,17 @@ package training
 import (
 	"bytes"
 	"context"
+	"encoding/gob"
 	"errors"
+	"fmt"
+	"iter"
 	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,10 +22,12 @@ import (
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// tones writes a data set of two classes, falling and rising tones in noise, each by several speakers, and returns its folder.
+// tones writes a data set of two classes, falling and rising tones in noise, each by several speakers, and returns its
+// folder.
 func tones(t *testing.T, clips int) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -62,8 +69,8 @@ func small() Config {
 		Features: features.Config{
 			Rate: 8000, FFT: 256, Window: 200, Hop: 80, Mels: 20, MinHz: 100, MaxHz: 4000, Floor: 1e-3, Scale: features.HTK,
 		},
-		Window: 0.5, Limit: 4, Epochs: 4, Batch: 8, Optimizer: SGD, Rate: 0.05, Warmup: 1, Decay: 1e-4, Momentum: 0.9, Clip: 2,
-		Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
+		Window: 0.5, ClampSigma: 4, Epochs: 4, Batch: 8, Optimizer: SGD, Rate: 0.05, Warmup: 1, Decay: 1e-4,
+		Momentum: 0.9, Clip: 2, Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
 		Augment: datasets.Augment{Speed: 0.05, Shift: 0.05, Gain: [2]float64{-3, 3}},
 		Mask:    features.Mask{TimeMasks: 1, MaxTime: 3},
 	}
@@ -71,24 +78,26 @@ func small() Config {
 
 func trainer(t *testing.T, cfg Config, dir string) *Trainer {
 	t.Helper()
-	run, err := newTrainer(t, cfg, dir)
+	run, err := newTrainer(t, cfg, dir, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return run
 }
 
-func newTrainer(t *testing.T, cfg Config, dir string, teachers ...*polynet.Model) (*Trainer, error) {
+func newTrainer(t *testing.T, cfg Config, dir string, o Options) (*Trainer, error) {
+	t.Helper()
+	o.Threads = 2
+	return New(t.Context(), open(t, dir), cfg, o)
+}
+
+func open(t *testing.T, dir string) *datasets.Set {
 	t.Helper()
 	set, err := datasets.Open(dir, datasets.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := device.CPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return New(t.Context(), cfg, set, dev, 2, teachers...)
+	return set
 }
 
 func TestRunLearns(t *testing.T) {
@@ -97,10 +106,10 @@ func TestRunLearns(t *testing.T) {
 	dir := tones(t, 24)
 	var epochs []Epoch
 	steps := 0
-	m, err := trainer(t, cfg, dir).Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{
+	m, err := Fit(t.Context(), open(t, dir), cfg, Options{Observer: Observer{
 		Step:  func(Progress) { steps++ },
 		Epoch: func(e Epoch) { epochs = append(epochs, e) },
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +117,7 @@ func TestRunLearns(t *testing.T) {
 		t.Errorf("validation accuracy %g %%; rising and falling tones are easy", got)
 	}
 	if len(epochs) != cfg.Epochs || steps < cfg.Epochs {
-		t.Errorf("the observer heard of %d epochs and %d steps", len(epochs), steps)
+		t.Errorf("the observer received %d epochs and %d steps", len(epochs), steps)
 	}
 	if first, last := epochs[0].Loss, epochs[len(epochs)-1].Loss; last > first/2 {
 		t.Errorf("loss fell from %g to %g only", first, last)
@@ -118,11 +127,11 @@ func TestRunLearns(t *testing.T) {
 	}
 }
 
-// TestRunLearnsInContext learns to hear a tone between others.
+// TestRunLearnsInContext learns to classify a tone between others.
 func TestRunLearnsInContext(t *testing.T) {
 	cfg := small()
 	cfg.Epochs, cfg.Context = 12, datasets.Context{Before: 0.3, After: 0.2, Share: 0.5}
-	m, err := trainer(t, cfg, tones(t, 24)).Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{})
+	m, err := trainer(t, cfg, tones(t, 24)).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,23 +151,26 @@ func TestResume(t *testing.T) {
 				cfg.Rate, cfg.EMA, cfg.Mixup = 0.003, 0, 0.4
 			}
 			dir, folder := tones(t, 16), t.TempDir()
-			whole, err := trainer(t, cfg, dir).Run(t.Context(), filepath.Join(folder, "whole"), Observer{})
+			whole, err := trainer(t, cfg, dir).Run(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
 			path := filepath.Join(folder, "parts")
-			for {
-				run := trainer(t, cfg, dir)
-				if _, err := run.Resume(path); err != nil {
+			for done := 0; ; {
+				// One epoch and a bit at a time.
+				ctx, cancel := context.WithCancel(t.Context())
+				run, err := newTrainer(t, cfg, dir, Options{Checkpoint: path, Resume: true, Observer: Observer{
+					Step: func(p Progress) {
+						if p.Epoch > done+1 {
+							cancel()
+						}
+					},
+				}})
+				if err != nil {
 					t.Fatal(err)
 				}
-				done := len(run.History())
-				ctx, cancel := context.WithCancel(t.Context())
-				m, err := run.Run(ctx, path, Observer{Step: func(p Progress) {
-					if p.Epoch > done+1 { // one epoch and a bit at a time
-						cancel()
-					}
-				}})
+				done = len(run.History())
+				m, err := run.Run(ctx)
 				cancel()
 				if err == nil {
 					compare(t, m, whole)
@@ -188,18 +200,29 @@ func TestResumeRefuses(t *testing.T) {
 	dir, path := tones(t, 12), filepath.Join(t.TempDir(), "c")
 	cfg := small()
 	cfg.Epochs = 1
-	if _, err := trainer(t, cfg, dir).Run(t.Context(), path, Observer{}); err != nil {
+	cfg.LRMilestones = []int{} // as good as none
+	resume := func(cfg Config, path string) (*Trainer, error) {
+		return newTrainer(t, cfg, dir, Options{Checkpoint: path, Resume: true})
+	}
+	run, err := newTrainer(t, cfg, dir, Options{Checkpoint: path})
+	if err != nil {
 		t.Fatal(err)
 	}
-	refused := func(name, reason string, run *Trainer, path string) {
+	if _, err := run.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if run, err = resume(cfg, path); err != nil || len(run.History()) != 1 {
+		t.Fatalf("resuming from the run's own checkpoint: %v", err)
+	}
+	refused := func(name, reason string, cfg Config, path string) {
 		t.Helper()
-		if _, err := run.Resume(path); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), reason) {
+		if _, err := resume(cfg, path); !errors.Is(err, ErrCheckpoint) || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: got %v, want a refusal that says %q", name, err, reason)
 		}
 	}
 	other := cfg
 	other.Rate = 0.07
-	refused("other learning rate", "Rate was 0.05 and is now 0.07", trainer(t, other, dir), path)
+	refused("other learning rate", "Rate was 0.05 and is now 0.07", other, path)
 
 	file, err := os.ReadFile(path)
 	if err != nil {
@@ -209,14 +232,34 @@ func TestResumeRefuses(t *testing.T) {
 	if err := os.WriteFile(short, file[:len(file)/2], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refused("truncated", "not a checkpoint", trainer(t, cfg, dir), short)
+	refused("truncated", "not a checkpoint", cfg, short)
+
+	// What version 2 had, as far as its fields had other names.
+	old := filepath.Join(t.TempDir(), "old")
+	f, err := os.Create(old)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	err = gob.NewEncoder(f).Encode(struct {
+		Version int
+		Config  struct {
+			Limit, Taught float64
+			Drops         []int
+		}
+		Labels []string
+	}{Version: 2, Labels: []string{"falling", "rising"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused("an older version", "has version 2, this program writes 3", cfg, old)
 
 	writeTone(t, filepath.Join(dir, "rising", "brising_nohash_0.wav"), 1, rand.New(rand.NewPCG(9, 9)))
-	refused("other data", "data changed", trainer(t, cfg, dir), path)
+	refused("other data", "data changed", cfg, path)
 
-	found, err := trainer(t, cfg, dir).Resume(filepath.Join(t.TempDir(), "none"))
-	if found || err != nil {
-		t.Errorf("no checkpoint: %v, %v", found, err)
+	run, err = resume(cfg, filepath.Join(t.TempDir(), "none"))
+	if err != nil || len(run.History()) > 0 {
+		t.Errorf("no checkpoint: %v", err)
 	}
 }
 
@@ -229,7 +272,8 @@ func TestUnreadableClipsAreSkipped(t *testing.T) {
 	cfg := small()
 	cfg.Epochs = 1
 	run := trainer(t, cfg, dir)
-	if _, err := run.Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{}); err != nil {
+	defer run.Close()
+	if _, err := run.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	skipped := run.Skipped()
@@ -243,12 +287,14 @@ func TestConfigErrors(t *testing.T) {
 		"window": func(c *Config) { c.Window = 0 }, "epochs": func(c *Config) { c.Epochs = 0 },
 		"batch": func(c *Config) { c.Batch = 1 }, "rate": func(c *Config) { c.Rate = math.NaN() },
 		"warm-up": func(c *Config) { c.Warmup = 5 }, "optimizer": func(c *Config) { c.Optimizer = "lion" },
-		"smoothing": func(c *Config) { c.Smoothing = 1 },
-		"context":   func(c *Config) { c.Context.Before = -1 },
+		"smoothing": func(c *Config) { c.Smoothing = 1 }, "distillation": func(c *Config) { c.DistillWeight = 2 },
+		"cannot fall": func(c *Config) { c.LRMilestones = []int{2, 2} },
+		"context":     func(c *Config) { c.Context.Before = -1 },
 	} {
 		c := small()
 		change(&c)
-		if err := c.Validate(); !errors.Is(err, ErrConfig) && !errors.Is(err, datasets.ErrOptions) || !strings.Contains(err.Error(), name) {
+		err := c.Validate()
+		if !errors.Is(err, ErrConfig) && !errors.Is(err, datasets.ErrOptions) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -258,12 +304,12 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	tally := newTally(3)
-	tally.add(0, []float32{2, 0, 0}, 1)
-	tally.add(0, []float32{0, 2, 0}, 1)
-	tally.add(1, []float32{0, 2, 0}, 1)
-	tally.add(1, []float32{0, 4, 0}, 2)
-	r := tally.report([]string{"a", "b", "c"})
+	r := &Report{Confusion: [][]int{make([]int, 3), make([]int, 3), make([]int, 3)}}
+	r.count(0, []float32{2, 0, 0}, 1)
+	r.count(0, []float32{0, 2, 0}, 1)
+	r.count(1, []float32{0, 2, 0}, 1)
+	r.count(1, []float32{0, 4, 0}, 2)
+	r.finish([]string{"a", "b", "c"})
 	log := func(p float64) float64 { return -math.Log(p) }
 	top := math.Exp(2) / (math.Exp(2) + 2)
 	miss := 1 / (math.Exp(2) + 2)
@@ -275,7 +321,8 @@ func TestReport(t *testing.T) {
 	}
 	want := []Class{{"a", 2, 1, 0.5}, {"b", 2, 2.0 / 3, 1}, {"c", 0, 0, 0}}
 	for i, c := range r.Classes {
-		if c.Label != want[i].Label || c.Clips != want[i].Clips || math.Abs(c.Precision-want[i].Precision) > 1e-12 || c.Recall != want[i].Recall {
+		if w := want[i]; c.Label != w.Label || c.Clips != w.Clips || math.Abs(c.Precision-w.Precision) > 1e-12 ||
+			c.Recall != w.Recall {
 			t.Errorf("got %+v, want %+v", c, want[i])
 		}
 	}
@@ -284,7 +331,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestDivergedFiguresAreLeftOut: a model file has no room for figures that are no numbers, and is worth more than they are.
+// TestDivergedFiguresAreLeftOut: a model file has no room for figures that are no numbers, and is worth more than they
+// are.
 func TestDivergedFiguresAreLeftOut(t *testing.T) {
 	m := &polynet.Model{}
 	Record(m, "test", &Report{Accuracy: 50, NLL: 1, Clips: 4})
@@ -294,15 +342,122 @@ func TestDivergedFiguresAreLeftOut(t *testing.T) {
 	}
 }
 
-// TestDefaultBatch: a small data set gets small batches, since a handful of steps an epoch teach nothing.
-func TestDefaultBatch(t *testing.T) {
-	for clips, want := range map[int]int{3: 8, 100: 8, 400: 20, 5000: 100} {
-		set := &datasets.Set{Items: make([]datasets.Item, clips)}
-		if got := DefaultBatch(set); got != want {
-			t.Errorf("%d clips: batches of %d, want %d", clips, got, want)
+// TestEvaluate passes on errors, and gives each batch to the model once.
+func TestEvaluate(t *testing.T) {
+	broken := errors.New("broken")
+	two := &datasets.Batch{Labels: []int{1, 0}, B: 2}
+	batches := func(err error) iter.Seq2[*datasets.Batch, error] {
+		return func(yield func(*datasets.Batch, error) bool) {
+			_ = yield(two, nil) && yield(two, nil) && err != nil && yield(nil, err)
 		}
 	}
-	if a, b := DefaultRate(SGD, 100), DefaultRate(SGD, 10); a != 10*b || DefaultRate(AdamW, 100) != DefaultRate(AdamW, 10) {
-		t.Errorf("rates %g and %g", a, b)
+	labels := []string{"a", "b"}
+	forward := func(*datasets.Batch) ([]float32, error) { return []float32{0, 1, 0, 1}, nil }
+	r, err := Evaluate(batches(nil), forward, labels, 1)
+	if err != nil || r.Clips != 4 || r.Accuracy != 50 || r.Confusion[0][1] != 2 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if _, err := Evaluate(batches(broken), forward, labels, 1); err != broken {
+		t.Errorf("an error of the batches: %v", err)
+	}
+	failing := func(*datasets.Batch) ([]float32, error) { return nil, broken }
+	if _, err := Evaluate(batches(nil), failing, labels, 1); err != broken {
+		t.Errorf("an error of the model: %v", err)
+	}
+	none := func(func(*datasets.Batch, error) bool) {}
+	if _, err := Evaluate(none, forward, labels, 1); !errors.Is(err, datasets.ErrNoData) {
+		t.Errorf("no clips: %v", err)
+	}
+}
+
+// TestEvaluatorComputesTheEquations compares with the plain interpreter, for batches of several sizes in one evaluator
+// and the mean over a window.
+func TestEvaluatorComputesTheEquations(t *testing.T) {
+	onDevices(t, func(t *testing.T, d device.Trainer) {
+		for _, kind := range polynet.BlockKinds() {
+			for i, c := range nettest.Configs(kind) {
+				c.Dropout = 0.3
+				m := nettest.RandomModel(c, nettest.Rand(uint64(i)))
+				m.Norm.Limit = 2
+				n := newNetwork(c.Program(), d, false)
+				if err := n.SetWeights(m.Weights); err != nil {
+					t.Fatal(err)
+				}
+				e, rng := newEvaluator(n, m.Norm), nettest.Rand(5)
+				for _, b := range []datasets.Batch{
+					{B: 3, Frames: 29}, {B: 1, Frames: 13}, {B: 2, Frames: 29, Lead: 8, Window: 12},
+				} {
+					rows := make([]float32, b.B*b.Frames*c.Inputs)
+					for i := range rows {
+						rows[i] = float32(-6 + 3*rng.NormFloat64())
+					}
+					before := slices.Clone(rows)
+					got := e.logits(rows, &b)
+					if !slices.Equal(rows, before) {
+						t.Fatal("the rows of the batch changed")
+					}
+					var want []float32
+					for g := range b.B {
+						clip := nettest.RowLogits(m, rows[g*len(rows)/b.B:(g+1)*len(rows)/b.B])
+						first, last := 0, len(clip)-1
+						if b.Window > 0 {
+							stride := c.Program().Reach().Stride
+							first, last = ceilDiv(b.Lead, stride), ceilDiv(b.Lead+b.Window, stride)-1
+						}
+						for _, v := range clip.Mean(first, last) {
+							want = append(want, float32(v))
+						}
+					}
+					nettest.Near(t, fmt.Sprintf("%s net %d, %d clips", kind, i, b.B), got, want, 1e-4)
+				}
+			}
+		}
+	})
+}
+
+// TestDefaultCompletes: what depends on the data and on other settings, and that completing twice changes nothing. A
+// small data set gets small batches, since a handful of steps an epoch teach nothing.
+func TestDefaultCompletes(t *testing.T) {
+	for clips, batch := range map[int]int{3: 8, 100: 8, 400: 20, 5000: 100} {
+		set := &datasets.Set{Items: make([]datasets.Item, clips), Labels: []string{"a", "b", "c"}}
+		sgd := Default()
+		sgd.Window, sgd.Epochs = 1, 1
+		adamw := sgd
+		adamw.Optimizer, adamw.Net.Block = AdamW, polynet.NCP
+		a, errA := sgd.WithData(set)
+		b, errB := adamw.WithData(set)
+		if err := errors.Join(errA, errB, a.Validate(), b.Validate()); err != nil {
+			t.Fatal(err)
+		}
+		if a.Batch != batch || a.Net.Inputs != 40 || a.Net.Classes != 3 || a.Net.Degree != 0 || b.Net.Degree != 3 {
+			t.Errorf("%d clips: batches of %d, want %d; networks %+v and %+v", clips, a.Batch, batch, a.Net, b.Net)
+		}
+		if math.Abs(a.Rate-0.002*float64(batch)) > 1e-12 || b.Rate != 0.003 || a.Decay != 5e-4 || b.Decay != 0.05 {
+			t.Errorf("rates %g and %g, weight decay %g and %g", a.Rate, b.Rate, a.Decay, b.Decay)
+		}
+		if a.Warmup != 1 || a.Context.After != 0.45 {
+			t.Errorf("warm-up %g, context %+v", a.Warmup, a.Context)
+		}
+		if again, err := a.WithData(set); err != nil || !reflect.DeepEqual(a, again) {
+			t.Errorf("completed again: %+v, want %+v (%v)", again, a, err)
+		}
+	}
+	cfg := Default()
+	cfg.Decay, cfg.Context.After, cfg.Net.Block = 0, 0, "attention"
+	if _, err := cfg.WithData(&datasets.Set{}); !errors.Is(err, polynet.ErrConfig) {
+		t.Errorf("an impossible network: %v", err)
+	}
+	cfg.Net.Block, cfg.Window = polynet.Pi, 1
+	if c, err := cfg.WithData(&datasets.Set{Labels: []string{"a"}}); err != nil || c.Decay != 0 || c.Context.After != 0 {
+		t.Errorf("what is set to 0 becomes %g and %g (%v)", c.Decay, c.Context.After, err)
+	}
+}
+
+// TestWindowOfTheData takes the longest clip.
+func TestWindowOfTheData(t *testing.T) {
+	cfg := small()
+	cfg.Window = 0
+	if c, err := cfg.WithData(open(t, tones(t, 8))); err != nil || c.Window != 0.5 {
+		t.Errorf("a window of %g s (%v), the clips have 0.5 s", c.Window, err)
 	}
 }

@@ -3,16 +3,18 @@ package main
 import (
 	"encoding/binary"
 	"encoding/json"
-	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/inference"
+	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// answers writes, for each model M.safetensors and each of the sounds S, S.M.logits and S.M.probabilities, (Clips, classes).
+// answers writes S.M.logits and S.M.probabilities, (Clips, classes), for each model M.safetensors and all sounds S.
 func answers(dir string) error {
 	text, err := os.ReadFile(filepath.Join(dir, soundsFile))
 	if err != nil {
@@ -35,12 +37,13 @@ func answers(dir string) error {
 		if err != nil {
 			return err
 		}
-		plan, err := m.Compile(cpu)
+		plan, err := inference.Compile(m, cpu)
 		if err != nil {
 			return err
 		}
+		model := strings.TrimSuffix(filepath.Base(path), ".safetensors")
 		for _, s := range list {
-			if err := answer(m, plan, s, filepath.Join(dir, s.Name), strings.TrimSuffix(filepath.Base(path), ".safetensors")); err != nil {
+			if err := answer(plan, s, filepath.Join(dir, s.Name), model); err != nil {
 				return err
 			}
 		}
@@ -48,34 +51,27 @@ func answers(dir string) error {
 	return nil
 }
 
-func answer(m *polynet.Model, plan *polynet.Plan, s sounds, prefix, model string) error {
+func answer(plan *inference.Plan, s sounds, prefix, model string) error {
 	rows, err := readFloats(prefix + ".rows")
 	if err != nil {
 		return err
 	}
-	session, clip := plan.Session(1, s.Frames), s.Frames*s.Mels
-	defer session.Close()
+	clips := plan.Clips(1, s.Frames)
+	defer clips.Close()
 	var logits, probabilities []float32
-	for i := range s.Clips {
-		answer := session.Run(rows[i*clip:][:clip], 1)
+	for clip := range slices.Chunk(rows, s.Frames*s.Mels) {
+		answer := clips.Run(clip, 1)
 		logits = append(logits, answer...)
-		probabilities = append(probabilities, softmax(answer, m.Temperature)...)
+		p := nettest.Float64(answer, len(answer))[0]
+		polynet.Softmax(p, plan.Model().Temperature)
+		for _, v := range p {
+			probabilities = append(probabilities, float32(v))
+		}
 	}
 	if err := writeFloats(prefix+"."+model+".logits", logits); err != nil {
 		return err
 	}
 	return writeFloats(prefix+"."+model+".probabilities", probabilities)
-}
-
-func softmax(logits []float32, temperature float64) []float32 {
-	p, sum := make([]float32, len(logits)), 0.0
-	for _, v := range logits {
-		sum += math.Exp(float64(v) / temperature)
-	}
-	for i, v := range logits {
-		p[i] = float32(math.Exp(float64(v)/temperature) / sum)
-	}
-	return p
 }
 
 // readFloats reads a file of float32 values, little-endian.
@@ -85,16 +81,14 @@ func readFloats(path string) ([]float32, error) {
 		return nil, err
 	}
 	values := make([]float32, len(raw)/4)
-	for i := range values {
-		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
-	}
-	return values, nil
+	_, err = binary.Decode(raw, binary.LittleEndian, values)
+	return values, err
 }
 
 func writeFloats(path string, values []float32) error {
-	raw := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	raw, err := binary.Append(nil, binary.LittleEndian, values)
+	if err != nil {
+		return err
 	}
 	return os.WriteFile(path, raw, 0o644)
 }

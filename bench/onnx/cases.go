@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 
 	"github.com/polyphon/polyphon/audio"
-	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -22,7 +21,7 @@ var lengths = []int{16000, 5003}
 // soundsFile is a list of sounds.
 const soundsFile = "sounds.json"
 
-// sounds are clips of one length: Name.samples holds (Clips, Samples) and Name.rows (Clips, Frames, Mels), not normalised.
+// sounds are clips of one length. Name.samples holds (Clips, Samples), Name.rows (Clips, Frames, Mels), not normalised.
 type sounds struct {
 	Name                         string
 	Clips, Samples, Frames, Mels int
@@ -32,7 +31,7 @@ type sounds struct {
 func cases(args []string) error {
 	flags := flag.NewFlagSet("cases", flag.ContinueOnError)
 	data := flags.String("data", "", "folder of Speech Commands, whose test clips are taken; without it, the examples")
-	most := flags.Int("clips", 200, "clips to take")
+	maxClips := flags.Int("clips", 200, "clips to take")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -41,7 +40,7 @@ func cases(args []string) error {
 	if err != nil {
 		return err
 	}
-	clips, err := readClips(*data, *most, embedded.Features.Rate)
+	clips, err := readClips(*data, *maxClips, embedded.Features.Rate)
 	if err != nil {
 		return err
 	}
@@ -52,11 +51,11 @@ func cases(args []string) error {
 	if err := embedded.Save(filepath.Join(out, "embedded.safetensors")); err != nil {
 		return err
 	}
+	embedded.Norm.Apply(rows)
+	mels := embedded.Features.Mels
+	normalised := nettest.Float64(rows[:min(len(rows), 2000*mels)], mels)
 	for _, kind := range polynet.BlockKinds() {
-		m, err := settled(kind, embedded, rows, len(clips))
-		if err != nil {
-			return err
-		}
+		m := randomModel(kind, embedded, normalised)
 		if err := m.Save(filepath.Join(out, string(kind)+".safetensors")); err != nil {
 			return err
 		}
@@ -64,14 +63,14 @@ func cases(args []string) error {
 	return nil
 }
 
-// readClips returns up to most recordings.
-func readClips(data string, most, rate int) ([]audio.Clip, error) {
+// readClips returns up to maxClips recordings.
+func readClips(data string, maxClips, rate int) ([]audio.Clip, error) {
 	paths, err := filepath.Glob("examples/*.wav")
 	if err != nil {
 		return nil, err
 	}
 	if data != "" {
-		if paths, err = readList(data, most); err != nil {
+		if paths, err = readList(data, maxClips); err != nil {
 			return nil, err
 		}
 	}
@@ -88,13 +87,13 @@ func readClips(data string, most, rate int) ([]audio.Clip, error) {
 }
 
 // readList returns the paths of the first test clips.
-func readList(data string, most int) (paths []string, err error) {
+func readList(data string, maxClips int) (paths []string, err error) {
 	list, err := os.Open(filepath.Join(data, "testing_list.txt"))
 	if err != nil {
 		return nil, err
 	}
 	defer list.Close()
-	for lines := bufio.NewScanner(list); lines.Scan() && len(paths) < most; {
+	for lines := bufio.NewScanner(list); lines.Scan() && len(paths) < maxClips; {
 		paths = append(paths, filepath.Join(data, lines.Text()))
 	}
 	return paths, nil
@@ -115,11 +114,10 @@ func writeSounds(out string, f features.Config, clips []audio.Clip) (first []flo
 			copy(clip, c.Samples)
 			rows = e.Rows(rows, clip, e.Scratch())
 		}
-		if err := writeFloats(filepath.Join(out, s.Name+".samples"), samples); err != nil {
-			return nil, err
-		}
-		if err := writeFloats(filepath.Join(out, s.Name+".rows"), rows); err != nil {
-			return nil, err
+		for suffix, values := range map[string][]float32{".samples": samples, ".rows": rows} {
+			if err := writeFloats(filepath.Join(out, s.Name+suffix), values); err != nil {
+				return nil, err
+			}
 		}
 		if first == nil {
 			first = rows
@@ -133,41 +131,25 @@ func writeSounds(out string, f features.Config, clips []audio.Clip) (first []flo
 	return first, os.WriteFile(filepath.Join(out, soundsFile), text, 0o644)
 }
 
-// settled returns a model of the given blocks, otherwise like another one, with random weights and with norms whose statistics
-// are those of the clips, so that its numbers are of the size that training would give.
-func settled(kind polynet.BlockKind, like *polynet.Model, rows []float32, clips int) (*polynet.Model, error) {
-	cpu, err := device.CPU(0)
-	if err != nil {
-		return nil, err
-	}
+// randomModel returns a model of the given blocks, otherwise like another one, with random weights and with the norms'
+// statistics of normalised rows, so that its values are of the size that training would give.
+func randomModel(kind polynet.BlockKind, like *polynet.Model, rows nettest.Rows) *polynet.Model {
 	m := *like
-	m.Net.Block, m.Temperature = kind, 1.5
-	if m.Net.Degree = 0; kind.Decomposition() {
+	m.Net.Block, m.Net.Degree, m.Temperature = kind, 0, 1.5
+	if kind.Decomposition() {
 		m.Net.Degree = 2
 	}
-	net, err := polynet.NewNetwork(m.Net, cpu, rand.New(rand.NewPCG(1, 2)))
-	if err != nil {
-		return nil, err
-	}
-	factor := float32(0.3) // of products, which begins at 0
-	if kind == polynet.CCP || kind == polynet.DPoly {
-		factor = 0.03 // for degrees in the hundreds
-	}
-	for _, p := range net.Params() {
-		if p.Size() == 1 {
-			cpu.Upload(p.Value, []float32{factor})
+	m.Weights = nettest.RandomModel(m.Net, nettest.Rand(1)).Weights
+	const change = 0.1 // from initial values, where products have the factor 0: the degrees are in the hundreds
+	p := m.Net.Program()
+	for _, w := range p.Weights {
+		if w.Kind == polynet.Undecayed {
+			values := m.Weights[w.Name].Data().([]float32)
+			for i := range values {
+				values[i] = w.Init + change*values[i]
+			}
 		}
 	}
-	pass := polynet.NewPass(net, rand.New(rand.NewPCG(3, 4)))
-	pass.Train = true
-	normalised := append([]float32(nil), rows...)
-	m.Norm.Apply(normalised)
-	clip := len(rows) / clips
-	batch := min(clips, 40)
-	for i := range 60 {
-		begin := i % (clips / batch) * batch
-		net.Forward(pass, pass.Input(normalised[begin*clip:][:batch*clip], batch, clip/m.Net.Inputs))
-	}
-	m.Weights = net.Weights()
-	return &m, nil
+	nettest.Plain{Program: p, Weights: m.Weights, SetStatistics: true}.Run(rows)
+	return &m
 }

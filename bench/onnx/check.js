@@ -1,11 +1,12 @@
-// Runs exported models in ONNX Runtime on the sounds of `onnx cases` and compares the answers with those of `onnx answers`.
+// Runs exported models in ONNX Runtime on the sounds of `onnx cases` and compares the answers with those of
+// `onnx answers`. ONNX Runtime is the one that bench/onnxruntime pins.
 //
 //     node check.js DIR
 //
 // For each sound S and each model M in DIR: M.onnx and M.samples.onnx, S.M.logits and S.M.probabilities.
 const fs = require('fs');
 const path = require('path');
-const ort = require('onnxruntime-node');
+const ort = require('../onnxruntime/node_modules/onnxruntime-node');
 
 const tolerance = 1e-4;
 const batch = 16;
@@ -63,7 +64,8 @@ async function check(dir, model, sounds) {
 async function main(dir) {
   console.log(`ONNX Runtime ${ort.env.versions.node}`);
   const sounds = JSON.parse(fs.readFileSync(path.join(dir, 'sounds.json')));
-  const models = fs.readdirSync(dir).filter((f) => f.endsWith('.safetensors')).map((f) => path.basename(f, '.safetensors'));
+  const files = fs.readdirSync(dir).filter((f) => f.endsWith('.safetensors'));
+  const models = files.map((f) => path.basename(f, '.safetensors'));
   let worst = 0;
   for (const model of models.sort()) worst = Math.max(worst, await check(dir, model, sounds));
   if (!(worst <= tolerance)) {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Holds ONNX Runtime's answers from exported models to polyphon's own, on 200 test clips of Speech Commands in the folder given,
-# else on the examples; and, where Python has PyTorch, polyphon's answers from imported weights to PyTorch's. Needs Go and npm.
+# Compares ONNX Runtime's answers from exported models with polyphon's own, on 200 test clips of Speech Commands in the
+# folder given, else on the examples; and, where Python has PyTorch, polyphon's answers from imported weights with
+# PyTorch's. Needs Go and npm.
 #
 #     bench/onnx/check.sh [DIR]
 set -euo pipefail
@@ -9,7 +10,7 @@ cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-(cd bench/onnx && npm ci --ignore-scripts --no-audit --no-fund --silent)
+(cd bench/onnxruntime && npm ci --ignore-scripts --no-audit --no-fund --silent)
 go build -o "$work/" ./cmd/train ./bench/onnx
 "$work/onnx" cases ${data:+-data "$data"} "$work"
 for file in "$work"/*.safetensors; do

@@ -1,5 +1,5 @@
-"""Holds polyphon's answers from imported weights to PyTorch's own, for random networks of every block kind, as state dicts and
-as ONNX files with and without the batch norms folded.
+"""Compares polyphon's answers from imported weights with PyTorch's own, for random networks of every block kind, as
+state dicts and as ONNX files with and without the batch norms folded.
 
     /usr/bin/python3 bench/onnx/check_import.py TRAIN ONNX
 
@@ -28,7 +28,7 @@ NORM = dict(mean=[0.0] * MELS, std=[1.0] * MELS)
 
 
 def network(kind):
-    """Returns a random network whose norms have seen numbers of the size that they give."""
+    """Returns a random network whose norms have the statistics of random inputs."""
     net = PolyNet(MELS, CLASSES, kind, STEM, STAGES)
     with torch.no_grad():
         for name, p in net.named_parameters():
@@ -50,7 +50,7 @@ def export(net, path, folded):
 
 
 def flags(work, kind):
-    """Returns what `train import` has to be told of an ONNX file."""
+    """Returns the flags that `train import` needs for an ONNX file."""
     (work / "norm.json").write_text(json.dumps(NORM))
     size = lambda s, *keys: ":".join(str(s[k]) for k in keys)
     return ["--arch", kind, "--stem", size(STEM, "width", "kernel", "ahead", "stride"), "--labels", ",".join("abcde"),
@@ -87,7 +87,8 @@ def main():
             kind = max((k for k in KINDS if path.stem.startswith(k + "-")), key=len)
             got = numpy.fromfile(work / f"x.{path.stem}.logits", dtype="<f4").reshape(want[kind].shape)
             difference = numpy.abs(got - want[kind]).max()
-            print(f"{path.stem:23s}  imported, {CLIPS} clips  largest logit {numpy.abs(want[kind]).max():5.1f}  max |Δlogit| {difference:.1e}")
+            largest = numpy.abs(want[kind]).max()
+            print(f"{path.stem:23s}  imported, {CLIPS} clips  largest logit {largest:5.1f}  max |Δlogit| {difference:.1e}")
             worst = max(worst, difference if difference == difference else numpy.inf)
     if worst > TOLERANCE:
         sys.exit(f"differences up to {worst}, of which {TOLERANCE} are allowed")

@@ -1,10 +1,15 @@
 package onnx
 
+import "github.com/polyphon/polyphon/polynet"
+
 // builder puts a graph together. A node has one output, which has the node's name.
 //
-// Sound is (batch, channels, 1, time), and convolutions are two-dimensional: ONNX Runtime computes these channel-blocked, which
-// takes 0.7 of the time of one-dimensional ones.
-type builder struct{ graph graphProto }
+// Tensors are (batch, channels, 1, time), and convolutions are two-dimensional: ONNX Runtime computes these
+// channel-blocked, which takes 0.7 of the time of one-dimensional ones.
+type builder struct {
+	graph   graphProto
+	weights polynet.StateDict // of the network
+}
 
 // node adds a node and returns its output's name.
 func (b *builder) node(op, name string, inputs []string, attributes ...attributeProto) string {
@@ -24,9 +29,10 @@ func (b *builder) constant(name string, values []float32, shape ...int) string {
 	return name
 }
 
-// channels adds a tensor of a value for each channel.
-func (b *builder) channels(name string, values []float32) string {
-	return b.constant(name, values, len(values), 1, 1)
+// weight adds the network's weight of that name, which it returns.
+func (b *builder) weight(name string) string {
+	w := b.weights[name]
+	return b.constant(name, w.Data().([]float32), w.Shape()...)
 }
 
 // integers adds a list and returns its name.
@@ -37,14 +43,14 @@ func (b *builder) integers(name string, values ...int64) string {
 	return name
 }
 
-// convolution is one over time with weights (out, in, kernel), which reads front zeros in front of the sound and back behind it.
+// convolution is one over time with weights (out, in, kernel). Rows of zeros surround its operand.
 type convolution struct {
 	name            string
 	weight          []float32
 	bias            []float32 // of each output channel, or nil
 	out, in, kernel int
 	stride          int
-	front, back     int
+	before, after   int // rows of zeros
 }
 
 func (b *builder) convolution(c convolution, x string) string {
@@ -53,21 +59,7 @@ func (b *builder) convolution(c convolution, x string) string {
 		inputs = append(inputs, b.constant(c.name+".bias", c.bias, c.out))
 	}
 	return b.node("Conv", c.name, inputs,
-		ints("kernel_shape", 1, c.kernel), ints("strides", 1, c.stride), ints("pads", 0, c.front, 0, c.back))
-}
-
-// dims returns dimensions: strings are names of those that the caller chooses.
-func dims(list ...any) []dimension {
-	d := make([]dimension, len(list))
-	for i, v := range list {
-		switch v := v.(type) {
-		case string:
-			d[i].name = v
-		case int:
-			d[i].size = int64(v)
-		}
-	}
-	return d
+		ints("kernel_shape", 1, c.kernel), ints("strides", 1, c.stride), ints("pads", 0, c.before, 0, c.after))
 }
 
 func float(name string, v float32) attributeProto {

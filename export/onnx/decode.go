@@ -20,7 +20,7 @@ const (
 	maxDims   = 8       // of a tensor
 )
 
-// read returns the model in r. It never holds more memory than a small multiple of what r has delivered. Errors wrap ErrFormat.
+// read returns the model in r; see Read.
 func read(r io.Reader) (*modelProto, error) {
 	file, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	switch {
@@ -41,7 +41,7 @@ func read(r io.Reader) (*modelProto, error) {
 	return p, nil
 }
 
-// field is one field of a message: number is its value, or bytes where it has a length.
+// field is one field of a message: value is an integer or 32 bits, bytes those of a field with a length and of 32 bits.
 type field struct {
 	number protowire.Number
 	kind   protowire.Type
@@ -49,8 +49,7 @@ type field struct {
 	bytes  []byte
 }
 
-// each calls visit for the fields of a message. Bytes are slices of it, so that no length is believed that the message does
-// not hold.
+// each calls visit for the fields of a message. Bytes are slices of it, so that no length exceeds what was read.
 func each(message []byte, visit func(f field) error) error {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)
@@ -65,7 +64,7 @@ func each(message []byte, visit func(f field) error) error {
 		case protowire.Fixed32Type:
 			var v uint32
 			v, n = protowire.ConsumeFixed32(message)
-			f.value = uint64(v)
+			f.value, f.bytes = uint64(v), message[:max(n, 0)]
 		case protowire.BytesType:
 			f.bytes, n = protowire.ConsumeBytes(message)
 		default:
@@ -103,7 +102,7 @@ func (f field) integers(list []int64, limit int) ([]int64, error) {
 	return list, nil
 }
 
-// decoder is a message that can be read.
+// decoder is a message that can be decoded.
 type decoder interface{ decode(message []byte) error }
 
 // add appends the message in f to list, which may have limit items.
@@ -123,8 +122,6 @@ func (p *modelProto) decode(message []byte) error {
 		switch f.number {
 		case modelProducer:
 			p.producer = f.text()
-		case modelProducerVersion:
-			p.version = f.text()
 		case modelDoc:
 			p.doc = f.text()
 		case modelGraph:
@@ -205,8 +202,6 @@ func (n *nodeProto) decode(message []byte) error {
 			n.name = f.text()
 		case nodeOp:
 			n.op = f.text()
-		case nodeDomain:
-			n.domain = f.text()
 		case nodeAttribute:
 			return add(&n.attributes, f, maxOfNode)
 		}
@@ -254,7 +249,7 @@ func (t *tensorProto) decode(message []byte) error {
 		case tensorRawData:
 			raw = f.bytes
 		case tensorFloatData:
-			return t.addFloats(f)
+			t.floats, err = appendFloats(t.floats, f.bytes)
 		case tensorInt64Data:
 			t.integers, err = f.integers(t.integers, maxItems)
 		case tensorExternal:
@@ -280,33 +275,20 @@ func (t *tensorProto) decode(message []byte) error {
 	return nil
 }
 
-// addFloats appends float_data, packed or not.
-func (t *tensorProto) addFloats(f field) error {
-	if f.kind == protowire.Fixed32Type {
-		t.floats = append(t.floats, math.Float32frombits(uint32(f.value)))
-		return nil
+func appendFloats(list []float32, raw []byte) ([]float32, error) {
+	if len(raw)%4 != 0 {
+		return nil, fmt.Errorf("%d bytes of float32 values", len(raw))
 	}
-	if len(f.bytes)%4 != 0 {
-		return fmt.Errorf("%d bytes of float32 values", len(f.bytes))
-	}
-	t.floats = appendFloats(t.floats, f.bytes)
-	return nil
-}
-
-func appendFloats(list []float32, raw []byte) []float32 {
 	for ; len(raw) > 0; raw = raw[4:] {
 		list = append(list, math.Float32frombits(binary.LittleEndian.Uint32(raw)))
 	}
-	return list
+	return list, nil
 }
 
-func (t *tensorProto) setRaw(raw []byte) error {
+func (t *tensorProto) setRaw(raw []byte) (err error) {
 	switch t.kind {
 	case tensorFloat:
-		if len(raw)%4 != 0 {
-			return fmt.Errorf("%d bytes of float32 values", len(raw))
-		}
-		t.floats = appendFloats(make([]float32, 0, len(raw)/4), raw)
+		t.floats, err = appendFloats(make([]float32, 0, len(raw)/4), raw)
 	case tensorInt64:
 		if len(raw)%8 != 0 {
 			return fmt.Errorf("%d bytes of int64 values", len(raw))
@@ -315,7 +297,7 @@ func (t *tensorProto) setRaw(raw []byte) error {
 			t.integers = append(t.integers, int64(binary.LittleEndian.Uint64(raw)))
 		}
 	}
-	return nil
+	return err
 }
 
 // checkDims returns an error unless the dimensions are of as many values as there are.

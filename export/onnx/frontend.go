@@ -12,22 +12,22 @@ const maxFourier = 1 << 27
 
 // frontEnd adds the log-mel channels of samples x, (batch, samples).
 //
-// The spectrum is a convolution with a cosine and a sine for each bin that a mel hears, both times the window; a second one, of
-// kernel 1, gathers their squares into mels. On speech this takes half the time that ONNX Runtime's STFT takes.
+// The spectrum is a convolution with a cosine and a sine, both times the window, for each bin that has a weight in some
+// mel. A second one, of kernel 1, sums their squares to mels. On speech it takes half the time of ONNX Runtime's STFT.
 func (b *builder) frontEnd(e *features.Extractor, x string) (string, error) {
 	c := e.Config()
 	bank, bins := e.MelWeights(), c.FFT/2+1
-	first, end := heard(bank, bins)
+	first, end := weighted(bank, bins)
 	parts := 2 * (end - first) // cosines, then sines
 	if parts*c.Window > maxFourier {
 		return "", fmt.Errorf("%w: an FFT of %d points over windows of %d samples would take %.1f GB in a graph",
 			features.ErrConfig, c.FFT, c.Window, float64(parts)*float64(c.Window)*4e-9)
 	}
-	front, back := c.Margins()
+	before, after := c.Margins()
 	x = b.node("Unsqueeze", "input/image", []string{x, b.integers("input/image.axes", 1, 2)})
 	x = b.convolution(convolution{
-		name: "input/spectrum", weight: fourier(c.FFT, e.WindowWeights(), first, end), out: parts, in: 1, kernel: c.Window,
-		stride: c.Hop, front: front, back: back,
+		name: "input/spectrum", weight: fourier(c.FFT, e.WindowWeights(), first, end), out: parts, in: 1,
+		kernel: c.Window, stride: c.Hop, before: before, after: after,
 	}, x)
 	x = b.node("Mul", "input/squares", []string{x, x})
 	mels := make([]float32, 0, c.Mels*parts)
@@ -40,8 +40,8 @@ func (b *builder) frontEnd(e *features.Extractor, x string) (string, error) {
 	return b.node("Log", "input/log_mel", []string{x}), nil
 }
 
-// heard returns the range of the bins to which a mel gives weight.
-func heard(bank []float32, bins int) (first, end int) {
+// weighted returns the range of the bins that have a weight in some mel.
+func weighted(bank []float32, bins int) (first, end int) {
 	first = bins
 	for i, w := range bank {
 		if w != 0 {
@@ -51,7 +51,7 @@ func heard(bank []float32, bins int) (first, end int) {
 	return first, end
 }
 
-// fourier returns, for each of the bins, a cosine times the window, and then for each a sine.
+// fourier returns a cosine times the window for each of the bins, and then a sine for each.
 func fourier(points int, window []float32, first, end int) []float32 {
 	weights := make([]float32, 0, 2*(end-first)*len(window))
 	for _, phase := range []float64{0, 0.25} {

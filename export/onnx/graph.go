@@ -9,11 +9,11 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// walk follows a graph's values from its input to the logits. The first error stays, and what comes behind it means nothing.
+// walk follows a graph's values from its input to the logits. It keeps the first error; results after it mean nothing.
 type walk struct {
 	graph   *graphProto
 	tensors map[string]*tensorProto // constants
-	origins map[string]string       // of a value that is another one moved or padded
+	origins map[string]string       // of a value: the one that it is a copy of, perhaps padded
 	padded  map[string]bool         // values that a Pad made
 	users   map[string][]*nodeProto // by the origin of an input
 	used    map[*tensorProto]bool
@@ -23,34 +23,30 @@ type walk struct {
 
 func newWalk(g *graphProto) *walk {
 	w := &walk{
-		graph: g, tensors: make(map[string]*tensorProto), origins: make(map[string]string), padded: make(map[string]bool),
-		users: make(map[string][]*nodeProto), used: make(map[*tensorProto]bool), weights: make(polynet.StateDict),
+		graph: g, tensors: make(map[string]*tensorProto), origins: make(map[string]string),
+		padded: make(map[string]bool), users: make(map[string][]*nodeProto), used: make(map[*tensorProto]bool),
+		weights: make(polynet.StateDict),
 	}
 	for i := range g.initializers {
 		w.tensors[g.initializers[i].name] = &g.initializers[i]
 	}
 	for i := range g.nodes {
-		w.enter(&g.nodes[i])
+		n := &g.nodes[i] // after those that it depends on, as ONNX demands
+		for _, name := range n.inputs {
+			origin := w.origin(name)
+			w.users[origin] = append(w.users[origin], n)
+		}
+		switch out := n.outputs[0]; n.op {
+		case "Constant":
+			if value := n.attribute("value"); value != nil && value.tensor != nil {
+				w.tensors[out] = value.tensor
+			}
+		case "Identity", "Pad":
+			w.origins[out] = w.origin(n.input(0))
+			w.padded[out] = n.op == "Pad"
+		}
 	}
 	return w
-}
-
-// enter notes a node behind those that it depends on, which is the order that ONNX demands.
-func (w *walk) enter(n *nodeProto) {
-	out := n.outputs[0]
-	for _, name := range n.inputs {
-		origin := w.origin(name)
-		w.users[origin] = append(w.users[origin], n)
-	}
-	switch n.op {
-	case "Constant":
-		if value := n.attribute("value"); value != nil && value.tensor != nil {
-			w.tensors[out] = value.tensor
-		}
-	case "Identity", "Pad":
-		w.origins[out] = w.origin(n.input(0))
-		w.padded[out] = n.op == "Pad"
-	}
 }
 
 func (w *walk) fail(format string, args ...any) {
@@ -59,7 +55,7 @@ func (w *walk) fail(format string, args ...any) {
 	}
 }
 
-// origin returns the value that is the named one before it was moved or padded.
+// origin returns the value that the named one is a copy of, or the named one.
 func (w *walk) origin(name string) string {
 	if origin, ok := w.origins[name]; ok {
 		return origin
@@ -72,7 +68,7 @@ func (w *walk) usersOf(x string, ops ...string) []*nodeProto {
 	return slices.DeleteFunc(slices.Clone(w.users[x]), func(n *nodeProto) bool { return !slices.Contains(ops, n.op) })
 }
 
-// user returns the one node of the given operator that reads x, or an empty one, and then what names it in the error.
+// user returns the one node of the given operator that reads x. Without it, it fails and returns an empty node.
 func (w *walk) user(what, x, op string) *nodeProto {
 	found := w.usersOf(x, op)
 	if len(found) != 1 {
@@ -82,7 +78,7 @@ func (w *walk) user(what, x, op string) *nodeProto {
 	return found[0]
 }
 
-// joins returns what the one node of the given operator makes of x and y.
+// joins returns the output of the one node of the given operator that reads x, whose other operand must be y.
 func (w *walk) joins(what, op, x, y string) string {
 	n := w.user(what, x, op)
 	if a, b := w.origin(n.input(0)), w.origin(n.input(1)); a != y && b != y {
@@ -91,7 +87,7 @@ func (w *walk) joins(what, op, x, y string) string {
 	return n.outputs[0]
 }
 
-// constant returns the float32 values of the named constant, whose shape must have so many dimensions.
+// constant returns the named float32 constant, whose shape must have so many dimensions.
 func (w *walk) constant(what, name string, dims int) *tensorProto {
 	t := w.tensors[w.origin(name)]
 	if t == nil || t.kind != tensorFloat || len(t.dims) != dims || len(t.floats) == 0 {
@@ -102,7 +98,7 @@ func (w *walk) constant(what, name string, dims int) *tensorProto {
 	return t
 }
 
-// unused returns the names of the float32 initializers that are no part of the network.
+// unused returns the names of the float32 initializers that are not part of the network.
 func (w *walk) unused() []string {
 	var names []string
 	for i := range w.graph.initializers {

@@ -28,7 +28,7 @@ func arrayOf(values []float32, dims ...int) array {
 	return a
 }
 
-// at returns the value at the given place, where an axis of size 1, and one that is missing in front, stands for any
+// at returns the value at the given place, where an axis of size 1, and one that is missing before them, stands for any
 // size (ONNX's broadcasting).
 func (a array) at(place []int) float64 {
 	place = place[len(place)-len(a.dims):]
@@ -74,7 +74,7 @@ func evaluate(g *graphProto, input array) map[string]array {
 		for _, name := range n.inputs {
 			value, ok := values[name]
 			if !ok {
-				panic(fmt.Sprintf("%s reads %s, which nothing in front of it makes", n.name, name))
+				panic(fmt.Sprintf("%s reads %s, which no node before it makes", n.name, name))
 			}
 			in = append(in, value)
 		}
@@ -100,14 +100,6 @@ func (n *nodeProto) run(in []array, lists map[string][]int64) array {
 		return each1(x, func(v float64) float64 { return max(v, 0) })
 	case "Tanh":
 		return each1(x, math.Tanh)
-	case "MaxPool":
-		return n.maxPool(x)
-	case "Slice":
-		return channels(x, int(lists[n.inputs[1]][0]), int(lists[n.inputs[2]][0]))
-	case "Concat":
-		return concatenated(x, in[1])
-	case "InstanceNormalization":
-		return instanceNormalization(in, float64(n.attribute("epsilon").number))
 	case "Log":
 		return each1(x, math.Log)
 	case "Unsqueeze":
@@ -195,60 +187,6 @@ func (n *nodeProto) conv(in []array) array {
 		}
 		y.data[i] = sum
 	})
-	return y
-}
-
-// maxPool takes maxima over the last of four dimensions, in steps of one.
-func (n *nodeProto) maxPool(x array) array {
-	size, front := int(n.attribute("kernel_shape").list[1]), int(n.attribute("pads").list[1])
-	rows := x.dims[3]
-	y := newArray(x.dims...)
-	for i := range y.data {
-		begin, t := i/rows*rows, i%rows
-		y.data[i] = math.Inf(-1)
-		for r := max(0, t-front); r < min(rows, t-front+size); r++ {
-			y.data[i] = max(y.data[i], x.data[begin+r])
-		}
-	}
-	return y
-}
-
-// channels returns those from first up to end, the second of four dimensions.
-func channels(x array, first, end int) array {
-	y := newArray(x.dims[0], end-first, x.dims[2], x.dims[3])
-	size := x.dims[2] * x.dims[3]
-	for clip := range x.dims[0] {
-		copy(y.data[clip*(end-first)*size:][:(end-first)*size], x.data[(clip*x.dims[1]+first)*size:])
-	}
-	return y
-}
-
-// concatenated returns x's and y's channels.
-func concatenated(x, y array) array {
-	z := newArray(x.dims[0], x.dims[1]+y.dims[1], x.dims[2], x.dims[3])
-	sizeX, sizeY := len(x.data)/x.dims[0], len(y.data)/x.dims[0]
-	z.data = z.data[:0]
-	for clip := range x.dims[0] {
-		z.data = append(append(z.data, x.data[clip*sizeX:][:sizeX]...), y.data[clip*sizeY:][:sizeY]...)
-	}
-	return z
-}
-
-func instanceNormalization(in []array, epsilon float64) array {
-	x, weight, bias := in[0], in[1].data, in[2].data
-	y, size := newArray(x.dims...), x.dims[2]*x.dims[3]
-	for begin := 0; begin < len(x.data); begin += size {
-		sum, squares, c := 0.0, 0.0, begin/size%x.dims[1]
-		for _, v := range x.data[begin:][:size] {
-			sum += v / float64(size)
-		}
-		for _, v := range x.data[begin:][:size] {
-			squares += (v - sum) * (v - sum) / float64(size)
-		}
-		for i, v := range x.data[begin:][:size] {
-			y.data[begin+i] = (v-sum)/math.Sqrt(squares+epsilon)*weight[c] + bias[c]
-		}
-	}
 	return y
 }
 

@@ -1,14 +1,16 @@
 package onnx
 
 import (
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Names of nodes and constants in front of the network and behind it begin with these; the others' are those of the
-// weights, as polynet.Model has them.
+// Names of nodes and constants before the network and after it begin with these. The network's begin with the names of
+// steps; constants have the names of the weights of Model.Inference.
 const (
 	inputPrefix  = "input/"
 	outputPrefix = "output/"
@@ -20,61 +22,69 @@ func (b *builder) normalise(n features.Norm, x string) string {
 	if limit == 0 {
 		limit = math.MaxFloat32
 	}
-	x = b.node("Sub", "input/centred", []string{x, b.channels("input/mean", n.Mean)})
-	x = b.node("Div", "input/scaled", []string{x, b.channels("input/std", n.Std)})
+	mels := len(n.Mean)
+	x = b.node("Sub", "input/centred", []string{x, b.constant("input/mean", n.Mean, mels, 1, 1)})
+	x = b.node("Div", "input/scaled", []string{x, b.constant("input/std", n.Std, mels, 1, 1)})
 	return b.node("Clip", "input/normalised", []string{
 		x, b.constant("input/least", []float32{-limit}), b.constant("input/most", []float32{limit}),
 	})
 }
 
-// network adds the network over normalised channels x and gives the logits.
-func (b *builder) network(f *polynet.Fused, x string) {
-	values := []string{"", x} // the names of the values, by their numbers
-	for _, s := range f.Steps {
-		values = append(values, b.step(s, values))
+// network adds the network over normalised channels x. Its last node makes the logits.
+func (b *builder) network(p *polynet.Program, w polynet.Weights, x string) {
+	b.weights = w.StateDict()
+	names := []string{polynet.NoTensor: "", polynet.Input: x}
+	for i := range p.Steps {
+		names = append(names, b.step(&p.Steps[i], names))
 	}
-	x = b.node("ReduceMean", "pool", []string{values[len(values)-1]}, ints("axes", 2, 3), integer("keepdims", 0))
-	head := f.Head
-	b.node("Gemm", Logits, []string{
-		x, b.constant("head.weight", outermost(head.Weight, 1, head.In, head.Out), head.Out, head.In),
-		b.constant("head.bias", head.Shift, head.Out),
-	}, integer("transB", 1))
 }
 
 // softmax adds the probabilities.
 func (b *builder) softmax(temperature float64) {
-	x := b.node("Div", "output/cooled", []string{Logits, b.constant("output/temperature", []float32{float32(temperature)})})
+	t := b.constant("output/temperature", []float32{float32(temperature)})
+	x := b.node("Div", "output/cooled", []string{Logits, t})
 	b.node("Softmax", Probabilities, []string{x}, integer("axis", 1))
 }
 
-// step adds a step and returns its output's name.
-func (b *builder) step(s polynet.FusedStep, values []string) string {
-	x, y := values[s.X], values[s.Y]
+// step adds a step, given the names of the tensors that it may read, and returns its output's name.
+func (b *builder) step(s *polynet.Step, names []string) string {
+	x := names[s.X]
 	switch s.Op {
-	case polynet.FusedProduct:
-		z := b.node("Mul", s.Name, []string{x, y})
+	case polynet.OpConv:
+		return b.conv(s, x, names[s.Skip], names[s.Add])
+	case polynet.OpProduct:
+		z := b.node("Mul", s.Name, []string{x, names[s.Y]})
 		if s.Plus {
 			z = b.node("Add", s.Name+".sum", []string{z, x})
 		}
 		return z
-	case polynet.FusedTanh:
+	case polynet.OpTanh:
 		return b.node("Tanh", s.Name, []string{x})
-	case polynet.FusedMaxPool:
-		return b.node("MaxPool", s.Name, []string{x}, ints("kernel_shape", 1, 3), ints("strides", 1, 1), ints("pads", 0, 1, 0, 1))
+	case polynet.OpMean:
+		return b.node("ReduceMean", s.Name, []string{x}, ints("axes", 2, 3), integer("keepdims", 0))
+	case polynet.OpLinear:
+		return b.node("Gemm", Logits, []string{x, b.weight(s.Weight), b.weight(s.Bias)}, integer("transB", 1))
 	}
-	f := b.fused(s, x)
-	if s.Instance != nil {
-		f = b.instanceNorm(s, f)
-	}
+	panic(fmt.Sprintf("onnx: step %s has the operation %d, which has no export", s.Name, s.Op))
+}
+
+// conv adds an OpConv whose norm is folded.
+func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
+	values := func(name string) []float32 { return b.weights[name].Data().([]float32) }
+	before, after := s.Reach(s.X)
+	f := b.convolution(convolution{
+		name: s.Name, weight: values(s.Weight), bias: values(s.Bias), out: s.Width, in: s.In, kernel: s.Kernel,
+		stride: s.Stride, before: before, after: after,
+	}, x)
 	switch {
-	case s.Add != 0:
-		f = b.node("Add", s.Name+".joined", []string{b.node("Add", s.Name+".sum", []string{values[s.Skip], values[s.Add]}), f})
-	case s.Scale != nil:
-		sum := b.node("Add", s.Name+".sum", []string{f, values[s.Skip]})
-		product := b.node("Mul", s.Name+".product", []string{f, values[s.Skip]})
-		f = b.node("Add", s.Name+".joined", []string{sum, b.scale(s, product)})
-	case s.Skip != 0:
-		f = b.node("Add", s.Name+".joined", []string{f, values[s.Skip]})
+	case s.Add != polynet.NoTensor:
+		f = b.node("Add", s.Name+".joined", []string{b.node("Add", s.Name+".sum", []string{skip, add}), f})
+	case s.HasProduct():
+		sum := b.node("Add", s.Name+".sum", []string{f, skip})
+		product := b.node("Mul", s.Name+".product", []string{f, skip})
+		f = b.node("Add", s.Name+".joined", []string{sum, b.scale(s, values(s.Scale), values(s.Offset), product)})
+	case s.Skip != polynet.NoTensor:
+		f = b.node("Add", s.Name+".joined", []string{f, skip})
 	}
 	if s.ReLU {
 		f = b.node("Relu", s.Name+".relu", []string{f})
@@ -82,52 +92,13 @@ func (b *builder) step(s polynet.FusedStep, values []string) string {
 	return f
 }
 
-// fused adds a convolution that has its batch norm in its weights.
-func (b *builder) fused(s polynet.FusedStep, x string) string {
-	c := s.Conv
-	return b.convolution(convolution{
-		name: s.Name, weight: outermost(c.Weight, c.Kernel, c.In, c.Out), bias: c.Shift, out: c.Out, in: c.In, kernel: c.Kernel,
-		stride: c.Stride, front: c.Kernel - 1 - c.Ahead, back: c.Ahead,
-	}, x)
-}
-
-// instanceNorm adds the norm of the first channels of x.
-func (b *builder) instanceNorm(s polynet.FusedStep, x string) string {
-	name, n := s.Name+".instance", len(s.Instance.Weight)
-	slice := func(name string, first, end int) string {
-		return b.node("Slice", name, []string{
-			x, b.integers(name+".starts", int64(first)), b.integers(name+".ends", int64(end)), b.integers(name+".axes", 1),
-		})
-	}
-	normed := b.node("InstanceNormalization", name, []string{
-		slice(name+".channels", 0, n), b.constant(name+".weight", s.Instance.Weight, n), b.constant(name+".bias", s.Instance.Bias, n),
-	}, float("epsilon", polynet.NormEpsilon))
-	return b.node("Concat", name+".joined", []string{normed, slice(name+".rest", n, s.Width)}, integer("axis", 1))
-}
-
-// outermost returns the values of w, (kernel, in, out), as (out, in, kernel).
-func outermost(w []float32, kernel, in, out int) []float32 {
-	turned := make([]float32, 0, len(w))
-	for o := range out {
-		for i := range in {
-			for k := range kernel {
-				turned = append(turned, w[(k*in+i)*out+o])
-			}
-		}
-	}
-	return turned
-}
-
-// scale adds Scale∘x + Offset as a batch norm of mean 0 and variance 1, which stays in ONNX Runtime's blocked layout where
-// a product and a sum with constants would not.
-func (b *builder) scale(s polynet.FusedStep, x string) string {
-	name, width := s.Name+".product.norm", len(s.Scale)
-	variance := make([]float32, width)
-	for i := range variance {
-		variance[i] = 1
-	}
+// scale adds scale∘x + offset as a batch norm of mean 0 and variance 1, which stays in ONNX Runtime's blocked layout
+// where a product and a sum with constants would not.
+func (b *builder) scale(s *polynet.Step, scale, offset []float32, x string) string {
+	name := s.Name + ".product.norm"
 	return b.node("BatchNormalization", name, []string{
-		x, b.constant(name+".weight", s.Scale, width), b.constant(name+".bias", s.Offset, width),
-		b.constant(name+".running_mean", make([]float32, width), width), b.constant(name+".running_var", variance, width),
+		x, b.constant(name+".weight", scale, s.Width), b.constant(name+".bias", offset, s.Width),
+		b.constant(name+".running_mean", make([]float32, s.Width), s.Width),
+		b.constant(name+".running_var", slices.Repeat([]float32{1}, s.Width), s.Width),
 	}, float("epsilon", 0))
 }

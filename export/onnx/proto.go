@@ -9,28 +9,28 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The messages of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), with the fields that polyphon uses.
+// The messages of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), with the fields that polyphon
+// uses.
 type (
 	modelProto struct {
-		producer, version string // the program that wrote it
-		doc               string
-		opset             int64 // version of the default operator set
-		graph             graphProto
-		metadata          map[string]string
+		producer string // the program that wrote it
+		doc      string
+		opset    int64 // version of the default operator set
+		graph    graphProto
+		metadata map[string]string
 	}
 	graphProto struct {
 		name            string
-		nodes           []nodeProto // each behind those that it depends on
+		nodes           []nodeProto // each after those that it depends on
 		initializers    []tensorProto
 		inputs, outputs []valueProto
 	}
 	nodeProto struct {
 		name, op        string
-		domain          string // of op; "" is ONNX's own
 		inputs, outputs []string
 		attributes      []attributeProto
 	}
-	// attributeProto holds the value that kind says.
+	// attributeProto holds a value of the given kind.
 	attributeProto struct {
 		name    string
 		kind    int32
@@ -39,7 +39,7 @@ type (
 		list    []int64
 		tensor  *tensorProto
 	}
-	// tensorProto holds the values that kind says.
+	// tensorProto holds values of the given kind.
 	tensorProto struct {
 		name     string
 		dims     []int64
@@ -55,7 +55,7 @@ type (
 	// dimension is one of a known size, or, with a name, one that the caller chooses.
 	dimension struct {
 		name string
-		size int64
+		size int
 	}
 )
 
@@ -78,13 +78,12 @@ const irVersion = 8
 
 // The field numbers of the messages.
 const (
-	modelIRVersion       = 1
-	modelProducer        = 2
-	modelProducerVersion = 3
-	modelDoc             = 6
-	modelGraph           = 7
-	modelOpset           = 8
-	modelMetadata        = 14
+	modelIRVersion = 1
+	modelProducer  = 2
+	modelDoc       = 6
+	modelGraph     = 7
+	modelOpset     = 8
+	modelMetadata  = 14
 
 	opsetDomain  = 1
 	opsetVersion = 2
@@ -103,7 +102,6 @@ const (
 	nodeName      = 3
 	nodeOp        = 4
 	nodeAttribute = 5
-	nodeDomain    = 7
 
 	attributeName       = 1
 	attributeFieldFloat = 2
@@ -155,7 +153,6 @@ func (p *modelProto) encode() message {
 	var m message
 	m.integer(modelIRVersion, irVersion)
 	m.text(modelProducer, p.producer)
-	m.text(modelProducerVersion, p.version)
 	m.text(modelDoc, p.doc)
 	m.bytes(modelGraph, p.graph.encode())
 	var opset message
@@ -247,7 +244,7 @@ func (v *valueProto) encode() message {
 		if d.name != "" {
 			dim.text(dimParam, d.name)
 		} else {
-			dim.integer(dimValue, d.size)
+			dim.integer(dimValue, int64(d.size))
 		}
 		shape.bytes(shapeDim, dim)
 	}

@@ -11,8 +11,8 @@ import (
 // File is an ONNX file that has been read.
 type File struct{ model *modelProto }
 
-// Read reads an ONNX file to its end. It never holds more memory than a small multiple of what r has delivered. Errors wrap
-// ErrFormat.
+// Read reads an ONNX file to its end. It never holds more memory than a small multiple of what r has delivered. Errors
+// wrap ErrFormat.
 func Read(r io.Reader) (*File, error) {
 	p, err := read(r)
 	if err != nil {
@@ -24,21 +24,18 @@ func Read(r io.Reader) (*File, error) {
 // Metadata returns what the file says in metadata_props, as polynet.Model.SetMetadata takes it where Write wrote it.
 func (f *File) Metadata() map[string]string { return f.model.metadata }
 
-// StateDict returns the weights of network c from a graph that computes it: one that Write wrote or, of residual blocks without
-// norms over clips, one that torch.onnx.export wrote of bench/pytorch/polynet.py. There it follows the data from operator to operator, since exporters
-// rename, merge and share weights. Where a batch norm is in a convolution's weights already, the norm comes out as one
-// that changes nothing but adds the bias. A graph that computes something else gives an error that wraps ErrFormat
-// and says where it parts from c, and an impossible c one that wraps polynet.ErrConfig. The weights' shapes are left to
+// StateDict returns the weights of network c from a graph that computes it: one that Write wrote, or one that
+// torch.onnx.export wrote of bench/pytorch/polynet.py. It follows the data from operator to operator, since exporters
+// rename, merge and share weights. Where a batch norm is folded into a convolution, the norm comes out as one that adds
+// the bias and changes nothing else. A graph that computes something else gives an error that wraps ErrFormat and names
+// the first difference, and an impossible c one that wraps polynet.ErrConfig. The weights' shapes are left to
 // polynet.Model.SetStateDict.
 func (f *File) StateDict(c polynet.Config) (polynet.StateDict, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if c.Block.Decomposition() || c.Block == polynet.RPoly || c.Block == polynet.DPoly {
-		return f.named(c)
-	}
 	w := newWalk(&f.model.graph)
-	w.network(c)
+	w.network(c.Program().DropTrainingSteps())
 	if w.err != nil {
 		return nil, fmt.Errorf("%w: the graph is not this network of %s blocks: %w", ErrFormat, c.Block, w.err)
 	}

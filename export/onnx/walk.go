@@ -1,116 +1,182 @@
 package onnx
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// geometry is that of a convolution, in rows.
-type geometry struct{ kernel, ahead, stride int }
-
-// network walks from the stem to the logits.
-func (w *walk) network(c polynet.Config) {
-	shapes := make(map[string]bool)
-	for _, s := range c.WeightShapes() {
-		shapes[s.Name] = true
-	}
-	relu := c.Block.Rectified()
-	x := w.conv(w.stem(), "stem.conv", "stem.norm", geometry{c.Stem.Kernel, c.Stem.Ahead, c.Stem.Stride})
-	x = w.rectified("stem.norm", x, relu)
-	for i, s := range c.Stages {
-		for j := range s.Blocks {
-			b := blockWalk{walk: w, name: fmt.Sprintf("stages.%d.%d", i, j), relu: relu, tanh: c.Block == polynet.PiTanh, g: geometry{s.Kernel, s.Ahead, s.Stride}}
-			if j > 0 {
-				b.g.stride = 1
-			}
-			b.skips = shapes[b.name+".skip.conv.weight"]
-			b.product, b.mixes = shapes[b.name+".product.scale"], shapes[b.name+".product.conv.weight"]
-			if x = b.walkFrom(x); w.err != nil {
-				return
-			}
+// network follows the steps of p from the network's input to the logits and keeps their weights.
+func (w *walk) network(p *polynet.Program) {
+	convolved := make([]bool, len(p.Steps)+2) // tensors that an OpConv reads as X
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Op == polynet.OpConv {
+			convolved[s.X] = true
 		}
 	}
-	w.head(x)
+	values := []string{polynet.NoTensor: "", polynet.Input: w.input()}
+	for i := range p.Steps {
+		s, x := &p.Steps[i], ""
+		switch s.Op {
+		case polynet.OpConv:
+			leads := s.Skip == polynet.NoTensor && convolved[polynet.Output(i)]
+			x = w.conv(s, w.convolution(s.Name, values[s.X], leads), values[s.Skip], values[s.Add])
+		case polynet.OpProduct:
+			x = w.joins(s.Name, "Mul", values[s.X], values[s.Y])
+			if s.Plus {
+				x = w.joins(s.Name, "Add", x, values[s.X])
+			}
+		case polynet.OpTanh:
+			x = w.user(s.Name, values[s.X], "Tanh").outputs[0]
+		case polynet.OpMean:
+			x = w.mean(s.Name, values[s.X])
+		case polynet.OpLinear:
+			w.linear(s, values[s.X])
+		}
+		if w.err != nil {
+			return
+		}
+		values = append(values, x)
+	}
 }
 
-// stem returns the first convolution of the network: those in front of it, which make the features, have names of their own.
-func (w *walk) stem() *nodeProto {
+// input returns the network's input: what its first convolution reads. Convolutions before it, which make the features,
+// have names of their own.
+func (w *walk) input() string {
 	for i := range w.graph.nodes {
 		if n := &w.graph.nodes[i]; n.op == "Conv" && !strings.HasPrefix(n.name, inputPrefix) {
-			return n
+			return w.origin(n.input(0))
 		}
 	}
 	w.fail("there is no convolution")
-	return &nodeProto{outputs: []string{""}}
+	return ""
 }
 
-// conv keeps a convolution's weight and that of the norm behind it, and returns what the norm gives.
-func (w *walk) conv(n *nodeProto, name, norm string, g geometry) string {
-	weight := w.constant(name+".weight", n.input(1), n.dimensions())
-	out, in, kernel := weight.dims[0], weight.dims[1], weight.dims[len(weight.dims)-1]
-	if out*in*kernel != int64(len(weight.floats)) {
-		w.fail("%s.weight has shape %v", name, weight.dims)
+// convolution returns the named step's convolution of x. Of several it is the one that has this name from Write, or the
+// one that another convolution follows, or does not follow, as leads says.
+func (w *walk) convolution(name, x string, leads bool) *nodeProto {
+	found := w.usersOf(x, "Conv")
+	if i := slices.IndexFunc(found, func(n *nodeProto) bool { return n.name == name }); i >= 0 {
+		return found[i]
 	}
-	w.keep(name+".weight", weight.floats, out, in, kernel)
-	w.checkGeometry(n, name, g)
+	if count := len(found); count > 1 {
+		found = slices.DeleteFunc(found, func(n *nodeProto) bool { return w.leads(n) != leads })
+	}
+	if len(found) != 1 {
+		w.fail("%s: %d convolutions that could be it read %q, instead of one", name, len(found), x)
+		return &nodeProto{outputs: []string{""}}
+	}
+	return found[0]
+}
+
+// leads reports whether another convolution reads the output of n, normed and rectified.
+func (w *walk) leads(n *nodeProto) bool {
+	x := n.outputs[0]
+	for _, op := range []string{"BatchNormalization", "Relu"} {
+		if next := w.usersOf(x, op); len(next) > 0 {
+			x = next[0].outputs[0]
+		}
+	}
+	return len(w.usersOf(x, "Conv")) > 0
+}
+
+// conv keeps the weights of step s, whose convolution is n, and returns its output.
+func (w *walk) conv(s *polynet.Step, n *nodeProto, skip, add string) string {
+	dimensions := 3 // of the weight: time is the last one, and there may be one of size 1 before it
+	if strides := n.attribute("strides"); strides != nil && len(strides.list) == 2 {
+		dimensions = 4
+	}
+	weight := w.constant(s.Weight, n.input(1), dimensions)
+	out, in, kernel := weight.dims[0], weight.dims[1], weight.dims[dimensions-1]
+	if out*in*kernel != int64(len(weight.floats)) {
+		w.fail("%s has shape %v", s.Weight, weight.dims)
+	}
+	w.keep(s.Weight, weight.floats, out, in, kernel)
+	w.checkGeometry(n, s)
 	bias := make([]float32, out)
 	if len(n.inputs) > 2 {
-		bias = w.constant(name+".bias", n.input(2), 1).floats
+		bias = w.constant(s.Name+".bias", n.input(2), 1).floats
 	}
-	y := n.outputs[0]
-	if len(w.usersOf(y, "BatchNormalization")) > 0 {
-		return w.norm(y, norm, bias)
+	f := w.norm(s.Norm, n.outputs[0], bias)
+	switch {
+	case s.Add != polynet.NoTensor:
+		f = w.joins(s.Name, "Add", w.joins(s.Name, "Add", skip, add), f)
+	case s.HasProduct():
+		sum, product := w.joins(s.Name, "Add", f, skip), w.joins(s.ProductNorm.Name, "Mul", f, skip)
+		f = w.joins(s.Name, "Add", sum, w.norm(s.ProductNorm, product, make([]float32, s.Width)))
+	case s.Skip != polynet.NoTensor:
+		f = w.joins(s.Name, "Add", f, skip)
 	}
-	// The norm is in the weights: what is left of it divides by 1.
-	variance := slices.Repeat([]float32{1 - polynet.NormEpsilon}, len(bias))
-	w.keepNorm(norm, slices.Repeat([]float32{1}, len(bias)), bias, make([]float32, len(bias)), variance)
-	return y
+	if s.ReLU {
+		return w.user(s.Name, f, "Relu").outputs[0]
+	}
+	if len(w.usersOf(f, "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Clip", "Elu", "Gelu")) > 0 {
+		w.fail("%s: an activation function follows it", s.Name)
+	}
+	return f
 }
 
-// dimensions returns how many dimensions a convolution's weight has: time is the last one of sound, and there may be one of
-// size 1 in front of it.
-func (n *nodeProto) dimensions() int {
-	if strides := n.attribute("strides"); strides != nil && len(strides.list) == 2 {
-		return 4
-	}
-	return 3
-}
-
-// checkGeometry compares what the weight's shape does not tell.
-func (w *walk) checkGeometry(n *nodeProto, name string, g geometry) {
+// checkGeometry compares what the weight's shape does not show.
+func (w *walk) checkGeometry(n *nodeProto, s *polynet.Step) {
 	group := n.attribute("group")
 	switch {
-	case n.last("strides", 1) != int64(g.stride):
-		w.fail("%s has a stride of %d, not %d", name, n.last("strides", 1), g.stride)
+	case n.last("strides", 1) != int64(s.Stride):
+		w.fail("%s has a stride of %d, not %d", s.Name, n.last("strides", 1), s.Stride)
 	case n.last("dilations", 1) != 1:
-		w.fail("%s is dilated", name)
+		w.fail("%s is dilated", s.Name)
 	case group != nil && group.integer != 1:
-		w.fail("%s has %d groups", name, group.integer)
+		w.fail("%s has %d groups", s.Name, group.integer)
 	}
 	if w.padded[n.input(0)] {
 		return // by as much as other operators compute
 	}
-	front, want := int64(0), int64(g.kernel-1-g.ahead)
+	before := int64(0)
 	if pads := n.attribute("pads"); pads != nil && len(pads.list) > 1 {
-		front = pads.list[len(pads.list)/2-1] // of the last dimension; zeros that no output reads may follow behind
+		before = pads.list[len(pads.list)/2-1] // of the last dimension; as for those after it, no output may read some
 	}
-	if front != want {
-		w.fail("%s reads %d rows before the present one, not %d", name, front, want)
+	if want, _ := s.Reach(s.X); before != int64(want) {
+		w.fail("%s reads %d rows before the present one, not %d", s.Name, before, want)
 	}
 }
 
-// norm keeps the batch norm that reads x, which bias has been added to, and returns what it gives.
-func (w *walk) norm(x, name string, bias []float32) string {
-	n := w.user(name, x, "BatchNormalization")
-	values := make([][]float32, 4)
-	for i := range values {
-		values[i] = slices.Clone(w.constant(name, n.input(1+i), 1).floats)
-		if len(values[i]) != len(bias) {
-			w.fail("%s: %d values for %d channels", name, len(values[i]), len(bias))
-			return ""
+// norm keeps the norm of x, to which bias has been added, and returns its output. A norm that was folded into weights
+// is kept as one that adds the bias and changes nothing else.
+func (w *walk) norm(norm polynet.Norm, x string, bias []float32) string {
+	ones := slices.Repeat([]float32{1}, len(bias))
+	variance := slices.Repeat([]float32{1 - polynet.NormEpsilon}, len(bias))
+	terms := [][]float32{ones, bias, make([]float32, len(bias)), variance}
+	if len(w.usersOf(x, "BatchNormalization")) > 0 {
+		n := w.user(norm.Name, x, "BatchNormalization")
+		terms, x = w.normTerms(n, norm.Name, bias), n.outputs[0]
+	}
+	for i, suffix := range []string{".weight", ".bias", ".running_mean", ".running_var"} {
+		w.keep(norm.Name+suffix, terms[i], int64(len(terms[i])))
+	}
+	if norm.Factor == "" {
+		return x
+	}
+	for _, n := range w.usersOf(x, "Mul") {
+		for _, operand := range n.inputs {
+			if w.tensors[w.origin(operand)] != nil {
+				factor := w.constant(norm.Factor, operand, 1).floats
+				w.keep(norm.Factor, factor, int64(len(factor)))
+				return n.outputs[0]
+			}
+		}
+	}
+	w.keep(norm.Factor, []float32{1}, 1)
+	return x
+}
+
+// normTerms returns the weight, bias, mean and variance of a batch norm before whose operand bias was added.
+func (w *walk) normTerms(n *nodeProto, name string, bias []float32) [][]float32 {
+	terms := make([][]float32, 4)
+	for i := range terms {
+		terms[i] = slices.Clone(w.constant(name, n.input(1+i), 1).floats)
+		if len(terms[i]) != len(bias) {
+			w.fail("%s: %d values for %d channels", name, len(terms[i]), len(bias))
+			return terms
 		}
 	}
 	if mode := n.attribute("training_mode"); mode != nil && mode.integer != 0 {
@@ -120,142 +186,39 @@ func (w *walk) norm(x, name string, bias []float32) string {
 	if a := n.attribute("epsilon"); a != nil {
 		epsilon = float64(a.number)
 	}
+	mean, variance := terms[2], terms[3]
 	for i := range bias {
-		values[2][i] -= bias[i]
+		mean[i] -= bias[i]
 		// A model's norms have one epsilon, so that another one's difference goes to the variance.
-		values[3][i] = float32(float64(values[3][i]) + epsilon - polynet.NormEpsilon)
-		if values[3][i] < 0 {
+		variance[i] = float32(float64(variance[i]) + epsilon - polynet.NormEpsilon)
+		if variance[i] < 0 {
 			w.fail("%s: with an epsilon of %g the variance of channel %d is too small", name, epsilon, i)
 		}
 	}
-	w.keepNorm(name, values[0], values[1], values[2], values[3])
-	return n.outputs[0]
+	return terms
 }
 
-func (w *walk) keepNorm(name string, weight, bias, mean, variance []float32) {
-	w.keep(name+".weight", weight, int64(len(weight)))
-	w.keep(name+".bias", bias, int64(len(bias)))
-	w.keep(name+".running_mean", mean, int64(len(mean)))
-	w.keep(name+".running_var", variance, int64(len(variance)))
-}
-
-// rectified returns max(x, 0) where the network has it, and x where not.
-func (w *walk) rectified(what, x string, relu bool) string {
-	if relu {
-		return w.user(what, x, "Relu").outputs[0]
+// mean returns the mean of x over time.
+func (w *walk) mean(name, x string) string {
+	found := w.usersOf(x, "ReduceMean", "GlobalAveragePool")
+	if len(found) != 1 {
+		w.fail("%s: %d operators take the mean over time, instead of one", name, len(found))
+		return ""
 	}
-	if len(w.usersOf(x, "Relu", "LeakyRelu", "PRelu", "Sigmoid", "Tanh", "Clip", "Elu", "Gelu")) > 0 {
-		w.fail("%s: an activation function comes behind it", what)
+	x = found[0].outputs[0]
+	if shaped := w.usersOf(x, "Flatten", "Squeeze", "Reshape"); len(shaped) == 1 {
+		x = shaped[0].outputs[0]
 	}
 	return x
 }
 
-// head walks from the last block to the logits.
-func (w *walk) head(x string) {
-	pooled := w.usersOf(x, "ReduceMean", "GlobalAveragePool")
-	if len(pooled) != 1 {
-		w.fail("pool: %d operators take the mean over time, instead of one", len(pooled))
-		return
-	}
-	x = pooled[0].outputs[0]
-	if shaped := w.usersOf(x, "Flatten", "Squeeze", "Reshape"); len(shaped) == 1 {
-		x = shaped[0].outputs[0]
-	}
-	n := w.user("head", x, "Gemm")
-	weight := w.constant("head.weight", n.input(1), 2)
+// linear keeps the weights of the linear step that reads x.
+func (w *walk) linear(s *polynet.Step, x string) {
+	n := w.user(s.Name, x, "Gemm")
+	weight, bias := w.constant(s.Weight, n.input(1), 2), w.constant(s.Bias, n.input(2), 1)
 	if transposed := n.attribute("transB"); transposed == nil || transposed.integer != 1 {
-		w.fail("head: its weight is not (out, in)")
+		w.fail("%s: its weight is not (out, in)", s.Name)
 	}
-	w.keep("head.weight", weight.floats, weight.dims...)
-	bias := w.constant("head.bias", n.input(2), 1)
-	w.keep("head.bias", bias.floats, bias.dims...)
-}
-
-// blockWalk walks through a residual block, see polynet.BlockKind.
-type blockWalk struct {
-	*walk
-	name                  string
-	g                     geometry // of the first convolution
-	relu, tanh            bool
-	skips, product, mixes bool
-}
-
-// walkFrom goes from the block's input to its output, which it returns.
-func (b blockWalk) walkFrom(x string) string {
-	first, skip := b.paths(x)
-	f := b.conv(first, b.name+".conv1", b.name+".norm1", b.g)
-	f = b.rectified(b.name+".norm1", f, b.relu)
-	f = b.conv(b.user(b.name+".conv2", f, "Conv"), b.name+".conv2", b.name+".norm2", geometry{b.g.kernel, b.g.ahead, 1})
-	s := x
-	if b.skips {
-		s = b.conv(skip, b.name+".skip.conv", b.name+".skip.norm", geometry{1, 0, b.g.stride})
-	}
-	sum := b.joins(b.name, "Add", f, s)
-	if !b.product {
-		return b.rectified(b.name, sum, b.relu)
-	}
-	z := b.joins(b.name+".product", "Mul", f, s)
-	if b.tanh {
-		z = b.user(b.name+".product.tanh", z, "Tanh").outputs[0]
-	}
-	if b.mixes {
-		z = b.conv(b.user(b.name+".product.conv", z, "Conv"), b.name+".product.conv", b.name+".product.norm", geometry{1, 0, 1})
-	} else {
-		z = b.norm(z, b.name+".product.norm", make([]float32, b.width(z)))
-	}
-	return b.rectified(b.name, b.joins(b.name, "Add", b.scaled(z), sum), b.relu)
-}
-
-// paths returns the convolutions that read the block's input: the branch's first, which another one follows, and the skip's.
-func (b blockWalk) paths(x string) (first, skip *nodeProto) {
-	none := &nodeProto{outputs: []string{""}}
-	convs := b.usersOf(x, "Conv")
-	want := 1
-	if b.skips {
-		want = 2
-	}
-	if len(convs) != want {
-		b.fail("%s: %d convolutions read its input, instead of %d", b.name, len(convs), want)
-		return none, none
-	}
-	if !b.skips {
-		return convs[0], none
-	}
-	if b.leadsOn(convs[0]) {
-		return convs[0], convs[1]
-	}
-	return convs[1], convs[0]
-}
-
-// leadsOn reports whether another convolution reads what n gives, normed and rectified.
-func (b blockWalk) leadsOn(n *nodeProto) bool {
-	x := n.outputs[0]
-	for _, op := range []string{"BatchNormalization", "Relu"} {
-		if next := b.usersOf(x, op); len(next) > 0 {
-			x = next[0].outputs[0]
-		}
-	}
-	return len(b.usersOf(x, "Conv")) > 0
-}
-
-// width returns the channels of the norm that reads x.
-func (b blockWalk) width(x string) int {
-	return len(b.constant(b.name+".product.norm", b.user(b.name+".product.norm", x, "BatchNormalization").input(1), 1).floats)
-}
-
-// scaled keeps the factor of the product z, which is 1 where nothing multiplies it, and returns the result.
-func (b blockWalk) scaled(z string) string {
-	name := b.name + ".product.scale"
-	found := b.usersOf(z, "Mul")
-	if len(found) == 0 {
-		b.keep(name, []float32{1}, 1)
-		return z
-	}
-	n := b.user(name, z, "Mul")
-	factor := n.input(0)
-	if b.origin(factor) == z {
-		factor = n.input(1)
-	}
-	b.keep(name, b.constant(name, factor, 1).floats, 1)
-	return n.outputs[0]
+	w.keep(s.Weight, weight.floats, weight.dims...)
+	w.keep(s.Bias, bias.floats, bias.dims...)
 }

@@ -123,5 +123,5 @@ func RandomModel(c polynet.Config, rng *rand.Rand) *polynet.Model {
 // degrees grow beyond all bounds.
 func SetStatistics(m *polynet.Model) {
 	rows := Float64(Normals(Rand(2), 320*m.Net.Inputs), m.Net.Inputs)
-	Plain{Program: m.Net.Program(), Weights: m.Weights, setStatistics: true}.Run(rows)
+	Plain{Program: m.Net.Program(), Weights: m.Weights, SetStatistics: true}.Run(rows)
 }

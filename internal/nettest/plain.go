@@ -15,7 +15,7 @@ type Plain struct {
 	Program       *polynet.Program
 	Weights       polynet.Weights
 	KeepRows      bool // OpMean leaves its operand as it is
-	setStatistics bool // norms first set their running statistics to those of the clip
+	SetStatistics bool // norms first set their running statistics to those of the clip
 }
 
 // Logits returns m's logits for a clip of rows that are not normalised.
@@ -130,7 +130,7 @@ func (n Plain) norm(norm polynet.Norm, x Rows) Rows {
 		return x
 	}
 	mean, variance := n.values(norm.Name+".running_mean"), n.values(norm.Name+".running_var")
-	if n.setStatistics {
+	if n.SetStatistics {
 		m := x.Mean(0, len(x)-1)
 		squares := each(x, func(_, c int, v float64) float64 { return (v - m[c]) * (v - m[c]) }).Mean(0, len(x)-1)
 		for c := range m {

@@ -1,6 +1,6 @@
-"""Writes blocks.npz and curves.npz, PyTorch's answers for the tests of package polynet.
+"""Writes blocks.npz and curves.npz, PyTorch's answers for the tests of package training.
 
-    /usr/bin/python3 polynet/testdata/goldens.py
+    /usr/bin/python3 training/testdata/goldens.py
 
 Blocks and network are written out from their equations with torch.nn.functional, in float64; inputs and weights are
 float32 values. Convolutions' weights have polyphon's shape (kernel, in, out), activations are (batch, frames, channels).
@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 HERE = pathlib.Path(__file__).parent
-KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip", "rpoly", "dpoly")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip")
 RELU = ("relu", "pi-relu", "pi1x1-relu")
 DEGREE = 3  # of ccp and ncp
 
@@ -23,17 +23,8 @@ def conv(x, weight, ahead, stride=1):
 
 
 def norm(x, w, name):
-    if name + ".instance.weight" in w:
-        return split_norm(x, w, name)
     return functional.batch_norm(x, w[name + ".running_mean"], w[name + ".running_var"], w[name + ".weight"],
                                  w[name + ".bias"], training=True, momentum=0.1, eps=1e-5)
-
-
-def split_norm(x, w, name):
-    """IBN: the first channels by instance norm, the others by batch norm."""
-    split = w[name + ".instance.weight"].shape[0]
-    first = functional.instance_norm(x[:, :split], weight=w[name + ".instance.weight"], bias=w[name + ".instance.bias"], eps=1e-5)
-    return torch.cat([first, norm(x[:, split:], w, name + ".batch")], 1)
 
 
 def layer(x, w, conv_name, norm_name, ahead=0, stride=1):
@@ -45,8 +36,7 @@ def one(x, w, name):
     return layer(x, w, name + ".conv", name + ".norm")
 
 
-def block(kind, x, w, name, ahead, stride, maps=None):
-    """maps are the second-order maps of the blocks so far, which dpoly reads and adds its own to."""
+def block(kind, x, w, name, ahead, stride):
     if kind == "ccp":
         return ccp(x, w, name, ahead, stride)
     if kind in ("ncp", "ncp-skip"):
@@ -62,41 +52,8 @@ def block(kind, x, w, name, ahead, stride, maps=None):
     z = f * s
     if kind == "pi-tanh":
         z = torch.tanh(z)
-    if kind == "dpoly":
-        z = dense(z, w, name, stride, maps)
     z = norm(z, w, name + ".product.norm") if kind in ("pi", "pi-relu") else one(z, w, name + ".product")
     return act(f + s + w[name + ".product.scale"] * z)
-
-
-def dense(z, w, name, stride, maps):
-    if maps:
-        if name + ".dense.skip.conv.weight" in w:
-            maps[:] = [layer(m, w, name + ".dense.skip.conv", name + ".dense.skip.norm", 0, stride) for m in maps]
-        h = maps[0]
-        for m in maps[1:]:
-            h = h * m
-        h = iter_norm(conv(h, w[name + ".dense.conv.weight"], 0), w, name + ".dense.norm")
-        z = w[name + ".dense.scale"] * z * h + z
-    maps.append(z)
-    return z
-
-
-def iter_norm(x, w, name):
-    """IterNorm with one group: five of Newton's iterations towards the covariance's inverse root."""
-    rows = x.transpose(0, 1).flatten(1)
-    mean = rows.mean(1, keepdim=True)
-    centred = rows - mean
-    covariance = centred @ centred.T / rows.shape[1] + 1e-5 * torch.eye(len(rows), dtype=x.dtype)
-    trace = covariance.trace()
-    p = torch.eye(len(rows), dtype=x.dtype)
-    for _ in range(5):
-        p = 1.5 * p - 0.5 * torch.matrix_power(p, 3) @ (covariance / trace)
-    whitening = p / trace.sqrt()
-    with torch.no_grad():
-        w[name + ".running_mean"].lerp_(mean[:, 0], 0.1)
-        w[name + ".running_whitening"].lerp_(whitening, 0.1)
-    y = (whitening @ centred).reshape(x.shape[1], x.shape[0], -1).transpose(0, 1)
-    return y * w[name + ".weight"][:, None] + w[name + ".bias"][:, None]
 
 
 def ccp(z, w, name, ahead, stride):
@@ -150,29 +107,13 @@ class Weights(dict):
     def scale(self, name):
         self.add(name, torch.tensor([0.3]))
 
-    def block(self, kind, name, inputs, width, kernel, stride, first=True):
+    def block(self, kind, name, inputs, width, kernel, stride):
         if kind in ("ccp", "ncp", "ncp-skip"):
             return self.decomposition(kind, name, inputs, width, kernel)
-        self.conv(name + ".conv1", kernel, inputs, width)
-        if kind in ("rpoly", "dpoly"):
-            split = width * 4 // 5
-            self.add(name + ".norm1.instance.weight", 1 + 0.2 * self.normal(split))
-            self.add(name + ".norm1.instance.bias", 0.2 * self.normal(split))
-            self.norm(name + ".norm1.batch", width - split)
-        else:
-            self.norm(name + ".norm1", width)
+        self.layer(name + ".conv1", name + ".norm1", kernel, inputs, width)
         self.layer(name + ".conv2", name + ".norm2", kernel, width, width)
-        reshapes = inputs != width or stride != 1
-        if reshapes:
+        if inputs != width or stride != 1:
             self.one(name + ".skip", inputs, width)
-        if kind == "dpoly" and not first:
-            if reshapes:
-                self.one(name + ".dense.skip", inputs, width)
-            self.conv(name + ".dense.conv", 1, width, width)
-            self.norm(name + ".dense.norm", width)
-            del self[name + ".dense.norm.running_var"]
-            self.add(name + ".dense.norm.running_whitening", torch.eye(width), False)
-            self.scale(name + ".dense.scale")
         if kind in ("linear", "relu"):
             return
         if kind in ("pi", "pi-relu"):
@@ -206,28 +147,17 @@ def store(out, prefix, tensors):
         out[f"{prefix}/{name}"] = value.detach().float().numpy().copy()
 
 
-def chain(kind):
-    """The blocks of a case, as name, whether they change width: dpoly's read one another."""
-    return (("b", 0), ("c", 0), ("d", 1)) if kind == "dpoly" else (("b", 0),)
-
-
 def blocks():
-    """One block of each kind: 3 clips of 11 frames, 5 to 6 channels with stride 2, and 6 to 6 with stride 1. Of dpoly two more,
-    the last to 7 channels."""
+    """One block of each kind: 3 clips of 11 frames, 5 to 6 channels with stride 2, and 6 to 6 with stride 1."""
     out = {}
     for kind in KINDS:
         for inputs, stride in ((5, 2), (6, 1)):
             name = f"{kind}-{stride}"
             w = Weights(7)
-            width, strides = inputs, {"b": stride}
-            for part, wider in chain(kind):
-                w.block(kind, part, width, 6 + wider, 5, strides.get(part, 1), part == "b")
-                width = 6 + wider
+            w.block(kind, "b", inputs, 6, 5, stride)
             store(out, name + "/weights", w)
             x = w.normal(3, inputs, 11).float().double().requires_grad_()
-            y, maps = x, []
-            for part, _ in chain(kind):
-                y = block(kind, y, w, part, 1, strides.get(part, 1), maps)
+            y = block(kind, x, w, "b", 1, stride)
             dy = w.normal(*y.shape).float().double()
             y.backward(dy)
             out.update({f"{name}/x": rows(x), f"{name}/y": rows(y), f"{name}/dy": rows(dy), f"{name}/dx": rows(x.grad)})

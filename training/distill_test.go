@@ -9,17 +9,19 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// TestTeacher has two teachers contradict the labels of the data: what they say alone is learnt.
-func TestTeacher(t *testing.T) {
+// TestDistillation has two teacher models contradict the labels of the data: with a weight of 1 the network learns what
+// they answer.
+func TestDistillation(t *testing.T) {
 	cfg, dir := small(), tones(t, 24)
 	cfg.Epochs = 8
 	cfg.Context = datasets.Context{Before: 0.1, After: 0.1, Share: 0.3}
 	var teachers []*polynet.Model
 	for cfg.Seed = range int64(2) {
-		m, err := trainer(t, cfg, dir).Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{})
+		m, err := trainer(t, cfg, dir).Run(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -30,37 +32,63 @@ func TestTeacher(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cfg.Taught = 1
-	run, err := newTrainer(t, cfg, dir, teachers...)
+	cfg.DistillWeight = 1
+	run, err := newTrainer(t, cfg, dir, Options{Teachers: teachers})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer run.Close()
-	if _, err := run.Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{}); err != nil {
+	if _, err := run.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := run.History()[cfg.Epochs-1].ValidAccuracy; got > 10 {
-		t.Errorf("%g %% agree with the labels, not with the teachers", got)
+		t.Errorf("%g %% agree with the labels, not with the teacher models", got)
 	}
 }
 
-func TestTeacherMustKnowTheLabels(t *testing.T) {
+func TestTeachersMustFit(t *testing.T) {
 	cfg, dir := small(), tones(t, 12)
 	cfg.Epochs = 1
-	m, err := trainer(t, cfg, dir).Run(t.Context(), filepath.Join(t.TempDir(), "c"), Observer{})
+	m, err := trainer(t, cfg, dir).Run(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	other := cfg
 	other.Window = 0.4
-	if _, err := newTrainer(t, other, dir, m); !errors.Is(err, ErrConfig) {
-		t.Errorf("a teacher of other windows: %v", err)
+	if _, err := newTrainer(t, other, dir, Options{Teachers: []*polynet.Model{m}}); !errors.Is(err, ErrConfig) {
+		t.Errorf("a teacher model of other windows: %v", err)
 	}
 	if err := os.Rename(filepath.Join(dir, "rising"), filepath.Join(dir, "climbing")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newTrainer(t, cfg, dir, m); !errors.Is(err, ErrConfig) {
-		t.Errorf("a teacher of other labels: %v", err)
+	if _, err := newTrainer(t, cfg, dir, Options{Teachers: []*polynet.Model{m}}); !errors.Is(err, ErrConfig) {
+		t.Errorf("a teacher model of other labels: %v", err)
+	}
+}
+
+// TestCloseFreesMemory: what a run with an average and a teacher model took of the device is free after Close.
+func TestCloseFreesMemory(t *testing.T) {
+	cfg, dir := small(), tones(t, 12)
+	cfg.Epochs = 1
+	m, err := trainer(t, cfg, dir).Run(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cpu, err := device.CPU(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	counting := &countingDevice{Trainer: cpu}
+	cfg.DistillWeight = 0.5
+	run, err := newTrainer(t, cfg, dir, Options{Device: counting, Teachers: []*polynet.Model{m}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if run.Close(); counting.allocs == 0 || counting.held != 0 {
+		t.Errorf("%d values of %d allocations are not given back", counting.held, counting.allocs)
 	}
 }
 

@@ -1,0 +1,176 @@
+package polynet_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/internal/nettest"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// TestWeightsKeepTheirOrder holds the order that checkpoints and seeds depend on.
+func TestWeightsKeepTheirOrder(t *testing.T) {
+	for kind, want := range map[polynet.BlockKind][]string{
+		polynet.Pi: {"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.norm", "product.scale"},
+		polynet.Pi1x1: {
+			"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.conv", "product.norm", "product.scale",
+		},
+		polynet.CCP: {"conv1", "norm1", "conv2", "norm2", "scale2", "conv3", "norm3", "scale3", "out.conv", "out.norm"},
+		polynet.NCPSkip: {
+			"conv1", "norm1", "conv2", "norm2", "nest2.conv", "nest2.norm", "skip2.conv", "skip2.norm",
+			"conv3", "norm3", "nest3.conv", "nest3.norm", "skip3.conv", "skip3.norm", "out.conv", "out.norm",
+		},
+	} {
+		var layers []string
+		for _, w := range nettest.Tiny(kind).Program().Weights {
+			if name, ok := strings.CutPrefix(w.Name, "stages.1.0."); ok {
+				if i := strings.LastIndex(name, "."); i >= 0 && !strings.HasSuffix(name, "scale") {
+					name = name[:i]
+				}
+				layers = append(layers, name)
+			}
+		}
+		if layers = slices.Compact(layers); !slices.Equal(layers, want) {
+			t.Errorf("%s: %v, want %v", kind, layers, want)
+		}
+	}
+}
+
+// TestProgramsAreWellFormed checks what Program and Step promise, for programs as built and as rewritten.
+func TestProgramsAreWellFormed(t *testing.T) {
+	for _, kind := range polynet.BlockKinds() {
+		c := nettest.Tiny(kind)
+		c.Dropout = 0.1
+		m := nettest.RandomModel(c, nettest.Rand(1))
+		built := c.Program()
+		rewritten, weights, err := m.Inference()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range []*polynet.Program{built, rewritten} {
+			names := map[string]bool{}
+			for i := range p.Steps {
+				s := &p.Steps[i]
+				if s.Name == "" || names[s.Name] || s.Width < 1 || s.X == polynet.NoTensor {
+					t.Errorf("%s: step %d is %+v", kind, i, s)
+				}
+				names[s.Name] = true
+				for _, x := range s.Operands() {
+					if x >= polynet.Output(i) {
+						t.Errorf("%s: %s reads a later tensor", kind, s.Name)
+					}
+				}
+			}
+			for x, last := range p.LastUses()[polynet.Input:] {
+				if last <= x-1 {
+					t.Errorf("%s: nothing reads tensor %d", kind, x+1)
+				}
+			}
+			for _, w := range p.Weights {
+				if want := len(w.Shape) > 1; p == built && (w.Kind == polynet.Decayed) != want {
+					t.Errorf("%s: %s is decayed: %t, want %t", kind, w.Name, !want, want)
+				}
+			}
+		}
+		if err := rewritten.Check(weights); err != nil {
+			t.Errorf("%s: the folded weights: %v", kind, err)
+		}
+	}
+}
+
+// TestRewrittenProgramsComputeTheSame compares in float64: dropping the steps of training changes nothing, and folding
+// norms no more than float32 rounds the folded weights.
+func TestRewrittenProgramsComputeTheSame(t *testing.T) {
+	for _, kind := range polynet.BlockKinds() {
+		for _, c := range nettest.Configs(kind) {
+			c.Dropout = 0.2
+			m := nettest.RandomModel(c, nettest.Rand(3))
+			nettest.SetStatistics(m)
+			rows := nettest.Float64(nettest.Normals(nettest.Rand(4), 29*c.Inputs), c.Inputs)
+			run := func(p *polynet.Program, w polynet.Weights) []float64 {
+				return nettest.Plain{Program: p, Weights: w}.Run(rows)[0]
+			}
+			p := c.Program()
+			want := run(p, m.Weights)
+			dropped := p.DropTrainingSteps()
+			if len(dropped.Steps) != len(p.Steps)-1 || !slices.Equal(run(dropped, m.Weights), want) {
+				t.Errorf("%s: without steps of training the network computes something else", kind)
+			}
+			folded, weights := p.FoldNorms(m.Weights)
+			for _, p := range []*polynet.Program{folded, folded.DropTrainingSteps()} {
+				for i, v := range run(p, weights) {
+					if e := math.Abs(v - want[i]); e > 1e-5*(1+math.Abs(want[i])) {
+						t.Errorf("%s: folded, logit %d is %g, want %g", kind, i, v, want[i])
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestLayers(t *testing.T) {
+	c := polynet.Config{
+		Inputs: 40, Classes: 10, Block: polynet.Pi1x1, Stem: polynet.Stem{Width: 16, Kernel: 5, Ahead: 2, Stride: 1},
+		Stages: []polynet.Stage{{Width: 16, Blocks: 1, Kernel: 9, Stride: 1}, {Width: 24, Blocks: 1, Kernel: 9, Stride: 2}},
+	}
+	want := []polynet.Layer{
+		{Name: "stem", Frames: 101, Channels: 16, Parameters: 5*40*16 + 32, MACs: 101 * 5 * 40 * 16},
+		{
+			Name: "stages.0.0", Frames: 101, Channels: 16,
+			Parameters: 2*9*16*16 + 16*16 + 3*32 + 1, MACs: 101 * 19 * 16 * 16,
+		},
+		{
+			Name: "stages.1.0", Frames: 51, Channels: 24,
+			Parameters: 9*16*24 + 9*24*24 + 16*24 + 24*24 + 4*48 + 1,
+			MACs:       51 * (9*16*24 + 9*24*24 + 16*24 + 24*24),
+		},
+		{Name: "head", Frames: 1, Channels: 10, Parameters: 250, MACs: 240},
+	}
+	p := c.Program()
+	if got := p.Layers(101); !slices.Equal(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	var macs int64
+	parameters := 0
+	for _, l := range want {
+		macs += l.MACs
+		parameters += l.Parameters
+	}
+	if p.MACs(101) != macs || p.Parameters() != parameters {
+		t.Errorf("%d multiply-adds and %d parameters, want %d and %d", p.MACs(101), p.Parameters(), macs, parameters)
+	}
+}
+
+func TestImpossibleConfigs(t *testing.T) {
+	for says, change := range map[string]func(*polynet.Config){
+		`stage 1: lookahead 4 of a kernel of 4`:  func(c *polynet.Config) { c.Stages[1].Ahead = 4 },
+		`stem: stride 0`:                         func(c *polynet.Config) { c.Stem.Stride = 0 },
+		`dropout 1`:                              func(c *polynet.Config) { c.Dropout = 1 },
+		`unknown block kind "attention"`:         func(c *polynet.Config) { c.Block = "attention" },
+		`blocks of the kind "rpoly" are retired`: func(c *polynet.Config) { c.Block = "rpoly" },
+		`blocks of the kind "dpoly" are retired`: func(c *polynet.Config) { c.Block = "dpoly" },
+		`ccp blocks of degree 1`:                 func(c *polynet.Config) { c.Block, c.Degree = polynet.CCP, 1 },
+		`a degree of 3 for pi blocks`:            func(c *polynet.Config) { c.Degree = 3 },
+	} {
+		c := nettest.Tiny(polynet.Pi)
+		change(&c)
+		if err := c.Validate(); !errors.Is(err, polynet.ErrConfig) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want ErrConfig that says %q", err, says)
+		}
+	}
+}
+
+func TestSoftmax(t *testing.T) {
+	p := []float64{1000, 1000 + 2*math.Ln2}
+	if !polynet.Softmax(p, 2) || math.Abs(p[0]-1.0/3) > 1e-12 || math.Abs(p[1]-2.0/3) > 1e-12 {
+		t.Errorf("probabilities %v, want 1/3 and 2/3", p)
+	}
+	for _, p := range [][]float64{{math.Inf(1), 0}, {math.NaN(), 0}, {math.Inf(-1), math.Inf(-1)}} {
+		if polynet.Softmax(p, 1) {
+			t.Errorf("%v are said to be finite", p)
+		}
+	}
+}

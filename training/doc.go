@@ -1,2 +1,0 @@
-// Package training fits polynet networks to datasets: the loop over epochs, checkpoints, evaluation.
-package training

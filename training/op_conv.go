@@ -1,0 +1,120 @@
+package training
+
+import (
+	"fmt"
+
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// operator computes one step of a program and its gradients.
+type operator interface {
+	// forward returns the step's output. The operands, which stay as they are, are in p.tensors.
+	forward(p *Pass) Activation
+	// backward adds the gradients of the step's weights and operands, given that of the output, whose memory it may
+	// overwrite. It undoes the latest forward that has not been undone.
+	backward(p *Pass, dy gradient)
+}
+
+// convOp computes an OpConv: a convolution, its norm, and a skip, a sum or a product term.
+type convOp struct {
+	*polynet.Step
+	weight  *Param // (Kernel, In, Width)
+	norm    *batchNorm
+	product *batchNorm // of f∘skip; nil: there is no product term
+}
+
+func (c *convOp) forward(p *Pass) Activation {
+	z := c.convolve(p, p.tensors[c.X])
+	if c.product != nil {
+		return c.forwardProduct(p, c.norm.forward(p, z, Activation{}, false), p.tensors[c.Skip])
+	}
+	skip := p.tensors[c.Skip]
+	if c.Add != polynet.NoTensor {
+		skip = p.memory.plainLike(z)
+		p.add(skip.View, p.tensors[c.Skip].View, p.tensors[c.Add].View)
+	}
+	return c.norm.forward(p, z, skip, c.ReLU)
+}
+
+func (c *convOp) backward(p *Pass, dy gradient) {
+	var dz Activation
+	if c.product != nil {
+		dz = c.backwardProduct(p, dy)
+	} else {
+		r := p.restore()
+		if c.ReLU {
+			p.dev.ReLUGrad(dy.View, dy.View, r.y.View)
+		}
+		dz = c.norm.backward(p, dy.Activation, r)
+		p.accumulate(c.Skip, dy, c.Add == polynet.NoTensor)
+		p.accumulate(c.Add, dy, true)
+	}
+	p.dev.MatMulTransA(c.weight.Grad, c.windows(p.restore().x), dz.View)
+	if p.wanted(c.X) {
+		dx, add := p.gradientOf(c.X)
+		c.backwardInput(p, dx, dz, add)
+	}
+}
+
+// before is how many rows before its own one an output row reads.
+func (c *convOp) before() int { return c.Kernel - 1 - c.Ahead }
+
+// windows returns the rows of x that the convolution multiplies. Output row t reads the input rows t·Stride−before …
+// t·Stride+Ahead, which are consecutive in memory, so that a convolution is one matrix product of overlapping rows
+// (Kernel·In values each) with the weight as a (Kernel·In, Width) matrix.
+func (c *convOp) windows(x Activation) device.View {
+	return x.windows(-c.before(), ceilDiv(x.Rows, c.Stride), c.Kernel, c.Stride)
+}
+
+// convolve returns the convolution of x, without padding. x must have padding unless Kernel is 1.
+func (c *convOp) convolve(p *Pass, x Activation) Activation {
+	if x.Cols != c.In {
+		panic(fmt.Sprintf("training: %s %v applied to %v", c.Weight, c.weight.Shape, x.View))
+	}
+	windows := c.windows(x)
+	y := p.memory.plain(x.Groups, windows.Rows, c.Width)
+	w := p.pack()
+	p.dev.PackWindows(w, c.weight.Value, c.Width, windows)
+	p.dev.MatMul(y.View, windows, w, device.Epilogue{})
+	p.save(saved{x: x})
+	return y
+}
+
+// backwardInput computes the convolution's gradient with respect to its input, or adds it to dx. dy has padding.
+//
+// Input row Stride·q + r, of phase r, is tap k of output row t where t·Stride − before + k = Stride·q + r. So only
+// every Stride-th tap belongs to a phase, beginning with k0 = (r+before) mod Stride, and the rows of dy that it
+// multiplies are consecutive, the last one being q + (r+before−k0)/Stride. Each phase is therefore a convolution of
+// stride 1 over dy whose kernel is these taps, transposed and in reverse order.
+func (c *convOp) backwardInput(p *Pass, dx, dy Activation, add bool) {
+	for r := range min(c.Stride, dx.Rows) {
+		k0 := (r + c.before()) % c.Stride
+		rows := dx.every(r, c.Stride)
+		if k0 >= c.Kernel { // no window reads this phase
+			if !add {
+				p.dev.Fill(rows, 0)
+			}
+			continue
+		}
+		taps := ceilDiv(c.Kernel-k0, c.Stride)
+		first := (r+c.before()-k0)/c.Stride - (taps - 1)
+		windows := dy.windows(first, rows.Rows, taps, 1)
+		w := p.pack()
+		p.dev.PackWindows(w, c.phase(p, k0, taps), c.In, windows)
+		p.dev.MatMul(rows, windows, w, device.Epilogue{Accumulate: add})
+	}
+}
+
+// phase returns the taps k0, k0+Stride, ... of the weight, each transposed, the last one first: (taps·Width, In).
+func (c *convOp) phase(p *Pass, k0, taps int) device.Buffer {
+	size := c.In * c.Width
+	w := p.vector(taps * size)
+	p.dev.Transpose(
+		device.View{Data: w, Groups: taps, Rows: c.Width, Cols: c.In, GroupStride: size, RowStride: c.In},
+		device.View{
+			Data:   c.weight.Value.Slice(k0*size, c.weight.Value.Len()),
+			Groups: taps, Rows: c.In, Cols: c.Width, GroupStride: c.Stride * size, RowStride: c.Width,
+		}, true)
+	return w
+}
