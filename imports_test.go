@@ -37,7 +37,7 @@ var allowed = map[string][]string{
 	"models":      {"models/base", "models/small", "polynet"},
 	"models/base": {}, "models/small": {},
 	"export/onnx": {"features", "polynet"},
-	"tuning":      {"", "audio", "detect", "internal/atomicfile"},
+	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }
 
 // outermost packages may import anything and are imported by nothing.

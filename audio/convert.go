@@ -21,7 +21,7 @@ func NewConverter(f Format, rate int) (*Converter, error) {
 	if !f.Encoding.valid() {
 		return nil, fmt.Errorf("%w: live sound needs an encoding, not %v", ErrFormat, f.Encoding)
 	}
-	c := &Converter{format: f, decode: sampleDecoderOf(f.Encoding)}
+	c := &Converter{format: f, decode: encodings[f.Encoding].decode}
 	if f.Rate == rate {
 		return c, nil
 	}

@@ -18,7 +18,7 @@ type Cue struct {
 }
 
 const (
-	maxCueBytes = 16 << 20 // of a chunk of points or labels: 700 000 points
+	maxCueBytes = 16 << 20 // of points and labels: 700 000 points
 	maxData     = 1 << 40  // bytes of samples: what claims more reaches to the file's end
 )
 
@@ -31,12 +31,8 @@ const (
 // r's own.
 func Cues(r io.ReadSeeker) ([]Cue, error) {
 	w := wavReader{r: bufio.NewReader(r), seeker: r}
-	var head [12]byte
-	if _, err := io.ReadFull(w.r, head[:]); err != nil {
-		return nil, cutShort(err, "its first 12 bytes")
-	}
-	if !isWAVE(head[:]) {
-		return nil, fmt.Errorf("%w: cue points are read from WAV files only", ErrFormat)
+	if err := w.begin(); err != nil {
+		return nil, err
 	}
 	t := cueTable{labels: map[uint32]string{}, lengths: map[uint32]uint32{}}
 	for {
@@ -63,8 +59,10 @@ func Cues(r io.ReadSeeker) ([]Cue, error) {
 	}
 }
 
-// cueTable gathers what chunks say about cue points, which have numbers.
+// cueTable collects what chunks say about cue points, which have numbers. (go-audio/wav reads no labels and no RF64,
+// reads through the samples, and allocates what sizes claim.)
 type cueTable struct {
+	size    int64 // of the chunks so far
 	points  []cuePoint
 	labels  map[uint32]string
 	lengths map[uint32]uint32 // in frames
@@ -77,7 +75,7 @@ func (t *cueTable) read(w *wavReader, c riffChunk) error {
 	if kind, _ := w.r.Peek(4); c.id == "LIST" && string(kind) != "adtl" {
 		return w.skip(c, c.size)
 	}
-	if c.size > maxCueBytes {
+	if t.size += c.size; t.size > maxCueBytes {
 		return fmt.Errorf("%w: its %q chunk says %d bytes", ErrTooLong, c.id, c.size)
 	}
 	b, err := io.ReadAll(io.LimitReader(w.r, c.size)) // memory grows with what arrives
@@ -151,7 +149,7 @@ func text(b []byte) string {
 	return string(latin1)
 }
 
-// cues puts together what has been gathered.
+// cues puts together what has been collected.
 func (t *cueTable) cues(f Format) ([]Cue, error) {
 	if len(t.points) > 0 && f.Rate == 0 {
 		return nil, fmt.Errorf("%w: no fmt chunk", ErrFormat)

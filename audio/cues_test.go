@@ -139,6 +139,7 @@ func cueCases() []cueCase {
 			says: "4294967280 bytes"},
 		{name: "4 GB of labels", bytes: riff(mono16, sizedChunk("LIST", 0xFFFFFFF0, []byte("adtl")...)), err: ErrTooLong,
 			says: "LIST"},
+		{name: "many chunks of labels", bytes: riff(mono16, slices.Repeat(adtl(make([]byte, 1<<20)), 17)), err: ErrTooLong},
 		{name: "4 GB of other things", bytes: riff(mono16, two, sizedChunk("LIST", 0xFFFFFFF0, []byte("INFO")...)),
 			want: []Cue{{"", 0.25, 0.25}, {"", 0.5, 0.5}}},
 		{name: "a label longer than its list", bytes: riff(mono16, two, adtl(sizedChunk("labl", 999, 2, 0, 0, 0, 'a'))),
@@ -149,7 +150,7 @@ func cueCases() []cueCase {
 
 		{name: "no fmt", bytes: riff(two), err: ErrFormat, says: "no fmt chunk"},
 		{name: "ADPCM", bytes: riff(fmtChunk(0x11, 1, 16000, 4), two), err: ErrFormat, says: "IMA ADPCM"},
-		{name: "FLAC", bytes: []byte("fLaC\x00\x00\x00\x22\x10\x00\x10\x00"), err: ErrFormat, says: "WAV files only"},
+		{name: "FLAC", bytes: []byte("fLaC\x00\x00\x00\x22\x10\x00\x10\x00"), err: ErrFormat, says: "not a WAV file"},
 		{name: "empty", err: ErrCorrupt, says: "12 bytes"},
 	}
 }
@@ -246,7 +247,7 @@ func FuzzCues(f *testing.F) {
 	}
 	f.Add(riff(mono16, data16, cueChunk(point(1, 2), point(2, 1)), adtl(labl(1, "a"), ltxt(2, 3, "rgn ", "b"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > longestInput {
+		if len(data) > maxInput {
 			return
 		}
 		var cues []Cue

@@ -84,7 +84,11 @@ func Decode(r io.Reader) (*Decoder, error) {
 // Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds, only the
 // first one allocates. The zero Decoder can be reset too. After an error, Read returns that error.
 func (d *Decoder) Reset(r io.Reader) error {
-	d.attach(r)
+	*d = Decoder{in: d.in, pcm: d.pcm}
+	if d.in == nil {
+		d.in = bufio.NewReaderSize(nil, readAhead)
+	}
+	d.in.Reset(r)
 	d.err = d.open()
 	return d.err
 }
@@ -99,21 +103,11 @@ func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	d := new(Decoder)
-	d.attach(r)
+	d := &Decoder{in: bufio.NewReaderSize(r, readAhead)}
 	if err := d.beginPCM(f, -1, ""); err != nil {
 		return nil, err
 	}
 	return d, nil
-}
-
-// attach makes r the input and discards the previous sound.
-func (d *Decoder) attach(r io.Reader) {
-	*d = Decoder{in: d.in, pcm: d.pcm}
-	if d.in == nil {
-		d.in = bufio.NewReaderSize(nil, readAhead)
-	}
-	d.in.Reset(r)
 }
 
 // open recognises the sound and reads up to its first samples.

@@ -42,7 +42,7 @@ func plant(t *testing.T, entries ...string) string {
 	return dir
 }
 
-// walked returns what Files yields below root: the files' Rel, and "! " in front of it where there is an error.
+// walked returns what Files yields below root: the files' Rel, with "! " before it where there is an error.
 func walked(t *testing.T, root string) []string {
 	t.Helper()
 	var got []string

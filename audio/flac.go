@@ -38,7 +38,11 @@ func (d *Decoder) openFLAC() error {
 			ErrCorrupt, kind, size)
 	}
 	f := &flacBlocks{input: d.in}
-	if err := f.guard(f.open); err != nil {
+	err = f.guard(func() (err error) {
+		f.stream, err = flac.New(f)
+		return err
+	})
+	if err != nil {
 		return cutShort(err, "its metadata")
 	}
 	info := f.stream.Info
@@ -69,7 +73,11 @@ func (f *flacBlocks) next() ([]float32, error) {
 	}
 	err := f.guard(f.frame)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		f.noteEnd(err)
+		if info.NSamples > 0 {
+			f.note = fmt.Sprintf("header says %d samples, file ends after %d", info.NSamples, f.decoded)
+		} else if err == io.ErrUnexpectedEOF {
+			f.note = fmt.Sprintf("file ends inside the frame after sample %d", f.decoded)
+		}
 		return nil, io.EOF
 	}
 	if err != nil {
@@ -80,16 +88,6 @@ func (f *flacBlocks) next() ([]float32, error) {
 	}
 	f.decoded += uint64(len(f.samples))
 	return f.samples, nil
-}
-
-// noteEnd notes what is odd about the end of the frames.
-func (f *flacBlocks) noteEnd(err error) {
-	switch claimed := f.stream.Info.NSamples; {
-	case claimed > 0:
-		f.note = fmt.Sprintf("header says %d samples, file ends after %d", claimed, f.decoded)
-	case err == io.ErrUnexpectedEOF:
-		f.note = fmt.Sprintf("file ends inside the frame after sample %d", f.decoded)
-	}
 }
 
 func (f *flacBlocks) warning() string { return f.note }
@@ -126,12 +124,6 @@ func (f *flacBlocks) frame() error {
 		}
 	}
 	return nil
-}
-
-// open reads the metadata.
-func (f *flacBlocks) open() (err error) {
-	f.stream, err = flac.New(f)
-	return err
 }
 
 // Read implements io.Reader for the library. It keeps the input's error apart from those that the library returns.

@@ -121,8 +121,8 @@ func TestFLACDefects(t *testing.T) {
 		err     error
 		says    string
 	}{
-		{"ID3 tag in front", append(slices.Clone(id3), whole...), 9000, nil, ""},
-		{"ID3 tag behind", append(slices.Clone(whole), []byte("TAG and more")...), 9000, nil, ""},
+		{"ID3 tag before", append(slices.Clone(id3), whole...), 9000, nil, ""},
+		{"ID3 tag after", append(slices.Clone(whole), []byte("TAG and more")...), 9000, nil, ""},
 		{"count of samples unknown", unknown, 9000, nil, ""},
 		{"truncated", whole[:len(whole)-10], 8192, nil, "header says 9000 samples, file ends after 8192"},
 		{"truncated, count unknown", unknown[:len(whole)-10], 8192, nil, "file ends inside the frame after sample 8192"},
@@ -189,7 +189,7 @@ func TestFLACBitDepths(t *testing.T) {
 	}
 }
 
-// crc16 is the checksum behind a FLAC frame, CRC-16 with polynomial 0x8005.
+// crc16 is the checksum at the end of a FLAC frame, CRC-16 with polynomial 0x8005.
 func crc16(b []byte) []byte {
 	var crc uint16
 	for _, v := range b {

@@ -12,25 +12,25 @@ import (
 	"testing/iotest"
 )
 
-// The inputs of a fuzz run are small; what they may make of themselves is bounded here.
+// The inputs of a fuzz run are small; these bound what may become of them.
 const (
-	longestInput = 1 << 16
-	mostSamples  = 1 << 21
-	mostMemory   = 64 << 20 // bytes that one call may allocate above the input's size
+	maxInput   = 1 << 16
+	maxSamples = 1 << 21
+	maxMemory  = 64 << 20 // bytes that one call may allocate above the input's size
 )
 
-// thrifty runs call and fails the test when it allocated more than mostMemory above size bytes.
+// thrifty runs call and fails the test when it allocated more than maxMemory above size bytes.
 func thrifty(t *testing.T, size int, call func()) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	call()
 	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(mostMemory+size) {
+	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(maxMemory+size) {
 		t.Fatalf("%d bytes allocated for an input of %d", got, size)
 	}
 }
 
-// drain opens a decoder and reads at most mostSamples, checking the promises of Source on the way.
+// drain opens a decoder and reads at most maxSamples, checking the promises of Source on the way.
 func drain(t *testing.T, size int, open func() (*Decoder, error)) (samples []float32, err error) {
 	var d *Decoder
 	thrifty(t, size, func() { d, err = open() })
@@ -41,7 +41,7 @@ func drain(t *testing.T, size int, open func() (*Decoder, error)) (samples []flo
 		t.Fatalf("format %+v was not refused", f)
 	}
 	dst := make([]float32, 3000)
-	for len(samples) < mostSamples {
+	for len(samples) < maxSamples {
 		n := 0
 		thrifty(t, size, func() { n, err = d.Read(dst) })
 		for _, v := range dst[:n] {
@@ -71,7 +71,7 @@ func decodeAnyHow(t *testing.T, data []byte, open func(io.Reader) (*Decoder, err
 	}
 	slow, slowErr := drain(t, len(data),
 		func() (*Decoder, error) { return open(iotest.OneByteReader(bytes.NewReader(data))) })
-	if n := min(len(samples), len(slow), mostSamples); !slices.Equal(slow[:n], samples[:n]) || n < mostSamples &&
+	if n := min(len(samples), len(slow), maxSamples); !slices.Equal(slow[:n], samples[:n]) || n < maxSamples &&
 		len(slow) != len(samples) {
 		t.Fatalf("%d samples, error %v; byte by byte %d, %v", len(samples), err, len(slow), slowErr)
 	}
@@ -83,7 +83,7 @@ func FuzzWAV(f *testing.F) {
 		f.Add(c.bytes)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > longestInput || bytes.Contains(data, []byte("fLaC")) {
+		if len(data) > maxInput || bytes.Contains(data, []byte("fLaC")) {
 			return
 		}
 		if samples := decodeAnyHow(t, data, Decode); len(samples) > len(data) {
@@ -99,21 +99,21 @@ func FuzzFLAC(f *testing.F) {
 	f.Add(encodeFLAC(f, tone(8000, 64), 20, tone(8000, 64), tone(8000, 64)))
 	f.Add([]byte("ID3\x04\x00\x00\x00\x00\x00\x02xxfLaC\x00\x00\x00\x22"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if len(data) > longestInput {
+		if len(data) > maxInput {
 			return
 		}
 		decodeAnyHow(t, data, Decode)
 	})
 }
 
-// FuzzFLACFrame fuzzes what follows a frame header: the header's checksum would stop FuzzFLAC in front of it.
+// FuzzFLACFrame fuzzes what follows a frame header: the header's checksum would stop FuzzFLAC before it.
 func FuzzFLACFrame(f *testing.F) {
 	const header = 6 // of a frame at a usual rate, with a number below 128
 	for channels := range byte(11) {
 		f.Add(channels, byte(16), encodeFLAC(f, tone(16000, 4096), 16, tone(16000, 4096))[4+38+24+header:])
 	}
 	f.Fuzz(func(t *testing.T, channels, bits byte, data []byte) {
-		if len(data) > longestInput {
+		if len(data) > maxInput {
 			return
 		}
 		decodeAnyHow(t, append(flacHead(channels%11, 1+bits%32), data...), Decode)
@@ -147,7 +147,7 @@ func FuzzRaw(f *testing.F) {
 		f.Add(int(e), 16000, 1+int(e)%3, []byte("some bytes that are read as samples"))
 	}
 	f.Fuzz(func(t *testing.T, e, rate, channels int, data []byte) {
-		if len(data) > longestInput {
+		if len(data) > maxInput {
 			return
 		}
 		samples := decodeAnyHow(t, data, func(r io.Reader) (*Decoder, error) { return Raw(r, Encoding(e), rate, channels) })

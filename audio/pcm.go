@@ -14,30 +14,8 @@ const blockSamples = 4096
 // sampleDecoder decodes len(dst) samples: dst[i] is the one at src[i*bytes:].
 type sampleDecoder func(dst []float32, src []byte)
 
-// sampleDecoderOf returns the decoder of e's samples.
-func sampleDecoderOf(e Encoding) sampleDecoder {
-	switch e {
-	case U8:
-		return decodeByTable(func(code byte) int { return (int(code) - 128) << 8 })
-	case S16LE:
-		return decode16
-	case S24LE:
-		return decode24
-	case S32LE:
-		return decode32
-	case F32LE:
-		return decodeFloat32
-	case F64LE:
-		return decodeFloat64
-	case ALaw:
-		return decodeByTable(decodeALaw)
-	default:
-		return decodeByTable(decodeMuLaw)
-	}
-}
-
-// decodeByTable returns the decoder of one-byte samples, whose linear value is on the 16-bit scale.
-func decodeByTable(linear func(code byte) int) sampleDecoder {
+// tableDecoder returns the decoder of one-byte samples, whose linear value is on the 16-bit scale.
+func tableDecoder(linear func(code byte) int) sampleDecoder {
 	var table [256]float32
 	for code := range table {
 		table[code] = float32(linear(byte(code))) / (1 << 15)
@@ -124,7 +102,7 @@ type pcmBlocks struct {
 func (p *pcmBlocks) reset(in *bufio.Reader, claimed int64, e Encoding, channels int) {
 	*p = pcmBlocks{
 		in: in, claimed: claimed, channels: channels, frameSize: channels * e.Bytes(),
-		decode: sampleDecoderOf(e), samples: p.samples,
+		decode: encodings[e].decode, samples: p.samples,
 	}
 	if p.samples == nil {
 		p.samples = make([]float32, blockSamples)

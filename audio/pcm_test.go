@@ -86,7 +86,7 @@ func TestReset(t *testing.T) {
 			}
 			if err != nil {
 				if n, again := d.Read(make([]float32, 1)); n != 0 || again != err {
-					t.Errorf("%s: %d samples and error %v behind the error of Reset, %v", name, n, again, err)
+					t.Errorf("%s: %d samples and error %v after the error of Reset, %v", name, n, again, err)
 				}
 				continue
 			}

@@ -151,7 +151,7 @@ func TestResampleAnyPieces(t *testing.T) {
 	}
 }
 
-// TestResampleSourceFails: samples that need nothing behind the failure come, then the failure.
+// TestResampleSourceFails: samples that need nothing after the failure come, then the failure.
 func TestResampleSourceFails(t *testing.T) {
 	broken := errors.New("unplugged")
 	c := tone(48000, 10000)

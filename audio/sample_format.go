@@ -22,21 +22,22 @@ const (
 )
 
 type encoding struct {
-	name  string
-	bytes int
-	tag   uint16 // in WAV
+	name   string
+	bytes  int
+	tag    uint16 // in WAV
+	decode sampleDecoder
 }
 
 var encodings = [...]encoding{
-	0:     {"none", 0, 0},
-	U8:    {"u8", 1, tagPCM},
-	S16LE: {"s16le", 2, tagPCM},
-	S24LE: {"s24le", 3, tagPCM},
-	S32LE: {"s32le", 4, tagPCM},
-	F32LE: {"f32le", 4, tagFloat},
-	F64LE: {"f64le", 8, tagFloat},
-	ALaw:  {"alaw", 1, tagALaw},
-	MuLaw: {"mulaw", 1, tagMuLaw},
+	0:     {name: "none"},
+	U8:    {"u8", 1, tagPCM, tableDecoder(func(code byte) int { return (int(code) - 128) << 8 })},
+	S16LE: {"s16le", 2, tagPCM, decode16},
+	S24LE: {"s24le", 3, tagPCM, decode24},
+	S32LE: {"s32le", 4, tagPCM, decode32},
+	F32LE: {"f32le", 4, tagFloat, decodeFloat32},
+	F64LE: {"f64le", 8, tagFloat, decodeFloat64},
+	ALaw:  {"alaw", 1, tagALaw, tableDecoder(decodeALaw)},
+	MuLaw: {"mulaw", 1, tagMuLaw, tableDecoder(decodeMuLaw)},
 }
 
 // valid reports whether e is one of the named encodings.

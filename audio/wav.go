@@ -7,7 +7,6 @@ import (
 	"io"
 	"math"
 	"slices"
-	"strings"
 )
 
 // The WAV reader follows "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, WAVE), Microsoft's
@@ -52,15 +51,11 @@ type wavReader struct {
 	note     string
 }
 
-// openWAV reads up to the samples of a file whose first bytes are a RIFF or RF64 head.
+// openWAV reads up to the samples of a WAV file.
 func (d *Decoder) openWAV() error {
-	var head [12]byte
-	if _, err := io.ReadFull(d.in, head[:]); err != nil {
-		return cutShort(err, "its first 12 bytes")
-	}
-	w := wavReader{r: d.in, format: Format{Container: "wav"}}
-	if string(head[:4]) != "RIFF" {
-		w.format.Container = "rf64"
+	w := wavReader{r: d.in}
+	if err := w.begin(); err != nil {
+		return err
 	}
 	for {
 		c, err := w.chunk()
@@ -78,6 +73,19 @@ func (d *Decoder) openWAV() error {
 			return err
 		}
 	}
+}
+
+// begin reads the head of the file.
+func (w *wavReader) begin() error {
+	var head [magicSize]byte
+	if _, err := io.ReadFull(w.r, head[:]); err != nil {
+		return cutShort(err, "its first 12 bytes")
+	}
+	var err error
+	if w.format.Container, err = Sniff(head[:]); err == nil && !isWAVE(head[:]) {
+		err = fmt.Errorf("%w: not a WAV file", ErrFormat)
+	}
+	return err
 }
 
 // chunk reads the head of the next chunk.
@@ -245,7 +253,7 @@ func (w *wavReader) claim(size int64) int64 {
 // cutShort says where a file ended too early; errors other than an end pass through.
 func cutShort(err error, where string) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		return fmt.Errorf("%w: ends inside %s", ErrCorrupt, strings.TrimSpace(where))
+		return fmt.Errorf("%w: ends inside %s", ErrCorrupt, where)
 	}
 	return err
 }

@@ -257,7 +257,7 @@ func wavCases() []wavCase {
 		{name: "16-bit µ-law", bytes: riff(fmtChunk(tagMuLaw, 1, 16000, 16), data16), err: ErrFormat, says: "16-bit µ-law"},
 		{name: "ADPCM", bytes: riff(fmtChunk(0x11, 1, 16000, 4), data16), err: ErrFormat, says: "IMA ADPCM"},
 		{name: "MP3 inside", bytes: riff(fmtChunk(0x55, 1, 16000, 0), data16), err: ErrFormat, says: "MP3 in a WAV file"},
-		{name: "unheard-of tag", bytes: riff(fmtChunk(0x1234, 1, 16000, 16), data16), err: ErrFormat, says: "0x1234"},
+		{name: "unknown tag", bytes: riff(fmtChunk(0x1234, 1, 16000, 16), data16), err: ErrFormat, says: "0x1234"},
 		{name: "unknown sub-format", bytes: with(riff(extensible(tagPCM, 1, 16000, 16, 16), data16), 12+8+30, 9),
 			err: ErrFormat, says: "sub-format"},
 		{name: "extensible, short fmt", bytes: riff(chunk("fmt ", append(fmtBody(tagExtensible, 1, 16000, 2, 16), 0, 0)...),

@@ -32,7 +32,7 @@ type Augment struct {
 	// Gain is the range of the level's change in dB; what goes beyond full scale is clipped, as converters do.
 	Gain [2]float64 `json:"gain,omitempty"`
 	// Channel is what rooms and microphones do.
-	Channel features.Channel `json:"channel,omitzero"`
+	Channel features.Acoustics `json:"channel,omitzero"`
 }
 
 // Validate returns an error wrapping ErrOptions that names the settings out of range.

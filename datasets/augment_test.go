@@ -265,7 +265,7 @@ func TestAugmentValidate(t *testing.T) {
 	for _, a := range []Augment{
 		{Speed: -0.1}, {Speed: 0.9}, {Speed: nan}, {Shift: -1}, {Shift: nan}, {Noise: 1.1}, {Noise: nan},
 		{SNR: [2]float64{10, 0}}, {SNR: [2]float64{0, math.Inf(1)}}, {Gain: [2]float64{3, -3}}, {Gain: [2]float64{nan, 0}},
-		{Channel: features.Channel{Room: 2}}, {Channel: features.Channel{Filter: -1}}, {Channel: features.Channel{Band: nan}},
+		{Channel: features.Acoustics{Room: 2}}, {Channel: features.Acoustics{Filter: -1}}, {Channel: features.Acoustics{Band: nan}},
 	} {
 		if err := a.Validate(); !errors.Is(err, ErrOptions) {
 			t.Errorf("%+v: error %v", a, err)
@@ -279,7 +279,7 @@ func TestAugmentValidate(t *testing.T) {
 // testAugment has all parts.
 var testAugment = Augment{
 	Speed: 0.12, Shift: 0.12, Noise: 0.6, SNR: [2]float64{0, 30}, Gain: [2]float64{-10, 6},
-	Channel: features.Channel{
+	Channel: features.Acoustics{
 		Room: 0.15, RoomSeconds: [2]float64{0.1, 0.6}, RoomLevel: [2]float64{0.02, 0.25},
 		Filter: 0.3, Tilt: 8, Bumps: 3, Band: 0.05, BandLow: [2]float64{100, 400}, BandHigh: [2]float64{1500, 1900},
 	},

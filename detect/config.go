@@ -1,29 +1,30 @@
-// Package detect turns probabilities over time into events: one spoken word, heard through a sliding window in dozens of
-// overlapping decisions, becomes one Event.
+// Package detect turns probabilities over time into events: a spoken word, which dozens of overlapping windows contain,
+// becomes one Event.
 //
-// It is the posterior handling of keyword spotters: smoothing and a threshold (Chen, Parada and Heigold, "Small-footprint
-// keyword spotting using deep neural networks", ICASSP 2014, section 2.4), with hysteresis, a minimum duration and a
-// refractory time against double triggers.
+// It is the posterior handling of keyword spotters: smoothing and a threshold (Chen, Parada and Heigold,
+// "Small-footprint keyword spotting using deep neural networks", ICASSP 2014, section 2.4), with hysteresis, a minimum
+// duration and a refractory time against double triggers.
 package detect
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
 )
 
-// ErrConfig marks an operating point that makes no sense. Errors wrap it with the field.
+// ErrConfig marks an invalid operating point. Errors wrap it with the field.
 var ErrConfig = errors.New("invalid detection settings")
 
-// Config is an operating point: when probabilities become an event.
+// Config is an operating point: when probabilities become an event. Times are in seconds.
 type Config struct {
-	Smoothing   float64            `json:"smoothing"`            // seconds over which probabilities are averaged; 0: not at all
-	Threshold   float64            `json:"threshold"`            // of the smoothed probability that begins an event, in (0, 1]
+	Smoothing   float64            `json:"smoothing"`            // over which probabilities are averaged; 0 is not at all
+	Threshold   float64            `json:"threshold"`            // of smoothed probabilities, in (0, 1]
 	Thresholds  map[string]float64 `json:"thresholds,omitempty"` // by label, instead of Threshold
-	Release     float64            `json:"release"`              // an event ends below this part of its threshold, in (0, 1]
-	MinDuration float64            `json:"min_duration"`         // seconds for which the smoothed probability must have reached the threshold
-	Refractory  float64            `json:"refractory"`           // seconds from an event's beginning in which its label begins no other
+	Release     float64            `json:"release"`              // an event ends below this part of the threshold, (0, 1]
+	MinDuration float64            `json:"min_duration"`         // for which the threshold must have been reached
+	Refractory  float64            `json:"refractory"`           // between the beginnings of a label's events, at least
 }
 
 // The largest values, in seconds.
@@ -33,12 +34,12 @@ const (
 	maxRefractory = 3600
 )
 
-// Default returns the operating point for a model that states none and whose window is so many seconds long. It is meant
-// for words that fill a good part of the window, and rather misses a word than hearing one that nobody said.
+// Default returns the operating point for a model that states none and whose window is so many seconds long. It is
+// meant for words that fill a good part of the window, and prefers misses to false alarms.
 //
-// On words of Speech Commands, alone and over noise, longer smoothing or a minimum duration traded misses for false alarms no
-// better than a higher threshold did, and told a word later; and with any refractory time from half a window on, hardly a word in
-// a thousand was told twice.
+// On words of Speech Commands, alone and over noise, longer smoothing or a minimum duration traded misses for false
+// alarms no better than a higher threshold did, and delayed events; with any refractory time from half a window on,
+// hardly a word in a thousand gave two events.
 func Default(window float64) Config {
 	return Config{
 		Smoothing:  min(window/10, maxSmoothing),
@@ -48,10 +49,10 @@ func Default(window float64) Config {
 	}
 }
 
-// Validate returns an error that wraps ErrConfig and names the field when c cannot be used for the labels. The background
-// labels begin no events, so they have no thresholds.
+// Validate returns an error that wraps ErrConfig and names the field when c cannot be used for the labels. Background
+// labels begin no events, so they must not have thresholds.
 func (c Config) Validate(labels []string) error {
-	within := func(v, greatest float64) bool { return v >= 0 && v <= greatest }
+	within := func(v, limit float64) bool { return v >= 0 && v <= limit }
 	part := func(v float64) bool { return v > 0 && v <= 1 }
 	switch {
 	case !within(c.Smoothing, maxSmoothing):
@@ -78,13 +79,7 @@ func (c Config) Validate(labels []string) error {
 	return nil
 }
 
-// threshold returns the threshold of a label.
-func (c Config) threshold(label string) float64 {
-	if t, ok := c.Thresholds[label]; ok {
-		return t
-	}
-	return c.Threshold
-}
+func (c Config) threshold(label string) float64 { return cmp.Or(c.Thresholds[label], c.Threshold) }
 
 // Labels that are not words.
 const (

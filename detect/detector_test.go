@@ -17,8 +17,8 @@ var testConfig = Config{Smoothing: 0.2, Threshold: 0.8, Release: 0.5, MinDuratio
 // step is the time between scripted decisions.
 const step = 0.05
 
-// script plays probabilities over time to a detector, as a stream does: windows of a second, the first ones shorter, and
-// decisions that come 0.2 s late. p returns the probabilities of the window that ends at t.
+// script plays probabilities over time to a detector, as a stream does: windows of a second, the first ones shorter,
+// and decisions that come 0.2 s late. p returns the probabilities of the window that ends at t.
 func script(d *Detector, seconds float64, p func(t float64) []float64) (begun, ended []Event) {
 	for i := 1; float64(i)*step <= seconds+tolerance; i++ {
 		end := math.Round(float64(i)*step*100) / 100
@@ -52,7 +52,7 @@ func newDetector(t testing.TB, c Config) *Detector {
 	return d
 }
 
-// outline tells events by label and the times of their beginning, to two digits.
+// outline describes events by their labels and the times of their decisions, to two digits.
 func outline(events []Event) string {
 	var list []string
 	for _, e := range events {
@@ -112,8 +112,10 @@ func TestEventsOfScripts(t *testing.T) {
 		{"one word", testConfig, plateaus([2]float64{1, 2.1}), "left 1.50"},
 		{"a word at once", testConfig, plateaus([2]float64{0, 1.1}), "left 0.50"},
 		{"two words", testConfig, plateaus([2]float64{1, 2.1}, [2]float64{3, 4.1}), "left 1.50, left 3.50"},
-		{"repeated after 0.8 s, released in between", quick, plateaus([2]float64{1, 1.6}, [2]float64{1.8, 2.9}), "left 1.50, left 2.30"},
-		{"the same with a longer refractory time", testConfig, plateaus([2]float64{1, 1.6}, [2]float64{1.8, 2.9}), "left 1.50, left 2.50"},
+		{"repeated after 0.8 s, released in between", quick, plateaus([2]float64{1, 1.6}, [2]float64{1.8, 2.9}),
+			"left 1.50, left 2.30"},
+		{"the same with a longer refractory time", testConfig, plateaus([2]float64{1, 1.6}, [2]float64{1.8, 2.9}),
+			"left 1.50, left 2.50"},
 		{"repeated and over within it", testConfig, plateaus([2]float64{1, 1.6}, [2]float64{1.8, 2.2}), "left 1.50"},
 		{"repeated without a gap", testConfig, plateaus([2]float64{1, 2.9}), "left 1.50"},
 		{"a long plateau", testConfig, plateaus([2]float64{1, 9}), "left 1.50"},
@@ -150,7 +152,7 @@ func TestEventFields(t *testing.T) {
 	near("start", b.Start, 2.05-0.25, 1e-9)
 	near("end", b.End, 2.3, 1e-9)
 	near("p", b.P, 0.95, 1e-9)
-	// A sound from 1.8 to 2.3 whose half is enough: heard by the windows that end from 2.05 to 3.05.
+	// A sound from 1.8 to 2.3 whose half is enough: contained in the windows that end from 2.05 to 3.05.
 	near("start, in hindsight", e.Start, 1.8, step)
 	near("end, in hindsight", e.End, 2.3, step)
 	if e.Time != b.Time || e.Label != "left" || e.P != b.P {
@@ -158,7 +160,7 @@ func TestEventFields(t *testing.T) {
 	}
 }
 
-// TestSpanInHindsight gives sounds of known place, of which half is enough to be heard.
+// TestSpanInHindsight has sounds of known position, of which half is enough.
 func TestSpanInHindsight(t *testing.T) {
 	for _, c := range []struct{ start, end float64 }{{2, 2.5}, {3, 3.5}, {2, 4}, {3, 8}} {
 		half := min(c.end-c.start, 1) / 2
@@ -166,7 +168,8 @@ func TestSpanInHindsight(t *testing.T) {
 		if len(ended) != 1 {
 			t.Fatalf("%d events", len(ended))
 		}
-		if e := ended[0]; math.Abs(e.Start-c.start) > 2*step || math.Abs(e.End-c.end) > 2*step || math.Abs(e.Start+e.End-c.start-c.end) > 2*step {
+		if e := ended[0]; math.Abs(e.Start-c.start) > 2*step || math.Abs(e.End-c.end) > 2*step ||
+			math.Abs(e.Start+e.End-c.start-c.end) > 2*step {
 			t.Errorf("a sound from %g to %g s is put at %.2f to %.2f", c.start, c.end, e.Start, e.End)
 		}
 	}
@@ -186,7 +189,8 @@ func TestFlushEndsWhatGoesOn(t *testing.T) {
 
 func TestResetLeavesNothingBehind(t *testing.T) {
 	used, fresh := newDetector(t, testConfig), newDetector(t, testConfig)
-	for _, left := range []float64{0.5, 1.3, 2.2, 4} { // in the middle of a rise, an event, the refractory time, afterwards
+	// In the middle of a rise, an event, the refractory time, and afterwards.
+	for _, left := range []float64{0.5, 1.3, 2.2, 4} {
 		script(used, left, plateaus([2]float64{0.4, 1.5}))
 		used.Reset()
 		begun, ended := script(used, 6, plateaus([2]float64{0, 0.9}, [2]float64{3, 4}))
@@ -215,7 +219,8 @@ func TestNumbersThatAreNone(t *testing.T) {
 		}
 	}
 	last := d.end
-	for _, w := range [][2]float64{{nan, 100}, {0, nan}, {0, inf}, {-inf, 100}, {100, 99}, {last - 1, last}, {last - 2, last - 1}} {
+	for _, w := range [][2]float64{{nan, 100}, {0, nan}, {0, inf}, {-inf, 100}, {100, 99}, {last - 1, last},
+		{last - 2, last - 1}} {
 		if _, ok := d.Push(w[0], w[1], w[1], []float64{1, 0, 0, 0}); ok || d.end != last {
 			t.Errorf("the window %v is taken", w)
 		}

@@ -25,8 +25,8 @@ func drawConfig(t *rapid.T) Config {
 
 // drawn is a decision of a random track.
 type drawn struct {
-	start, end, heard float64
-	p                 []float64
+	start, end, now float64
+	p               []float64
 }
 
 // drawTrack draws decisions at irregular times, whose probabilities stay for a while and jump.
@@ -51,7 +51,7 @@ func drawTrack(t *rapid.T) []drawn {
 // play pushes a track and returns what begins, with the end of the window of each, and what ends.
 func play(d *Detector, track []drawn) (begun, ended []Event) {
 	for _, w := range track {
-		if e, ok := d.Push(w.start, w.end, w.heard, w.p); ok {
+		if e, ok := d.Push(w.start, w.end, w.now, w.p); ok {
 			begun = append(begun, e)
 		}
 		ended = append(ended, d.Ended()...)
@@ -105,12 +105,14 @@ func checkSpan(t *rapid.T, e Event, track []drawn) {
 	}
 }
 
-// TestSmoothingIsAnIntegral splits decisions in two: denser decisions with the same probabilities give the same average.
+// TestSmoothingIsAnIntegral splits decisions in two: denser decisions with the same probabilities give the same
+// average.
 func TestSmoothingIsAnIntegral(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		track := drawTrack(t)
 		seconds := rapid.Float64Range(0, 1).Draw(t, "smoothing")
-		whole, split := smoother{seconds: seconds, mean: make([]float64, 4)}, smoother{seconds: seconds, mean: make([]float64, 4)}
+		whole := smoother{seconds: seconds, mean: make([]float64, 4)}
+		split := smoother{seconds: seconds, mean: make([]float64, 4)}
 		from := track[0].start
 		for _, w := range track {
 			p := make([]float64, 4)

@@ -1,10 +1,10 @@
 package detect
 
-// smoother averages probabilities over the last seconds. A decision's probabilities hold from the end of the decision before
-// it to its own end, so that the average is an integral over time and does not depend on how densely decisions come. What
-// lies before the first decision counts as zero: the first windows of a stream are short and know little.
+// smoother averages probabilities over the last seconds. A decision's probabilities hold from the end of the previous
+// decision to its own end, so the average is an integral over time and does not depend on how densely decisions come.
+// Before the first decision, probabilities count as zero: the first windows of a stream are short and unreliable.
 //
-// Each average is summed anew from the few decisions that it covers, so nothing drifts over days.
+// Each average is summed anew from the few decisions that it covers, so no rounding accumulates over days.
 type smoother struct {
 	seconds float64
 	spans   []span // those that the average covers, the oldest first
@@ -42,7 +42,7 @@ func (s *smoother) push(from, to float64, p []float64) []float64 {
 	return s.mean
 }
 
-// drop forgets what ended before the given time and returns memory for one more span's probabilities, if some is left.
+// drop removes what ended before the given time and returns memory for one more span's probabilities, if there is some.
 func (s *smoother) drop(before float64) (buffer []float64) {
 	old := 0
 	for old < len(s.spans) && s.spans[old].to <= before {

@@ -1,4 +1,4 @@
-// Package features turns samples into frames: rows of log-mel energies, one a hop.
+// Package features computes frames of samples: rows of log-mel energies, one per hop.
 package features
 
 import (
@@ -6,11 +6,8 @@ import (
 	"fmt"
 )
 
-// Errors that are wrapped with the fact.
-var (
-	ErrConfig = errors.New("invalid feature configuration")
-	ErrRate   = errors.New("wrong sample rate")
-)
+// ErrConfig marks a Config or Norm that cannot be used. Errors wrap it with the reason.
+var ErrConfig = errors.New("invalid feature configuration")
 
 // Scale is a mel scale.
 type Scale string
@@ -21,10 +18,10 @@ const (
 	Slaney Scale = "slaney" // linear below 1 kHz, logarithmic above (Auditory Toolbox), triangles of equal area
 )
 
-// Config describes log-mel frames. Frame t is centred on sample t·Hop, samples outside the recording counting as zero;
-// n samples give 1 + n/Hop frames (torch.stft's center=True with pad_mode="constant"). Each frame is weighted with a
-// periodic Hann window of Window samples, transformed with an FFT of FFT points, and its power spectrum is
-// gathered by Mels triangles between MinHz and MaxHz; a value is ln(energy + Floor).
+// Config describes log-mel frames. Frame t is centred on sample t·Hop, where samples outside the recording are zero; n
+// samples give 1 + n/Hop frames (torch.stft's center=True with pad_mode="constant"). Each frame is weighted with a
+// periodic Hann window of Window samples and transformed with an FFT of FFT points. Mels triangles between MinHz and
+// MaxHz sum up its power spectrum; a value is ln(energy + Floor).
 type Config struct {
 	Rate   int     `json:"rate"`   // hertz
 	FFT    int     `json:"fft"`    // points, a power of two, at least Window
@@ -39,23 +36,27 @@ type Config struct {
 
 // Default returns the default configuration: 16 kHz, 30 ms windows every 10 ms, 40 mels.
 func Default() Config {
-	return Config{Rate: 16000, FFT: 512, Window: 480, Hop: 160, Mels: 40, MinHz: 20, MaxHz: 8000, Floor: 1e-3, Scale: HTK}
+	return Config{
+		Rate: 16000, FFT: 512, Window: 480, Hop: 160, Mels: 40, MinHz: 20, MaxHz: 8000, Floor: 1e-3, Scale: HTK,
+	}
 }
 
 // Square32 returns the configuration of the Π-net papers' speech experiment: 32 mels by 32 frames a second.
 func Square32() Config {
-	return Config{Rate: 16000, FFT: 2048, Window: 2048, Hop: 512, Mels: 32, MinHz: 0, MaxHz: 8000, Floor: 1e-5, Scale: Slaney}
+	return Config{
+		Rate: 16000, FFT: 2048, Window: 2048, Hop: 512, Mels: 32, MinHz: 0, MaxHz: 8000, Floor: 1e-5, Scale: Slaney,
+	}
 }
 
-// The most that a Config may ask of each sample, so that a hostile model file costs neither gigabytes nor hours.
+// These limits keep a hostile model file from costing gigabytes or hours.
 const (
-	maxMels          = 4096
-	maxValuesASample = 8   // Mels/Hop
-	maxPointsASample = 256 // FFT/Hop
+	maxMels            = 4096
+	maxValuesPerSample = 8   // Mels/Hop
+	maxPointsPerSample = 256 // FFT/Hop
 )
 
-// Validate returns an error wrapping ErrConfig that names the field when c cannot be built: a value out of range, more
-// rows than a sample may cost, or a mel whose triangle lies between two bins of the FFT and would never hear anything.
+// Validate returns an error that wraps ErrConfig and names the field where c cannot be used: a value out of range, too
+// much work per sample, or a mel whose triangle lies between two bins of the FFT and would always be empty.
 func (c Config) Validate() error {
 	switch {
 	case c.Rate < 1000 || c.Rate > 1e6:
@@ -66,11 +67,11 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: window of %d samples for an FFT of %d", ErrConfig, c.Window, c.FFT)
 	case c.Hop < 1 || c.Hop > c.Window:
 		return fmt.Errorf("%w: hop of %d samples for a window of %d", ErrConfig, c.Hop, c.Window)
-	case c.FFT > maxPointsASample*c.Hop:
+	case c.FFT > maxPointsPerSample*c.Hop:
 		return fmt.Errorf("%w: hop of %d samples is too short for an FFT of %d", ErrConfig, c.Hop, c.FFT)
 	case c.Mels < 1 || c.Mels > min(c.FFT/2, maxMels):
 		return fmt.Errorf("%w: %d mels of an FFT of %d", ErrConfig, c.Mels, c.FFT)
-	case c.Mels > maxValuesASample*c.Hop:
+	case c.Mels > maxValuesPerSample*c.Hop:
 		return fmt.Errorf("%w: hop of %d samples is too short for %d mels", ErrConfig, c.Hop, c.Mels)
 	case !(c.MinHz >= 0 && c.MinHz < c.MaxHz && c.MaxHz <= float64(c.Rate)/2):
 		return fmt.Errorf("%w: band of %g to %g Hz in sound of %d Hz", ErrConfig, c.MinHz, c.MaxHz, c.Rate)
@@ -82,18 +83,18 @@ func (c Config) Validate() error {
 	spans := newMelBank(c).spans
 	for m := range c.Mels {
 		if bins := spans[2*m+1]; bins == 0 {
-			return fmt.Errorf("%w: mel %d of %d holds no bin of an FFT of %d; take fewer mels or more points", ErrConfig, m, c.Mels, c.FFT)
+			return fmt.Errorf("%w: mel %d of %d holds no bin of an FFT of %d; take fewer mels or more points",
+				ErrConfig, m, c.Mels, c.FFT)
 		}
 	}
 	return nil
 }
 
-// before returns how many samples of a frame lie before its centre. torch.stft sets the window in the middle of the FFT
-// with the odd sample, where there is one, in front.
+// before returns how many samples of a frame lie before its centre: the larger half, as with torch.stft.
 func (c Config) before() int { return (c.Window + 1) / 2 }
 
-// Frames returns the number of rows that so many samples give.
+// Frames returns the number of rows of so many samples.
 func (c Config) Frames(samples int) int { return 1 + samples/c.Hop }
 
-// FramesPerSecond returns the number of rows in a second of sound.
+// FramesPerSecond returns the number of rows per second.
 func (c Config) FramesPerSecond() float64 { return float64(c.Rate) / float64(c.Hop) }

@@ -6,37 +6,35 @@ import (
 	"sync"
 
 	"github.com/mjibson/go-dsp/window"
-	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features/internal/simd"
 	"github.com/polyphon/polyphon/internal/isa"
-	"gorgonia.org/tensor"
 )
 
-// Extractor makes log-mel rows. It holds tables only and may be shared by goroutines.
+// Extractor computes log-mel rows. It holds tables only and may be shared by goroutines.
 type Extractor struct {
 	config  Config
 	kernels *simd.Kernels
 	window  []float32
 	fft     *powerFFT
 	bank    *melBank
-	few     *Extractor // with fewer lanes, for the same rows; nil: there is none
-	framers *sync.Pool // of *Scratch: many Framers that take turns share one, which stays in the cache
+	few     *Extractor // with fewer lanes, for the same rows; nil where there is none
+	scratch *sync.Pool // of *Scratch: many Framers that take turns share one, which stays in the cache
 }
 
 // Scratch is the work memory of one goroutine. All but padded and rows are as many lanes wide as the kernels.
 type Scratch struct {
 	padded  []float32 // the samples of the frames at hand, where some are outside the recording
-	samples []float32 // FFT weighted samples a frame, zero behind the window
+	samples []float32 // FFT weighted samples per frame, zero after the window
 	points  []float32
 	power   []float32
-	rows    []float32 // a row a lane, each stride values
+	rows    []float32 // a row per lane, each stride values
 	stride  int
 	few     *Scratch // of the Extractor with fewer lanes
 }
 
-// New returns an Extractor for c, or an error wrapping ErrConfig. It takes the fastest kernels that the machine can run, or
-// those that the environment variable POLYPHON_CPU names (generic, avx2, avx512); that there are none of that name is an
-// error wrapping ErrConfig too.
+// New returns an Extractor for c, or an error that wraps ErrConfig. It uses the fastest kernels that the machine can
+// run, or those that the environment variable POLYPHON_CPU names (generic, avx2, avx512); an unknown name gives
+// ErrConfig too.
 func New(c Config) (*Extractor, error) {
 	set, err := isa.Chosen()
 	if err != nil {
@@ -45,14 +43,17 @@ func New(c Config) (*Extractor, error) {
 	return newExtractor(c, simd.Of(set))
 }
 
-// NewReference is New with the plain Go kernels, which the others are compared with.
+// NewReference returns an Extractor that uses the kernels in plain Go, whatever the environment says. The others are
+// compared with it.
 func NewReference(c Config) (*Extractor, error) { return newExtractor(c, simd.Of(isa.Generic)) }
 
 func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	e := &Extractor{config: c, kernels: kernels, window: make([]float32, c.Window), fft: newPowerFFT(c.FFT, kernels), bank: newMelBank(c)}
+	e := &Extractor{
+		config: c, kernels: kernels, window: make([]float32, c.Window), fft: newPowerFFT(c.FFT, kernels), bank: newMelBank(c),
+	}
 	for i, w := range window.Hann(c.Window + 1)[:c.Window] { // go-dsp's window is symmetric, the field's is periodic
 		e.window[i] = float32(w)
 	}
@@ -61,11 +62,11 @@ func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
 		few.kernels, few.fft = kernels.Narrow, newPowerFFT(c.FFT, kernels.Narrow)
 		e.few = &few
 	}
-	e.framers = &sync.Pool{New: func() any { return e.Scratch() }}
+	e.scratch = &sync.Pool{New: func() any { return e.Scratch() }}
 	return e, nil
 }
 
-// Config returns what the rows are.
+// Config returns the configuration of the rows.
 func (e *Extractor) Config() Config { return e.config }
 
 // Scratch returns work memory for Rows.
@@ -86,25 +87,8 @@ func (e *Extractor) Scratch() *Scratch {
 	return s
 }
 
-// Extract returns the clip's log-mel rows, (frames, Mels) float32. A clip of another rate than the Config's gives an
-// error wrapping ErrRate.
-func (e *Extractor) Extract(c audio.Clip) (*tensor.Dense, error) {
-	if err := e.checkRate(c.Rate); err != nil {
-		return nil, err
-	}
-	rows := e.Rows(nil, c.Samples, e.Scratch())
-	return tensor.New(tensor.WithShape(e.config.Frames(len(c.Samples)), e.config.Mels), tensor.WithBacking(rows)), nil
-}
-
-func (e *Extractor) checkRate(rate int) error {
-	if rate != e.config.Rate {
-		return fmt.Errorf("%w: sound of %d Hz, features of %d Hz", ErrRate, rate, e.config.Rate)
-	}
-	return nil
-}
-
-// Rows appends the clip's log-mel rows to dst, frames·Mels values, and returns the result. It allocates only where dst
-// is too short.
+// Rows appends the log-mel rows of the samples to dst, frames·Mels values, and returns the result. It allocates only
+// where dst is too short.
 func (e *Extractor) Rows(dst, samples []float32, s *Scratch) []float32 {
 	begin := len(dst)
 	dst = e.Energies(dst, samples, s)
@@ -112,7 +96,7 @@ func (e *Extractor) Rows(dst, samples []float32, s *Scratch) []float32 {
 	return dst
 }
 
-// Energies appends the clip's mel energies to dst, frames·Mels values: rows before the logarithm.
+// Energies appends the mel energies of the samples to dst, frames·Mels values: Rows before the logarithm.
 func (e *Extractor) Energies(dst, samples []float32, s *Scratch) []float32 {
 	c := e.config
 	frames := c.Frames(len(samples))
@@ -125,12 +109,12 @@ func (e *Extractor) Energies(dst, samples []float32, s *Scratch) []float32 {
 	return dst
 }
 
-// Log turns mel energies into log-mel values, in place. The results are finite whatever the samples were: what overflowed
-// counts as the largest float32.
+// Log replaces mel energies by log-mel values. The results are finite whatever the samples were: what overflowed counts
+// as the largest float32.
 func (e *Extractor) Log(energies []float32) { e.kernels.Log(energies, e.config.Floor) }
 
-// energies computes rows, at most as many as the kernels have lanes, of the frames from sample at on. They may lie partly
-// outside samples.
+// energies computes rows, at most as many as the kernels have lanes, of the frames from sample at on. The frames may
+// lie partly outside samples.
 func (e *Extractor) energies(rows, samples []float32, at int, s *Scratch) {
 	if e.few != nil && len(rows) <= e.few.kernels.Lanes*e.config.Mels {
 		e.few.energies(rows, samples, at, s.few)
@@ -151,7 +135,7 @@ func (e *Extractor) energies(rows, samples []float32, at int, s *Scratch) {
 	}
 }
 
-// pad returns the samples from at on, zeros around them, as many as the kernels' frames reach.
+// pad returns as many samples from at on as the kernels' frames reach, with zeros around those that there are.
 func (s *Scratch) pad(samples []float32, at int) []float32 {
 	begin, end := max(at, 0), min(at+len(s.padded), len(samples))
 	front := begin - at

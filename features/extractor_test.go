@@ -8,14 +8,14 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features/internal/simd"
 	"github.com/polyphon/polyphon/internal/isa"
 )
 
 // configs are shapes that differ in everything that moves a frame.
 func configs() map[string]Config {
-	odd := Config{Rate: 22050, FFT: 512, Window: 401, Hop: 147, Mels: 24, MinHz: 125, MaxHz: 10000, Floor: 1e-5, Scale: Slaney}
+	odd := Config{Rate: 22050, FFT: 512, Window: 401, Hop: 147, Mels: 24, MinHz: 125, MaxHz: 10000, Floor: 1e-5,
+		Scale: Slaney}
 	sparse := Config{Rate: 8000, FFT: 128, Window: 100, Hop: 100, Mels: 8, MinHz: 0, MaxHz: 4000, Floor: 1e-3, Scale: HTK}
 	dense := Config{Rate: 8000, FFT: 64, Window: 63, Hop: 1, Mels: 8, MinHz: 0, MaxHz: 4000, Floor: 1e-3, Scale: HTK}
 	return map[string]Config{"default": Default(), "square32": Square32(), "odd": odd, "sparse": sparse, "dense": dense}
@@ -55,17 +55,29 @@ func TestNewTakesTheFastestKernels(t *testing.T) {
 	}
 }
 
+func TestReferenceIgnoresTheEnvironment(t *testing.T) {
+	for _, k := range append(simd.Sets(), &simd.Kernels{Name: "abacus"}) {
+		t.Setenv(isa.Variable, k.Name)
+		if e, err := NewReference(Default()); err != nil || e.kernels.Name != "generic" || e.few != nil {
+			t.Errorf("%s=%s: %v", isa.Variable, k.Name, err)
+		}
+	}
+	if _, err := NewReference(Config{}); !errors.Is(err, ErrConfig) {
+		t.Errorf("error is %v, want ErrConfig", err)
+	}
+}
+
 // The generic kernels define what the others compute.
 func TestKernelSetsAgree(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 12))
 	sets := simd.Sets()
 	for name, c := range configs() {
 		x := noise(c.Rate/3, rng)
-		generic, err := newExtractor(c, sets[0])
+		reference, err := NewReference(c)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := generic.Rows(nil, x, generic.Scratch())
+		want := reference.Rows(nil, x, reference.Scratch())
 		for _, k := range sets[1:] {
 			e, err := newExtractor(c, k)
 			if err != nil {
@@ -82,10 +94,10 @@ func TestKernelSetsAgree(t *testing.T) {
 	}
 }
 
-// Frames that share the kernels' vectors do not meet: what one frame holds changes no other one.
-func TestFramesDoNotMeet(t *testing.T) { eachSet(t, framesDoNotMeet) }
+// Frames that share the kernels' vectors are independent: the samples of one frame change no other one.
+func TestFramesAreIndependent(t *testing.T) { eachSet(t, framesAreIndependent) }
 
-func framesDoNotMeet(t *testing.T) {
+func framesAreIndependent(t *testing.T) {
 	c := Default()
 	e, x := testExtractor(t, c), noise(16000, rand.New(rand.NewPCG(1, 13)))
 	s := e.Scratch()
@@ -143,7 +155,8 @@ func TestRowsAreFiniteForAnyInput(t *testing.T) { eachSet(t, rowsAreFiniteForAny
 func rowsAreFiniteForAnyInput(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	e := testExtractor(t, Default())
-	for _, amplitude := range []float64{1e-45, 1e-38, 1e-20, 1, 1e18, 1e19, 1e30, math.MaxFloat32, math.Inf(1), math.NaN()} {
+	for _, amplitude := range []float64{1e-45, 1e-38, 1e-20, 1, 1e18, 1e19, 1e30, math.MaxFloat32, math.Inf(1),
+		math.NaN()} {
 		x := noise(2000, rng)
 		for i := range x {
 			x[i] *= float32(amplitude)
@@ -166,20 +179,13 @@ func rowsAppendsInPlace(t *testing.T) {
 	dst := make([]float32, 2, 2+len(want))
 	got := e.Rows(dst, x, s)
 	if &got[0] != &dst[0] || len(got) != 2+len(want) || !slices.Equal(got[2:], want) {
-		t.Error("rows are not behind what dst held, in its memory")
+		t.Error("rows are not after what dst held, in its memory")
 	}
 	if n := testing.AllocsPerRun(10, func() { e.Rows(dst, x, s) }); n != 0 {
 		t.Errorf("%v allocations where dst has room", n)
 	}
 	if len(want) != c.Frames(len(x))*c.Mels {
 		t.Errorf("%d values, want %d rows of %d", len(want), c.Frames(len(x)), c.Mels)
-	}
-}
-
-func TestExtractRefusesAnotherRate(t *testing.T) {
-	_, err := testExtractor(t, Default()).Extract(audio.Clip{Rate: 44100, Samples: make([]float32, 100)})
-	if !errors.Is(err, ErrRate) || !strings.Contains(err.Error(), "44100") || !strings.Contains(err.Error(), "16000") {
-		t.Errorf("error is %v, want ErrRate with both rates", err)
 	}
 }
 

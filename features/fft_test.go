@@ -72,8 +72,8 @@ func TestFFTAgreesWithGoDSP(t *testing.T) {
 	}
 }
 
-// A full-scale tone must not drown bins 100 dB below it: the error of each bin is bounded by the signal's amplitude, not
-// by its power.
+// A full-scale tone must not drown bins 100 dB below it: the error of each bin is bounded by the signal's amplitude,
+// not by its power.
 func TestFFTKeepsQuietBins(t *testing.T) {
 	const n = 512
 	x, sine := make([]float32, n), tone(1.0/8, n)

@@ -1,19 +1,13 @@
 package features
 
-import (
-	"io"
-
-	"github.com/polyphon/polyphon/audio"
-)
-
-// Framer makes rows of samples that arrive bit by bit: the same rows, to the bit, that Rows makes of the whole. It keeps one
-// window of samples, and the rows that the kernels make at a time. It is used by one goroutine.
+// Framer computes rows of samples that arrive in pieces: the same rows, to the bit, as Rows of all of them. It keeps
+// one window of samples, and the rows that the kernels compute at a time. It is used by one goroutine.
 type Framer struct {
 	e       *Extractor
 	pending []float32 // samples; those of the next frame begin at next
 	next    int
-	rows    []float32 // room for a row a lane
-	ready   []float32 // the rows of them that Next has not given out
+	rows    []float32 // room for a row per lane
+	ready   []float32 // the part of rows that Next has not returned
 	ended   bool
 }
 
@@ -30,18 +24,18 @@ func (f *Framer) Reset() {
 	f.ready, f.next, f.ended = nil, 0, false
 }
 
-// Push takes the recording's next samples. Memory grows until Next has used them. To push behind Flush is a bug and panics.
+// Push adds the recording's next samples. Memory grows until Next has used them. Push after Flush panics.
 func (f *Framer) Push(samples []float32) {
 	if f.ended {
-		panic("features: Push behind Flush; Reset begins a new recording")
+		panic("features: Push after Flush; Reset begins a new recording")
 	}
 	f.pending = f.pending[:copy(f.pending, f.pending[f.next:])]
 	f.next = 0
 	f.pending = append(f.pending, samples...)
 }
 
-// Flush says that the recording is over: zeros follow, as far as a frame on its last sample's end reaches, which makes
-// 1 + samples/Hop rows in all. A second Flush does nothing.
+// Flush ends the recording: zeros follow, as far as the last of 1 + samples/Hop rows reaches. A second Flush does
+// nothing.
 func (f *Framer) Flush() {
 	if !f.ended {
 		f.pending = append(f.pending, make([]float32, f.e.config.Window/2)...)
@@ -60,7 +54,7 @@ func (f *Framer) Next(row []float32) bool {
 	return true
 }
 
-// makeReady makes as many rows as there are samples for and the kernels make at a time.
+// makeReady computes as many rows as there are samples for and the kernels compute at a time.
 func (f *Framer) makeReady() bool {
 	c := f.e.config
 	rest := len(f.pending) - f.next - c.Window
@@ -69,39 +63,10 @@ func (f *Framer) makeReady() bool {
 	}
 	count := min(1+rest/c.Hop, f.e.kernels.Lanes)
 	f.ready = f.rows[:count*c.Mels]
-	scratch := f.e.framers.Get().(*Scratch)
+	scratch := f.e.scratch.Get().(*Scratch)
 	f.e.energies(f.ready, f.pending, f.next, scratch)
-	f.e.framers.Put(scratch)
+	f.e.scratch.Put(scratch)
 	f.e.Log(f.ready)
 	f.next += count * c.Hop
 	return true
-}
-
-// Stream makes the rows of a Source.
-type Stream struct {
-	source audio.Source
-	framer *Framer
-	buffer []float32
-	err    error
-}
-
-// Stream returns the rows of s. Where s has another rate than the Config, Next says so.
-func (e *Extractor) Stream(s audio.Source) *Stream {
-	return &Stream{source: s, framer: e.Framer(), buffer: make([]float32, e.config.Hop), err: e.checkRate(s.Rate())}
-}
-
-// Next writes the next row, Mels values. Behind the last one it returns io.EOF; any other error is the Source's, and
-// comes once the rows that its samples complete have been returned.
-func (s *Stream) Next(row []float32) error {
-	for !s.framer.Next(row) {
-		if s.err != nil {
-			return s.err
-		}
-		n, err := s.source.Read(s.buffer)
-		s.framer.Push(s.buffer[:n])
-		if s.err = err; err == io.EOF {
-			s.framer.Flush()
-		}
-	}
-	return nil
 }

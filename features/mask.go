@@ -2,26 +2,26 @@ package features
 
 import "math/rand/v2"
 
-// Mask blanks stretches of normalised rows while training (Park et al., "SpecAugment", 2019). The zero value does nothing.
+// Mask blanks ranges of normalised rows in training (Park et al., "SpecAugment", 2019). The zero value does nothing.
 type Mask struct {
-	TimeMasks int `json:"time_masks,omitempty"` // stretches of rows
+	TimeMasks int `json:"time_masks,omitempty"` // ranges of rows
 	MaxTime   int `json:"max_time,omitempty"`   // rows in each, at most
-	FreqMasks int `json:"freq_masks,omitempty"` // stretches of mels
+	FreqMasks int `json:"freq_masks,omitempty"` // ranges of mels
 	MaxFreq   int `json:"max_freq,omitempty"`   // mels in each, at most
 }
 
-// Apply sets the chosen stretches to fill; 0 is the mean of normalised rows. Counts and limits below 0 count as 0.
+// Apply sets random ranges to fill; 0 is the mean of normalised rows. Counts and limits below 0 count as 0.
 func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand, fill float32) {
 	checkRows(rows, mels)
 	frames := len(rows) / mels
 	for range m.TimeMasks {
-		begin, end := stretch(frames, m.MaxTime, rng)
+		begin, end := drawRange(frames, m.MaxTime, rng)
 		for i := begin * mels; i < end*mels; i++ {
 			rows[i] = fill
 		}
 	}
 	for range m.FreqMasks {
-		begin, end := stretch(mels, m.MaxFreq, rng)
+		begin, end := drawRange(mels, m.MaxFreq, rng)
 		for t := range frames {
 			for i := begin; i < end; i++ {
 				rows[t*mels+i] = fill
@@ -30,8 +30,8 @@ func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand, fill float32) {
 	}
 }
 
-// stretch draws up to limit neighbours of n.
-func stretch(n, limit int, rng *rand.Rand) (begin, end int) {
+// drawRange draws a range of up to limit of n values.
+func drawRange(n, limit int, rng *rand.Rand) (begin, end int) {
 	length := rng.IntN(max(min(limit, n), 0) + 1)
 	begin = rng.IntN(n - length + 1)
 	return begin, begin + length

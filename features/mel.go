@@ -2,14 +2,14 @@ package features
 
 import "math"
 
-// melBank says how power spectra are gathered into mels. Each triangle covers few bins, so only those are kept.
+// melBank holds the triangles that sum up power spectra to mels. Each covers few bins, so only those are kept.
 type melBank struct {
 	spans   []int32   // first bin and number of bins of each mel
 	weights []float32 // of the bins of all mels
 }
 
-// newMelBank follows torchaudio's melscale_fbanks: triangles between Mels+2 points that lie evenly on the mel scale, linear
-// in hertz; Slaney's are divided by half their width.
+// newMelBank follows torchaudio's melscale_fbanks: triangles between Mels+2 points that lie evenly on the mel scale,
+// linear in hertz; Slaney's are divided by half their width.
 func newMelBank(c Config) *melBank {
 	points := make([]float64, c.Mels+2)
 	low, high := c.Scale.mel(c.MinHz), c.Scale.mel(c.MaxHz)
@@ -42,9 +42,9 @@ func newMelBank(c Config) *melBank {
 	return b
 }
 
-// The Slaney scale is linear up to 1 kHz, 15 mels there, and logarithmic above with 27 mels a factor of 6.4.
+// The Slaney scale is linear up to 1 kHz, which are 15 mels, and logarithmic above with 27 mels per factor of 6.4.
 const (
-	slaneyHertz = 200.0 / 3 // a mel in the linear part
+	slaneyHertz = 200.0 / 3 // per mel in the linear part
 	slaneyBreak = 1000.0    // hertz
 )
 

@@ -5,18 +5,20 @@ import (
 	"math"
 )
 
-// Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std, held within
-// ±Limit: a polynomial grows without bounds outside the region that it was fitted on.
+// Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std, clamped
+// to ±Limit: a polynomial grows without bounds outside the region that it was fitted on.
 type Norm struct {
 	Mean  []float32 `json:"mean"`
 	Std   []float32 `json:"std"`
-	Limit float32   `json:"limit,omitempty"` // in deviations; 0: none
+	Limit float32   `json:"limit,omitempty"` // in deviations; 0 is none
 }
 
-// Validate returns an error wrapping ErrConfig unless n is for rows of so many mels, finite, and with positive deviations.
+// Validate returns an error that wraps ErrConfig unless n is for rows of so many mels, finite, and with positive
+// deviations.
 func (n Norm) Validate(mels int) error {
 	if len(n.Mean) != mels || len(n.Std) != mels {
-		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels", ErrConfig, len(n.Mean), len(n.Std), mels)
+		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels",
+			ErrConfig, len(n.Mean), len(n.Std), mels)
 	}
 	if !(n.Limit >= 0) || math.IsInf(float64(n.Limit), 0) {
 		return fmt.Errorf("%w: normalisation with a limit of %g deviations", ErrConfig, n.Limit)
@@ -30,7 +32,7 @@ func (n Norm) Validate(mels int) error {
 	return nil
 }
 
-// Apply normalises rows in place. Rows of another width than n's are a bug and panic.
+// Apply normalises rows in place. It panics where they have another width than n.
 func (n Norm) Apply(rows []float32) {
 	mels := len(n.Mean)
 	checkRows(rows, mels)
@@ -46,19 +48,24 @@ func (n Norm) Apply(rows []float32) {
 	}
 }
 
-// Stats gathers each mel's mean and deviation over many rows. The zero value is empty.
+// Stats accumulates each mel's mean and deviation over many rows. The zero value is empty.
 type Stats struct {
 	count       int
 	sum, square []float64
 }
 
-// Add takes in rows of mels values, always the same number of mels.
+// Add adds rows of mels values. It panics where another call had another number of mels.
 func (s *Stats) Add(rows []float32, mels int) {
 	checkRows(rows, mels)
 	if len(rows) == 0 {
 		return
 	}
-	s.grow(mels)
+	if s.sum == nil {
+		s.sum, s.square = make([]float64, mels), make([]float64, mels)
+	}
+	if len(s.sum) != mels {
+		panic(fmt.Sprintf("features: statistics of %d mels given rows of %d", len(s.sum), mels))
+	}
 	for len(rows) >= mels {
 		for i, v := range rows[:mels] {
 			s.sum[i] += float64(v)
@@ -69,28 +76,19 @@ func (s *Stats) Add(rows []float32, mels int) {
 	}
 }
 
-// Count returns the number of rows taken in.
+// Count returns the number of rows added.
 func (s *Stats) Count() int { return s.count }
-
-func (s *Stats) grow(mels int) {
-	if s.sum == nil {
-		s.sum, s.square = make([]float64, mels), make([]float64, mels)
-	}
-	if len(s.sum) != mels {
-		panic(fmt.Sprintf("features: statistics of %d mels given rows of %d", len(s.sum), mels))
-	}
-}
 
 func checkRows(rows []float32, mels int) {
 	if mels < 1 || len(rows)%mels != 0 {
-		panic(fmt.Sprintf("features: %d values are no rows of %d mels", len(rows), mels))
+		panic(fmt.Sprintf("features: %d values are not rows of %d mels", len(rows), mels))
 	}
 }
 
-// minStd keeps a mel that never changes from being blown up.
+// minStd keeps a mel that never changes from being amplified.
 const minStd = 1e-3
 
-// Norm returns the mean and population deviation of each mel, the latter at least 0.001. Before any row it is of no mels.
+// Norm returns the mean and population deviation of each mel, the latter at least 0.001. Without rows, it has no mels.
 func (s *Stats) Norm() Norm {
 	n := Norm{Mean: make([]float32, len(s.sum)), Std: make([]float32, len(s.sum))}
 	for i := range s.sum {

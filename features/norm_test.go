@@ -66,7 +66,7 @@ func TestRowsOfAnotherWidthPanic(t *testing.T) {
 		"Stats.Add":          func() { new(Stats).Add(make([]float32, 6), 4) },
 		"Stats.Add, changed": func() { s := new(Stats); s.Add(make([]float32, 6), 3); s.Add(make([]float32, 6), 2) },
 		"Extractor.Distort": func() {
-			testExtractor(t, Default()).Distort(make([]float32, 6), Channel{}, rand.New(rand.NewPCG(1, 1)))
+			testExtractor(t, Default()).Distort(make([]float32, 6), Acoustics{}, rand.New(rand.NewPCG(1, 1)))
 		},
 		"Mask.Apply": func() { Mask{}.Apply(make([]float32, 6), 4, nil, 0) },
 	} {
@@ -80,6 +80,7 @@ func TestRowsOfAnotherWidthPanic(t *testing.T) {
 		}()
 	}
 }
+
 func TestNormHoldsRowsWithinItsLimit(t *testing.T) {
 	n := Norm{Mean: []float32{1, -1}, Std: []float32{0.5, 2}, Limit: 4}
 	rows := []float32{1, -1, 2, 1, 100, -100}

@@ -1,12 +1,23 @@
 package features
 
-// Margins returns how many zeros in front of a recording and behind it its first and its last row reach.
-func (c Config) Margins() (front, back int) { return c.before(), c.Window / 2 }
+import "slices"
 
-// WindowWeights returns what the samples of a frame are multiplied with: Config.Window values.
-func (e *Extractor) WindowWeights() []float32 { return append([]float32(nil), e.window...) }
+// Margins returns how many zeros before a recording its first row reaches, and after it its last row.
+func (c Config) Margins() (before, after int) { return c.before(), c.Window / 2 }
 
-// MelWeights returns the matrix (Mels, FFT/2+1) that gathers a frame's power spectrum into mel energies.
+// WindowWeights returns the factors of a frame's samples, Config.Window values.
+func (e *Extractor) WindowWeights() []float32 { return slices.Clone(e.window) }
+
+// FourierRoots returns exp(−2πi·k/FFT) for k < FFT/2, real and imaginary parts in turn.
+func (e *Extractor) FourierRoots() []float32 {
+	var roots []float32
+	for k := range e.config.FFT / 2 {
+		roots = appendRoot(roots, k, e.config.FFT)
+	}
+	return roots
+}
+
+// MelWeights returns the matrix (Mels, FFT/2+1) that maps a frame's power spectrum to mel energies.
 func (e *Extractor) MelWeights() []float32 {
 	bins := e.config.FFT/2 + 1
 	matrix := make([]float32, e.config.Mels*bins)
@@ -19,17 +30,8 @@ func (e *Extractor) MelWeights() []float32 {
 	return matrix
 }
 
-// FourierRoots returns exp(−2πi·k/FFT) for k < FFT/2, real and imaginary parts in turn.
-func (e *Extractor) FourierRoots() []float32 {
-	var roots []float32
-	for k := range e.config.FFT / 2 {
-		roots = appendRoot(roots, k, e.config.FFT)
-	}
-	return roots
-}
-
-// MelSpans returns what MelWeights holds without its zeros: three whole numbers a mel, which are its first bin, how many it has,
-// and where their weights begin among weights.
+// MelSpans returns MelWeights without its zeros. spans holds three whole numbers per mel: its first bin, its number of
+// bins, and where their weights begin in weights.
 func (e *Extractor) MelSpans() (spans, weights []float32) {
 	begin := int32(0)
 	for m := range e.config.Mels {
@@ -37,5 +39,5 @@ func (e *Extractor) MelSpans() (spans, weights []float32) {
 		spans = append(spans, float32(first), float32(bins), float32(begin))
 		begin += bins
 	}
-	return spans, append([]float32(nil), e.bank.weights...)
+	return spans, slices.Clone(e.bank.weights)
 }

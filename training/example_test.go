@@ -62,7 +62,7 @@ func recordings() (folder string, err error) {
 				return "", err
 			}
 			clip := audio.Clip{Rate: rate, Samples: samples}
-			if err := audio.WriteWAV(f, clip, audio.S16LE); err != nil {
+			if err := audio.WriteWAV(f, clip, audio.Tags{}); err != nil {
 				return "", err
 			}
 			if err := f.Close(); err != nil {

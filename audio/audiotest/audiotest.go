@@ -44,8 +44,8 @@ func chunk(id string, body []byte) []byte {
 	return append(b, make([]byte, len(body)%2)...)
 }
 
-// PCM returns samples as raw PCM. Integers are rounded to the nearest value and clipped, NaN becomes 0, and G.711 starts
-// from 16 bits. An unknown encoding panics.
+// PCM returns samples as raw PCM. Integers are rounded to the nearest value and clipped, NaN becomes 0, and G.711
+// starts from 16 bits. An unknown encoding panics.
 func PCM(encoding fmt.Stringer, samples []float32) []byte {
 	le := binary.LittleEndian
 	var b []byte

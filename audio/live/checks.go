@@ -2,7 +2,6 @@ package live
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/polyphon/polyphon/audio"
 )
@@ -143,12 +142,9 @@ func (c *Checks) checkLevels(samples []float32) {
 // CaughtUp notes that all that had arrived at m.At has been processed, and checks the rate of raw sound.
 func (c *Checks) CaughtUp(m Mark) {
 	ratio, ok := c.rate.CaughtUp(m)
-	if !ok {
-		return
-	}
-	if hertz, other := actualRate(float64(c.format.Rate), ratio); other {
+	if hertz := otherRate(float64(c.format.Rate), ratio); ok && hertz != 0 {
 		c.report(fmt.Sprintf("sound arrives as fast as at %.0f Hz, but --rate %d, --channels %d and --encoding %v were "+
-			"declared: one of them is wrong", math.Round(hertz), c.format.Rate, c.format.Channels, c.format.Encoding))
+			"declared: one of them is wrong", hertz, c.format.Rate, c.format.Channels, c.format.Encoding))
 	}
 }
 

@@ -72,8 +72,8 @@ func TestChecks(t *testing.T) {
 	for i := 0; i < len(big); i += 2 {
 		big[i], big[i+1] = big[i+1], big[i]
 	}
-	header := declared16
-	header.Container = "wav"
+	header, declared8 := declared16, declared16
+	header.Container, declared8.Encoding = "wav", audio.U8
 	for _, c := range []struct {
 		name   string
 		data   []byte
@@ -86,14 +86,16 @@ func TestChecks(t *testing.T) {
 		{"big-endian", big, declared16, "big-endian"},
 		{"two channels", raw(audio.S16LE, twice), declared16, "--channels 2"},
 		{"muted", raw(audio.S16LE, make([]float32, 12*rate)), declared16, "digital silence for 10 s"},
-		{"muted, 8 bits", raw(audio.U8, make([]float32, 12*rate)), audio.Format{Container: "raw", Encoding: audio.U8, Rate: rate, Channels: 1}, "digital silence"},
-		{"silent for a while", raw(audio.S16LE, slices.Concat(make([]float32, 9*rate), speech, make([]float32, 9*rate))), declared16, ""},
+		{"muted, 8 bits", raw(audio.U8, make([]float32, 12*rate)), declared8, "digital silence"},
+		{"silent for a while", raw(audio.S16LE, slices.Concat(make([]float32, 9*rate), speech, make([]float32, 9*rate))),
+			declared16, ""},
 		{"clipped", raw(audio.S16LE, clipped), declared16, "clipped"},
 		{"noise", raw(audio.S16LE, noise(12*rate)), declared16, "noise at full scale"},
 		{"noise, as a header says", raw(audio.S16LE, noise(12*rate)), header, ""},
 	} {
 		reported := problems(t, c.data, c.format)
-		if c.want == "" && len(reported) > 0 || c.want != "" && (len(reported) != 1 || !strings.Contains(reported[0], c.want)) {
+		if c.want == "" && len(reported) > 0 ||
+			c.want != "" && (len(reported) != 1 || !strings.Contains(reported[0], c.want)) {
 			t.Errorf("%s: %q, want %q", c.name, reported, c.want)
 		}
 	}
@@ -118,5 +120,29 @@ func TestChecksAcceptRecordings(t *testing.T) {
 	}
 	if reported := problems(t, raw(audio.S16LE, sound), declared16); len(reported) > 0 {
 		t.Errorf("in a row: %q", reported)
+	}
+}
+
+// TestChecksOfTheRate has sound arrive three times as fast as declared.
+func TestChecksOfTheRate(t *testing.T) {
+	header := declared16
+	header.Container = "wav"
+	for _, c := range []struct {
+		name    string
+		format  audio.Format
+		flooded bool
+		want    int
+	}{{"raw", declared16, false, 1}, {"with a header", header, false, 0}, {"flooded", declared16, true, 0}} {
+		var reported []string
+		checks := NewChecks(c.format, func(problem string) { reported = append(reported, problem) })
+		if c.flooded {
+			checks.Flooded()
+		}
+		for wall := 0.0; wall < 30; wall++ {
+			checks.CaughtUp(at(wall, 3*wall))
+		}
+		if len(reported) != c.want || c.want > 0 && !strings.Contains(reported[0], "as fast as at 48000 Hz") {
+			t.Errorf("%s: %q", c.name, reported)
+		}
 	}
 }

@@ -11,12 +11,12 @@ type Mark struct {
 	Seconds float64
 }
 
-// LagMeter measures how many seconds the processing is behind the arrival of live sound.
+// LagMeter measures by how many seconds the processing of live sound lags behind its arrival.
 //
-// Only when all that has arrived is processed is it known when the newest sample came. From such a moment on, live sound
-// brings one second of sound per second, and what has been processed less than that is the lag. Sound that comes faster,
-// such as a file, has no lag, and neither the drift of a sound card's clock nor a pause of the source adds up. The zero
-// LagMeter is ready.
+// When all that has arrived is processed, it is known when the newest sample came. From then on, live sound brings one
+// second of sound per second; what has been processed less than that is the lag. Sound that comes faster, such as a
+// file, has no lag, and neither the drift of a sound card's clock nor a pause of the source adds up. The zero LagMeter
+// is ready.
 type LagMeter struct {
 	known  bool
 	latest Mark
@@ -39,8 +39,8 @@ func (l *LagMeter) Lag(now Mark) float64 {
 // Worst returns the largest lag so far.
 func (l *LagMeter) Worst() float64 { return l.worst }
 
-// RateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures once,
-// over two periods that have to agree: sound that comes in bursts has no rate. The zero RateMeter is ready.
+// RateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures
+// once, over two periods that have to agree: sound that comes in bursts has no rate. The zero RateMeter is ready.
 type RateMeter struct {
 	marks []Mark
 	done  bool
@@ -70,18 +70,16 @@ func (r *RateMeter) Stop() { r.done = true }
 // usualRates are sample rates of sound cards, in hertz.
 var usualRates = []float64{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000}
 
-// actualRate returns the rate at which sound of a declared rate arrives, where that is clearly another one: a usual
-// rate, or half, twice or four times as much, as with another number of channels or size of samples.
-func actualRate(declared, ratio float64) (hertz float64, other bool) {
-	if math.Abs(ratio-1) < 0.1 {
-		return 0, false
-	}
+// otherRate returns the rate at which sound of a declared rate arrives where that is clearly another one: a usual rate,
+// or half, twice or four times as much, as with another number of channels or size of samples; else 0.
+func otherRate(declared, ratio float64) float64 {
 	for _, factor := range []float64{1, 2, 0.5, 4, 0.25} {
 		for _, rate := range usualRates {
-			if math.Abs(declared*ratio-rate*factor) < 0.03*rate*factor {
-				return rate * factor, true
+			rate *= factor
+			if math.Abs(ratio-1) >= 0.1 && math.Abs(declared*ratio-rate) < 0.03*rate {
+				return rate
 			}
 		}
 	}
-	return 0, false
+	return 0
 }

@@ -1,5 +1,5 @@
-// Package live reads live sound: it buffers what arrives, measures how far processing is behind, and checks that the
-// sound is what it was declared to be.
+// Package live reads live sound: it buffers what arrives, measures the lag of its processing, and checks that the sound
+// is what it was declared to be.
 package live
 
 import (
@@ -14,7 +14,7 @@ import (
 type Reader struct {
 	ctx     context.Context
 	filled  chan arrival
-	free    chan []byte
+	free    chan []byte // buffers to fill
 	current arrival
 	rest    []byte // of current, not yet read
 }
@@ -52,11 +52,7 @@ func (a *Reader) readAll(r io.Reader) {
 			return
 		}
 		n, err := io.ReadAtLeast(r, buffer, 1)
-		select {
-		case a.filled <- arrival{buffer[:n], time.Now(), err}:
-		case <-a.ctx.Done():
-			return
-		}
+		a.filled <- arrival{buffer[:n], time.Now(), err} // has room for every buffer
 		if err != nil {
 			return
 		}

@@ -17,7 +17,8 @@ func TestReaderPassesOnEverything(t *testing.T) {
 		data[i] = byte(rand.IntN(256))
 	}
 	for name, r := range map[string]io.Reader{
-		"at once": bytes.NewReader(data), "in halves": iotest.HalfReader(bytes.NewReader(data)), "with the error": iotest.DataErrReader(bytes.NewReader(data)),
+		"at once": bytes.NewReader(data), "in halves": iotest.HalfReader(bytes.NewReader(data)),
+		"with the error": iotest.DataErrReader(bytes.NewReader(data)),
 	} {
 		got, err := io.ReadAll(NewReader(t.Context(), r))
 		if err != nil || !bytes.Equal(got, data) {
@@ -25,7 +26,8 @@ func TestReaderPassesOnEverything(t *testing.T) {
 		}
 	}
 	broken := errors.New("broken")
-	if got, err := io.ReadAll(NewReader(t.Context(), io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken)))); err != broken || !bytes.Equal(got, data) {
+	failing := io.MultiReader(bytes.NewReader(data), iotest.ErrReader(broken))
+	if got, err := io.ReadAll(NewReader(t.Context(), failing)); err != broken || !bytes.Equal(got, data) {
 		t.Errorf("a broken reader: %d bytes, %v", len(got), err)
 	}
 }

@@ -67,7 +67,7 @@ func randomise(m *polynet.Model, frames int) error {
 		return err
 	}
 	for _, p := range n.Params() {
-		if p.Size() == 1 { // a product's factor, which starts at 0
+		if p.Len() == 1 { // a product's factor, which starts at 0
 			d.Upload(p.Value, []float32{productFactor})
 		}
 	}

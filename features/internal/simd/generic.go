@@ -28,7 +28,8 @@ func (a point) minus(b point) point { return point{a.re - b.re, a.im - b.im} }
 func (a point) times(b point) point { return point{a.re*b.re - a.im*b.im, a.re*b.im + a.im*b.re} }
 func (a point) power() float32      { return a.re*a.re + a.im*a.im }
 
-// points returns x as the complex numbers that its pairs are: indexing pairs of floats costs a fifth of the FFT's speed.
+// points returns x as the complex numbers that its pairs are: indexing pairs of floats costs a fifth of the FFT's
+// speed.
 func points(x []float32) []point {
 	return unsafe.Slice((*point)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/2)
 }
@@ -75,8 +76,8 @@ func butterflies(work, twiddles []float32, length int) {
 	}
 }
 
-// power splits the transform z of even + i·odd samples into those of the even and the odd ones, E and O: the signal's is
-// X[k] = E[k] + exp(-πi·k/n)·O[k], and its mirror X[n-k] = conj(E[k] - exp(-πi·k/n)·O[k]).
+// power splits the transform z of even + i·odd samples into those of the even and the odd ones, E and O: the signal's
+// is X[k] = E[k] + exp(-πi·k/n)·O[k], and its mirror X[n-k] = conj(E[k] - exp(-πi·k/n)·O[k]).
 func power(power, z, half []float32) {
 	x, factors := points(z), points(half)
 	n, first := len(x), x[0]

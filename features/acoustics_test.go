@@ -18,18 +18,18 @@ func energies(impulse bool) []float32 {
 	return rows
 }
 
-func distorted(t *testing.T, c Channel, rows []float32, seed uint64) []float32 {
+func distorted(t *testing.T, a Acoustics, rows []float32, seed uint64) []float32 {
 	t.Helper()
 	e, err := New(Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	e.Distort(rows, c, rand.New(rand.NewPCG(seed, 0)))
+	e.Distort(rows, a, rand.New(rand.NewPCG(seed, 0)))
 	return rows
 }
 
-func TestNoChannel(t *testing.T) {
-	for i, v := range distorted(t, Channel{}, energies(true), 1) {
+func TestNoAcoustics(t *testing.T) {
+	for i, v := range distorted(t, Acoustics{}, energies(true), 1) {
 		if want := energies(true)[i]; v != want {
 			t.Fatalf("value %d became %g", i, v)
 		}
@@ -37,7 +37,7 @@ func TestNoChannel(t *testing.T) {
 }
 
 func TestRoomDecays(t *testing.T) {
-	c := Channel{Room: 1, RoomSeconds: [2]float64{0.3, 0.3}, RoomLevel: [2]float64{0.1, 0.1}}
+	c := Acoustics{Room: 1, RoomSeconds: [2]float64{0.3, 0.3}, RoomLevel: [2]float64{0.1, 0.1}}
 	rows := distorted(t, c, energies(true), 1)
 	mels := Default().Mels
 	for frame := range 40 {
@@ -57,7 +57,7 @@ func TestRoomDecays(t *testing.T) {
 func TestFilterTiltsAndBumps(t *testing.T) {
 	mels := Default().Mels
 	for seed := range uint64(20) {
-		rows := distorted(t, Channel{Filter: 1, Tilt: 6}, energies(false), seed)
+		rows := distorted(t, Acoustics{Filter: 1, Tilt: 6}, energies(false), seed)
 		low, middle, high := dB(rows[0]), (dB(rows[mels/2-1])+dB(rows[mels/2]))/2, dB(rows[mels-1])
 		if math.Abs(low) > 6.001 || math.Abs(low+high) > 1e-3 || math.Abs(middle) > 1e-3 {
 			t.Errorf("a tilt of %g, %g, %g dB", low, middle, high)
@@ -69,7 +69,7 @@ func TestFilterTiltsAndBumps(t *testing.T) {
 	sum := 0.0
 	const draws = 400
 	for seed := range uint64(draws) {
-		v := dB(distorted(t, Channel{Filter: 1, Bumps: 3}, energies(false), seed)[0])
+		v := dB(distorted(t, Acoustics{Filter: 1, Bumps: 3}, energies(false), seed)[0])
 		sum += v * v
 	}
 	if deviation := math.Sqrt(sum / draws); math.Abs(deviation-3) > 0.4 {
@@ -78,7 +78,7 @@ func TestFilterTiltsAndBumps(t *testing.T) {
 }
 
 func TestBandIsNarrow(t *testing.T) {
-	c := Channel{Band: 1, BandLow: [2]float64{300, 300}, BandHigh: [2]float64{3400, 3400}}
+	c := Acoustics{Band: 1, BandLow: [2]float64{300, 300}, BandHigh: [2]float64{3400, 3400}}
 	rows := distorted(t, c, energies(false), 1)
 	e, err := New(Default())
 	if err != nil {
@@ -100,7 +100,7 @@ func TestBandIsNarrow(t *testing.T) {
 
 func TestDistortAllocatesNothing(t *testing.T) {
 	e, rows, rng := testExtractor(t, Default()), energies(true), rand.New(rand.NewPCG(1, 14))
-	c := Channel{
+	c := Acoustics{
 		Room: 1, RoomSeconds: [2]float64{0.1, 0.3}, RoomLevel: [2]float64{0.1, 0.2},
 		Filter: 1, Tilt: 6, Bumps: 3, Band: 1, BandLow: [2]float64{100, 300}, BandHigh: [2]float64{3000, 4000},
 	}
