@@ -167,15 +167,6 @@ func TestMix(t *testing.T) {
 	}
 }
 
-func TestMeanSquare(t *testing.T) {
-	x := []float32{1, -2, 3, -4, 5, -6, 7}
-	for n, want := range []float64{0, 1, 2.5, 14. / 3, 7.5, 11, 91. / 6, 20} {
-		if got := audio.MeanSquare(x[:n]); math.Abs(got-want) > 1e-12 {
-			t.Errorf("%d samples: %g, want %g", n, got, want)
-		}
-	}
-}
-
 func TestNoiseProbability(t *testing.T) {
 	const n = 500
 	clip := toInt16(tone(300, 0.2, n))
@@ -265,7 +256,8 @@ func TestAugmentValidate(t *testing.T) {
 	for _, a := range []Augment{
 		{Speed: -0.1}, {Speed: 0.9}, {Speed: nan}, {Shift: -1}, {Shift: nan}, {Noise: 1.1}, {Noise: nan},
 		{SNR: [2]float64{10, 0}}, {SNR: [2]float64{0, math.Inf(1)}}, {Gain: [2]float64{3, -3}}, {Gain: [2]float64{nan, 0}},
-		{Channel: features.Acoustics{Room: 2}}, {Channel: features.Acoustics{Filter: -1}}, {Channel: features.Acoustics{Band: nan}},
+		{Channel: features.Acoustics{Room: 2}}, {Channel: features.Acoustics{Filter: -1}},
+		{Channel: features.Acoustics{Band: nan}},
 	} {
 		if err := a.Validate(); !errors.Is(err, ErrOptions) {
 			t.Errorf("%+v: error %v", a, err)

@@ -147,6 +147,17 @@ func TestOnlyRecordings(t *testing.T) {
 	}
 }
 
+func TestCuesInSplitFolders(t *testing.T) {
+	f := newFolder(t)
+	f.clips("train/a/1.wav", "train/b/1.wav", "valid/a/1.wav", "valid/b/1.wav", "test/a/1.wav", "test/b/1.wav")
+	f.recording("valid/long/1.wav", 9, words("a", "c")...)
+	f.recording("train/b/2.wav", 9, words("a", "c")...)
+	want := []Count{{"a", [All]int{2, 2, 1}}, {"b", [All]int{1, 1, 1}}, {"c", [All]int{1, 1, 0}}}
+	if s := f.open(Options{}); !slices.Equal(s.Counts(), want) {
+		t.Errorf("counts %v, want %v", s.Counts(), want)
+	}
+}
+
 // Files that are short, not WAV, or without labelled cues are clips of their folders.
 func TestNoCues(t *testing.T) {
 	f := newFolder(t)
