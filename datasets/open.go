@@ -40,8 +40,7 @@ import (
 // tenth of each noise recording's length is for validation, a tenth for the test; see Recording.
 //
 // Errors wrap ErrNoData (no clips, a single label, a label without training clips, no validation clips, a split list
-// that does not fit) or ErrOptions (shares, a word without a folder). With Options.Labels, splits and labels may be
-// empty.
+// that does not fit) or ErrOptions (shares, a word without a folder). Given Labels, labels and splits may be empty.
 func Open(dir string, o Options) (*Set, error) {
 	if err := o.check(); err != nil {
 		return nil, err
