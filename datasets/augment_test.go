@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features"
 )
 
@@ -19,7 +20,7 @@ func amplitude(x []float32, hz, rate float64) float64 {
 	return 2 * cmplx.Abs(sum) / float64(len(x))
 }
 
-// toInt16 is what the library keeps.
+// toInt16 is what the cache keeps.
 func toInt16(x []float32) []int16 {
 	y := make([]int16, len(x))
 	for i, v := range x {
@@ -32,7 +33,7 @@ func toInt16(x []float32) []int16 {
 func testWorker(t testing.TB, n int, a Augment, noise ...[]int16) *worker {
 	l := &Loader{
 		cfg:  LoaderConfig{Extractor: testFeatures(t), Augment: a, Window: float64(n) / testRate},
-		sinc: newInterpolator(), window: n, longest: n, clips: newLibrary(testRate, 0, nil), noise: noise,
+		sinc: newInterpolator(), window: n, longest: n, cache: newCache(testRate, 0), noise: noise,
 	}
 	l.frames = l.cfg.Extractor.Config().Frames(n)
 	w := l.newWorker(pass{train: true})
@@ -66,7 +67,7 @@ func TestShiftMoves(t *testing.T) {
 	w := testWorker(t, n, Augment{Shift: limit})
 	var earliest, latest int
 	for range 300 {
-		w.show(click)
+		w.crop(click)
 		at := -1
 		for i, v := range w.wave {
 			switch {
@@ -111,9 +112,9 @@ func TestSpeedRange(t *testing.T) {
 	w := testWorker(t, n, Augment{Speed: 0.15})
 	slowest, fastest := 1.0, 1.0
 	for range 300 {
-		at := w.l.cfg.Augment.vary(placement{from: 0, step: 1}, n, testRate, w.rng)
-		slowest, fastest = min(slowest, at.step), max(fastest, at.step)
-		if middle := at.from + n/2*at.step; math.Abs(middle-n/2) > 1e-9 {
+		from, step := w.l.cfg.Augment.vary(0, n, testRate, w.rng)
+		slowest, fastest = min(slowest, step), max(fastest, step)
+		if middle := from + n/2*step; math.Abs(middle-n/2) > 1e-9 {
 			t.Fatalf("the middle is at %g", middle)
 		}
 	}
@@ -139,36 +140,29 @@ func TestInterpolation(t *testing.T) {
 	}
 }
 
-func TestMixNoise(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	clip, noise := tone(300, 0.1, 1003), make([]float32, 1003)
-	colouredNoise(noise, rng)
+func TestMix(t *testing.T) {
+	const n = 1003
+	clip, noise := tone(300, 0.1, n), make([]float32, n)
+	colouredNoise(noise, rand.New(rand.NewPCG(1, 2)))
+	w := testWorker(t, n, Augment{}, toInt16(noise))
 	for _, snr := range []float64{-5, 0, 12.5, 30} {
-		mixed := append([]float32(nil), clip...)
-		mixNoise(mixed, noise, meanSquare(clip), snr)
+		copy(w.stretch, clip)
+		w.mix(snr)
 		for i, v := range clip {
-			mixed[i] -= v
+			w.stretch[i] -= v
 		}
-		if got := 10 * math.Log10(meanSquare(clip)/meanSquare(mixed)); math.Abs(got-snr) > 0.01 {
+		if got := 10 * math.Log10(audio.MeanSquare(clip)/audio.MeanSquare(w.stretch)); math.Abs(got-snr) > 0.01 {
 			t.Errorf("%.3f dB, want %g", got, snr)
 		}
 	}
-	for _, c := range [][2][]float32{{make([]float32, 3), {1, 2, 3}}, {{1, 2, 3}, make([]float32, 3)}} {
-		before := append([]float32(nil), c[0]...)
-		mixNoise(c[0], c[1], meanSquare(c[0]), 10)
-		for i, v := range c[0] {
-			if v != before[i] {
-				t.Errorf("mixing with digital silence changed sample %d to %g", i, v)
+	for _, c := range [][2][]float32{{make([]float32, n), noise}, {clip, make([]float32, n)}} {
+		w := testWorker(t, n, Augment{}, toInt16(c[1]))
+		copy(w.stretch, c[0])
+		w.mix(10)
+		for i, v := range w.stretch {
+			if v != c[0][i] {
+				t.Fatalf("mixing with digital silence changed sample %d to %g", i, v)
 			}
-		}
-	}
-}
-
-func TestMeanSquare(t *testing.T) {
-	x := []float32{1, -2, 3, -4, 5, -6, 7}
-	for n, want := range []float64{0, 1, 2.5, 14. / 3, 7.5, 11, 91. / 6, 20} {
-		if got := meanSquare(x[:n]); math.Abs(got-want) > 1e-12 {
-			t.Errorf("%d samples: %g, want %g", n, got, want)
 		}
 	}
 }
@@ -180,18 +174,18 @@ func TestNoiseProbability(t *testing.T) {
 		w := testWorker(t, n, Augment{Noise: 0.25, SNR: [2]float64{10, 20}}, noise...)
 		noisy := 0
 		for range 400 {
-			w.show(clip)
+			w.crop(clip)
 			before := append([]float32(nil), w.wave...)
-			w.mix()
+			w.augment()
 			for i, v := range before {
 				w.wave[i] -= v
 			}
-			power := meanSquare(w.wave)
+			power := audio.MeanSquare(w.wave)
 			if power == 0 {
 				continue
 			}
 			noisy++
-			if snr := 10 * math.Log10(meanSquare(before)/power); snr < 9.99 || snr > 20.01 {
+			if snr := 10 * math.Log10(audio.MeanSquare(before)/power); snr < 9.99 || snr > 20.01 {
 				t.Fatalf("%g dB, want 10 to 20", snr)
 			}
 		}
@@ -207,7 +201,7 @@ func TestGain(t *testing.T) {
 	low, high := math.Inf(1), math.Inf(-1)
 	for range 500 {
 		x := []float32{0.25, -0.5}
-		gain := a.drawGain(rng)
+		gain := drawDecibels(a.Gain, rng)
 		scale(x, gain)
 		if x[0] != 0.25*gain || x[1] != -0.5*gain {
 			t.Fatalf("gain %g gives %v", gain, x)
@@ -218,7 +212,7 @@ func TestGain(t *testing.T) {
 	if low < -10 || low > -9.8 || high > 6 || high < 5.8 {
 		t.Errorf("gains from %.2f to %.2f dB, want -10 to 6", low, high)
 	}
-	if g := (Augment{}).drawGain(rng); g != 1 {
+	if g := drawDecibels(Augment{}.Gain, rng); g != 1 {
 		t.Errorf("the zero value has gain %g", g)
 	}
 }
@@ -249,7 +243,7 @@ func TestColouredNoise(t *testing.T) {
 			d := float64(x[i] - x[i-1])
 			difference += d * d
 		}
-		ratio := difference / (float64(len(x)) * meanSquare(x)) // 2 for white noise, 0 for a constant
+		ratio := difference / (float64(len(x)) * audio.MeanSquare(x)) // 2 for white noise, 0 for a constant
 		low, high = min(low, ratio), max(high, ratio)
 	}
 	if low > 0.2 || high < 1.7 {
@@ -262,7 +256,8 @@ func TestAugmentValidate(t *testing.T) {
 	for _, a := range []Augment{
 		{Speed: -0.1}, {Speed: 0.9}, {Speed: nan}, {Shift: -1}, {Shift: nan}, {Noise: 1.1}, {Noise: nan},
 		{SNR: [2]float64{10, 0}}, {SNR: [2]float64{0, math.Inf(1)}}, {Gain: [2]float64{3, -3}}, {Gain: [2]float64{nan, 0}},
-		{Channel: features.Acoustics{Room: 2}}, {Channel: features.Acoustics{Filter: -1}}, {Channel: features.Acoustics{Band: nan}},
+		{Channel: features.Acoustics{Room: 2}}, {Channel: features.Acoustics{Filter: -1}},
+		{Channel: features.Acoustics{Band: nan}},
 	} {
 		if err := a.Validate(); !errors.Is(err, ErrOptions) {
 			t.Errorf("%+v: error %v", a, err)
@@ -289,8 +284,7 @@ func BenchmarkAugment(b *testing.B) {
 	clip := toInt16(tone(300, 0.2, n))
 	b.ReportAllocs()
 	for b.Loop() {
-		w.show(clip)
-		w.mix()
-		scale(w.wave, w.l.cfg.Augment.drawGain(w.rng))
+		w.crop(clip)
+		w.augment()
 	}
 }

@@ -1,72 +1,54 @@
 package datasets
 
 import (
-	"fmt"
+	"errors"
 	"math"
-	"math/rand/v2"
 )
 
-// Context says what surrounds the window that an example is about: live sound has a past, and words before and after.
+// Context says what surrounds the window that an example is about: in live sound, other sound comes before and after.
 type Context struct {
-	// Before and After are the seconds of sound around the window. In training, each batch draws how much of the sound lies before
-	// the windows, at least a quarter of Before: where a sound begins must not tell where its words are.
+	// Before and After are the seconds of sound around the window. In training, each batch draws how much of the sound
+	// lies before the windows, at least a quarter of Before: where a sound begins must not indicate where its words are.
 	Before float64 `json:"before,omitempty"`
 	After  float64 `json:"after,omitempty"`
 	// Share is the share of an epoch's batches whose examples have a context; those of the others are the window alone.
 	Share float64 `json:"share,omitempty"`
 }
 
-// Validate returns an error wrapping ErrOptions that names the setting out of range.
+// Validate returns an error wrapping ErrOptions that names the settings out of range.
 func (c Context) Validate() error {
-	for _, seconds := range []float64{c.Before, c.After} {
-		if !(seconds >= 0 && seconds <= maxContext) {
-			return fmt.Errorf("%w: a context of %g seconds is not in 0…%d", ErrOptions, seconds, maxContext)
-		}
-	}
-	if !(c.Share >= 0 && c.Share <= 1) {
-		return fmt.Errorf("%w: a share of %g examples in context is not in 0…1", ErrOptions, c.Share)
-	}
-	return nil
+	return errors.Join(
+		inRange("seconds of context before", 0, c.Before, 0, maxContext),
+		inRange("seconds of context after", 0, c.After, 0, maxContext),
+		inRange("share of examples in context", 0, c.Share, 0, 1),
+	)
 }
 
 const (
-	maxContext = 60 // seconds
-
-	// neighbourGap is the most seconds between two neighbouring clips, which bring silence of their own.
-	neighbourGap = 0.3
-	// pauses is the probability of a pause of up to pauseSeconds seconds instead of a neighbour.
-	pauses       = 0.25
-	pauseSeconds = 1.0
-
-	// noContext stands for a window alone, in place of how much sound comes before it.
-	noContext = -1
+	maxContext   = 60   // seconds
+	neighbourGap = 0.3  // seconds between two neighbouring clips, at most; clips have silence of their own
+	pauses       = 0.25 // probability of a pause instead of a neighbour
+	pauseSeconds = 1.0  // of a pause, at most
+	noContext    = -1   // stands for the samples before a window that is alone
 )
 
-// neighbourGain is the range in dB of how much louder neighbours are made in augmented contexts.
-var neighbourGain = [2]float64{-8, 6}
-
-// contextStream is the position that decides which batches of an epoch have a context, and how much of it lies before the windows.
-const contextStream = -2
-
-// drawLead returns how many samples, in whole hops, come before the windows of the batch of an epoch that begins at a position, or
-// noContext.
+// drawLead returns how many samples, in whole hops, come before the windows of the batch of an epoch that begins at a
+// position, or noContext.
 func (l *Loader) drawLead(epoch, first int) int {
 	if l.cfg.Context.Share == 0 {
 		return noContext
 	}
-	var pcg rand.PCG
-	seed(&pcg, l.cfg.Seed, epoch, contextStream-first)
-	rng := rand.New(&pcg)
+	rng := l.rng(epoch, contextStream-first)
 	if rng.Float64() >= l.cfg.Context.Share {
 		return noContext
 	}
 	hop := l.cfg.Extractor.Config().Hop
-	most := l.lead / hop
-	least := (most + 3) / 4
-	return (least + rng.IntN(most-least+1)) * hop
+	high := l.lead / hop
+	low := (high + 3) / 4
+	return (low + rng.IntN(high-low+1)) * hop
 }
 
-// surround fills the stretch before and behind the window with other clips.
+// surround fills the stretch before and after the window with other clips.
 func (w *worker) surround() {
 	for at := w.lead; at > 0; {
 		at -= w.gap()
@@ -84,24 +66,19 @@ func (w *worker) surround() {
 
 // gap draws the samples between two neighbours.
 func (w *worker) gap() int {
-	return int(math.Round(neighbourGap * w.rng.Float64() * float64(w.l.clips.rate)))
+	return int(math.Round(neighbourGap * w.rng.Float64() * float64(w.l.cache.rate)))
 }
 
-// neighbour draws a clip, or a pause: at least a quarter of a second of zeros.
+// neighbour draws a pause, of at least a quarter of a second of zeros, or a clip: at most two windows from its middle.
 func (w *worker) neighbour() []int16 {
-	if w.rng.Float64() < pauses {
+	if len(w.l.clips) == 0 || w.rng.Float64() < pauses {
 		seconds := between([2]float64{0.25, pauseSeconds}, w.rng)
-		return w.l.pause[:int(seconds*float64(w.l.clips.rate))]
+		return w.l.pause[:int(seconds*float64(w.l.cache.rate))]
 	}
-	return w.clip()
-}
-
-// clip draws a clip that is no silence and not much longer than a window, from its middle.
-func (w *worker) clip() []int16 {
-	it := w.l.speech[w.rng.IntN(len(w.l.speech))]
-	samples, err := w.l.clips.read(w.l.file[it])
+	i := w.l.clips[w.rng.IntN(len(w.l.clips))]
+	samples, err := w.l.cache.read(w.l.sources[i])
 	if err != nil {
-		w.l.skip(w.l.items[it].Path, err)
+		w.l.skip(w.l.items[i].Path, err)
 		return w.l.pause
 	}
 	if over := len(samples) - 2*w.l.window; over > 0 {
@@ -114,7 +91,7 @@ func (w *worker) clip() []int16 {
 func (w *worker) add(samples []int16, at int) {
 	gain := float32(1.0 / (1 << 15))
 	if w.p.train {
-		gain *= float32(fromDecibels(between(neighbourGain, w.rng)))
+		gain *= drawDecibels([2]float64{-8, 6}, w.rng)
 	}
 	begin, end := max(at, 0), min(at+len(samples), len(w.stretch))
 	for i := begin; i < end; i++ {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features"
 )
 
@@ -33,14 +34,14 @@ func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
 			}
 			all++
 			switch b.Frames {
-			case l.Frames():
+			case l.frames:
 				if b.Lead != 0 || b.Window != b.Frames {
 					t.Fatalf("a window alone lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
 				}
 			case config.Frames(int(math.Round((0.3 + 0.2 + 0.1) * testRate))):
 				long++
 				leads[b.Lead]++
-				if b.Lead*config.Hop < 0.3*testRate/4 || b.Lead*config.Hop > 0.3*testRate || b.Window != l.Frames() {
+				if b.Lead*config.Hop < 0.3*testRate/4 || b.Lead*config.Hop > 0.3*testRate || b.Window != l.frames {
 					t.Fatalf("a window in context lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
 				}
 			default:
@@ -57,7 +58,7 @@ func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
 		t.Errorf("%.2f of the batches have a context, want %g", share, testContext.Share)
 	}
 	if want := 3 * 3 * testRate / 10 / config.Hop / 4; len(leads) < want {
-		t.Errorf("windows lie in %d places of their contexts, want %d or more", len(leads), want)
+		t.Errorf("windows lie at %d positions in their contexts, want %d or more", len(leads), want)
 	}
 }
 
@@ -74,37 +75,37 @@ func TestContextIsReproducible(t *testing.T) {
 	}
 }
 
-// The window in a context holds the clip, with other sound before and behind it.
+// The window in a context holds the clip, with other sound before and after it.
 func TestSurroundLeavesTheWindow(t *testing.T) {
 	l := contextLoader(t, nil)
 	w := l.newWorker(pass{train: true})
 	w.setContext(l.lead)
 	alone := l.newWorker(pass{train: true})
-	before, behind := 0.0, 0.0
+	before, after := 0.0, 0.0
 	for i, it := range l.items {
 		if it.Silence {
 			continue
 		}
-		samples, err := l.clips.read(l.file[i])
+		samples, err := l.cache.read(l.sources[i])
 		if err != nil {
 			t.Fatal(err)
 		}
 		seed(w.pcg, 1, 0, i)
 		seed(alone.pcg, 1, 0, i)
-		alone.listen(&it, samples)
-		w.listen(&it, samples)
+		alone.fill(&it, samples)
+		w.fill(&it, samples)
 		if !slices.Equal(w.wave, alone.wave) {
 			t.Fatalf("%s sounds otherwise in context", it.Path)
 		}
-		before += meanSquare(w.stretch[:l.lead])
-		behind += meanSquare(w.stretch[l.lead+l.window:])
+		before += audio.MeanSquare(w.stretch[:l.lead])
+		after += audio.MeanSquare(w.stretch[l.lead+l.window:])
 	}
-	if before == 0 || behind == 0 {
-		t.Errorf("power %g before and %g behind the windows", before, behind)
+	if before == 0 || after == 0 {
+		t.Errorf("power %g before and %g after the windows", before, after)
 	}
 }
 
-// Silence is a room's noise, which goes on before and behind the window.
+// Silence is background noise, which goes on before and after the window.
 func TestSilenceFillsItsContext(t *testing.T) {
 	l := contextLoader(t, nil)
 	w := l.newWorker(pass{})
@@ -113,14 +114,14 @@ func TestSilenceFillsItsContext(t *testing.T) {
 		if !it.Silence || it.Gain == 0 {
 			continue
 		}
-		samples, err := l.clips.read(l.file[i])
+		samples, err := l.cache.read(l.sources[i])
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.cut(&it, samples)
-		window := meanSquare(w.wave)
+		w.fillSilence(&it, samples)
+		window := audio.MeanSquare(w.wave)
 		for _, part := range [][]float32{w.stretch[:l.lead], w.stretch[l.lead+l.window:]} {
-			if r := meanSquare(part) / window; !(r > 0.2 && r < 5) {
+			if r := audio.MeanSquare(part) / window; !(r > 0.2 && r < 5) {
 				t.Errorf("silence %d: its context has %.2g times the window's power", i, r)
 			}
 		}
@@ -142,13 +143,13 @@ func TestNoiseIsRelativeToTheWindow(t *testing.T) {
 		}
 		copy(w.wave, tone(300, 0.1, len(w.wave)))
 		before := slices.Clone(w.stretch)
-		signal := meanSquare(w.wave)
+		signal := audio.MeanSquare(w.wave)
 		seed(w.pcg, 1, 0, 0)
-		w.mixAt(12)
+		w.mix(12)
 		for i, v := range before {
 			w.stretch[i] -= v
 		}
-		if snr := 10 * math.Log10(signal/meanSquare(w.stretch)); math.Abs(snr-12) > 0.01 {
+		if snr := 10 * math.Log10(signal/audio.MeanSquare(w.stretch)); math.Abs(snr-12) > 0.01 {
 			t.Errorf("neighbours of %g: %.2f dB, want 12", neighbours, snr)
 		}
 	}

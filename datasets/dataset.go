@@ -1,9 +1,22 @@
-// Package datasets says which clip has which label and split, and feeds training with augmented features.
+// Package datasets says which clip has which label and split, and makes batches of augmented features for training.
 package datasets
 
-import "errors"
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"runtime"
+	"slices"
 
-// Split is a part of a data set. Splits never share a speaker where file names tell the speaker; see Open.
+	"github.com/polyphon/polyphon/detect"
+	"golang.org/x/sync/errgroup"
+)
+
+// Split is a part of a data set. Splits never share a speaker where file names state the speaker; see Open.
 type Split int
 
 // The splits.
@@ -21,8 +34,8 @@ func (s Split) String() string {
 
 // Labels that are not words.
 const (
-	UnknownLabel = "_unknown_" // some other word
-	SilenceLabel = "_silence_" // no word
+	UnknownLabel = detect.UnknownLabel
+	SilenceLabel = detect.SilenceLabel
 )
 
 // Errors that Open and Loader wrap with the fact.
@@ -31,27 +44,31 @@ var (
 	ErrOptions = errors.New("invalid data options") // a word without a folder, ...
 )
 
-// Item is one example: a clip, or a silence example, which is cut from a noise recording.
+// Span is a part of a recording, in seconds.
+type Span struct{ From, To float64 }
+
+// Item is one example: a clip, a part of a recording with cue points, or silence, which is cut from a noise recording.
 type Item struct {
 	Path  string // of the file
-	Word  string // the class folder's name, or that of the noise recordings' folder
+	Word  string // the class folder's name, the cue point's label, or the name of the noise recordings' folder
 	Label int    // index into Set.Labels
 	Other bool   // the label is `_unknown_`
 	Split Split  // Train, Valid or Test
-	// Of silence examples only: the part of the recording that is the split's, where in it the example begins, as a share
-	// in [0, 1) of what there is to choose from, and a factor.
+	Part  Span   // of the file, zero for all of it; of silence examples, the split's part, in which they lie
+	Point bool   // of a cue point without a length: the example is one window from Part.From on, not beyond Part.To
+	// Of silence examples only: where in Part the example begins, as a share in [0, 1) of what there is to choose from,
+	// and a factor.
 	Silence bool
-	Part    Span
 	Offset  float64
 	Gain    float64
 }
 
 // Options says what Open makes of a folder.
 type Options struct {
-	// Words are the labels to learn; empty means every class folder. With Words given, the other folders
-	// become `_unknown_` where there are any.
+	// Words are the labels to learn; empty means every class. With Words given, the other classes become `_unknown_`
+	// where there are any.
 	Words []string
-	// Labels, when given, are a model's labels in its order (evaluation): folders that are not among them become
+	// Labels, when given, are a model's labels in its order (evaluation): classes that are not among them become
 	// `_unknown_` where Labels has it and are left out (Set.Ignored) otherwise. Excludes Words.
 	Labels []string
 	// Unknown and Silence are the shares of `_unknown_` and `_silence_` examples, relative to the number of word clips
@@ -61,8 +78,8 @@ type Options struct {
 	// Noise names folders of more recordings without words, which become silence and are mixed in as those of
 	// `_background_noise_` are.
 	Noise []string
-	// Extra names folders of more clips, laid out like the data folder's, which are for training only: synthesised words, say.
-	// All clips in them that are of none of the words become `_unknown_` where that is a label.
+	// Extra names folders of more clips, laid out like the data folder's, which are for training only: synthesised words,
+	// say. All clips in them that are of none of the words become `_unknown_` where that is a label.
 	Extra []string
 	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
 	// highest number for the test, and the one before the test fold (the last before the first) for validation.
@@ -75,41 +92,102 @@ type Set struct {
 	Labels  []string // words in sorted or given order, then _unknown_, then _silence_ (those that exist)
 	Items   []Item
 	Noise   []Recording    // background recordings
-	Ignored map[string]int // folders left out, with their number of clips; "." counts clips beside the class folders
+	Ignored map[string]int // classes left out, with their number of clips; "." counts clips beside the class folders
 	Notes   []string       // what a user should know about the data, one sentence each
 
-	files []string // every file that decides the set, below Dir with slashes, sorted
-	added []added  // the files of Options.Noise and Extra
+	files []dataFile // every file that decides the set
 }
+
+// dataFile is a file by its path and by the name that the digest gives it.
+type dataFile struct{ path, name string }
 
 // Split returns the examples of one split, in the set's order.
 func (s *Set) Split(sp Split) []Item {
-	var items []Item
-	for _, it := range s.Items {
-		if sp == All || it.Split == sp {
-			items = append(items, it)
-		}
-	}
-	return items
+	return slices.DeleteFunc(slices.Clone(s.Items), func(it Item) bool { return sp != All && it.Split != sp })
 }
 
-// Count is the number of a label's examples in each split, indexed by Train, Valid and Test.
-type Count struct {
-	Label string
-	Clips [All]int
-}
-
-// Counts returns one row per label, in the order of Labels.
-func (s *Set) Counts() []Count {
-	counts := make([]Count, len(s.Labels))
-	for i, label := range s.Labels {
-		counts[i].Label = label
-	}
+// counts returns the number of each label's examples in each split.
+func (s *Set) counts() [][All]int {
+	counts := make([][All]int, len(s.Labels))
 	for _, it := range s.Items {
-		counts[it.Label].Clips[it.Split]++
+		counts[it.Label][it.Split]++
 	}
 	return counts
 }
 
-// added is a file from beyond the data folder.
-type added struct{ path, name string } // the name is the digest's
+const (
+	maxLongest   = 10 // seconds, of what LongestClip returns
+	pointSeconds = 1  // that LongestClip assumes for a cue point without a length, at most
+)
+
+// LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that
+// cuts nothing off. It decodes every clip but recordings with cue points, whose parts have the lengths that the cues
+// state, and at most a second where they state none. Clips that cannot be read do not count; if none can, the error
+// wraps ErrNoData.
+func (s *Set) LongestClip() (float64, error) {
+	lengths := make([]float64, 1+len(s.Items))
+	forEach(len(s.Items), func(i int) error {
+		switch it := s.Items[i]; {
+		case it.Silence:
+		case it.Point:
+			lengths[i] = min(it.Part.To-it.Part.From, pointSeconds)
+		case it.Part != Span{}:
+			lengths[i] = it.Part.To - it.Part.From
+		default:
+			lengths[i], _ = duration(it.Path, maxLongest)
+		}
+		return nil
+	})
+	longest := min(slices.Max(lengths), maxLongest)
+	if longest == 0 {
+		return 0, fmt.Errorf("%w: no clip in %s could be read", ErrNoData, s.Dir)
+	}
+	return math.Ceil(longest*10-1e-6) / 10, nil
+}
+
+// Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
+// and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the files of Options.Noise, as
+// noise/NAME, and those of Options.Extra, as extra/CLASS/NAME, in order. It does not depend on the other options. Files
+// that may not be opened and dangling links, which training skips, count with "-" for their sum; any other failure
+// is returned. It reads every file, on all cores.
+func (s *Set) Digest() (string, error) {
+	sums := make([]string, len(s.files))
+	err := forEach(len(sums), func(i int) (err error) {
+		sums[i], err = fileSum(s.files[i].path)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	for i, f := range s.files {
+		fmt.Fprintf(h, "%s  %s\n", sums[i], f.name)
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+func fileSum(file string) (string, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "-", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%x", h.Sum(nil)), nil
+}
+
+// forEach calls do with the numbers below n, on all cores, and returns the first error.
+func forEach(n int, do func(i int) error) error {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		group.Go(func() error { return do(i) })
+	}
+	return group.Wait()
+}

@@ -97,3 +97,17 @@ func (f folder) names(items []Item) []string {
 	}
 	return names
 }
+
+// Count is the number of a label's examples in each split.
+type Count struct {
+	Label string
+	Clips [All]int
+}
+
+// Counts returns one row per label, in the order of Labels.
+func (s *Set) Counts() (counts []Count) {
+	for i, clips := range s.counts() {
+		counts = append(counts, Count{s.Labels[i], clips})
+	}
+	return counts
+}

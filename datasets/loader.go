@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -49,7 +49,7 @@ type Batch struct {
 	Items  []Item    // B
 	B      int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read
 	Frames int
-	// Lead and Window are where the labels' windows lie: Window frames behind the first Lead ones. The others are context.
+	// Lead and Window are where the labels' windows lie: Window frames after the first Lead ones. The others are context.
 	Lead, Window int
 }
 
@@ -63,15 +63,16 @@ type Skip struct {
 type Loader struct {
 	cfg     LoaderConfig
 	items   []Item
-	file    []int // of each item, in clips
-	clips   *library
-	noise   [][]int16 // the split's parts of the noise recordings, to mix in, as readNoise gives them
+	cache   *cache
+	sources []source  // of the items
+	inOrder []int     // all items
+	noise   [][]int16 // the split's parts of the noise recordings, to mix in, set by readNoise
 	sinc    *interpolator
 	window  int     // samples of a window
-	lead    int     // samples of context in front of it at most, a whole number of hops
-	longest int     // samples of a window in its context
+	lead    int     // samples of context before it at most, a whole number of hops
+	longest int     // samples of a window and its context
 	frames  int     // rows of a window
-	speech  []int   // items that are no silence: the neighbours in a context
+	clips   []int   // items that are no silence: the neighbours in a context
 	pause   []int16 // zeros
 	unknown *Item   // one of `_unknown_`; nil: there is none
 
@@ -84,37 +85,47 @@ type Loader struct {
 // NewLoader returns a Loader of items, with the Set's noise recordings for augmentation. Without items, the error wraps
 // ErrNoData, and for settings out of range ErrOptions.
 func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, error) {
-	if cfg.Threads == 0 {
-		cfg.Threads = runtime.GOMAXPROCS(0)
-	}
-	if cfg.CacheBytes == 0 {
-		cfg.CacheBytes = defaultCache
-	}
+	cfg.Threads = cmp.Or(cfg.Threads, runtime.GOMAXPROCS(0))
+	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, defaultCache)
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 	if len(items) == 0 {
 		return nil, fmt.Errorf("%w: this split of the data is empty", ErrNoData)
 	}
-	rate := cfg.Extractor.Config().Rate
+	rate, hop := cfg.Extractor.Config().Rate, cfg.Extractor.Config().Hop
 	l := &Loader{
-		cfg: cfg, items: items, file: make([]int, len(items)), sinc: newInterpolator(),
-		window: int(math.Round(cfg.Window * float64(rate))), skipped: map[string]error{},
+		cfg: cfg, items: items, cache: newCache(rate, cfg.CacheBytes), sinc: newInterpolator(),
+		window:  int(math.Round(cfg.Window * float64(rate))),
+		lead:    int(math.Round(cfg.Context.Before*float64(rate)/float64(hop))) * hop,
+		pause:   make([]int16, int(pauseSeconds*float64(rate))+1),
+		skipped: map[string]error{},
 	}
+	l.longest = l.lead + l.window + int(math.Round(cfg.Context.After*float64(rate)))
 	l.frames = cfg.Extractor.Config().Frames(l.window)
-	l.surroundings()
-	paths := make([]string, 0, len(noise)+len(items))
-	for _, r := range noise {
-		paths = append(paths, r.Path)
-	}
-	for _, it := range items {
-		paths = append(paths, it.Path)
-	}
-	l.clips = newLibrary(rate, cfg.CacheBytes, paths)
 	for i, it := range items {
-		l.file[i] = l.clips.index[it.Path]
+		part := it.Part
+		switch {
+		case part == Span{}:
+			part.To = maxSeconds
+		case it.Point:
+			part.To = min(part.To, part.From+cfg.Window)
+		}
+		l.sources, l.inOrder = append(l.sources, l.cache.add(it.Path, part)), append(l.inOrder, i)
+		if !it.Silence {
+			l.clips = append(l.clips, i)
+		}
+		if it.Other {
+			l.unknown = &items[i]
+		}
 	}
-	l.readNoise = sync.OnceFunc(func() { l.openNoise(noise) })
+	var recordings []source
+	for _, r := range noise {
+		if part := r.Parts[items[0].Split]; part != (Span{}) {
+			recordings = append(recordings, l.cache.add(r.Path, part))
+		}
+	}
+	l.readNoise = sync.OnceFunc(func() { l.openNoise(recordings) })
 	return l, nil
 }
 
@@ -126,52 +137,26 @@ func (c LoaderConfig) check() error {
 		return fmt.Errorf("%w: window of %g seconds", ErrOptions, c.Window)
 	case c.Batch < 1 || c.Threads < 1:
 		return fmt.Errorf("%w: batches of %d by %d threads", ErrOptions, c.Batch, c.Threads)
-	case !(c.Balance >= 0 && c.Balance <= 1):
-		return fmt.Errorf("%w: balance %g is not in 0…1", ErrOptions, c.Balance)
 	case min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq) < 0:
 		return fmt.Errorf("%w: negative mask %+v", ErrOptions, c.Mask)
 	case c.Mask != features.Mask{} && c.Norm == nil:
 		return fmt.Errorf("%w: masks need normalised rows", ErrOptions)
 	}
-	return errors.Join(c.Augment.Validate(), c.Context.Validate())
+	return errors.Join(inRange("balance", 0, c.Balance, 0, 1), c.Augment.Validate(), c.Context.Validate())
 }
 
-// surroundings prepares what contexts are made of.
-func (l *Loader) surroundings() {
-	rate, hop := l.cfg.Extractor.Config().Rate, l.cfg.Extractor.Config().Hop
-	l.lead = int(math.Round(l.cfg.Context.Before*float64(rate)/float64(hop))) * hop
-	l.longest = l.lead + l.window + int(math.Round(l.cfg.Context.After*float64(rate)))
-	l.pause = make([]int16, int(pauseSeconds*float64(rate))+1)
-	for i, it := range l.items {
-		if !it.Silence {
-			l.speech = append(l.speech, i)
-		}
-		if it.Other {
-			l.unknown = &l.items[i]
-		}
-	}
-}
-
-// size returns the values of an example of so many samples.
-func (l *Loader) size(samples int) int {
-	c := l.cfg.Extractor.Config()
-	return c.Frames(samples) * c.Mels
-}
-
-// openNoise reads the recordings that are mixed in.
-func (l *Loader) openNoise(noise []Recording) {
+// openNoise reads the parts of recordings that are mixed in.
+func (l *Loader) openNoise(recordings []source) {
 	size := 0
-	for _, r := range noise {
-		part := r.Parts[l.items[0].Split]
-		if part == (Span{}) || size > maxNoise {
-			continue
+	for _, r := range recordings {
+		if size > maxNoise {
+			break
 		}
-		samples, err := l.clips.read(l.clips.index[r.Path])
+		samples, err := l.cache.read(r)
 		if err != nil {
-			l.skip(r.Path, err)
+			l.skip(r.path, err)
 			continue
 		}
-		samples = part.of(samples, l.clips.rate)
 		size += 2 * len(samples)
 		l.noise = append(l.noise, samples)
 	}
@@ -180,24 +165,17 @@ func (l *Loader) openNoise(noise []Recording) {
 // Len returns the number of examples in an epoch, unreadable ones included.
 func (l *Loader) Len() int { return len(l.items) }
 
-// Batch returns the greatest number of examples in a batch.
-func (l *Loader) Batch() int { return l.cfg.Batch }
-
 // Batches returns the number of batches in an epoch, if no whole batch is unreadable.
 func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
-
-// Frames returns the number of rows of a window.
-func (l *Loader) Frames() int { return l.frames }
 
 // Skipped returns the clips that could not be read so far, each once, sorted by path.
 func (l *Loader) Skipped() []Skip {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
 	var skips []Skip
-	for p, err := range l.skipped {
-		skips = append(skips, Skip{Path: p, Err: err})
+	for _, path := range slices.Sorted(maps.Keys(l.skipped)) {
+		skips = append(skips, Skip{path, l.skipped[path]})
 	}
-	slices.SortFunc(skips, func(a, b Skip) int { return cmp.Compare(a.Path, b.Path) })
 	return skips
 }
 
@@ -215,35 +193,32 @@ func (l *Loader) skip(path string, err error) {
 // Unreadable clips are skipped. The only errors, which end the iteration, are ctx's and one wrapping ErrNoData when no
 // clip at all could be read. The goroutines are gone when the loop ends, however it does.
 func (l *Loader) Epoch(ctx context.Context, epoch int) iter.Seq2[*Batch, error] {
-	lead := func(first int) int { return l.drawLead(epoch, first) }
-	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm, lead: lead})
+	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm})
 }
 
 // Ordered yields every example once, in order and unaugmented. Of clips longer than the window it takes the middle.
 // It ends and skips as Epoch does.
 func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, lead: alone})
+	return l.iterate(ctx, pass{order: l.inOrder, norm: l.cfg.Norm, lead: noContext})
 }
 
-// InNoise is Ordered with noise from the recordings' parts of this split, at a signal-to-noise ratio in dB of mean powers over
-// the window. It is the same each time.
+// InNoise is Ordered with noise from the recordings' parts of this split, at a signal-to-noise ratio in dB of mean
+// powers over the window. It is the same each time.
 func (l *Loader) InNoise(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, lead: alone, noisy: true, snr: snr})
+	return l.iterate(ctx, pass{order: l.inOrder, norm: l.cfg.Norm, lead: noContext, noisy: true, snr: snr})
 }
 
-// InContext is InNoise with each window in its context, between other clips of this loader, in the same noise throughout.
+// InContext is InNoise with each window in its context, between other clips of this loader, in the same noise
+// throughout.
 func (l *Loader) InContext(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
-	lead := func(int) int { return l.lead }
-	return l.iterate(ctx, pass{order: l.inOrder(), norm: l.cfg.Norm, lead: lead, noisy: true, snr: snr})
+	return l.iterate(ctx, pass{order: l.inOrder, norm: l.cfg.Norm, lead: l.lead, noisy: true, snr: snr})
 }
-
-func alone(int) int { return noContext }
 
 // Stats returns the statistics of the unaugmented rows of all clips. Silence examples are left out: a tenth of them is
 // digital silence, which says nothing about sound.
 func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	var s features.Stats
-	for b, err := range l.iterate(ctx, pass{order: l.inOrder(), lead: alone}) {
+	for b, err := range l.iterate(ctx, pass{order: l.inOrder, lead: noContext}) {
 		if err != nil {
 			return features.Norm{}, err
 		}
@@ -260,20 +235,10 @@ func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	return s.Norm(), nil
 }
 
-func (l *Loader) inOrder() []int {
-	order := make([]int, len(l.items))
-	for i := range order {
-		order[i] = i
-	}
-	return order
-}
-
 // order draws which examples an epoch shows, and when. With Balance, an example's expected number of
 // appearances is rounded up or down (systematic sampling).
 func (l *Loader) order(epoch int) []int {
-	var pcg rand.PCG
-	seed(&pcg, l.cfg.Seed, epoch, orderStream)
-	rng := rand.New(&pcg)
+	rng := l.rng(epoch, orderStream)
 	order := rng.Perm(len(l.items))
 	if l.cfg.Balance == 0 {
 		return order

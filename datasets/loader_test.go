@@ -75,10 +75,10 @@ func TestOrdered(t *testing.T) {
 	cfg.Augment = testAugment
 	l := f.loader(s, cfg)
 	got := collect(t, l.Ordered(t.Context()))
-	if len(got.labels) != len(s.Items) || l.Len() != len(s.Items) || l.Batches() != len(got.sizes) || l.Frames() != 21 {
+	if len(got.labels) != len(s.Items) || l.Len() != len(s.Items) || l.Batches() != len(got.sizes) || l.frames != 21 {
 		t.Fatalf("%d of %d examples in %v", len(got.labels), len(s.Items), got.sizes)
 	}
-	scratch, rows := cfg.Extractor.Scratch(), l.Frames()*8
+	scratch, rows := cfg.Extractor.Scratch(), l.frames*8
 	for i, it := range s.Items {
 		if got.paths[i] != it.Path || got.labels[i] != it.Label {
 			t.Fatalf("example %d is %s", i, got.paths[i])
@@ -86,7 +86,7 @@ func TestOrdered(t *testing.T) {
 		if it.Silence {
 			continue
 		}
-		samples, err := decode(it.Path, testRate)
+		samples, err := l.cache.read(l.sources[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,7 +104,8 @@ func TestEpochIsReproducible(t *testing.T) {
 	s := f.open(Options{Silence: 0.2})
 	cfg := testConfig(t)
 	cfg.Norm = &features.Norm{Mean: make([]float32, 8), Std: slices.Repeat([]float32{2}, 8)}
-	cfg.Augment, cfg.Mask, cfg.Balance = testAugment, features.Mask{TimeMasks: 1, MaxTime: 5, FreqMasks: 1, MaxFreq: 3}, 0.5
+	cfg.Mask = features.Mask{TimeMasks: 1, MaxTime: 5, FreqMasks: 1, MaxFreq: 3}
+	cfg.Augment, cfg.Balance = testAugment, 0.5
 	want := collect(t, f.loader(s, cfg).Epoch(t.Context(), 3))
 	for _, threads := range []int{1, 5} {
 		for _, memory := range []int64{-1, 5000, 0} {
@@ -165,7 +166,7 @@ func TestEpochsVaryAClip(t *testing.T) {
 func TestLongClipsAreCroppedAtRandom(t *testing.T) {
 	f := newFolder(t)
 	f.class("a", 9)
-	x := make([]float32, 4*testRate) // its level tells the place
+	x := make([]float32, 4*testRate) // its level grows with time
 	for i, v := range tone(500, 1, len(x)) {
 		x[i] = v * float32(i) / float32(len(x))
 	}
@@ -183,7 +184,7 @@ func TestLongClipsAreCroppedAtRandom(t *testing.T) {
 	}
 	slices.Sort(levels)
 	if span := levels[len(levels)-1] - levels[0]; span < 2 {
-		t.Errorf("levels span %g in the log domain, which is one place only", span)
+		t.Errorf("levels span %g in the log domain, which is one part only", span)
 	}
 }
 
@@ -212,9 +213,12 @@ func TestSilenceStaysInItsPart(t *testing.T) {
 		}
 		reference := cfg.Extractor.Rows(nil, tone(500, limit, 800), cfg.Extractor.Scratch())
 		silent := float32(math.Log(1e-5))
-		for name, got := range map[string]seen{"in order": collect(t, l.Ordered(t.Context())), "epoch": collect(t, l.Epoch(t.Context(), 1))} {
-			if top, most := slices.Max(got.x), slices.Max(reference); top > most+0.05 || top < most-1 {
-				t.Errorf("%v, %s: loudest value %g, want little under %g", Split(split), name, top, most)
+		for name, got := range map[string]seen{
+			"in order": collect(t, l.Ordered(t.Context())),
+			"epoch":    collect(t, l.Epoch(t.Context(), 1)),
+		} {
+			if top, limit := slices.Max(got.x), slices.Max(reference); top > limit+0.05 || top < limit-1 {
+				t.Errorf("%v, %s: loudest value %g, want little under %g", Split(split), name, top, limit)
 			}
 			if slices.Min(got.x) > silent+1e-3 {
 				t.Errorf("%v, %s: no example of digital silence", Split(split), name)
@@ -331,7 +335,8 @@ func TestLoaderErrors(t *testing.T) {
 
 func TestExamplesDoNotAllocate(t *testing.T) {
 	const n = 800
-	w := testWorker(t, n, Augment{Speed: 0.1, Shift: 0.1, Noise: 1, Gain: [2]float64{-3, 3}}, toInt16(tone(900, 0.3, 10*n)))
+	augment := Augment{Speed: 0.1, Shift: 0.1, Noise: 1, Gain: [2]float64{-3, 3}}
+	w := testWorker(t, n, augment, toInt16(tone(900, 0.3, 10*n)))
 	clip, rows := toInt16(tone(300, 0.2, n)), make([]float32, w.l.frames*8)
 	if n := testing.AllocsPerRun(100, func() { w.rows(rows, nil, &Item{}, clip) }); n > 0 {
 		t.Errorf("%g allocations an example", n)

@@ -3,163 +3,155 @@ package datasets
 import (
 	"context"
 	"iter"
-	"sync"
 	"sync/atomic"
 
 	"github.com/polyphon/polyphon/features"
+	"golang.org/x/sync/errgroup"
 )
 
 // pass is one way through the examples.
 type pass struct {
 	order []int // indices into Loader.items
-	train bool  // augmented
+	train bool  // augmented, with contexts as drawLead draws them
 	epoch int
 	norm  *features.Norm // nil: not normalised
+	lead  int            // samples of context before the windows, unless train; noContext: they are alone
 	noisy bool           // noise is added though nothing is augmented, at the signal-to-noise ratio
 	snr   float64        // in dB
-	// lead tells how many samples of context precede the windows of the batch that begins at a position; noContext: they are alone.
-	lead func(first int) int
 }
 
-// slot is a batch in the making. The dispatcher fills in what it is to hold, workers write the rows, and whoever
-// writes the last ones says so.
+// slot is a batch in the making. Workers take its examples one by one, in order.
 type slot struct {
-	batch   Batch // what the consumer sees of the following
-	x, raw  []float32
-	labels  []int
-	items   []Item
-	failed  []bool
-	indices []int // of the examples
-	first   int   // position of the first one in the pass
-	lead    int   // samples of context before the examples' windows, or noContext
-	size    int   // values of an example
-	left    atomic.Int32
-	done    chan struct{}
+	Batch
+	failed  []bool // of the examples
+	indices []int  // of the examples, in Loader.items
+	first   int    // position of the first one in the pass
+	lead    int    // samples of context before the examples' windows, or noContext
+	size    int    // values of an example
+	next    atomic.Int32
+	group   errgroup.Group // of workers
 }
 
-// job is one example of a slot.
-type job struct {
-	slot *slot
-	k    int
-}
-
-// iterate runs a pass: a dispatcher hands out the examples of the batches, in order, to the workers, as far ahead as
-// there are slots; the consumer takes the batches in order and gives their slots back.
+// iterate runs a pass. While the consumer uses one batch, workers make the next ones, as many as there are slots.
 func (l *Loader) iterate(ctx context.Context, p pass) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		if p.noisy || p.train && l.cfg.Augment.Noise > 0 {
 			l.readNoise()
 		}
 		running, cancel := context.WithCancel(ctx)
-		var group sync.WaitGroup
-		defer group.Wait()
-		defer cancel()
-
-		free, queue, jobs := l.slots(), make(chan *slot, l.ahead()), make(chan job, l.cfg.Threads)
-		group.Go(func() {
-			defer close(queue)
-			defer close(jobs)
-			l.dispatch(running, p, free, queue, jobs)
-		})
+		workers := make(chan *worker, l.cfg.Threads)
 		for range l.cfg.Threads {
-			group.Go(func() {
-				w := l.newWorker(p)
-				for j := range jobs {
-					w.run(j)
+			workers <- l.newWorker(p)
+		}
+		slots, batches, seen := l.slots(), (len(p.order)+l.cfg.Batch-1)/l.cfg.Batch, 0
+		defer func() {
+			cancel()
+			for _, s := range slots {
+				s.group.Wait()
+			}
+		}()
+		for k := range len(slots) + batches {
+			s := slots[k%len(slots)]
+			if k >= len(slots) {
+				if s.group.Wait() != nil || ctx.Err() != nil {
+					break
 				}
-			})
+				s.close()
+				if s.B > 0 && !yield(&s.Batch, nil) {
+					return
+				}
+				seen += s.B
+			}
+			if k < batches {
+				l.start(running, p, s, k*l.cfg.Batch, workers)
+			}
 		}
-		seen := 0
-		for s := range queue {
-			select {
-			case <-s.done:
-			case <-ctx.Done():
-			}
-			if ctx.Err() != nil {
-				break
-			}
-			s.close()
-			if s.batch.B > 0 && !yield(&s.batch, nil) {
-				return
-			}
-			seen += s.batch.B
-			free <- s
-		}
-		switch {
-		case ctx.Err() != nil:
-			yield(nil, ctx.Err())
-		case seen == 0:
+		if err := ctx.Err(); err != nil {
+			yield(nil, err)
+		} else if seen == 0 {
 			yield(nil, l.describe())
 		}
 	}
 }
 
-// ahead is the number of batches that are in the making or in use: enough to keep every worker busy.
-func (l *Loader) ahead() int {
-	return min(2+(2*l.cfg.Threads+l.cfg.Batch-1)/l.cfg.Batch, l.Batches())
-}
-
-func (l *Loader) slots() chan *slot {
-	free := make(chan *slot, l.ahead())
-	n := min(l.cfg.Batch, len(l.items))
-	for range cap(free) {
-		s := &slot{
-			x: make([]float32, n*l.size(l.longest)), labels: make([]int, n), items: make([]Item, n),
-			failed: make([]bool, n), done: make(chan struct{}, 1),
-		}
+// slots returns as many slots as keep every worker busy.
+func (l *Loader) slots() []*slot {
+	slots := make([]*slot, min(2+(2*l.cfg.Threads+l.cfg.Batch-1)/l.cfg.Batch, l.Batches()))
+	n, c := min(l.cfg.Batch, len(l.items)), l.cfg.Extractor.Config()
+	values := n * c.Frames(l.longest) * c.Mels
+	for i := range slots {
+		s := &slot{failed: make([]bool, n)}
+		s.X, s.Labels, s.Items = make([]float32, values), make([]int, n), make([]Item, n)
 		if l.cfg.Raw {
-			s.raw = make([]float32, len(s.x))
+			s.Raw = make([]float32, values)
 		}
-		free <- s
+		slots[i] = s
 	}
-	return free
+	return slots
 }
 
-func (l *Loader) dispatch(ctx context.Context, p pass, free, queue chan *slot, jobs chan<- job) {
-	for first := 0; first < len(p.order); first += l.cfg.Batch {
-		var s *slot
-		select {
-		case s = <-free:
-		case <-ctx.Done():
-			return
-		}
-		s.first, s.indices = first, p.order[first:min(first+l.cfg.Batch, len(p.order))]
-		s.lead = p.lead(first)
-		s.batch.Frames, s.batch.Lead, s.batch.Window = l.frames, 0, l.frames
-		if s.lead != noContext {
-			s.batch.Frames, s.batch.Lead = l.cfg.Extractor.Config().Frames(l.longest), s.lead/l.cfg.Extractor.Config().Hop
-		}
-		s.size = s.batch.Frames * l.cfg.Extractor.Config().Mels
-		s.left.Store(int32(len(s.indices)))
-		queue <- s // has room for every slot
-		for k := range s.indices {
-			select {
-			case jobs <- job{s, k}:
-			case <-ctx.Done():
-				return
-			}
-		}
+// start sets a slot to the batch that begins at a position of a pass, and lets workers make it as they become free.
+func (l *Loader) start(ctx context.Context, p pass, s *slot, first int, workers chan *worker) {
+	s.first, s.indices = first, p.order[first:min(first+l.cfg.Batch, len(p.order))]
+	s.next.Store(0)
+	if s.lead = p.lead; p.train {
+		s.lead = l.drawLead(p.epoch, first)
 	}
+	c := l.cfg.Extractor.Config()
+	s.Frames, s.Lead, s.Window = l.frames, 0, l.frames
+	if s.lead != noContext {
+		s.Frames, s.Lead = c.Frames(l.longest), s.lead/c.Hop
+	}
+	s.size = s.Frames * c.Mels
+	s.resize(len(s.indices))
+	for range min(l.cfg.Threads, len(s.indices)) {
+		s.group.Go(func() error {
+			select {
+			case w := <-workers:
+				for ctx.Err() == nil {
+					k := int(s.next.Add(1)) - 1
+					if k >= len(s.indices) {
+						break
+					}
+					w.makeExample(s, k)
+				}
+				workers <- w
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		})
+	}
+}
+
+// resize sets the batch's number of examples.
+func (s *slot) resize(n int) {
+	s.B, s.X, s.Labels, s.Items = n, s.X[:n*s.size], s.Labels[:n], s.Items[:n]
+	if s.Raw != nil {
+		s.Raw = s.Raw[:n*s.size]
+	}
+}
+
+// rows returns the rows of example k among x, none if x is nil.
+func (s *slot) rows(x []float32, k int) []float32 {
+	if x == nil {
+		return nil
+	}
+	return x[k*s.size : (k+1)*s.size]
 }
 
 // close moves the examples together, over the gaps of unreadable clips.
 func (s *slot) close() {
-	n, size := 0, s.size
+	n := 0
 	for k := range s.indices {
 		if s.failed[k] {
 			continue
 		}
 		if n < k {
-			copy(s.x[n*size:(n+1)*size], s.x[k*size:(k+1)*size])
-			if s.raw != nil {
-				copy(s.raw[n*size:(n+1)*size], s.raw[k*size:(k+1)*size])
-			}
-			s.labels[n], s.items[n] = s.labels[k], s.items[k]
+			copy(s.rows(s.X, n), s.rows(s.X, k))
+			copy(s.rows(s.Raw, n), s.rows(s.Raw, k))
+			s.Labels[n], s.Items[n] = s.Labels[k], s.Items[k]
 		}
 		n++
 	}
-	s.batch.B, s.batch.X, s.batch.Labels, s.batch.Items = n, s.x[:n*size], s.labels[:n], s.items[:n]
-	if s.raw != nil {
-		s.batch.Raw = s.raw[:n*size]
-	}
+	s.resize(n)
 }

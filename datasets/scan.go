@@ -1,9 +1,7 @@
 package datasets
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -21,39 +19,50 @@ const noiseFolder = "_background_noise_"
 // listNames are the files that name a split's clips, one path below the data folder a line.
 var listNames = [All]string{Valid: "validation_list.txt", Test: "testing_list.txt"}
 
-// clip is a recording in a class folder.
+// clip is a recording in a class folder, or a part of a recording with cue points.
 type clip struct {
 	path  string // below the data folder, with slashes
-	class string
+	class string // "" beside the class folders
 	split Split
 	fold  int // in the layout foldK/CLASS
+	part  Span
+	point bool // the cue point states no length; see Item
 }
 
 // tree is what a data folder holds.
 type tree struct {
 	dir   string
 	clips []clip         // sorted by path
-	count map[string]int // clips of each class folder, 0 included
+	count map[string]int // clips of each class, 0 for empty class folders
 	noise []string       // below dir, sorted
 	lists []string       // the split lists that exist
-	loose int            // clips beside the class folders
 	given [All]bool      // splits that folders or lists state
 	folds []int          // numbers of the folds, sorted; nil in other layouts
+
+	ignored map[string]int // for Set.Ignored
+	notes   []string       // for Set.Notes
 }
 
 // scan reads the folder's layout and finds its clips.
 func scan(dir string) (*tree, error) {
-	t := &tree{dir: dir, count: map[string]int{}}
+	t := &tree{dir: dir, count: map[string]int{}, ignored: map[string]int{}}
 	top, err := t.list("")
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoData, err)
 	}
-	t.loose = len(top.clips)
+	for _, name := range top.clips {
+		t.clips = append(t.clips, clip{path: name})
+	}
 	switch folders := without(top.folders, noiseFolder); {
-	case t.allMatch(folders, isSplitFolder):
-		err = t.scanSplits(top)
-	case len(folders) > 1 && t.allMatch(folders, isFold):
-		err = t.scanFolds(top)
+	case t.allMatch(folders, isSplit):
+		err = t.scanGroups(top, func(folder string) clip { return clip{split: splitFolders[strings.ToLower(folder)]} })
+	case len(folders) > 1 && t.allMatch(folders, foldFolder.MatchString):
+		err = t.scanGroups(top, func(folder string) clip {
+			fold, _ := strconv.Atoi(foldFolder.FindStringSubmatch(folder)[1])
+			t.folds = append(t.folds, fold)
+			return clip{fold: fold}
+		})
+		slices.Sort(t.folds)
 	default:
 		if err = t.scanClasses("", clip{}); err == nil {
 			err = t.readLists(top.others)
@@ -62,7 +71,8 @@ func scan(dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
+	t.expandCues()
+	slices.SortStableFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
 	slices.Sort(t.noise)
 	if len(t.clips) == 0 {
 		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong into "+
@@ -71,42 +81,35 @@ func scan(dir string) (*tree, error) {
 	return t, nil
 }
 
-// scanSplits reads the layout train/CLASS, valid/CLASS, test/CLASS.
-func (t *tree) scanSplits(top listing) error {
-	for _, folder := range top.folders {
-		split, ok := splitFolders[strings.ToLower(folder)]
-		if !ok { // _background_noise_
-			t.noise = append(t.noise, t.walk(folder)...)
-			continue
-		}
-		before := len(t.clips)
-		if err := t.scanClasses(folder, clip{split: split}); err != nil {
-			return err
-		}
-		t.given[split] = t.given[split] || len(t.clips) > before
+// file returns the path to open of a path below dir.
+func (t *tree) file(name string) string { return filepath.Join(t.dir, filepath.FromSlash(name)) }
+
+// files returns what the digest covers, sorted.
+func (t *tree) files() (files []dataFile) {
+	names := slices.Concat(t.noise, t.lists)
+	for _, c := range t.clips {
+		names = append(names, c.path)
 	}
-	return nil
+	slices.Sort(names)
+	for _, name := range slices.Compact(names) { // a recording with cue points holds several clips
+		files = append(files, dataFile{t.file(name), name})
+	}
+	return files
 }
 
-// scanFolds reads the layout foldK/CLASS of the ESC data sets.
-func (t *tree) scanFolds(top listing) error {
-	t.given = [All]bool{true, true, true}
+// scanGroups reads the layouts GROUP/CLASS, where the group's name says what its clips are like.
+func (t *tree) scanGroups(top listing, template func(folder string) clip) error {
 	for _, folder := range top.folders {
-		number := foldFolder.FindStringSubmatch(folder)
-		if number == nil { // _background_noise_
+		if folder == noiseFolder {
 			t.noise = append(t.noise, t.walk(folder)...)
 			continue
 		}
-		fold, err := strconv.Atoi(number[1])
-		if err != nil {
-			return fmt.Errorf("%w: folder %s: %w", ErrNoData, folder, err)
-		}
-		t.folds = append(t.folds, fold)
-		if err := t.scanClasses(folder, clip{fold: fold}); err != nil {
+		c, before := template(folder), len(t.clips)
+		if err := t.scanClasses(folder, c); err != nil {
 			return err
 		}
+		t.given[c.split] = t.given[c.split] || len(t.clips) > before
 	}
-	slices.Sort(t.folds)
 	return nil
 }
 
@@ -122,11 +125,12 @@ func (t *tree) scanClasses(folder string, template clip) error {
 			t.noise = append(t.noise, paths...)
 			continue
 		}
-		t.count[class] += len(paths)
-		for _, p := range paths {
-			c := template
-			c.path, c.class = p, class
-			t.clips = append(t.clips, c)
+		if len(paths) == 0 {
+			t.count[class] += 0 // the folder exists
+		}
+		template.class = class
+		for _, template.path = range paths {
+			t.clips = append(t.clips, template)
 		}
 	}
 	return nil
@@ -144,21 +148,19 @@ func (t *tree) readLists(files []string) error {
 		if !slices.Contains(files, name) {
 			continue
 		}
-		entries, err := t.openList(name)
+		text, err := os.ReadFile(t.file(name))
 		if err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrNoData, name, err)
 		}
-		found := 0
+		entries, found := listEntries(string(text)), 0
 		for _, entry := range entries {
-			i, ok := index[entry]
-			if !ok {
-				continue
+			if i, ok := index[entry]; ok {
+				if s := t.clips[i].split; s != Train && s != split {
+					return fmt.Errorf("%w: %s is in both %s and %s", ErrOptions, entry, listNames[s], name)
+				}
+				t.clips[i].split = split
+				found++
 			}
-			if c := t.clips[i]; c.split != Train && c.split != split {
-				return fmt.Errorf("%w: %s is in both %s and %s", ErrOptions, entry, listNames[c.split], name)
-			}
-			t.clips[i].split = split
-			found++
 		}
 		if found == 0 && len(entries) > 0 {
 			return fmt.Errorf("%w: none of the %d lines of %s names a clip that exists; a line reads CLASS/CLIP.wav",
@@ -170,30 +172,19 @@ func (t *tree) readLists(files []string) error {
 	return nil
 }
 
-func (t *tree) openList(name string) ([]string, error) {
-	f, err := os.Open(filepath.Join(t.dir, name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return readList(f)
-}
-
-// readList reads one path a line. Blank lines, a byte order mark and backslashes in the place of slashes are fine.
-func readList(r io.Reader) ([]string, error) {
-	var entries []string
-	lines := bufio.NewScanner(r)
-	for lines.Scan() {
-		line := strings.TrimSpace(strings.TrimPrefix(lines.Text(), "\uFEFF"))
-		if line != "" {
+// listEntries returns the paths in a list, one a line. Blank lines, a byte order mark and backslashes instead of
+// slashes are fine.
+func listEntries(text string) (entries []string) {
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(strings.TrimPrefix(line, "\uFEFF")); line != "" {
 			entries = append(entries, path.Clean(strings.ReplaceAll(line, `\`, "/")))
 		}
 	}
-	return entries, lines.Err()
+	return entries
 }
 
 var (
-	foldFolder   = regexp.MustCompile(`(?i)^fold[ _-]?(\d+)$`)
+	foldFolder   = regexp.MustCompile(`(?i)^fold[ _-]?(\d{1,9})$`)
 	splitFolders = map[string]Split{
 		"train": Train, "training": Train,
 		"valid": Valid, "validation": Valid, "val": Valid, "dev": Valid,
@@ -201,14 +192,12 @@ var (
 	}
 )
 
-func isSplitFolder(name string) bool {
-	_, ok := splitFolders[strings.ToLower(name)]
+func isSplit(folder string) bool {
+	_, ok := splitFolders[strings.ToLower(folder)]
 	return ok
 }
 
-func isFold(name string) bool { return foldFolder.MatchString(name) }
-
-// allMatch tells whether all folders have names that match and hold folders instead of clips. Classes that
+// allMatch reports whether all folders have names that match and hold folders instead of clips. Classes that
 // happen to be called "train" and "test" hold clips.
 func (t *tree) allMatch(folders []string, match func(string) bool) bool {
 	for _, folder := range folders {
@@ -222,8 +211,8 @@ func (t *tree) allMatch(folders []string, match func(string) bool) bool {
 	return len(folders) > 0
 }
 
-func without(names []string, name string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
+func without(names []string, drop ...string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(drop, n) })
 }
 
 // listing is what a folder holds, each part sorted by name. Hidden files and folders are left out, and with
@@ -234,8 +223,7 @@ type listing struct {
 
 // list lists a folder below dir; links are followed.
 func (t *tree) list(folder string) (listing, error) {
-	name := filepath.Join(t.dir, filepath.FromSlash(folder))
-	entries, err := os.ReadDir(name)
+	entries, err := os.ReadDir(t.file(folder))
 	if err != nil {
 		return listing{}, err
 	}
@@ -246,10 +234,9 @@ func (t *tree) list(folder string) (listing, error) {
 			continue
 		}
 		if mode&fs.ModeSymlink != 0 {
-			if info, err := os.Stat(filepath.Join(name, e.Name())); err == nil {
+			mode = 0 // a dangling link counts as a file, so that the loader names it
+			if info, err := os.Stat(t.file(path.Join(folder, e.Name()))); err == nil {
 				mode = info.Mode().Type()
-			} else {
-				mode = 0 // a dangling link counts as a file, so that the loader names it
 			}
 		}
 		switch {
@@ -264,29 +251,27 @@ func (t *tree) list(folder string) (listing, error) {
 	return l, nil
 }
 
-// walk returns the paths of all clips in and below a folder. Each real folder is entered once, whatever links lead
-// to it; folders that cannot be read count as empty.
-func (t *tree) walk(folder string) []string {
-	entered := map[string]bool{}
-	var paths []string
-	var enter func(folder string)
-	enter = func(folder string) {
-		real, err := filepath.EvalSymlinks(filepath.Join(t.dir, filepath.FromSlash(folder)))
-		if err != nil || entered[real] {
-			return
-		}
-		entered[real] = true
-		l, err := t.list(folder)
-		if err != nil {
-			return
-		}
-		for _, name := range l.clips {
-			paths = append(paths, path.Join(folder, name))
-		}
-		for _, name := range l.folders {
-			enter(path.Join(folder, name))
-		}
+// walk returns the paths of all clips in and below a folder. Dangling links count as clips, so that the loader names
+// them; a note names each folder that cannot be read, which counts as empty.
+func (t *tree) walk(folder string) (paths []string) {
+	files, errs := soundFiles(t.file(folder))
+	for _, f := range files {
+		paths = append(paths, path.Join(folder, f.Rel))
 	}
-	enter(folder)
+	for _, err := range errs {
+		t.notes = append(t.notes, fmt.Sprintf("a folder is left out: %v", err))
+	}
 	return paths
+}
+
+// soundFiles returns what audio.Files finds, dangling links with sound files' names included, and its other errors.
+func soundFiles(root string) (files []audio.File, errs []error) {
+	for f, err := range audio.Files(root) {
+		if err != nil && !(f.Path != root && audio.IsAudio(f.Path)) {
+			errs = append(errs, err)
+			continue
+		}
+		files = append(files, f)
+	}
+	return files, errs
 }

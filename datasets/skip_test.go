@@ -46,7 +46,8 @@ func TestGapsAreClosed(t *testing.T) {
 	broken := collect(t, f.loader(s, testConfig(t)).Ordered(t.Context()))
 	size := len(whole.x) / len(whole.labels)
 	i := slices.Index(whole.paths, f.path("high/b.wav"))
-	if !slices.Equal(broken.x, slices.Delete(whole.x, i*size, (i+1)*size)) || !slices.Equal(broken.labels, slices.Delete(whole.labels, i, i+1)) {
+	if !slices.Equal(broken.x, slices.Delete(whole.x, i*size, (i+1)*size)) ||
+		!slices.Equal(broken.labels, slices.Delete(whole.labels, i, i+1)) {
 		t.Error("examples differ around the gap")
 	}
 }

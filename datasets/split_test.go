@@ -16,9 +16,10 @@ func TestWhichSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	splits := map[string]Split{"training": Train, "validation": Valid, "testing": Test}
 	for line := range strings.Lines(string(golden)) {
 		want, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		if got := hashSplit(nameHash(speaker(name))); got != map[string]Split{"training": Train, "validation": Valid, "testing": Test}[want] {
+		if got := hashSplit(nameHash(speaker(name))); got != splits[want] {
 			t.Errorf("%s: %v, want %s", name, got, want)
 		}
 	}
@@ -41,7 +42,9 @@ func TestHashSplitKeepsSpeakersTogether(t *testing.T) {
 	f := newFolder(t)
 	for _, word := range []string{"a", "b"} {
 		for speaker := range 60 {
-			f.clips(fmt.Sprintf("%s/speaker%d_nohash_0.wav", word, speaker), fmt.Sprintf("%s/speaker%d_nohash_1.wav", word, speaker))
+			for clip := range 2 {
+				f.clips(fmt.Sprintf("%s/speaker%d_nohash_%d.wav", word, speaker, clip))
+			}
 		}
 	}
 	s := f.open(Options{})
@@ -119,7 +122,8 @@ func TestOneSpeakerIsSplitByFile(t *testing.T) {
 
 func TestSplitFolders(t *testing.T) {
 	f := newFolder(t)
-	f.clips("Train/a/1.wav", "Train/a/2.wav", "Train/b/1.wav", "Train/b/2.wav", "val/a/1.wav", "val/b/1.wav", "test/a/3.wav", "test/b/3.wav")
+	f.clips("Train/a/1.wav", "Train/a/2.wav", "Train/b/1.wav", "Train/b/2.wav", "val/a/1.wav", "val/b/1.wav",
+		"test/a/3.wav", "test/b/3.wav")
 	f.sound("_background_noise_/hum.wav", tone(100, 0.1, 20*testRate))
 	s := f.open(Options{Silence: 1})
 	for _, it := range s.Items {

@@ -5,7 +5,7 @@ import (
 	"math/rand/v2"
 )
 
-// synthesize fills x, sound at rate hertz, with made-up noise of about full scale: coloured noise, or one to three tones.
+// synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, or one to three tones.
 func synthesize(x []float32, rate int, rng *rand.Rand) {
 	if rng.IntN(2) == 0 {
 		colouredNoise(x, rng)
@@ -36,7 +36,7 @@ func addTone(x []float32, rate int, rng *rand.Rand) {
 	level, phase := 0.1+0.9*rng.Float64(), 2*math.Pi*rng.Float64()
 	period := len(x)
 	if rng.IntN(2) == 0 {
-		period = rate/20 + rng.IntN(rate) // samples of one beep and the pause behind it
+		period = rate/20 + rng.IntN(rate) // samples of one beep and the pause after it
 	}
 	// The tone is a rotating phasor: two multiplications a sample instead of a sine.
 	re, im := level*math.Cos(phase), level*math.Sin(phase)

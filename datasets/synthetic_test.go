@@ -9,7 +9,7 @@ import (
 	"github.com/mjibson/go-dsp/fft"
 )
 
-// TestSynthesize looks for both kinds of made-up noise: tones, which have most of their energy in few
+// TestSynthesize looks for both kinds of noise: tones, which have most of their energy in few
 // bins, and coloured noise, which has not.
 func TestSynthesize(t *testing.T) {
 	const rate = 8000
@@ -58,11 +58,12 @@ func TestAddToneKeepsItsPitch(t *testing.T) {
 }
 
 func TestSaturate(t *testing.T) {
-	x := []float32{-3, -1, -0.5, 0, 0.5, 1, 7}
-	saturate(x)
+	w := testWorker(t, 7, Augment{})
+	copy(w.stretch, []float32{-3, -1, -0.5, 0, 0.5, 1, 7})
+	w.augment()
 	for i, want := range []float32{-1, -1, -0.5, 0, 0.5, 1, 1} {
-		if x[i] != want {
-			t.Errorf("sample %d became %g, want %g", i, x[i], want)
+		if got := w.stretch[i]; got != want {
+			t.Errorf("sample %d became %g, want %g", i, got, want)
 		}
 	}
 }

@@ -81,5 +81,11 @@ func (c Config) Validate(labels []string) error {
 
 func (c Config) threshold(label string) float64 { return cmp.Or(c.Thresholds[label], c.Threshold) }
 
+// Labels that are not words.
+const (
+	UnknownLabel = "_unknown_" // some other word
+	SilenceLabel = "_silence_" // no word
+)
+
 // Background reports whether a label stands for "none of the words", and so begins no events.
-func Background(label string) bool { return label == "_silence_" || label == "_unknown_" }
+func Background(label string) bool { return label == SilenceLabel || label == UnknownLabel }

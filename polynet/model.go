@@ -5,10 +5,10 @@ import (
 	"github.com/polyphon/polyphon/features"
 )
 
-// Labels with a meaning of their own.
+// Labels that are not words; see package detect.
 const (
-	UnknownLabel = "_unknown_" // speech, but none of the words
-	SilenceLabel = "_silence_" // no speech
+	UnknownLabel = detect.UnknownLabel
+	SilenceLabel = detect.SilenceLabel
 )
 
 // Model is a trained network with everything needed to use it. It is read-only once loaded and may be shared.

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// With made-up words, about so many of the clips become _unknown_, and only where there is such a label.
-func TestMadeUpWordsAreUnknown(t *testing.T) {
+// With pseudo-words, about so many of the clips become _unknown_, and only where there is such a label.
+func TestPseudoWordsAreUnknown(t *testing.T) {
 	f := newFolder(t)
 	for i, word := range []string{"high", "low", "other"} {
 		for k := range 20 {
@@ -44,7 +44,7 @@ func TestMadeUpWordsAreUnknown(t *testing.T) {
 	}
 }
 
-func TestMakeUp(t *testing.T) {
+func TestPseudoWord(t *testing.T) {
 	l := contextLoader(t, nil)
 	w := l.newWorker(pass{train: true})
 	clip := toInt16(tone(200, 0.5, 500))
@@ -53,7 +53,7 @@ func TestMakeUp(t *testing.T) {
 	reversed, joined := 0, 0
 	for i := range 200 {
 		seed(w.pcg, 1, 0, i)
-		switch made := w.makeUp(&l.items[0], clip); {
+		switch made := w.pseudoWord(&l.items[0], clip); {
 		case slices.Equal(made, backwards):
 			reversed++
 		case slices.Equal(made[:100], clip[middle(clip):][:100]):

@@ -1,0 +1,95 @@
+package datasets
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/polyphon/polyphon/audio"
+)
+
+const (
+	minCueBytes = 64 << 10 // of a file that is searched for cue points; two seconds of 16 kHz and 16 bit
+	cueLead     = 0.1      // seconds from the beginning of an example to its cue point that states no length
+)
+
+// expandCues replaces each recording with labelled cue points by the clips that they mark, leaves out other files
+// beside the class folders, and counts the clips of the classes.
+func (t *tree) expandCues() {
+	files := t.clips
+	cues, errs := make([][]audio.Cue, len(files)), make([]error, len(files))
+	forEach(len(files), func(i int) error {
+		cues[i], errs[i] = readCues(t.file(files[i].path))
+		return nil
+	})
+	t.clips = make([]clip, 0, len(files))
+	recordings, unlabelled := 0, 0
+	for i, c := range files {
+		if errs[i] != nil {
+			t.notes = append(t.notes, fmt.Sprintf("cue points are ignored: %v", errs[i]))
+		}
+		clips := expand(c, cues[i])
+		unlabelled += len(cues[i]) - len(clips)
+		switch {
+		case len(clips) > 0:
+			recordings++
+		case c.class == "":
+			t.ignored["."]++
+		default:
+			clips = []clip{c}
+		}
+		for _, c := range clips {
+			t.count[c.class]++
+		}
+		t.clips = append(t.clips, clips...)
+	}
+	if recordings > 0 {
+		t.notes = append(t.notes, fmt.Sprintf("%d recording(s) are labelled by cue points instead of folders", recordings))
+	}
+	if unlabelled > 0 {
+		t.notes = append(t.notes, fmt.Sprintf("%d cue point(s) without a label are left out", unlabelled))
+	}
+}
+
+// readCues returns the cue points of a file; none if it is short, not WAV, or cannot be opened, which the Loader
+// reports.
+func readCues(name string) ([]audio.Cue, error) {
+	if strings.EqualFold(filepath.Ext(name), ".flac") {
+		return nil, nil
+	}
+	if info, err := os.Stat(name); err != nil || info.Size() < minCueBytes {
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, nil
+	}
+	defer f.Close()
+	cues, err := audio.Cues(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return cues, nil
+}
+
+// expand returns one clip for each labelled cue point of a recording. A point without a length reaches to the next one.
+func expand(recording clip, cues []audio.Cue) (clips []clip) {
+	for _, cue := range cues {
+		c := recording
+		if c.class = strings.TrimSpace(cue.Label); c.class == "" {
+			continue
+		}
+		c.part = Span{cue.Start, min(cue.End, cue.Start+maxSeconds)}
+		if c.point = cue.End == cue.Start; c.point {
+			c.part = Span{max(cue.Start-cueLead, 0), cue.Start + maxSeconds}
+			next := slices.IndexFunc(cues, func(c audio.Cue) bool { return c.Start > cue.Start })
+			if next >= 0 {
+				c.part.To = min(cues[next].Start, c.part.To)
+			}
+		}
+		clips = append(clips, c)
+	}
+	return clips
+}
