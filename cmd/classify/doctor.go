@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +30,7 @@ type doctor struct {
 	Computing computing.Flags `embed:""`
 }
 
-// diagnosis is what the doctor finds, in JSON.
+// diagnosis is the result, in JSON.
 type diagnosis struct {
 	Spec     int         `json:"spec"`
 	OK       bool        `json:"ok"`
@@ -68,32 +69,36 @@ type problem struct {
 	Do   string `json:"do"`
 }
 
+func (d *diagnosis) problem(err error, do string) {
+	d.Problems = append(d.Problems, problem{err.Error(), do})
+}
+func (d *diagnosis) note(what, do string) { d.Notes = append(d.Notes, problem{what, do}) }
+
 // Run examines and reports.
-func (d *doctor) Run(s streams) error {
+func (d *doctor) Run(s program.Streams) error {
 	if d.Threads < 0 {
-		return program.WithStatus(statusUsage, fmt.Errorf("--threads %d is negative", d.Threads))
+		return program.WithStatus(program.StatusUsage, fmt.Errorf("--threads %d is negative", d.Threads))
 	}
 	found := d.examine()
 	var err error
 	if d.Format == "json" {
-		e := newEncoder(s.out)
+		e := json.NewEncoder(s.Out)
+		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		err = e.Encode(found)
 	} else {
-		err = found.print(s.out)
+		err = found.print(s.Out)
 	}
-	switch {
-	case err != nil:
-		return err
-	case !found.OK:
-		return program.Exit(statusModel)
+	if err == nil && !found.OK {
+		return program.Exit(program.StatusModel)
 	}
-	return nil
+	return err
 }
 
 func (d *doctor) examine() *diagnosis {
 	found := &diagnosis{
-		Spec: spec, Version: program.Version(), Commit: program.Commit(), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Spec: spec, Version: program.Version(), Commit: program.Commit(),
+		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Problems: []problem{}, Notes: []problem{},
 	}
 	dev := found.examineDevice(d.Computing, d.Threads)
@@ -103,7 +108,7 @@ func (d *doctor) examine() *diagnosis {
 	}
 	if dev != nil {
 		if err := dev.Close(); err != nil {
-			found.Problems = append(found.Problems, problem{err.Error(), "see whether nvidia-smi tells of errors"})
+			found.problem(err, "see whether nvidia-smi shows errors")
 		}
 	}
 	found.OK = len(found.Problems) == 0
@@ -113,22 +118,20 @@ func (d *doctor) examine() *diagnosis {
 // examineDevice returns the device that each of classify's threads computes on, or nil.
 func (d *diagnosis) examineDevice(flags computing.Flags, threads int) *computing.Device {
 	f := &d.Device
-	f.Kernels, f.CPU, f.Cores, f.Threads = device.Kernels(), cpuFeatures(), runtime.NumCPU(), threads
-	if threads == 0 {
-		f.Threads = runtime.GOMAXPROCS(0)
-	}
+	f.Kernels, f.CPU, f.Cores = device.Kernels(), cpuFeatures(), runtime.NumCPU()
+	f.Threads = cmp.Or(threads, runtime.GOMAXPROCS(0))
 	f.Why = "the fastest kernels that this machine can run"
 	forced := os.Getenv(device.KernelsVariable)
 	if forced != "" {
 		f.Why = fmt.Sprintf("%s=%s asks for it", device.KernelsVariable, forced)
 	}
 	dev, err := flags.Open(1)
-	switch {
-	case errors.Is(err, device.ErrKernels):
-		d.Problems = append(d.Problems, problem{err.Error(), fmt.Sprintf("unset %s, or set it to one of: %s", device.KernelsVariable, strings.Join(f.Kernels, ", "))})
+	if errors.Is(err, device.ErrKernels) {
+		d.problem(err, "unset "+device.KernelsVariable+", or set it to one of: "+strings.Join(f.Kernels, ", "))
 		return nil
-	case err != nil:
-		d.Problems = append(d.Problems, problem{err.Error(), "use --device cpu, or see what is missing with nvidia-smi"})
+	}
+	if err != nil {
+		d.problem(err, "use --device cpu, or see what is missing with nvidia-smi")
 		return nil
 	}
 	f.Name = dev.Name()
@@ -137,33 +140,35 @@ func (d *diagnosis) examineDevice(flags computing.Flags, threads int) *computing
 		return dev
 	}
 	if dev.Note != "" {
-		d.Notes = append(d.Notes, problem{dev.Note, "nothing, where the processor is fast enough; else see what is missing with nvidia-smi"})
+		d.note(dev.Note, "nothing, where the processor is fast enough; else see what is missing with nvidia-smi")
 	}
 	switch fastest := f.Kernels[len(f.Kernels)-1]; {
 	case forced != "" && forced != fastest:
-		d.Notes = append(d.Notes, problem{fmt.Sprintf("%s=%s keeps faster kernels (%s) from being used", device.KernelsVariable, forced, fastest), "unset " + device.KernelsVariable})
+		d.note(fmt.Sprintf("%s=%s keeps faster kernels (%s) from being used", device.KernelsVariable, forced, fastest),
+			"unset "+device.KernelsVariable)
 	case len(f.Kernels) == 1 && runtime.GOARCH == "amd64":
-		d.Notes = append(d.Notes, problem{"there are no vectorised kernels: the processor lacks AVX2 or FMA, or the program was built with -tags purego",
-			"use a build without purego; in a virtual machine, let it see the host's processor"})
+		d.note("there are no vectorised kernels: the processor lacks AVX2 or FMA, or the program was built with -tags purego",
+			"use a build without purego; in a virtual machine, expose the host's processor to it")
 	case len(f.Kernels) == 1:
-		d.Notes = append(d.Notes, problem{"there are vectorised kernels for amd64 only; plain Go is several times slower", "nothing, where it is fast enough"})
+		d.note("there are vectorised kernels for amd64 only; plain Go is several times slower",
+			"nothing, where it is fast enough")
 	}
 	if f.Threads < f.Cores && threads == 0 {
-		d.Notes = append(d.Notes, problem{fmt.Sprintf("%d threads on %d cores", f.Threads, f.Cores), "see GOMAXPROCS and the container's limit of CPUs"})
+		d.note(fmt.Sprintf("%d threads on %d cores", f.Threads, f.Cores), "see GOMAXPROCS and the container's limit of CPUs")
 	}
 	return dev
 }
 
-// cpuFeatures names the features that the processor has of those by which kernels are chosen.
+// cpuFeatures names the processor's features of those by which kernels are chosen.
 func cpuFeatures() []string {
-	names := []string{}
+	names, x86 := []string{}, cpu.X86
 	for _, f := range []struct {
 		name string
 		has  bool
 	}{
-		{"AVX2", cpu.X86.HasAVX2}, {"FMA", cpu.X86.HasFMA}, {"BMI2", cpu.X86.HasBMI2},
-		{"AVX512F", cpu.X86.HasAVX512F}, {"AVX512DQ", cpu.X86.HasAVX512DQ}, {"AVX512VL", cpu.X86.HasAVX512VL}, {"AVX512BW", cpu.X86.HasAVX512BW},
-		{"ASIMD", cpu.ARM64.HasASIMD},
+		{"AVX2", x86.HasAVX2}, {"FMA", x86.HasFMA}, {"BMI2", x86.HasBMI2},
+		{"AVX512F", x86.HasAVX512F}, {"AVX512DQ", x86.HasAVX512DQ}, {"AVX512VL", x86.HasAVX512VL},
+		{"AVX512BW", x86.HasAVX512BW}, {"ASIMD", cpu.ARM64.HasASIMD},
 	} {
 		if f.has {
 			names = append(names, f.name)
@@ -176,22 +181,22 @@ func (d *diagnosis) examineModel(path string) *polynet.Model {
 	f := &d.Model
 	f.Source = path
 	if models.Embedded(path) {
-		f.Source = cmp.Or(path, models.Base) + " (embedded)"
+		f.Source = cmp.Or(path, defaultModel) + " (embedded)"
 	}
 	m, err := models.Open(path)
-	if err != nil {
-		do := "name a file that train fit has written"
-		if errors.Is(err, os.ErrNotExist) {
-			do = "see that --model names a file, or leave it out for the embedded model base"
-		}
-		d.Problems = append(d.Problems, problem{err.Error(), do})
+	if errors.Is(err, os.ErrNotExist) {
+		d.problem(err, "see that --model names a file, or leave it out for the embedded model "+defaultModel)
 		return nil
 	}
-	f.Labels, f.Parameters, f.Rate, f.Window = m.Labels, m.Net.Parameters(), m.Features.Rate, seconds(m.Window)
+	if err != nil {
+		d.problem(err, "name a file that train fit has written")
+		return nil
+	}
+	f.Labels, f.Parameters, f.Rate, f.Window = m.Labels, m.Net.Program().Parameters(), m.Features.Rate, seconds(m.Window)
 	f.Lookahead = seconds(m.Net.Lookahead(m.Features).Seconds())
 	if !slices.Contains(m.Labels, polynet.UnknownLabel) {
-		d.Notes = append(d.Notes, problem{"the model has no label " + polynet.UnknownLabel + ": it gives every sound one of its labels",
-			"train with --words, or with a folder of other sounds named " + polynet.UnknownLabel})
+		d.note("the model has no label "+polynet.UnknownLabel+": it gives every sound one of its labels",
+			"train with --words, or with a folder of other sounds named "+polynet.UnknownLabel)
 	}
 	return m
 }
@@ -211,7 +216,8 @@ func (d *diagnosis) print(w io.Writer) error {
 	if m := d.Model; m.Labels != nil {
 		row("labels", "%d: %s", len(m.Labels), strings.Join(m.Labels, " "))
 		row("parameters", "%d", m.Parameters)
-		row("sound", "%d Hz (other rates are converted), windows of %v s, lookahead %d ms", m.Rate, m.Window, time.Duration(m.Lookahead*1e9)/time.Millisecond)
+		row("sound", "%d Hz (other rates are converted), windows of %v s, lookahead %d ms",
+			m.Rate, m.Window, time.Duration(m.Lookahead*1e9)/time.Millisecond)
 	}
 	if s := d.SelfTest; s != nil {
 		verdict := "passed"
@@ -219,16 +225,17 @@ func (d *diagnosis) print(w io.Writer) error {
 			verdict = "FAILED"
 		}
 		row("self-test", "%s: log-probabilities within %.1g of the reference's (limit %g)", verdict, s.Difference, s.Limit)
-		row("speed", "%.2f ms for a window of %v s on one thread, %.0f x real time", s.Milliseconds, d.Model.Window, s.RealTime)
+		row("speed", "%.2f ms for a window of %v s on one thread, %.0f x real time",
+			s.Milliseconds, d.Model.Window, s.RealTime)
 	}
-	for _, n := range d.Notes {
-		row("note", "%s", n.What)
-		row("", "what to do: %s", n.Do)
+	list := func(name string, problems []problem) {
+		for _, p := range problems {
+			row(name, "%s", p.What)
+			row("", "what to do: %s", p.Do)
+		}
 	}
-	for _, p := range d.Problems {
-		row("PROBLEM", "%s", p.What)
-		row("", "what to do: %s", p.Do)
-	}
+	list("note", d.Notes)
+	list("PROBLEM", d.Problems)
 	if d.OK {
 		row("", "all is well")
 	}

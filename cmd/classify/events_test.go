@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/polyphon/polyphon/polynet"
 )
 
 // events runs classify over recordings with settings that suit the loudness model.
@@ -146,19 +144,4 @@ func TestShortAndLongRecordingsShareWorkers(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%d events, want %d in the order of the files", len(got), len(want))
 	}
-}
-
-// TestWholeClipModel: a model whose norms take in whole clips tells a recording's windows, and refuses streams.
-func TestWholeClipModel(t *testing.T) {
-	model := loudnessOf(t, polynet.RPoly, 2)
-	sound := append(noise(2*rate, loud), noise(2*rate, silent)...)
-	folder(t, map[string][]byte{"a.wav": wav(sound)})
-	status, out, errs := classify(t, nil, "--model", model, "--top", "1", "--format", "csv", "a.wav")
-	expect(t, "status", status, statusOK)
-	if lines := strings.Split(strings.TrimSpace(out), "\n"); len(lines) != 1+7 || !strings.Contains(lines[1], "loud") || !strings.Contains(lines[7], "_silence_") {
-		t.Errorf("windows:\n%s%s", out, errs)
-	}
-	status, _, errs = classify(t, nil, "--model", model, "--stream")
-	expect(t, "stream", status, statusModel)
-	contains(t, "stream", errs, "rpoly blocks have norms over whole clips")
 }

@@ -16,18 +16,18 @@ import (
 	"github.com/kballard/go-shellquote"
 )
 
-// commandTemplate is a command line with places for what an event says. It is split into arguments before anything is put in, so
-// whatever a label holds stays inside its argument, and no shell reads it.
+// commandTemplate is a command line with placeholders for what is known of an event. It is split into arguments before
+// anything is put in, so whatever a label holds stays inside its argument, and no shell reads it.
 type commandTemplate []string
 
-// places are what a template's braces may name.
-var places = []string{"{label}", "{p}", "{time}", "{start}", "{end}", "{clock}"}
+// placeholders are those of a template.
+var placeholders = []string{"{label}", "{p}", "{time}", "{start}", "{end}", "{clock}"}
 
-// inBraces finds what looks like a place.
+// inBraces finds what looks like a placeholder.
 var inBraces = regexp.MustCompile(`\{[a-z_]+\}`)
 
-// parseCommand splits a command line as a shell does, quotes and backslashes included, and finds its program. The labels are
-// those that may be put in.
+// parseCommand splits a command line as a shell does, quotes and backslashes included, and finds its program. The labels
+// are those that may be put in.
 func parseCommand(line string, labels []string) (commandTemplate, error) {
 	words, err := shellquote.Split(line)
 	if err != nil {
@@ -39,15 +39,14 @@ func parseCommand(line string, labels []string) (commandTemplate, error) {
 	if inBraces.MatchString(words[0]) {
 		return nil, fmt.Errorf("--exec %q: the program to run cannot depend on the event", line)
 	}
-	for _, word := range words {
-		for _, name := range inBraces.FindAllString(word, -1) {
-			if !slices.Contains(places, name) {
-				return nil, fmt.Errorf("--exec %q: %s is none of %s", line, name, strings.Join(places, " "))
-			}
+	for _, name := range inBraces.FindAllString(strings.Join(words, " "), -1) {
+		if !slices.Contains(placeholders, name) {
+			return nil, fmt.Errorf("--exec %q: %s is none of %s", line, name, strings.Join(placeholders, " "))
 		}
 	}
 	if label, ok := asOption(words[1:], labels); ok {
-		return nil, fmt.Errorf("--exec %q: %s would take the label %q for an option; write -- in front of {label}", line, words[0], label)
+		return nil, fmt.Errorf("--exec %q: %s would take the label %q for an option; write -- before {label}",
+			line, words[0], label)
 	}
 	if words[0], err = exec.LookPath(words[0]); err != nil {
 		return nil, fmt.Errorf("--exec: %w", err)
@@ -55,7 +54,7 @@ func parseCommand(line string, labels []string) (commandTemplate, error) {
 	return words, nil
 }
 
-// asOption returns a label that begins with a dash, where the arguments let it begin one of theirs in front of any "--".
+// asOption returns a label that begins with a dash, where an argument before any "--" begins with the label.
 func asOption(args, labels []string) (label string, ok bool) {
 	at := slices.IndexFunc(args, func(arg string) bool { return strings.HasPrefix(arg, "{label}") })
 	if ends := slices.Index(args, "--"); at < 0 || ends >= 0 && ends < at {
@@ -69,9 +68,9 @@ func asOption(args, labels []string) (label string, ok bool) {
 }
 
 // command returns the arguments for an event.
-func (c commandTemplate) command(d detection) []string {
-	fill := strings.NewReplacer(
-		"{label}", d.Label, "{p}", d.P.String(), "{time}", d.Time.String(), "{start}", d.Start.String(), "{end}", d.End.String(), "{clock}", d.Clock)
+func (c commandTemplate) command(e event) []string {
+	fill := strings.NewReplacer("{label}", e.Label, "{p}", e.P.String(), "{time}", e.Time.String(),
+		"{start}", e.Start.String(), "{end}", e.End.String(), "{clock}", e.Clock)
 	words := slices.Clone(c)
 	for i := range words {
 		words[i] = fill.Replace(words[i]) // in one pass: what is put in is not searched
@@ -79,71 +78,73 @@ func (c commandTemplate) command(d detection) []string {
 	return words
 }
 
-// errands runs a command for each event, one after the other and beside the sound.
-type errands struct {
+// runner runs a command for each event, one after the other, while the sound goes on.
+type runner struct {
 	template commandTemplate
 	console  *console
-	queue    chan detection
+	queue    chan event
 	cancel   context.CancelFunc
 	worker   sync.WaitGroup
 
 	left    int // commands for which there was no room
-	failed  int // of the others; complete after close, like stopped
-	stopped int // that were not begun before patience was at an end
+	failed  int // of the others; complete after close, as stopped
+	stopped int // that close did not wait for
 }
 
 const (
-	commandsQueued  = 16
-	commandPatience = 5 * time.Second // for what is queued, at the end
+	commandsQueued = 16
+	commandTimeout = 5 * time.Second // for what is queued, at the end
 )
 
-func newErrands(t commandTemplate, out *console) *errands {
+func newRunner(t commandTemplate, out *console) *runner {
 	ctx, cancel := context.WithCancel(context.Background())
-	c := &errands{template: t, console: out, queue: make(chan detection, commandsQueued), cancel: cancel}
-	c.worker.Go(func() {
-		for d := range c.queue {
-			c.run(ctx, d)
+	r := &runner{template: t, console: out, queue: make(chan event, commandsQueued), cancel: cancel}
+	r.worker.Go(func() {
+		for e := range r.queue {
+			r.run(ctx, e)
 		}
 	})
-	return c
+	return r
 }
 
 // add queues the command for an event, and leaves it out when too many wait.
-func (c *errands) add(d detection) {
+func (r *runner) add(e event) {
 	select {
-	case c.queue <- d:
+	case r.queue <- e:
 	default:
-		c.left++
-		fmt.Fprintf(c.console, "classify: --exec: %d commands wait, the one for %q at %v s is left out\n", cap(c.queue), d.Label, d.Time)
+		r.left++
+		fmt.Fprintf(r.console, "classify: --exec: %d commands wait, the one for %q at %v s is left out\n",
+			cap(r.queue), e.Label, e.Time)
 	}
 }
 
 // run runs the command for one event.
-func (c *errands) run(ctx context.Context, d detection) {
+func (r *runner) run(ctx context.Context, e event) {
 	if ctx.Err() != nil {
-		c.stopped++
+		r.stopped++
 		return
 	}
-	words := c.template.command(d)
+	words := r.template.command(e)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
-	cmd.Stdout, cmd.Stderr = c.console.forChild(), c.console.forChild()
+	cmd.Stdout, cmd.Stderr = r.console.forChild(), r.console.forChild()
 	cmd.WaitDelay = time.Second // a grandchild may hold the output open
 	if err := cmd.Run(); err != nil {
-		c.failed++
-		fmt.Fprintf(c.console, "classify: --exec: %s for %q at %v s: %v\n", words[0], d.Label, d.Time, err)
+		r.failed++
+		fmt.Fprintf(r.console, "classify: --exec: %s for %q at %v s: %v\n", words[0], e.Label, e.Time, err)
 	}
 }
 
-// close waits for the commands that are queued, for as long as patience lasts; what runs then is killed, and the rest is left out.
-func (c *errands) close(patience time.Duration) {
-	close(c.queue)
-	impatient := time.AfterFunc(patience, func() {
-		fmt.Fprintf(c.console, "classify: --exec: not done after %v, stopped\n", patience)
-		c.cancel()
+// close waits for the commands that are queued until the timeout. Then it kills the one that runs and leaves out the
+// rest.
+func (r *runner) close(timeout time.Duration) {
+	close(r.queue)
+	timer := time.AfterFunc(timeout, func() {
+		fmt.Fprintf(r.console, "classify: --exec: not done after %v, stopped\n", timeout)
+		r.cancel()
 	})
-	c.worker.Wait()
-	impatient.Stop()
-	c.cancel()
+	r.worker.Wait()
+	timer.Stop()
+	r.cancel()
 }
 
 // console is standard error, shared by goroutines.

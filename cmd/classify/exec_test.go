@@ -16,7 +16,7 @@ func TestMain(m *testing.M) {
 	switch os.Getenv("CLASSIFY_TEST_CHILD") {
 	case "":
 		os.Exit(m.Run())
-	case "args": // tells its arguments
+	case "args": // prints its arguments
 		json.NewEncoder(os.Stdout).Encode(os.Args[1:])
 	case "fail":
 		os.Exit(3)
@@ -36,19 +36,19 @@ func child(t *testing.T, kind, args string) string {
 	return fmt.Sprintf("'%s' %s", program, args)
 }
 
-// runErrands runs the command line for detections of the labels and returns what was written.
-func runErrands(t *testing.T, line string, patience time.Duration, labels ...string) (*errands, string) {
+// runCommands runs the command line for detections of the labels and returns what was written.
+func runCommands(t *testing.T, line string, timeout time.Duration, labels ...string) (*runner, string) {
 	t.Helper()
 	template, err := parseCommand(line, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	c := newErrands(template, &console{w: &out})
+	c := newRunner(template, &console{w: &out})
 	for _, label := range labels {
-		c.add(detection{Label: label, P: 0.97, Time: 12.34, Start: 11.9, End: 12.3, Clock: "2026-01-02T03:04:05Z"})
+		c.add(event{Label: label, P: 0.97, Time: 12.34, Start: 11.9, End: 12.3, Clock: "2026-01-02T03:04:05Z"})
 	}
-	c.close(patience)
+	c.close(timeout)
 	return c, out.String()
 }
 
@@ -57,7 +57,7 @@ func TestExecArguments(t *testing.T) {
 		`left`, `a b`, `$(touch pwned)`, `"; rm -rf /; "`, `'`, "`id`", `{p}`, `{label}`, `\`, `*`, `--help`, `é✓`, `%PATH%`, ``,
 	}
 	line := child(t, "args", `-- {label} 'p={p}' "{time} {start}"-{end} \{label\} '{"label":"{label}"}' {clock} a\ b`)
-	c, out := runErrands(t, line, time.Minute, evil...)
+	c, out := runCommands(t, line, time.Minute, evil...)
 	var got []string
 	for text := range strings.Lines(out) {
 		var args []string
@@ -104,8 +104,8 @@ func TestExecUsage(t *testing.T) {
 	}
 }
 
-func TestExecFailuresAreTold(t *testing.T) {
-	c, out := runErrands(t, child(t, "fail", "{label}"), time.Minute, "left", "right")
+func TestExecFailuresAreReported(t *testing.T) {
+	c, out := runCommands(t, child(t, "fail", "{label}"), time.Minute, "left", "right")
 	expect(t, "failed", c.failed, 2)
 	expect(t, "lines", strings.Count(out, "\n"), 2)
 	contains(t, "message", out, `for "right" at 12.34 s: exit status 3`)
@@ -114,7 +114,7 @@ func TestExecFailuresAreTold(t *testing.T) {
 // TestExecNeverBlocks queues far more commands than there is room for behind one that does not end.
 func TestExecNeverBlocks(t *testing.T) {
 	begin := time.Now()
-	c, out := runErrands(t, child(t, "sleep", ""), 100*time.Millisecond, make([]string, 40)...)
+	c, out := runCommands(t, child(t, "sleep", ""), 100*time.Millisecond, make([]string, 40)...)
 	if took := time.Since(begin); took > 30*time.Second {
 		t.Errorf("took %v", took)
 	}
@@ -125,7 +125,7 @@ func TestExecNeverBlocks(t *testing.T) {
 	contains(t, "end", out, "not done after 100ms, stopped")
 }
 
-// FuzzCommand holds that an event changes nothing but the arguments with places, however a label looks.
+// FuzzCommand holds that an event changes nothing but the arguments with placeholders, however a label looks.
 func FuzzCommand(f *testing.F) {
 	f.Add(`echo {label} "{p} x" 'a {time}'`, `"; rm -rf / #`)
 	f.Add(`echo -- {label}{label} \{start}`, `{end} {clock}`)
@@ -134,7 +134,7 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		words := template.command(detection{Label: label, P: 0.5})
+		words := template.command(event{Label: label, P: 0.5})
 		if len(words) != len(template) {
 			t.Fatalf("%q becomes %q", template, words)
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
@@ -20,22 +22,22 @@ import (
 
 const rate = 16000
 
-// loudness writes a model that tells how loud a sound is: _silence_ for zeros, hum for a murmur, loud for noise.
+// loudness writes a model of how loud a sound is: _silence_ for zeros, hum for a murmur, loud for noise.
 func loudness(t *testing.T) string {
 	t.Helper()
-	return loudnessOf(t, polynet.Linear, 1)
+	return loudnessWith(t, "loud")
 }
 
-// loudnessOf writes that model with another kind of blocks, all of which add nothing, in so many stages.
-func loudnessOf(t *testing.T, kind polynet.BlockKind, stages int) string {
+// loudnessWith writes that model with another label for noise.
+func loudnessWith(t *testing.T, noise string) string {
 	t.Helper()
 	f := features.Default()
 	f.Floor = 1e-5 // silence is a row of −11.5
 	m := &polynet.Model{
-		Features: f, Window: 1, Temperature: 1, Labels: []string{"loud", "hum", polynet.SilenceLabel},
+		Features: f, Window: 1, Temperature: 1, Labels: []string{noise, "hum", polynet.SilenceLabel},
 		Net: polynet.Config{
-			Inputs: f.Mels, Classes: 3, Block: kind, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
-			Stages: slices.Repeat([]polynet.Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}}, stages),
+			Inputs: f.Mels, Classes: 3, Block: polynet.Linear, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
+			Stages: []polynet.Stage{{Width: 1, Blocks: 1, Kernel: 1, Stride: 1}},
 		},
 		Weights: map[string]*tensor.Dense{},
 	}
@@ -43,7 +45,7 @@ func loudnessOf(t *testing.T, kind polynet.BlockKind, stages int) string {
 		m.Norm.Mean = append(m.Norm.Mean, -6)
 		m.Norm.Std = append(m.Norm.Std, 1)
 	}
-	for _, s := range m.Net.WeightShapes() {
+	for _, s := range m.Net.Program().Weights {
 		values := make([]float32, s.Len()) // zero: the block adds nothing to its skip
 		switch {
 		case s.Name == "stem.conv.weight":
@@ -80,7 +82,7 @@ func noise(n int, amplitude float32) []float32 {
 	return samples
 }
 
-// Amplitudes that the loudness model tells apart.
+// Amplitudes of the loudness model's labels.
 const (
 	loud   = 0.5
 	hum    = 0.004
@@ -116,11 +118,25 @@ func folder(t *testing.T, files map[string][]byte) {
 	}
 }
 
+// Exit statuses.
+const (
+	statusOK          = program.StatusOK
+	statusFailed      = program.StatusFailed
+	statusUsage       = program.StatusUsage
+	statusModel       = program.StatusModel
+	statusInterrupted = program.StatusInterrupted
+)
+
+// runCommand executes one command line.
+func runCommand(ctx context.Context, args []string, s program.Streams) (status int) {
+	return this.Run(ctx, args, s, &commands{})
+}
+
 // classify runs the command.
 func classify(t *testing.T, stdin []byte, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	status = run(t.Context(), args, streams{in: bytes.NewReader(stdin), out: &out, err: &errs})
+	status = runCommand(t.Context(), args, program.Streams{In: bytes.NewReader(stdin), Out: &out, Err: &errs})
 	return status, out.String(), errs.String()
 }
 
@@ -182,7 +198,7 @@ func parse(t *testing.T, out string) []ndjson {
 	return events
 }
 
-// outline tells events in a few words each.
+// outline describes lines in a few words each.
 func outline(events []ndjson) []string {
 	var list []string
 	for _, e := range events {

@@ -64,7 +64,7 @@ func TestReaderGoes(t *testing.T) {
 	if err != nil || bytes.Count(out, []byte("\n")) != 1 || !bytes.Contains(out, []byte(" left ")) {
 		t.Errorf("%v: %s", err, out)
 	}
-	if lines := strings.Split(errs.String(), "\n"); len(lines) != 3 || !strings.Contains(lines[0], "classify: heard ") {
+	if lines := strings.Split(errs.String(), "\n"); len(lines) != 3 || !strings.Contains(lines[0], "classify: processed ") {
 		t.Errorf("stderr: %s", errs.String())
 	}
 }
@@ -101,7 +101,7 @@ func TestSignals(t *testing.T) {
 		cmd.Process.Signal(sig)
 		cmd.Wait()
 		expect(t, sig.String(), cmd.ProcessState.ExitCode(), statusInterrupted)
-		contains(t, sig.String(), errs.String(), "classify: heard ")
+		contains(t, sig.String(), errs.String(), "classify: processed ")
 		contains(t, sig.String(), errs.String(), "classify: interrupted\n")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// Kubernetes tells each pod of an Indexed Job its index, and leaves it to the manifest to tell the count.
+// Kubernetes sets the first variable in each pod of an Indexed Job; the manifest may set the second.
 const (
 	indexVariable = "JOB_COMPLETION_INDEX"
 	countVariable = "JOB_COMPLETION_COUNT"
@@ -43,7 +43,7 @@ func (s shard) check() error {
 
 func (s shard) String() string { return fmt.Sprintf("%d/%d", s.index, s.count) }
 
-// holds reports whether an input is in the shard. That depends on nothing but its path below the folder that was given:
+// holds reports whether an input is in the shard, which depends only on its path below the folder that was given.
 // SHA-256 spreads paths evenly however alike they are, and a file that is added moves no other.
 func (s shard) holds(in input) bool {
 	if s.count <= 1 || in.err != nil { // what cannot be found concerns every shard
@@ -54,21 +54,20 @@ func (s shard) holds(in input) bool {
 }
 
 // share returns the shard that the flags and the environment choose.
-func (f *manyFlags) share(stderr io.Writer) (shard, error) {
+func (f *manyFlags) share(console io.Writer) (shard, error) {
 	index, indexed := os.LookupEnv(indexVariable)
 	switch {
 	case f.Shard.count > 0 && f.Shards != 0 && f.Shards != f.Shard.count:
 		return shard{}, fmt.Errorf("--shard %v contradicts --shards %d (or %s)", f.Shard, f.Shards, countVariable)
-	case f.Shard.count > 0:
+	case f.Shard.count > 0 || f.Shards == 0 && !indexed:
 		return f.Shard, nil
-	case f.Shards == 0 && indexed:
-		fmt.Fprintf(stderr, "classify: warning: %s is set, but neither --shards nor %s says how many shards there are; all inputs are taken\n",
-			indexVariable, countVariable)
-		return shard{}, nil
 	case f.Shards == 0:
+		fmt.Fprintf(console, "classify: warning: %s is set, but neither --shards nor %s says how many shards there are; "+
+			"all inputs are taken\n", indexVariable, countVariable)
 		return shard{}, nil
 	case !indexed:
-		return shard{}, fmt.Errorf("--shards %d (or %s) needs %s, which is not set; --shard I/%[1]d chooses one", f.Shards, countVariable, indexVariable)
+		return shard{}, fmt.Errorf("--shards %d (or %s) needs %s, which is not set; --shard I/%[1]d chooses one",
+			f.Shards, countVariable, indexVariable)
 	}
 	i, err := strconv.Atoi(index)
 	if err != nil {

@@ -125,7 +125,7 @@ func TestShardChoice(t *testing.T) {
 				}
 			}
 			var flags manyFlags
-			parser, err := kong.New(&flags)
+			parser, err := kong.New(&flags, kong.Vars(texts))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -2,97 +2,239 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
-	"math"
+	"os"
+	"slices"
 
+	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
-	"github.com/polyphon/polyphon/detect"
-	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/device"
 )
 
-// worker classifies sounds on one goroutine.
+// worker classifies inputs, one after the other.
 type worker struct {
-	*polynet.Worker
-	long *longSounds // nil: sounds longer than a window are told by their windows, too
+	recognizer *polyphon.Recognizer
+	queue      *queue
+	stdin      io.Reader
+	labels     int    // of each window
+	windows    bool   // long sounds are answered by windows, not by events
+	saver      *saver // of events
+	failFast   bool   // no input is begun after one that failed
+	batch      int    // inputs that are computed together, at most
+
+	decoder audio.Decoder // of one input after the other
+	pending []pending     // in the order of the inputs
+	clips   []audio.Clip  // those of pending that did not fail; their memory is used again
 }
 
-// longSounds finds the events in sounds that are longer than a window.
-type longSounds struct {
-	rate   int // hertz, the model's
-	window int // samples
-	newEar func() (*ear, error)
-	ear    *ear      // once it has been needed
-	buffer []float32 // a window and a sample, or more
+// pending is an input that has been read to its end and waits to be computed together with others.
+type pending struct {
+	item   *item
+	result record
 }
 
-const (
-	leastBuffer = 1 << 14 // samples
-	signOfLife  = 60      // seconds of sound after which one is sent
-)
-
-func newLongSounds(m *polynet.Model, newEar func() (*ear, error)) *longSounds {
-	l := &longSounds{rate: m.Features.Rate, window: int(math.Round(m.Window * float64(m.Features.Rate))), newEar: newEar}
-	l.buffer = make([]float32, max(l.window+1, leastBuffer))
-	return l
+// run classifies inputs until there are no more. Its error is the device's or ctx's.
+func (w *worker) run(ctx context.Context) error {
+	for it := w.queue.next(); it != nil; it = w.queue.next() {
+		if err := w.begin(ctx, it); err != nil {
+			return err
+		}
+	}
+	return w.flush(ctx)
 }
 
-// detect classifies a sound that is not longer than a window as one recording, and finds the events in a longer one.
-func (s *sound) detect(ctx context.Context, w *worker, src audio.Source) {
-	l := w.long
-	src, err := audio.Resample(src, l.rate)
+// begin reads an input. It is classified now where it is longer than a window, and otherwise with others.
+func (w *worker) begin(ctx context.Context, it *item) error {
+	live := it.name == stdinName // it may take its time
+	if live {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+	}
+	in, err := w.open(it.input)
 	if err != nil {
-		s.end(ctx, event{err: err})
-		return
+		return w.add(ctx, it, nil, record{err: err})
 	}
-	n, err := audio.ReadFull(src, l.buffer[:l.window+1])
+	defer in.Close()
+	src, err := w.decode(in)
+	if err != nil {
+		return w.add(ctx, it, nil, record{err: err})
+	}
+	samples := w.buffer()
+	n, err := audio.ReadFull(src, samples)
+	if n == len(samples) {
+		return w.long(ctx, it, &resumed{Source: src, beginning: samples, err: err})
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	err = w.add(ctx, it, samples[:n], record{err: err, warning: w.decoder.Warning()})
+	if err == nil && live {
+		err = w.flush(ctx)
+	}
+	return err
+}
+
+func (w *worker) open(in input) (io.ReadCloser, error) {
 	switch {
-	case n > l.window:
-		w.Flush() // the sounds before this one come first
-		length, err := s.findEvents(ctx, l, n, src, err)
-		s.end(ctx, event{err: err, length: length})
-	case err == io.EOF:
-		s.windows(ctx, w, audio.Clip{Rate: l.rate, Samples: l.buffer[:n]}.Source())
-	default:
-		s.end(ctx, event{err: err})
+	case in.err != nil:
+		return nil, in.err
+	case in.name == stdinName:
+		return io.NopCloser(w.stdin), nil
 	}
+	return os.Open(in.name)
 }
 
-// findEvents finds the events in a sound whose first n samples are in l's buffer and which goes on with src, unless err says how
-// it ended. It returns the sound's length in seconds, or the error that ended it.
-func (s *sound) findEvents(ctx context.Context, l *longSounds, n int, src audio.Source, err error) (float64, error) {
-	ear, earErr := l.hire()
-	if earErr != nil {
-		return 0, earErr
+// decode returns a sound at the model's rate.
+func (w *worker) decode(r io.Reader) (audio.Source, error) {
+	if err := w.decoder.Reset(r); err != nil {
+		return nil, err
 	}
-	wanted, told := true, 0.0
-	ear.ended = func(d detect.Event) { wanted = wanted && s.send(ctx, event{detection: &d}) }
-	for {
-		if err := ear.push(l.buffer[:n]); err != nil {
-			return ear.seconds(), err
-		}
-		if now := ear.seconds(); now > told+signOfLife {
-			told = now
-			wanted = wanted && s.send(ctx, event{length: now})
-		}
-		switch {
-		case !wanted:
-			return ear.seconds(), ctx.Err()
-		case err == io.EOF:
-			return ear.seconds(), ear.end()
-		case err != nil:
-			return ear.seconds(), err
-		}
-		n, err = audio.ReadFull(src, l.buffer)
-	}
+	return audio.Resample(&w.decoder, w.recognizer.Model().Features.Rate)
 }
 
-// hire returns the ear, ready for a sound.
-func (l *longSounds) hire() (*ear, error) {
-	if l.ear != nil {
-		l.ear.reset()
-		return l.ear, nil
+// buffer returns memory for the next clip: for a window and one sample, which tells whether a sound is longer.
+func (w *worker) buffer() []float32 {
+	if w.clips == nil {
+		w.clips = make([]audio.Clip, 0, w.batch)
 	}
+	next := &w.clips[:w.batch][len(w.clips)]
+	if next.Samples == nil {
+		*next = audio.Clip{
+			Rate: w.recognizer.Model().Features.Rate, Samples: make([]float32, w.recognizer.Model().WindowSamples()+1),
+		}
+	}
+	return next.Samples[:cap(next.Samples)]
+}
+
+// add puts an input with those that wait: the beginning of the next clip's memory, or a failure.
+func (w *worker) add(ctx context.Context, it *item, samples []float32, r record) error {
+	r.done = true
+	if w.pending = append(w.pending, pending{it, r}); r.err == nil {
+		w.clips = w.clips[:len(w.clips)+1]
+		w.clips[len(w.clips)-1].Samples = samples
+	} else if w.failFast {
+		w.queue.close()
+	}
+	if len(w.pending) == w.batch {
+		return w.flush(ctx)
+	}
+	return nil
+}
+
+// flush classifies the inputs that wait.
+func (w *worker) flush(ctx context.Context) error {
+	results := w.recognizer.ClassifyBatch(w.clips)
+	for _, p := range w.pending {
+		if p.result.err == nil {
+			clip, answer := w.clips[len(w.clips)-len(results)], results[0]
+			results = results[1:]
+			if fault, failed := errors.AsType[*device.Fault](answer.Err); failed {
+				return fault
+			}
+			if p.result.err = answer.Err; answer.Err == nil {
+				end := float64(len(clip.Samples)) / float64(clip.Rate)
+				p.result.window, p.result.length = w.cut(polyphon.Window{End: end, Scores: answer.Scores}), seconds(end)
+			} else if w.failFast {
+				w.queue.close()
+			}
+		}
+		if !w.queue.put(ctx, p.item, p.result) {
+			return ctx.Err()
+		}
+	}
+	w.pending, w.clips = w.pending[:0], w.clips[:0]
+	return nil
+}
+
+// cut leaves a window the labels that are wanted.
+func (w *worker) cut(window polyphon.Window) polyphon.Window {
+	window.Scores = slices.Clone(window.Scores[:w.labels])
+	return window
+}
+
+// long classifies a sound that is longer than a window.
+func (w *worker) long(ctx context.Context, it *item, src *resumed) error {
+	if err := w.flush(ctx); err != nil { // in the order of the inputs
+		return err
+	}
+	src.progress = func() { w.queue.put(ctx, it, record{length: src.seconds()}) }
 	var err error
-	l.ear, err = l.newEar()
-	return l.ear, err
+	if w.windows {
+		err = w.findWindows(ctx, it, src)
+	} else {
+		err = w.findEvents(ctx, it, src)
+	}
+	if fault, failed := errors.AsType[*device.Fault](err); failed {
+		return fault
+	}
+	if err != nil && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil && w.failFast {
+		w.queue.close()
+	}
+	w.queue.put(ctx, it, record{done: true, err: err, length: src.seconds(), warning: w.decoder.Warning()})
+	return nil
 }
+
+func (w *worker) findWindows(ctx context.Context, it *item, src audio.Source) error {
+	for window, err := range w.recognizer.Windows(ctx, src) {
+		if err != nil {
+			return err
+		}
+		if !w.queue.put(ctx, it, record{window: w.cut(window), length: seconds(window.End)}) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+func (w *worker) findEvents(ctx context.Context, it *item, src audio.Source) error {
+	for found, err := range w.recognizer.Events(ctx, src) {
+		e := newEvent(it.name, found)
+		if err == nil {
+			err = w.saver.save(e, found)
+		}
+		if err != nil {
+			return err
+		}
+		if !w.queue.put(ctx, it, record{event: &e}) {
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// resumed is a Source whose beginning has been read before. It counts the samples.
+type resumed struct {
+	audio.Source
+	beginning []float32
+	err       error // that came with the beginning
+	samples   int64
+	reported  seconds
+	progress  func() // called once in a while
+}
+
+const progressEvery = 60 // seconds of sound
+
+// Read implements audio.Source.
+func (s *resumed) Read(dst []float32) (n int, err error) {
+	if len(s.beginning) > 0 {
+		n = copy(dst, s.beginning)
+		if s.beginning = s.beginning[n:]; len(s.beginning) == 0 {
+			err = s.err
+		}
+	} else {
+		n, err = s.Source.Read(dst)
+	}
+	s.samples += int64(n)
+	if now := s.seconds(); now >= s.reported+progressEvery {
+		s.reported = now
+		s.progress()
+	}
+	return n, err
+}
+
+func (s *resumed) seconds() seconds { return seconds(float64(s.samples) / float64(s.Rate())) }

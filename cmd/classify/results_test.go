@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/polyphon/polyphon/cmd/internal/program"
 )
 
 // tree lists the files below a folder, with hidden ones and without empty folders.
@@ -225,7 +227,7 @@ func TestInterruptedBatch(t *testing.T) {
 	}()
 	var errs bytes.Buffer
 	args := []string{"--model", model, "--format", "csv", "--out", "r", "rec"}
-	status := run(ctx, args, streams{out: io.Discard, err: &errs})
+	status := runCommand(ctx, args, program.Streams{Out: io.Discard, Err: &errs})
 	if status == statusOK {
 		t.Skip("all was done before the interruption")
 	}

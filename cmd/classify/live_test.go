@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/program"
 )
 
 // threeSounds is 13 s of silence with loud sounds from 2 to 3, from 5 to 6 and from 9 to 11 s.
@@ -36,7 +37,7 @@ var soundFlags = []string{"--threshold", "0.7", "--smoothing", "0.2", "--min-dur
 func stream(t *testing.T, in io.Reader, args ...string) (status int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	status = run(t.Context(), slices.Concat([]string{"--stream", "--model", loudness(t)}, soundFlags, args), streams{in: in, out: &o, err: &e})
+	status = runCommand(t.Context(), slices.Concat([]string{"--stream", "--model", loudness(t)}, soundFlags, args), program.Streams{In: in, Out: &o, Err: &e})
 	return status, o.String(), e.String()
 }
 
@@ -64,7 +65,7 @@ func TestStreamFindsEvents(t *testing.T) {
 	sound := raw(audio.S16LE, threeSounds())
 	status, out, errs := stream(t, bytes.NewReader(sound), "--format", "ndjson")
 	expect(t, "status", status, statusOK)
-	contains(t, "summary", errs, "classify: heard 13.0 s: 3 events, ")
+	contains(t, "summary", errs, "classify: processed 13.0 s: 3 events, ")
 	expect(t, "lines on stderr", strings.Count(errs, "\n"), 1)
 	found := checkEvents(t, "ndjson", out, threeEvents)
 	for _, e := range found {
@@ -226,7 +227,7 @@ func TestStreamTellsAtOnce(t *testing.T) {
 	args := append([]string{"--stream", "--model", loudness(t), "--format", "ndjson"}, soundFlags...)
 	status := make(chan int)
 	go func() {
-		s := run(t.Context(), args, streams{in: in, out: out, err: io.Discard})
+		s := runCommand(t.Context(), args, program.Streams{In: in, Out: out, Err: io.Discard})
 		out.Close()
 		status <- s
 	}()
@@ -257,8 +258,8 @@ func TestStreamIsInterrupted(t *testing.T) {
 	}()
 	var out, errs bytes.Buffer
 	args := append([]string{"--stream", "--model", loudness(t), "--format", "ndjson"}, soundFlags...)
-	expect(t, "status", run(ctx, args, streams{in: in, out: &out, err: &errs}), statusInterrupted)
-	contains(t, "stderr", errs.String(), "classify: heard 13.0 s: 3 events, ")
+	expect(t, "status", runCommand(ctx, args, program.Streams{In: in, Out: &out, Err: &errs}), statusInterrupted)
+	contains(t, "stderr", errs.String(), "classify: processed 13.0 s: 3 events, ")
 	contains(t, "stderr", errs.String(), "classify: interrupted\n")
 	events := parse(t, out.String())
 	expect(t, "events", len(events), 4)
@@ -270,7 +271,7 @@ func TestStreamWhoseReaderIsGone(t *testing.T) {
 	for err, want := range map[error]string{syscall.EPIPE: "", errors.New("disk full"): "classify: disk full\n"} {
 		var errs bytes.Buffer
 		args := append([]string{"--stream", "--model", loudness(t)}, soundFlags...)
-		status := run(t.Context(), args, streams{in: bytes.NewReader(sound), out: full{err}, err: &errs})
+		status := runCommand(t.Context(), args, program.Streams{In: bytes.NewReader(sound), Out: full{err}, Err: &errs})
 		expect(t, "status", status, statusFailed)
 		summary, rest, _ := strings.Cut(errs.String(), "\n")
 		contains(t, "summary", summary, ": 1 events, ")
@@ -327,13 +328,17 @@ func TestStreamTellsWhenItIsLate(t *testing.T) {
 	var c cli
 	c.Model, c.Format, c.Live.Stream = loudness(t), "ndjson", true
 	var out, errs bytes.Buffer
-	l, _, err := c.newListener(streams{out: &out, err: &errs})
+	model, err := c.load(&errs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := c.newListener(program.Streams{Out: &out, Err: &errs}, model)
 	if err != nil {
 		t.Fatal(err)
 	}
 	l.clock = slow()
 	in := &chopped{raw(audio.S16LE, threeSounds()), rand.New(rand.NewPCG(1, 1))}
-	expect(t, "status", l.run(t.Context(), in), statusOK)
+	expect(t, "error", l.run(t.Context(), in), nil)
 	expect(t, "warnings", strings.Count(errs.String(), "s behind the sound"), 1)
 	events := parse(t, out.String())
 	if lag := events[len(events)-1].Stream.WorstLag; lag < 3 {
@@ -356,7 +361,9 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 	in, feed := io.Pipe()
 	done := make(chan int)
 	args := append([]string{"--stream", "--model", loudness(t)}, soundFlags...)
-	go func() { done <- run(t.Context(), args, streams{in: in, out: io.Discard, err: io.Discard}) }()
+	go func() {
+		done <- runCommand(t.Context(), args, program.Streams{In: in, Out: io.Discard, Err: io.Discard})
+	}()
 	feed.Write(minute)
 	before, goroutines := heap()
 	for range 60 {
@@ -372,8 +379,8 @@ func TestStreamMemoryIsBounded(t *testing.T) {
 
 func TestStreamUsage(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
-		{"--stream a.wav", "not to files"},
-		{"--stream - -", "not to files"},
+		{"--stream a.wav", "not files"},
+		{"--stream - -", "not files"},
 		{"--stream --format json", "ndjson"},
 		{"--stream --windows", "--windows"},
 		{"--stream --encoding s16be", "s16be"},
@@ -384,7 +391,7 @@ func TestStreamUsage(t *testing.T) {
 		{"--stream --release 0", "release"},
 		{"--stream --smoothing -1", "smoothing"},
 		{"--stream --gate NaN", "--gate"},
-		{"--stream --hop 2", "decision every 2 s"},
+		{"--stream --hop 2", "a hop of 2 s"},
 		{"--stream --exec {label}", "cannot depend"},
 		{"--rate 8000 a.wav", "--stream"},
 		{"--exec true a.wav", "--stream"},

@@ -1,0 +1,250 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+const (
+	stdinName    = "-" // the standard input among the paths
+	defaultModel = "base"
+)
+
+type cli struct {
+	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
+	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
+	Top     int      `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
+	Format  string   `help:"Output format: ${enum} (see docs/output.md)." enum:"text,json,ndjson,csv,audacity" default:"text"`
+	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
+	Hop     float64  `help:"${hop}" default:"0" placeholder:"S"`
+
+	Computing computing.Flags `embed:""`
+
+	Live   liveFlags  `embed:"" group:"Live sound:"`
+	Events eventFlags `embed:"" group:"Events (the defaults are the model's):"`
+	Many   manyFlags  `embed:"" group:"Many files:"`
+}
+
+// liveFlags are about live sound.
+type liveFlags struct {
+	Stream   bool            `help:"${stream}"`
+	Rate     *int            `help:"Rate of raw PCM in hertz (default: 16000)." placeholder:"HZ"`
+	Channels *int            `help:"Channels of raw PCM (default: 1)." placeholder:"N"`
+	Encoding *audio.Encoding `help:"${encoding}" placeholder:"E"`
+	Exec     string          `help:"${exec}" placeholder:"CMD"`
+}
+
+// eventFlags are about events, in live sound and in recordings that are longer than a window.
+type eventFlags struct {
+	Threshold   *float64 `help:"Probability that begins an event, for all labels." placeholder:"P"`
+	Release     *float64 `help:"Part of the threshold below which an event ends." placeholder:"PART"`
+	Smoothing   *float64 `help:"Seconds over which probabilities are averaged." placeholder:"S"`
+	MinDuration *float64 `help:"Seconds for which the threshold must have been reached." placeholder:"S"`
+	Refractory  *float64 `help:"${refractory}" placeholder:"S"`
+	Gate        float64  `help:"${gate}" placeholder:"DB" default:"0"`
+	Windows     bool     `help:"Report the labels of every window of long recordings instead of events."`
+	Save        string   `help:"${save}" placeholder:"DIR"`
+}
+
+// manyFlags are for corpora that take a while.
+type manyFlags struct {
+	Out      string `help:"${out}" placeholder:"DIR"`
+	Force    bool   `help:"With --out, classify inputs that have results, too."`
+	FailFast bool   `help:"Stop at the first input that fails."`
+	Shard    shard  `help:"${shard}" placeholder:"I/N"`
+	Shards   int    `help:"${shards}" env:"JOB_COMPLETION_COUNT" placeholder:"N"`
+}
+
+// texts are the help of flags that is too long for their tags.
+var texts = map[string]string{
+	"paths": "WAV and FLAC files, folders of them (searched recursively), " +
+		"or - for a sound on the standard input.",
+	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +
+		"or with --windows half a window.",
+	"stream": "Read live sound from the standard input, raw PCM, WAV or FLAC, " +
+		"and report each event as soon as it is certain.",
+	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s32le, f32le, f64le, alaw or mulaw (default: s16le).",
+	"exec": "Command to run for each event, without a shell; " +
+		"{label}, {p}, {time}, {start}, {end} and {clock} are replaced.",
+	"refractory": "Seconds from an event's beginning in which its label begins no other.",
+	"gate": "Level, in dB below full scale, such as 60, below which sound is silence and costs nothing; " +
+		"0 is no gate.",
+	"save": "Write the sound of each event as a WAV file into a folder named after its label, below this folder.",
+	"out": "Write the results of each input to a file of its own below this folder, and leave out inputs " +
+		"that have one. docs/output.md says which.",
+	"shard": "Take one of N shares of the inputs, numbered from 0 to N-1. Default: all, or as --shards says.",
+	"shards": "Take the share number $JOB_COMPLETION_INDEX of so many, " +
+		"as in a Kubernetes Indexed Job.",
+}
+
+// Run classifies.
+func (c *cli) Run(ctx context.Context, s program.Streams) error {
+	err := errors.Join(c.check(), c.Live.check(c.Paths, c.Format), c.Events.check(c.Live.Stream))
+	if err != nil {
+		return program.WithStatus(program.StatusUsage, err)
+	}
+	l, err := c.load(s.Err)
+	if err != nil {
+		return err
+	}
+	if c.Live.Stream {
+		return c.listen(ctx, s, l)
+	}
+	return c.classify(ctx, s, l)
+}
+
+// check returns an error for what the types of the flags accept and makes no sense.
+func (c *cli) check() error {
+	stdin := 0
+	for _, path := range c.Paths {
+		if path == stdinName {
+			stdin++
+		}
+	}
+	switch {
+	case c.Top < 0:
+		return fmt.Errorf("--top %d is negative", c.Top)
+	case c.Threads < 0:
+		return fmt.Errorf("--threads %d is negative", c.Threads)
+	case stdin > 1:
+		return errors.New("the standard input can be read only once")
+	case stdin > 0 && c.Many.Out != "":
+		return errors.New("--out names result files after their inputs, and the standard input has no name")
+	case c.Many.Force && c.Many.Out == "":
+		return errors.New("--force without --out: there are no results that it could replace")
+	}
+	return nil
+}
+
+// check is cli.check for live sound.
+func (f *liveFlags) check(paths []string, format string) error {
+	raw := f.format()
+	live := f.declared() || f.Exec != ""
+	switch {
+	case live && !f.Stream:
+		return errors.New("--rate, --channels, --encoding and --exec are about live sound: they need --stream")
+	case !f.Stream && len(paths) == 0:
+		return errors.New("expected files, folders, or - for the standard input")
+	case !f.Stream:
+		return nil
+	case len(paths) > 0 && !slices.Equal(paths, []string{stdinName}):
+		return errors.New("--stream reads the standard input, not files")
+	case raw.Rate < audio.MinRate || raw.Rate > audio.MaxRate:
+		return fmt.Errorf("--rate %d: %d to %d are read", raw.Rate, audio.MinRate, audio.MaxRate)
+	case raw.Channels < 1 || raw.Channels > audio.MaxChannels:
+		return fmt.Errorf("--channels %d: 1 to %d are read", raw.Channels, audio.MaxChannels)
+	case format == "json":
+		return errors.New("--format json is written at the end, and live sound has none; use ndjson")
+	}
+	return nil
+}
+
+// declared reports whether flags say how raw sound is encoded.
+func (f *liveFlags) declared() bool { return f.Rate != nil || f.Channels != nil || f.Encoding != nil }
+
+// format returns how raw sound is encoded.
+func (f *liveFlags) format() audio.Format {
+	format := audio.Format{Container: "raw", Encoding: audio.S16LE, Rate: 16000, Channels: 1}
+	override(&format.Rate, f.Rate)
+	override(&format.Channels, f.Channels)
+	override(&format.Encoding, f.Encoding)
+	return format
+}
+
+// override sets a value where a flag is given.
+func override[T any](value, flag *T) {
+	if flag != nil {
+		*value = *flag
+	}
+}
+
+// check is cli.check for events.
+func (f *eventFlags) check(live bool) error {
+	switch {
+	case live && f.Windows:
+		return errors.New("--windows is about recordings, not about live sound")
+	case f.Windows && f.Save != "":
+		return errors.New("--save is about events, and --windows reports none")
+	case math.IsNaN(f.Gate) || math.IsInf(f.Gate, 0):
+		return fmt.Errorf("--gate %g is no level", f.Gate)
+	}
+	return nil
+}
+
+// detection returns the operating point: the model's, changed by the flags.
+func (f *eventFlags) detection(c detect.Config) detect.Config {
+	if f.Threshold != nil {
+		c.Threshold, c.Thresholds = *f.Threshold, nil
+	}
+	override(&c.Release, f.Release)
+	override(&c.Smoothing, f.Smoothing)
+	override(&c.MinDuration, f.MinDuration)
+	override(&c.Refractory, f.Refractory)
+	return c
+}
+
+// loaded is a model on a device, ready for use.
+type loaded struct {
+	*polyphon.Recognizer
+	name   string // of the model
+	device *computing.Device
+}
+
+// load opens the model and the device that the flags name. Each worker computes in one thread. Where there was a choice
+// between devices, it says so.
+func (c *cli) load(console io.Writer) (*loaded, error) {
+	l := &loaded{name: cmp.Or(c.Model, defaultModel)}
+	model, err := models.Open(c.Model)
+	if err != nil {
+		return nil, program.WithStatus(program.StatusModel, err)
+	}
+	if l.device, err = c.Computing.Open(1); err != nil {
+		return nil, program.WithStatus(program.StatusModel, err)
+	}
+	if l.device.Note != "" {
+		fmt.Fprintf(console, "classify: %s\n", l.device.Note)
+	}
+	options := []polyphon.Option{
+		polyphon.WithDevice(l.device.Trainer), polyphon.WithHop(c.Hop), polyphon.WithGate(c.Events.Gate),
+		polyphon.WithDetection(c.Events.detection(model.DetectionConfig())),
+	}
+	if c.Events.Save != "" {
+		options = append(options, polyphon.WithSamples())
+	}
+	l.Recognizer, err = polyphon.New(model, options...)
+	if err != nil && !errors.Is(err, polynet.ErrConfig) && !errors.Is(err, detect.ErrConfig) {
+		err = program.WithStatus(program.StatusModel, err)
+	}
+	return l, err
+}
+
+// formatOptions returns what formats need to know: the flags, the names of the inputs, and the part of the summaries
+// that is known before the work begins.
+func (c *cli) formatOptions(l *loaded, inputs []input, threads int) formatOptions {
+	m := l.Model()
+	rate := float64(m.Features.Rate)
+	o := formatOptions{
+		name: c.Format, live: c.Live.Stream, labels: len(m.Labels), inputs: inputs,
+		summary: summary{
+			Window: seconds(m.Window), Hop: seconds(math.Round(cmp.Or(c.Hop, m.Window/2)*rate) / rate),
+			Model: l.name, Device: l.device.Name(), Threads: threads,
+		},
+	}
+	if c.Top > 0 {
+		o.labels = min(c.Top, o.labels)
+	}
+	return o
+}

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/polyphon/polyphon"
+)
+
+// spec is the version of the json, ndjson and csv formats, which docs/output.md describes.
+const spec = 1
+
+// format writes what is found, in one output format. The windows and events of an input come before its end or its
+// failure, one input after the other; live sound has events and failures only. An error of the output is returned by the
+// next flush or close.
+type format interface {
+	window(file string, w polyphon.Window)
+	event(e event)
+	end(file string, o outcome)
+	fail(f failure)
+	flush() error
+	close(s summary) error
+}
+
+// formatOptions say what a format needs to know before it begins.
+type formatOptions struct {
+	name    string  // of the format
+	live    bool    // live sound
+	labels  int     // of each window
+	inputs  []input // whose names are written
+	summary summary // what is known of it before the work begins
+}
+
+// newFormat begins a format on w.
+func newFormat(w io.Writer, o formatOptions) format {
+	out := output{bufio.NewWriter(w)}
+	switch o.name {
+	case "json":
+		return &jsonFormat{output: out, before: fmt.Sprintf("{\"spec\":%d,\"results\":[\n", spec)}
+	case "ndjson":
+		return ndjsonFormat{out}
+	case "csv":
+		return newCSVFormat(out, o)
+	case "audacity":
+		return audacityFormat{out}
+	}
+	return newTextFormat(out, o)
+}
+
+// output is a format that writes nothing. Formats embed it for the methods that they do not need.
+type output struct{ *bufio.Writer }
+
+func (output) window(string, polyphon.Window) {}
+func (output) event(event)                    {}
+func (output) end(string, outcome)            {}
+func (output) fail(failure)                   {}
+func (o output) flush() error                 { return o.Flush() }
+func (o output) close(summary) error          { return o.Flush() }
+
+// outcome is the result of an input that has ended.
+type outcome struct {
+	windows int
+	events  int
+	length  seconds
+	warning string
+	err     error
+}
+
+// result is a window in JSON.
+type result struct {
+	File   string  `json:"file"`
+	Start  seconds `json:"start"`
+	End    seconds `json:"end"`
+	Labels []label `json:"labels"`
+}
+
+type label struct {
+	Label string      `json:"label"`
+	P     probability `json:"p"`
+}
+
+func newResult(file string, w polyphon.Window) result {
+	r := result{File: file, Start: seconds(w.Start), End: seconds(w.End)}
+	for _, s := range w.Scores {
+		r.Labels = append(r.Labels, label{s.Label, probability(s.P)})
+	}
+	return r
+}
+
+// event is an event in JSON.
+type event struct {
+	File  string      `json:"file,omitempty"`
+	Time  seconds     `json:"time"`
+	Start seconds     `json:"start"`
+	End   seconds     `json:"end"`
+	Clock string      `json:"clock,omitempty"` // of live sound: when it was reported, in clockFormat
+	Label string      `json:"label"`
+	P     probability `json:"p"`
+}
+
+// clockFormat is RFC 3339 with milliseconds.
+const clockFormat = "2006-01-02T15:04:05.000Z07:00"
+
+func newEvent(file string, e polyphon.Event) event {
+	return event{
+		File: file, Time: seconds(e.Time), Start: seconds(e.Start), End: seconds(e.End), Label: e.Label, P: probability(e.P),
+	}
+}
+
+// failure is an input that could not be classified, in JSON.
+type failure struct {
+	File  string `json:"file"`
+	Error string `json:"error"`
+}
+
+// summary is what a run did, in JSON.
+type summary struct {
+	Files        int     `json:"files"`             // inputs that were tried
+	Failed       int     `json:"failed"`            // of these
+	Skipped      int     `json:"skipped,omitempty"` // inputs that were not tried, since there are results of them
+	Windows      int     `json:"windows"`
+	AudioSeconds seconds `json:"audio_seconds"` // length of what was classified
+	Window       seconds `json:"window"`
+	Hop          seconds `json:"hop"`
+	Model        string  `json:"model"`
+	Device       string  `json:"device"`
+	Threads      int     `json:"threads"`
+	Shard        string  `json:"shard,omitempty"`   // "I/N"
+	Elapsed      seconds `json:"elapsed,omitempty"` // since the work began
+	Interrupted  bool    `json:"interrupted"`       // before all inputs were tried
+
+	Events int            `json:"events"`
+	Stream *streamSummary `json:"stream,omitempty"`
+}
+
+// streamSummary is the part of a summary that is about live sound.
+type streamSummary struct {
+	Decisions      int     `json:"decisions"`
+	Frames         int     `json:"frames"`
+	Gated          int     `json:"gated_frames"` // those for which the network did not run
+	Diverged       int     `json:"diverged"`     // decisions that were not finite
+	WorstLag       seconds `json:"worst_lag"`    // behind the sound
+	CommandsFailed int     `json:"commands_failed"`
+	CommandsLeft   int     `json:"commands_left"` // out
+}
+
+// probability is written with six significant digits.
+type probability float64
+
+func (p probability) String() string { return strconv.FormatFloat(float64(p), 'g', 6, 64) }
+
+// MarshalJSON implements json.Marshaler.
+func (p probability) MarshalJSON() ([]byte, error) { return []byte(p.String()), nil }
+
+// seconds are written to the microsecond.
+type seconds float64
+
+func (s seconds) String() string {
+	text := strconv.FormatFloat(float64(s), 'f', 6, 64)
+	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
+}
+
+// MarshalJSON implements json.Marshaler.
+func (s seconds) MarshalJSON() ([]byte, error) { return []byte(s.String()), nil }
+
+// marshal returns v in JSON. Its values can all be written.
+func marshal(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		panic(err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}

@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/audio/live"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/device"
+)
+
+// listener reports the events of live sound. A goroutine reads the sound, this one decodes and computes, and another one
+// runs commands.
+type listener struct {
+	recognizer *polyphon.Recognizer
+	console    *console
+	format     format
+	declared   audio.Format // of raw sound
+	explicit   bool         // flags say so
+	saver      *saver
+	commands   *runner // nil without --exec
+	clock      func() time.Time
+
+	input   *live.Reader
+	checks  *live.Checks
+	lag     live.LagMeter
+	late    bool // reported
+	stats   polyphon.ListenStats
+	summary summary
+}
+
+const (
+	maxLag      = 1    // seconds behind the sound that are not worth a warning
+	livePieces  = 4096 // samples that are decoded at a time, at most
+	headerBytes = 12   // that tell a container from raw sound
+)
+
+// listen classifies live sound on the standard input.
+func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded) error {
+	ls, err := c.newListener(s, l)
+	if err != nil {
+		return err
+	}
+	debug.FreeOSMemory()                                    // what loading has left would stay for as long as the sound goes on
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // else a reader that goes would end this program, too
+	err = ls.run(ctx, s.In)
+	return errors.Join(err, program.WithStatus(program.StatusModel, l.device.Close()))
+}
+
+func (c *cli) newListener(s program.Streams, l *loaded) (*listener, error) {
+	o := c.formatOptions(l, nil, 1)
+	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
+	ls := &listener{
+		recognizer: l.Recognizer, console: &console{w: s.Err}, format: newFormat(s.Out, o), summary: o.summary,
+		declared: c.Live.format(), explicit: c.Live.declared(), clock: time.Now,
+	}
+	var err error
+	if ls.saver, err = newSaver(c.Events.Save, l.Model().Features.Rate); err != nil || c.Live.Exec == "" {
+		return ls, err
+	}
+	template, err := parseCommand(c.Live.Exec, l.Model().Labels)
+	if err != nil {
+		return nil, program.WithStatus(program.StatusUsage, err)
+	}
+	ls.commands = newRunner(template, ls.console)
+	return ls, nil
+}
+
+// outputError is an error in writing events.
+type outputError struct{ error }
+
+// run processes r until it ends or ctx is done.
+func (l *listener) run(ctx context.Context, r io.Reader) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	l.input = live.NewReader(ctx, r)
+	err := l.process()
+	if l.commands != nil {
+		l.commands.close(commandTimeout)
+	}
+	broken, noOutput := errors.AsType[outputError](err)
+	fault, failed := errors.AsType[*device.Fault](err)
+	interrupted := ctx.Err() != nil && !noOutput
+	if err != nil && !noOutput && !failed && !interrupted {
+		l.fail(err)
+	}
+	l.sumUp(interrupted)
+	if !noOutput {
+		broken.error = l.format.close(l.summary)
+	}
+	switch {
+	case errors.Is(broken.error, syscall.EPIPE): // nobody reads the events any more
+		return program.Exit(program.StatusFailed)
+	case broken.error != nil:
+		return broken.error
+	case failed:
+		return fault
+	case interrupted:
+		return ctx.Err()
+	case l.summary.Failed > 0:
+		return program.Exit(program.StatusFailed)
+	}
+	return nil
+}
+
+// process reports the events of the input until it ends.
+func (l *listener) process() error {
+	decoder, err := l.open()
+	if err != nil {
+		return err
+	}
+	stream, err := l.recognizer.Listen(polyphon.Format{Rate: decoder.Rate()})
+	if err != nil {
+		return err
+	}
+	defer stream.Close()
+	src, samples := l.checks.Source(decoder), make([]float32, livePieces)
+	for {
+		n, err := src.Read(samples)
+		if err := l.take(stream, stream.Push(samples[:n])); err != nil {
+			return err
+		}
+		l.keepTime(n < len(samples))
+		if err == io.EOF {
+			if note := decoder.Warning(); note != "" {
+				l.warn(note)
+			}
+			return l.take(stream, stream.Flush())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// open finds out what arrives and returns its decoder. A header counts more than what was declared.
+func (l *listener) open() (*audio.Decoder, error) {
+	in := bufio.NewReader(l.input)
+	start, err := in.Peek(headerBytes)
+	if err != nil && err != io.EOF {
+		return nil, err
+	}
+	container, err := audio.Sniff(start)
+	if err != nil {
+		return nil, err
+	}
+	d := l.declared
+	if container == "" {
+		l.checks = live.NewChecks(d, l.warn)
+		return audio.Raw(io.TeeReader(in, l.checks), d.Encoding, d.Rate, d.Channels)
+	}
+	decoder, err := audio.Decode(in)
+	if err != nil {
+		return nil, err
+	}
+	f := decoder.Format()
+	l.checks = live.NewChecks(f, l.warn)
+	if l.explicit && (f.Encoding != d.Encoding || f.Rate != d.Rate || f.Channels != d.Channels) {
+		encoding := f.Encoding.String()
+		if f.Encoding == 0 {
+			encoding = f.Container
+		}
+		l.warn(fmt.Sprintf("the sound has a header that says %d Hz, %d channels, %s: "+
+			"this counts, not --rate, --channels and --encoding", f.Rate, f.Channels, encoding))
+	}
+	return decoder, nil
+}
+
+// take reports what stream has found since the last call. err is that of the call which computed it.
+func (l *listener) take(stream *polyphon.Listener, err error) error {
+	before := l.stats.Diverged
+	l.stats = stream.Stats()
+	if before == 0 && l.stats.Diverged > 0 {
+		l.warn(l.stats.FirstErr.Error()) // live sound goes on
+	}
+	for _, found := range stream.Events() {
+		if err := l.report(found); err != nil {
+			return outputError{err}
+		}
+	}
+	return err
+}
+
+// report writes an event, saves its sound and runs its command. An error is that of the output.
+func (l *listener) report(found polyphon.Event) error {
+	e := newEvent("", found)
+	e.Clock = l.clock().Format(clockFormat)
+	l.summary.Events++
+	l.format.event(e)
+	if err := l.format.flush(); err != nil {
+		return err
+	}
+	if err := l.saver.save(e, found); err != nil {
+		l.fail(err)
+	}
+	if l.commands != nil {
+		l.commands.add(e)
+	}
+	return nil
+}
+
+// keepTime compares the time of the sound with the clock. all says that all that has been read is decoded.
+func (l *listener) keepTime(all bool) {
+	if at, ok := l.input.CaughtUp(); ok && all {
+		l.lag.CaughtUp(live.Mark{At: at, Seconds: l.stats.Seconds})
+		l.checks.CaughtUp(live.Mark{At: at, Seconds: l.stats.Seconds})
+	} else if l.input.Flooded() {
+		l.checks.Flooded()
+	}
+	if lag := l.lag.Lag(live.Mark{At: l.clock(), Seconds: l.stats.Seconds}); lag > maxLag && !l.late {
+		l.late = true
+		l.warn(fmt.Sprintf("%.1f s behind the sound: the machine is too slow for it, or busy", lag))
+	}
+}
+
+func (l *listener) warn(problem string) {
+	fmt.Fprintf(l.console, "classify: %s: warning: %s\n", stdinName, problem)
+}
+
+// fail reports a failure.
+func (l *listener) fail(err error) {
+	l.summary.Failed = 1
+	fmt.Fprintf(l.console, "classify: %s: %v\n", stdinName, err)
+	l.format.fail(failure{stdinName, err.Error()})
+}
+
+// sumUp completes the summary and reports it.
+func (l *listener) sumUp(interrupted bool) {
+	s := l.stats
+	l.summary.AudioSeconds, l.summary.Interrupted = seconds(s.Seconds), interrupted
+	l.summary.Stream = &streamSummary{
+		Decisions: s.Decisions, Frames: s.Frames, Gated: s.Gated, Diverged: s.Diverged, WorstLag: seconds(l.lag.Worst()),
+	}
+	var line bytes.Buffer
+	fmt.Fprintf(&line, "classify: processed %.1f s: %d events, %d decisions", s.Seconds, l.summary.Events, s.Decisions)
+	if s.Gated > 0 {
+		fmt.Fprintf(&line, ", %d of %d frames skipped as silence", s.Gated, s.Frames)
+	}
+	if s.Diverged > 0 {
+		fmt.Fprintf(&line, ", %d decisions not finite", s.Diverged)
+	}
+	fmt.Fprintf(&line, ", at most %.2f s behind", l.lag.Worst())
+	if c := l.commands; c != nil && c.left+c.failed+c.stopped > 0 {
+		l.summary.Stream.CommandsFailed, l.summary.Stream.CommandsLeft = c.failed, c.left+c.stopped
+		fmt.Fprintf(&line, ", %d commands failed, %d left out", c.failed, c.left+c.stopped)
+	}
+	fmt.Fprintf(l.console, "%s\n", line.Bytes())
+}

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"golang.org/x/sync/errgroup"
+)
+
+// How many inputs a worker computes together: enough to use weights well once they are in the cache, and to keep a GPU
+// busy.
+const (
+	batchCPU = 16
+	batchGPU = 64
+)
+
+// input is a sound to classify, or what is wrong with a path that was given.
+type input struct {
+	name string
+	rel  string // the path below the folder that was given, or the file's base name; with slashes on every system
+	err  error
+}
+
+var errNoSounds = errors.New("no sound files (.wav, .wave, .flac) in this folder")
+
+// find lists the inputs at the paths: folders by the sound files in them, all else as it is given.
+func find(paths []string) (list []input) {
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if path == stdinName {
+			err = nil
+		}
+		if path == stdinName || err != nil || !info.IsDir() {
+			list = append(list, input{name: path, rel: filepath.Base(path), err: err})
+			continue
+		}
+		before := len(list)
+		for f, err := range audio.Files(path) {
+			list = append(list, input{name: f.Path, rel: f.Rel, err: err})
+		}
+		if len(list) == before {
+			list = append(list, input{name: path, err: errNoSounds})
+		}
+	}
+	return list
+}
+
+// classify classifies files and the standard input.
+func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error {
+	share, err := c.Many.share(s.Err)
+	if err != nil {
+		return program.WithStatus(program.StatusUsage, err)
+	}
+	inputs := find(c.Paths)
+	out, err := c.newResults(inputs, share)
+	inputs = slices.DeleteFunc(inputs, func(in input) bool { return !share.holds(in) })
+	if out != nil && err == nil {
+		inputs = out.todo(inputs, c.Many.Force)
+	} else if c.Format == "audacity" && out == nil && len(inputs) > 1 {
+		err = errors.New("--format audacity is about one sound; for more of them, give --out")
+	}
+	if err != nil {
+		return program.WithStatus(program.StatusUsage, err)
+	}
+	saver, err := newSaver(c.Events.Save, l.Model().Features.Rate)
+	if err != nil {
+		return err
+	}
+	threads := max(1, min(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)), len(inputs)))
+	o := c.formatOptions(l, inputs, threads)
+	r := &run{queue: newQueue(inputs), tally: newTally(s, o, out, share), out: out, options: o, failFast: c.Many.FailFast}
+	if len(inputs) == 0 {
+		fmt.Fprintf(s.Err, "classify: nothing to do: %s\n", out.idle(share))
+	}
+	batch := batchCPU
+	if l.device.GPU() {
+		batch = batchGPU
+	}
+	var workers []*worker
+	for range threads {
+		workers = append(workers, &worker{
+			recognizer: l.Recognizer, queue: r.queue, stdin: s.In, labels: o.labels, windows: c.Events.Windows,
+			saver: saver, failFast: c.Many.FailFast, batch: max(1, min(len(inputs), batch)),
+		})
+	}
+	if err := r.run(ctx, workers); err != nil {
+		return err
+	}
+	if err := l.device.Close(); err != nil {
+		return program.WithStatus(program.StatusModel, err)
+	}
+	return r.tally.status()
+}
+
+// run is what the work on many inputs consists of, besides workers.
+type run struct {
+	queue    *queue
+	tally    *tally
+	out      *results // nil: results are written to the standard output
+	options  formatOptions
+	failFast bool
+}
+
+var errFailFast = errors.New("stopped at the first failure (--fail-fast)")
+
+// run classifies the inputs. When it is interrupted, it still writes what has been finished, and does not wait for
+// workers, which may be reading the standard input.
+func (r *run) run(ctx context.Context, workers []*worker) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, w := range workers {
+		group.Go(func() error { return w.run(ctx) })
+	}
+	defer context.AfterFunc(ctx, r.queue.close)()
+	write := r.write
+	if r.out != nil {
+		write = r.writeFiles
+	}
+	switch err := write(ctx, stop); {
+	case err == nil:
+		return group.Wait()
+	case errors.Is(err, context.Canceled) && r.out != nil:
+		return program.WithStatus(program.StatusInterrupted,
+			errors.New("interrupted; the same command goes on with the rest"))
+	case errors.Is(err, syscall.EPIPE): // nobody reads the results any more
+		return program.Exit(program.StatusFailed)
+	default:
+		return err
+	}
+}
+
+// write writes all results to the standard output. An error is that of the output or says why the run ended early.
+func (r *run) write(ctx context.Context, stop context.CancelCauseFunc) error {
+	for it := range r.queue.begun {
+		o, ended, err := r.follow(ctx, it, r.tally.format)
+		if err != nil {
+			return err
+		}
+		r.tally.add(it.name, o, ended)
+		if o.err != nil && r.failFast {
+			stop(errFailFast)
+			break
+		}
+	}
+	return r.tally.close(ctx)
+}
+
+// follow writes the records of an input to f as they come, and returns what became of it. ended is false when the run
+// ended before the input did.
+func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended bool, err error) {
+	for !ended {
+		rec, ok, err := r.queue.take(ctx, it, f.flush)
+		if err != nil || !ok {
+			return o, false, err
+		}
+		switch {
+		case rec.event != nil:
+			f.event(*rec.event)
+			o.events++
+		case rec.window.Scores != nil:
+			f.window(it.name, rec.window)
+			o.windows++
+		}
+		if rec.length > o.length {
+			r.tally.processed(rec.length - o.length)
+			o.length = rec.length
+		}
+		ended, o.warning, o.err = rec.done, rec.warning, reason(rec.err)
+	}
+	return o, true, nil
+}
+
+// reason returns err without the paths that messages name anyway.
+func reason(err error) error {
+	if l, ok := errors.AsType[*os.LinkError](err); ok {
+		return l.Err
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return p.Err
+	}
+	return err
+}

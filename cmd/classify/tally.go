@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/progress"
+)
+
+// tally counts what becomes of the inputs. It reports failures and progress on standard error as they come, and the
+// summary at the end. Several goroutines use it.
+type tally struct {
+	console io.Writer
+	begun   time.Time
+
+	mu      sync.Mutex // guards what follows
+	format  format     // of the standard output; with result files, it gets failures and the summary only
+	summary summary
+	length  seconds // of the sound processed so far
+	bar     *progress.Bar
+}
+
+func newTally(s program.Streams, o formatOptions, out *results, share shard) *tally {
+	t := &tally{console: s.Err, begun: time.Now(), summary: o.summary}
+	if share.count > 1 {
+		t.summary.Shard = share.String()
+	}
+	w := s.Out
+	if out != nil {
+		t.summary.Skipped = out.done
+		if o.name != "json" && o.name != "ndjson" { // others report no failures
+			w = io.Discard
+		}
+	}
+	t.format = newFormat(w, o)
+	if n := len(o.inputs); out != nil && n > 0 || n > 1 && !progress.IsTerminal(s.Out) {
+		t.bar = progress.New(s.Err, n, "classify")
+	}
+	return t
+}
+
+// processed counts sound.
+func (t *tally) processed(length seconds) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.length += length
+	t.describe()
+}
+
+func (t *tally) describe() {
+	if t.bar == nil {
+		return
+	}
+	text := fmt.Sprintf("%.2f h of sound, %.0f x real time", t.length/3600, float64(t.length)/time.Since(t.begun).Seconds())
+	if t.summary.Failed > 0 {
+		text += fmt.Sprintf(", %d failed", t.summary.Failed)
+	}
+	t.bar.Describe(text)
+}
+
+// add counts an input. Of one that did not end before the run did, it counts what has been written.
+func (t *tally) add(name string, o outcome, ended bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.summary.Windows += o.windows
+	t.summary.Events += o.events
+	if !ended {
+		return
+	}
+	t.summary.Files++
+	t.summary.AudioSeconds += o.length
+	if o.warning != "" || o.err != nil {
+		t.bar.Clear()
+	}
+	if o.warning != "" {
+		fmt.Fprintf(t.console, "classify: %s: warning: %s\n", name, o.warning)
+	}
+	if o.err == nil {
+		t.format.end(name, o)
+	} else {
+		t.summary.Failed++
+		fmt.Fprintf(t.console, "classify: %s: %v\n", name, o.err)
+		t.format.fail(failure{name, o.err.Error()})
+		t.format.flush() // its error stays for close
+	}
+	t.bar.Add(1)
+	t.describe()
+}
+
+// close writes the summary, and returns why the run ended early, if it did.
+func (t *tally) close(ctx context.Context) error {
+	t.bar.Clear()
+	cause := context.Cause(ctx)
+	t.summary.Interrupted = cause != nil
+	t.summary.Elapsed = seconds(time.Since(t.begun).Seconds())
+	if err := t.format.close(t.summary); err != nil {
+		return err
+	}
+	return cause
+}
+
+// status returns an error with the exit status of a run that was not interrupted.
+func (t *tally) status() error {
+	if t.summary.Failed > 0 {
+		return program.Exit(program.StatusFailed)
+	}
+	return nil
+}
+
+// report says on standard error what a run with result files did.
+func (t *tally) report(out *results) {
+	s := t.summary
+	elapsed := time.Duration(s.Elapsed * seconds(time.Second)).Round(time.Millisecond)
+	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v",
+		s.Files-s.Failed, out.all, s.AudioSeconds/3600, elapsed)
+	if s.Elapsed > 0 {
+		text += fmt.Sprintf(" (%.0f x real time)", s.AudioSeconds/s.Elapsed)
+	}
+	if out.done > 0 {
+		text += fmt.Sprintf("; %d had results already (--force classifies them again)", out.done)
+	}
+	if s.Failed > 0 {
+		text += fmt.Sprintf("; %d failed, see %s", s.Failed, filepath.Join(out.dir, out.list))
+	}
+	fmt.Fprintf(t.console, "classify: %s\n", text)
+}
