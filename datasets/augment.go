@@ -12,27 +12,22 @@ import (
 // Augment says how training clips are varied; each clip and epoch draws anew, uniformly from the ranges. The zero value
 // changes nothing. In the order in which the parts apply:
 type Augment struct {
-	// MadeUp is the probability that a clip is turned into a pseudo-word of the label `_unknown_` where there is that
-	// label: played backwards, or its end followed by the beginning of another word.
+	// MadeUp is the probability that a clip becomes a pseudo-word of the label `_unknown_`, where there is that label: it
+	// is played backwards, or its end is followed by the beginning of another word.
 	MadeUp float64 `json:"made_up,omitempty"`
-	// Speed is the greatest relative change of tape speed: 0.15 plays a clip at 0.85 to 1.15 of its speed, which moves
-	// pitch and formants too.
+	// Speed is the greatest relative change of tape speed, which moves pitch and formants too: 0.15 is 0.85 to 1.15.
 	Speed float64 `json:"speed,omitempty"`
-	// Shift is how many seconds earlier or later a clip lies in its window, at most. Where the recording ends, zeros
-	// follow.
+	// Shift is how many seconds earlier or later a clip lies in its window, at most. Zeros follow where it ends.
 	Shift float64 `json:"shift,omitempty"`
-	// Noise is the probability of added background noise from the recordings' training parts (random coloured noise
-	// where there are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window;
-	// noise of that level fills the window's context too.
+	// Noise is the probability of added background noise from the recordings' training parts (synthesised where there
+	// are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window; noise of that
+	// level fills the window's context too.
 	Noise float64    `json:"noise,omitempty"`
 	SNR   [2]float64 `json:"snr,omitempty"`
-	// Synthetic is the share of that noise, and of silence examples, which is synthesised instead: tones, beeps and
-	// coloured noise, of which recordings have few.
-	Synthetic float64 `json:"synthetic,omitempty"`
-	// Gain is the range of the level's change in dB; what goes beyond full scale is clipped, as converters do.
-	Gain [2]float64 `json:"gain,omitempty"`
-	// Channel is what rooms and microphones do.
-	Channel features.Acoustics `json:"channel,omitzero"`
+	// Synthetic is the share of that noise, and of silence examples, which is synthesised: tones, beeps, coloured noise.
+	Synthetic float64            `json:"synthetic,omitempty"`
+	Gain      [2]float64         `json:"gain,omitempty"` // range in dB; what goes beyond full scale is clipped
+	Channel   features.Acoustics `json:"channel,omitzero"`
 }
 
 // Validate returns an error wrapping ErrOptions that names the settings out of range.
@@ -47,8 +42,7 @@ func (a Augment) Validate() error {
 		inRange("gain", a.Gain[0], a.Gain[1], -120, 60),
 		inRange("room probability", 0, a.Channel.Room, 0, 1),
 		inRange("filter probability", 0, a.Channel.Filter, 0, 1),
-		inRange("band probability", 0, a.Channel.Band, 0, 1),
-	)
+		inRange("band probability", 0, a.Channel.Band, 0, 1))
 }
 
 // inRange returns an error wrapping ErrOptions where low to high is no range within lower to upper.
@@ -59,14 +53,13 @@ func inRange(name string, low, high, lower, upper float64) error {
 	return fmt.Errorf("%w: %s of %g to %g is no range in %g…%g", ErrOptions, name, low, high, lower, upper)
 }
 
-// vary draws speed and shift, about the middle of a window of n samples that begins at from. Sample i of the window
-// then shows the recording at from + i·step. rate is in hertz.
+// vary draws speed and shift, about the middle of a window of n samples at rate hertz that begins at from. Sample i of
+// the window then shows the recording at newFrom + i·step.
 func (a Augment) vary(from float64, n, rate int, rng *rand.Rand) (newFrom, step float64) {
 	half := float64(n / 2)
-	centre := from + half
 	step = 1 + a.Speed*(2*rng.Float64()-1)
 	shift := math.Round(a.Shift * float64(rate) * (2*rng.Float64() - 1))
-	return centre - (half+shift)*step, step
+	return from + half - (half+shift)*step, step
 }
 
 // drawDecibels draws a factor of amplitude from a range in dB.

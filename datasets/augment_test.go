@@ -33,9 +33,9 @@ func toInt16(x []float32) []int16 {
 func testWorker(t testing.TB, n int, a Augment, noise ...[]int16) *worker {
 	l := &Loader{
 		cfg:  LoaderConfig{Extractor: testFeatures(t), Augment: a, Window: float64(n) / testRate},
-		sinc: newInterpolator(), window: n, longest: n, cache: newCache(testRate, 0), noise: noise,
+		sinc: newInterpolator(), window: n, longest: n, cache: &cache{rate: testRate},
+		noise: func() [][]int16 { return noise },
 	}
-	l.frames = l.cfg.Extractor.Config().Frames(n)
 	w := l.newWorker(pass{train: true})
 	seed(w.pcg, 1, 0, 0)
 	return w
@@ -221,7 +221,7 @@ func TestZeroAugmentChangesNothing(t *testing.T) {
 	const n = 400
 	clip := toInt16(tone(300, 0.2, n-50))
 	w := testWorker(t, n, Augment{})
-	got := make([]float32, w.l.frames*8)
+	got := make([]float32, w.l.frames()*8)
 	w.rows(got, nil, &Item{}, clip)
 	padded := make([]float32, n)
 	window(padded, clip, -25)

@@ -7,12 +7,11 @@ import (
 
 // Context says what surrounds the window that an example is about: in live sound, other sound comes before and after.
 type Context struct {
-	// Before and After are the seconds of sound around the window. In training, each batch draws how much of the sound
-	// lies before the windows, at least a quarter of Before: where a sound begins must not indicate where its words are.
+	// Before and After are the seconds of sound around the window. In training, each batch draws how much of it lies
+	// before the windows, at least a quarter of Before: where a sound begins must not indicate where its words are.
 	Before float64 `json:"before,omitempty"`
 	After  float64 `json:"after,omitempty"`
-	// Share is the share of an epoch's batches whose examples have a context; those of the others are the window alone.
-	Share float64 `json:"share,omitempty"`
+	Share  float64 `json:"share,omitempty"` // of an epoch's batches whose examples have a context
 }
 
 // Validate returns an error wrapping ErrOptions that names the settings out of range.
@@ -20,8 +19,7 @@ func (c Context) Validate() error {
 	return errors.Join(
 		inRange("seconds of context before", 0, c.Before, 0, maxContext),
 		inRange("seconds of context after", 0, c.After, 0, maxContext),
-		inRange("share of examples in context", 0, c.Share, 0, 1),
-	)
+		inRange("share of examples in context", 0, c.Share, 0, 1))
 }
 
 const (
@@ -29,11 +27,11 @@ const (
 	neighbourGap = 0.3  // seconds between two neighbouring clips, at most; clips have silence of their own
 	pauses       = 0.25 // probability of a pause instead of a neighbour
 	pauseSeconds = 1.0  // of a pause, at most
-	noContext    = -1   // stands for the samples before a window that is alone
+	noContext    = -1   // instead of the samples before a window that is alone
 )
 
-// drawLead returns how many samples, in whole hops, come before the windows of the batch of an epoch that begins at a
-// position, or noContext.
+// drawLead returns how many samples, in whole hops, come before the windows of an epoch's batch that begins at position
+// first, or noContext.
 func (l *Loader) drawLead(epoch, first int) int {
 	if l.cfg.Context.Share == 0 {
 		return noContext
@@ -51,40 +49,35 @@ func (l *Loader) drawLead(epoch, first int) int {
 // surround fills the stretch before and after the window with other clips.
 func (w *worker) surround() {
 	for at := w.lead; at > 0; {
-		at -= w.gap()
-		samples := w.neighbour()
-		at -= len(samples)
+		gap, samples := w.neighbour()
+		at -= gap + len(samples)
 		w.add(samples, at)
 	}
 	for at := w.lead + w.l.window; at < len(w.stretch); {
-		at += w.gap()
-		samples := w.neighbour()
-		w.add(samples, at)
-		at += len(samples)
+		gap, samples := w.neighbour()
+		w.add(samples, at+gap)
+		at += gap + len(samples)
 	}
 }
 
-// gap draws the samples between two neighbours.
-func (w *worker) gap() int {
-	return int(math.Round(neighbourGap * w.rng.Float64() * float64(w.l.cache.rate)))
-}
-
-// neighbour draws a pause, of at least a quarter of a second of zeros, or a clip: at most two windows from its middle.
-func (w *worker) neighbour() []int16 {
+// neighbour draws a gap, in samples, and what follows it: a pause, at least a quarter of a second of zeros, or at most two
+// windows from the middle of a clip.
+func (w *worker) neighbour() (gap int, samples []int16) {
+	rate := float64(w.l.cache.rate)
+	gap = int(math.Round(neighbourGap * w.rng.Float64() * rate))
 	if len(w.l.clips) == 0 || w.rng.Float64() < pauses {
-		seconds := between([2]float64{0.25, pauseSeconds}, w.rng)
-		return w.l.pause[:int(seconds*float64(w.l.cache.rate))]
+		return gap, w.l.pause[:int(between([2]float64{0.25, pauseSeconds}, w.rng)*rate)]
 	}
 	i := w.l.clips[w.rng.IntN(len(w.l.clips))]
 	samples, err := w.l.cache.read(w.l.sources[i])
 	if err != nil {
 		w.l.skip(w.l.items[i].Path, err)
-		return w.l.pause
+		return gap, w.l.pause
 	}
 	if over := len(samples) - 2*w.l.window; over > 0 {
 		samples = samples[over/2:][:2*w.l.window]
 	}
-	return samples
+	return gap, samples
 }
 
 // add adds a clip to the stretch from sample at on, as far as it lies in it; in training, at another level.

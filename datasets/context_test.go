@@ -34,14 +34,14 @@ func TestEpochHasContextInAShareOfItsBatches(t *testing.T) {
 			}
 			all++
 			switch b.Frames {
-			case l.frames:
+			case l.frames():
 				if b.Lead != 0 || b.Window != b.Frames {
 					t.Fatalf("a window alone lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
 				}
 			case config.Frames(int(math.Round((0.3 + 0.2 + 0.1) * testRate))):
 				long++
 				leads[b.Lead]++
-				if b.Lead*config.Hop < 0.3*testRate/4 || b.Lead*config.Hop > 0.3*testRate || b.Window != l.frames {
+				if b.Lead*config.Hop < 0.3*testRate/4 || b.Lead*config.Hop > 0.3*testRate || b.Window != l.frames() {
 					t.Fatalf("a window in context lies at frames %d+%d of %d", b.Lead, b.Window, b.Frames)
 				}
 			default:
@@ -131,8 +131,7 @@ func TestSilenceFillsItsContext(t *testing.T) {
 // However loud its neighbours are, a window's noise is as far below it as the signal-to-noise ratio says.
 func TestNoiseIsRelativeToTheWindow(t *testing.T) {
 	l := contextLoader(t, nil)
-	l.readNoise()
-	if len(l.noise) == 0 {
+	if len(l.noise()) == 0 {
 		t.Fatal("no noise recordings")
 	}
 	w := l.newWorker(pass{})

@@ -15,8 +15,8 @@ const (
 	cueLead     = 0.1      // seconds from the beginning of an example to its cue point that states no length
 )
 
-// expandCues replaces each recording with labelled cue points by the clips that they mark, leaves out other files
-// beside the class folders, and counts the clips of the classes.
+// expandCues replaces each recording with labelled cue points by the clips that they mark, leaves out the other files
+// beside the class folders, and counts the clips of each class.
 func (t *tree) expandCues() {
 	files := t.clips
 	cues, errs := make([][]audio.Cue, len(files)), make([]error, len(files))
@@ -53,13 +53,10 @@ func (t *tree) expandCues() {
 	}
 }
 
-// readCues returns the cue points of a file; none if it is short, not WAV, or cannot be opened, which the Loader
-// reports.
+// readCues returns a file's cue points; none if it is short, not WAV, or cannot be opened, which the Loader reports.
 func readCues(name string) ([]audio.Cue, error) {
-	if strings.EqualFold(filepath.Ext(name), ".flac") {
-		return nil, nil
-	}
-	if info, err := os.Stat(name); err != nil || info.Size() < minCueBytes {
+	info, err := os.Stat(name)
+	if err != nil || info.Size() < minCueBytes || strings.EqualFold(filepath.Ext(name), ".flac") {
 		return nil, nil
 	}
 	f, err := os.Open(name)
@@ -69,9 +66,9 @@ func readCues(name string) ([]audio.Cue, error) {
 	defer f.Close()
 	cues, err := audio.Cues(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		err = fmt.Errorf("%s: %w", name, err)
 	}
-	return cues, nil
+	return cues, err
 }
 
 // expand returns one clip for each labelled cue point of a recording. A point without a length reaches to the next one.
@@ -84,8 +81,7 @@ func expand(recording clip, cues []audio.Cue) (clips []clip) {
 		c.part = Span{cue.Start, min(cue.End, cue.Start+maxSeconds)}
 		if c.point = cue.End == cue.Start; c.point {
 			c.part = Span{max(cue.Start-cueLead, 0), cue.Start + maxSeconds}
-			next := slices.IndexFunc(cues, func(c audio.Cue) bool { return c.Start > cue.Start })
-			if next >= 0 {
+			if next := slices.IndexFunc(cues, func(c audio.Cue) bool { return c.Start > cue.Start }); next >= 0 {
 				c.part.To = min(cues[next].Start, c.part.To)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/detect"
 )
 
 // recording writes a WAV file with cue points. Its second i is a tone of 200 + 100·(i mod 10) Hz.
@@ -77,8 +78,10 @@ func TestCuesAreLabels(t *testing.T) {
 		items := cued(s, "long.wav")
 		slices.SortFunc(items, func(a, b Item) int { return int(1e3 * (a.Part.From - b.Part.From)) })
 		for i := range items {
-			if it := &items[i]; it.Other != (s.Labels[it.Label] == UnknownLabel) || !it.Other && s.Labels[it.Label] != it.Word {
-				t.Errorf("%s has the label %s", it.Word, s.Labels[it.Label])
+			it := &items[i]
+			label := s.Labels[it.Label]
+			if it.Other != (label == detect.UnknownLabel) || !it.Other && label != it.Word {
+				t.Errorf("%s has the label %s", it.Word, label)
 			}
 			items[i] = Item{Word: items[i].Word, Part: items[i].Part, Point: items[i].Point}
 		}
@@ -92,8 +95,8 @@ func TestCuesAreLabels(t *testing.T) {
 		!strings.HasPrefix(s.Notes[1], "1 cue point(s)") {
 		t.Errorf("notes %q", s.Notes)
 	}
-	check(Options{Words: []string{"a", "b"}, Unknown: 1}, "a", "b", UnknownLabel)
-	check(Options{Labels: []string{"b", "a", UnknownLabel}}, "b", "a", UnknownLabel)
+	check(Options{Words: []string{"a", "b"}, Unknown: 1}, "a", "b", detect.UnknownLabel)
+	check(Options{Labels: []string{"b", "a", detect.UnknownLabel}}, "b", "a", detect.UnknownLabel)
 	want = slices.DeleteFunc(want, func(it Item) bool { return it.Word == "c" })
 	if s := check(Options{Words: []string{"a", "b"}}, "a", "b"); s.Ignored["c"] != 2 {
 		t.Errorf("ignored %v, want the two cues of c", s.Ignored)

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"slices"
 
-	"github.com/polyphon/polyphon/detect"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -28,15 +27,7 @@ const (
 )
 
 // String returns the split's name.
-func (s Split) String() string {
-	return [...]string{"training", "validation", "test", "all"}[s]
-}
-
-// Labels that are not words.
-const (
-	UnknownLabel = detect.UnknownLabel
-	SilenceLabel = detect.SilenceLabel
-)
+func (s Split) String() string { return [...]string{"training", "validation", "test", "all"}[s] }
 
 // Errors that Open and Loader wrap with the fact.
 var (
@@ -56,17 +47,26 @@ type Item struct {
 	Split Split  // Train, Valid or Test
 	Part  Span   // of the file, zero for all of it; of silence examples, the split's part, in which they lie
 	Point bool   // of a cue point without a length: the example is one window from Part.From on, not beyond Part.To
-	// Of silence examples only: where in Part the example begins, as a share in [0, 1) of what there is to choose from,
-	// and a factor.
+
 	Silence bool
-	Offset  float64
-	Gain    float64
+	Offset  float64 // of silence: where in Part it begins, as a share in [0, 1) of the possible beginnings
+	Gain    float64 // of silence: a factor
+}
+
+// Span returns the part of the file in which the example lies, for windows of so many seconds.
+func (it Item) Span(window float64) Span {
+	switch {
+	case it.Part == Span{}:
+		return Span{0, maxSeconds}
+	case it.Point:
+		return Span{it.Part.From, min(it.Part.To, it.Part.From+window)}
+	}
+	return it.Part
 }
 
 // Options says what Open makes of a folder.
 type Options struct {
-	// Words are the labels to learn; empty means every class. With Words given, the other classes become `_unknown_`
-	// where there are any.
+	// Words are the labels to learn; empty means every class. With Words, any other classes become `_unknown_`.
 	Words []string
 	// Labels, when given, are a model's labels in its order (evaluation): classes that are not among them become
 	// `_unknown_` where Labels has it and are left out (Set.Ignored) otherwise. Excludes Words.
@@ -74,12 +74,10 @@ type Options struct {
 	// Unknown and Silence are the shares of `_unknown_` and `_silence_` examples, relative to the number of word clips
 	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used.
 	Unknown, Silence float64
-	Seed             int64 // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
-	// Noise names folders of more recordings without words, which become silence and are mixed in as those of
-	// `_background_noise_` are.
-	Noise []string
-	// Extra names folders of more clips, laid out like the data folder's, which are for training only: synthesised words,
-	// say. All clips in them that are of none of the words become `_unknown_` where that is a label.
+	Seed             int64    // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
+	Noise            []string // folders of more recordings without words, used as those of `_background_noise_` are
+	// Extra names folders of more clips for training only, synthesised words for example, laid out like the data folder.
+	// All clips in them that are of none of the words become `_unknown_` where that is a label.
 	Extra []string
 	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
 	// highest number for the test, and the one before the test fold (the last before the first) for validation.
@@ -98,7 +96,7 @@ type Set struct {
 	files []dataFile // every file that decides the set
 }
 
-// dataFile is a file by its path and by the name that the digest gives it.
+// dataFile is a file by its path and by its name in the digest.
 type dataFile struct{ path, name string }
 
 // Split returns the examples of one split, in the set's order.
@@ -121,20 +119,18 @@ const (
 )
 
 // LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that
-// cuts nothing off. It decodes every clip but recordings with cue points, whose parts have the lengths that the cues
-// state, and at most a second where they state none. Clips that cannot be read do not count; if none can, the error
-// wraps ErrNoData.
+// cuts nothing off. Every clip is decoded but those of cue points: their lengths are what the cues state, or at most a
+// second where they state none. Clips that cannot be read do not count; if none can, the error wraps ErrNoData.
 func (s *Set) LongestClip() (float64, error) {
 	lengths := make([]float64, 1+len(s.Items))
 	forEach(len(s.Items), func(i int) error {
 		switch it := s.Items[i]; {
 		case it.Silence:
-		case it.Point:
-			lengths[i] = min(it.Part.To-it.Part.From, pointSeconds)
-		case it.Part != Span{}:
-			lengths[i] = it.Part.To - it.Part.From
-		default:
+		case it.Part == Span{}:
 			lengths[i], _ = duration(it.Path, maxLongest)
+		default:
+			part := it.Span(pointSeconds)
+			lengths[i] = part.To - part.From
 		}
 		return nil
 	})
@@ -147,9 +143,8 @@ func (s *Set) LongestClip() (float64, error) {
 
 // Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
 // and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the files of Options.Noise, as
-// noise/NAME, and those of Options.Extra, as extra/CLASS/NAME, in order. It does not depend on the other options. Files
-// that may not be opened and dangling links, which training skips, count with "-" for their sum; any other failure
-// is returned. It reads every file, on all cores.
+// noise/NAME, and those of Options.Extra, as extra/CLASS/NAME, in order. Files that may not be opened and dangling
+// links, which training skips, count with "-" for their sum. It reads every file, on all cores.
 func (s *Set) Digest() (string, error) {
 	sums := make([]string, len(s.files))
 	err := forEach(len(sums), func(i int) (err error) {
@@ -166,6 +161,7 @@ func (s *Set) Digest() (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
+// fileSum returns a file's SHA-256 in hex, or "-"; see Digest.
 func fileSum(file string) (string, error) {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
@@ -176,10 +172,8 @@ func fileSum(file string) (string, error) {
 	}
 	defer f.Close()
 	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("%x", h.Sum(nil)), nil
+	_, err = io.Copy(h, f)
+	return fmt.Sprintf("%x", h.Sum(nil)), err
 }
 
 // forEach calls do with the numbers below n, on all cores, and returns the first error.

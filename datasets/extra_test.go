@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/polyphon/polyphon/detect"
 )
 
 // Clips from beyond the data folder train and nothing else, whatever a list beside them says.
@@ -40,7 +42,7 @@ func TestExtraErrors(t *testing.T) {
 		t.Errorf("a folder without any of the words: %v", err)
 	}
 	more.class("no", 3)
-	if s := f.open(o); s.Ignored["tree"] != 3 || slices.Contains(s.Labels, UnknownLabel) {
+	if s := f.open(o); s.Ignored["tree"] != 3 || slices.Contains(s.Labels, detect.UnknownLabel) {
 		t.Errorf("labels %v, ignored %v", s.Labels, s.Ignored)
 	}
 	o.Extra = []string{more.path("none")}

@@ -111,3 +111,6 @@ func (s *Set) Counts() (counts []Count) {
 	}
 	return counts
 }
+
+// frames returns the number of rows of a window.
+func (l *Loader) frames() int { return l.cfg.Extractor.Config().Frames(l.window) }

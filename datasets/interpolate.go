@@ -4,8 +4,7 @@ import "github.com/polyphon/polyphon/audio"
 
 // interpolator reads sound at another speed, with the Lanczos kernel over sincTaps samples at sincPhases positions
 // between two samples: its error is below -40 dB up to a quarter of the rate and -30 dB at 0.35 of it. It does not
-// filter: at a speed v > 1 what lies above Nyquist/v is mirrored below Nyquist, which for the few percent of
-// augmentation is a little noise above 7 kHz.
+// filter: at a speed v > 1 what lies above Nyquist/v is mirrored, a little noise at augmentation's few percent.
 type interpolator [sincPhases][sincTaps]float32
 
 const (

@@ -18,16 +18,13 @@ import (
 // LoaderConfig says how examples become rows.
 type LoaderConfig struct {
 	Extractor *features.Extractor
-	// Norm normalises the rows; nil: not at all. It is read when an epoch begins, so that Stats may fill it in.
-	Norm    *features.Norm
-	Window  float64 // seconds of an example
-	Batch   int     // examples in a batch
-	Threads int     // goroutines that decode and augment; 0: one per core
-	// Context surrounds the windows of some of Epoch's batches, and of all of InContext's.
-	Context Context
-	// Augment and Mask vary what Epoch yields. Mask needs Norm.
-	Augment Augment
-	Mask    features.Mask
+	Norm      *features.Norm // nil: rows are not normalised; read when an epoch begins, so that Stats may fill it in
+	Window    float64        // seconds of an example
+	Batch     int            // examples in a batch
+	Threads   int            // goroutines that decode and augment; 0: one per core
+	Context   Context        // surrounds the windows of some of Epoch's batches, and of all of InContext's
+	Augment   Augment        // varies what Epoch yields
+	Mask      features.Mask  // likewise; needs Norm
 	// Balance evens out labels in an epoch: an example of a label with n of them is drawn n^-Balance as often as that of
 	// a label with one. 0: every example once; 0.5: the square root of the shares; 1: all labels equally often.
 	Balance    float64
@@ -43,14 +40,13 @@ const (
 
 // Batch is a number of examples. It and its slices are the Loader's, and valid until the next iteration.
 type Batch struct {
-	X      []float32 // (B, Frames, mels)
-	Raw    []float32 // what X is before it is normalised and masked, where LoaderConfig.Raw asks for it
-	Labels []int     // B indices into Set.Labels
-	Items  []Item    // B
-	B      int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read
-	Frames int
-	// Lead and Window are where the labels' windows lie: Window frames after the first Lead ones. The others are context.
-	Lead, Window int
+	X            []float32 // (B, Frames, mels)
+	Raw          []float32 // what X is before it is normalised and masked, where LoaderConfig.Raw asks for it
+	Labels       []int     // B indices into Set.Labels
+	Items        []Item    // B
+	B            int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read
+	Frames       int
+	Lead, Window int // the labels' windows are Window frames after the first Lead ones; the others are context
 }
 
 // Skip is a clip that could not be read. Err names it, too.
@@ -64,19 +60,16 @@ type Loader struct {
 	cfg     LoaderConfig
 	items   []Item
 	cache   *cache
-	sources []source  // of the items
-	inOrder []int     // all items
-	noise   [][]int16 // the split's parts of the noise recordings, to mix in, set by readNoise
+	sources []source         // of the items
+	inOrder []int            // all items
+	noise   func() [][]int16 // the split's parts of the noise recordings, to mix in, read by the first call
 	sinc    *interpolator
 	window  int     // samples of a window
 	lead    int     // samples of context before it at most, a whole number of hops
 	longest int     // samples of a window and its context
-	frames  int     // rows of a window
 	clips   []int   // items that are no silence: the neighbours in a context
 	pause   []int16 // zeros
 	unknown *Item   // one of `_unknown_`; nil: there is none
-
-	readNoise func() // once
 
 	mutex   sync.Mutex
 	skipped map[string]error
@@ -95,23 +88,16 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	}
 	rate, hop := cfg.Extractor.Config().Rate, cfg.Extractor.Config().Hop
 	l := &Loader{
-		cfg: cfg, items: items, cache: newCache(rate, cfg.CacheBytes), sinc: newInterpolator(),
+		cfg: cfg, items: items, sinc: newInterpolator(),
+		cache:   &cache{rate: rate, limit: cfg.CacheBytes, files: map[string]*file{}},
 		window:  int(math.Round(cfg.Window * float64(rate))),
 		lead:    int(math.Round(cfg.Context.Before*float64(rate)/float64(hop))) * hop,
 		pause:   make([]int16, int(pauseSeconds*float64(rate))+1),
 		skipped: map[string]error{},
 	}
 	l.longest = l.lead + l.window + int(math.Round(cfg.Context.After*float64(rate)))
-	l.frames = cfg.Extractor.Config().Frames(l.window)
 	for i, it := range items {
-		part := it.Part
-		switch {
-		case part == Span{}:
-			part.To = maxSeconds
-		case it.Point:
-			part.To = min(part.To, part.From+cfg.Window)
-		}
-		l.sources, l.inOrder = append(l.sources, l.cache.add(it.Path, part)), append(l.inOrder, i)
+		l.sources, l.inOrder = append(l.sources, l.cache.add(it.Path, it.Span(cfg.Window))), append(l.inOrder, i)
 		if !it.Silence {
 			l.clips = append(l.clips, i)
 		}
@@ -125,7 +111,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 			recordings = append(recordings, l.cache.add(r.Path, part))
 		}
 	}
-	l.readNoise = sync.OnceFunc(func() { l.openNoise(recordings) })
+	l.noise = sync.OnceValue(func() [][]int16 { return l.readNoise(recordings) })
 	return l, nil
 }
 
@@ -145,8 +131,8 @@ func (c LoaderConfig) check() error {
 	return errors.Join(inRange("balance", 0, c.Balance, 0, 1), c.Augment.Validate(), c.Context.Validate())
 }
 
-// openNoise reads the parts of recordings that are mixed in.
-func (l *Loader) openNoise(recordings []source) {
+// readNoise reads the parts of recordings that are mixed in.
+func (l *Loader) readNoise(recordings []source) (noise [][]int16) {
 	size := 0
 	for _, r := range recordings {
 		if size > maxNoise {
@@ -158,8 +144,9 @@ func (l *Loader) openNoise(recordings []source) {
 			continue
 		}
 		size += 2 * len(samples)
-		l.noise = append(l.noise, samples)
+		noise = append(noise, samples)
 	}
+	return noise
 }
 
 // Len returns the number of examples in an epoch, unreadable ones included.
@@ -222,9 +209,9 @@ func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 		if err != nil {
 			return features.Norm{}, err
 		}
+		size := len(b.X) / b.B
 		for i, it := range b.Items {
 			if !it.Silence {
-				size := len(b.X) / b.B
 				s.Add(b.X[i*size:(i+1)*size], l.cfg.Extractor.Config().Mels)
 			}
 		}
@@ -235,8 +222,8 @@ func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	return s.Norm(), nil
 }
 
-// order draws which examples an epoch shows, and when. With Balance, an example's expected number of
-// appearances is rounded up or down (systematic sampling).
+// order draws which examples an epoch shows, and when. With Balance, an example's expected number of appearances is
+// rounded up or down (systematic sampling).
 func (l *Loader) order(epoch int) []int {
 	rng := l.rng(epoch, orderStream)
 	order := rng.Perm(len(l.items))
@@ -261,13 +248,4 @@ func (l *Loader) order(epoch int) []int {
 	}
 	rng.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
 	return drawn[:min(len(drawn), len(order))]
-}
-
-// describe summarises why nothing could be read.
-func (l *Loader) describe() error {
-	skips := l.Skipped()
-	if len(skips) == 0 {
-		return fmt.Errorf("%w: no clips", ErrNoData)
-	}
-	return fmt.Errorf("%w: none of the %d clips could be read; the first: %w", ErrNoData, len(skips), skips[0].Err)
 }

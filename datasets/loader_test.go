@@ -75,10 +75,10 @@ func TestOrdered(t *testing.T) {
 	cfg.Augment = testAugment
 	l := f.loader(s, cfg)
 	got := collect(t, l.Ordered(t.Context()))
-	if len(got.labels) != len(s.Items) || l.Len() != len(s.Items) || l.Batches() != len(got.sizes) || l.frames != 21 {
+	if len(got.labels) != len(s.Items) || l.Len() != len(s.Items) || l.Batches() != len(got.sizes) || l.frames() != 21 {
 		t.Fatalf("%d of %d examples in %v", len(got.labels), len(s.Items), got.sizes)
 	}
-	scratch, rows := cfg.Extractor.Scratch(), l.frames*8
+	scratch, rows := cfg.Extractor.Scratch(), l.frames()*8
 	for i, it := range s.Items {
 		if got.paths[i] != it.Path || got.labels[i] != it.Label {
 			t.Fatalf("example %d is %s", i, got.paths[i])
@@ -337,7 +337,7 @@ func TestExamplesDoNotAllocate(t *testing.T) {
 	const n = 800
 	augment := Augment{Speed: 0.1, Shift: 0.1, Noise: 1, Gain: [2]float64{-3, 3}}
 	w := testWorker(t, n, augment, toInt16(tone(900, 0.3, 10*n)))
-	clip, rows := toInt16(tone(300, 0.2, n)), make([]float32, w.l.frames*8)
+	clip, rows := toInt16(tone(300, 0.2, n)), make([]float32, w.l.frames()*8)
 	if n := testing.AllocsPerRun(100, func() { w.rows(rows, nil, &Item{}, clip) }); n > 0 {
 		t.Errorf("%g allocations an example", n)
 	}

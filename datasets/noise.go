@@ -3,6 +3,7 @@ package datasets
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
@@ -12,8 +13,8 @@ import (
 
 // Recording is a background recording. It is divided in time, so that no two splits share noise: the first 80 % for
 // training, the next 10 % for validation, the last 10 % for the test. Recordings of less than ten seconds are not
-// divided but given to a split as a whole: a tenth of them, at least one if there are three, to validation and to the
-// test each. Only the first ten minutes are used.
+// divided: a tenth of them, at least one if there are three, is for validation, and as many are for the test. Only the
+// first ten minutes are used.
 type Recording struct {
 	Path  string
 	Parts [All]Span // by Train, Valid and Test; empty where the split gets nothing
@@ -58,7 +59,7 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 
 // addSilence adds the examples of _silence_ that are cut from the noise recordings, from all of a split in turn.
 func (s *Set) addSilence(o Options) {
-	label := slices.Index(s.Labels, SilenceLabel)
+	label := slices.Index(s.Labels, detect.SilenceLabel)
 	if label < 0 {
 		return
 	}
@@ -71,8 +72,11 @@ func (s *Set) addSilence(o Options) {
 			}
 		}
 		usable := slices.DeleteFunc(slices.Clone(s.Noise), func(r Recording) bool { return r.Parts[split] == Span{} })
-		n, rng := share(o.Silence, words)-counts[label][split], drawSource(o, split, "silence")
-		for i := 0; i < n && len(usable) > 0; i++ {
+		if len(usable) == 0 {
+			continue
+		}
+		rng := drawSource(o, split, "silence")
+		for i := range int(math.Ceil(o.Silence*float64(words))) - counts[label][split] {
 			r := usable[i%len(usable)]
 			it := Item{Path: r.Path, Word: noiseFolder, Label: label, Split: split, Silence: true, Part: r.Parts[split]}
 			it.Offset, it.Gain = drawSilence(rng)

@@ -17,17 +17,17 @@ import (
 // hidden files and folders are left out. The layout is one of
 //
 //   - CLASS/*.wav, subfolders of a class included, as in Google Speech Commands (WORD/SPEAKER_nohash_N.wav). The lists
-//     validation_list.txt and testing_list.txt are honoured where present, clips in neither being training clips;
-//     a split whose list is missing is taken from the others by hash, see below;
+//     validation_list.txt and testing_list.txt, where present, name the clips of these splits; a split whose list is
+//     missing is taken from the other clips by hash, see below;
 //   - train/CLASS, valid/CLASS, test/CLASS (also training, validation, val, dev, testing), if no other folders are
 //     there. A missing valid or test folder is replaced by a hash split of the training clips;
 //   - foldK/CLASS, as in ESC-50: the folds Options.ValidFold and TestFold are held out.
 //
-// In all of them the folder _background_noise_ holds noise recordings. A WAV file of 64 KiB or more that has labelled
-// cue points, anywhere else, also beside the class folders, is a long recording: instead of its folder, the cues'
-// labels are classes. The example of a cue lasts from its start to its end or, where it states no length, for one
-// window from 0.1 s before the cue, not beyond the next cue. All examples of a recording are in the split of the file.
-// Cues without a label are left out.
+// In all of them the folder _background_noise_ holds noise recordings. A WAV file of 64 KiB or more anywhere else, also
+// beside the class folders, that has labelled cue points is a long recording: these labels are classes, not its folder.
+// The example of a cue lasts from its start to its end or, where it states no length, for one window from 0.1 s before
+// the cue, not beyond the next cue. A recording's examples are all in the file's split. Cues without a label are left
+// out.
 //
 // Without lists or folders, a clip's split is Google's: the SHA-1 of its name up to `_nohash_`, so that a speaker stays
 // in one split; 10 % validation, 10 % test. Where that leaves a class without clips in a split, whole speakers are
@@ -68,9 +68,8 @@ func Open(dir string, o Options) (*Set, error) {
 }
 
 func (o Options) check() error {
-	if err := errors.Join(
-		inRange("unknown share", 0, o.Unknown, 0, 1e6), inRange("silence share", 0, o.Silence, 0, 1e6),
-	); err != nil {
+	err := errors.Join(inRange("unknown share", 0, o.Unknown, 0, 1e6), inRange("silence share", 0, o.Silence, 0, 1e6))
+	if err != nil {
 		return err
 	}
 	if len(o.Words) > 0 && len(o.Labels) > 0 {
@@ -82,8 +81,7 @@ func (o Options) check() error {
 		case word == "" || seen[word]:
 			return fmt.Errorf("%w: the word %q is given twice or empty", ErrOptions, word)
 		case len(o.Words) > 0 && detect.Background(word):
-			return fmt.Errorf("%w: %s is not a word; the share of such examples decides whether there are any",
-				ErrOptions, word)
+			return fmt.Errorf("%w: %s is not a word; the share of such examples decides whether there are any", ErrOptions, word)
 		}
 		seen[word] = true
 	}
@@ -95,32 +93,31 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 	if s.Labels = slices.Clone(o.Labels); len(s.Labels) > 0 {
 		return nil
 	}
-	classes := slices.Sorted(maps.Keys(t.count))
-	everyClass := len(o.Words) == 0
+	classes, everyClass := slices.Sorted(maps.Keys(t.count)), len(o.Words) == 0
 	if s.Labels = slices.Clone(o.Words); everyClass {
-		s.Labels = without(classes, UnknownLabel, SilenceLabel)
+		s.Labels = without(classes, detect.UnknownLabel, detect.SilenceLabel)
 	}
 	for _, word := range s.Labels {
 		switch n, exists := t.count[word]; {
 		case !exists:
 			return fmt.Errorf("%w: no folder for the word %q; the folders are: %s", ErrOptions, word, enumerate(classes))
 		case n == 0:
-			return fmt.Errorf("%w: folder %s has no WAV or FLAC files; remove it, or name the words to learn",
-				ErrNoData, word)
+			return fmt.Errorf("%w: folder %s has no WAV or FLAC files; remove it, or name the words to learn", ErrNoData, word)
 		}
 	}
 	training, others := map[string]bool{}, false
 	for _, c := range t.clips {
 		if c.split == Train {
 			training[c.class] = true
-			others = others || c.class != SilenceLabel && !slices.Contains(o.Words, c.class)
+			others = others || c.class != detect.SilenceLabel && !slices.Contains(o.Words, c.class)
 		}
 	}
-	if everyClass && training[UnknownLabel] || !everyClass && o.Unknown > 0 && others {
-		s.Labels = append(s.Labels, UnknownLabel)
+	if everyClass && training[detect.UnknownLabel] || !everyClass && o.Unknown > 0 && others {
+		s.Labels = append(s.Labels, detect.UnknownLabel)
 	}
-	if o.Silence > 0 && (training[SilenceLabel] || len(s.Noise) > 0) || everyClass && training[SilenceLabel] {
-		s.Labels = append(s.Labels, SilenceLabel)
+	silence := training[detect.SilenceLabel]
+	if o.Silence > 0 && (silence || len(s.Noise) > 0) || everyClass && silence {
+		s.Labels = append(s.Labels, detect.SilenceLabel)
 	}
 	return nil
 }
@@ -128,7 +125,7 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 // add adds a clip of a tree as an example of the label with the given index.
 func (s *Set) add(t *tree, c clip, label int) {
 	s.Items = append(s.Items, Item{
-		Path: t.file(c.path), Word: c.class, Label: label, Other: s.Labels[label] == UnknownLabel,
+		Path: t.file(c.path), Word: c.class, Label: label, Other: s.Labels[label] == detect.UnknownLabel,
 		Split: c.split, Part: c.part, Point: c.point,
 	})
 }
@@ -137,11 +134,11 @@ func (s *Set) add(t *tree, c clip, label int) {
 func (s *Set) addClips(t *tree, o Options) {
 	var words, ready [All]int
 	others := [All]map[string][]clip{{}, {}, {}}
-	unknown := slices.Index(s.Labels, UnknownLabel)
+	unknown := slices.Index(s.Labels, detect.UnknownLabel)
 	for _, c := range t.clips {
 		label := slices.Index(s.Labels, c.class)
 		switch {
-		case label < 0 && unknown >= 0 && c.class != SilenceLabel:
+		case label < 0 && unknown >= 0 && c.class != detect.SilenceLabel:
 			others[c.split][c.class] = append(others[c.split][c.class], c)
 			continue
 		case label < 0:
@@ -149,13 +146,13 @@ func (s *Set) addClips(t *tree, o Options) {
 			continue
 		case label == unknown:
 			ready[c.split]++
-		case c.class != SilenceLabel:
+		case c.class != detect.SilenceLabel:
 			words[c.split]++
 		}
 		s.add(t, c, label)
 	}
 	for split := Train; split < All; split++ {
-		n := share(o.Unknown, words[split]) - ready[split]
+		n := int(math.Ceil(o.Unknown*float64(words[split]))) - ready[split]
 		if len(o.Labels) > 0 {
 			n = math.MaxInt
 		}
@@ -165,10 +162,9 @@ func (s *Set) addClips(t *tree, o Options) {
 	}
 }
 
-// addExtra adds the clips of the folders of Options.Extra, whatever splits they state, for training. Those of no word
-// of the set are all examples of _unknown_, where it has this label.
+// addExtra adds the clips of the folders of Options.Extra for training, whatever splits they state.
 func (s *Set) addExtra(folders []string) error {
-	unknown := slices.Index(s.Labels, UnknownLabel)
+	unknown := slices.Index(s.Labels, detect.UnknownLabel)
 	for _, folder := range folders {
 		t, err := scan(folder)
 		if err != nil {
@@ -178,49 +174,44 @@ func (s *Set) addExtra(folders []string) error {
 		before := len(s.Items)
 		for _, c := range t.clips {
 			label := slices.Index(s.Labels, c.class)
-			if label < 0 {
-				label = unknown
-			}
-			if label < 0 {
+			if label < 0 && unknown < 0 {
 				s.Ignored[c.class]++
 				continue
+			}
+			if label < 0 {
+				label = unknown
 			}
 			c.split = Train
 			s.add(t, c, label)
 			s.files = append(s.files, dataFile{t.file(c.path), path.Join("extra", c.path)})
 		}
 		if len(s.Items) == before {
-			return fmt.Errorf("%w: no folder of %s is named like one of the labels %s",
-				ErrNoData, folder, enumerate(s.Labels))
+			return s.noLabel(folder)
 		}
 	}
 	s.files = slices.Compact(s.files) // a recording with cue points has several examples
 	return nil
 }
 
-// share returns how many examples a share of n clips is.
-func share(share float64, n int) int { return int(math.Ceil(share * float64(n))) }
-
 // drawSource returns the generator of one draw. Those of validation and test examples do not depend on the seed, so
 // that models trained with different seeds are measured on the same examples.
 func drawSource(o Options, split Split, what string) *rand.Rand {
-	seed := int64(0)
-	if split == Train {
-		seed = o.Seed
+	if split != Train {
+		o.Seed = 0
 	}
-	return rand.New(rand.NewPCG(uint64(seed), uint64(split)<<32|uint64(nameHash(what))))
+	return rand.New(rand.NewPCG(uint64(o.Seed), uint64(split)<<32|uint64(nameHash(what))))
 }
 
-// drawEvenly draws n clips, all if there are fewer, from as many of the words as possible: words with few clips give
-// all of them. The result is sorted by path.
+// drawEvenly draws n clips, or all if there are fewer, from all words alike: words with few clips give all of theirs.
+// The result is sorted by path.
 func drawEvenly(words map[string][]clip, n int, rng *rand.Rand) (drawn []clip) {
 	names := slices.Sorted(maps.Keys(words))
 	rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
 	slices.SortStableFunc(names, func(a, b string) int { return len(words[a]) - len(words[b]) })
 	for i, name := range names {
-		left := len(names) - i
-		quota := min(len(words[name]), max(0, n-len(drawn))/left)
-		if rest := max(0, n-len(drawn)) % left; rest > 0 && quota < len(words[name]) && rng.IntN(left) < rest {
+		left, missing := len(names)-i, max(0, n-len(drawn))
+		quota := min(len(words[name]), missing/left)
+		if rest := missing % left; rest > 0 && quota < len(words[name]) && rng.IntN(left) < rest {
 			quota++
 		}
 		for _, k := range rng.Perm(len(words[name]))[:quota] {
@@ -235,8 +226,7 @@ func drawEvenly(words map[string][]clip, n int, rng *rand.Rand) (drawn []clip) {
 func (s *Set) check(o Options) error {
 	switch {
 	case len(s.Items) == 0:
-		return fmt.Errorf("%w: no folder of %s is named like one of the labels %s",
-			ErrNoData, s.Dir, enumerate(s.Labels))
+		return s.noLabel(s.Dir)
 	case len(o.Labels) > 0:
 		return nil
 	case len(s.Labels) < 2:
@@ -256,6 +246,10 @@ func (s *Set) check(o Options) error {
 			ErrNoData, len(s.Items), listNames[Valid])
 	}
 	return nil
+}
+
+func (s *Set) noLabel(dir string) error {
+	return fmt.Errorf("%w: no folder of %s is named like one of the labels %s", ErrNoData, dir, enumerate(s.Labels))
 }
 
 // enumerate lists names, not all of them if they are many.

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/polyphon/polyphon/detect"
 )
 
 // speechCommands writes the layout of Google Speech Commands.
@@ -37,20 +39,20 @@ func speechCommands(t testing.TB) folder {
 func TestSpeechCommands(t *testing.T) {
 	f := speechCommands(t)
 	s := f.open(Options{Words: []string{"yes", "no"}, Unknown: 0.1, Silence: 0.2, Seed: 1})
-	if want := []string{"yes", "no", UnknownLabel, SilenceLabel}; !slices.Equal(s.Labels, want) {
+	if want := []string{"yes", "no", detect.UnknownLabel, detect.SilenceLabel}; !slices.Equal(s.Labels, want) {
 		t.Fatalf("labels %v, want %v", s.Labels, want)
 	}
 	// 38 of 40 clips of each word train; 0.1 of 76 is rounded up.
 	want := []Count{
 		{"yes", [3]int{38, 1, 1}}, {"no", [3]int{38, 1, 1}},
-		{UnknownLabel, [3]int{8, 1, 1}}, {SilenceLabel, [3]int{16, 1, 1}},
+		{detect.UnknownLabel, [3]int{8, 1, 1}}, {detect.SilenceLabel, [3]int{16, 1, 1}},
 	}
 	if got := s.Counts(); !slices.Equal(got, want) {
 		t.Errorf("counts %v, want %v", got, want)
 	}
 	words := map[string]int{}
 	for _, it := range s.Items {
-		if it.Split == Train && s.Labels[it.Label] == UnknownLabel {
+		if it.Split == Train && s.Labels[it.Label] == detect.UnknownLabel {
 			words[it.Word]++
 		}
 	}
@@ -95,7 +97,7 @@ func TestSpeechCommandsV2(t *testing.T) {
 	f.write("testing_list.txt", strings.Join(test, "\n")+"\n")
 
 	s := f.open(Options{Silence: 0.1, Seed: 1})
-	if want := append(slices.Clone(words), SilenceLabel); !slices.Equal(s.Labels, want) {
+	if want := append(slices.Clone(words), detect.SilenceLabel); !slices.Equal(s.Labels, want) {
 		t.Fatalf("labels %v, want the 35 words and silence", s.Labels)
 	}
 	for _, c := range s.Counts()[:len(words)] {
@@ -139,9 +141,10 @@ func TestNoUnknownWithoutShare(t *testing.T) {
 
 func TestLabelsOfAModel(t *testing.T) {
 	f := speechCommands(t)
-	s := f.open(Options{Labels: []string{SilenceLabel, "yes", "left", UnknownLabel}, Silence: 0.5})
+	s := f.open(Options{Labels: []string{detect.SilenceLabel, "yes", "left", detect.UnknownLabel}, Silence: 0.5})
 	if got, want := s.Counts(), []Count{
-		{SilenceLabel, [3]int{19, 1, 1}}, {"yes", [3]int{38, 1, 1}}, {"left", [3]int{}}, {UnknownLabel, [3]int{156, 2, 2}},
+		{detect.SilenceLabel, [3]int{19, 1, 1}}, {"yes", [3]int{38, 1, 1}}, {"left", [3]int{}},
+		{detect.UnknownLabel, [3]int{156, 2, 2}},
 	}; !slices.Equal(got, want) {
 		t.Errorf("counts %v, want %v", got, want)
 	}
@@ -156,10 +159,10 @@ func TestReadyMadeExamples(t *testing.T) {
 	f.class("a", 20)
 	f.class("b", 20)
 	f.class("c", 20)
-	f.class(UnknownLabel, 3)
-	f.class(SilenceLabel, 4)
+	f.class(detect.UnknownLabel, 3)
+	f.class(detect.SilenceLabel, 4)
 	every := f.open(Options{})
-	want := []string{"a", "b", "c", UnknownLabel, SilenceLabel}
+	want := []string{"a", "b", "c", detect.UnknownLabel, detect.SilenceLabel}
 	if !slices.Equal(every.Labels, want) || len(every.Items) != 67 {
 		t.Errorf("labels %v, %d items", every.Labels, len(every.Items))
 	}
@@ -168,7 +171,7 @@ func TestReadyMadeExamples(t *testing.T) {
 	for _, c := range s.Counts() {
 		total[c.Label] = c.Clips[Train] + c.Clips[Valid] + c.Clips[Test]
 	}
-	if total[SilenceLabel] != 4 || total[UnknownLabel] < 10 || total[UnknownLabel] > 12 {
+	if total[detect.SilenceLabel] != 4 || total[detect.UnknownLabel] < 10 || total[detect.UnknownLabel] > 12 {
 		t.Errorf("counts %v: want the 4 clips of silence, and the 3 of _unknown_ filled up to a quarter of 40", s.Counts())
 	}
 }
@@ -244,7 +247,7 @@ func TestOpenErrors(t *testing.T) {
 			ErrNoData, "folder c has no"},
 		{"word without folder", two, Options{Words: []string{"a", "left"}}, ErrOptions, `"left"; the folders are: a, b`},
 		{"word given twice", two, Options{Words: []string{"a", "a"}}, ErrOptions, `"a" is given twice`},
-		{"unknown as a word", two, Options{Words: []string{"a", UnknownLabel}}, ErrOptions, "not a word"},
+		{"unknown as a word", two, Options{Words: []string{"a", detect.UnknownLabel}}, ErrOptions, "not a word"},
 		{"words and labels", two, Options{Words: []string{"a"}, Labels: []string{"a"}}, ErrOptions, "both"},
 		{"negative share", two, Options{Unknown: -1}, ErrOptions, "unknown share"},
 		{"no label matches", two, Options{Labels: []string{"x", "y"}}, ErrNoData, "labels x, y"},

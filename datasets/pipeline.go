@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"sync/atomic"
 
@@ -35,9 +36,6 @@ type slot struct {
 // iterate runs a pass. While the consumer uses one batch, workers make the next ones, as many as there are slots.
 func (l *Loader) iterate(ctx context.Context, p pass) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
-		if p.noisy || p.train && l.cfg.Augment.Noise > 0 {
-			l.readNoise()
-		}
 		running, cancel := context.WithCancel(ctx)
 		workers := make(chan *worker, l.cfg.Threads)
 		for range l.cfg.Threads {
@@ -69,7 +67,8 @@ func (l *Loader) iterate(ctx context.Context, p pass) iter.Seq2[*Batch, error] {
 		if err := ctx.Err(); err != nil {
 			yield(nil, err)
 		} else if seen == 0 {
-			yield(nil, l.describe())
+			skips := l.Skipped()
+			yield(nil, fmt.Errorf("%w: none of the %d clips could be read; the first: %w", ErrNoData, len(skips), skips[0].Err))
 		}
 	}
 }
@@ -98,7 +97,8 @@ func (l *Loader) start(ctx context.Context, p pass, s *slot, first int, workers 
 		s.lead = l.drawLead(p.epoch, first)
 	}
 	c := l.cfg.Extractor.Config()
-	s.Frames, s.Lead, s.Window = l.frames, 0, l.frames
+	s.Window = c.Frames(l.window)
+	s.Frames, s.Lead = s.Window, 0
 	if s.lead != noContext {
 		s.Frames, s.Lead = c.Frames(l.longest), s.lead/c.Hop
 	}

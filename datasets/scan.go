@@ -136,15 +136,15 @@ func (t *tree) scanClasses(folder string, template clip) error {
 	return nil
 }
 
-// readLists moves the clips that the lists beside the class folders name into their splits. Lists of a larger data
-// set, of which only a part is there, are fine.
+// readLists moves the clips that the lists beside the class folders name into their splits. They may be a part of those
+// that the lists name.
 func (t *tree) readLists(files []string) error {
 	index := make(map[string]int, len(t.clips))
 	for i, c := range t.clips {
 		index[c.path] = i
 	}
-	for _, split := range []Split{Valid, Test} {
-		name := listNames[split]
+	for i, name := range listNames {
+		split := Split(i)
 		if !slices.Contains(files, name) {
 			continue
 		}
@@ -172,8 +172,7 @@ func (t *tree) readLists(files []string) error {
 	return nil
 }
 
-// listEntries returns the paths in a list, one a line. Blank lines, a byte order mark and backslashes instead of
-// slashes are fine.
+// listEntries returns the paths in a list, one a line. Blank lines, a byte order mark and backslashes are fine.
 func listEntries(text string) (entries []string) {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(strings.TrimPrefix(line, "\uFEFF")); line != "" {
@@ -197,8 +196,7 @@ func isSplit(folder string) bool {
 	return ok
 }
 
-// allMatch reports whether all folders have names that match and hold folders instead of clips. Classes that
-// happen to be called "train" and "test" hold clips.
+// allMatch reports whether all folders have names that match and hold folders; a class called "test" holds clips.
 func (t *tree) allMatch(folders []string, match func(string) bool) bool {
 	for _, folder := range folders {
 		if !match(folder) {
@@ -215,19 +213,16 @@ func without(names []string, drop ...string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(drop, n) })
 }
 
-// listing is what a folder holds, each part sorted by name. Hidden files and folders are left out, and with
-// them macOS's ._x.wav; so is __MACOSX.
-type listing struct {
-	folders, clips, others []string
-}
+// listing is what a folder holds, each part sorted by name. Hidden files and folders (so macOS's ._x.wav) are left out,
+// and __MACOSX.
+type listing struct{ folders, clips, others []string }
 
 // list lists a folder below dir; links are followed.
-func (t *tree) list(folder string) (listing, error) {
+func (t *tree) list(folder string) (l listing, err error) {
 	entries, err := os.ReadDir(t.file(folder))
 	if err != nil {
-		return listing{}, err
+		return l, err
 	}
-	var l listing
 	for _, e := range entries {
 		mode := e.Type()
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "__MACOSX" {
@@ -251,8 +246,8 @@ func (t *tree) list(folder string) (listing, error) {
 	return l, nil
 }
 
-// walk returns the paths of all clips in and below a folder. Dangling links count as clips, so that the loader names
-// them; a note names each folder that cannot be read, which counts as empty.
+// walk returns the paths of all clips in and below a folder, dangling links included. A note names each folder that
+// cannot be read, which counts as empty.
 func (t *tree) walk(folder string) (paths []string) {
 	files, errs := soundFiles(t.file(folder))
 	for _, f := range files {
@@ -264,7 +259,8 @@ func (t *tree) walk(folder string) (paths []string) {
 	return paths
 }
 
-// soundFiles returns what audio.Files finds, dangling links with sound files' names included, and its other errors.
+// soundFiles returns what audio.Files finds, dangling links with sound files' names included so that the loader names
+// them, and its other errors.
 func soundFiles(root string) (files []audio.File, errs []error) {
 	for f, err := range audio.Files(root) {
 		if err != nil && !(f.Path != root && audio.IsAudio(f.Path)) {

@@ -102,8 +102,7 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 			for _, file := range paths {
 				byFile[file] = true
 			}
-			t.notes = append(t.notes,
-				fmt.Sprintf("%s has clips of %d speaker(s) only, so its splits share speakers", class, n))
+			t.notes = append(t.notes, fmt.Sprintf("%s has clips of %d speaker(s) only, so its splits share speakers", class, n))
 		}
 	}
 	groups = map[string]*group{}
@@ -137,8 +136,8 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 	return groups
 }
 
-// fill moves groups until every class has clips in the open splits that it can serve. Each move fills one
-// gap and makes none, so it ends.
+// fill moves groups until every class has clips in the open splits that it can serve. Each move fills one gap and makes
+// none, so it ends.
 func (p *partition) fill() {
 	for _, to := range p.open {
 		for _, class := range slices.Sorted(maps.Keys(p.classes)) {
@@ -178,8 +177,7 @@ func speaker(file string) string {
 	return name
 }
 
-// setRange is the range of which_set's hash.
-const setRange = 1 << 27
+const setRange = 1 << 27 // of nameHash
 
 // nameHash returns the hash of Google's which_set (Speech Commands README): the SHA-1 of name modulo setRange.
 func nameHash(name string) uint32 {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/polyphon/polyphon/detect"
 )
 
 func TestWhichSet(t *testing.T) {
@@ -135,7 +137,7 @@ func TestSplitFolders(t *testing.T) {
 			t.Errorf("%s is in %v", it.Path, it.Split)
 		}
 	}
-	if !slices.Equal(s.Labels, []string{"a", "b", SilenceLabel}) || len(s.Items) != 16 {
+	if !slices.Equal(s.Labels, []string{"a", "b", detect.SilenceLabel}) || len(s.Items) != 16 {
 		t.Errorf("labels %v, %d items", s.Labels, len(s.Items))
 	}
 }

@@ -73,8 +73,7 @@ func (w *worker) rows(dst, raw []float32, it *Item, samples []int16) {
 	}
 }
 
-// setContext makes the stretch the window and its context, of which so many samples come before it, or the window
-// alone.
+// setContext makes the stretch the window and its context, of which lead samples come before it, or the window alone.
 func (w *worker) setContext(lead int) {
 	w.lead, w.stretch = lead, w.stretch[:w.l.window]
 	if lead != noContext {
@@ -117,8 +116,8 @@ func (w *worker) crop(samples []int16) {
 	w.l.sinc.read(w.wave, w.source, from-float64(first), step)
 }
 
-// fillSilence sets the stretch to the part of a noise recording from where the item says or, in augmented training,
-// from another offset. The noise fills the whole stretch, since background noise does not end with a window.
+// fillSilence fills the whole stretch, since background noise does not end with a window, with a noise recording from
+// where the item says or, in augmented training, from another offset.
 func (w *worker) fillSilence(it *Item, samples []int16) {
 	offset, gain := it.Offset, it.Gain
 	if w.p.train && w.l.cfg.Augment != (Augment{}) {
@@ -145,11 +144,11 @@ func (w *worker) augment() {
 }
 
 // mix adds noise to the stretch at the signal-to-noise ratio snr, in dB of mean powers, unless one is digital silence.
-// The signal is what the window holds, however loud the neighbours are.
+// The signal is the window's, however loud the neighbours are.
 func (w *worker) mix(snr float64) {
 	noise := w.source[:len(w.stretch)]
-	if n := len(w.l.noise); n > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
-		cut(noise, w.l.noise[w.rng.IntN(n)], w.rng.Float64())
+	if recorded := w.l.noise(); len(recorded) > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
+		cut(noise, recorded[w.rng.IntN(len(recorded))], w.rng.Float64())
 	} else {
 		synthesize(noise, w.l.cache.rate, w.rng)
 	}
@@ -172,8 +171,8 @@ func (l *Loader) rng(epoch, position int) *rand.Rand {
 	return rand.New(pcg)
 }
 
-// seed sets the generator for one position of an epoch. Examples thereby do not depend on each other, nor on which
-// goroutine makes them, and an epoch does not depend on those before it.
+// seed sets the generator for one position of an epoch. Examples thereby depend neither on each other nor on which
+// goroutine makes them, and epochs not on those before.
 func seed(pcg *rand.PCG, seed int64, epoch, position int) {
 	pcg.Seed(splitMix(splitMix(uint64(seed))+uint64(epoch)), splitMix(uint64(position)))
 }
