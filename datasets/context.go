@@ -60,8 +60,8 @@ func (w *worker) surround() {
 	}
 }
 
-// neighbour draws a gap, in samples, and what follows it: a pause, at least a quarter of a second of zeros, or at most two
-// windows from the middle of a clip.
+// neighbour draws a gap, in samples, and what follows it: a pause, which is at least a quarter of a second of zeros, or
+// at most two windows from the middle of a clip.
 func (w *worker) neighbour() (gap int, samples []int16) {
 	rate := float64(w.l.cache.rate)
 	gap = int(math.Round(neighbourGap * w.rng.Float64() * rate))

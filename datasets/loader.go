@@ -216,10 +216,11 @@ func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 			}
 		}
 	}
-	if s.Count() == 0 {
-		return features.Norm{}, fmt.Errorf("%w: there is only silence", ErrNoData)
+	n := s.Norm()
+	if len(n.Mean) == 0 {
+		return n, fmt.Errorf("%w: there is only silence", ErrNoData)
 	}
-	return s.Norm(), nil
+	return n, nil
 }
 
 // order draws which examples an epoch shows, and when. With Balance, an example's expected number of appearances is

@@ -69,7 +69,7 @@ func (w *worker) rows(dst, raw []float32, it *Item, samples []int16) {
 		w.p.norm.Apply(dst)
 	}
 	if w.p.train {
-		c.Mask.Apply(dst, e.Config().Mels, w.rng, 0)
+		c.Mask.Apply(dst, e.Config().Mels, w.rng)
 	}
 }
 

@@ -1,13 +1,10 @@
 // Package detect turns probabilities over time into events: a spoken word, which dozens of overlapping windows contain,
-// becomes one Event.
-//
-// It is the posterior handling of keyword spotters: smoothing and a threshold (Chen, Parada and Heigold,
-// "Small-footprint keyword spotting using deep neural networks", ICASSP 2014, section 2.4), with hysteresis, a minimum
-// duration and a refractory time against double triggers.
+// becomes one Event. It is the posterior handling of keyword spotters: smoothing and a threshold (Chen, Parada and
+// Heigold, "Small-footprint keyword spotting using deep neural networks", ICASSP 2014, section 2.4), with hysteresis, a
+// minimum duration and a refractory time against double triggers.
 package detect
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -38,19 +35,16 @@ const (
 // meant for words that fill a good part of the window, and prefers misses to false alarms.
 //
 // On words of Speech Commands, alone and over noise, longer smoothing or a minimum duration traded misses for false
-// alarms no better than a higher threshold did, and delayed events; with any refractory time from half a window on,
+// alarms no better than a higher threshold did, and delayed events; with a refractory time of half a window or more,
 // hardly a word in a thousand gave two events.
 func Default(window float64) Config {
 	return Config{
-		Smoothing:  min(window/10, maxSmoothing),
-		Threshold:  0.9,
-		Release:    0.5,
-		Refractory: min(window*3/4, maxRefractory),
+		Smoothing: min(window/10, maxSmoothing), Threshold: 0.9, Release: 0.5, Refractory: min(window*3/4, maxRefractory),
 	}
 }
 
 // Validate returns an error that wraps ErrConfig and names the field when c cannot be used for the labels. Background
-// labels begin no events, so they must not have thresholds.
+// labels must not have thresholds.
 func (c Config) Validate(labels []string) error {
 	within := func(v, limit float64) bool { return v >= 0 && v <= limit }
 	part := func(v float64) bool { return v > 0 && v <= 1 }
@@ -78,8 +72,6 @@ func (c Config) Validate(labels []string) error {
 	}
 	return nil
 }
-
-func (c Config) threshold(label string) float64 { return cmp.Or(c.Thresholds[label], c.Threshold) }
 
 // Labels that are not words.
 const (

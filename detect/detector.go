@@ -38,19 +38,20 @@ type Detector struct {
 	smoother smoother
 	tracks   []track // by class index
 	p        []float64
-	begun    bool    // there has been a decision
 	first    float64 // start of the first window
-	end      float64 // of the last window
+	end      float64 // of the last window; -Inf: there was none
 	ended    []Event
 }
 
-// track is the state of one label.
+// track is a label and its state.
 type track struct {
-	label      string
-	threshold  float64
-	level      float64 // of release
-	background bool
+	label            string
+	threshold, level float64 // to begin an event, and of release
+	state
+}
 
+// state is what Reset sets to zero, but for decided.
+type state struct {
 	reached bool    // the threshold
 	since   float64 // when it was reached
 	present bool    // at the release level, smoothed or not
@@ -75,14 +76,11 @@ func New(labels []string, c Config) (*Detector, error) {
 	if err := c.Validate(labels); err != nil {
 		return nil, err
 	}
-	d := &Detector{
-		config:   c,
-		smoother: smoother{seconds: c.Smoothing, mean: make([]float64, len(labels))},
-		p:        make([]float64, len(labels)),
-	}
+	d := &Detector{config: c, p: make([]float64, len(labels))}
+	d.smoother = smoother{seconds: c.Smoothing, mean: make([]float64, len(labels))}
 	for _, label := range labels {
-		t := c.threshold(label)
-		d.tracks = append(d.tracks, track{label: label, threshold: t, level: t * c.Release, background: Background(label)})
+		t := cmp.Or(c.Thresholds[label], c.Threshold)
+		d.tracks = append(d.tracks, track{label: label, threshold: t, level: t * c.Release})
 	}
 	d.Reset()
 	return d, nil
@@ -91,20 +89,17 @@ func New(labels []string, c Config) (*Detector, error) {
 // Reset begins a new stream.
 func (d *Detector) Reset() {
 	d.smoother.spans = d.smoother.spans[:0]
-	d.begun, d.ended = false, d.ended[:0]
+	d.end, d.ended = math.Inf(-1), d.ended[:0]
 	for i := range d.tracks {
-		t := &d.tracks[i]
-		*t = track{
-			label: t.label, threshold: t.threshold, level: t.level, background: t.background, decided: math.Inf(-1),
-		}
+		d.tracks[i].state = state{decided: math.Inf(-1)}
 	}
 }
 
 // Push adds the decision on the window from start to end: each label's probability, where nil stands for zeros. now is
-// how much of the stream the decision took, at least end. It returns the event that the decision begins, at most one.
+// how much of the stream the decision took, at least end. It returns the event that the decision begins, if any.
 //
-// Decisions come in the order of their ends. One whose times are not finite, or whose end is not after the last one's,
-// is left out. Probabilities are clamped to [0, 1], NaN to 0. Another number of probabilities than of labels panics.
+// A decision whose times are not finite, or whose end is not after the last one's, is left out. Probabilities are clamped
+// to [0, 1], NaN to 0. Another number of probabilities than of labels panics.
 func (d *Detector) Push(start, end, now float64, p []float64) (Event, bool) {
 	d.ended = d.ended[:0]
 	from, ok := d.advance(start, end)
@@ -132,11 +127,11 @@ func (d *Detector) Push(start, end, now float64, p []float64) (Event, bool) {
 
 // advance sets the end of the last window and returns from when on its probabilities hold.
 func (d *Detector) advance(start, end float64) (from float64, ok bool) {
-	if !(start <= end) || math.IsInf(start, 0) || math.IsInf(end, 0) || d.begun && end <= d.end {
+	if !(start <= end) || math.IsInf(start, 0) || math.IsInf(end, 0) || end <= d.end {
 		return 0, false
 	}
-	if from = d.end; !d.begun {
-		d.begun, d.first, from = true, start, start
+	if from = d.end; math.IsInf(from, -1) {
+		d.first, from = start, start
 	}
 	d.end = end
 	return from, true
@@ -183,7 +178,7 @@ func (d *Detector) update(t *track, p, smoothed, end, window float64) {
 func (d *Detector) likeliest(smoothed []float64) int {
 	best, largest := -1, 0.0
 	for i, t := range d.tracks {
-		if ratio := smoothed[i] / t.threshold; !t.background && ratio > largest {
+		if ratio := smoothed[i] / t.threshold; ratio > largest && !Background(t.label) {
 			best, largest = i, ratio
 		}
 	}
@@ -221,5 +216,5 @@ func (d *Detector) Flush() {
 }
 
 // Ended returns the events that ended with the last Push or Flush, with Start and End estimated from the whole plateau.
-// The list is valid until the next call. Each event that Push returned ends once, with Flush at the latest.
+// The list is valid until the next call. Each event ends once, with Flush at the latest.
 func (d *Detector) Ended() []Event { return d.ended }

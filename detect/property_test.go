@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"testing"
@@ -77,8 +78,8 @@ func TestPropertiesOfEvents(t *testing.T) {
 			if Background(e.Label) || !slices.Contains(testLabels, e.Label) {
 				t.Fatalf("the label is %q", e.Label)
 			}
-			if !(e.P >= c.threshold(e.Label) && e.P <= 1) {
-				t.Fatalf("p is %g, the threshold %g", e.P, c.threshold(e.Label))
+			if threshold := cmp.Or(c.Thresholds[e.Label], c.Threshold); !(e.P >= threshold && e.P <= 1) {
+				t.Fatalf("p is %g, the threshold %g", e.P, threshold)
 			}
 			checkSpan(t, e, track)
 		}

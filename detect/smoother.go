@@ -2,12 +2,11 @@ package detect
 
 // smoother averages probabilities over the last seconds. A decision's probabilities hold from the end of the previous
 // decision to its own end, so the average is an integral over time and does not depend on how densely decisions come.
-// Before the first decision, probabilities count as zero: the first windows of a stream are short and unreliable.
-//
-// Each average is summed anew from the few decisions that it covers, so no rounding accumulates over days.
+// Before the first decision, probabilities count as zero: the first windows of a stream are short and unreliable. Each
+// average is summed anew from the few decisions that it covers, so no rounding accumulates over days.
 type smoother struct {
 	seconds float64
-	spans   []span // those that the average covers, the oldest first
+	spans   []span // that the average covers, the oldest first
 	mean    []float64
 }
 
@@ -17,15 +16,15 @@ type span struct {
 	p        []float64
 }
 
-// push adds the probabilities of from … to and returns the average over the seconds that end at to, valid until the
-// next call.
+// push adds the probabilities of from … to and returns the average over the seconds until to, valid until the next call.
 func (s *smoother) push(from, to float64, p []float64) []float64 {
-	buffer := s.drop(to - s.seconds)
-	if buffer == nil {
-		buffer = make([]float64, len(s.mean))
+	var buffer []float64 // of a span that is no longer covered, if there is one
+	old := 0
+	for ; old < len(s.spans) && s.spans[old].to <= to-s.seconds; old++ {
+		buffer = s.spans[old].p
 	}
-	copy(buffer, p)
-	s.spans = append(s.spans, span{from, to, buffer})
+	buffer = append(buffer[:0], p...)
+	s.spans = append(s.spans[:copy(s.spans, s.spans[old:])], span{from, to, buffer})
 	if s.seconds == 0 {
 		return buffer
 	}
@@ -40,15 +39,4 @@ func (s *smoother) push(from, to float64, p []float64) []float64 {
 		s.mean[i] = min(v, 1) // rounding
 	}
 	return s.mean
-}
-
-// drop removes what ended before the given time and returns memory for one more span's probabilities, if there is some.
-func (s *smoother) drop(before float64) (buffer []float64) {
-	old := 0
-	for old < len(s.spans) && s.spans[old].to <= before {
-		buffer = s.spans[old].p
-		old++
-	}
-	s.spans = s.spans[:copy(s.spans, s.spans[old:])]
-	return buffer
 }

@@ -22,9 +22,8 @@ type Acoustics struct {
 }
 
 const (
-	bumpPoints  = 6
-	melsAtATime = 64  // whose state needs no memory but the stack
-	bandStop    = -40 // dB
+	bumpPoints = 6
+	bandStop   = -40 // dB
 )
 
 // Distort applies a to energies, rows of the Config's mels. It panics where they are not whole rows.
@@ -42,17 +41,13 @@ func (e *Extractor) Distort(energies []float32, a Acoustics, rng *rand.Rand) {
 		a.Tilt, a.Bumps = 0, 0
 	}
 	r := drawResponse(a, band, rng)
-	var gains [melsAtATime]float32
-	for first := 0; first < mels; first += melsAtATime {
-		columns := gains[:min(melsAtATime, mels-first)]
-		for i := range columns {
-			columns[i] = e.gain(r, first+i)
-		}
-		for at := first; at < len(energies); at += mels {
-			row := energies[at:][:len(columns)]
-			for i, g := range columns {
-				row[i] *= g
-			}
+	var gains [maxMels]float32 // on the stack
+	for i := range mels {
+		gains[i] = e.gain(r, i)
+	}
+	for ; len(energies) > 0; energies = energies[mels:] {
+		for i, g := range gains[:mels] {
+			energies[i] *= g
 		}
 	}
 }
@@ -61,15 +56,11 @@ func (e *Extractor) Distort(energies []float32, a Acoustics, rng *rand.Rand) {
 func reverberate(energies []float32, c Config, seconds, level float64) {
 	decay := float32(math.Pow(1e-6, 1/(seconds*c.FramesPerSecond())))
 	added := float32(level) * decay
-	for first := 0; first < c.Mels; first += melsAtATime {
-		var tails [melsAtATime]float32
-		columns := tails[:min(melsAtATime, c.Mels-first)]
-		for at := first; at < len(energies); at += c.Mels {
-			row := energies[at:][:len(columns)]
-			for i, tail := range columns {
-				columns[i] = tail*decay + row[i]
-				row[i] += tail * added
-			}
+	var tails [maxMels]float32 // on the stack
+	for ; len(energies) > 0; energies = energies[c.Mels:] {
+		for i, tail := range tails[:c.Mels] {
+			tails[i] = tail*decay + energies[i]
+			energies[i] += tail * added
 		}
 	}
 }

@@ -36,9 +36,7 @@ type Config struct {
 
 // Default returns the default configuration: 16 kHz, 30 ms windows every 10 ms, 40 mels.
 func Default() Config {
-	return Config{
-		Rate: 16000, FFT: 512, Window: 480, Hop: 160, Mels: 40, MinHz: 20, MaxHz: 8000, Floor: 1e-3, Scale: HTK,
-	}
+	return Config{Rate: 16000, FFT: 512, Window: 480, Hop: 160, Mels: 40, MinHz: 20, MaxHz: 8000, Floor: 1e-3, Scale: HTK}
 }
 
 // Square32 returns the configuration of the Π-net papers' speech experiment: 32 mels by 32 frames a second.
@@ -82,7 +80,7 @@ func (c Config) Validate() error {
 	}
 	spans := newMelBank(c).spans
 	for m := range c.Mels {
-		if bins := spans[2*m+1]; bins == 0 {
+		if spans[2*m+1] == 0 {
 			return fmt.Errorf("%w: mel %d of %d holds no bin of an FFT of %d; take fewer mels or more points",
 				ErrConfig, m, c.Mels, c.FFT)
 		}

@@ -33,8 +33,7 @@ type Scratch struct {
 }
 
 // New returns an Extractor for c, or an error that wraps ErrConfig. It uses the fastest kernels that the machine can
-// run, or those that the environment variable POLYPHON_CPU names (generic, avx2, avx512); an unknown name gives
-// ErrConfig too.
+// run, or those that the environment variable POLYPHON_CPU names: generic, avx2 or avx512.
 func New(c Config) (*Extractor, error) {
 	set, err := isa.Chosen()
 	if err != nil {
@@ -43,8 +42,7 @@ func New(c Config) (*Extractor, error) {
 	return newExtractor(c, simd.Of(set))
 }
 
-// NewReference returns an Extractor that uses the kernels in plain Go, whatever the environment says. The others are
-// compared with it.
+// NewReference returns an Extractor with the kernels in plain Go, whatever the environment says, as a reference.
 func NewReference(c Config) (*Extractor, error) { return newExtractor(c, simd.Of(isa.Generic)) }
 
 func newExtractor(c Config, kernels *simd.Kernels) (*Extractor, error) {
@@ -109,8 +107,7 @@ func (e *Extractor) Energies(dst, samples []float32, s *Scratch) []float32 {
 	return dst
 }
 
-// Log replaces mel energies by log-mel values. The results are finite whatever the samples were: what overflowed counts
-// as the largest float32.
+// Log replaces mel energies by log-mel values, which are finite: what overflowed counts as the largest float32.
 func (e *Extractor) Log(energies []float32) { e.kernels.Log(energies, e.config.Floor) }
 
 // energies computes rows, at most as many as the kernels have lanes, of the frames from sample at on. The frames may
@@ -137,10 +134,8 @@ func (e *Extractor) energies(rows, samples []float32, at int, s *Scratch) {
 
 // pad returns as many samples from at on as the kernels' frames reach, with zeros around those that there are.
 func (s *Scratch) pad(samples []float32, at int) []float32 {
-	begin, end := max(at, 0), min(at+len(s.padded), len(samples))
-	front := begin - at
-	clear(s.padded[:front])
-	back := front + copy(s.padded[front:], samples[begin:end])
-	clear(s.padded[back:])
+	clear(s.padded)
+	begin := max(at, 0)
+	copy(s.padded[begin-at:], samples[begin:])
 	return s.padded
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/polyphon/polyphon/features/internal/simd"
 )
 
-// powerFFT is the plan of a real Fourier transform of n points, n a power of two from 16 to 65536. The n reals are
-// taken as n/2 complex points, even samples real and odd ones imaginary, transformed with decimation in time by radix-4
-// stages (the first one of radix 2 where n/2 is not a power of four), and separated by symmetry into the n/2+1 bins of
-// the real signal. Complex numbers are pairs of floats. A plan is read-only.
+// powerFFT is the read-only plan of a real Fourier transform of n points, n a power of two from 16 to 65536. The n reals
+// are taken as n/2 complex points, even samples real and odd ones imaginary, transformed with decimation in time by
+// radix-4 stages (the first one of radix 2 where n/2 is not a power of four), and separated by symmetry into the n/2+1
+// bins of the real signal. Complex numbers are pairs of floats.
 type powerFFT struct {
 	kernels *simd.Kernels
 	radix   int       // of the first stage
@@ -43,9 +43,9 @@ func newPowerFFT(n int, kernels *simd.Kernels) *powerFFT {
 	for length := f.radix; length < points; length *= 4 {
 		s := stage{length: length}
 		for j := range length {
-			s.twiddles = appendRoot(s.twiddles, j, 4*length)
-			s.twiddles = appendRoot(s.twiddles, 2*j, 4*length)
-			s.twiddles = appendRoot(s.twiddles, 3*j, 4*length)
+			for q := 1; q <= 3; q++ {
+				s.twiddles = appendRoot(s.twiddles, q*j, 4*length)
+			}
 		}
 		f.stages = append(f.stages, s)
 	}

@@ -1,7 +1,7 @@
 package features
 
-// Framer computes rows of samples that arrive in pieces: the same rows, to the bit, as Rows of all of them. It keeps
-// one window of samples, and the rows that the kernels compute at a time. It is used by one goroutine.
+// Framer computes rows of samples that arrive in pieces: the same rows, to the bit, as Rows of all of them. It keeps one
+// window of samples and the rows that the kernels compute at a time. It is used by one goroutine.
 type Framer struct {
 	e       *Extractor
 	pending []float32 // samples; those of the next frame begin at next
@@ -29,13 +29,11 @@ func (f *Framer) Push(samples []float32) {
 	if f.ended {
 		panic("features: Push after Flush; Reset begins a new recording")
 	}
-	f.pending = f.pending[:copy(f.pending, f.pending[f.next:])]
+	f.pending = append(f.pending[:copy(f.pending, f.pending[f.next:])], samples...)
 	f.next = 0
-	f.pending = append(f.pending, samples...)
 }
 
-// Flush ends the recording: zeros follow, as far as the last of 1 + samples/Hop rows reaches. A second Flush does
-// nothing.
+// Flush ends the recording: zeros follow, as far as the last of 1 + samples/Hop rows reaches. Again, it does nothing.
 func (f *Framer) Flush() {
 	if !f.ended {
 		f.pending = append(f.pending, make([]float32, f.e.config.Window/2)...)
@@ -48,9 +46,7 @@ func (f *Framer) Next(row []float32) bool {
 	if len(f.ready) == 0 && !f.makeReady() {
 		return false
 	}
-	mels := f.e.config.Mels
-	copy(row[:mels], f.ready)
-	f.ready = f.ready[mels:]
+	f.ready = f.ready[copy(row[:f.e.config.Mels], f.ready):]
 	return true
 }
 

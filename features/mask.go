@@ -1,6 +1,9 @@
 package features
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // Mask blanks ranges of normalised rows in training (Park et al., "SpecAugment", 2019). The zero value does nothing.
 type Mask struct {
@@ -10,22 +13,17 @@ type Mask struct {
 	MaxFreq   int `json:"max_freq,omitempty"`   // mels in each, at most
 }
 
-// Apply sets random ranges to fill; 0 is the mean of normalised rows. Counts and limits below 0 count as 0.
-func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand, fill float32) {
+// Apply sets random ranges to 0, the mean of normalised rows. Counts and limits below 0 count as 0.
+func (m Mask) Apply(rows []float32, mels int, rng *rand.Rand) {
 	checkRows(rows, mels)
-	frames := len(rows) / mels
 	for range m.TimeMasks {
-		begin, end := drawRange(frames, m.MaxTime, rng)
-		for i := begin * mels; i < end*mels; i++ {
-			rows[i] = fill
-		}
+		begin, end := drawRange(len(rows)/mels, m.MaxTime, rng)
+		clear(rows[begin*mels : end*mels])
 	}
 	for range m.FreqMasks {
 		begin, end := drawRange(mels, m.MaxFreq, rng)
-		for t := range frames {
-			for i := begin; i < end; i++ {
-				rows[t*mels+i] = fill
-			}
+		for row := range slices.Chunk(rows, mels) {
+			clear(row[begin:end])
 		}
 	}
 }

@@ -6,19 +6,19 @@ import (
 	"testing"
 )
 
-// mask returns which of frames rows and which of mels are all fill after m was applied to ones.
+// mask returns which of frames rows and which of mels are all 0 after m was applied to ones.
 func mask(m Mask, frames, mels int, rng *rand.Rand) (rows, columns []int) {
 	x := slices.Repeat([]float32{1}, frames*mels)
-	m.Apply(x, mels, rng, 7)
+	m.Apply(x, mels, rng)
 	for t := range frames {
-		if !slices.ContainsFunc(x[t*mels:][:mels], func(v float32) bool { return v != 7 }) {
+		if !slices.ContainsFunc(x[t*mels:][:mels], func(v float32) bool { return v != 0 }) {
 			rows = append(rows, t)
 		}
 	}
 	for c := range mels {
 		whole := true
 		for t := range frames {
-			whole = whole && x[t*mels+c] == 7
+			whole = whole && x[t*mels+c] == 0
 		}
 		if whole {
 			columns = append(columns, c)
@@ -69,7 +69,7 @@ func TestMaskLimits(t *testing.T) {
 		}
 	}
 	mask(Mask{TimeMasks: 2, MaxTime: 100, FreqMasks: 2, MaxFreq: 100}, 3, 4, rng) // more than there is
-	(Mask{TimeMasks: 1, MaxTime: 3}).Apply(nil, 4, rng, 0)
+	(Mask{TimeMasks: 1, MaxTime: 3}).Apply(nil, 4, rng)
 }
 
 func TestMaskFollowsTheSeed(t *testing.T) {

@@ -13,8 +13,7 @@ type Norm struct {
 	Limit float32   `json:"limit,omitempty"` // in deviations; 0 is none
 }
 
-// Validate returns an error that wraps ErrConfig unless n is for rows of so many mels, finite, and with positive
-// deviations.
+// Validate returns an error that wraps ErrConfig unless n is finite, for rows of so many mels, with positive deviations.
 func (n Norm) Validate(mels int) error {
 	if len(n.Mean) != mels || len(n.Std) != mels {
 		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels",
@@ -76,26 +75,21 @@ func (s *Stats) Add(rows []float32, mels int) {
 	}
 }
 
-// Count returns the number of rows added.
-func (s *Stats) Count() int { return s.count }
-
 func checkRows(rows []float32, mels int) {
 	if mels < 1 || len(rows)%mels != 0 {
 		panic(fmt.Sprintf("features: %d values are not rows of %d mels", len(rows), mels))
 	}
 }
 
-// minStd keeps a mel that never changes from being amplified.
-const minStd = 1e-3
-
-// Norm returns the mean and population deviation of each mel, the latter at least 0.001. Without rows, it has no mels.
+// Norm returns the mean and population deviation of each mel. The latter is at least 0.001, so that a mel that never
+// changes is not amplified. Without rows, there are no mels.
 func (s *Stats) Norm() Norm {
+	const minStd = 1e-3
 	n := Norm{Mean: make([]float32, len(s.sum)), Std: make([]float32, len(s.sum))}
 	for i := range s.sum {
 		mean := s.sum[i] / float64(s.count)
 		variance := s.square[i]/float64(s.count) - mean*mean
-		n.Mean[i] = float32(mean)
-		n.Std[i] = float32(max(math.Sqrt(max(variance, 0)), minStd))
+		n.Mean[i], n.Std[i] = float32(mean), float32(max(math.Sqrt(max(variance, 0)), minStd))
 	}
 	return n
 }

@@ -20,8 +20,8 @@ func TestStatsNormaliseToZeroMeanAndUnitDeviation(t *testing.T) {
 	s.Add(nil, mels)
 	s.Add(rows[1000*mels:], mels)
 	n := s.Norm()
-	if s.Count() != 3000 || n.Validate(mels) != nil {
-		t.Fatalf("%d rows, %v", s.Count(), n.Validate(mels))
+	if s.count != 3000 || n.Validate(mels) != nil {
+		t.Fatalf("%d rows, %v", s.count, n.Validate(mels))
 	}
 	n.Apply(rows)
 	for m := range mels {
@@ -68,7 +68,7 @@ func TestRowsOfAnotherWidthPanic(t *testing.T) {
 		"Extractor.Distort": func() {
 			testExtractor(t, Default()).Distort(make([]float32, 6), Acoustics{}, rand.New(rand.NewPCG(1, 1)))
 		},
-		"Mask.Apply": func() { Mask{}.Apply(make([]float32, 6), 4, nil, 0) },
+		"Mask.Apply": func() { Mask{}.Apply(make([]float32, 6), 4, nil) },
 	} {
 		func() {
 			defer func() {
