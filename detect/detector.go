@@ -98,8 +98,8 @@ func (d *Detector) Reset() {
 // Push adds the decision on the window from start to end: each label's probability, where nil stands for zeros. now is
 // how much of the stream the decision took, at least end. It returns the event that the decision begins, if any.
 //
-// A decision whose times are not finite, or whose end is not after the last one's, is left out. Probabilities are clamped
-// to [0, 1], NaN to 0. Another number of probabilities than of labels panics.
+// A decision whose times are not finite, or whose end is not after the last one's, is left out. Probabilities are
+// clamped to [0, 1], NaN to 0. Another number of probabilities than of labels panics.
 func (d *Detector) Push(start, end, now float64, p []float64) (Event, bool) {
 	d.ended = d.ended[:0]
 	from, ok := d.advance(start, end)

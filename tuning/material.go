@@ -8,10 +8,11 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
 )
 
-// Recording is a sound with the words that are said in it.
+// Recording is a clip with the words that are said in it.
 type Recording struct {
 	audio.Clip
 	Words []Word // in order
@@ -38,28 +39,26 @@ const (
 
 // Material says what Recordings are made of.
 type Material struct {
-	Labels      []string // of the model
-	Rate        int      // of the model, hertz
-	Clips       []File   // of single words
-	Backgrounds []string // folders of files without words
-	Recorded    []string // folders of files with cue points
-	SNR         float64  // of words over their background, in dB of mean powers
-	Minutes     float64  // of other words, and of backgrounds alone, at least
-	Seed        int64    // of the order of words and the pauses between them
-	Note        func(error)
-}
+	Labels      []string        // of the model
+	Rate        int             // of the model, hertz
+	Window      float64         // of the model, seconds
+	Clips       []datasets.Item // of single words, with indices into Labels; silence is left out
+	Backgrounds []string        // folders of files without words
+	Recorded    []string        // folders of files with cue points
+	SNR         float64         // of words over their background, in dB of mean powers
+	Minutes     float64         // of other words, and of backgrounds alone, at least
+	Seed        int64           // of the order of words and the pauses between them
 
-// File is the file of a clip with one word, or with one that is none of the labels.
-type File struct{ Path, Label string }
+	// Note gets an error about each file or part of a file that is left out, because it cannot be read, is empty or has
+	// no cue points, and about each file of Recorded in which no cue point is a word of the model.
+	Note func(error)
+}
 
 // Recordings returns recordings of the words in Clips on backgrounds, of other words (those with a label for which
 // detect.Background is true) on backgrounds, of backgrounds alone, and those in Recorded.
 //
 // Files in Recorded are used as they are: their cue points with labels of the model are the words said in them. A point
 // without a length is a word that begins and ends there.
-//
-// Note gets an error about each file that is left out, because it cannot be read or has no cue points, and about each
-// in which no cue point is a word of the model.
 func (m *Material) Recordings() ([]Recording, error) {
 	var backgrounds [][]float32
 	err := m.readFolders(m.Backgrounds, func(_ string, c audio.Clip) { backgrounds = append(backgrounds, c.Samples) })
@@ -69,15 +68,7 @@ func (m *Material) Recordings() ([]Recording, error) {
 	if len(backgrounds) == 0 {
 		return nil, fmt.Errorf("no recording below %v could be read", m.Backgrounds)
 	}
-	var words, others []clip
-	for _, f := range m.Clips {
-		switch c, ok := m.read(f.Path); {
-		case ok && detect.Background(f.Label):
-			others = append(others, clip{f.Label, c.Samples})
-		case ok:
-			words = append(words, clip{f.Label, c.Samples})
-		}
-	}
+	words, others := m.clips()
 	if len(words) == 0 {
 		return nil, errors.New("no clip of a word of the model could be read")
 	}
@@ -88,6 +79,40 @@ func (m *Material) Recordings() ([]Recording, error) {
 		}
 	})
 	return list, err
+}
+
+// clips returns the clips of words and of other words. It reads a file once for all its clips in a row.
+func (m *Material) clips() (words, others []clip) {
+	var path string
+	var file audio.Clip
+	var ok bool
+	for _, it := range m.Clips {
+		if it.Silence {
+			continue
+		}
+		if it.Path != path {
+			path = it.Path
+			file, ok = m.read(path)
+		}
+		if !ok {
+			continue
+		}
+		samples := file.Samples
+		if it.Part != (datasets.Span{}) {
+			part := it.Span(m.Window)
+			at := func(seconds float64) int { return min(int(seconds*float64(m.Rate)), len(file.Samples)) }
+			samples = slices.Clone(samples[at(part.From):at(part.To)])
+		}
+		switch c := (clip{m.Labels[it.Label], samples}); {
+		case len(samples) == 0:
+			m.Note(fmt.Errorf("skipped %s: %w at %g seconds", path, audio.ErrEmpty, it.Part.From))
+		case detect.Background(c.label):
+			others = append(others, c)
+		default:
+			words = append(words, c)
+		}
+	}
+	return words, others
 }
 
 // readFolders calls use with each sound file in the folders that can be read.

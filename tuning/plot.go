@@ -22,9 +22,7 @@ func WriteDET(path string, frontier []Score, chosen Score) error {
 		return fmt.Errorf("%s: a curve is written as .png or .svg", path)
 	}
 	p := plot.New()
-	p.Title.Text = "Detection error trade-off"
-	p.X.Label.Text = "false alarms an hour"
-	p.Y.Label.Text = "misses, %"
+	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = "Detection error trade-off", "false alarms an hour", "misses, %"
 	p.X.Min, p.Y.Min = 0, 0
 	line, points, err := plotter.NewLinePoints(curve(frontier))
 	if err != nil {

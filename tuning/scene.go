@@ -8,7 +8,7 @@ import (
 	"github.com/polyphon/polyphon/detect"
 )
 
-// clip is the sound of one word, or of one that is none of the labels.
+// clip is the sound of one word.
 type clip struct {
 	label   string
 	samples []float32
@@ -47,26 +47,22 @@ func (m *Material) scenes(words, others []clip, backgrounds [][]float32) []Recor
 // scene returns the clips, one after the other with random pauses, on the background, which is repeated as often as
 // necessary. The clips with labels of words are the recording's words.
 func (m *Material) scene(clips []clip, background []float32, rng *rand.Rand) Recording {
-	at := leadIn * m.Rate
+	at, power := leadIn*m.Rate, 0.0
 	begins := make([]int, len(clips))
 	for i, c := range clips {
 		begins[i] = at
 		at += len(c.samples) + int((minPause+(maxPause-minPause)*rng.Float64())*float64(m.Rate))
-	}
-	samples := make([]float32, at+leadIn*m.Rate)
-	power := 0.0
-	for _, c := range clips {
 		power += audio.MeanSquare(c.samples) / float64(len(clips))
 	}
+	samples := make([]float32, at+leadIn*m.Rate)
 	gain := audio.SNRGain(power, audio.MeanSquare(background), m.SNR)
 	for i := range samples {
 		samples[i] = gain * background[i%len(background)]
 	}
 	r := Recording{Clip: audio.Clip{Rate: m.Rate, Samples: samples}}
 	for i, c := range clips {
-		for k, v := range c.samples {
-			at := begins[i] + k
-			samples[at] = max(-1, min(samples[at]+v, 1))
+		for at, v := range c.samples {
+			samples[begins[i]+at] = max(-1, min(samples[begins[i]+at]+v, 1))
 		}
 		if !detect.Background(c.label) {
 			first, last := extent(c.samples, m.Rate)

@@ -7,7 +7,7 @@ import (
 	"github.com/polyphon/polyphon/detect"
 )
 
-// Score is how an operating point does on some tracks.
+// Score is the result of an operating point on some tracks.
 type Score struct {
 	Config      detect.Config
 	Words       int     // said
@@ -50,8 +50,7 @@ func (s Score) Within(seconds float64) float64 {
 	return float64(n) / float64(len(s.Delays))
 }
 
-// maxDelay is how many seconds after a word's end an event that is decided still belongs to the word: a window and a
-// lookahead may pass before.
+// maxDelay is how many seconds after a word's end an event may be decided: a window and a lookahead may pass before.
 const maxDelay = 1.5
 
 // Measure returns the score of an operating point.
@@ -69,7 +68,7 @@ func Measure(tracks []*Track, c detect.Config) (Score, error) {
 }
 
 // add matches events with the words of a track. An event belongs to the first word of its label that has no event yet
-// and lies around the time at which the event was decided.
+// and lies around the time of the event's decision.
 func (s *Score) add(t *Track, events []detect.Event) {
 	left := slices.Clone(t.Words) // without an event
 	for _, e := range events {

@@ -51,8 +51,7 @@ type Limits struct {
 	Delay       float64 // seconds from a word's end to its event, for 95 % of the detected words
 }
 
-// keeps reports whether s keeps to the limits.
-func (l Limits) keeps(s Score) bool {
+func (l Limits) allow(s Score) bool {
 	return s.FalseAlarmsPerHour() <= l.FalseAlarms && !(s.Delay(0.95) > l.Delay)
 }
 
@@ -62,7 +61,7 @@ func Choose(scores []Score, limits Limits) Score {
 	return slices.MinFunc(scores, func(a, b Score) int {
 		misses, alarms := a.Missed-b.Missed, a.FalseAlarms-b.FalseAlarms
 		threshold := cmp.Compare(b.Config.Threshold, a.Config.Threshold)
-		switch okA, okB := limits.keeps(a), limits.keeps(b); {
+		switch okA, okB := limits.allow(a), limits.allow(b); {
 		case okA && okB:
 			return cmp.Or(misses, alarms, threshold)
 		case okA:

@@ -13,7 +13,7 @@ import (
 
 // Track is a model's decisions on a recording, so that operating points can be tried without computing again.
 type Track struct {
-	Words   []Word // that are said in the recording, in order
+	Words   []Word // of the recording
 	Kind    Kind
 	Seconds float64
 
@@ -40,9 +40,8 @@ func Tracks(ctx context.Context, r *polyphon.Recognizer, recordings []Recording)
 }
 
 func newTrack(ctx context.Context, r *polyphon.Recognizer, recording Recording) (*Track, error) {
-	t := &Track{
-		Words: recording.Words, Kind: recording.Kind, Seconds: recording.Duration().Seconds(), labels: r.Model().Labels,
-	}
+	t := &Track{Words: recording.Words, Kind: recording.Kind, Seconds: recording.Duration().Seconds()}
+	t.labels = r.Model().Labels
 	for d, err := range r.Decisions(ctx, recording.Source()) {
 		if err != nil {
 			return nil, err

@@ -19,6 +19,7 @@ import (
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/models"
 )
@@ -209,9 +210,10 @@ func TestRecordings(t *testing.T) {
 		t.Error("recordings without words were made")
 	}
 	for i := range clipsInScene + 1 {
-		m.Clips = append(m.Clips, File{write(fmt.Sprintf("yes/%d.wav", i), second), "yes"})
+		m.Clips = append(m.Clips, datasets.Item{Path: write(fmt.Sprintf("yes/%d.wav", i), second)})
 	}
-	m.Clips = append(m.Clips, File{write("up/0.wav", second), "_unknown_"}, File{filepath.Join(dir, "none.wav"), "yes"})
+	m.Clips = append(m.Clips, datasets.Item{Path: write("up/0.wav", second), Label: 2},
+		datasets.Item{Path: filepath.Join(dir, "none.wav")})
 	notes = nil
 	list, err := m.Recordings()
 	if err != nil {
@@ -240,6 +242,47 @@ func TestRecordings(t *testing.T) {
 	m.Backgrounds = []string{filepath.Join(dir, "nowhere")}
 	if _, err := m.Recordings(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that does not exist: %v", err)
+	}
+}
+
+// TestClipsOfCuePoints: a part of a recording is a clip, as long as its cue states, or one window where it states nothing.
+func TestClipsOfCuePoints(t *testing.T) {
+	const rate = 8000
+	samples := make([]float32, 3*rate)
+	for i := range samples {
+		samples[i] = float32(i) / (1 << 15)
+	}
+	path := filepath.Join(t.TempDir(), "long.wav")
+	if err := os.WriteFile(path, audiotest.WAV(audio.S16LE, rate, samples), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var notes []string
+	m := Material{
+		Labels: []string{"yes", "_unknown_", "_silence_"}, Rate: rate, Window: 0.5,
+		Note: func(err error) { notes = append(notes, err.Error()) },
+		Clips: []datasets.Item{
+			{Path: path, Part: datasets.Span{From: 0.5, To: 0.75}},
+			{Path: path, Part: datasets.Span{From: 1, To: 2.5}, Point: true, Label: 1},
+			{Path: path, Part: datasets.Span{From: 2.5, To: 2.75}, Point: true},
+			{Path: path, Part: datasets.Span{From: 2.75, To: 4}},
+			{Path: path, Part: datasets.Span{From: 4, To: 5}},
+			{Path: path, Part: datasets.Span{From: 1, To: 2}, Label: 2, Silence: true},
+			{Path: path},
+		},
+	}
+	words, others := m.clips()
+	var spans [][2]float32 // in seconds
+	for _, c := range slices.Concat(words, others) {
+		spans = append(spans, [2]float32{c.samples[0] * (1 << 15) / rate, float32(len(c.samples)) / rate})
+	}
+	if want := [][2]float32{{0.5, 0.25}, {2.5, 0.25}, {2.75, 0.25}, {0, 3}, {1, 0.5}}; !slices.Equal(spans, want) {
+		t.Errorf("clips at %v, want %v", spans, want)
+	}
+	if len(others) != 1 || others[0].label != "_unknown_" || words[0].label != "yes" {
+		t.Errorf("%d other words", len(others))
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "at 4 seconds") {
+		t.Errorf("notes %q", notes)
 	}
 }
 

@@ -75,13 +75,9 @@ func (c *tuneCmd) recordings(m *polynet.Model, s program.Streams) ([]tuning.Reco
 		return nil, err
 	}
 	material := tuning.Material{
-		Labels: m.Labels, Rate: m.Features.Rate, Backgrounds: c.Without, Recorded: c.Recordings,
-		SNR: c.SNR, Minutes: c.Minutes, Seed: c.Seed, Note: func(err error) { fmt.Fprintf(s.Err, "train: %v\n", err) },
-	}
-	for _, it := range set.Split(splits[c.Split]) {
-		if !it.Silence {
-			material.Clips = append(material.Clips, tuning.File{Path: it.Path, Label: m.Labels[it.Label]})
-		}
+		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: set.Split(splits[c.Split]),
+		Backgrounds: c.Without, Recorded: c.Recordings, SNR: c.SNR, Minutes: c.Minutes, Seed: c.Seed,
+		Note: func(err error) { fmt.Fprintf(s.Err, "train: %v\n", err) },
 	}
 	return material.Recordings()
 }

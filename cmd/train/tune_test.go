@@ -39,7 +39,9 @@ func TestTune(t *testing.T) {
 		})
 		recording = slices.Concat(recording, clip.Samples, make([]float32, rate))
 	}
-	write("recordings/a.wav", audiotest.WithCues(audiotest.WAV(audio.S16LE, rate, recording), cues...))
+	for _, name := range []string{"recordings/a.wav", "cued/a.wav"} {
+		write(name, audiotest.WithCues(audiotest.WAV(audio.S16LE, rate, recording), cues...))
+	}
 	write("recordings/b.wav", audiotest.WAV(audio.S16LE, rate, recording))
 	write("quiet/a.wav", audiotest.WAV(audio.S16LE, rate, slices.Repeat([]float32{0.001, 0, -0.001}, rate)))
 
@@ -65,6 +67,11 @@ func TestTune(t *testing.T) {
 	}
 	if !strings.Contains(errs, "b.wav: it has no cue points") {
 		t.Errorf("a recording without cue points: %s", errs)
+	}
+	status, out, errs = train(t.Context(), tune("--measure", "--data", filepath.Join(dir, "cued"))...)
+	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || errs != "" ||
+		!strings.Contains(out, "among the words in 0.00 hours") { // 0.01 if each were the whole recording
+		t.Errorf("words of a recording with cue points: status %d, %s, %s", status, out, errs)
 	}
 	checkFailure(t, "nothing measured to write", tune("--measure", "--out", tuned), program.StatusUsage, "--measure")
 	checkFailure(t, "negative delay", tune("--delay", "-1"), program.StatusUsage, "--delay")
