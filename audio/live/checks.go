@@ -7,11 +7,11 @@ import (
 )
 
 // Checks look for signs that live sound is not what was declared, or not usable: other encodings, channels and rates in
-// raw sound, and silence and clipping in any. Each kind of problem is reported once, with what to do about it.
+// raw sound, silence and clipping in any. Each kind of problem is reported once, with what to do about it.
 type Checks struct {
 	report func(problem string)
 	format audio.Format
-	rate   RateMeter
+	rate   rateMeter
 
 	piece  []byte // of raw sound, up to its capacity; nil where bytes are not checked
 	judged int    // pieces
@@ -40,15 +40,13 @@ const (
 // NewChecks returns the Checks of sound that is read as f says. They call report with each problem.
 func NewChecks(f audio.Format, report func(problem string)) *Checks {
 	c := &Checks{report: report, format: f, counts: map[audio.Plausibility]int{}}
-	if f.Container == "raw" {
+	if c.rate.done = f.Container != "raw"; !c.rate.done { // else a header states the encoding and the rate
 		c.piece = make([]byte, 0, pieceFrames*f.Channels*f.Encoding.Bytes())
-	} else { // a header states the encoding and the rate
-		c.rate.Stop()
 	}
 	return c
 }
 
-// Write implements io.Writer: it checks the next bytes of raw sound.
+// Write checks the next bytes of raw sound, as an io.Writer.
 func (c *Checks) Write(data []byte) (int, error) {
 	for rest := data; len(rest) > 0 && c.piece != nil; {
 		n := min(len(rest), cap(c.piece)-len(c.piece))
@@ -98,23 +96,11 @@ func (c *Checks) explain(p audio.Plausibility) string {
 		"(s24le, s32le, f32le) or compressed, such as MP3", c.format.Encoding)
 }
 
-// Source returns a Source that checks the levels of the samples of s while they are read.
-func (c *Checks) Source(s audio.Source) audio.Source { return checkedSource{s, c} }
-
-type checkedSource struct {
-	audio.Source
-	checks *Checks
-}
-
-func (s checkedSource) Read(dst []float32) (int, error) {
-	n, err := s.Source.Read(dst)
-	if !s.checks.garbled {
-		s.checks.checkLevels(dst[:n])
+// Levels checks the levels of the next samples.
+func (c *Checks) Levels(samples []float32) {
+	if c.garbled {
+		return
 	}
-	return n, err
-}
-
-func (c *Checks) checkLevels(samples []float32) {
 	for _, v := range samples {
 		if c.equal++; v != c.value {
 			c.equal, c.value = 1, v
@@ -141,7 +127,7 @@ func (c *Checks) checkLevels(samples []float32) {
 
 // CaughtUp notes that all that had arrived at m.At has been processed, and checks the rate of raw sound.
 func (c *Checks) CaughtUp(m Mark) {
-	ratio, ok := c.rate.CaughtUp(m)
+	ratio, ok := c.rate.caughtUp(m)
 	if hertz := otherRate(float64(c.format.Rate), ratio); ok && hertz != 0 {
 		c.report(fmt.Sprintf("sound arrives as fast as at %.0f Hz, but --rate %d, --channels %d and --encoding %v were "+
 			"declared: one of them is wrong", hertz, c.format.Rate, c.format.Channels, c.format.Encoding))
@@ -149,4 +135,4 @@ func (c *Checks) CaughtUp(m Mark) {
 }
 
 // Flooded notes that the sound comes faster than it is read, so that its rate cannot be checked.
-func (c *Checks) Flooded() { c.rate.Stop() }
+func (c *Checks) Flooded() { c.rate.done = true }

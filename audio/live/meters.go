@@ -11,12 +11,11 @@ type Mark struct {
 	Seconds float64
 }
 
-// LagMeter measures by how many seconds the processing of live sound lags behind its arrival.
+// LagMeter measures by how many seconds the processing of live sound is later than its arrival.
 //
 // When all that has arrived is processed, it is known when the newest sample came. From then on, live sound brings one
 // second of sound per second; what has been processed less than that is the lag. Sound that comes faster, such as a
-// file, has no lag, and neither the drift of a sound card's clock nor a pause of the source adds up. The zero LagMeter
-// is ready.
+// file, has no lag, and neither the drift of a sound card's clock nor a pause adds up. The zero LagMeter is ready.
 type LagMeter struct {
 	known  bool
 	latest Mark
@@ -39,19 +38,18 @@ func (l *LagMeter) Lag(now Mark) float64 {
 // Worst returns the largest lag so far.
 func (l *LagMeter) Worst() float64 { return l.worst }
 
-// RateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures
-// once, over two periods that have to agree: sound that comes in bursts has no rate. The zero RateMeter is ready.
-type RateMeter struct {
+// rateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures
+// once, over two periods that have to agree: sound that comes in bursts has no rate.
+type rateMeter struct {
 	marks []Mark
-	done  bool
+	done  bool // or the source is not live
 }
 
-// ratePeriod is the length of each of the two periods.
-const ratePeriod = 5 * time.Second
+const ratePeriod = 5 * time.Second // of each period
 
-// CaughtUp notes that all that had arrived at m.At has been processed. It returns the result, 1 for the declared rate,
+// caughtUp notes that all that had arrived at m.At has been processed. It returns the result, 1 for the declared rate,
 // once.
-func (r *RateMeter) CaughtUp(m Mark) (ratio float64, ok bool) {
+func (r *rateMeter) caughtUp(m Mark) (ratio float64, ok bool) {
 	if r.done || len(r.marks) > 0 && m.At.Sub(r.marks[len(r.marks)-1].At) < ratePeriod {
 		return 0, false
 	}
@@ -63,9 +61,6 @@ func (r *RateMeter) CaughtUp(m Mark) (ratio float64, ok bool) {
 	before, after := between(r.marks[0], r.marks[1]), between(r.marks[1], r.marks[2])
 	return (before + after) / 2, math.Abs(before-after) < 0.03*after
 }
-
-// Stop ends the measurement without a result, for a source that is not live.
-func (r *RateMeter) Stop() { r.done = true }
 
 // usualRates are sample rates of sound cards, in hertz.
 var usualRates = []float64{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000, 192000}

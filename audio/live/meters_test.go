@@ -38,9 +38,9 @@ func TestLag(t *testing.T) {
 }
 
 // measure gives r chunks of sound that arrive each interval seconds.
-func measure(r *RateMeter, interval, seconds float64, sound func(wall float64) float64) (ratio float64, ok bool) {
+func measure(r *rateMeter, interval, seconds float64, sound func(wall float64) float64) (ratio float64, ok bool) {
 	for wall := 0.0; wall < seconds; wall += interval {
-		if ratio, ok := r.CaughtUp(at(wall, sound(wall))); ok {
+		if ratio, ok := r.caughtUp(at(wall, sound(wall))); ok {
 			return ratio, ok
 		}
 	}
@@ -48,7 +48,7 @@ func measure(r *RateMeter, interval, seconds float64, sound func(wall float64) f
 }
 
 func TestRateMeter(t *testing.T) {
-	var live, short, bursts, flooded RateMeter
+	var live, short, bursts, flooded rateMeter
 	if ratio, ok := measure(&live, 0.125, 20, func(w float64) float64 { return 3 * w }); !ok || math.Abs(ratio-3) > 0.01 {
 		t.Errorf("ratio %g, %v", ratio, ok)
 	}
@@ -61,7 +61,7 @@ func TestRateMeter(t *testing.T) {
 	if _, ok := measure(&bursts, 0.125, 20, func(w float64) float64 { return w * w }); ok {
 		t.Error("a result for sound without a rate")
 	}
-	flooded.Stop()
+	flooded.done = true
 	if _, ok := measure(&flooded, 0.125, 20, func(w float64) float64 { return 3 * w }); ok {
 		t.Error("a result for a file")
 	}

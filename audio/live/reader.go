@@ -9,8 +9,7 @@ import (
 )
 
 // Reader reads from another reader as soon as there is something to read, in a goroutine of its own and into a few
-// buffers. When these are full, it stops reading until there is room, so memory does not grow. Unlike a read of the
-// standard input, its Read can be interrupted.
+// buffers. When these are full, it waits for room. Unlike a read of the standard input, its Read can be interrupted.
 type Reader struct {
 	ctx     context.Context
 	filled  chan arrival

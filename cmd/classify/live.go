@@ -125,9 +125,10 @@ func (l *listener) process() error {
 		return err
 	}
 	defer stream.Close()
-	src, samples := l.checks.Source(decoder), make([]float32, livePieces)
+	samples := make([]float32, livePieces)
 	for {
-		n, err := src.Read(samples)
+		n, err := decoder.Read(samples)
+		l.checks.Levels(samples[:n])
 		if err := l.take(stream, stream.Push(samples[:n])); err != nil {
 			return err
 		}
