@@ -2,7 +2,6 @@ package datasets
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
 	"os"
 	"slices"
@@ -21,21 +20,12 @@ func (f folder) recording(name string, seconds int, cues ...audio.Cue) {
 	for i := range seconds {
 		samples = append(samples, tone(float64(200+100*(i%10)), 0.5, testRate)...)
 	}
-	le := binary.LittleEndian
-	chunk := func(id string, body []byte) []byte {
-		return append(append(le.AppendUint32([]byte(id), uint32(len(body))), body...), make([]byte, len(body)%2)...)
+	var points []audiotest.Cue
+	for _, c := range cues {
+		length := uint32((c.End-c.Start)*testRate + 0.5)
+		points = append(points, audiotest.Cue{Label: c.Label, Start: uint32(c.Start * testRate), Length: length})
 	}
-	points, texts := le.AppendUint32(nil, uint32(len(cues))), []byte("adtl")
-	for i, c := range cues {
-		at, length, id := uint32(c.Start*testRate), uint32((c.End-c.Start)*testRate+0.5), le.AppendUint32(nil, uint32(i))
-		point := slices.Concat(id, id, []byte("data"), make([]byte, 8))
-		points = append(points, le.AppendUint32(point, at)...)
-		texts = append(texts, chunk("labl", slices.Concat(id, []byte(c.Label), []byte{0}))...)
-		texts = append(texts, chunk("ltxt", slices.Concat(le.AppendUint32(id, length), []byte("rgn "), make([]byte, 8)))...)
-	}
-	file := slices.Concat(audiotest.WAV(audio.S16LE, testRate, samples), chunk("cue ", points), chunk("LIST", texts))
-	le.PutUint32(file[4:], uint32(len(file)-8))
-	f.write(name, string(file))
+	f.write(name, string(audiotest.WithCues(audiotest.WAV(audio.S16LE, testRate, samples), points...)))
 }
 
 // words returns cues of the labels, half a second long, one a second.

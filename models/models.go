@@ -36,8 +36,7 @@ func read(file string) *polynet.Model {
 }
 
 // Open returns the embedded model of that name, "base" (also for an empty name) or "small", or else the model in the
-// file at that path. A file that cannot be used gives an error that wraps polynet.ErrModel. A program that calls Open
-// carries both embedded models.
+// file at that path, for which errors wrap polynet.ErrModel. A program that calls Open carries both embedded models.
 func Open(name string) (*polynet.Model, error) {
 	switch name {
 	case "", Default:

@@ -14,7 +14,7 @@ import (
 // that the specification asks for.
 func WAV(encoding fmt.Stringer, rate int, samples []float32) []byte {
 	data := PCM(encoding, samples)
-	tag, size := uint16(1), len(PCM(encoding, []float32{0}))
+	tag, size := 1, len(PCM(encoding, []float32{0}))
 	switch encoding.String() {
 	case "f32le", "f64le":
 		tag = 3
@@ -23,25 +23,26 @@ func WAV(encoding fmt.Stringer, rate int, samples []float32) []byte {
 	case "mulaw":
 		tag = 7
 	}
-	le := binary.LittleEndian
-	format := le.AppendUint16(nil, tag)
-	format = le.AppendUint16(format, 1)
-	format = le.AppendUint32(format, uint32(rate))
-	format = le.AppendUint32(format, uint32(rate*size))
-	format = le.AppendUint16(format, uint16(size))
-	format = le.AppendUint16(format, uint16(8*size))
+	// tag and channels, bytes per frame and bits are 16 bits each
+	format := words(uint32(tag)|1<<16, uint32(rate), uint32(rate*size), uint32(size)|uint32(8*size)<<16)
 	var fact []byte
 	if tag != 1 {
 		format = append(format, 0, 0)
-		fact = chunk("fact", le.AppendUint32(nil, uint32(len(samples))))
+		fact = chunk("fact", words(uint32(len(samples))))
 	}
 	return chunk("RIFF", slices.Concat([]byte("WAVE"), chunk("fmt ", format), fact, chunk("data", data)))
 }
 
+// words returns numbers of 32 bits.
+func words(numbers ...uint32) (b []byte) {
+	for _, v := range numbers {
+		b = binary.LittleEndian.AppendUint32(b, v)
+	}
+	return b
+}
+
 func chunk(id string, body []byte) []byte {
-	b := binary.LittleEndian.AppendUint32([]byte(id), uint32(len(body)))
-	b = append(b, body...)
-	return append(b, make([]byte, len(body)%2)...)
+	return slices.Concat([]byte(id), words(uint32(len(body))), body, make([]byte, len(body)%2))
 }
 
 // PCM returns samples as raw PCM. Integers are rounded to the nearest value and clipped, NaN becomes 0, and G.711

@@ -1,9 +1,6 @@
 package audiotest
 
-import (
-	"encoding/binary"
-	"slices"
-)
+import "slices"
 
 // Cue is a cue point, in frames.
 type Cue struct {
@@ -13,16 +10,13 @@ type Cue struct {
 
 // WithCues returns the WAV file with cue points after its samples.
 func WithCues(wav []byte, cues ...Cue) []byte {
-	le := binary.LittleEndian
-	points, texts := le.AppendUint32(nil, uint32(len(cues))), []byte("adtl")
+	points, texts := words(uint32(len(cues))), []byte("adtl")
 	for i, c := range cues {
-		number := le.AppendUint32(nil, uint32(i+1))
-		point := le.AppendUint32(slices.Clone(number), c.Start)
-		point = append(append(point, "data"...), make([]byte, 8)...)
-		points = append(points, le.AppendUint32(point, c.Start)...)
-		length := le.AppendUint32(slices.Clone(number), c.Length)
-		texts = append(texts, chunk("labl", append(slices.Clone(number), c.Label+"\x00"...))...)
-		texts = append(texts, chunk("ltxt", append(append(length, "rgn "...), make([]byte, 8)...))...)
+		number := uint32(i + 1)
+		points = slices.Concat(points, words(number, c.Start), []byte("data"), words(0, 0, c.Start))
+		label := slices.Concat(words(number), []byte(c.Label), []byte{0})
+		length := slices.Concat(words(number, c.Length), []byte("rgn "), make([]byte, 8))
+		texts = slices.Concat(texts, chunk("labl", label), chunk("ltxt", length))
 	}
 	return chunk("RIFF", slices.Concat(wav[8:], chunk("cue ", points), chunk("LIST", texts)))
 }
