@@ -10,36 +10,12 @@ import (
 )
 
 // completeCommand is the hidden command that the scripts for shells run. Its arguments are the words of a command line
-// after the program's name, up to the one that is being typed. It prints an answer.
+// after the program's name, up to the one that is being typed. See complete.
 const completeCommand = "__complete"
-
-// answer says what the word that is being typed may become.
-type answer struct {
-	paths  paths
-	values []suggestion
-}
-
-// paths says which names of the file system are among the answers.
-type paths string
-
-const (
-	noPaths paths = "none"
-	files   paths = "files"
-	folders paths = "folders"
-)
-
-type suggestion struct{ word, help string }
-
-// write prints the kind of paths and then a line per suggestion: word, tab, help.
-func (a answer) write(w io.Writer) {
-	fmt.Fprintln(w, a.paths)
-	for _, s := range a.values {
-		fmt.Fprintf(w, "%s\t%s\n", s.word, s.help)
-	}
-}
 
 // completer is the state of parsing a command line that need not be complete.
 type completer struct {
+	out        io.Writer
 	node       *kong.Node // the command so far
 	positional int        // arguments so far
 	ended      bool       // by "--": no more flags
@@ -47,9 +23,10 @@ type completer struct {
 	used       map[*kong.Flag]bool
 }
 
-// complete returns the answer for the last of the words.
-func complete(app *kong.Application, words []string) answer {
-	c := completer{node: merged(app.Node), used: map[*kong.Flag]bool{}}
+// complete prints what the last of the words may become: a line that says which names of the file system, "files",
+// "folders" or "none", and then a line per suggestion: word, tab, help.
+func complete(out io.Writer, app *kong.Application, words []string) {
+	c := completer{out: out, node: merged(app.Node), used: map[*kong.Flag]bool{}}
 	last := len(words) - 1
 	for _, word := range words[:last] {
 		c.follow(word)
@@ -58,17 +35,18 @@ func complete(app *kong.Application, words []string) answer {
 	name, value, assigned := strings.Cut(word, "=")
 	switch {
 	case c.pending != nil:
-		return valuesOf(c.pending.Value, "", word)
+		c.values(c.pending.Value, "", word)
 	case !c.ended && assigned && strings.HasPrefix(word, "--"):
 		if f := c.flag(name); f != nil {
-			return valuesOf(f.Value, name+"=", value)
+			c.values(f.Value, name+"=", value)
+		} else {
+			c.values(nil, "", "")
 		}
 	case !c.ended && strings.HasPrefix(word, "-"):
-		return c.flags(word)
+		c.flags(word)
 	default:
-		return c.argument(word)
+		c.argument(word)
 	}
-	return answer{paths: noPaths}
 }
 
 // follow parses a complete word.
@@ -78,8 +56,9 @@ func (c *completer) follow(word string) {
 	case c.pending != nil:
 		c.pending = nil
 	case c.ended || word == "-" || !strings.HasPrefix(word, "-"):
-		if command := c.command(word); command != nil {
-			c.node, c.positional = command, 0
+		at := slices.IndexFunc(c.node.Children, func(n *kong.Node) bool { return n.Name == word })
+		if at >= 0 && c.positional == 0 {
+			c.node = c.node.Children[at]
 		} else {
 			c.positional++
 		}
@@ -95,15 +74,8 @@ func (c *completer) follow(word string) {
 	}
 }
 
-// command returns the command of that name, or nil where there can be none.
-func (c *completer) command(name string) *kong.Node {
-	for _, child := range c.node.Children {
-		if c.positional == 0 && child.Name == name {
-			return child
-		}
-	}
-	return nil
-}
+// allFlags returns the flags of the command and of those that it is part of.
+func (c *completer) allFlags() []*kong.Flag { return slices.Concat(c.node.AllFlags(false)...) }
 
 // flag returns the flag that is written so, or nil.
 func (c *completer) flag(written string) *kong.Flag {
@@ -115,69 +87,57 @@ func (c *completer) flag(written string) *kong.Flag {
 	return nil
 }
 
-// allFlags returns the flags of the command and of its parent.
-func (c *completer) allFlags() []*kong.Flag {
-	if c.node.Parent == nil {
-		return c.node.Flags
-	}
-	return slices.Concat(c.node.Flags, c.node.Parent.Flags)
-}
+func (c *completer) suggest(word, help string) { fmt.Fprintf(c.out, "%s\t%s\n", word, help) }
 
 // flags suggests the flags that begin with word and have not been given.
-func (c *completer) flags(word string) answer {
-	a := answer{paths: noPaths}
+func (c *completer) flags(word string) {
+	c.values(nil, "", "")
 	for _, f := range c.allFlags() {
 		if !f.Hidden && strings.HasPrefix("--"+f.Name, word) && (!c.used[f] || f.IsCumulative()) {
-			a.values = append(a.values, suggestion{"--" + f.Name, f.Help})
+			c.suggest("--"+f.Name, f.Help)
 		}
 	}
-	return a
 }
 
-// argument suggests commands and what the next argument may be.
-func (c *completer) argument(word string) answer {
-	a := answer{paths: noPaths}
+// argument suggests what the next argument may be, and commands.
+func (c *completer) argument(word string) {
+	var next *kong.Value
 	if at := min(c.positional, len(c.node.Positional)-1); at >= 0 {
 		if v := c.node.Positional[at]; at == c.positional || v.IsCumulative() {
-			a = valuesOf(v, "", word)
+			next = v
 		}
 	}
-	if c.positional > 0 {
-		return a
-	}
+	c.values(next, "", word)
 	for _, child := range c.node.Children {
-		if !child.Hidden && strings.HasPrefix(child.Name, word) {
-			a.values = append(a.values, suggestion{child.Name, child.Help})
+		if c.positional == 0 && !child.Hidden && strings.HasPrefix(child.Name, word) {
+			c.suggest(child.Name, child.Help)
 		}
 	}
-	return a
 }
 
-// valuesOf suggests the values that begin with typed, each after prefix.
-func valuesOf(v *kong.Value, prefix, typed string) answer {
-	a := answer{paths: pathsOf(v)}
-	if v.Enum == "" {
-		return a
+// values prints which paths v can be, according to its name in the help, and suggests its values that begin with typed,
+// each after prefix. A nil v has none.
+func (c *completer) values(v *kong.Value, prefix, typed string) {
+	paths, enum := "none", []string(nil)
+	if v != nil {
+		name := v.Name
+		if v.Flag != nil {
+			name = v.Flag.PlaceHolder
+		}
+		switch name {
+		case "DIR":
+			paths = "folders"
+		case "FILE", "path":
+			paths = "files"
+		}
+		if v.Enum != "" {
+			enum = v.EnumSlice()
+		}
 	}
-	for _, value := range v.EnumSlice() {
+	fmt.Fprintln(c.out, paths)
+	for _, value := range enum {
 		if strings.HasPrefix(value, typed) {
-			a.values = append(a.values, suggestion{prefix + value, ""})
+			c.suggest(prefix+value, "")
 		}
 	}
-	return a
-}
-
-// pathsOf says which paths a value can be, according to its name in the help.
-func pathsOf(v *kong.Value) paths {
-	name := v.Name
-	if v.Flag != nil {
-		name = v.Flag.PlaceHolder
-	}
-	switch name {
-	case "DIR":
-		return folders
-	case "FILE", "path":
-		return files
-	}
-	return noPaths
 }
