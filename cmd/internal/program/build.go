@@ -3,7 +3,6 @@ package program
 import (
 	"runtime/debug"
 	"strings"
-	"time"
 )
 
 // Version returns the version of the module that the program was built from, and the commit unless the version names
@@ -29,11 +28,8 @@ func Commit() string {
 
 // date returns the day of the commit, or "".
 func date() string {
-	t, err := time.Parse(time.RFC3339, setting("vcs.time"))
-	if err != nil {
-		return ""
-	}
-	return t.Format(time.DateOnly)
+	day, _, _ := strings.Cut(setting("vcs.time"), "T")
+	return day
 }
 
 // setting returns a setting of the build, or "".

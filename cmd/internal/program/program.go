@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -70,7 +71,7 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any
 		panic(err) // the definitions of the flags are wrong
 	}
 	if len(args) > 1 && args[0] == completeCommand {
-		complete(parser.Model, args[1:]).write(s.Out)
+		fmt.Fprintln(s.Out, strings.Join(complete(parser.Model, args[1:]), "\n"))
 		return StatusOK
 	}
 	parsed, err := parser.Parse(args)
