@@ -149,8 +149,8 @@ func TestSaveStream(t *testing.T) {
 func TestSaveNames(t *testing.T) {
 	long := strings.Repeat("ü", 100) + ".wav"
 	for label, dir := range map[string]string{
-		"a/b": "a%2Fb", "..": "%2E%2E", ".hidden": "%2Ehidden", "v1.5": "v1.5", "x ": "x%20", `c:\d`: "c%3A%5Cd", "ß über": "ß über",
-		"100%": "100%25", "-rf": "-rf",
+		"a/b": "a%2Fb", "..": "%2E%2E", ".hidden": "%2Ehidden", "v1.5": "v1.5", "x ": "x%20", `c:\d`: "c%3A%5Cd",
+		"ß über": "ß über", "100%": "100%25", "-rf": "-rf",
 	} {
 		model := loudnessWith(t, label)
 		folder(t, map[string][]byte{long: wav(threeSounds())})
