@@ -72,10 +72,11 @@ func (e event) source() string {
 	return e.File
 }
 
-// name returns the name of a file, which sorts by source and time. The part of the samples' digest at its end keeps
-// events of inputs with the same name apart.
+// name returns the name of a file, which sorts by source and time. The digest at its end keeps the events of inputs with
+// the same name apart.
 func (s *saver) name(e event, samples []float32) string {
 	digest := sha256.New()
+	io.WriteString(digest, e.source())
 	binary.Write(digest, binary.LittleEndian, samples)
 	base := strings.TrimSuffix(filepath.Base(e.source()), filepath.Ext(e.source()))
 	from := fmt.Sprintf("%s_%010.3fs", short(fileName(base)), max(e.Start, 0))

@@ -109,6 +109,10 @@ func TestSave(t *testing.T) {
 		}
 	}
 	os.RemoveAll("clips")
+	os.CopyFS("e/x", os.DirFS("d/x"))
+	events(t, nil, "--save", "clips", "d/x", "e/x")
+	expect(t, "files of copies", len(tree(t, "clips")), 6)
+	os.RemoveAll("clips")
 	events(t, nil, "--save", "clips", "--out", "r", "d/x")
 	checkSaved(t, tree(t, "clips"), "d/x/talk.wav")
 	os.MkdirAll("clips/other", 0o755)
