@@ -72,8 +72,8 @@ func (e event) source() string {
 	return e.File
 }
 
-// name returns the name of a file, which sorts by source and time. The digest at its end keeps the events of inputs with
-// the same name apart.
+// name returns the name of a file, which sorts by source and time. The digest at its end keeps the events of inputs
+// with the same name apart.
 func (s *saver) name(e event, samples []float32) string {
 	digest := sha256.New()
 	io.WriteString(digest, e.source())
