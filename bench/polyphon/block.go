@@ -86,7 +86,7 @@ func (b *block) pack(path string, scale device.Buffer) *device.Packed {
 	return packed
 }
 
-// runFused computes the block as inference.Plan does: two products, and everything else in their epilogues.
+// runFused computes the block as a compiled inference.Plan does: two products, and everything else in their epilogues.
 func (b *block) runFused() {
 	b.d.MatMul(b.hidden.rows(), b.x.windows(), b.weight1, device.Epilogue{Shift: b.shift1})
 	b.d.MatMul(b.y.rows(), b.hidden.windows(), b.weight2, device.Epilogue{

@@ -1,8 +1,6 @@
 package program
 
 import (
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -10,12 +8,21 @@ import (
 )
 
 // completeCommand is the hidden command that the scripts for shells run. Its arguments are the words of a command line
-// after the program's name, up to the one that is being typed. See complete.
+// after the program's name, up to the one that is being typed. It prints an answer, a line each.
 const completeCommand = "__complete"
+
+// answer says what the word that is being typed may become: first one of noPaths, files and folders, the names of the
+// file system that are possible, then words, each with a tab and its help.
+type answer []string
+
+const (
+	noPaths = "none"
+	files   = "files"
+	folders = "folders"
+)
 
 // completer is the state of parsing a command line that need not be complete.
 type completer struct {
-	out        io.Writer
 	node       *kong.Node // the command so far
 	positional int        // arguments so far
 	ended      bool       // by "--": no more flags
@@ -23,10 +30,9 @@ type completer struct {
 	used       map[*kong.Flag]bool
 }
 
-// complete prints what the last of the words may become: a line that says which names of the file system, "files",
-// "folders" or "none", and then a line per suggestion: word, tab, help.
-func complete(out io.Writer, app *kong.Application, words []string) {
-	c := completer{out: out, node: merged(app.Node), used: map[*kong.Flag]bool{}}
+// complete returns the answer for the last of the words.
+func complete(app *kong.Application, words []string) answer {
+	c := completer{node: merged(app.Node), used: map[*kong.Flag]bool{}}
 	last := len(words) - 1
 	for _, word := range words[:last] {
 		c.follow(word)
@@ -35,18 +41,16 @@ func complete(out io.Writer, app *kong.Application, words []string) {
 	name, value, assigned := strings.Cut(word, "=")
 	switch {
 	case c.pending != nil:
-		c.values(c.pending.Value, "", word)
+		return valuesOf(c.pending.Value, "", word)
 	case !c.ended && assigned && strings.HasPrefix(word, "--"):
 		if f := c.flag(name); f != nil {
-			c.values(f.Value, name+"=", value)
-		} else {
-			c.values(nil, "", "")
+			return valuesOf(f.Value, name+"=", value)
 		}
+		return answer{noPaths}
 	case !c.ended && strings.HasPrefix(word, "-"):
-		c.flags(word)
-	default:
-		c.argument(word)
+		return c.flags(word)
 	}
+	return c.argument(word)
 }
 
 // follow parses a complete word.
@@ -74,9 +78,6 @@ func (c *completer) follow(word string) {
 	}
 }
 
-// allFlags returns the flags of the command and of those that it is part of.
-func (c *completer) allFlags() []*kong.Flag { return slices.Concat(c.node.AllFlags(false)...) }
-
 // flag returns the flag that is written so, or nil.
 func (c *completer) flag(written string) *kong.Flag {
 	for _, f := range c.allFlags() {
@@ -87,57 +88,55 @@ func (c *completer) flag(written string) *kong.Flag {
 	return nil
 }
 
-func (c *completer) suggest(word, help string) { fmt.Fprintf(c.out, "%s\t%s\n", word, help) }
+// allFlags returns the flags of the command and of those that it is part of.
+func (c *completer) allFlags() []*kong.Flag { return slices.Concat(c.node.AllFlags(false)...) }
 
 // flags suggests the flags that begin with word and have not been given.
-func (c *completer) flags(word string) {
-	c.values(nil, "", "")
+func (c *completer) flags(word string) answer {
+	a := answer{noPaths}
 	for _, f := range c.allFlags() {
 		if !f.Hidden && strings.HasPrefix("--"+f.Name, word) && (!c.used[f] || f.IsCumulative()) {
-			c.suggest("--"+f.Name, f.Help)
+			a = append(a, "--"+f.Name+"\t"+f.Help)
 		}
 	}
+	return a
 }
 
-// argument suggests what the next argument may be, and commands.
-func (c *completer) argument(word string) {
-	var next *kong.Value
+// argument suggests commands and what the next argument may be.
+func (c *completer) argument(word string) answer {
+	a := answer{noPaths}
 	if at := min(c.positional, len(c.node.Positional)-1); at >= 0 {
 		if v := c.node.Positional[at]; at == c.positional || v.IsCumulative() {
-			next = v
+			a = valuesOf(v, "", word)
 		}
 	}
-	c.values(next, "", word)
 	for _, child := range c.node.Children {
 		if c.positional == 0 && !child.Hidden && strings.HasPrefix(child.Name, word) {
-			c.suggest(child.Name, child.Help)
+			a = append(a, child.Name+"\t"+child.Help)
 		}
 	}
+	return a
 }
 
-// values prints which paths v can be, according to its name in the help, and suggests its values that begin with typed,
-// each after prefix. A nil v has none.
-func (c *completer) values(v *kong.Value, prefix, typed string) {
-	paths, enum := "none", []string(nil)
-	if v != nil {
-		name := v.Name
-		if v.Flag != nil {
-			name = v.Flag.PlaceHolder
-		}
-		switch name {
-		case "DIR":
-			paths = "folders"
-		case "FILE", "path":
-			paths = "files"
-		}
-		if v.Enum != "" {
-			enum = v.EnumSlice()
+// valuesOf suggests the values that begin with typed, each after prefix.
+func valuesOf(v *kong.Value, prefix, typed string) answer {
+	name := v.Name
+	if v.Flag != nil {
+		name = v.Flag.PlaceHolder
+	}
+	a := answer{noPaths}
+	switch name {
+	case "DIR":
+		a = answer{folders}
+	case "FILE", "path":
+		a = answer{files}
+	}
+	if v.Enum != "" {
+		for _, value := range v.EnumSlice() {
+			if strings.HasPrefix(value, typed) {
+				a = append(a, prefix+value+"\t")
+			}
 		}
 	}
-	fmt.Fprintln(c.out, paths)
-	for _, value := range enum {
-		if strings.HasPrefix(value, typed) {
-			c.suggest(prefix+value, "")
-		}
-	}
+	return a
 }

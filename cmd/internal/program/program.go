@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -78,7 +79,7 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any
 		panic(err) // the definitions of the flags are wrong
 	}
 	if len(args) > 1 && args[0] == completeCommand {
-		complete(s.Out, parser.Model, args[1:])
+		fmt.Fprintln(s.Out, strings.Join(complete(parser.Model, args[1:]), "\n"))
 		return StatusOK
 	}
 	parsed, err := parser.Parse(args)
