@@ -5,8 +5,8 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// blockArgs describes a `pi` block without a convolution on its skip, over clips that lie as in a network: pad zero rows
-// before each and after the last. Its convolutions are centred, of 2·pad + 1 rows.
+// blockArgs describes a `pi` block without a convolution on its skip, over clips that lie as in a network: pad zero
+// rows before each and after the last. Its convolutions are centred, of 2·pad + 1 rows.
 type blockArgs struct {
 	X      string `json:"x"`     // file: the clips with their padding
 	W1     string `json:"w1"`    // file: (2·pad+1, width, width)

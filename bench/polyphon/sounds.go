@@ -8,8 +8,8 @@ import (
 	"github.com/polyphon/polyphon/bench/serve"
 )
 
-// prepareSounds classifies the sounds in the file that Rows names, each as many samples as the model's window, together:
-// from samples to probabilities, in the labels' order.
+// prepareSounds classifies the sounds in the file that Rows names, each as many samples as the model's window,
+// together: from samples to probabilities, in the labels' order.
 func prepareSounds(a netArgs) *serve.Case {
 	samples := read(a.Rows)
 	m, d := a.open()

@@ -1,5 +1,5 @@
-// Package serve is a benchmark worker's side of the protocol of bench/run.py: the process stays, so that what is measured
-// is the work and not the start, and the driver can let two workers take turns.
+// Package serve is a benchmark worker's side of the protocol of bench/run.py: the process stays, so that what is
+// measured is the work and not the start, and the driver can let two workers take turns.
 //
 // A request is one line of JSON on the standard input, its answer one line on the standard output:
 //

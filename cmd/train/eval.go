@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"runtime"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -115,9 +114,6 @@ func (c *evalCmd) evaluate(
 	}
 	config := datasets.LoaderConfig{
 		Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1,
-	}
-	if config.Threads == 0 {
-		config.Threads = runtime.GOMAXPROCS(0)
 	}
 	if c.Context {
 		config.Context = datasets.Context{Before: contextSeconds, After: contextSeconds}
