@@ -115,7 +115,7 @@ def normals(*shape, seed=0):
 
 
 def padded(x, pad):
-    """Lays clips (clips, frames, width) out as a network's activations: pad zero rows in front of each and behind the last."""
+    """Lays clips (clips, frames, width) out as a network's activations: pad zero rows before each and after the last."""
     clips, frames, width = x.shape
     memory = numpy.zeros((pad + clips * (frames + pad), width), numpy.float32)
     memory[pad:].reshape(clips, frames + pad, width)[:, :frames] = x

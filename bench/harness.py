@@ -39,7 +39,7 @@ def watched(command):
 
 
 class Worker:
-    """A process that prepares cases and runs them when told; bench/serve describes the language."""
+    """A process that prepares cases and runs them on request; bench/serve describes the protocol."""
 
     def __init__(self, name, command, threads=1, **environment):
         self.name, self.threads = name, threads
@@ -87,8 +87,8 @@ class Side:
         return self.arrange(numpy.fromfile(path, "<f4"))
 
 
-# Libraries' threads spin for some milliseconds behind their work, on the core that the next side needs.
-SETTLE = 0.03
+# Libraries' threads spin for some milliseconds after their work, on the core that the next side needs.
+PAUSE = 0.03
 
 
 def take_turns(sides, rounds, sample):
@@ -100,7 +100,7 @@ def take_turns(sides, rounds, sample):
         for side, n, found in zip(sides, calls, times):
             found.append(side.time(n))
             if side.threads > 1:
-                time.sleep(SETTLE)
+                time.sleep(PAUSE)
     return times
 
 

@@ -1,4 +1,4 @@
-"""The file bench/RESULTS.md: a head, and a section for each group that keeps what it was told until the group runs again."""
+"""The file bench/RESULTS.md: a head, and a section for each group that keeps its rows until the group runs again."""
 from harness import HERE, note
 
 PATH = HERE / "RESULTS.md"

@@ -9,8 +9,7 @@ import (
 	"github.com/polyphon/polyphon/features"
 )
 
-// Augment says how training clips are varied; each clip and epoch draws anew, uniformly from the ranges. The zero value
-// changes nothing. In the order in which the parts apply:
+// Augment says how training clips are varied; each clip and epoch draws anew, uniformly from the ranges. In this order:
 type Augment struct {
 	// MadeUp is the probability that a clip becomes a pseudo-word of the label `_unknown_`, where there is that label: it
 	// is played backwards, or its end is followed by the beginning of another word.
@@ -19,9 +18,8 @@ type Augment struct {
 	Speed float64 `json:"speed,omitempty"`
 	// Shift is how many seconds earlier or later a clip lies in its window, at most. Zeros follow where it ends.
 	Shift float64 `json:"shift,omitempty"`
-	// Noise is the probability of added background noise from the recordings' training parts (synthesised where there
-	// are none), SNR the range of the signal-to-noise ratio in dB, of mean powers over the whole window; noise of that
-	// level fills the window's context too.
+	// Noise is the probability of added background noise from the recordings' training parts (synthesised if there are
+	// none), SNR the range of its ratio in dB, of mean powers over the window; it fills the window's context too.
 	Noise float64    `json:"noise,omitempty"`
 	SNR   [2]float64 `json:"snr,omitempty"`
 	// Synthetic is the share of that noise, and of silence examples, which is synthesised: tones, beeps, coloured noise.
@@ -34,14 +32,11 @@ type Augment struct {
 func (a Augment) Validate() error {
 	return errors.Join(
 		inRange("probability of pseudo-words", 0, a.MadeUp, 0, 1),
-		inRange("speed", 0, a.Speed, 0, 0.5),
-		inRange("shift", 0, a.Shift, 0, 60),
-		inRange("noise probability", 0, a.Noise, 0, 1),
-		inRange("share of synthetic noise", 0, a.Synthetic, 0, 1),
+		inRange("speed", 0, a.Speed, 0, 0.5), inRange("shift", 0, a.Shift, 0, 60),
+		inRange("noise probability", 0, a.Noise, 0, 1), inRange("share of synthetic noise", 0, a.Synthetic, 0, 1),
 		inRange("signal-to-noise ratio", a.SNR[0], a.SNR[1], -60, 120),
 		inRange("gain", a.Gain[0], a.Gain[1], -120, 60),
-		inRange("room probability", 0, a.Channel.Room, 0, 1),
-		inRange("filter probability", 0, a.Channel.Filter, 0, 1),
+		inRange("room probability", 0, a.Channel.Room, 0, 1), inRange("filter probability", 0, a.Channel.Filter, 0, 1),
 		inRange("band probability", 0, a.Channel.Band, 0, 1))
 }
 
@@ -53,8 +48,7 @@ func inRange(name string, low, high, lower, upper float64) error {
 	return fmt.Errorf("%w: %s of %g to %g is no range in %g…%g", ErrOptions, name, low, high, lower, upper)
 }
 
-// vary draws speed and shift, about the middle of a window of n samples at rate hertz that begins at from. Sample i of
-// the window then shows the recording at newFrom + i·step.
+// vary draws speed and shift of a window of n samples that begins at from: sample i is that at newFrom + i·step.
 func (a Augment) vary(from float64, n, rate int, rng *rand.Rand) (newFrom, step float64) {
 	half := float64(n / 2)
 	step = 1 + a.Speed*(2*rng.Float64()-1)

@@ -48,8 +48,7 @@ func (c *cache) add(path string, part Span) source {
 	return source{f, part}
 }
 
-// read returns the samples of a part, full scale being 1<<15. They must not be changed. A file whose first read failed
-// fails always.
+// read returns a part, full scale being 1<<15, not to be changed. A file whose first read failed fails always.
 func (c *cache) read(s source) (samples []int16, err error) {
 	s.first.Do(func() {
 		s.err = decode(s.path, c.rate, slices.Collect(maps.Keys(s.parts)), func(part Span, decoded []int16) {
@@ -120,9 +119,8 @@ func duration(file string, limit int) (float64, error) {
 	return min(float64(samples)/float64(hertz), float64(limit)), nil
 }
 
-// readBlocks decodes a file, mixed down to mono and resampled to rate hertz (0: its own rate), and calls use with one
-// block after the other and their rate, until the file ends or use returns false. A file without samples is an error,
-// and errors name the file.
+// readBlocks decodes a file, mixed down to mono and resampled to rate hertz (0: its own rate), and calls use with each
+// block and its rate until use returns false. A file without samples is an error; errors name the file.
 func readBlocks(name string, rate int, use func(block []float32, rate int) bool) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -159,8 +157,7 @@ func window(dst []float32, samples []int16, begin int) {
 	}
 }
 
-// cut sets dst to a stretch of noise that begins at the share offset of the possible beginnings. Noise shorter than dst
-// is repeated.
+// cut sets dst to noise from the share offset of the possible beginnings on. Noise shorter than dst is repeated.
 func cut(dst []float32, noise []int16, offset float64) {
 	begin := int(offset * float64(max(len(noise)-len(dst), 0)+1))
 	for len(dst) > 0 && len(noise) > 0 {

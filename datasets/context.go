@@ -30,8 +30,7 @@ const (
 	noContext    = -1   // instead of the samples before a window that is alone
 )
 
-// drawLead returns how many samples, in whole hops, come before the windows of an epoch's batch that begins at position
-// first, or noContext.
+// drawLead draws the samples, whole hops, before the windows of an epoch's batch that begins at first, or noContext.
 func (l *Loader) drawLead(epoch, first int) int {
 	if l.cfg.Context.Share == 0 {
 		return noContext
@@ -60,8 +59,7 @@ func (w *worker) surround() {
 	}
 }
 
-// neighbour draws a gap, in samples, and what follows it: a pause, which is at least a quarter of a second of zeros, or
-// at most two windows from the middle of a clip.
+// neighbour draws a gap, in samples, and a pause of at least 0.25 s or at most two windows from the middle of a clip.
 func (w *worker) neighbour() (gap int, samples []int16) {
 	rate := float64(w.l.cache.rate)
 	gap = int(math.Round(neighbourGap * w.rng.Float64() * rate))

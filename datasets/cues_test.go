@@ -91,7 +91,7 @@ func TestCuesAreLabels(t *testing.T) {
 	if s := check(Options{Words: []string{"a", "b"}}, "a", "b"); s.Ignored["c"] != 2 {
 		t.Errorf("ignored %v, want the two cues of c", s.Ignored)
 	}
-	if seconds, err := s.LongestClip(); err != nil || seconds != maxLongest {
+	if seconds, err := s.LongestClip(); err != nil || seconds != 10 {
 		t.Errorf("longest clip %g s, %v", seconds, err)
 	}
 }

@@ -113,28 +113,24 @@ func (s *Set) counts() [][All]int {
 	return counts
 }
 
-const (
-	maxLongest   = 10 // seconds, of what LongestClip returns
-	pointSeconds = 1  // that LongestClip assumes for a cue point without a length, at most
-)
-
 // LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that
 // cuts nothing off. Every clip is decoded but those of cue points: their lengths are what the cues state, or at most a
 // second where they state none. Clips that cannot be read do not count; if none can, the error wraps ErrNoData.
 func (s *Set) LongestClip() (float64, error) {
+	const limit, pointSeconds = 10, 1
 	lengths := make([]float64, 1+len(s.Items))
 	forEach(len(s.Items), func(i int) error {
 		switch it := s.Items[i]; {
 		case it.Silence:
 		case it.Part == Span{}:
-			lengths[i], _ = duration(it.Path, maxLongest)
+			lengths[i], _ = duration(it.Path, limit)
 		default:
 			part := it.Span(pointSeconds)
 			lengths[i] = part.To - part.From
 		}
 		return nil
 	})
-	longest := min(slices.Max(lengths), maxLongest)
+	longest := min(slices.Max(lengths), limit)
 	if longest == 0 {
 		return 0, fmt.Errorf("%w: no clip in %s could be read", ErrNoData, s.Dir)
 	}

@@ -31,8 +31,7 @@ func newInterpolator() *interpolator {
 	return &p
 }
 
-// read sets dst[i] to src at the position from + i·step. src must reach from sincBefore samples before the first
-// position to sincTaps samples after the last one.
+// read sets dst[i] to src at from + i·step. src reaches from sincBefore samples before them to sincTaps after.
 func (p *interpolator) read(dst, src []float32, from, step float64) {
 	const one = 1 << 32
 	at := uint64(from*one) + one/sincPhases/2 // fixed point, rounded to a phase

@@ -49,12 +49,6 @@ type Batch struct {
 	Lead, Window int // the labels' windows are Window frames after the first Lead ones; the others are context
 }
 
-// Skip is a clip that could not be read. Err names it, too.
-type Skip struct {
-	Path string
-	Err  error
-}
-
 // Loader makes batches of rows. Each iteration has its own state; any number may run at a time.
 type Loader struct {
 	cfg     LoaderConfig
@@ -72,11 +66,10 @@ type Loader struct {
 	unknown *Item   // one of `_unknown_`; nil: there is none
 
 	mutex   sync.Mutex
-	skipped map[string]error
+	skipped map[string]error // by path
 }
 
-// NewLoader returns a Loader of items, with the Set's noise recordings for augmentation. Without items, the error wraps
-// ErrNoData, and for settings out of range ErrOptions.
+// NewLoader returns a Loader of items, with the Set's noise recordings. Errors wrap ErrNoData (no items) or ErrOptions.
 func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, error) {
 	cfg.Threads = cmp.Or(cfg.Threads, runtime.GOMAXPROCS(0))
 	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, defaultCache)
@@ -155,15 +148,14 @@ func (l *Loader) Len() int { return len(l.items) }
 // Batches returns the number of batches in an epoch, if no whole batch is unreadable.
 func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
 
-// Skipped returns the clips that could not be read so far, each once, sorted by path.
-func (l *Loader) Skipped() []Skip {
+// Skipped returns an error for each clip that could not be read so far, which names it, sorted by path.
+func (l *Loader) Skipped() (skipped []error) {
 	l.mutex.Lock()
 	defer l.mutex.Unlock()
-	var skips []Skip
 	for _, path := range slices.Sorted(maps.Keys(l.skipped)) {
-		skips = append(skips, Skip{path, l.skipped[path]})
+		skipped = append(skipped, l.skipped[path])
 	}
-	return skips
+	return skipped
 }
 
 func (l *Loader) skip(path string, err error) {
@@ -183,8 +175,7 @@ func (l *Loader) Epoch(ctx context.Context, epoch int) iter.Seq2[*Batch, error] 
 	return l.iterate(ctx, pass{order: l.order(epoch), train: true, epoch: epoch, norm: l.cfg.Norm})
 }
 
-// Ordered yields every example once, in order and unaugmented. Of clips longer than the window it takes the middle.
-// It ends and skips as Epoch does.
+// Ordered yields every example once, in order, unaugmented, of long clips the middle. It ends and skips as Epoch does.
 func (l *Loader) Ordered(ctx context.Context) iter.Seq2[*Batch, error] {
 	return l.iterate(ctx, pass{order: l.inOrder, norm: l.cfg.Norm, lead: noContext})
 }
@@ -195,14 +186,12 @@ func (l *Loader) InNoise(ctx context.Context, snr float64) iter.Seq2[*Batch, err
 	return l.iterate(ctx, pass{order: l.inOrder, norm: l.cfg.Norm, lead: noContext, noisy: true, snr: snr})
 }
 
-// InContext is InNoise with each window in its context, between other clips of this loader, in the same noise
-// throughout.
+// InContext is InNoise with each window in its context, between other clips of this loader, in the same noise.
 func (l *Loader) InContext(ctx context.Context, snr float64) iter.Seq2[*Batch, error] {
 	return l.iterate(ctx, pass{order: l.inOrder, norm: l.cfg.Norm, lead: l.lead, noisy: true, snr: snr})
 }
 
-// Stats returns the statistics of the unaugmented rows of all clips. Silence examples are left out: a tenth of them is
-// digital silence, which says nothing about sound.
+// Stats returns the statistics of the unaugmented rows of all clips but silence, a tenth of which is digital.
 func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 	var s features.Stats
 	for b, err := range l.iterate(ctx, pass{order: l.inOrder, lead: noContext}) {

@@ -13,8 +13,7 @@ import (
 
 // Recording is a background recording. It is divided in time, so that no two splits share noise: the first 80 % for
 // training, the next 10 % for validation, the last 10 % for the test. Recordings of less than ten seconds are not
-// divided: a tenth of them, at least one if there are three, is for validation, and as many are for the test. Only the
-// first ten minutes are used.
+// divided: a tenth of them, at least one of three, is for validation, and as many for the test. Ten minutes are used.
 type Recording struct {
 	Path  string
 	Parts [All]Span // by Train, Valid and Test; empty where the split gets nothing

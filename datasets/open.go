@@ -26,8 +26,7 @@ import (
 // In all of them the folder _background_noise_ holds noise recordings. A WAV file of 64 KiB or more anywhere else, also
 // beside the class folders, that has labelled cue points is a long recording: these labels are classes, not its folder.
 // The example of a cue lasts from its start to its end or, where it states no length, for one window from 0.1 s before
-// the cue, not beyond the next cue. A recording's examples are all in the file's split. Cues without a label are left
-// out.
+// the cue, not beyond the next cue. A recording's examples are all in one split. Cues without a label are left out.
 //
 // Without lists or folders, a clip's split is Google's: the SHA-1 of its name up to `_nohash_`, so that a speaker stays
 // in one split; 10 % validation, 10 % test. Where that leaves a class without clips in a split, whole speakers are
@@ -186,7 +185,7 @@ func (s *Set) addExtra(folders []string) error {
 			s.files = append(s.files, dataFile{t.file(c.path), path.Join("extra", c.path)})
 		}
 		if len(s.Items) == before {
-			return s.noLabel(folder)
+			return fmt.Errorf("%w: no folder of %s is named like one of the labels %s", ErrNoData, folder, enumerate(s.Labels))
 		}
 	}
 	s.files = slices.Compact(s.files) // a recording with cue points has several examples
@@ -202,8 +201,7 @@ func drawSource(o Options, split Split, what string) *rand.Rand {
 	return rand.New(rand.NewPCG(uint64(o.Seed), uint64(split)<<32|uint64(nameHash(what))))
 }
 
-// drawEvenly draws n clips, or all if there are fewer, from all words alike: words with few clips give all of theirs.
-// The result is sorted by path.
+// drawEvenly draws n clips, or all, from all words alike: words with few give all of theirs. It sorts them by path.
 func drawEvenly(words map[string][]clip, n int, rng *rand.Rand) (drawn []clip) {
 	names := slices.Sorted(maps.Keys(words))
 	rng.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
@@ -226,7 +224,7 @@ func drawEvenly(words map[string][]clip, n int, rng *rand.Rand) (drawn []clip) {
 func (s *Set) check(o Options) error {
 	switch {
 	case len(s.Items) == 0:
-		return s.noLabel(s.Dir)
+		return fmt.Errorf("%w: no folder of %s is named like one of the labels %s", ErrNoData, s.Dir, enumerate(s.Labels))
 	case len(o.Labels) > 0:
 		return nil
 	case len(s.Labels) < 2:
@@ -246,10 +244,6 @@ func (s *Set) check(o Options) error {
 			ErrNoData, len(s.Items), listNames[Valid])
 	}
 	return nil
-}
-
-func (s *Set) noLabel(dir string) error {
-	return fmt.Errorf("%w: no folder of %s is named like one of the labels %s", ErrNoData, dir, enumerate(s.Labels))
 }
 
 // enumerate lists names, not all of them if they are many.

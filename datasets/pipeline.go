@@ -67,8 +67,8 @@ func (l *Loader) iterate(ctx context.Context, p pass) iter.Seq2[*Batch, error] {
 		if err := ctx.Err(); err != nil {
 			yield(nil, err)
 		} else if seen == 0 {
-			skips := l.Skipped()
-			yield(nil, fmt.Errorf("%w: none of the %d clips could be read; the first: %w", ErrNoData, len(skips), skips[0].Err))
+			errs := l.Skipped()
+			yield(nil, fmt.Errorf("%w: none of the %d clips could be read; the first: %w", ErrNoData, len(errs), errs[0]))
 		}
 	}
 }

@@ -136,8 +136,7 @@ func (t *tree) scanClasses(folder string, template clip) error {
 	return nil
 }
 
-// readLists moves the clips that the lists beside the class folders name into their splits. They may be a part of those
-// that the lists name.
+// readLists moves the clips that the lists beside the class folders name into their splits; some may be missing.
 func (t *tree) readLists(files []string) error {
 	index := make(map[string]int, len(t.clips))
 	for i, c := range t.clips {
@@ -213,8 +212,7 @@ func without(names []string, drop ...string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(drop, n) })
 }
 
-// listing is what a folder holds, each part sorted by name. Hidden files and folders (so macOS's ._x.wav) are left out,
-// and __MACOSX.
+// listing is what a folder holds, each part sorted by name, but hidden entries (as macOS's ._x.wav) and __MACOSX.
 type listing struct{ folders, clips, others []string }
 
 // list lists a folder below dir; links are followed.
@@ -259,8 +257,7 @@ func (t *tree) walk(folder string) (paths []string) {
 	return paths
 }
 
-// soundFiles returns what audio.Files finds, dangling links with sound files' names included so that the loader names
-// them, and its other errors.
+// soundFiles returns what audio.Files finds, dangling links included (the loader names them), and its other errors.
 func soundFiles(root string) (files []audio.File, errs []error) {
 	for f, err := range audio.Files(root) {
 		if err != nil && !(f.Path != root && audio.IsAudio(f.Path)) {

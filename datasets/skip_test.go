@@ -26,11 +26,9 @@ func TestUnreadableClipsAreSkipped(t *testing.T) {
 		f.clips("low/d.wav") // what a run skipped once, it skips in every epoch
 	}
 	var names []string
-	for _, skip := range l.Skipped() {
-		names = append(names, filepath.Base(skip.Path))
-		if !strings.Contains(skip.Err.Error(), skip.Path) {
-			t.Errorf("error %q does not name the file", skip.Err)
-		}
+	for _, err := range l.Skipped() {
+		path, _, _ := strings.Cut(err.Error(), ": ")
+		names = append(names, filepath.Base(path))
 	}
 	if want := []string{"b.wav", "c.wav", "d.wav"}; !slices.Equal(names, want) {
 		t.Errorf("skipped %v, want %v", names, want)

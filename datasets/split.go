@@ -136,8 +136,7 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 	return groups
 }
 
-// fill moves groups until every class has clips in the open splits that it can serve. Each move fills one gap and makes
-// none, so it ends.
+// fill moves groups until every class has clips in the open splits that it can serve. No move leaves a gap, so it ends.
 func (p *partition) fill() {
 	for _, to := range p.open {
 		for _, class := range slices.Sorted(maps.Keys(p.classes)) {

@@ -177,8 +177,7 @@ func seed(pcg *rand.PCG, seed int64, epoch, position int) {
 	pcg.Seed(splitMix(splitMix(uint64(seed))+uint64(epoch)), splitMix(uint64(position)))
 }
 
-// splitMix scrambles its argument (Steele et al., "Fast splittable pseudorandom number generators", 2014), so that
-// neighbouring seeds give unrelated numbers.
+// splitMix makes neighbouring seeds unrelated (Steele et al., "Fast splittable pseudorandom number generators", 2014).
 func splitMix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9

@@ -43,8 +43,7 @@ func Default(window float64) Config {
 	}
 }
 
-// Validate returns an error that wraps ErrConfig and names the field when c cannot be used for the labels. Background
-// labels must not have thresholds.
+// Validate returns an error that wraps ErrConfig and names the field when c cannot be used for the labels.
 func (c Config) Validate(labels []string) error {
 	within := func(v, limit float64) bool { return v >= 0 && v <= limit }
 	part := func(v float64) bool { return v > 0 && v <= 1 }

@@ -67,8 +67,7 @@ type state struct {
 // tolerance, in seconds, absorbs the rounding of times of years.
 const tolerance = 1e-6
 
-// New returns a Detector for probabilities of the labels, in this order. A configuration that is not valid for them
-// gives an error that wraps ErrConfig.
+// New returns a Detector for probabilities of the labels, in this order, or the error of Config.Validate.
 func New(labels []string, c Config) (*Detector, error) {
 	if len(labels) == 0 {
 		return nil, fmt.Errorf("%w: no labels", ErrConfig)
@@ -173,8 +172,8 @@ func (d *Detector) update(t *track, p, smoothed, end, window float64) {
 	t.present = t.present && p >= t.level
 }
 
-// likeliest returns the index of the label, of those that begin events, whose probability is the largest in relation to
-// its threshold; -1 where all are 0.
+// likeliest returns the index of the label with the largest ratio of probability to threshold, background labels apart;
+// -1 where all are 0.
 func (d *Detector) likeliest(smoothed []float64) int {
 	best, largest := -1, 0.0
 	for i, t := range d.tracks {

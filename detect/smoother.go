@@ -16,7 +16,7 @@ type span struct {
 	p        []float64
 }
 
-// push adds the probabilities of from … to and returns the average over the seconds until to, valid until the next call.
+// push adds the probabilities of from … to and returns the average over the seconds until to, until the next call.
 func (s *smoother) push(from, to float64, p []float64) []float64 {
 	var buffer []float64 // of a span that is no longer covered, if there is one
 	old := 0

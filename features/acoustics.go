@@ -40,11 +40,8 @@ func (e *Extractor) Distort(energies []float32, a Acoustics, rng *rand.Rand) {
 	if !filter {
 		a.Tilt, a.Bumps = 0, 0
 	}
-	r := drawResponse(a, band, rng)
 	var gains [maxMels]float32 // on the stack
-	for i := range mels {
-		gains[i] = e.gain(r, i)
-	}
+	e.response(gains[:mels], a, band, rng)
 	for ; len(energies) > 0; energies = energies[mels:] {
 		for i, g := range gains[:mels] {
 			energies[i] *= g
@@ -65,35 +62,28 @@ func reverberate(energies []float32, c Config, seconds, level float64) {
 	}
 }
 
-// response is the effect of a filter and a band on the energy at each frequency.
-type response struct {
-	tilt      float64 // dB at the upper end of the mel axis, and its negative at the lower one
-	bumps     [bumpPoints]float64
-	low, high float64 // hertz
-}
-
-func drawResponse(a Acoustics, band bool, rng *rand.Rand) response {
-	r := response{tilt: uniform(rng, [2]float64{-a.Tilt, a.Tilt}), high: math.Inf(1)}
-	for i := range r.bumps {
-		r.bumps[i] = rng.NormFloat64() * a.Bumps
+// response draws the effect of a filter and, where band says so, a band on the energy of each mel.
+func (e *Extractor) response(gains []float32, a Acoustics, band bool, rng *rand.Rand) {
+	tilt := uniform(rng, [2]float64{-a.Tilt, a.Tilt}) // dB at the upper end of the mel axis, its negative at the lower one
+	var bumps [bumpPoints]float64
+	for i := range bumps {
+		bumps[i] = rng.NormFloat64() * a.Bumps
 	}
+	low, high := 0.0, math.Inf(1) // hertz
 	if band {
-		r.low, r.high = uniform(rng, a.BandLow), uniform(rng, a.BandHigh)
+		low, high = uniform(rng, a.BandLow), uniform(rng, a.BandHigh)
 	}
-	return r
-}
-
-// gain returns the energy factor of a mel.
-func (e *Extractor) gain(r response, mel int) float32 {
-	at := float64(mel) / float64(max(e.config.Mels-1, 1))
-	point := at * (bumpPoints - 1)
-	i := min(int(point), bumpPoints-2)
-	part := point - float64(i)
-	dB := r.tilt*(2*at-1) + r.bumps[i]*(1-part) + r.bumps[i+1]*part
-	if hz := e.bank.centre(mel, e.config); hz < r.low || hz > r.high {
-		dB += bandStop
+	for mel := range gains {
+		at := float64(mel) / float64(max(len(gains)-1, 1))
+		point := at * (bumpPoints - 1)
+		i := min(int(point), bumpPoints-2)
+		part := point - float64(i)
+		dB := tilt*(2*at-1) + bumps[i]*(1-part) + bumps[i+1]*part
+		if hz := e.bank.centre(mel, e.config); hz < low || hz > high {
+			dB += bandStop
+		}
+		gains[mel] = float32(math.Exp(dB * (math.Ln10 / 10)))
 	}
-	return float32(math.Exp(dB * (math.Ln10 / 10)))
 }
 
 func uniform(rng *rand.Rand, r [2]float64) float64 { return r[0] + rng.Float64()*(r[1]-r[0]) }

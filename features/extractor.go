@@ -85,8 +85,7 @@ func (e *Extractor) Scratch() *Scratch {
 	return s
 }
 
-// Rows appends the log-mel rows of the samples to dst, frames·Mels values, and returns the result. It allocates only
-// where dst is too short.
+// Rows appends the samples' log-mel rows to dst, frames·Mels values. It allocates only where dst is too short.
 func (e *Extractor) Rows(dst, samples []float32, s *Scratch) []float32 {
 	begin := len(dst)
 	dst = e.Energies(dst, samples, s)
@@ -110,8 +109,7 @@ func (e *Extractor) Energies(dst, samples []float32, s *Scratch) []float32 {
 // Log replaces mel energies by log-mel values, which are finite: what overflowed counts as the largest float32.
 func (e *Extractor) Log(energies []float32) { e.kernels.Log(energies, e.config.Floor) }
 
-// energies computes rows, at most as many as the kernels have lanes, of the frames from sample at on. The frames may
-// lie partly outside samples.
+// energies computes rows, at most one per lane, of the frames from sample at on, which may lie partly outside samples.
 func (e *Extractor) energies(rows, samples []float32, at int, s *Scratch) {
 	if e.few != nil && len(rows) <= e.few.kernels.Lanes*e.config.Mels {
 		e.few.energies(rows, samples, at, s.few)

@@ -7,7 +7,7 @@ import (
 	"github.com/polyphon/polyphon/features/internal/simd"
 )
 
-// powerFFT is the read-only plan of a real Fourier transform of n points, n a power of two from 16 to 65536. The n reals
+// powerFFT is the read-only plan of a real Fourier transform of n points, a power of two from 16 to 65536. The n reals
 // are taken as n/2 complex points, even samples real and odd ones imaginary, transformed with decimation in time by
 // radix-4 stages (the first one of radix 2 where n/2 is not a power of four), and separated by symmetry into the n/2+1
 // bins of the real signal. Complex numbers are pairs of floats.
@@ -19,8 +19,7 @@ type powerFFT struct {
 	half    []float32 // exp(-2πi·k/n), k in 0..n/4, for the separation
 }
 
-// stage joins four transforms of length points. Its twiddles are the factors exp(-2πi·q·j/(4·length)) of inputs
-// q = 1, 2, 3 of butterfly j.
+// stage joins four transforms of length points. Its twiddles are exp(-2πi·q·j/(4·length)), q = 1, 2, 3, of butterfly j.
 type stage struct {
 	length   int
 	twiddles []float32
@@ -61,8 +60,7 @@ func appendRoot(x []float32, j, n int) []float32 {
 	return append(x, float32(cos), float32(sin))
 }
 
-// run writes the power |X[k]|² of the n samples x, k in 0..n/2, to power; each value is the kernels' lanes wide. work
-// is as long as x.
+// run sets power to |X[k]|² of the n samples x, k in 0..n/2, each value the kernels' lanes wide; work is as long as x.
 func (f *powerFFT) run(power, x, work []float32) {
 	if f.radix == 4 {
 		f.kernels.First4(work, x, f.order)

@@ -1,6 +1,6 @@
 package features
 
-// Framer computes rows of samples that arrive in pieces: the same rows, to the bit, as Rows of all of them. It keeps one
+// Framer computes rows of samples that arrive in pieces: the same, to the bit, as Rows of all of them. It keeps one
 // window of samples and the rows that the kernels compute at a time. It is used by one goroutine.
 type Framer struct {
 	e       *Extractor

@@ -13,7 +13,7 @@ type Norm struct {
 	Limit float32   `json:"limit,omitempty"` // in deviations; 0 is none
 }
 
-// Validate returns an error that wraps ErrConfig unless n is finite, for rows of so many mels, with positive deviations.
+// Validate returns an error that wraps ErrConfig unless n is for so many mels and finite, with positive deviations.
 func (n Norm) Validate(mels int) error {
 	if len(n.Mean) != mels || len(n.Std) != mels {
 		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels",

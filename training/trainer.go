@@ -225,7 +225,7 @@ func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 }
 
 // Skipped returns the clips that could not be read.
-func (t *Trainer) Skipped() []datasets.Skip { return append(t.train.Skipped(), t.valid.Skipped()...) }
+func (t *Trainer) Skipped() []error { return append(t.train.Skipped(), t.valid.Skipped()...) }
 
 // History returns the epochs done, those before a resumed run's checkpoint included.
 func (t *Trainer) History() []Epoch { return t.history }

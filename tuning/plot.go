@@ -14,8 +14,7 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// WriteDET writes the detection error trade-off, misses in percent over false alarms an hour, as a PNG or SVG file:
-// what path ends in. The chosen score is marked.
+// WriteDET plots misses in percent over false alarms an hour, with the chosen score marked, as path ends: .png or .svg.
 func WriteDET(path string, frontier []Score, chosen Score) error {
 	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
 	if format != "png" && format != "svg" {

@@ -73,8 +73,7 @@ func (m *Material) scene(clips []clip, background []float32, rng *rand.Rand) Rec
 	return r
 }
 
-// extent returns where in a clip of one word the word begins and ends: the first and the last hundredth of a second
-// whose level is within 20 dB of the loudest.
+// extent returns a word's first and last hundredth of a second, in samples, whose level is within 20 dB of the loudest.
 func extent(x []float32, rate int) (first, last int) {
 	step := max(rate/100, 1)
 	var powers []float64

@@ -43,8 +43,7 @@ func (s Score) Delay(q float64) float64 {
 	return s.Delays[int(q*float64(len(s.Delays)-1))]
 }
 
-// Within returns the share of the detected words that were decided at most so many seconds after their end, NaN without
-// detected words.
+// Within returns the share of the detected words decided at most so many seconds after their end, NaN if none was.
 func (s Score) Within(seconds float64) float64 {
 	n, _ := slices.BinarySearch(s.Delays, math.Nextafter(seconds, math.Inf(1)))
 	return float64(n) / float64(len(s.Delays))
@@ -67,8 +66,8 @@ func Measure(tracks []*Track, c detect.Config) (Score, error) {
 	return s, nil
 }
 
-// add matches events with the words of a track. An event belongs to the first word of its label that has no event yet
-// and lies around the time of the event's decision.
+// add matches events with the words of a track: each with the first word of its label that has no event yet and lies
+// around the event's decision.
 func (s *Score) add(t *Track, events []detect.Event) {
 	left := slices.Clone(t.Words) // without an event
 	for _, e := range events {

@@ -9,8 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Grid returns the operating points that are tried around base: several smoothings and minimum durations, each with
-// thresholds from low to high.
+// Grid returns base with several smoothings and minimum durations, each with thresholds from low to high.
 func Grid(base detect.Config, window float64) []detect.Config {
 	base.Thresholds = nil
 	var grid []detect.Config
@@ -73,8 +72,7 @@ func Choose(scores []Score, limits Limits) Score {
 	})
 }
 
-// Frontier returns the scores that no other beats in both misses and false alarms, by rising false alarms: the points
-// of the detection error trade-off.
+// Frontier returns the detection error trade-off: the scores that no other beats in both respects, by false alarms.
 func Frontier(scores []Score) []Score {
 	sorted := slices.SortedStableFunc(slices.Values(scores), func(a, b Score) int {
 		return cmp.Or(a.FalseAlarms-b.FalseAlarms, a.Missed-b.Missed)

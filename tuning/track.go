@@ -5,6 +5,7 @@ package tuning
 import (
 	"context"
 	"runtime"
+	"slices"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/detect"
@@ -18,12 +19,8 @@ type Track struct {
 	Seconds float64
 
 	labels    []string
-	decisions []decision
-	p         []float64 // of the decisions, each len(labels) values
+	decisions []polyphon.Decision
 }
-
-// decision is the times of a polyphon.Decision.
-type decision struct{ start, end, used float64 }
 
 // Tracks returns r's decisions on the recordings, in their order, computed on all cores.
 func Tracks(ctx context.Context, r *polyphon.Recognizer, recordings []Recording) ([]*Track, error) {
@@ -46,9 +43,8 @@ func newTrack(ctx context.Context, r *polyphon.Recognizer, recording Recording) 
 		if err != nil {
 			return nil, err
 		}
-		t.decisions = append(t.decisions, decision{d.Start, d.End, d.Used})
-		t.p = append(t.p, make([]float64, len(t.labels))...)
-		copy(t.p[len(t.p)-len(t.labels):], d.P) // zeros where the network diverged
+		d.P = slices.Clone(d.P)
+		t.decisions = append(t.decisions, d)
 	}
 	return t, nil
 }
@@ -60,9 +56,8 @@ func (t *Track) events(c detect.Config) ([]detect.Event, error) {
 		return nil, err
 	}
 	var events []detect.Event
-	for i, at := range t.decisions {
-		p := t.p[i*len(t.labels) : (i+1)*len(t.labels)]
-		if e, ok := d.Push(at.start, at.end, at.used, p); ok {
+	for _, at := range t.decisions {
+		if e, ok := d.Push(at.Start, at.End, at.Used, at.P); ok {
 			events = append(events, e)
 		}
 	}

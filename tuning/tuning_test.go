@@ -36,8 +36,7 @@ func track(seconds float64, words []Word, likely map[string][][2]float64) *Track
 				}
 			}
 		}
-		t.p = append(t.p, p...)
-		t.decisions = append(t.decisions, decision{max(0, end-1), end, end + 0.2})
+		t.decisions = append(t.decisions, polyphon.Decision{Start: max(0, end-1), End: end, Used: end + 0.2, P: p})
 	}
 	return t
 }
@@ -245,7 +244,7 @@ func TestRecordings(t *testing.T) {
 	}
 }
 
-// TestClipsOfCuePoints: a part of a recording is a clip, as long as its cue states, or one window where it states nothing.
+// TestClipsOfCuePoints: a part of a recording is as long as its cue states, or one window where it states nothing.
 func TestClipsOfCuePoints(t *testing.T) {
 	const rate = 8000
 	samples := make([]float32, 3*rate)

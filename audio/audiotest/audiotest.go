@@ -10,8 +10,7 @@ import (
 	"slices"
 )
 
-// WAV returns samples as a mono WAV file. Encodings other than integer PCM get the extension field and the fact chunk
-// that the specification asks for.
+// WAV returns samples as a mono WAV file, with an extension field and a fact chunk where it is not integer PCM.
 func WAV(encoding fmt.Stringer, rate int, samples []float32) []byte {
 	data := PCM(encoding, samples)
 	tag, size := 1, len(PCM(encoding, []float32{0}))
@@ -45,8 +44,7 @@ func chunk(id string, body []byte) []byte {
 	return slices.Concat([]byte(id), words(uint32(len(body))), body, make([]byte, len(body)%2))
 }
 
-// PCM returns samples as raw PCM. Integers are rounded to the nearest value and clipped, NaN becomes 0, and G.711
-// starts from 16 bits. An unknown encoding panics.
+// PCM returns samples as raw PCM. Integers are rounded and clipped, NaN becomes 0, and G.711 starts from 16 bits.
 func PCM(encoding fmt.Stringer, samples []float32) []byte {
 	le := binary.LittleEndian
 	var b []byte

@@ -17,9 +17,9 @@ type Mark struct {
 // second of sound per second; what has been processed less than that is the lag. Sound that comes faster, such as a
 // file, has no lag, and neither the drift of a sound card's clock nor a pause adds up. The zero LagMeter is ready.
 type LagMeter struct {
+	Worst  float64 // the largest lag so far, in seconds
 	known  bool
 	latest Mark
-	worst  float64
 }
 
 // CaughtUp notes that all that had arrived at m.At has been processed.
@@ -31,12 +31,9 @@ func (l *LagMeter) Lag(now Mark) float64 {
 		return 0
 	}
 	lag := max(0, now.At.Sub(l.latest.At).Seconds()-(now.Seconds-l.latest.Seconds))
-	l.worst = max(l.worst, lag)
+	l.Worst = max(l.Worst, lag)
 	return lag
 }
-
-// Worst returns the largest lag so far.
-func (l *LagMeter) Worst() float64 { return l.worst }
 
 // rateMeter measures how many seconds of sound, at the declared rate, a live source brings per second. It measures
 // once, over two periods that have to agree: sound that comes in bursts has no rate.
@@ -47,8 +44,7 @@ type rateMeter struct {
 
 const ratePeriod = 5 * time.Second // of each period
 
-// caughtUp notes that all that had arrived at m.At has been processed. It returns the result, 1 for the declared rate,
-// once.
+// caughtUp notes that all that had arrived at m.At has been processed. It returns the ratio to the declared rate once.
 func (r *rateMeter) caughtUp(m Mark) (ratio float64, ok bool) {
 	if r.done || len(r.marks) > 0 && m.At.Sub(r.marks[len(r.marks)-1].At) < ratePeriod {
 		return 0, false

@@ -1,5 +1,4 @@
-// Package live reads live sound: it buffers what arrives, measures the lag of its processing, and checks that the sound
-// is what it was declared to be.
+// Package live buffers live sound, measures the lag of its processing, and checks that it is what was declared.
 package live
 
 import (
@@ -30,8 +29,7 @@ const (
 	buffers     = 4
 )
 
-// NewReader returns a Reader of r and begins to read. When ctx is done, Read returns its error; the goroutine ends with
-// its current read of r.
+// NewReader returns a Reader of r and begins to read. When ctx is done, the goroutine ends with its current read of r.
 func NewReader(ctx context.Context, r io.Reader) *Reader {
 	a := &Reader{ctx: ctx, filled: make(chan arrival, buffers), free: make(chan []byte, buffers)}
 	for range buffers {

@@ -9,8 +9,8 @@ import (
 	"gonum.org/v1/gonum/dsp/fourier"
 )
 
-// logMelArgs describes log-mel rows with a Hann window, frames centred on every hop-th sample, zeros around the sound and
-// HTK's mel scale.
+// logMelArgs describes log-mel rows with a Hann window, frames centred on every hop-th sample, zeros around the sound
+// and HTK's mel scale.
 type logMelArgs struct {
 	Samples string  `json:"samples"` // file
 	Rate    int     `json:"rate"`
@@ -23,23 +23,20 @@ type logMelArgs struct {
 	Floor   float64 `json:"floor"`
 }
 
-func prepareGoDSPLogMel(a logMelArgs) (*serve.Case, error) {
+func prepareGoDSPLogMel(a logMelArgs) *serve.Case {
 	fft.SetWorkerPoolSize(1)
 	return a.prepare(fft.FFTReal)
 }
 
-func prepareGonumLogMel(a logMelArgs) (*serve.Case, error) {
+func prepareGonumLogMel(a logMelArgs) *serve.Case {
 	plan := fourier.NewFFT(a.FFT)
 	coefficients := make([]complex128, a.FFT/2+1)
 	return a.prepare(func(x []float64) []complex128 { return plan.Coefficients(coefficients, x) })
 }
 
 // prepare makes the rows as a plain program would, with transform for the spectrum of a frame.
-func (a logMelArgs) prepare(transform func([]float64) []complex128) (*serve.Case, error) {
-	samples, err := serve.ReadFloats(a.Samples)
-	if err != nil {
-		return nil, err
-	}
+func (a logMelArgs) prepare(transform func([]float64) []complex128) *serve.Case {
+	samples := serve.Must(serve.ReadFloats(a.Samples))
 	hann, bank := window.Hann(a.Window + 1)[:a.Window], a.bank()
 	frame, power := make([]float64, a.FFT), make([]float64, a.FFT/2+1)
 	rows := make([]float32, (1+len(samples)/a.Hop)*a.Mels)
@@ -64,7 +61,7 @@ func (a logMelArgs) prepare(transform func([]float64) []complex128) (*serve.Case
 			}
 		}
 	}
-	return &serve.Case{Run: run, Result: func() []float32 { return rows }}, nil
+	return &serve.Case{Run: run, Result: func() []float32 { return rows }}
 }
 
 // triangle is a mel's weights from bin first on.

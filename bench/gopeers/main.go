@@ -1,23 +1,14 @@
-// Command gopeers runs the Go libraries that bench/run.py compares polyphon with: gonum and gorgonia.org/tensor for matrix
-// products, go-dsp and gonum for log-mel rows. It is a worker; see package serve.
+// Command gopeers runs the Go libraries that bench/run.py compares polyphon with: gonum and gorgonia.org/tensor for
+// matrix products, go-dsp and gonum for log-mel rows. It is a worker; see package serve.
 package main
 
-import (
-	"fmt"
-	"os"
-
-	"github.com/polyphon/polyphon/bench/serve"
-)
+import "github.com/polyphon/polyphon/bench/serve"
 
 func main() {
-	err := serve.Run(os.Stdin, os.Stdout, nil, map[string]serve.Maker{
+	serve.Main(nil, map[string]serve.Maker{
 		"gonum product":  serve.Make(prepareGonumProduct),
 		"tensor product": serve.Make(prepareTensorProduct),
 		"go-dsp logmel":  serve.Make(prepareGoDSPLogMel),
 		"gonum logmel":   serve.Make(prepareGonumLogMel),
 	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 }

@@ -16,18 +16,12 @@ type productArgs struct {
 	Cols  int    `json:"cols"`
 }
 
-func (p productArgs) read() (a, w []float32, err error) {
-	if a, err = serve.ReadFloats(p.A); err == nil {
-		w, err = serve.ReadFloats(p.W)
-	}
-	return a, w, err
+func (p productArgs) read() (a, w []float32) {
+	return serve.Must(serve.ReadFloats(p.A)), serve.Must(serve.ReadFloats(p.W))
 }
 
-func prepareGonumProduct(p productArgs) (*serve.Case, error) {
-	a, w, err := p.read()
-	if err != nil {
-		return nil, err
-	}
+func prepareGonumProduct(p productArgs) *serve.Case {
+	a, w := p.read()
 	matrix := func(rows, cols int, data []float32) blas32.General {
 		return blas32.General{Rows: rows, Cols: cols, Stride: cols, Data: data}
 	}
@@ -36,14 +30,11 @@ func prepareGonumProduct(p productArgs) (*serve.Case, error) {
 	return &serve.Case{
 		Run:    func() { blas32.Gemm(blas.NoTrans, blas.NoTrans, 1, x, y, 0, product) },
 		Result: func() []float32 { return product.Data },
-	}, nil
+	}
 }
 
-func prepareTensorProduct(p productArgs) (*serve.Case, error) {
-	a, w, err := p.read()
-	if err != nil {
-		return nil, err
-	}
+func prepareTensorProduct(p productArgs) *serve.Case {
+	a, w := p.read()
 	x := tensor.New(tensor.WithShape(p.Rows, p.Depth), tensor.WithBacking(a))
 	y := tensor.New(tensor.WithShape(p.Depth, p.Cols), tensor.WithBacking(w))
 	product := tensor.New(tensor.WithShape(p.Rows, p.Cols), tensor.Of(tensor.Float32))
@@ -54,5 +45,5 @@ func prepareTensorProduct(p productArgs) (*serve.Case, error) {
 			}
 		},
 		Result: func() []float32 { return product.Data().([]float32) },
-	}, nil
+	}
 }

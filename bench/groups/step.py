@@ -5,7 +5,7 @@ TITLE = "Training steps"
 ABOUT = """One step on 100 clips of prepared features: forward, loss, backward, clipping of the gradient's norm, SGD with Nesterov momentum;
 no dropout, no data loading. Both sides begin with the same weights; their losses in the first steps are compared."""
 
-BATCH, STEPS = 100, 3  # steps in front of those that are timed
+BATCH, STEPS = 100, 3  # steps before those that are timed
 RATE = 1e-3
 TOLERANCE = 1e-3  # of the losses
 

@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/internal/nettest"
@@ -52,7 +52,7 @@ func answers(dir string) error {
 }
 
 func answer(plan *inference.Plan, s sounds, prefix, model string) error {
-	rows, err := readFloats(prefix + ".rows")
+	rows, err := serve.ReadFloats(prefix + ".rows")
 	if err != nil {
 		return err
 	}
@@ -68,27 +68,8 @@ func answer(plan *inference.Plan, s sounds, prefix, model string) error {
 			probabilities = append(probabilities, float32(v))
 		}
 	}
-	if err := writeFloats(prefix+"."+model+".logits", logits); err != nil {
+	if err := serve.WriteFloats(prefix+"."+model+".logits", logits); err != nil {
 		return err
 	}
-	return writeFloats(prefix+"."+model+".probabilities", probabilities)
-}
-
-// readFloats reads a file of float32 values, little-endian.
-func readFloats(path string) ([]float32, error) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	values := make([]float32, len(raw)/4)
-	_, err = binary.Decode(raw, binary.LittleEndian, values)
-	return values, err
-}
-
-func writeFloats(path string, values []float32) error {
-	raw, err := binary.Append(nil, binary.LittleEndian, values)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, raw, 0o644)
+	return serve.WriteFloats(prefix+"."+model+".probabilities", probabilities)
 }

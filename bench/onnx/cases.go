@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/models"
@@ -112,7 +113,7 @@ func writeSounds(out string, f features.Config, clips []audio.Clip) (first []flo
 			rows = e.Rows(rows, clip, e.Scratch())
 		}
 		for suffix, values := range map[string][]float32{".samples": samples, ".rows": rows} {
-			if err := writeFloats(filepath.Join(out, s.Name+suffix), values); err != nil {
+			if err := serve.WriteFloats(filepath.Join(out, s.Name+suffix), values); err != nil {
 				return nil, err
 			}
 		}

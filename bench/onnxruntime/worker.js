@@ -27,7 +27,7 @@ async function answer(request) {
       return {};
   }
   const { run } = cases.get(request.name);
-  const { y } = await run(); // in front of timing it brings caches and threads back
+  const { y } = await run(); // before timing it brings caches and threads back
   if (request.do === 'result') {
     fs.writeFileSync(request.path, new Uint8Array(y.data.buffer, y.data.byteOffset, y.data.byteLength));
     return {};

@@ -1,19 +1,17 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/device"
 )
 
-// blockArgs describes a `pi` block without a convolution on its skip, over clips that lie as in a network: pad zero rows in
-// front of each and behind the last. Its convolutions are centred, of 2·pad + 1 rows.
+// blockArgs describes a `pi` block without a convolution on its skip, over clips that lie as in a network: pad zero
+// rows before each and after the last. Its convolutions are centred, of 2·pad + 1 rows.
 type blockArgs struct {
 	X      string `json:"x"`     // file: the clips with their padding
 	W1     string `json:"w1"`    // file: (2·pad+1, width, width)
 	W2     string `json:"w2"`    // ditto
-	Norms  string `json:"norms"` // file: scale and shift of the first norm, of the second, of the product's; width values each
+	Norms  string `json:"norms"` // file: scale and shift of the first, second and product's norm, width values each
 	Clips  int    `json:"clips"`
 	Frames int    `json:"frames"`
 	Width  int    `json:"width"`
@@ -46,53 +44,34 @@ func (c clips) windows() device.View {
 type block struct {
 	blockArgs
 	d                          device.Trainer
-	weight1, weight2           *device.Packed // with the norms' scales in them where the block is fused
+	weight1, weight2           *device.Packed // see pack
 	scale1, shift1             device.Buffer
 	scale2, shift2             device.Buffer
 	productScale, productShift device.Buffer
 	x, y, hidden, f, z         clips
 }
 
-func newBlock(a blockArgs) (*block, error) {
-	d, err := device.CPU(1)
-	if err != nil {
-		return nil, err
-	}
-	norms, err := serve.ReadFloats(a.Norms)
-	if err != nil {
-		return nil, err
-	}
-	x, err := upload(d, a.X)
-	if err != nil {
-		return nil, err
-	}
+func newBlock(a blockArgs) *block {
+	d := serve.Must(device.CPU(1))
+	norms := read(a.Norms)
+	x := upload(d, read(a.X))
 	size := (a.Pad + a.Clips*(a.Frames+a.Pad)) * a.Width
 	if len(norms) != 6*a.Width || x.Len() != size {
-		return nil, fmt.Errorf("%d values of norms and %d of clips for %+v", len(norms), x.Len(), a)
+		serve.Fail("%d values of norms and %d of clips for %+v", len(norms), x.Len(), a)
 	}
 	b := &block{blockArgs: a, d: d, x: clips{a, x}}
 	for i, v := range []*device.Buffer{&b.scale1, &b.shift1, &b.scale2, &b.shift2, &b.productScale, &b.productShift} {
-		*v = place(d, norms[i*a.Width:(i+1)*a.Width])
+		*v = upload(d, norms[i*a.Width:(i+1)*a.Width])
 	}
 	for _, c := range []*clips{&b.y, &b.hidden, &b.f, &b.z} {
 		*c = clips{a, d.Alloc(size)}
 	}
-	return b, nil
+	return b
 }
 
-// pack sets the weights.
-func (b *block) pack() (err error) {
-	if b.weight1, err = b.packFile(b.W1, b.scale1); err == nil {
-		b.weight2, err = b.packFile(b.W2, b.scale2)
-	}
-	return err
-}
-
-func (b *block) packFile(path string, scale device.Buffer) (*device.Packed, error) {
-	w, err := serve.ReadFloats(path)
-	if err != nil {
-		return nil, err
-	}
+// pack returns the weights in the file at path, times the norm's scale where the block is fused.
+func (b *block) pack(path string, scale device.Buffer) *device.Packed {
+	w := read(path)
 	for i := range w {
 		if b.Fused {
 			w[i] *= scale.Host()[i%b.Width]
@@ -100,14 +79,14 @@ func (b *block) packFile(path string, scale device.Buffer) (*device.Packed, erro
 	}
 	packed, windows := new(device.Packed), b.x.windows()
 	if b.Direct {
-		b.d.Pack(packed, place(b.d, w), windows.Cols, b.Width)
+		b.d.Pack(packed, upload(b.d, w), windows.Cols, b.Width)
 	} else {
-		b.d.PackWindows(packed, place(b.d, w), b.Width, windows)
+		b.d.PackWindows(packed, upload(b.d, w), b.Width, windows)
 	}
-	return packed, nil
+	return packed
 }
 
-// runFused computes the block as inference.Plan does: two products, and everything else in their epilogues.
+// runFused computes the block as a compiled inference.Plan does: two products, and everything else in their epilogues.
 func (b *block) runFused() {
 	b.d.MatMul(b.hidden.rows(), b.x.windows(), b.weight1, device.Epilogue{Shift: b.shift1})
 	b.d.MatMul(b.y.rows(), b.hidden.windows(), b.weight2, device.Epilogue{
@@ -156,31 +135,23 @@ func (b *block) result() []float32 {
 }
 
 // prepareBlock runs the whole block.
-func prepareBlock(a blockArgs) (*serve.Case, error) {
-	b, err := newBlock(a)
-	if err == nil {
-		err = b.pack()
-	}
-	if err != nil {
-		return nil, err
-	}
+func prepareBlock(a blockArgs) *serve.Case {
+	b := newBlock(a)
+	b.weight1, b.weight2 = b.pack(b.W1, b.scale1), b.pack(b.W2, b.scale2)
 	run := b.runUnfused
 	if a.Fused {
 		run = b.runFused
 	}
-	return &serve.Case{Run: run, Result: b.result}, nil
+	return &serve.Case{Run: run, Result: b.result}
 }
 
 // prepareElementwise runs what follows the block's second norm, with the clips as both operands.
-func prepareElementwise(a blockArgs) (*serve.Case, error) {
-	b, err := newBlock(a)
-	if err != nil {
-		return nil, err
-	}
+func prepareElementwise(a blockArgs) *serve.Case {
+	b := newBlock(a)
 	b.d.Upload(b.f.memory, b.x.memory.Host())
 	run := b.joinUnfused
 	if a.Fused {
 		run = b.joinFused
 	}
-	return &serve.Case{Run: run, Result: b.result}, nil
+	return &serve.Case{Run: run, Result: b.result}
 }

@@ -1,9 +1,8 @@
-// Command polyphon is polyphon's side of bench/run.py: a worker (see package serve) with a case for each row of the tables.
-// The environment variable POLYPHON_CPU chooses its kernels.
+// Command polyphon is polyphon's side of bench/run.py: a worker (see package serve) with a case for each row of the
+// tables. The environment variable POLYPHON_CPU chooses its kernels.
 package main
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 
@@ -12,8 +11,7 @@ import (
 )
 
 func main() {
-	hello := map[string]string{"kernels": kernels(), "go": runtime.Version()}
-	err := serve.Run(os.Stdin, os.Stdout, hello, map[string]serve.Maker{
+	serve.Main(map[string]string{"kernels": kernels(), "go": runtime.Version()}, map[string]serve.Maker{
 		"peak":        serve.Make(preparePeak),
 		"copy":        serve.Make(prepareCopy),
 		"product":     serve.Make(prepareProduct),
@@ -29,10 +27,6 @@ func main() {
 		"stream":      serve.Make(prepareStream),
 		"streams":     serve.Make(prepareManyStreams),
 	})
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 }
 
 // kernels returns the name of the kernel set that device.CPU takes.
@@ -44,16 +38,11 @@ func kernels() string {
 	return known[len(known)-1]
 }
 
-// upload returns device memory with the values of the file at path.
-func upload(d device.Trainer, path string) (device.Buffer, error) {
-	values, err := serve.ReadFloats(path)
-	if err != nil {
-		return device.Buffer{}, err
-	}
-	return place(d, values), nil
-}
+// read returns the values in the file at path.
+func read(path string) []float32 { return serve.Must(serve.ReadFloats(path)) }
 
-func place(d device.Trainer, values []float32) device.Buffer {
+// upload returns device memory with the values.
+func upload(d device.Trainer, values []float32) device.Buffer {
 	b := d.Alloc(len(values))
 	d.Upload(b, values)
 	return b

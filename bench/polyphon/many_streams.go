@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"runtime"
 
 	"github.com/polyphon/polyphon/bench/serve"
@@ -15,22 +14,17 @@ type manyStreamsArgs struct {
 	Group   int `json:"group"` // streams that are computed together; a divisor of Streams
 }
 
-// prepareManyStreams pushes the next step of the sound to each of the streams in turn, over and over. Its fact is the memory
-// that a stream takes.
-func prepareManyStreams(a manyStreamsArgs) (*serve.Case, error) {
-	plan, samples, err := a.open()
-	if err != nil {
-		return nil, err
-	}
+// prepareManyStreams pushes the next step of the sound to each of the streams in turn, over and over. Its fact is the
+// memory that a stream takes.
+func prepareManyStreams(a manyStreamsArgs) *serve.Case {
+	plan, samples := a.open()
 	if a.Group < 1 || a.Streams%a.Group != 0 {
-		return nil, fmt.Errorf("%d streams in groups of %d", a.Streams, a.Group)
+		serve.Fail("%d streams in groups of %d", a.Streams, a.Group)
 	}
 	before := memory()
 	groups := make([]*inference.Group, a.Streams/a.Group)
 	for i := range groups {
-		if groups[i], err = plan.Group(a.Group, inference.StreamOptions{Step: a.Step}); err != nil {
-			return nil, err
-		}
+		groups[i] = serve.Must(plan.Group(a.Group, inference.StreamOptions{Step: a.Step}))
 	}
 	step, at := a.stepSamples(plan), 0
 	turn := func() {
@@ -38,24 +32,19 @@ func prepareManyStreams(a manyStreamsArgs) (*serve.Case, error) {
 			at = 0
 		}
 		for _, g := range groups {
-			pushTogether(g, samples[at:at+step])
+			for i := range g.Len() {
+				g.Push(i, samples[at:at+step])
+			}
+			for ok := true; ok; { // take the decisions that are due
+				_, _, ok, _ = g.Next()
+			}
 		}
 		at += step
 	}
 	for range 1 + int(2*plan.Model().Window/a.Step) { // until all of a step has something to compute
 		turn()
 	}
-	return &serve.Case{Run: turn, Facts: map[string]float64{"bytes": float64(memory()-before) / float64(a.Streams)}}, nil
-}
-
-// pushTogether pushes the samples to all streams of a group, and takes the decisions that are due.
-func pushTogether(g *inference.Group, samples []float32) {
-	for i := range g.Len() {
-		g.Push(i, samples)
-	}
-	for ok := true; ok; {
-		_, _, ok, _ = g.Next()
-	}
+	return &serve.Case{Run: turn, Facts: map[string]float64{"bytes": float64(memory()-before) / float64(a.Streams)}}
 }
 
 // memory returns the bytes of the heap that are in use.

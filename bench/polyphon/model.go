@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"math/rand/v2"
 
 	"github.com/polyphon/polyphon/bench/serve"
@@ -11,7 +10,8 @@ import (
 	"github.com/polyphon/polyphon/training"
 )
 
-// modelArgs describes a network whose stages have two blocks of kernel 9, centred, and halve the rows from the second on.
+// modelArgs describes a network whose stages have two blocks of kernel 9, centred, and halve the rows from the second
+// on.
 type modelArgs struct {
 	Path   string            `json:"path"` // file to write; empty: only facts of the embedded model
 	Block  polynet.BlockKind `json:"block"`
@@ -25,21 +25,19 @@ type modelFacts struct {
 	MACs       int64 `json:"macs"` // multiply-adds of a clip
 }
 
-// prepareModel writes a model whose weights are random, and yet such that the network's numbers keep a sane size: the norms
-// have the statistics of the batches that ran through.
-func prepareModel(a modelArgs) (*serve.Case, error) {
+// prepareModel writes a model whose weights are random, and yet such that the network's numbers keep a sane size: the
+// norms have the statistics of the batches that ran through.
+func prepareModel(a modelArgs) *serve.Case {
 	m := models.Base()
 	if a.Path != "" {
 		m.Net, m.Provenance = a.config(m.Net), polynet.Provenance{Command: "bench/run.py", Seed: seed}
-		if err := randomise(m, a.Frames); err != nil {
-			return nil, err
-		}
+		randomise(m, a.Frames)
 		if err := m.Save(a.Path); err != nil {
-			return nil, err
+			serve.Fail("%w", err)
 		}
 	}
 	p := m.Net.Program()
-	return &serve.Case{Facts: modelFacts{Parameters: p.Parameters(), MACs: p.MACs(a.Frames)}}, nil
+	return &serve.Case{Facts: modelFacts{Parameters: p.Parameters(), MACs: p.MACs(a.Frames)}}
 }
 
 func (a modelArgs) config(base polynet.Config) polynet.Config {
@@ -53,19 +51,16 @@ func (a modelArgs) config(base polynet.Config) polynet.Config {
 	return c
 }
 
-const seed = 1
+const (
+	seed          = 1
+	productFactor = 0.2 // of the size that training gives
+)
 
 // randomise sets m's weights: fresh ones, products that count, and statistics that the norms gather over a few batches.
-func randomise(m *polynet.Model, frames int) error {
-	d, err := device.CPU(0)
-	if err != nil {
-		return err
-	}
+func randomise(m *polynet.Model, frames int) {
+	d := serve.Must(device.CPU(0))
 	rng := rand.New(rand.NewPCG(seed, 1))
-	n, err := training.NewNetwork(m.Net, d, rng)
-	if err != nil {
-		return err
-	}
+	n := serve.Must(training.NewNetwork(m.Net, d, rng))
 	for _, p := range n.Params() {
 		if p.Len() == 1 { // a product's factor, which starts at 0
 			d.Upload(p.Value, []float32{productFactor})
@@ -82,11 +77,4 @@ func randomise(m *polynet.Model, frames int) error {
 		n.Forward(pass, pass.Input(rows, batch, frames))
 	}
 	m.Weights = n.Weights()
-	if err := m.Validate(); err != nil {
-		return fmt.Errorf("a model of random weights: %w", err)
-	}
-	return nil
 }
-
-// productFactor is of the size that training gives.
-const productFactor = 0.2

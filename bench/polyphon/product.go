@@ -1,32 +1,30 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/device/devicetest"
 )
 
 // preparePeak measures what the processor's multiply-add units can do on one thread.
-func preparePeak(struct{}) (*serve.Case, error) {
+func preparePeak(struct{}) *serve.Case {
 	run, flops, err := devicetest.Peak(kernels())
 	if err != nil {
-		return nil, err
+		serve.Fail("%w", err)
 	}
-	return &serve.Case{Run: run, Facts: map[string]int{"flops": flops}}, nil
+	return &serve.Case{Run: run, Facts: map[string]int{"flops": flops}}
 }
 
 // prepareCopy measures how fast one thread moves so many bytes, half of them read, half of them written.
 func prepareCopy(a struct {
 	Bytes int `json:"bytes"`
-}) (*serve.Case, error) {
+}) *serve.Case {
 	from, to := make([]byte, a.Bytes/2), make([]byte, a.Bytes/2)
-	return &serve.Case{Run: func() { copy(to, from) }}, nil
+	return &serve.Case{Run: func() { copy(to, from) }}
 }
 
-// productArgs describes a product of (groups·rows, depth) by (depth, cols). Rows lie step values apart: where that is less
-// than depth they are a convolution's overlapping windows.
+// productArgs describes a product of (groups·rows, depth) by (depth, cols). Rows lie step values apart: where that is
+// less than depth they are a convolution's overlapping windows.
 type productArgs struct {
 	A           string `json:"a"` // files
 	W           string `json:"w"`
@@ -39,22 +37,12 @@ type productArgs struct {
 }
 
 // prepareProduct multiplies on one thread, by weights that have been packed.
-func prepareProduct(p productArgs) (*serve.Case, error) {
-	d, err := device.CPU(1)
-	if err != nil {
-		return nil, err
-	}
-	a, err := upload(d, p.A)
-	if err != nil {
-		return nil, err
-	}
-	w, err := upload(d, p.W)
-	if err != nil {
-		return nil, err
-	}
+func prepareProduct(p productArgs) *serve.Case {
+	d := serve.Must(device.CPU(1))
+	a, w := upload(d, read(p.A)), upload(d, read(p.W))
 	x := device.View{Data: a, Groups: p.Groups, Rows: p.Rows, Cols: p.Depth, GroupStride: p.GroupStride, RowStride: p.Step}
 	if x.Extent() > a.Len() || w.Len() != p.Depth*p.Cols {
-		return nil, fmt.Errorf("%d and %d values for %+v", a.Len(), w.Len(), p)
+		serve.Fail("%d and %d values for %+v", a.Len(), w.Len(), p)
 	}
 	packed := new(device.Packed)
 	if p.Step < p.Depth {
@@ -63,9 +51,11 @@ func prepareProduct(p productArgs) (*serve.Case, error) {
 		d.Pack(packed, w, p.Depth, p.Cols)
 	}
 	product := d.Alloc(p.Groups * p.Rows * p.Cols)
-	y := device.View{Data: product, Groups: p.Groups, Rows: p.Rows, Cols: p.Cols, GroupStride: p.Rows * p.Cols, RowStride: p.Cols}
+	y := device.View{
+		Data: product, Groups: p.Groups, Rows: p.Rows, Cols: p.Cols, GroupStride: p.Rows * p.Cols, RowStride: p.Cols,
+	}
 	return &serve.Case{
 		Run:    func() { d.MatMul(y, x, packed, device.Epilogue{}) },
 		Result: product.Host,
-	}, nil
+	}
 }

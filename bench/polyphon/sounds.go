@@ -2,31 +2,20 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/bench/serve"
 )
 
-// prepareSounds classifies the sounds in the file that Rows names, each as many samples as the model's window, together: from
-// samples to probabilities, in the labels' order.
-func prepareSounds(a netArgs) (*serve.Case, error) {
-	samples, err := serve.ReadFloats(a.Rows)
-	if err != nil {
-		return nil, err
-	}
-	a.Rows = ""
-	m, d, err := a.openModel()
-	if err != nil {
-		return nil, err
-	}
-	r, err := polyphon.New(m, polyphon.WithDevice(d))
-	if err != nil {
-		return nil, err
-	}
+// prepareSounds classifies the sounds in the file that Rows names, each as many samples as the model's window,
+// together: from samples to probabilities, in the labels' order.
+func prepareSounds(a netArgs) *serve.Case {
+	samples := read(a.Rows)
+	m, d := a.open()
+	r := serve.Must(polyphon.New(m, polyphon.WithDevice(d)))
 	if len(samples)%a.Batch != 0 {
-		return nil, fmt.Errorf("%d samples of %d sounds", len(samples), a.Batch)
+		serve.Fail("%d samples of %d sounds", len(samples), a.Batch)
 	}
 	length := len(samples) / a.Batch
 	clips := make([]audio.Clip, a.Batch)
@@ -47,6 +36,8 @@ func prepareSounds(a netArgs) (*serve.Case, error) {
 			failed = errors.Join(failed, result.Err)
 		}
 	}
-	run()
-	return &serve.Case{Run: run, Result: func() []float32 { return p }}, failed
+	if run(); failed != nil {
+		serve.Fail("%w", failed)
+	}
+	return &serve.Case{Run: run, Result: func() []float32 { return p }}
 }

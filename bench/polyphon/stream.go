@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 
 	"github.com/polyphon/polyphon/bench/serve"
 	"github.com/polyphon/polyphon/inference"
@@ -14,11 +15,9 @@ type soundArgs struct {
 	Step    float64 `json:"step"`    // seconds, of a stream
 }
 
-func (a soundArgs) open() (plan *inference.Plan, samples []float32, err error) {
-	if plan, err = (netArgs{Model: a.Model, Threads: 1}).openPlan(); err == nil {
-		samples, err = serve.ReadFloats(a.Samples)
-	}
-	return plan, samples, err
+func (a soundArgs) open() (plan *inference.Plan, samples []float32) {
+	m, d := netArgs{Model: a.Model, Threads: 1}.open()
+	return serve.Must(inference.Compile(m, d)), read(a.Samples)
 }
 
 // stepSamples returns how many samples a step has.
@@ -27,34 +26,22 @@ func (a soundArgs) stepSamples(p *inference.Plan) int {
 }
 
 // prepareOnePass runs the model over the whole sound at once: log-mel rows, network, logits.
-func prepareOnePass(a soundArgs) (*serve.Case, error) {
-	plan, samples, err := a.open()
-	if err != nil {
-		return nil, err
-	}
+func prepareOnePass(a soundArgs) *serve.Case {
+	plan, samples := a.open()
 	clips := plan.Clips(1, plan.Model().Features.Frames(len(samples)))
 	var logits []float32
 	return &serve.Case{
 		Run:    func() { logits = clips.RunSamples(samples, 1) },
 		Result: func() []float32 { return logits },
-	}, nil
+	}
 }
 
-// prepareStream pushes the sound to an endless stream once more, a step at a time. The result is the decisions of a stream
-// of nothing else.
-func prepareStream(a soundArgs) (*serve.Case, error) {
-	plan, samples, err := a.open()
-	if err != nil {
-		return nil, err
-	}
-	endless, err := plan.Stream(inference.StreamOptions{Step: a.Step})
-	if err != nil {
-		return nil, err
-	}
-	once, err := plan.Stream(inference.StreamOptions{Step: a.Step})
-	if err != nil {
-		return nil, err
-	}
+// prepareStream pushes the sound to an endless stream once more, a step at a time. The result is the decisions of a
+// stream of nothing else.
+func prepareStream(a soundArgs) *serve.Case {
+	plan, samples := a.open()
+	endless := serve.Must(plan.Stream(inference.StreamOptions{Step: a.Step}))
+	once := serve.Must(plan.Stream(inference.StreamOptions{Step: a.Step}))
 	step := a.stepSamples(plan)
 	return &serve.Case{
 		Run: func() { push(endless, samples, step, func(inference.Decision) {}) },
@@ -71,27 +58,21 @@ func prepareStream(a soundArgs) (*serve.Case, error) {
 			decide(once, keep)
 			return p
 		},
-	}, nil
+	}
 }
 
-// push pushes samples in steps and hands the decisions to use.
+// push pushes samples in steps and calls use with the decisions.
 func push(s *inference.Stream, samples []float32, step int, use func(inference.Decision)) {
-	for len(samples) > 0 {
-		n := min(step, len(samples))
-		s.Push(samples[:n])
-		samples = samples[n:]
+	for part := range slices.Chunk(samples, step) {
+		s.Push(part)
 		decide(s, use)
 	}
 }
 
-// decide hands the decisions that are due to use. One whose network diverged has no probabilities, which the comparison of
-// results shows.
+// decide calls use with the decisions that are due. One whose network diverged has no probabilities, which the
+// comparison of results shows.
 func decide(s *inference.Stream, use func(inference.Decision)) {
-	for {
-		d, ok, _ := s.Next()
-		if !ok {
-			return
-		}
+	for d, ok, _ := s.Next(); ok; d, ok, _ = s.Next() {
 		use(d)
 	}
 }

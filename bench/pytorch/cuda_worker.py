@@ -18,7 +18,7 @@ from modelfile import Model
 from serving import serve
 from steps import CLIP, DECAY, MOMENTUM, SMOOTHING
 
-WARM_UP = 3  # calls in front of a capture
+WARM_UP = 3  # calls before a capture
 
 
 class Device:

@@ -52,7 +52,7 @@ class Model:
         return ((rows - self.mean) / self.std).clamp(-self.limit, self.limit)
 
     def rows(self, samples):
-        """Returns what the network hears of samples: (..., mels, rows)."""
+        """Returns the network's input for samples: (..., mels, rows)."""
         return self.normalise(torch.log(self.mel(samples) + self.features["floor"]))
 
 

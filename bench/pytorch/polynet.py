@@ -7,7 +7,7 @@ function anywhere: every output is a polynomial of the input (apart from batch n
     F   = BN(conv(BN(conv(x))))                 the first convolution may have a stride
     S   = x, or BN(conv1x1(x)) where the block changes width or has a stride
     out = F + S                                 linear
-    out = max(F + S, 0)                         relu; max(., 0) behind the stem's and the first norm as well
+    out = max(F + S, 0)                         relu; max(., 0) after the stem's and the first norm as well
     out = F + S + a * BN(F * S)                 pi; a is a learned scalar that starts at 0
     out = F + S + a * BN(conv1x1(F * S))        pi1x1
     out = F + S + a * BN(conv1x1(tanh(F * S)))  pi-tanh
@@ -32,12 +32,12 @@ class AheadConv(nn.Conv1d):
         nn.init.kaiming_normal_(self.weight, mode="fan_out")
 
     def reach(self, rows):
-        """Returns how many rows of zeros belong in front of so many and behind them."""
+        """Returns how many rows of zeros belong before so many and after them."""
         kernel, stride = self.kernel_size[0], self.stride[0]
         left = kernel - 1 - self.ahead
         last = (rows - 1) // stride * stride  # the input row under the last output
         right = last + self.ahead - (rows - 1)  # negative where the stride leaves rows unread
-        # The same on both sides costs no copy; rows behind those that the last output reads do no harm.
+        # The same on both sides costs no copy; rows after those that the last output reads do no harm.
         if left >= right and (rows + 2 * left - kernel) // stride == (rows - 1) // stride:
             right = left
         return left, right
@@ -138,7 +138,7 @@ def parameters(net):
 
 
 def lookahead(stem, stages):
-    """Returns how many feature rows behind an instant the network reads before it answers for it."""
+    """Returns how many feature rows after an instant the network reads for its answer."""
     rows, stride = stem["ahead"], stem["stride"]
     for stage in stages:
         rows += stage["ahead"] * stride

@@ -1,13 +1,13 @@
-// Package serve is a benchmark worker's side of the conversation with bench/run.py: the process stays, so that what is
+// Package serve is a benchmark worker's side of the protocol of bench/run.py: the process stays, so that what is
 // measured is the work and not the start, and the driver can let two workers take turns.
 //
 // A request is one line of JSON on the standard input, its answer one line on the standard output:
 //
-//	{"do":"hello"}                                          {"facts":...}
-//	{"do":"prepare","name":N,"case":C,"args":{...}}         {"facts":...}
-//	{"do":"time","name":N,"calls":K}                        {"seconds":S}, of one call: the mean of K, after one that does not count
-//	{"do":"result","name":N,"path":P}                       {}; P holds what a call computes, float32, little-endian
-//	{"do":"forget"}                                         {}; nothing is prepared any more
+//	{"do":"hello"}                                   {"facts":...}
+//	{"do":"prepare","name":N,"case":C,"args":{...}}  {"facts":...}
+//	{"do":"time","name":N,"calls":K}                 {"seconds":S}, of one call: the mean of K, after one more
+//	{"do":"result","name":N,"path":P}                {}; P holds what a call computes, float32, little-endian
+//	{"do":"forget"}                                  {}; nothing is prepared any more
 //
 // What fails answers {"error":"..."}.
 package serve
@@ -19,7 +19,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"time"
 )
@@ -34,17 +33,39 @@ type Case struct {
 // Maker prepares a case from its arguments, which are JSON.
 type Maker func(args json.RawMessage) (*Case, error)
 
-// Make returns the Maker that reads its arguments into an A. Unknown arguments are an error.
-func Make[A any](prepare func(A) (*Case, error)) Maker {
-	return func(args json.RawMessage) (*Case, error) {
+// Make returns the Maker that reads its arguments into an A. Unknown arguments are an error; prepare fails by Must and
+// Fail.
+func Make[A any](prepare func(A) *Case) Maker {
+	return func(args json.RawMessage) (c *Case, err error) {
 		var a A
 		d := json.NewDecoder(bytes.NewReader(args))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&a); err != nil {
 			return nil, err
 		}
-		return prepare(a)
+		defer func() {
+			v := recover()
+			if f, ok := v.(failure); ok {
+				err = f.error
+			} else if v != nil {
+				panic(v)
+			}
+		}()
+		return prepare(a), nil
 	}
+}
+
+type failure struct{ error }
+
+// Fail ends the preparation of a case with an error.
+func Fail(format string, args ...any) { panic(failure{fmt.Errorf(format, args...)}) }
+
+// Must returns v, or ends the preparation of a case with err where that is not nil.
+func Must[T any](v T, err error) T {
+	if err != nil {
+		panic(failure{err})
+	}
+	return v
 }
 
 type request struct {
@@ -62,8 +83,15 @@ type answer struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// Run answers the requests in in until it ends. hello is what the worker says of itself.
-func Run(in io.Reader, out io.Writer, hello any, makers map[string]Maker) error {
+// Main answers the requests on the standard input until it ends, and exits. hello is what the worker says of itself.
+func Main(hello any, makers map[string]Maker) {
+	if err := run(os.Stdin, os.Stdout, hello, makers); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(in io.Reader, out io.Writer, hello any, makers map[string]Maker) error {
 	cases := map[string]*Case{}
 	requests, answers := bufio.NewReader(in), json.NewEncoder(out)
 	for {
@@ -120,7 +148,7 @@ func (r *request) answer(hello any, makers map[string]Maker, cases map[string]*C
 	return answer{}, fmt.Errorf("cannot do %q", r.Do)
 }
 
-// time returns the mean seconds of a call. The one in front brings caches and threads back.
+// time returns the mean seconds of a call. The one before them brings caches and threads back.
 func (c *Case) time(calls int) float64 {
 	c.Run()
 	started := time.Now()
@@ -137,17 +165,15 @@ func ReadFloats(path string) ([]float32, error) {
 		return nil, err
 	}
 	values := make([]float32, len(data)/4)
-	for i := range values {
-		values[i] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:]))
-	}
-	return values, nil
+	_, err = binary.Decode(data, binary.LittleEndian, values)
+	return values, err
 }
 
 // WriteFloats writes values to the file at path, as ReadFloats reads them.
 func WriteFloats(path string, values []float32) error {
-	data := make([]byte, 0, 4*len(values))
-	for _, v := range values {
-		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+	data, err := binary.Append(nil, binary.LittleEndian, values)
+	if err != nil {
+		return err
 	}
 	return os.WriteFile(path, data, 0o644)
 }

@@ -3,7 +3,6 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,9 +12,9 @@ import (
 // converse sends requests to a worker with one case, "double", and returns its answers.
 func converse(t *testing.T, requests ...string) []answer {
 	t.Helper()
-	double := Make(func(a struct{ Start float32 }) (*Case, error) {
+	double := Make(func(a struct{ Start float32 }) *Case {
 		if a.Start == 0 {
-			return nil, errors.New("nothing to double")
+			Fail("nothing to double")
 		}
 		values := []float32{a.Start, -a.Start}
 		return &Case{
@@ -26,11 +25,11 @@ func converse(t *testing.T, requests ...string) []answer {
 			},
 			Result: func() []float32 { return values },
 			Facts:  map[string]int{"values": len(values)},
-		}, nil
+		}
 	})
 	var out bytes.Buffer
 	in := strings.NewReader(strings.Join(requests, "\n") + "\n")
-	if err := Run(in, &out, map[string]string{"go": "1"}, map[string]Maker{"double": double}); err != nil {
+	if err := run(in, &out, map[string]string{"go": "1"}, map[string]Maker{"double": double}); err != nil {
 		t.Fatal(err)
 	}
 	var answers []answer
@@ -67,7 +66,7 @@ func TestConversation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Three calls that were timed, one in front of them, one for the result.
+	// Three calls that were timed, one before them, one for the result.
 	if want := []float32{32, -32}; !slices.Equal(values, want) {
 		t.Errorf("the result is %v, want %v", values, want)
 	}
@@ -83,7 +82,9 @@ func TestErrors(t *testing.T) {
 		`{"do":"prepare","name":"a","case":"triple","args":{}}`,
 		`not JSON`,
 	)
-	for i, want := range []string{"", "", "has not been prepared", "nothing to double", "begin", "triple", "invalid character"} {
+	for i, want := range []string{
+		"", "", "has not been prepared", "nothing to double", "begin", "triple", "invalid character",
+	} {
 		if got := answers[i].Error; !strings.Contains(got, want) || want == "" && got != "" {
 			t.Errorf("answer %d is the error %q, want one with %q", i, got, want)
 		}

@@ -19,7 +19,8 @@ func TestDoctor(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &found); err != nil {
 			t.Fatalf("%v in %s", err, out)
 		}
-		expect(t, "verdict", []any{found.Spec, found.OK, len(found.Problems), len(found.Model.Labels)}, []any{spec, true, 0, 19})
+		verdict := []any{found.Spec, found.OK, len(found.Problems), len(found.Model.Labels)}
+		expect(t, "verdict", verdict, []any{spec, true, 0, 19})
 		contains(t, "device", found.Device.Name, kernels)
 		if kernels != "" {
 			contains(t, "why", found.Device.Why, "POLYPHON_CPU="+kernels)
@@ -31,11 +32,13 @@ func TestDoctor(t *testing.T) {
 	}
 	os.Unsetenv(device.KernelsVariable)
 	_, out, _ := classify(t, nil, "doctor")
-	for _, says := range []string{"embedded", "1015523", "16000 Hz", "lookahead 450 ms", "self-test   passed", "x real time", "all is well"} {
+	for _, says := range []string{
+		"embedded", "1015523", "16000 Hz", "lookahead 450 ms", "self-test   passed", "x real time", "all is well",
+	} {
 		contains(t, "text", out, says)
 	}
 	if _, set := os.LookupEnv(device.KernelsVariable); set {
-		t.Error("the self-test leaves its environment behind")
+		t.Error("the self-test changes the environment")
 	}
 }
 
@@ -44,7 +47,9 @@ func TestDoctorFindsWhatIsWrong(t *testing.T) {
 	t.Setenv(device.KernelsVariable, "abacus")
 	status, out, _ := classify(t, nil, "doctor", "--model", "m.safetensors")
 	expect(t, "status", status, statusModel)
-	for _, says := range []string{`"abacus"`, "unset POLYPHON_CPU, or set it to one of: generic", "ZIP archive", "train fit"} {
+	for _, says := range []string{
+		`"abacus"`, "unset POLYPHON_CPU, or set it to one of: generic", "ZIP archive", "train fit",
+	} {
 		contains(t, "text", out, says)
 	}
 	os.Unsetenv(device.KernelsVariable)

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -15,7 +16,8 @@ func events(t *testing.T, stdin []byte, args ...string) (status int, out, errs s
 	return classify(t, stdin, slices.Concat([]string{"--model", loudness(t)}, soundFlags, args)...)
 }
 
-// recordings are a short sound, one just as long as a window, one a sample longer, one with three events and one with none.
+// recordings are a short sound, one just as long as a window, one a sample longer, one with three events and one with
+// none.
 func recordings(t *testing.T) {
 	folder(t, map[string][]byte{
 		"d/a.wav": wav(noise(rate/2, loud)), "d/b.wav": wav(noise(rate, loud)), "d/c.wav": wav(noise(rate+1, loud)),
@@ -31,7 +33,10 @@ func TestEventsOfRecordings(t *testing.T) {
 		expect(t, "stderr", errs, "")
 		all := parse(t, out)
 		got := outline(all)
-		want := []string{"d/a.wav 0-0.5 loud", "d/b.wav 0-1 loud", "d/c.wav 0.0-", "d/three.wav 2.", "d/three.wav 5.", "d/three.wav 8.9-", "summary 0/5"}
+		want := []string{
+			"d/a.wav 0-0.5 loud", "d/b.wav 0-1 loud", "d/c.wav 0.0-",
+			"d/three.wav 2.", "d/three.wav 5.", "d/three.wav 8.9-", "summary 0/5",
+		}
 		for i := range max(len(got), len(want)) {
 			if i >= len(got) || i >= len(want) || !strings.HasPrefix(got[i], want[i]) {
 				t.Fatalf("events %q, want %q", got, want)
@@ -43,7 +48,8 @@ func TestEventsOfRecordings(t *testing.T) {
 	_, out, _ := events(t, nil, "--format", "ndjson", "d/three.wav")
 	for i, e := range checkEvents(t, "spans", out, threeEvents) {
 		want := threeEvents[i]
-		if e.Start < want[0]-0.3 || e.Start > want[0]+0.3 || e.End < want[1]-0.3 || e.End > want[1]+0.3 || e.File != "d/three.wav" || e.Clock != "" {
+		near := math.Abs(e.Start-want[0]) <= 0.3 && math.Abs(e.End-want[1]) <= 0.3
+		if !near || e.File != "d/three.wav" || e.Clock != "" {
 			t.Errorf("event %+v, want %v", e, want)
 		}
 	}
@@ -54,7 +60,10 @@ func TestEventsAsText(t *testing.T) {
 	_, out, _ := events(t, nil, "d")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	expect(t, "lines", len(lines), 7)
-	for i, want := range []string{"d/a.wav      loud ", "d/b.wav      loud ", "d/c.wav      loud ", "d/three.wav  loud ", "d/three.wav  loud ", "d/three.wav  loud ", "d/zero.wav   no events in 5.00 s"} {
+	for i, want := range []string{
+		"d/a.wav      loud ", "d/b.wav      loud ", "d/c.wav      loud ",
+		"d/three.wav  loud ", "d/three.wav  loud ", "d/three.wav  loud ", "d/zero.wav   no events in 5.00 s",
+	} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %q, want %q", lines[i], want)
 		}

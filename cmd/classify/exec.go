@@ -26,8 +26,8 @@ var placeholders = []string{"{label}", "{p}", "{time}", "{start}", "{end}", "{cl
 // inBraces finds what looks like a placeholder.
 var inBraces = regexp.MustCompile(`\{[a-z_]+\}`)
 
-// parseCommand splits a command line as a shell does, quotes and backslashes included, and finds its program. The labels
-// are those that may be put in.
+// parseCommand splits a command line as a shell does, quotes and backslashes included, and finds its program. The
+// labels are those that may be put in.
 func parseCommand(line string, labels []string) (commandTemplate, error) {
 	words, err := shellquote.Split(line)
 	if err != nil {

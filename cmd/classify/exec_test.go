@@ -54,7 +54,8 @@ func runCommands(t *testing.T, line string, timeout time.Duration, labels ...str
 
 func TestExecArguments(t *testing.T) {
 	evil := []string{
-		`left`, `a b`, `$(touch pwned)`, `"; rm -rf /; "`, `'`, "`id`", `{p}`, `{label}`, `\`, `*`, `--help`, `é✓`, `%PATH%`, ``,
+		`left`, `a b`, `$(touch pwned)`, `"; rm -rf /; "`, `'`, "`id`", `{p}`, `{label}`, `\`, `*`, `--help`, `é✓`,
+		`%PATH%`, ``,
 	}
 	line := child(t, "args", `-- {label} 'p={p}' "{time} {start}"-{end} \{label\} '{"label":"{label}"}' {clock} a\ b`)
 	c, out := runCommands(t, line, time.Minute, evil...)
@@ -111,7 +112,7 @@ func TestExecFailuresAreReported(t *testing.T) {
 	contains(t, "message", out, `for "right" at 12.34 s: exit status 3`)
 }
 
-// TestExecNeverBlocks queues far more commands than there is room for behind one that does not end.
+// TestExecNeverBlocks queues far more commands than there is room for after one that does not end.
 func TestExecNeverBlocks(t *testing.T) {
 	begin := time.Now()
 	c, out := runCommands(t, child(t, "sleep", ""), 100*time.Millisecond, make([]string, 40)...)

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
@@ -26,8 +25,8 @@ const (
 type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
 	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
-	Top     int      `help:"Labels of each window, the likeliest first (default: 1); 0 is all." default:"1" placeholder:"K"`
-	Format  string   `help:"Output format: ${enum} (see docs/output.md)." enum:"text,json,ndjson,csv,audacity" default:"text"`
+	Top     int      `help:"Likeliest labels to report of each window (default: 1); 0 is all." default:"1" placeholder:"K"`
+	Format  string   `help:"Output format: ${enum}. See docs/output.md." enum:"${formats}" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64  `help:"${hop}" default:"0" placeholder:"S"`
 
@@ -70,6 +69,7 @@ type manyFlags struct {
 
 // texts are the help of flags that is too long for their tags.
 var texts = map[string]string{
+	"formats": "text,json,ndjson,csv,audacity",
 	"paths": "WAV and FLAC files, folders of them (searched recursively), " +
 		"or - for a sound on the standard input.",
 	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +
@@ -92,8 +92,7 @@ var texts = map[string]string{
 
 // Run classifies.
 func (c *cli) Run(ctx context.Context, s program.Streams) error {
-	err := errors.Join(c.check(), c.Live.check(c.Paths, c.Format), c.Events.check(c.Live.Stream))
-	if err != nil {
+	if err := c.check(); err != nil {
 		return program.WithStatus(program.StatusUsage, err)
 	}
 	l, err := c.load(s.Err)
@@ -114,7 +113,26 @@ func (c *cli) check() error {
 			stdin++
 		}
 	}
+	live, raw, gate := c.Live.Stream, c.Live.format(), c.Events.Gate
 	switch {
+	case !live && (c.Live.declared() || c.Live.Exec != ""):
+		return errors.New("--rate, --channels, --encoding and --exec are about live sound: they need --stream")
+	case !live && len(c.Paths) == 0:
+		return errors.New("expected files, folders, or - for the standard input")
+	case live && (len(c.Paths) > 1 || len(c.Paths) != stdin):
+		return errors.New("--stream reads the standard input, not files")
+	case live && (raw.Rate < audio.MinRate || raw.Rate > audio.MaxRate):
+		return fmt.Errorf("--rate %d: %d to %d are read", raw.Rate, audio.MinRate, audio.MaxRate)
+	case live && (raw.Channels < 1 || raw.Channels > audio.MaxChannels):
+		return fmt.Errorf("--channels %d: 1 to %d are read", raw.Channels, audio.MaxChannels)
+	case live && c.Format == "json":
+		return errors.New("--format json is written at the end, and live sound has none; use ndjson")
+	case live && c.Events.Windows:
+		return errors.New("--windows is about recordings, not about live sound")
+	case c.Events.Windows && c.Events.Save != "":
+		return errors.New("--save is about events, and --windows reports none")
+	case math.IsNaN(gate) || math.IsInf(gate, 0):
+		return fmt.Errorf("--gate %g is no level", gate)
 	case c.Top < 0:
 		return fmt.Errorf("--top %d is negative", c.Top)
 	case c.Threads < 0:
@@ -125,29 +143,6 @@ func (c *cli) check() error {
 		return errors.New("--out names result files after their inputs, and the standard input has no name")
 	case c.Many.Force && c.Many.Out == "":
 		return errors.New("--force without --out: there are no results that it could replace")
-	}
-	return nil
-}
-
-// check is cli.check for live sound.
-func (f *liveFlags) check(paths []string, format string) error {
-	raw := f.format()
-	live := f.declared() || f.Exec != ""
-	switch {
-	case live && !f.Stream:
-		return errors.New("--rate, --channels, --encoding and --exec are about live sound: they need --stream")
-	case !f.Stream && len(paths) == 0:
-		return errors.New("expected files, folders, or - for the standard input")
-	case !f.Stream:
-		return nil
-	case len(paths) > 0 && !slices.Equal(paths, []string{stdinName}):
-		return errors.New("--stream reads the standard input, not files")
-	case raw.Rate < audio.MinRate || raw.Rate > audio.MaxRate:
-		return fmt.Errorf("--rate %d: %d to %d are read", raw.Rate, audio.MinRate, audio.MaxRate)
-	case raw.Channels < 1 || raw.Channels > audio.MaxChannels:
-		return fmt.Errorf("--channels %d: 1 to %d are read", raw.Channels, audio.MaxChannels)
-	case format == "json":
-		return errors.New("--format json is written at the end, and live sound has none; use ndjson")
 	}
 	return nil
 }
@@ -169,19 +164,6 @@ func override[T any](value, flag *T) {
 	if flag != nil {
 		*value = *flag
 	}
-}
-
-// check is cli.check for events.
-func (f *eventFlags) check(live bool) error {
-	switch {
-	case live && f.Windows:
-		return errors.New("--windows is about recordings, not about live sound")
-	case f.Windows && f.Save != "":
-		return errors.New("--save is about events, and --windows reports none")
-	case math.IsNaN(f.Gate) || math.IsInf(f.Gate, 0):
-		return fmt.Errorf("--gate %g is no level", f.Gate)
-	}
-	return nil
 }
 
 // detection returns the operating point: the model's, changed by the flags.

@@ -16,8 +16,8 @@ import (
 const spec = 1
 
 // format writes what is found, in one output format. The windows and events of an input come before its end or its
-// failure, one input after the other; live sound has events and failures only. An error of the output is returned by the
-// next flush or close.
+// failure, one input after the other; live sound has events and failures only. The next flush or close returns an error
+// of the output.
 type format interface {
 	window(file string, w polyphon.Window)
 	event(e event)

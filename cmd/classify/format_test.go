@@ -19,7 +19,8 @@ func TestText(t *testing.T) {
 		"quiet.wav":     wav(make([]float32, 3*rate/2)),
 		"new\nline.wav": wav(noise(rate, hum)),
 	})
-	status, out, errs := classify(t, nil, "--model", model, "--windows", "a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
+	status, out, errs := classify(t, nil, "--model", model, "--windows",
+		"a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
@@ -41,7 +42,7 @@ func TestText(t *testing.T) {
 	contains(t, "two labels", out, " %, hum ")
 }
 
-// library is a folder in which a good deal can go wrong.
+// library is a folder in which much can go wrong.
 func library(t *testing.T) {
 	folder(t, map[string][]byte{
 		"b/loud.wav":      wav(noise(rate, loud)),
@@ -74,7 +75,8 @@ func TestNDJSON(t *testing.T) {
 	model := loudness(t)
 	library(t)
 	for _, threads := range []string{"0", "1", "5"} {
-		status, out, errs := classify(t, nil, "--model", model, "--format", "ndjson", "--top", "0", "--windows", "--threads", threads, "b", "notes.txt", "missing.wav")
+		status, out, errs := classify(t, nil, "--model", model, "--format", "ndjson", "--top", "0", "--windows",
+			"--threads", threads, "b", "notes.txt", "missing.wav")
 		expect(t, "status", status, statusFailed)
 		events := parse(t, out)
 		expect(t, threads+" threads", strings.Join(outline(events), "\n"), strings.Join(libraryOutline, "\n"))
@@ -137,7 +139,8 @@ func TestCSV(t *testing.T) {
 	model := loudness(t)
 	library(t)
 	os.WriteFile("b,\"x\".wav", wav(noise(rate, hum)), 0o644)
-	status, out, errs := classify(t, nil, "--model", model, "--format", "csv", "--windows", "--top", "2", "b,\"x\".wav", "b")
+	status, out, errs := classify(t, nil, "--model", model, "--format", "csv", "--windows", "--top", "2",
+		"b,\"x\".wav", "b")
 	expect(t, "status", status, statusFailed)
 	contains(t, "stderr", errs, "classify: b/broken.wav: ")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()

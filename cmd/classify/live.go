@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +19,8 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// listener reports the events of live sound. A goroutine reads the sound, this one decodes and computes, and another one
-// runs commands.
+// listener reports the events of live sound. A goroutine reads the sound, this one decodes and computes, and another
+// one runs commands.
 type listener struct {
 	recognizer *polyphon.Recognizer
 	console    *console
@@ -38,12 +37,12 @@ type listener struct {
 	late    bool // reported
 	stats   polyphon.ListenStats
 	summary summary
+	broken  error // of the output
 }
 
 const (
-	maxLag      = 1    // seconds behind the sound that are not worth a warning
-	livePieces  = 4096 // samples that are decoded at a time, at most
-	headerBytes = 12   // that tell a container from raw sound
+	maxLag     = 1    // seconds behind the sound that are not worth a warning
+	livePieces = 4096 // samples that are decoded at a time, at most
 )
 
 // listen classifies live sound on the standard input.
@@ -52,33 +51,32 @@ func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded) error {
 	if err != nil {
 		return err
 	}
-	debug.FreeOSMemory()                                    // what loading has left would stay for as long as the sound goes on
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) // else a reader that goes would end this program, too
+	debug.FreeOSMemory() // what loading has left behind would stay for as long as the sound goes on
+
+	// Otherwise the signal would end the program without a summary when nobody reads the events any more.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
 	err = ls.run(ctx, s.In)
 	return errors.Join(err, program.WithStatus(program.StatusModel, l.device.Close()))
 }
 
-func (c *cli) newListener(s program.Streams, l *loaded) (*listener, error) {
+func (c *cli) newListener(s program.Streams, l *loaded) (ls *listener, err error) {
 	o := c.formatOptions(l, nil, 1)
 	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
-	ls := &listener{
+	ls = &listener{
 		recognizer: l.Recognizer, console: &console{w: s.Err}, format: newFormat(s.Out, o), summary: o.summary,
 		declared: c.Live.format(), explicit: c.Live.declared(), clock: time.Now,
 	}
-	var err error
-	if ls.saver, err = newSaver(c.Events.Save, l.Model().Features.Rate); err != nil || c.Live.Exec == "" {
-		return ls, err
+	if c.Live.Exec != "" {
+		template, err := parseCommand(c.Live.Exec, l.Model().Labels)
+		if err != nil {
+			return nil, program.WithStatus(program.StatusUsage, err)
+		}
+		ls.commands = newRunner(template, ls.console)
 	}
-	template, err := parseCommand(c.Live.Exec, l.Model().Labels)
-	if err != nil {
-		return nil, program.WithStatus(program.StatusUsage, err)
-	}
-	ls.commands = newRunner(template, ls.console)
-	return ls, nil
+	ls.saver, err = newSaver(c.Events.Save, l.Model().Features.Rate)
+	return ls, err
 }
-
-// outputError is an error in writing events.
-type outputError struct{ error }
 
 // run processes r until it ends or ctx is done.
 func (l *listener) run(ctx context.Context, r io.Reader) error {
@@ -89,26 +87,23 @@ func (l *listener) run(ctx context.Context, r io.Reader) error {
 	if l.commands != nil {
 		l.commands.close(commandTimeout)
 	}
-	broken, noOutput := errors.AsType[outputError](err)
 	fault, failed := errors.AsType[*device.Fault](err)
-	interrupted := ctx.Err() != nil && !noOutput
-	if err != nil && !noOutput && !failed && !interrupted {
+	interrupted := ctx.Err() != nil && l.broken == nil
+	if err != nil && l.broken == nil && !failed && !interrupted {
 		l.fail(err)
 	}
 	l.sumUp(interrupted)
-	if !noOutput {
-		broken.error = l.format.close(l.summary)
+	if l.broken == nil {
+		l.broken = l.format.close(l.summary)
 	}
 	switch {
-	case errors.Is(broken.error, syscall.EPIPE): // nobody reads the events any more
-		return program.Exit(program.StatusFailed)
-	case broken.error != nil:
-		return broken.error
+	case l.broken != nil && !errors.Is(l.broken, syscall.EPIPE):
+		return l.broken
 	case failed:
 		return fault
 	case interrupted:
 		return ctx.Err()
-	case l.summary.Failed > 0:
+	case l.broken != nil || l.summary.Failed > 0:
 		return program.Exit(program.StatusFailed)
 	}
 	return nil
@@ -126,29 +121,28 @@ func (l *listener) process() error {
 	}
 	defer stream.Close()
 	samples := make([]float32, livePieces)
-	for {
-		n, err := decoder.Read(samples)
+	for err == nil {
+		var n int
+		n, err = decoder.Read(samples)
 		l.checks.Levels(samples[:n])
 		if err := l.take(stream, stream.Push(samples[:n])); err != nil {
 			return err
 		}
 		l.keepTime(n < len(samples))
-		if err == io.EOF {
-			if note := decoder.Warning(); note != "" {
-				l.warn(note)
-			}
-			return l.take(stream, stream.Flush())
-		}
-		if err != nil {
-			return err
-		}
 	}
+	if err != io.EOF {
+		return err
+	}
+	if note := decoder.Warning(); note != "" {
+		l.warn(note)
+	}
+	return l.take(stream, stream.Flush())
 }
 
 // open finds out what arrives and returns its decoder. A header counts more than what was declared.
 func (l *listener) open() (*audio.Decoder, error) {
 	in := bufio.NewReader(l.input)
-	start, err := in.Peek(headerBytes)
+	start, err := in.Peek(12)
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
@@ -186,29 +180,21 @@ func (l *listener) take(stream *polyphon.Listener, err error) error {
 		l.warn(l.stats.FirstErr.Error()) // live sound goes on
 	}
 	for _, found := range stream.Events() {
-		if err := l.report(found); err != nil {
-			return outputError{err}
+		e := newEvent("", found)
+		e.Clock = l.clock().Format(clockFormat)
+		l.summary.Events++
+		l.format.event(e)
+		if l.broken = l.format.flush(); l.broken != nil {
+			return l.broken
+		}
+		if err := l.saver.save(e, found); err != nil {
+			l.fail(err)
+		}
+		if l.commands != nil {
+			l.commands.add(e)
 		}
 	}
 	return err
-}
-
-// report writes an event, saves its sound and runs its command. An error is that of the output.
-func (l *listener) report(found polyphon.Event) error {
-	e := newEvent("", found)
-	e.Clock = l.clock().Format(clockFormat)
-	l.summary.Events++
-	l.format.event(e)
-	if err := l.format.flush(); err != nil {
-		return err
-	}
-	if err := l.saver.save(e, found); err != nil {
-		l.fail(err)
-	}
-	if l.commands != nil {
-		l.commands.add(e)
-	}
-	return nil
 }
 
 // keepTime compares the time of the sound with the clock. all says that all that has been read is decoded.
@@ -239,22 +225,21 @@ func (l *listener) fail(err error) {
 // sumUp completes the summary and reports it.
 func (l *listener) sumUp(interrupted bool) {
 	s := l.stats
-	l.summary.AudioSeconds, l.summary.Interrupted = seconds(s.Seconds), interrupted
-	l.summary.Stream = &streamSummary{
-		Decisions: s.Decisions, Frames: s.Frames, Gated: s.Gated, Diverged: s.Diverged, WorstLag: seconds(l.lag.Worst()),
+	summary := &streamSummary{
+		Decisions: s.Decisions, Frames: s.Frames, Gated: s.Gated, Diverged: s.Diverged, WorstLag: seconds(l.lag.Worst),
 	}
-	var line bytes.Buffer
-	fmt.Fprintf(&line, "classify: processed %.1f s: %d events, %d decisions", s.Seconds, l.summary.Events, s.Decisions)
+	line := fmt.Sprintf("processed %.1f s: %d events, %d decisions", s.Seconds, l.summary.Events, s.Decisions)
 	if s.Gated > 0 {
-		fmt.Fprintf(&line, ", %d of %d frames skipped as silence", s.Gated, s.Frames)
+		line += fmt.Sprintf(", %d of %d frames skipped as silence", s.Gated, s.Frames)
 	}
 	if s.Diverged > 0 {
-		fmt.Fprintf(&line, ", %d decisions not finite", s.Diverged)
+		line += fmt.Sprintf(", %d decisions not finite", s.Diverged)
 	}
-	fmt.Fprintf(&line, ", at most %.2f s behind", l.lag.Worst())
+	line += fmt.Sprintf(", at most %.2f s behind", l.lag.Worst)
 	if c := l.commands; c != nil && c.left+c.failed+c.stopped > 0 {
-		l.summary.Stream.CommandsFailed, l.summary.Stream.CommandsLeft = c.failed, c.left+c.stopped
-		fmt.Fprintf(&line, ", %d commands failed, %d left out", c.failed, c.left+c.stopped)
+		summary.CommandsFailed, summary.CommandsLeft = c.failed, c.left+c.stopped
+		line += fmt.Sprintf(", %d commands failed, %d left out", c.failed, c.left+c.stopped)
 	}
-	fmt.Fprintf(l.console, "%s\n", line.Bytes())
+	fmt.Fprintf(l.console, "classify: %s\n", line)
+	l.summary.AudioSeconds, l.summary.Interrupted, l.summary.Stream = seconds(s.Seconds), interrupted, summary
 }

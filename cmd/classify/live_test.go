@@ -31,13 +31,16 @@ func threeSounds() []float32 {
 var threeEvents = [][2]float64{{2, 3}, {5, 6}, {9, 11}}
 
 // soundFlags make the loudness model's opinion of a second of noise an event.
-var soundFlags = []string{"--threshold", "0.7", "--smoothing", "0.2", "--min-duration", "0.1", "--refractory", "1.2", "--release", "0.5"}
+var soundFlags = []string{
+	"--threshold", "0.7", "--smoothing", "0.2", "--min-duration", "0.1", "--refractory", "1.2", "--release", "0.5",
+}
 
 // stream runs classify --stream over in.
 func stream(t *testing.T, in io.Reader, args ...string) (status int, out, errs string) {
 	t.Helper()
 	var o, e bytes.Buffer
-	status = runCommand(t.Context(), slices.Concat([]string{"--stream", "--model", loudness(t)}, soundFlags, args), program.Streams{In: in, Out: &o, Err: &e})
+	all := slices.Concat([]string{"--stream", "--model", loudness(t)}, soundFlags, args)
+	status = runCommand(t.Context(), all, program.Streams{In: in, Out: &o, Err: &e})
 	return status, o.String(), e.String()
 }
 
@@ -53,7 +56,8 @@ func checkEvents(t *testing.T, what, out string, want [][2]float64) []ndjson {
 	ok := len(found) == len(want)
 	for i := 0; ok && i < len(want); i++ {
 		e := found[i]
-		ok = e.Label == "loud" && math.Abs(e.Start-want[i][0]) < 0.5 && e.End > e.Start && e.End < want[i][1]+0.5 && e.Time > e.Start && e.P >= 0.7
+		ok = e.Label == "loud" && math.Abs(e.Start-want[i][0]) < 0.5 && e.End > e.Start && e.End < want[i][1]+0.5 &&
+			e.Time > e.Start && e.P >= 0.7
 	}
 	if !ok {
 		t.Errorf("%s: events %s, want loud sounds at %v", what, outline(found), want)
@@ -78,9 +82,10 @@ func TestStreamFindsEvents(t *testing.T) {
 	}
 	events := parse(t, out)
 	s := events[len(events)-1]
-	expect(t, "summary", fmt.Sprint(s.Event, s.Files, s.Failed, s.AudioSeconds, s.Events, s.Interrupted), "summary1 0 13 3 false")
-	if s.Stream == nil || s.Stream.Decisions < 13*12 || s.Stream.Frames < 1300 || s.Stream.Gated != 0 || s.Stream.WorstLag > 5 {
-		t.Errorf("summary %+v", s.Stream)
+	summary := fmt.Sprint(s.Event, s.Files, s.Failed, s.AudioSeconds, s.Events, s.Interrupted)
+	expect(t, "summary", summary, "summary1 0 13 3 false")
+	if n := s.Stream; n == nil || n.Decisions < 13*12 || n.Frames < 1300 || n.Gated != 0 || n.WorstLag > 5 {
+		t.Errorf("summary %+v", n)
 	}
 
 	_, out, _ = stream(t, bytes.NewReader(sound))
@@ -90,7 +95,8 @@ func TestStreamFindsEvents(t *testing.T) {
 	}
 	_, out, _ = stream(t, bytes.NewReader(sound), "--format", "csv", "-")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
-	if err != nil || len(rows) != 4 || strings.Join(rows[0], ",") != "time,start,end,clock,label,p" || rows[1][4] != "loud" {
+	const header = "time,start,end,clock,label,p"
+	if err != nil || len(rows) != 4 || strings.Join(rows[0], ",") != header || rows[1][4] != "loud" {
 		t.Errorf("csv: %v\n%s", err, out)
 	}
 	_, out, _ = stream(t, bytes.NewReader(sound), "--format", "audacity")
@@ -130,7 +136,7 @@ func interleave(samples []float32, channels int) []float32 {
 	return all
 }
 
-// TestStreamReadsEverything hears the same events whatever the sound is written as and however it is cut.
+// TestStreamReadsEverything expects the same events whatever the sound is written as and however it is cut.
 func TestStreamReadsEverything(t *testing.T) {
 	sounds := threeSounds()
 	for seed, c := range []struct {
@@ -138,8 +144,9 @@ func TestStreamReadsEverything(t *testing.T) {
 		channels int
 		rate     int
 	}{
-		{audio.S16LE, 1, 16000}, {audio.S24LE, 1, 16000}, {audio.S32LE, 2, 16000}, {audio.F32LE, 1, 44100}, {audio.U8, 3, 16000},
-		{audio.ALaw, 1, 16000}, {audio.MuLaw, 2, 48000}, {audio.S16LE, 6, 22050}, {audio.S24LE, 2, 48000}, {audio.F64LE, 1, 32000},
+		{audio.S16LE, 1, 16000}, {audio.S24LE, 1, 16000}, {audio.S32LE, 2, 16000}, {audio.F32LE, 1, 44100},
+		{audio.ALaw, 1, 16000}, {audio.MuLaw, 2, 48000}, {audio.S16LE, 6, 22050}, {audio.S24LE, 2, 48000},
+		{audio.F64LE, 1, 32000}, {audio.U8, 3, 16000},
 	} {
 		src, err := audio.Resample(audio.Clip{Rate: rate, Samples: sounds}.Source(), c.rate)
 		if err != nil {
@@ -199,7 +206,8 @@ func TestStreamReadsWAV(t *testing.T) {
 		expect(t, "warnings", strings.Count(errs, "warning"), 0)
 		checkEvents(t, "WAV", out, threeEvents)
 	}
-	_, out, errs := stream(t, bytes.NewReader(wav(threeSounds())), "--format", "ndjson", "--rate", "44100", "--encoding", "f32le")
+	_, out, errs := stream(t, bytes.NewReader(wav(threeSounds())),
+		"--format", "ndjson", "--rate", "44100", "--encoding", "f32le")
 	checkEvents(t, "declared otherwise", out, threeEvents)
 	contains(t, "declared otherwise", errs, "header that says 16000 Hz, 1 channels, s16le")
 	_, _, errs = stream(t, bytes.NewReader(wav(threeSounds())), "--rate", "16000")
@@ -219,11 +227,11 @@ func TestStreamRefusesOtherFiles(t *testing.T) {
 	}
 }
 
-// TestStreamTellsAtOnce feeds a sound bit by bit: its event must come before anything else is fed.
-func TestStreamTellsAtOnce(t *testing.T) {
+// TestStreamReportsAtOnce feeds a sound bit by bit: its event must come before anything else is fed.
+func TestStreamReportsAtOnce(t *testing.T) {
 	sound := raw(audio.S16LE, slices.Concat(make([]float32, 2*rate), noise(rate, loud), make([]float32, rate)))
 	in, feed := io.Pipe()
-	told, out := io.Pipe()
+	reported, out := io.Pipe()
 	args := append([]string{"--stream", "--model", loudness(t), "--format", "ndjson"}, soundFlags...)
 	status := make(chan int)
 	go func() {
@@ -237,7 +245,7 @@ func TestStreamTellsAtOnce(t *testing.T) {
 		}
 	}()
 	var e ndjson
-	lines := json.NewDecoder(told)
+	lines := json.NewDecoder(reported)
 	if err := lines.Decode(&e); err != nil || e.Event != "detection" || e.Label != "loud" || e.Time < 2 || e.Time > 3.2 {
 		t.Fatalf("%+v, %v", e, err)
 	}
@@ -253,7 +261,7 @@ func TestStreamIsInterrupted(t *testing.T) {
 	in := &stalled{start: bytes.NewReader(raw(audio.S16LE, threeSounds())), stalled: make(chan struct{})}
 	go func() {
 		<-in.stalled
-		time.Sleep(200 * time.Millisecond) // for what has arrived to be heard
+		time.Sleep(200 * time.Millisecond) // for what has arrived to be processed
 		interrupt()
 	}()
 	var out, errs bytes.Buffer
@@ -324,7 +332,7 @@ func slow() func() time.Time {
 	}
 }
 
-func TestStreamTellsWhenItIsLate(t *testing.T) {
+func TestStreamReportsItsLag(t *testing.T) {
 	var c cli
 	c.Model, c.Format, c.Live.Stream = loudness(t), "ndjson", true
 	var out, errs bytes.Buffer
@@ -346,7 +354,7 @@ func TestStreamTellsWhenItIsLate(t *testing.T) {
 	}
 }
 
-// TestStreamMemoryIsBounded hears a long sound and compares the memory in use early and late.
+// TestStreamMemoryIsBounded processes a long sound and compares the memory in use early and late.
 func TestStreamMemoryIsBounded(t *testing.T) {
 	if testing.Short() {
 		t.Skip("long")

@@ -30,11 +30,11 @@ func TestStdin(t *testing.T) {
 	contains(t, "text", out, "s of 2.00 s (3 windows")
 }
 
-// TestStdinIsHeardAsItComes feeds a sound slowly: each window must be told before the sound goes on.
-func TestStdinIsHeardAsItComes(t *testing.T) {
+// TestStdinIsProcessedAsItComes feeds a sound slowly: each window must be reported before the sound goes on.
+func TestStdinIsProcessedAsItComes(t *testing.T) {
 	sound := wav(noise(4*rate, loud))
 	in, feed := io.Pipe()
-	told, out := io.Pipe()
+	reported, out := io.Pipe()
 	status := make(chan int)
 	args := []string{"--model", loudness(t), "--format", "ndjson", "--windows", "-"}
 	go func() {
@@ -42,11 +42,11 @@ func TestStdinIsHeardAsItComes(t *testing.T) {
 		out.Close()
 		status <- s
 	}()
-	lines := json.NewDecoder(told)
-	for heard, end := 0, 1.0; end <= 3; end += 0.5 {
-		until := 44 + int(2*rate*(end+0.3)) // the header, and a step behind the window
-		feed.Write(sound[:until-heard])
-		sound, heard = sound[until-heard:], until
+	lines := json.NewDecoder(reported)
+	for sent, end := 0, 1.0; end <= 3; end += 0.5 {
+		until := 44 + int(2*rate*(end+0.3)) // the header, and a step after the window
+		feed.Write(sound[:until-sent])
+		sound, sent = sound[until-sent:], until
 		var e ndjson
 		if err := lines.Decode(&e); err != nil || e.Event != "result" || e.End != end {
 			t.Fatalf("%+v, %v", e, err)
@@ -54,7 +54,7 @@ func TestStdinIsHeardAsItComes(t *testing.T) {
 	}
 	feed.Write(sound)
 	feed.Close()
-	rest, _ := io.ReadAll(told)
+	rest, _ := io.ReadAll(reported)
 	contains(t, "rest", string(rest), "summary")
 	expect(t, "status", <-status, statusOK)
 }
@@ -68,7 +68,7 @@ func TestTruncatedSoundIsReadWithAWarning(t *testing.T) {
 	contains(t, "stderr", errs, "classify: cut.wav: warning: ")
 }
 
-// A warning is told with its sound, although the next one is read before both are classified together.
+// A warning is reported with its sound, although the next one is read before both are classified together.
 func TestWarningsStayWithTheirSounds(t *testing.T) {
 	model := loudness(t)
 	whole := wav(noise(rate, loud))
@@ -91,13 +91,16 @@ func TestFolderWithoutSounds(t *testing.T) {
 func TestLinks(t *testing.T) {
 	model := loudness(t)
 	folder(t, map[string][]byte{"real/a.wav": wav(noise(rate, loud)), "dir/b.wav": wav(noise(rate, hum))})
-	for _, link := range [][2]string{{"../real/a.wav", "dir/link.wav"}, {".", "dir/circle"}, {"nowhere", "dir/lost.wav"}, {"dir", "way"}} {
+	for _, link := range [][2]string{
+		{"../real/a.wav", "dir/link.wav"}, {".", "dir/circle"}, {"nowhere", "dir/lost.wav"}, {"dir", "way"},
+	} {
 		if err := os.Symlink(link[0], link[1]); err != nil {
 			t.Skip(err)
 		}
 	}
 	_, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "way")
-	expect(t, "events", outline(parse(t, out)), []string{"way/b.wav 0-1 hum", "way/link.wav 0-1 loud", "error way/lost.wav", "summary 1/3"})
+	want := []string{"way/b.wav 0-1 hum", "way/link.wav 0-1 loud", "error way/lost.wav", "summary 1/3"}
+	expect(t, "events", outline(parse(t, out)), want)
 }
 
 func TestUsage(t *testing.T) {
@@ -161,7 +164,7 @@ func TestInterruptedRunKeepsWhatIsFinished(t *testing.T) {
 	in := &stalled{start: bytes.NewReader(wav(noise(2*rate, loud))[:3*rate]), stalled: make(chan struct{})}
 	go func() {
 		<-in.stalled
-		time.Sleep(50 * time.Millisecond) // for what has been heard to be written
+		time.Sleep(50 * time.Millisecond) // for what has been found to be written
 		interrupt()
 	}()
 	var out, errs bytes.Buffer
@@ -184,7 +187,8 @@ func TestInterruptedBeforeTheStart(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	var out, errs bytes.Buffer
-	expect(t, "status", runCommand(ctx, []string{"--model", model, "d"}, program.Streams{Out: &out, Err: &errs}), statusInterrupted)
+	status := runCommand(ctx, []string{"--model", model, "d"}, program.Streams{Out: &out, Err: &errs})
+	expect(t, "status", status, statusInterrupted)
 	contains(t, "stderr", errs.String(), "interrupted")
 }
 
@@ -199,7 +203,8 @@ func TestOutputThatFails(t *testing.T) {
 	for _, format := range []string{"text", "json", "ndjson", "csv"} {
 		for err, want := range map[error]string{syscall.EPIPE: "", errors.New("disk full"): "classify: disk full\n"} {
 			var errs bytes.Buffer
-			status := runCommand(t.Context(), []string{"--model", model, "--format", format, "a.wav", "b.wav"}, program.Streams{Out: full{err}, Err: &errs})
+			args := []string{"--model", model, "--format", format, "a.wav", "b.wav"}
+			status := runCommand(t.Context(), args, program.Streams{Out: full{err}, Err: &errs})
 			expect(t, format, status, statusFailed)
 			expect(t, format+": stderr", errs.String(), want)
 		}

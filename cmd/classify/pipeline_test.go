@@ -16,18 +16,20 @@ import (
 	"github.com/polyphon/polyphon/audio"
 )
 
-// TestPipelines runs the pipelines of the README, with a recording in place of the microphone. It is skipped where a tool is
-// missing: install sox and ffmpeg.
+// TestPipelines runs the pipelines of the README, with a recording in place of the microphone. It is skipped where a
+// tool is missing: install sox and ffmpeg.
 func TestPipelines(t *testing.T) {
 	dir := workshop(t)
 	for _, c := range []struct{ name, tool, pipeline string }{
 		{"arecord", "", `cat words.raw | ./classify --stream`}, // what arecord -t raw -f S16_LE -r 16000 -c 1 writes
 		{"sox", "sox", `sox -q words.wav -t raw -r 16000 -b 16 -e signed -c 1 - | ./classify --stream -`},
 		{"ffmpeg", "ffmpeg", `ffmpeg -v error -i words.wav -f s16le -ac 1 -ar 16000 - | ./classify --stream`},
-		{"ffmpeg, in real time", "ffmpeg", `ffmpeg -v error -re -i words.wav -f s16le -ac 1 -ar 16000 - | ./classify --stream`},
+		{"real time", "ffmpeg", `ffmpeg -v error -re -i words.wav -f s16le -ac 1 -ar 16000 - | ./classify --stream`},
 		{"a WAV through a pipe", "ffmpeg", `ffmpeg -v error -i words.wav -f wav -ar 44100 -ac 2 - | ./classify --stream`},
-		{"8 kHz µ-law", "sox", `sox -q words.wav -t raw -r 8000 -e mu-law -c 1 - | ./classify --stream --rate 8000 --encoding mulaw`},
-		{"48 kHz float", "ffmpeg", `ffmpeg -v error -i words.wav -f f32le -ac 2 -ar 48000 - | ./classify --stream --rate 48000 --channels 2 --encoding f32le`},
+		{"8 kHz µ-law", "sox", `sox -q words.wav -t raw -r 8000 -e mu-law -c 1 - |
+			./classify --stream --rate 8000 --encoding mulaw`},
+		{"48 kHz float", "ffmpeg", `ffmpeg -v error -i words.wav -f f32le -ac 2 -ar 48000 - |
+			./classify --stream --rate 48000 --channels 2 --encoding f32le`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if _, err := exec.LookPath(c.tool); c.tool != "" && err != nil {
@@ -40,12 +42,12 @@ func TestPipelines(t *testing.T) {
 			if err := cmd.Run(); err != nil {
 				t.Fatalf("%v\n%s", err, errs.String())
 			}
-			var heard []string
+			var words []string
 			for line := range strings.Lines(out.String()) {
-				heard = append(heard, strings.Fields(line)[1])
+				words = append(words, strings.Fields(line)[1])
 			}
-			if !slices.Equal(heard, []string{"left", "stop", "yes"}) {
-				t.Errorf("heard %q, want left, stop and yes\n%s", heard, errs.String())
+			if !slices.Equal(words, []string{"left", "stop", "yes"}) {
+				t.Errorf("detected %q, want left, stop and yes\n%s", words, errs.String())
 			}
 			if strings.Contains(errs.String(), "warning") {
 				t.Errorf("stderr: %s", errs.String())
@@ -64,7 +66,8 @@ func TestReaderGoes(t *testing.T) {
 	if err != nil || bytes.Count(out, []byte("\n")) != 1 || !bytes.Contains(out, []byte(" left ")) {
 		t.Errorf("%v: %s", err, out)
 	}
-	if lines := strings.Split(errs.String(), "\n"); len(lines) != 3 || !strings.Contains(lines[0], "classify: processed ") {
+	lines := strings.Split(errs.String(), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], "classify: processed ") {
 		t.Errorf("stderr: %s", errs.String())
 	}
 }

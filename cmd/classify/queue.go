@@ -7,17 +7,17 @@ import (
 	"github.com/polyphon/polyphon"
 )
 
-// queue hands inputs to workers and the records that these make of them to writers, in the order of the inputs. Several
-// long inputs can be computed at the same time; memory is bounded by the number of records that wait. There is no
-// goroutine in between: waking one would cost more than reading a short file.
+// queue hands inputs to workers, and the records that these make of them to writers, in the order of the inputs.
+// Several long inputs can be computed at the same time; memory is bounded by the number of records that wait. There is
+// no goroutine in between: waking one would cost more than reading a short file.
 type queue struct {
 	begun chan *item // in the order of the inputs; it has room for all
 
-	mu     sync.Mutex // guards what follows, and what the items say
-	rest   []input    // not begun
-	closed bool       // no more will be begun
-	held   int        // records of all items
-	room   notice     // for records
+	mu   sync.Mutex // guards what follows, and the items
+	rest []input    // not begun
+	end  func()     // closes begun
+	held int        // records of all items
+	room chan struct{}
 }
 
 const (
@@ -29,44 +29,29 @@ const (
 type item struct {
 	input
 	records []record // not yet written
-	arrived notice   // more of them
-	writing bool     // a writer has begun to take them
+	arrived chan struct{}
+	writing bool // a writer has begun to take the records
 }
 
-// record is a result of an input, or a sign of life. The last one is done.
+// record is something that is found in an input, or its end, or both.
 type record struct {
-	window  polyphon.Window // where it has scores
-	event   *event
-	length  seconds // of the sound so far
-	done    bool
-	warning string // when done
-	err     error  // the same
-}
+	window polyphon.Window // where it has scores
+	event  *event
 
-// notice wakes the goroutines that wait for something. It is guarded by the queue's lock.
-type notice struct{ c chan struct{} }
-
-// wait returns a channel that is closed by the next send.
-func (s *notice) wait() <-chan struct{} {
-	if s.c == nil {
-		s.c = make(chan struct{})
-	}
-	return s.c
-}
-
-func (s *notice) send() {
-	if s.c != nil {
-		close(s.c)
-		s.c = nil
-	}
+	done    bool // what follows is known
+	length  seconds
+	warning string
+	err     error
 }
 
 func newQueue(inputs []input) *queue {
-	return &queue{begun: make(chan *item, len(inputs)), rest: inputs}
+	q := &queue{begun: make(chan *item, len(inputs)), rest: inputs}
+	q.end = sync.OnceFunc(func() { close(q.begun) })
+	return q
 }
 
-// next begins the next input; nil after the last one. A worker begins inputs in the order in which it completes them, so
-// that the one that is to be written next is never held up by one that waits for room.
+// next begins the next input; nil after the last one. A worker has to complete inputs in the order in which it begins
+// them: then the input that is to be written next never waits for room.
 func (q *queue) next() *item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -84,15 +69,8 @@ func (q *queue) next() *item {
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.end()
-}
-
-func (q *queue) end() {
 	q.rest = nil
-	if !q.closed {
-		q.closed = true
-		close(q.begun)
-	}
+	q.end()
 }
 
 // put adds a record of an item. It returns false when ctx ended while there was no room.
@@ -100,13 +78,13 @@ func (q *queue) put(ctx context.Context, it *item, r record) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for q.held >= maxRecords && !(it.writing && len(it.records) < sureRecords) {
-		if !q.await(ctx, &q.room) {
+		if !q.wait(ctx, &q.room) {
 			return false
 		}
 	}
 	it.records = append(it.records, r)
-	it.arrived.send()
 	q.held++
+	wake(&it.arrived)
 	return true
 }
 
@@ -115,40 +93,43 @@ func (q *queue) put(ctx context.Context, it *item, r record) bool {
 func (q *queue) take(ctx context.Context, it *item, idle func() error) (r record, ok bool, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !it.writing {
-		it.writing = true
-		q.room.send()
-	}
-	for ended := false; len(it.records) == 0; {
-		if ended {
-			return record{}, false, nil
-		}
+	it.writing = true
+	wake(&q.room)
+	for len(it.records) == 0 {
 		q.mu.Unlock()
 		err := idle()
 		q.mu.Lock()
-		if err != nil {
+		if err != nil || len(it.records) == 0 && !q.wait(ctx, &it.arrived) && len(it.records) == 0 {
 			return record{}, false, err
-		}
-		if len(it.records) == 0 {
-			ended = !q.await(ctx, &it.arrived)
 		}
 	}
 	r, it.records[0] = it.records[0], record{}
 	it.records = it.records[1:]
-	q.room.send()
 	q.held--
+	wake(&q.room)
 	return r, true, nil
 }
 
-// await waits for a notice without holding the lock. It returns false when ctx ended first.
-func (q *queue) await(ctx context.Context, s *notice) bool {
-	arrived := s.wait()
+// wait gives up the lock until wake is called for c. It returns false when ctx ended first.
+func (q *queue) wait(ctx context.Context, c *chan struct{}) bool {
+	if *c == nil {
+		*c = make(chan struct{})
+	}
+	woken := *c
 	q.mu.Unlock()
 	defer q.mu.Lock()
 	select {
-	case <-arrived:
+	case <-woken:
 		return true
 	case <-ctx.Done():
 		return false
+	}
+}
+
+// wake wakes all who wait for c.
+func wake(c *chan struct{}) {
+	if *c != nil {
+		close(*c)
+		*c = nil
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"errors"
@@ -11,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
@@ -26,12 +26,13 @@ type results struct {
 	all  int // inputs of the shard
 	done int // of these, had results
 
-	mu       sync.Mutex
 	failures []failure
 }
 
-// resultWriters is how many result files are written at the same time, at most: each waits for the disk.
-const resultWriters = 16
+const (
+	resultWriters = 16           // result files that are written at the same time, at most: each waits for the disk
+	labelTrack    = "labels.txt" // the extension of a label track
+)
 
 // newResults returns the result files for all inputs, of whatever shard; nil without --out. Its error names inputs that
 // would have the same one.
@@ -39,13 +40,8 @@ func (c *cli) newResults(inputs []input, share shard) (*results, error) {
 	if c.Many.Out == "" {
 		return nil, nil
 	}
-	r := &results{dir: c.Many.Out, extension: c.Format, list: "failures.csv"}
-	switch c.Format {
-	case "text":
-		r.extension = "txt"
-	case "audacity":
-		r.extension = "labels.txt"
-	}
+	extensions := map[string]string{"text": "txt", "audacity": labelTrack}
+	r := &results{dir: c.Many.Out, extension: cmp.Or(extensions[c.Format], c.Format), list: "failures.csv"}
 	if share.count > 1 {
 		r.list = fmt.Sprintf("failures-%d-of-%d.csv", share.index, share.count)
 	}
@@ -101,46 +97,8 @@ func (r *results) isDone(in input) (bool, error) {
 		return false, fmt.Errorf("%s is in the way of the results", path)
 	}
 	source, err := os.Stat(in.name)
-	whole := result.Size() > 0 || r.extension == "labels.txt"
+	whole := result.Size() > 0 || r.extension == labelTrack
 	return err == nil && whole && !source.ModTime().After(result.ModTime()), nil
-}
-
-// idle says why there is nothing to do.
-func (r *results) idle(share shard) string {
-	of := ""
-	if share.count > 1 {
-		of = " of shard " + share.String()
-	}
-	if r == nil || r.all == 0 {
-		return "no inputs" + of
-	}
-	return fmt.Sprintf("all %d inputs%s have results in %s (--force classifies them again)", r.all, of, r.dir)
-}
-
-// writeFiles writes the result files. Its error is that of write.
-func (r *run) writeFiles(ctx context.Context, stop context.CancelCauseFunc) error {
-	if err := os.MkdirAll(r.out.dir, 0o777); err != nil {
-		return err
-	}
-	var writers sync.WaitGroup
-	for range resultWriters {
-		writers.Go(func() {
-			for it := range r.queue.begun {
-				if err := r.writeFile(ctx, it); err != nil {
-					stop(err)
-				}
-			}
-		})
-	}
-	writers.Wait()
-	err := r.tally.close(ctx)
-	if len(r.options.inputs) > 0 {
-		r.tally.report(r.out)
-	}
-	if listErr := r.out.writeFailures(); err == nil {
-		err = listErr
-	}
-	return err
 }
 
 // errUnfinished says that the run ended before the input did, which therefore has no result file.
@@ -169,17 +127,7 @@ func (r *run) writeFile(ctx context.Context, it *item) error {
 	case err != nil && o.err == nil:
 		return fmt.Errorf("%s: %w", path, reason(err))
 	}
-	r.tally.add(it.name, o, true)
-	if o.err == nil {
-		return nil
-	}
-	r.out.mu.Lock()
-	r.out.failures = append(r.out.failures, failure{it.name, o.err.Error()})
-	r.out.mu.Unlock()
-	if r.failFast {
-		return errFailFast
-	}
-	return nil
+	return r.count(it, o, true)
 }
 
 // writeResult writes the results of an input to w. Its error is the outcome's where the input failed.
@@ -213,13 +161,9 @@ func (r *results) writeFailures() error {
 		return err
 	}
 	slices.SortFunc(r.failures, func(x, y failure) int { return strings.Compare(x.File, y.File) })
-	return atomicfile.Write(path, 0o644, func(w io.Writer) error {
-		rows := csv.NewWriter(w)
-		rows.Write([]string{"file", "error"})
-		for _, f := range r.failures {
-			rows.Write([]string{f.File, f.Error})
-		}
-		rows.Flush()
-		return rows.Error()
-	})
+	rows := [][]string{{"file", "error"}}
+	for _, f := range r.failures {
+		rows = append(rows, []string{f.File, f.Error})
+	}
+	return atomicfile.Write(path, 0o644, func(w io.Writer) error { return csv.NewWriter(w).WriteAll(rows) })
 }

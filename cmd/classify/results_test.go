@@ -57,7 +57,9 @@ func TestOutMirrorsTheInputs(t *testing.T) {
 		args := []string{"--model", model, "--format", format, "--out", "r/s"}
 		status, out, errs := classify(t, nil, append(args, "b", "notes.txt", "missing.wav")...)
 		expect(t, format+": status", status, statusFailed)
-		want := []string{"r/s/a/hum.WAV", "r/s/a/two.wav", "r/s/failures", "r/s/loud.wav", "r/s/notes.txt", "r/s/z/silence.wav"}
+		want := []string{
+			"r/s/a/hum.WAV", "r/s/a/two.wav", "r/s/failures", "r/s/loud.wav", "r/s/notes.txt", "r/s/z/silence.wav",
+		}
 		for i := range want {
 			if want[i] == "r/s/failures" {
 				want[i] += ".csv"
@@ -70,7 +72,8 @@ func TestOutMirrorsTheInputs(t *testing.T) {
 		contains(t, format, errs, "classify: 5 of 9 files classified: ")
 		contains(t, format, errs, "; 4 failed, see r/s/failures.csv\n")
 		rows, err := csv.NewReader(strings.NewReader(read(t, "r/s/failures.csv"))).ReadAll()
-		expect(t, format+": failures", fmt.Sprint(len(rows), err, rows[0], rows[4]), "5 <nil> [file error] [missing.wav no such file or directory]")
+		expect(t, format+": failures", fmt.Sprint(len(rows), err, rows[0], rows[4]),
+			"5 <nil> [file error] [missing.wav no such file or directory]")
 
 		one := filepath.Join("r", "s", "a", "two.wav."+extension)
 		_, alone, _ := classify(t, nil, "--model", model, "--format", format, "b/a/two.wav")
@@ -149,7 +152,8 @@ func TestFailFast(t *testing.T) {
 	files["rec/00.wav"] = []byte("no sound") // the first one, so that a single worker begins no other
 	folder(t, files)
 	for _, more := range [][]string{{"--format", "ndjson"}, {"--out", "r"}, {"--out", "r", "--format", "json"}} {
-		status, out, errs := classify(t, nil, append([]string{"--model", model, "--fail-fast", "--threads", "1", "rec/00.wav", "rec/0", "rec/1"}, more...)...)
+		args := []string{"--model", model, "--fail-fast", "--threads", "1", "rec/00.wav", "rec/0", "rec/1"}
+		status, out, errs := classify(t, nil, append(args, more...)...)
 		expect(t, "status", status, statusFailed)
 		contains(t, "stderr", errs, "classify: rec/00.wav: ")
 		contains(t, "stderr", errs, "classify: stopped at the first failure (--fail-fast)\n")
@@ -163,7 +167,8 @@ func TestFailFast(t *testing.T) {
 
 func TestNamesThatCollide(t *testing.T) {
 	model := loudness(t)
-	folder(t, map[string][]byte{"x/a.wav": wav(noise(100, loud)), "y/a.wav": wav(noise(100, loud)), "failures": wav(noise(100, loud))})
+	sound := wav(noise(100, loud))
+	folder(t, map[string][]byte{"x/a.wav": sound, "y/a.wav": sound, "failures": sound})
 	for _, c := range []struct{ args, says string }{
 		{"--out r x y", "x/a.wav and y/a.wav would both have their results in r/a.wav.txt"},
 		{"--out r x/a.wav x/a.wav", "x/a.wav and x/a.wav would both"},
@@ -236,7 +241,8 @@ func TestInterruptedBatch(t *testing.T) {
 	done := tree(t, "r")
 	for _, name := range done {
 		text := read(t, name)
-		if strings.HasPrefix(filepath.Base(name), ".") || !strings.HasPrefix(text, "file,") || strings.Count(text, "\n") != 2 {
+		hidden := strings.HasPrefix(filepath.Base(name), ".")
+		if hidden || !strings.HasPrefix(text, "file,") || strings.Count(text, "\n") != 2 {
 			t.Errorf("%s holds %q", name, text)
 		}
 	}

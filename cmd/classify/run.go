@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 
 	"github.com/polyphon/polyphon/audio"
@@ -36,17 +36,20 @@ var errNoSounds = errors.New("no sound files (.wav, .wave, .flac) in this folder
 // find lists the inputs at the paths: folders by the sound files in them, all else as it is given.
 func find(paths []string) (list []input) {
 	for _, path := range paths {
-		info, err := os.Stat(path)
-		if path == stdinName {
-			err = nil
+		in := input{name: path, rel: filepath.Base(path)}
+		folder := false
+		if path != stdinName {
+			var info fs.FileInfo
+			info, in.err = os.Stat(path)
+			folder = in.err == nil && info.IsDir()
 		}
-		if path == stdinName || err != nil || !info.IsDir() {
-			list = append(list, input{name: path, rel: filepath.Base(path), err: err})
+		if !folder {
+			list = append(list, in)
 			continue
 		}
 		before := len(list)
 		for f, err := range audio.Files(path) {
-			list = append(list, input{name: f.Path, rel: f.Rel, err: err})
+			list = append(list, input{f.Path, f.Rel, err})
 		}
 		if len(list) == before {
 			list = append(list, input{name: path, err: errNoSounds})
@@ -57,20 +60,21 @@ func find(paths []string) (list []input) {
 
 // classify classifies files and the standard input.
 func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error {
+	usage := func(err error) error { return program.WithStatus(program.StatusUsage, err) }
 	share, err := c.Many.share(s.Err)
 	if err != nil {
-		return program.WithStatus(program.StatusUsage, err)
+		return usage(err)
 	}
 	inputs := find(c.Paths)
 	out, err := c.newResults(inputs, share)
-	inputs = slices.DeleteFunc(inputs, func(in input) bool { return !share.holds(in) })
-	if out != nil && err == nil {
-		inputs = out.todo(inputs, c.Many.Force)
-	} else if c.Format == "audacity" && out == nil && len(inputs) > 1 {
-		err = errors.New("--format audacity is about one sound; for more of them, give --out")
-	}
 	if err != nil {
-		return program.WithStatus(program.StatusUsage, err)
+		return usage(err)
+	}
+	inputs = slices.DeleteFunc(inputs, func(in input) bool { return !share.holds(in) })
+	if out != nil {
+		inputs = out.todo(inputs, c.Many.Force)
+	} else if c.Format == "audacity" && len(inputs) > 1 {
+		return usage(errors.New("--format audacity is about one sound; for more of them, give --out"))
 	}
 	saver, err := newSaver(c.Events.Save, l.Model().Features.Rate)
 	if err != nil {
@@ -79,9 +83,6 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	threads := max(1, min(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)), len(inputs)))
 	o := c.formatOptions(l, inputs, threads)
 	r := &run{queue: newQueue(inputs), tally: newTally(s, o, out, share), out: out, options: o, failFast: c.Many.FailFast}
-	if len(inputs) == 0 {
-		fmt.Fprintf(s.Err, "classify: nothing to do: %s\n", out.idle(share))
-	}
 	batch := batchCPU
 	if l.device.GPU() {
 		batch = batchGPU
@@ -89,7 +90,7 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	var workers []*worker
 	for range threads {
 		workers = append(workers, &worker{
-			recognizer: l.Recognizer, queue: r.queue, stdin: s.In, labels: o.labels, windows: c.Events.Windows,
+			recognizer: l.Recognizer, queue: r.queue, tally: r.tally, stdin: s.In, labels: o.labels, windows: c.Events.Windows,
 			saver: saver, failFast: c.Many.FailFast, batch: max(1, min(len(inputs), batch)),
 		})
 	}
@@ -99,7 +100,10 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	if err := l.device.Close(); err != nil {
 		return program.WithStatus(program.StatusModel, err)
 	}
-	return r.tally.status()
+	if r.tally.summary.Failed > 0 {
+		return program.Exit(program.StatusFailed)
+	}
+	return nil
 }
 
 // run is what the work on many inputs consists of, besides workers.
@@ -116,44 +120,64 @@ var errFailFast = errors.New("stopped at the first failure (--fail-fast)")
 // run classifies the inputs. When it is interrupted, it still writes what has been finished, and does not wait for
 // workers, which may be reading the standard input.
 func (r *run) run(ctx context.Context, workers []*worker) error {
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	group, ctx := errgroup.WithContext(ctx)
-	for _, w := range workers {
-		group.Go(func() error { return w.run(ctx) })
-	}
-	defer context.AfterFunc(ctx, r.queue.close)()
-	write := r.write
+	writers, write := 1, r.write
 	if r.out != nil {
-		write = r.writeFiles
-	}
-	switch err := write(ctx, stop); {
-	case err == nil:
-		return group.Wait()
-	case errors.Is(err, context.Canceled) && r.out != nil:
-		return program.WithStatus(program.StatusInterrupted,
-			errors.New("interrupted; the same command goes on with the rest"))
-	case errors.Is(err, syscall.EPIPE): // nobody reads the results any more
-		return program.Exit(program.StatusFailed)
-	default:
-		return err
-	}
-}
-
-// write writes all results to the standard output. An error is that of the output or says why the run ended early.
-func (r *run) write(ctx context.Context, stop context.CancelCauseFunc) error {
-	for it := range r.queue.begun {
-		o, ended, err := r.follow(ctx, it, r.tally.format)
-		if err != nil {
+		if err := os.MkdirAll(r.out.dir, 0o777); err != nil {
 			return err
 		}
-		r.tally.add(it.name, o, ended)
-		if o.err != nil && r.failFast {
-			stop(errFailFast)
-			break
-		}
+		writers, write = resultWriters, r.writeFile
 	}
-	return r.tally.close(ctx)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	working, ctx := errgroup.WithContext(ctx)
+	for _, w := range workers {
+		working.Go(func() error { return w.run(ctx) })
+	}
+	defer context.AfterFunc(ctx, r.queue.close)()
+	var writing sync.WaitGroup
+	for range writers {
+		writing.Go(func() {
+			for it := range r.queue.begun {
+				if err := write(ctx, it); err != nil {
+					stop(err)
+					return
+				}
+			}
+		})
+	}
+	writing.Wait()
+	err := r.tally.close(ctx)
+	if r.out != nil {
+		err = cmp.Or(err, r.out.writeFailures())
+	}
+	switch {
+	case err == nil:
+		return working.Wait()
+	case errors.Is(err, context.Canceled) && r.out != nil:
+		err = errors.New("interrupted; the same command goes on with the rest")
+		return program.WithStatus(program.StatusInterrupted, err)
+	case errors.Is(err, syscall.EPIPE): // nobody reads the results any more
+		return program.Exit(program.StatusFailed)
+	}
+	return err
+}
+
+// write writes the results of an input to the standard output. Its error ends the run.
+func (r *run) write(ctx context.Context, it *item) error {
+	o, ended, err := r.follow(ctx, it, r.tally.format)
+	if err != nil {
+		return err
+	}
+	return r.count(it, o, ended)
+}
+
+// count counts an input. Its error ends the run.
+func (r *run) count(it *item, o outcome, ended bool) error {
+	r.tally.add(it.name, o, ended)
+	if o.err != nil && r.failFast {
+		return errFailFast
+	}
+	return nil
 }
 
 // follow writes the records of an input to f as they come, and returns what became of it. ended is false when the run
@@ -172,11 +196,7 @@ func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended 
 			f.window(it.name, rec.window)
 			o.windows++
 		}
-		if rec.length > o.length {
-			r.tally.processed(rec.length - o.length)
-			o.length = rec.length
-		}
-		ended, o.warning, o.err = rec.done, rec.warning, reason(rec.err)
+		ended, o.length, o.warning, o.err = rec.done, rec.length, rec.warning, reason(rec.err)
 	}
 	return o, true, nil
 }

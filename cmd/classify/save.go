@@ -44,26 +44,22 @@ func (s *saver) save(e event, found polyphon.Event) error {
 	if s == nil {
 		return nil
 	}
-	path := filepath.Join(s.dir, fileName(e.Label), s.name(e, found.Samples))
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-		return fmt.Errorf("--save: %w", err)
-	}
-	tags := audio.Tags{
-		Title: e.Label,
-		Comment: fmt.Sprintf("p=%v, %v-%v s of %s; begins at %v s",
-			e.P, e.Start, e.End, e.source(), seconds(found.SamplesStart)),
-		Software: "polyphon classify",
-	}
+	tags := audio.Tags{Title: e.Label, Software: "polyphon classify"}
+	tags.Comment = fmt.Sprintf("p=%v, %v-%v s of %s; begins at %v s",
+		e.P, e.Start, e.End, e.source(), seconds(found.SamplesStart))
 	if clock, err := time.Parse(clockFormat, e.Clock); err == nil {
 		tags.Created = clock
 		tags.Comment += "; reported at " + e.Clock
 	}
-	clip := audio.Clip{Rate: s.rate, Samples: found.Samples}
-	err := atomicfile.Write(path, 0o644, func(w io.Writer) error {
-		return audio.WriteWAV(w.(io.WriteSeeker), clip, tags)
-	})
+	path := filepath.Join(s.dir, fileName(e.Label), s.name(e, found.Samples))
+	err := os.MkdirAll(filepath.Dir(path), 0o777)
+	if err == nil {
+		err = atomicfile.Write(path, 0o644, func(w io.Writer) error {
+			return audio.WriteWAV(w.(io.WriteSeeker), audio.Clip{Rate: s.rate, Samples: found.Samples}, tags)
+		})
+	}
 	if err != nil {
-		return fmt.Errorf("--save: %s: %w", path, reason(err))
+		return fmt.Errorf("--save: %s: %v", path, reason(err)) // not wrapped: the path is not that of the input
 	}
 	return nil
 }
@@ -76,10 +72,11 @@ func (e event) source() string {
 	return e.File
 }
 
-// name returns the name of a file, which sorts by source and time. The part of the samples' digest at its end keeps
-// events of inputs with the same name apart.
+// name returns the name of a file, which sorts by source and time. The digest at its end keeps the events of inputs
+// with the same name apart.
 func (s *saver) name(e event, samples []float32) string {
 	digest := sha256.New()
+	io.WriteString(digest, e.source())
 	binary.Write(digest, binary.LittleEndian, samples)
 	base := strings.TrimSuffix(filepath.Base(e.source()), filepath.Ext(e.source()))
 	from := fmt.Sprintf("%s_%010.3fs", short(fileName(base)), max(e.Start, 0))

@@ -45,7 +45,7 @@ func TestShardsStay(t *testing.T) {
 			}
 		}
 	}
-	// python3 -c 'import hashlib; [print(int.from_bytes(hashlib.sha256(p.encode()).digest()[:8], "big") % 7) for p in (…)]'
+	// import hashlib; [print(int.from_bytes(hashlib.sha256(p.encode()).digest()[:8], "big") % 7) for p in (…)]
 	expect(t, "shards", got, []int{3, 6, 5, 5})
 }
 
@@ -79,13 +79,14 @@ func TestShardWithoutInputs(t *testing.T) {
 	idle := 0
 	for i := range 5 {
 		for _, more := range [][]string{{}, {"--out", "r"}} {
-			status, _, errs := classify(t, nil, append([]string{"--model", model, "--shard", fmt.Sprintf("%d/5", i), "a.wav"}, more...)...)
+			args := []string{"--model", model, "--shard", fmt.Sprintf("%d/5", i), "a.wav"}
+			status, _, errs := classify(t, nil, append(args, more...)...)
 			expect(t, "status", status, statusOK)
 			if strings.Contains(errs, fmt.Sprintf("classify: nothing to do: no inputs of shard %d/5\n", i)) {
 				idle++
 			}
 		}
-		// What cannot be found is told by every shard: it may be a disk that is not there.
+		// What cannot be found is reported by every shard: it may be a disk that is not there.
 		status, _, errs := classify(t, nil, "--model", model, "--shard", fmt.Sprintf("%d/5", i), "missing")
 		expect(t, "status", status, statusFailed)
 		contains(t, "stderr", errs, "classify: missing: ")
@@ -172,7 +173,8 @@ func TestKubernetesJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	pod := job.Spec.Template.Spec
-	expect(t, "job", fmt.Sprintln(job.Kind, job.Spec.CompletionMode, pod.RestartPolicy, len(pod.Containers)), "Job Indexed Never 1\n")
+	got := fmt.Sprintln(job.Kind, job.Spec.CompletionMode, pod.RestartPolicy, len(pod.Containers))
+	expect(t, "job", got, "Job Indexed Never 1\n")
 	c := pod.Containers[0]
 	expect(t, "environment", fmt.Sprint(c.Env), fmt.Sprintf("[{%s %d}]", countVariable, job.Spec.Completions))
 	model := loudness(t)

@@ -16,17 +16,19 @@ import (
 // summary at the end. Several goroutines use it.
 type tally struct {
 	console io.Writer
+	out     *results // nil without --out
+	inputs  int
 	begun   time.Time
 
 	mu      sync.Mutex // guards what follows
 	format  format     // of the standard output; with result files, it gets failures and the summary only
 	summary summary
-	length  seconds // of the sound processed so far
+	length  float64 // seconds of the sound processed so far
 	bar     *progress.Bar
 }
 
 func newTally(s program.Streams, o formatOptions, out *results, share shard) *tally {
-	t := &tally{console: s.Err, begun: time.Now(), summary: o.summary}
+	t := &tally{console: s.Err, out: out, inputs: len(o.inputs), begun: time.Now(), summary: o.summary}
 	if share.count > 1 {
 		t.summary.Shard = share.String()
 	}
@@ -38,25 +40,21 @@ func newTally(s program.Streams, o formatOptions, out *results, share shard) *ta
 		}
 	}
 	t.format = newFormat(w, o)
-	if n := len(o.inputs); out != nil && n > 0 || n > 1 && !progress.IsTerminal(s.Out) {
-		t.bar = progress.New(s.Err, n, "classify")
+	if out != nil && t.inputs > 0 || t.inputs > 1 && !progress.IsTerminal(s.Out) {
+		t.bar = progress.New(s.Err, t.inputs, "classify")
 	}
 	return t
 }
 
-// processed counts sound.
-func (t *tally) processed(length seconds) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.length += length
-	t.describe()
-}
-
-func (t *tally) describe() {
+// processed shows the progress by so many samples.
+func (t *tally) processed(samples, rate int) {
 	if t.bar == nil {
 		return
 	}
-	text := fmt.Sprintf("%.2f h of sound, %.0f x real time", t.length/3600, float64(t.length)/time.Since(t.begun).Seconds())
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.length += float64(samples) / float64(rate)
+	text := fmt.Sprintf("%.2f h of sound, %.0f x real time", t.length/3600, t.length/time.Since(t.begun).Seconds())
 	if t.summary.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", t.summary.Failed)
 	}
@@ -85,11 +83,14 @@ func (t *tally) add(name string, o outcome, ended bool) {
 	} else {
 		t.summary.Failed++
 		fmt.Fprintf(t.console, "classify: %s: %v\n", name, o.err)
-		t.format.fail(failure{name, o.err.Error()})
+		failed := failure{name, o.err.Error()}
+		t.format.fail(failed)
 		t.format.flush() // its error stays for close
+		if t.out != nil {
+			t.out.failures = append(t.out.failures, failed)
+		}
 	}
 	t.bar.Add(1)
-	t.describe()
 }
 
 // close writes the summary, and returns why the run ended early, if it did.
@@ -98,34 +99,36 @@ func (t *tally) close(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	t.summary.Interrupted = cause != nil
 	t.summary.Elapsed = seconds(time.Since(t.begun).Seconds())
+	if t.inputs == 0 || t.out != nil {
+		fmt.Fprintf(t.console, "classify: %s\n", t.report())
+	}
 	if err := t.format.close(t.summary); err != nil {
 		return err
 	}
 	return cause
 }
 
-// status returns an error with the exit status of a run that was not interrupted.
-func (t *tally) status() error {
-	if t.summary.Failed > 0 {
-		return program.Exit(program.StatusFailed)
+// report says what was done with result files, or why there was nothing to do.
+func (t *tally) report() string {
+	s, out, of := t.summary, t.out, ""
+	if s.Shard != "" {
+		of = " of shard " + s.Shard
 	}
-	return nil
-}
-
-// report says on standard error what a run with result files did.
-func (t *tally) report(out *results) {
-	s := t.summary
+	switch {
+	case t.inputs == 0 && (out == nil || out.all == 0):
+		return "nothing to do: no inputs" + of
+	case t.inputs == 0:
+		return fmt.Sprintf("nothing to do: all %d inputs%s have results in %s (--force classifies them again)",
+			out.all, of, out.dir)
+	}
 	elapsed := time.Duration(s.Elapsed * seconds(time.Second)).Round(time.Millisecond)
-	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v",
-		s.Files-s.Failed, out.all, s.AudioSeconds/3600, elapsed)
-	if s.Elapsed > 0 {
-		text += fmt.Sprintf(" (%.0f x real time)", s.AudioSeconds/s.Elapsed)
-	}
+	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v (%.0f x real time)",
+		s.Files-s.Failed, out.all, s.AudioSeconds/3600, elapsed, s.AudioSeconds/s.Elapsed)
 	if out.done > 0 {
 		text += fmt.Sprintf("; %d had results already (--force classifies them again)", out.done)
 	}
 	if s.Failed > 0 {
 		text += fmt.Sprintf("; %d failed, see %s", s.Failed, filepath.Join(out.dir, out.list))
 	}
-	fmt.Fprintf(t.console, "classify: %s\n", text)
+	return text
 }

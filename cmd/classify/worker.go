@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"iter"
 	"os"
 	"slices"
 
@@ -12,10 +13,11 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// worker classifies inputs, one after the other.
+// worker classifies inputs, one after the other. Those no longer than a window wait for others to be computed with.
 type worker struct {
 	recognizer *polyphon.Recognizer
 	queue      *queue
+	tally      *tally
 	stdin      io.Reader
 	labels     int    // of each window
 	windows    bool   // long sounds are answered by windows, not by events
@@ -24,14 +26,14 @@ type worker struct {
 	batch      int    // inputs that are computed together, at most
 
 	decoder audio.Decoder // of one input after the other
-	pending []pending     // in the order of the inputs
-	clips   []audio.Clip  // those of pending that did not fail; their memory is used again
+	pending []pending     // inputs that wait
+	clips   []audio.Clip  // theirs; the memory is used again
 }
 
-// pending is an input that has been read to its end and waits to be computed together with others.
+// pending is an input that has been read to its end.
 type pending struct {
-	item   *item
-	result record
+	item    *item
+	warning string
 }
 
 // run classifies inputs until there are no more. Its error is the device's or ctx's.
@@ -44,36 +46,37 @@ func (w *worker) run(ctx context.Context) error {
 	return w.flush(ctx)
 }
 
-// begin reads an input. It is classified now where it is longer than a window, and otherwise with others.
+// begin reads an input, and classifies it unless that can wait.
 func (w *worker) begin(ctx context.Context, it *item) error {
-	live := it.name == stdinName // it may take its time
-	if live {
+	if it.name == stdinName { // it may take its time
 		if err := w.flush(ctx); err != nil {
 			return err
 		}
 	}
 	in, err := w.open(it.input)
 	if err != nil {
-		return w.add(ctx, it, nil, record{err: err})
+		return w.end(ctx, it, record{err: err})
 	}
 	defer in.Close()
 	src, err := w.decode(in)
 	if err != nil {
-		return w.add(ctx, it, nil, record{err: err})
+		return w.end(ctx, it, record{err: err})
 	}
 	samples := w.buffer()
 	n, err := audio.ReadFull(src, samples)
-	if n == len(samples) {
-		return w.long(ctx, it, &resumed{Source: src, beginning: samples, err: err})
+	w.tally.processed(n, src.Rate())
+	switch {
+	case n == len(samples):
+		return w.long(ctx, it, &resumed{Source: src, beginning: samples, err: err, tally: w.tally})
+	case err != io.EOF:
+		return w.end(ctx, it, record{err: err, warning: w.decoder.Warning()})
 	}
-	if err == io.EOF {
-		err = nil
+	w.pending = append(w.pending, pending{it, w.decoder.Warning()})
+	w.clips = append(w.clips, audio.Clip{Rate: src.Rate(), Samples: samples[:n]})
+	if len(w.pending) == w.batch || it.name == stdinName {
+		return w.flush(ctx)
 	}
-	err = w.add(ctx, it, samples[:n], record{err: err, warning: w.decoder.Warning()})
-	if err == nil && live {
-		err = w.flush(ctx)
-	}
-	return err
+	return nil
 }
 
 func (w *worker) open(in input) (io.ReadCloser, error) {
@@ -94,130 +97,111 @@ func (w *worker) decode(r io.Reader) (audio.Source, error) {
 	return audio.Resample(&w.decoder, w.recognizer.Model().Features.Rate)
 }
 
-// buffer returns memory for the next clip: for a window and one sample, which tells whether a sound is longer.
+// buffer returns the memory of the next clip: a window and one sample, which tells whether a sound is longer.
 func (w *worker) buffer() []float32 {
-	if w.clips == nil {
-		w.clips = make([]audio.Clip, 0, w.batch)
+	w.clips = slices.Grow(w.clips, 1)
+	samples := w.clips[:len(w.clips)+1][len(w.clips)].Samples
+	if samples == nil {
+		samples = make([]float32, w.recognizer.Model().WindowSamples()+1)
 	}
-	next := &w.clips[:w.batch][len(w.clips)]
-	if next.Samples == nil {
-		*next = audio.Clip{
-			Rate: w.recognizer.Model().Features.Rate, Samples: make([]float32, w.recognizer.Model().WindowSamples()+1),
-		}
-	}
-	return next.Samples[:cap(next.Samples)]
-}
-
-// add puts an input with those that wait: the beginning of the next clip's memory, or a failure.
-func (w *worker) add(ctx context.Context, it *item, samples []float32, r record) error {
-	r.done = true
-	if w.pending = append(w.pending, pending{it, r}); r.err == nil {
-		w.clips = w.clips[:len(w.clips)+1]
-		w.clips[len(w.clips)-1].Samples = samples
-	} else if w.failFast {
-		w.queue.close()
-	}
-	if len(w.pending) == w.batch {
-		return w.flush(ctx)
-	}
-	return nil
+	return samples[:cap(samples)]
 }
 
 // flush classifies the inputs that wait.
 func (w *worker) flush(ctx context.Context) error {
-	results := w.recognizer.ClassifyBatch(w.clips)
-	for _, p := range w.pending {
-		if p.result.err == nil {
-			clip, answer := w.clips[len(w.clips)-len(results)], results[0]
-			results = results[1:]
-			if fault, failed := errors.AsType[*device.Fault](answer.Err); failed {
-				return fault
-			}
-			if p.result.err = answer.Err; answer.Err == nil {
-				end := float64(len(clip.Samples)) / float64(clip.Rate)
-				p.result.window, p.result.length = w.cut(polyphon.Window{End: end, Scores: answer.Scores}), seconds(end)
-			} else if w.failFast {
-				w.queue.close()
-			}
+	for i, answer := range w.recognizer.ClassifyBatch(w.clips) {
+		r := record{warning: w.pending[i].warning, err: answer.Err}
+		if answer.Err == nil {
+			end := float64(len(w.clips[i].Samples)) / float64(w.clips[i].Rate)
+			r.window, r.length = w.cut(polyphon.Window{End: end, Scores: answer.Scores}), seconds(end)
 		}
-		if !w.queue.put(ctx, p.item, p.result) {
-			return ctx.Err()
+		if err := w.finish(ctx, w.pending[i].item, r); err != nil {
+			return err
 		}
 	}
 	w.pending, w.clips = w.pending[:0], w.clips[:0]
 	return nil
 }
 
-// cut leaves a window the labels that are wanted.
-func (w *worker) cut(window polyphon.Window) polyphon.Window {
-	window.Scores = slices.Clone(window.Scores[:w.labels])
-	return window
+// end finishes an input after those that wait, so that they come in order.
+func (w *worker) end(ctx context.Context, it *item, r record) error {
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	return w.finish(ctx, it, r)
+}
+
+// finish puts the last record of an input. Its error ends the run: a device that failed, or the end of ctx.
+func (w *worker) finish(ctx context.Context, it *item, r record) error {
+	fault, failed := errors.AsType[*device.Fault](r.err)
+	switch {
+	case failed:
+		return fault
+	case r.err != nil && ctx.Err() != nil: // r.err may be that
+		return ctx.Err()
+	case r.err != nil && w.failFast:
+		w.queue.close()
+	}
+	r.done = true
+	w.queue.put(ctx, it, r)
+	return ctx.Err()
 }
 
 // long classifies a sound that is longer than a window.
 func (w *worker) long(ctx context.Context, it *item, src *resumed) error {
-	if err := w.flush(ctx); err != nil { // in the order of the inputs
+	if err := w.flush(ctx); err != nil {
 		return err
 	}
-	src.progress = func() { w.queue.put(ctx, it, record{length: src.seconds()}) }
-	var err error
-	if w.windows {
-		err = w.findWindows(ctx, it, src)
-	} else {
-		err = w.findEvents(ctx, it, src)
+	last := record{}
+	for r, err := range w.records(ctx, it.name, src) {
+		if err == nil && !w.queue.put(ctx, it, r) {
+			err = ctx.Err()
+		}
+		if last.err = err; err != nil {
+			break
+		}
 	}
-	if fault, failed := errors.AsType[*device.Fault](err); failed {
-		return fault
-	}
-	if err != nil && ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if err != nil && w.failFast {
-		w.queue.close()
-	}
-	w.queue.put(ctx, it, record{done: true, err: err, length: src.seconds(), warning: w.decoder.Warning()})
-	return nil
+	last.length, last.warning = seconds(float64(src.samples)/float64(src.Rate())), w.decoder.Warning()
+	return w.finish(ctx, it, last)
 }
 
-func (w *worker) findWindows(ctx context.Context, it *item, src audio.Source) error {
-	for window, err := range w.recognizer.Windows(ctx, src) {
-		if err != nil {
-			return err
+// records yields what is found in a sound that is longer than a window.
+func (w *worker) records(ctx context.Context, file string, src audio.Source) iter.Seq2[record, error] {
+	return func(yield func(record, error) bool) {
+		if w.windows {
+			for window, err := range w.recognizer.Windows(ctx, src) {
+				if !yield(record{window: w.cut(window)}, err) {
+					return
+				}
+			}
+			return
 		}
-		if !w.queue.put(ctx, it, record{window: w.cut(window), length: seconds(window.End)}) {
-			return ctx.Err()
-		}
-	}
-	return nil
-}
-
-func (w *worker) findEvents(ctx context.Context, it *item, src audio.Source) error {
-	for found, err := range w.recognizer.Events(ctx, src) {
-		e := newEvent(it.name, found)
-		if err == nil {
-			err = w.saver.save(e, found)
-		}
-		if err != nil {
-			return err
-		}
-		if !w.queue.put(ctx, it, record{event: &e}) {
-			return ctx.Err()
+		for found, err := range w.recognizer.Events(ctx, src) {
+			e := newEvent(file, found)
+			if err == nil {
+				err = w.saver.save(e, found)
+			}
+			if !yield(record{event: &e}, err) {
+				return
+			}
 		}
 	}
-	return nil
 }
 
-// resumed is a Source whose beginning has been read before. It counts the samples.
+// cut leaves a window the labels that are wanted.
+func (w *worker) cut(window polyphon.Window) polyphon.Window {
+	window.Scores = slices.Clone(window.Scores[:min(w.labels, len(window.Scores))])
+	return window
+}
+
+// resumed is a Source whose beginning has been read before. It counts samples.
 type resumed struct {
 	audio.Source
 	beginning []float32
 	err       error // that came with the beginning
-	samples   int64
-	reported  seconds
-	progress  func() // called once in a while
+	samples   int
+	tally     *tally
 }
-
-const progressEvery = 60 // seconds of sound
 
 // Read implements audio.Source.
 func (s *resumed) Read(dst []float32) (n int, err error) {
@@ -228,13 +212,8 @@ func (s *resumed) Read(dst []float32) (n int, err error) {
 		}
 	} else {
 		n, err = s.Source.Read(dst)
+		s.tally.processed(n, s.Rate())
 	}
-	s.samples += int64(n)
-	if now := s.seconds(); now >= s.reported+progressEvery {
-		s.reported = now
-		s.progress()
-	}
+	s.samples += n
 	return n, err
 }
-
-func (s *resumed) seconds() seconds { return seconds(float64(s.samples) / float64(s.Rate())) }

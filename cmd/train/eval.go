@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"runtime"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -94,7 +93,7 @@ type evaluation struct {
 	*training.Report                  // of the clips alone
 	InNoise          *training.Report `json:"in_noise,omitempty"`
 	InContext        *training.Report `json:"in_context,omitempty"` // and in that noise
-	skipped          []datasets.Skip  // clips and, where it is used, noise
+	skipped          []error          // clips and, where it is used, noise
 }
 
 // contextSeconds is how much other sound --context puts before a clip, and after it.
@@ -115,9 +114,6 @@ func (c *evalCmd) evaluate(
 	}
 	config := datasets.LoaderConfig{
 		Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1,
-	}
-	if config.Threads == 0 {
-		config.Threads = runtime.GOMAXPROCS(0)
 	}
 	if c.Context {
 		config.Context = datasets.Context{Before: contextSeconds, After: contextSeconds}
@@ -156,8 +152,8 @@ func (c *evalCmd) evaluate(
 }
 
 // warnSkipped prints which clips could not be read.
-func warnSkipped(w io.Writer, skipped []datasets.Skip) {
-	for _, s := range skipped {
-		fmt.Fprintf(w, "train: skipped %v\n", s.Err)
+func warnSkipped(w io.Writer, skipped []error) {
+	for _, err := range skipped {
+		fmt.Fprintf(w, "train: skipped %v\n", err)
 	}
 }

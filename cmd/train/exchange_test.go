@@ -124,7 +124,7 @@ func TestExportImport(t *testing.T) {
 		if more != nil {
 			input = onnx.Samples
 		}
-		if status != program.StatusOK || !strings.Contains(out, file) || !strings.Contains(out, input) || errs != "" {
+		if status != program.StatusOK || !strings.Contains(out, file) || !strings.Contains(out, string(input)) || errs != "" {
 			t.Fatalf("export: status %d, %q, %q", status, out, errs)
 		}
 		status, out, errs = train(t.Context(), "import", "--onnx", file, "--out", back)

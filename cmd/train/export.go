@@ -25,12 +25,11 @@ func (c *exportCmd) Run(s program.Streams) error {
 	if err != nil {
 		return modelError(err)
 	}
-	var opts []onnx.Option
 	input := onnx.LogMel
 	if c.WithFeatures {
-		opts, input = append(opts, onnx.WithFeatures()), onnx.Samples
+		input = onnx.Samples
 	}
-	err = atomicfile.Write(c.ONNX, 0o644, func(w io.Writer) error { return onnx.Write(w, m, opts...) })
+	err = atomicfile.Write(c.ONNX, 0o644, func(w io.Writer) error { return onnx.Write(w, m, input) })
 	if errors.Is(err, polynet.ErrModel) || errors.Is(err, features.ErrConfig) {
 		return modelError(err)
 	}

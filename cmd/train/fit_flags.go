@@ -36,8 +36,8 @@ type trainingFlags struct {
 	Seed      int64        `help:"Seed of everything random." default:"${seed}"`
 	Threads   int          `help:"Threads; 0 is one per core." default:"0"`
 
-	Teacher []string `help:"${teacherHelp}" placeholder:"FILE"`
-	Taught  float64  `help:"Distillation: weight of the teachers' probabilities in what is learnt." default:"${taught}"`
+	Teacher       []string `help:"${teacherHelp}" placeholder:"FILE"`
+	DistillWeight float64  `name:"taught" help:"${taughtHelp}" default:"${taught}"`
 }
 
 type soundFlags struct {
@@ -61,7 +61,7 @@ func (c *fitCmd) config() training.Config {
 	cfg.Epochs, cfg.Batch, cfg.Optimizer, cfg.Rate = t.Epochs, t.Batch, training.OptimizerKind(t.Optimizer), t.LR
 	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
 	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
-	cfg.Seed, cfg.DistillWeight = t.Seed, t.Taught
+	cfg.Seed, cfg.DistillWeight = t.Seed, t.DistillWeight
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
 	if cfg.Context.Share = s.InContext; s.Context != nil {
 		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after

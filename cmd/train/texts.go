@@ -44,6 +44,7 @@ var texts = map[string]string{
 	"lrHelp":     "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw.",
 	"scheduleHelp": "What follows the warm-up: cosine, to zero, or steps:EPOCH,..., " +
 		"the epochs after which the rate falls to a tenth.",
+	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",
 	"teacherHelp": "Distillation: trained models whose mean probabilities are learnt too, separated by commas. " +
 		"They have the same labels.",
 	"windowHelp": "Seconds of sound in one decision. Default: the longest clip, at most 10 s.",

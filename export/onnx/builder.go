@@ -29,11 +29,8 @@ func (b *builder) constant(name string, values []float32, shape ...int) string {
 	return name
 }
 
-// weight adds the network's weight of that name, which it returns.
-func (b *builder) weight(name string) string {
-	w := b.weights[name]
-	return b.constant(name, w.Data().([]float32), w.Shape()...)
-}
+// values returns the network's weights of that name.
+func (b *builder) values(name string) []float32 { return b.weights[name].Data().([]float32) }
 
 // integers adds a list and returns its name.
 func (b *builder) integers(name string, values ...int64) string {

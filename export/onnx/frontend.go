@@ -10,21 +10,43 @@ import (
 // maxFourier bounds the weights of the Fourier transform, 4 bytes each.
 const maxFourier = 1 << 27
 
-// frontEnd adds the log-mel channels of samples x, (batch, samples).
+// logMel adds the input LogMel and returns its channels.
+func (b *builder) logMel(c features.Config) (string, error) {
+	b.graph.inputs = []valueProto{{
+		name: string(LogMel), doc: "Log-mel rows, not normalised.",
+		dims: []dimension{{name: "batch"}, {name: "time"}, {size: int64(c.Mels)}},
+	}}
+	x := b.node("Unsqueeze", "input/image", []string{string(LogMel), b.integers("input/image.axis", 1)})
+	return b.node("Transpose", "input/channels", []string{x}, ints("perm", 0, 3, 1, 2)), nil
+}
+
+// frontEnd adds the input Samples and returns its log-mel channels.
 //
 // The spectrum is a convolution with a cosine and a sine, both times the window, for each bin that has a weight in some
 // mel. A second one, of kernel 1, sums their squares to mels. On speech it takes half the time of ONNX Runtime's STFT.
-func (b *builder) frontEnd(e *features.Extractor, x string) (string, error) {
-	c := e.Config()
+func (b *builder) frontEnd(c features.Config) (string, error) {
+	e, err := features.New(c)
+	if err != nil {
+		return "", err
+	}
+	b.graph.inputs = []valueProto{{
+		name: string(Samples), doc: fmt.Sprintf("Sound of %d Hz, mono, in [-1, 1].", c.Rate),
+		dims: []dimension{{name: "batch"}, {name: "samples"}},
+	}}
 	bank, bins := e.MelWeights(), c.FFT/2+1
-	first, end := weighted(bank, bins)
+	first, end := bins, 0 // the range of the bins that have a weight in some mel
+	for i, w := range bank {
+		if w != 0 {
+			first, end = min(first, i%bins), max(end, i%bins+1)
+		}
+	}
 	parts := 2 * (end - first) // cosines, then sines
 	if parts*c.Window > maxFourier {
 		return "", fmt.Errorf("%w: an FFT of %d points over windows of %d samples would take %.1f GB in a graph",
 			features.ErrConfig, c.FFT, c.Window, float64(parts)*float64(c.Window)*4e-9)
 	}
 	before, after := c.Margins()
-	x = b.node("Unsqueeze", "input/image", []string{x, b.integers("input/image.axes", 1, 2)})
+	x := b.node("Unsqueeze", "input/image", []string{string(Samples), b.integers("input/image.axes", 1, 2)})
 	x = b.convolution(convolution{
 		name: "input/spectrum", weight: fourier(c.FFT, e.WindowWeights(), first, end), out: parts, in: 1,
 		kernel: c.Window, stride: c.Hop, before: before, after: after,
@@ -38,17 +60,6 @@ func (b *builder) frontEnd(e *features.Extractor, x string) (string, error) {
 	x = b.convolution(convolution{name: "input/mels", weight: mels, out: c.Mels, in: parts, kernel: 1, stride: 1}, x)
 	x = b.node("Add", "input/floored", []string{x, b.constant("input/floor", []float32{float32(c.Floor)})})
 	return b.node("Log", "input/log_mel", []string{x}), nil
-}
-
-// weighted returns the range of the bins that have a weight in some mel.
-func weighted(bank []float32, bins int) (first, end int) {
-	first = bins
-	for i, w := range bank {
-		if w != 0 {
-			first, end = min(first, i%bins), max(end, i%bins+1)
-		}
-	}
-	return first, end
 }
 
 // fourier returns a cosine times the window for each of the bins, and then a sine for each.

@@ -165,13 +165,13 @@ func transpose(x array, perm []int64) array {
 func (n *nodeProto) conv(in []array) array {
 	x, w := in[0], in[1]
 	pads, strides := n.attribute("pads").list, n.attribute("strides").list
-	front, back, stride := int(pads[1]), int(pads[3]), int(strides[1])
+	before, after, stride := int(pads[1]), int(pads[3]), int(strides[1])
 	batch, channels, rows := x.dims[0], x.dims[1], x.dims[3]
 	out, kernel := w.dims[0], w.dims[3]
 	if x.dims[2] != 1 || w.dims[1] != channels || w.dims[2] != 1 || int(n.attribute("kernel_shape").list[1]) != kernel {
 		panic(fmt.Sprintf("%s: %v by %v", n.name, x.dims, w.dims))
 	}
-	y := newArray(batch, out, 1, (rows+front+back-kernel)/stride+1)
+	y := newArray(batch, out, 1, (rows+before+after-kernel)/stride+1)
 	places(y.dims, func(i int, place []int) {
 		b, o, t := place[0], place[1], place[3]
 		sum := 0.0
@@ -180,7 +180,7 @@ func (n *nodeProto) conv(in []array) array {
 		}
 		for c := range channels {
 			for k := range kernel {
-				if r := t*stride - front + k; r >= 0 && r < rows {
+				if r := t*stride - before + k; r >= 0 && r < rows {
 					sum += x.data[(b*channels+c)*rows+r] * w.data[(o*channels+c)*kernel+k]
 				}
 			}

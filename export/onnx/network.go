@@ -31,8 +31,7 @@ func (b *builder) normalise(n features.Norm, x string) string {
 }
 
 // network adds the network over normalised channels x. Its last node makes the logits.
-func (b *builder) network(p *polynet.Program, w polynet.Weights, x string) {
-	b.weights = w.StateDict()
+func (b *builder) network(p *polynet.Program, x string) {
 	names := []string{polynet.NoTensor: "", polynet.Input: x}
 	for i := range p.Steps {
 		names = append(names, b.step(&p.Steps[i], names))
@@ -63,17 +62,18 @@ func (b *builder) step(s *polynet.Step, names []string) string {
 	case polynet.OpMean:
 		return b.node("ReduceMean", s.Name, []string{x}, ints("axes", 2, 3), integer("keepdims", 0))
 	case polynet.OpLinear:
-		return b.node("Gemm", Logits, []string{x, b.weight(s.Weight), b.weight(s.Bias)}, integer("transB", 1))
+		weight := b.constant(s.Weight, b.values(s.Weight), s.Width, s.In)
+		bias := b.constant(s.Bias, b.values(s.Bias), s.Width)
+		return b.node("Gemm", Logits, []string{x, weight, bias}, integer("transB", 1))
 	}
 	panic(fmt.Sprintf("onnx: step %s has the operation %d, which has no export", s.Name, s.Op))
 }
 
 // conv adds an OpConv whose norm is folded.
 func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
-	values := func(name string) []float32 { return b.weights[name].Data().([]float32) }
 	before, after := s.Reach(s.X)
 	f := b.convolution(convolution{
-		name: s.Name, weight: values(s.Weight), bias: values(s.Bias), out: s.Width, in: s.In, kernel: s.Kernel,
+		name: s.Name, weight: b.values(s.Weight), bias: b.values(s.Bias), out: s.Width, in: s.In, kernel: s.Kernel,
 		stride: s.Stride, before: before, after: after,
 	}, x)
 	switch {
@@ -82,7 +82,7 @@ func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
 	case s.HasProduct():
 		sum := b.node("Add", s.Name+".sum", []string{f, skip})
 		product := b.node("Mul", s.Name+".product", []string{f, skip})
-		f = b.node("Add", s.Name+".joined", []string{sum, b.scale(s, values(s.Scale), values(s.Offset), product)})
+		f = b.node("Add", s.Name+".joined", []string{sum, b.scale(s, product)})
 	case s.Skip != polynet.NoTensor:
 		f = b.node("Add", s.Name+".joined", []string{f, skip})
 	}
@@ -92,12 +92,12 @@ func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
 	return f
 }
 
-// scale adds scale∘x + offset as a batch norm of mean 0 and variance 1, which stays in ONNX Runtime's blocked layout
+// scale adds Scale∘x + Offset as a batch norm of mean 0 and variance 1, which stays in ONNX Runtime's blocked layout
 // where a product and a sum with constants would not.
-func (b *builder) scale(s *polynet.Step, scale, offset []float32, x string) string {
+func (b *builder) scale(s *polynet.Step, x string) string {
 	name := s.Name + ".product.norm"
 	return b.node("BatchNormalization", name, []string{
-		x, b.constant(name+".weight", scale, s.Width), b.constant(name+".bias", offset, s.Width),
+		x, b.constant(name+".weight", b.values(s.Scale), s.Width), b.constant(name+".bias", b.values(s.Offset), s.Width),
 		b.constant(name+".running_mean", make([]float32, s.Width), s.Width),
 		b.constant(name+".running_var", slices.Repeat([]float32{1}, s.Width), s.Width),
 	}, float("epsilon", 0))

@@ -5,50 +5,48 @@ package onnx
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 
-	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// The names of the inputs, of which a graph has one, and of the outputs.
+// Input is the input of a graph.
+type Input string
+
+// The inputs, of which the caller of Write chooses one.
 const (
-	LogMel        = "log_mel"       // input (batch, time, Mels): rows as features.Extractor gives them, not normalised
-	Samples       = "samples"       // input (batch, samples): sound in [-1, 1] at the model's rate; with WithFeatures
-	Logits        = "logits"        // output (batch, Classes)
-	Probabilities = "probabilities" // output (batch, Classes): the softmax of the logits divided by the temperature
+	// LogMel is (batch, time, Mels): rows as features.Extractor gives them, not normalised.
+	LogMel Input = "log_mel"
+	// Samples is (batch, samples): sound in [-1, 1] at the model's rate. n samples, at least one, give the 1 + n/Hop rows
+	// that features.Extractor makes of them.
+	Samples Input = "samples"
+)
+
+// The names of the outputs, (batch, Classes).
+const (
+	Logits        = "logits"
+	Probabilities = "probabilities" // the softmax of the logits divided by the temperature
 )
 
 // Opset is the version of ONNX's operators that Write uses.
 const Opset = 17
-
-// Option changes what Write writes.
-type Option func(*options)
-
-type options struct{ features bool }
-
-// WithFeatures puts the log-mel rows into the graph, whose input is then Samples. n samples, at least one, give the
-// 1 + n/Hop rows that features.Extractor makes of them.
-func WithFeatures() Option { return func(o *options) { o.features = true } }
 
 // Write writes m as an ONNX model of float32 values. Batch and time are free. The logits depend on every row, so the
 // caller cuts recordings into the model's windows. The metadata is that of polynet.Model.Metadata.
 //
 // Write returns an error that wraps polynet.ErrModel, and writes nothing, when m is not valid, and one that wraps
 // features.ErrConfig when its features are too many for a graph.
-func Write(w io.Writer, m *polynet.Model, opts ...Option) error {
-	var o options
-	for _, option := range opts {
-		option(&o)
-	}
-	p, err := export(m, o)
+func Write(w io.Writer, m *polynet.Model, input Input) error {
+	p, err := export(m, input)
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(p.encode())
+	_, err = w.Write(encode(p))
 	return err
 }
 
-func export(m *polynet.Model, o options) (*modelProto, error) {
+func export(m *polynet.Model, input Input) (*modelProto, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
@@ -60,51 +58,28 @@ func export(m *polynet.Model, o options) (*modelProto, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := new(builder)
-	x, err := b.input(m, o)
+	b := builder{weights: weights.StateDict()}
+	rows, shape := b.logMel, fmt.Sprintf("(batch, time, %d)", m.Features.Mels)
+	if input == Samples {
+		rows, shape = b.frontEnd, fmt.Sprintf("(batch, samples) of %d Hz", m.Features.Rate)
+	}
+	x, err := rows(m.Features)
 	if err != nil {
 		return nil, err
 	}
-	b.network(program, weights, x)
+	b.network(program, b.normalise(m.Norm, x))
 	b.softmax(m.Temperature)
-	shape := []dimension{{name: "batch"}, {size: m.Net.Classes}}
+	dims := []dimension{{name: "batch"}, {size: int64(m.Net.Classes)}}
 	b.graph.outputs = []valueProto{
-		{name: Logits, doc: "One for each label.", dims: shape},
-		{name: Probabilities, doc: "The softmax of the logits divided by the temperature.", dims: shape},
+		{name: Logits, doc: "One for each label.", dims: dims},
+		{name: Probabilities, doc: "The softmax of the logits divided by the temperature.", dims: dims},
 	}
 	b.graph.name = "polyphon"
-	return &modelProto{producer: "polyphon", doc: describe(m, o), opset: Opset, graph: b.graph, metadata: metadata}, nil
-}
-
-// input adds the graph's input and what comes before the network, and returns the network's input.
-func (b *builder) input(m *polynet.Model, o options) (string, error) {
-	if !o.features {
-		b.graph.inputs = []valueProto{{
-			name: LogMel, doc: "Log-mel rows, not normalised.",
-			dims: []dimension{{name: "batch"}, {name: "time"}, {size: m.Features.Mels}},
-		}}
-		x := b.node("Unsqueeze", "input/image", []string{LogMel, b.integers("input/image.axis", 1)})
-		x = b.node("Transpose", "input/channels", []string{x}, ints("perm", 0, 3, 1, 2))
-		return b.normalise(m.Norm, x), nil
+	p := &modelProto{producer: "polyphon", graph: b.graph, opsets: []opsetProto{{version: Opset}}}
+	p.doc = fmt.Sprintf("polyphon: windows of %g s to %d labels. Input %s %s; outputs %s and %s (batch, %[2]d). "+
+		"The metadata has the labels.", m.Window, len(m.Labels), input, shape, Logits, Probabilities)
+	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+		p.metadata = append(p.metadata, entryProto{key, metadata[key]})
 	}
-	e, err := features.New(m.Features)
-	if err != nil {
-		return "", err
-	}
-	b.graph.inputs = []valueProto{{
-		name: Samples, doc: fmt.Sprintf("Sound of %d Hz, mono, in [-1, 1].", m.Features.Rate),
-		dims: []dimension{{name: "batch"}, {name: "samples"}},
-	}}
-	x, err := b.frontEnd(e, Samples)
-	return b.normalise(m.Norm, x), err
-}
-
-// describe returns a description of the graph for people.
-func describe(m *polynet.Model, o options) string {
-	input := fmt.Sprintf("%s (batch, time, %d)", LogMel, m.Features.Mels)
-	if o.features {
-		input = fmt.Sprintf("%s (batch, samples) of %d Hz", Samples, m.Features.Rate)
-	}
-	return fmt.Sprintf("polyphon: windows of %g s to %d labels. Input %s; outputs %s and %s (batch, %[2]d). "+
-		"The metadata has the labels.", m.Window, len(m.Labels), input, Logits, Probabilities)
+	return p, nil
 }

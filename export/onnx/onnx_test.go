@@ -59,17 +59,17 @@ func uniform(rng *rand.Rand, n int, low, high float32) []float32 {
 }
 
 // written returns the graph that Write wrote, read back.
-func written(t *testing.T, m *polynet.Model, opts ...Option) *modelProto {
+func written(t *testing.T, m *polynet.Model, input Input) *modelProto {
 	t.Helper()
 	var file bytes.Buffer
-	if err := Write(&file, m, opts...); err != nil {
+	if err := Write(&file, m, input); err != nil {
 		t.Fatal(err)
 	}
-	p, err := read(&file)
+	f, err := Read(&file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return &f.model
 }
 
 // logits returns polyphon's logits of clips of rows.
@@ -114,7 +114,7 @@ func TestGraphGivesTheLogits(t *testing.T) {
 				m := randomModel(kind, rng)
 				batch, frames := 1+rng.IntN(3), 1+rng.IntN(30)
 				rows := uniform(rng, batch*frames*m.Net.Inputs, -8, 3)
-				p := written(t, m)
+				p := written(t, m, LogMel)
 				values := evaluate(&p.graph, arrayOf(rows, batch, frames, m.Net.Inputs))
 				agree(t, m, values, logits(m, rows, batch))
 			}
@@ -138,7 +138,7 @@ func TestGraphWithFeaturesGivesTheLogits(t *testing.T) {
 				for i := range batch {
 					rows = e.Rows(rows, samples[i*length:][:length], e.Scratch())
 				}
-				p := written(t, m, WithFeatures())
+				p := written(t, m, Samples)
 				values := evaluate(&p.graph, arrayOf(samples, batch, length))
 				agree(t, m, values, logits(m, rows, batch))
 			}
@@ -148,16 +148,17 @@ func TestGraphWithFeaturesGivesTheLogits(t *testing.T) {
 
 func TestFileSaysWhatItIs(t *testing.T) {
 	m := randomModel(polynet.Pi, rand.New(rand.NewPCG(5, 6)))
-	p := written(t, m, WithFeatures())
-	if p.producer != "polyphon" || p.opset != Opset || p.doc == "" {
-		t.Errorf("producer %q, opset %d, doc %q", p.producer, p.opset, p.doc)
+	p := written(t, m, Samples)
+	if p.producer != "polyphon" || len(p.opsets) != 1 || p.opsets[0] != (opsetProto{version: Opset}) || p.doc == "" {
+		t.Errorf("producer %q, opsets %v, doc %q", p.producer, p.opsets, p.doc)
 	}
+	metadata := (&File{*p}).Metadata()
 	var labels []string
-	if err := json.Unmarshal([]byte(p.metadata["labels"]), &labels); err != nil || !slices.Equal(labels, m.Labels) {
+	if err := json.Unmarshal([]byte(metadata["labels"]), &labels); err != nil || !slices.Equal(labels, m.Labels) {
 		t.Errorf("labels %v, %v", labels, err)
 	}
 	var back polynet.Model
-	if err := back.SetMetadata(p.metadata); err != nil {
+	if err := back.SetMetadata(metadata); err != nil {
 		t.Fatal(err)
 	}
 	back.Weights = m.Weights
@@ -169,10 +170,10 @@ func TestFileSaysWhatItIs(t *testing.T) {
 			t.Errorf("output %d is %q", i, p.graph.outputs[i].name)
 		}
 	}
-	if name := p.graph.inputs[0].name; name != Samples {
+	if name := p.graph.inputs[0].name; name != string(Samples) {
 		t.Errorf("the input is %q", name)
 	}
-	if name := written(t, m).graph.inputs[0].name; name != LogMel {
+	if name := written(t, m, LogMel).graph.inputs[0].name; name != string(LogMel) {
 		t.Errorf("without features the input is %q", name)
 	}
 }
@@ -181,7 +182,7 @@ func TestSameModelSameBytes(t *testing.T) {
 	m := randomModel(polynet.Pi1x1, rand.New(rand.NewPCG(7, 8)))
 	var a, b bytes.Buffer
 	for _, w := range []io.Writer{&a, &b} {
-		if err := Write(w, m); err != nil {
+		if err := Write(w, m, LogMel); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -198,11 +199,11 @@ func TestWriteRefuses(t *testing.T) {
 		Rate: 16000, FFT: 1 << 15, Window: 1 << 15, Hop: 1 << 14, Mels: m.Features.Mels,
 		MinHz: 20, MaxHz: 8000, Floor: 1e-3, Scale: features.HTK,
 	}
-	if err := Write(&file, &huge, WithFeatures()); !errors.Is(err, features.ErrConfig) {
+	if err := Write(&file, &huge, Samples); !errors.Is(err, features.ErrConfig) {
 		t.Errorf("weights of 4 GB: %v", err)
 	}
 	m.Temperature = 0
-	if err := Write(&file, m); !errors.Is(err, polynet.ErrModel) {
+	if err := Write(&file, m, LogMel); !errors.Is(err, polynet.ErrModel) {
 		t.Errorf("an invalid model: %v", err)
 	}
 	if file.Len() > 0 {

@@ -2,12 +2,32 @@ package onnx
 
 import (
 	"encoding/binary"
-	"maps"
-	"math"
-	"slices"
-
-	"google.golang.org/protobuf/encoding/protowire"
+	"fmt"
 )
+
+// Limits of what is read.
+const (
+	maxFile   = 2 << 30 // bytes; protobuf allows no more
+	maxItems  = 1 << 18 // nodes, initializers, ...: a network of 64 stages of 256 blocks has less
+	maxOfNode = 16      // inputs, outputs and attributes, of each, whose smallest take 2 bytes in a file and 64 in memory
+	maxDims   = 8       // of a tensor
+)
+
+// Values of AttributeProto.AttributeType.
+const (
+	attributeFloat = 1
+	attributeInt   = 2
+	attributeInts  = 7
+)
+
+// Values of TensorProto.DataType.
+const (
+	tensorFloat = 1
+	tensorInt64 = 7
+)
+
+// irVersion is the version of the file format: the first that has the operator sets from 17 on.
+const irVersion = 8
 
 // The messages of onnx.proto3 (https://github.com/onnx/onnx/blob/main/onnx/onnx.proto3), with the fields that polyphon
 // uses.
@@ -15,10 +35,16 @@ type (
 	modelProto struct {
 		producer string // the program that wrote it
 		doc      string
-		opset    int64 // version of the default operator set
 		graph    graphProto
-		metadata map[string]string
+		opsets   []opsetProto
+		metadata []entryProto
 	}
+	// opsetProto is the version of a set of operators; the default one has no domain.
+	opsetProto struct {
+		domain  string
+		version int64
+	}
+	entryProto struct{ key, value string }
 	graphProto struct {
 		name            string
 		nodes           []nodeProto // each after those that it depends on
@@ -33,21 +59,23 @@ type (
 	// attributeProto holds a value of the given kind.
 	attributeProto struct {
 		name    string
-		kind    int32
+		kind    int64
 		number  float32
 		integer int64
 		list    []int64
-		tensor  *tensorProto
+		tensor  *tensorProto // only read
 	}
-	// tensorProto holds values of the given kind.
+	// tensorProto holds values of the given kind. Those of other kinds than float32 and int64 are not read.
 	tensorProto struct {
 		name     string
 		dims     []int64
-		kind     int32
+		kind     int64
 		floats   []float32
 		integers []int64
+		raw      []byte // the values as they are in a file, until they have been read
+		external []byte // where in another file they are
 	}
-	// valueProto is a float32 input or output of a graph.
+	// valueProto is a float32 input or output of a graph, of which only the name is read.
 	valueProto struct {
 		name, doc string
 		dims      []dimension
@@ -55,205 +83,139 @@ type (
 	// dimension is one of a known size, or, with a name, one that the caller chooses.
 	dimension struct {
 		name string
-		size int
+		size int64
 	}
+	// fieldsOf is a message that is only written.
+	fieldsOf func(c *codec)
 )
 
-// Values of AttributeProto.AttributeType.
-const (
-	attributeFloat  = 1
-	attributeInt    = 2
-	attributeTensor = 4
-	attributeInts   = 7
-)
+func (f fieldsOf) fields(c *codec) { f(c) }
 
-// Values of TensorProto.DataType.
-const (
-	tensorFloat = 1
-	tensorInt64 = 7
-)
-
-// irVersion is the version of the file format: the first that knows the operator sets from 17 on.
-const irVersion = 8
-
-// The field numbers of the messages.
-const (
-	modelIRVersion = 1
-	modelProducer  = 2
-	modelDoc       = 6
-	modelGraph     = 7
-	modelOpset     = 8
-	modelMetadata  = 14
-
-	opsetDomain  = 1
-	opsetVersion = 2
-
-	entryKey   = 1 // StringStringEntryProto
-	entryValue = 2
-
-	graphNode        = 1
-	graphName        = 2
-	graphInitializer = 5
-	graphInput       = 11
-	graphOutput      = 12
-
-	nodeInput     = 1
-	nodeOutput    = 2
-	nodeName      = 3
-	nodeOp        = 4
-	nodeAttribute = 5
-
-	attributeName       = 1
-	attributeFieldFloat = 2
-	attributeFieldInt   = 3
-	attributeFieldT     = 5
-	attributeFieldInts  = 8
-	attributeType       = 20
-
-	tensorDims      = 1
-	tensorType      = 2
-	tensorFloatData = 4
-	tensorInt64Data = 7
-	tensorName      = 8
-	tensorRawData   = 9
-	tensorExternal  = 13
-
-	valueName = 1
-	valueType = 2
-	valueDoc  = 3
-
-	typeTensor      = 1 // TypeProto
-	tensorTypeElem  = 1 // TypeProto.Tensor
-	tensorTypeShape = 2
-	shapeDim        = 1 // TensorShapeProto
-	dimValue        = 1
-	dimParam        = 2
-)
-
-// message is a protobuf message under construction.
-type message []byte
-
-func (m *message) integer(field protowire.Number, v int64) {
-	*m = protowire.AppendVarint(protowire.AppendTag(*m, field, protowire.VarintType), uint64(v))
+func (p *modelProto) fields(c *codec) {
+	version := int64(irVersion)
+	c.integer(1, &version)
+	c.text(2, &p.producer)
+	c.text(6, &p.doc)
+	c.message(7, &p.graph)
+	messages(c, 8, &p.opsets, maxItems)
+	messages(c, 14, &p.metadata, maxItems)
 }
 
-func (m *message) float(field protowire.Number, v float32) {
-	*m = protowire.AppendFixed32(protowire.AppendTag(*m, field, protowire.Fixed32Type), math.Float32bits(v))
+func (o *opsetProto) fields(c *codec) {
+	c.text(1, &o.domain)
+	c.integer(2, &o.version)
 }
 
-func (m *message) text(field protowire.Number, v string) {
-	*m = protowire.AppendString(protowire.AppendTag(*m, field, protowire.BytesType), v)
+func (e *entryProto) fields(c *codec) {
+	c.text(1, &e.key)
+	c.text(2, &e.value)
 }
 
-func (m *message) bytes(field protowire.Number, v []byte) {
-	*m = protowire.AppendBytes(protowire.AppendTag(*m, field, protowire.BytesType), v)
+func (g *graphProto) fields(c *codec) {
+	messages(c, 1, &g.nodes, maxItems)
+	c.text(2, &g.name)
+	messages(c, 5, &g.initializers, maxItems)
+	messages(c, 11, &g.inputs, maxItems)
+	messages(c, 12, &g.outputs, maxItems)
 }
 
-func (p *modelProto) encode() message {
-	var m message
-	m.integer(modelIRVersion, irVersion)
-	m.text(modelProducer, p.producer)
-	m.text(modelDoc, p.doc)
-	m.bytes(modelGraph, p.graph.encode())
-	var opset message
-	opset.text(opsetDomain, "")
-	opset.integer(opsetVersion, p.opset)
-	m.bytes(modelOpset, opset)
-	for _, key := range slices.Sorted(maps.Keys(p.metadata)) {
-		var entry message
-		entry.text(entryKey, key)
-		entry.text(entryValue, p.metadata[key])
-		m.bytes(modelMetadata, entry)
-	}
-	return m
+func (n *nodeProto) fields(c *codec) {
+	c.texts(1, &n.inputs, maxOfNode)
+	c.texts(2, &n.outputs, maxOfNode)
+	c.text(3, &n.name)
+	c.text(4, &n.op)
+	messages(c, 5, &n.attributes, maxOfNode)
 }
 
-func (g *graphProto) encode() message {
-	var m message
-	for i := range g.nodes {
-		m.bytes(graphNode, g.nodes[i].encode())
+func (n *nodeProto) check() error {
+	if n.op == "" || len(n.outputs) == 0 {
+		return fmt.Errorf("node %q: no operator or no output", n.name)
 	}
-	m.text(graphName, g.name)
-	for i := range g.initializers {
-		m.bytes(graphInitializer, g.initializers[i].encode())
-	}
-	for _, v := range g.inputs {
-		m.bytes(graphInput, v.encode())
-	}
-	for _, v := range g.outputs {
-		m.bytes(graphOutput, v.encode())
-	}
-	return m
+	return nil
 }
 
-func (n *nodeProto) encode() message {
-	var m message
-	for _, name := range n.inputs {
-		m.text(nodeInput, name)
+func (a *attributeProto) fields(c *codec) {
+	c.text(1, &a.name)
+	if !c.writes() || a.kind == attributeFloat {
+		c.float(2, &a.number)
 	}
-	for _, name := range n.outputs {
-		m.text(nodeOutput, name)
+	if !c.writes() || a.kind == attributeInt {
+		c.integer(3, &a.integer)
 	}
-	m.text(nodeName, n.name)
-	m.text(nodeOp, n.op)
-	for _, a := range n.attributes {
-		m.bytes(nodeAttribute, a.encode())
+	if c.reads(5) {
+		a.tensor = new(tensorProto)
+		c.message(5, a.tensor)
 	}
-	return m
+	c.integers(8, &a.list, 2*maxDims)
+	c.integer(20, &a.kind)
 }
 
-func (a *attributeProto) encode() message {
-	var m message
-	m.text(attributeName, a.name)
-	switch a.kind {
-	case attributeFloat:
-		m.float(attributeFieldFloat, a.number)
-	case attributeInt:
-		m.integer(attributeFieldInt, a.integer)
-	case attributeInts:
-		for _, v := range a.list {
-			m.integer(attributeFieldInts, v)
-		}
+// fields writes values as raw ones, and reads the fields of each kind too.
+func (t *tensorProto) fields(c *codec) {
+	c.integers(1, &t.dims, maxDims)
+	c.integer(2, &t.kind)
+	c.text(8, &t.name)
+	if c.writes() {
+		raw, _ := binary.Append(nil, binary.LittleEndian, t.floats)
+		raw, _ = binary.Append(raw, binary.LittleEndian, t.integers)
+		c.bytes(9, &raw)
+		return
 	}
-	m.integer(attributeType, int64(a.kind))
-	return m
+	if c.reads(4) {
+		var floats []float32
+		floats, c.err = values[float32](c.field.bytes)
+		t.floats = append(t.floats, floats...)
+	}
+	c.integers(7, &t.integers, maxItems)
+	c.bytes(9, &t.raw)
+	c.bytes(13, &t.external)
 }
 
-func (t *tensorProto) encode() message {
-	var m message
+// check reads raw values, and returns an error unless the dimensions are of as many values as there are.
+func (t *tensorProto) check() (err error) {
+	if t.external != nil {
+		return fmt.Errorf("tensor %q: its values lie in another file; save the model as one", t.name)
+	}
+	if t.raw != nil && t.kind == tensorFloat {
+		t.floats, err = values[float32](t.raw)
+	}
+	if t.raw != nil && t.kind == tensorInt64 {
+		t.integers, err = values[int64](t.raw)
+	}
+	if err != nil {
+		return fmt.Errorf("tensor %q: %w", t.name, err)
+	}
+	t.raw = nil
+	size := int64(1)
 	for _, d := range t.dims {
-		m.integer(tensorDims, d)
+		if d < 0 || d > maxFile || size*d > maxFile {
+			return fmt.Errorf("tensor %q: shape %v", t.name, t.dims)
+		}
+		size *= d
 	}
-	m.integer(tensorType, int64(t.kind))
-	m.text(tensorName, t.name)
-	raw := make([]byte, 0, 4*len(t.floats)+8*len(t.integers))
-	for _, v := range t.floats {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	count, known := map[int64]int{tensorFloat: len(t.floats), tensorInt64: len(t.integers)}[t.kind]
+	if known && int64(count) != size {
+		return fmt.Errorf("tensor %q: %d values in a shape of %v", t.name, count, t.dims)
 	}
-	for _, v := range t.integers {
-		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
-	}
-	m.bytes(tensorRawData, raw)
-	return m
+	return nil
 }
 
-func (v *valueProto) encode() message {
-	var shape message
-	for _, d := range v.dims {
-		var dim message
-		if d.name != "" {
-			dim.text(dimParam, d.name)
-		} else {
-			dim.integer(dimValue, int64(d.size))
-		}
-		shape.bytes(shapeDim, dim)
+func (v *valueProto) fields(c *codec) {
+	c.text(1, &v.name)
+	if !c.writes() {
+		return
 	}
-	var tensor, kind, m message
-	tensor.integer(tensorTypeElem, tensorFloat)
-	tensor.bytes(tensorTypeShape, shape)
-	kind.bytes(typeTensor, tensor)
-	m.text(valueName, v.name)
-	m.bytes(valueType, kind)
-	m.text(valueDoc, v.doc)
-	return m
+	kind := int64(tensorFloat)
+	shape := fieldsOf(func(c *codec) { messages(c, 1, &v.dims, maxDims) })
+	tensor := fieldsOf(func(c *codec) { c.integer(1, &kind); c.message(2, shape) })
+	c.message(2, fieldsOf(func(c *codec) { c.message(1, tensor) }))
+	c.text(3, &v.doc)
+}
+
+func (d *dimension) fields(c *codec) {
+	if d.name != "" {
+		c.text(2, &d.name)
+	} else {
+		c.integer(1, &d.size)
+	}
 }

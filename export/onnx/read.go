@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -8,21 +9,42 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
+// ErrFormat marks bytes that are not an ONNX model, or one with weights that polyphon cannot read.
+var ErrFormat = errors.New("unusable ONNX file")
+
 // File is an ONNX file that has been read.
-type File struct{ model *modelProto }
+type File struct{ model modelProto }
 
 // Read reads an ONNX file to its end. It never holds more memory than a small multiple of what r has delivered. Errors
 // wrap ErrFormat.
 func Read(r io.Reader) (*File, error) {
-	p, err := read(r)
-	if err != nil {
-		return nil, err
+	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	f := new(File)
+	switch {
+	case err != nil:
+	case len(data) == 0:
+		err = errors.New("it is empty")
+	case len(data) > maxFile:
+		err = fmt.Errorf("more than %d bytes", maxFile)
+	default:
+		if err = decode(data, &f.model); err == nil && f.model.graph.nodes == nil {
+			err = errors.New("it has no graph")
+		}
 	}
-	return &File{p}, nil
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
+	}
+	return f, nil
 }
 
 // Metadata returns what the file says in metadata_props, as polynet.Model.SetMetadata takes it where Write wrote it.
-func (f *File) Metadata() map[string]string { return f.model.metadata }
+func (f *File) Metadata() map[string]string {
+	m := make(map[string]string)
+	for _, e := range f.model.metadata {
+		m[e.key] = e.value
+	}
+	return m
+}
 
 // StateDict returns the weights of network c from a graph that computes it: one that Write wrote, or one that
 // torch.onnx.export wrote of bench/pytorch/polynet.py. It follows the data from operator to operator, since exporters

@@ -28,10 +28,10 @@ func imported(t testing.TB, file []byte, m *polynet.Model) (*polynet.Model, erro
 	return &back, back.SetStateDict(d)
 }
 
-func exported(t testing.TB, m *polynet.Model, opts ...Option) []byte {
+func exported(t testing.TB, m *polynet.Model, input Input) []byte {
 	t.Helper()
 	var file bytes.Buffer
-	if err := Write(&file, m, opts...); err != nil {
+	if err := Write(&file, m, input); err != nil {
 		t.Fatal(err)
 	}
 	return file.Bytes()
@@ -43,11 +43,8 @@ func TestRoundTrip(t *testing.T) {
 		rng := rand.New(rand.NewPCG(11, 12))
 		for i := range 20 {
 			m := randomModel(kind, rng)
-			var opts []Option
-			if i%2 == 0 {
-				opts = append(opts, WithFeatures())
-			}
-			file := exported(t, m, opts...)
+			input := []Input{Samples, LogMel}[i%2]
+			file := exported(t, m, input)
 			back, err := imported(t, file, m)
 			if err != nil {
 				t.Fatalf("%s: %v (%+v)", kind, err, m.Net)
@@ -55,7 +52,7 @@ func TestRoundTrip(t *testing.T) {
 			if err := back.Validate(); err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(exported(t, back, opts...), file) {
+			if !bytes.Equal(exported(t, back, input), file) {
 				t.Fatalf("%s: another file (%+v)", kind, m.Net)
 			}
 		}
@@ -70,7 +67,7 @@ func TestStateDictRefusesAnotherNetwork(t *testing.T) {
 		},
 	}
 	m := nettest.RandomModel(config, nettest.Rand(13))
-	file := exported(t, m)
+	file := exported(t, m, LogMel)
 	for name, c := range map[string]struct {
 		change func(c *polynet.Config)
 		says   string
@@ -118,7 +115,7 @@ func TestStateDictRefusesAnotherDecomposition(t *testing.T) {
 		{config(polynet.NCP, 3), nettest.Tiny(polynet.PiTanh), "stages.0.0.conv2"},
 	} {
 		m := nettest.RandomModel(c.is, nettest.Rand(14))
-		file := exported(t, m)
+		file := exported(t, m, LogMel)
 		m.Net = c.want
 		if _, err := imported(t, file, m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s of degree %d as %s of degree %d: %v, which should say %q",
@@ -164,24 +161,24 @@ func TestStateDictNamesWhatIsWrong(t *testing.T) {
 			g.nodes[i].attributes = append(g.nodes[i].attributes, ints("dilations", 1, 2))
 		}, "dilated"},
 	} {
-		p := written(t, m)
+		p := written(t, m, LogMel)
 		c.change(&p.graph)
-		if _, err := imported(t, p.encode(), m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.says) {
+		if _, err := imported(t, encode(p), m); !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, which should say %q", name, err, c.says)
 		}
 	}
 }
 
 func TestReadRefuses(t *testing.T) {
-	whole := exported(t, randomModel(polynet.Linear, rand.New(rand.NewPCG(17, 18))))
-	external := (&modelProto{graph: graphProto{
+	whole := exported(t, randomModel(polynet.Linear, rand.New(rand.NewPCG(17, 18))), LogMel)
+	external := encode(&modelProto{graph: graphProto{
 		nodes:        []nodeProto{{op: "Conv", outputs: []string{"y"}}},
 		initializers: []tensorProto{{name: "w", kind: tensorFloat, dims: []int64{1 << 40, 1 << 40}}},
-	}}).encode()
+	}})
 	for name, file := range map[string][]byte{
-		"many inputs": (&modelProto{graph: graphProto{
+		"many inputs": encode(&modelProto{graph: graphProto{
 			nodes: []nodeProto{{op: "Concat", outputs: []string{"y"}, inputs: make([]string, 100)}},
-		}}).encode(),
+		}}),
 		"empty": nil, "text": []byte("a text, no model"), "cut": whole[:len(whole)/2], "no graph": {8, 8},
 		"claims": external,
 	} {
@@ -200,7 +197,7 @@ func FuzzRead(f *testing.F) {
 			Stages: []polynet.Stage{{Width: 2, Blocks: 1, Kernel: 2, Ahead: 1, Stride: 1}},
 		}
 		nets = append(nets, net)
-		f.Add(exported(f, nettest.RandomModel(net, nettest.Rand(19))))
+		f.Add(exported(f, nettest.RandomModel(net, nettest.Rand(19)), LogMel))
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
 		p, err := Read(bytes.NewReader(file))

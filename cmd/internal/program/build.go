@@ -3,7 +3,6 @@ package program
 import (
 	"runtime/debug"
 	"strings"
-	"time"
 )
 
 // Version returns the version of the module that the program was built from, and the commit unless the version names
@@ -25,15 +24,6 @@ func Commit() string {
 		return commit
 	}
 	return Version()
-}
-
-// date returns the day of the commit, or "".
-func date() string {
-	t, err := time.Parse(time.RFC3339, setting("vcs.time"))
-	if err != nil {
-		return ""
-	}
-	return t.Format(time.DateOnly)
 }
 
 // setting returns a setting of the build, or "".

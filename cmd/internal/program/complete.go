@@ -1,8 +1,6 @@
 package program
 
 import (
-	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -10,33 +8,18 @@ import (
 )
 
 // completeCommand is the hidden command that the scripts for shells run. Its arguments are the words of a command line
-// after the program's name, up to the one that is being typed. It prints an answer.
+// after the program's name, up to the one that is being typed. It prints an answer, a line each.
 const completeCommand = "__complete"
 
-// answer says what the word that is being typed may become.
-type answer struct {
-	paths  paths
-	values []suggestion
-}
-
-// paths says which names of the file system are among the answers.
-type paths string
+// answer says what the word that is being typed may become: first one of noPaths, files and folders, the names of the
+// file system that are possible, then words, each with a tab and its help.
+type answer []string
 
 const (
-	noPaths paths = "none"
-	files   paths = "files"
-	folders paths = "folders"
+	noPaths = "none"
+	files   = "files"
+	folders = "folders"
 )
-
-type suggestion struct{ word, help string }
-
-// write prints the kind of paths and then a line per suggestion: word, tab, help.
-func (a answer) write(w io.Writer) {
-	fmt.Fprintln(w, a.paths)
-	for _, s := range a.values {
-		fmt.Fprintf(w, "%s\t%s\n", s.word, s.help)
-	}
-}
 
 // completer is the state of parsing a command line that need not be complete.
 type completer struct {
@@ -63,12 +46,11 @@ func complete(app *kong.Application, words []string) answer {
 		if f := c.flag(name); f != nil {
 			return valuesOf(f.Value, name+"=", value)
 		}
+		return answer{noPaths}
 	case !c.ended && strings.HasPrefix(word, "-"):
 		return c.flags(word)
-	default:
-		return c.argument(word)
 	}
-	return answer{paths: noPaths}
+	return c.argument(word)
 }
 
 // follow parses a complete word.
@@ -78,8 +60,9 @@ func (c *completer) follow(word string) {
 	case c.pending != nil:
 		c.pending = nil
 	case c.ended || word == "-" || !strings.HasPrefix(word, "-"):
-		if command := c.command(word); command != nil {
-			c.node, c.positional = command, 0
+		at := slices.IndexFunc(c.node.Children, func(n *kong.Node) bool { return n.Name == word })
+		if at >= 0 && c.positional == 0 {
+			c.node = c.node.Children[at]
 		} else {
 			c.positional++
 		}
@@ -95,16 +78,6 @@ func (c *completer) follow(word string) {
 	}
 }
 
-// command returns the command of that name, or nil where there can be none.
-func (c *completer) command(name string) *kong.Node {
-	for _, child := range c.node.Children {
-		if c.positional == 0 && child.Name == name {
-			return child
-		}
-	}
-	return nil
-}
-
 // flag returns the flag that is written so, or nil.
 func (c *completer) flag(written string) *kong.Flag {
 	for _, f := range c.allFlags() {
@@ -115,20 +88,15 @@ func (c *completer) flag(written string) *kong.Flag {
 	return nil
 }
 
-// allFlags returns the flags of the command and of its parent.
-func (c *completer) allFlags() []*kong.Flag {
-	if c.node.Parent == nil {
-		return c.node.Flags
-	}
-	return slices.Concat(c.node.Flags, c.node.Parent.Flags)
-}
+// allFlags returns the flags of the command and of those that it is part of.
+func (c *completer) allFlags() []*kong.Flag { return slices.Concat(c.node.AllFlags(false)...) }
 
 // flags suggests the flags that begin with word and have not been given.
 func (c *completer) flags(word string) answer {
-	a := answer{paths: noPaths}
+	a := answer{noPaths}
 	for _, f := range c.allFlags() {
 		if !f.Hidden && strings.HasPrefix("--"+f.Name, word) && (!c.used[f] || f.IsCumulative()) {
-			a.values = append(a.values, suggestion{"--" + f.Name, f.Help})
+			a = append(a, "--"+f.Name+"\t"+f.Help)
 		}
 	}
 	return a
@@ -136,18 +104,15 @@ func (c *completer) flags(word string) answer {
 
 // argument suggests commands and what the next argument may be.
 func (c *completer) argument(word string) answer {
-	a := answer{paths: noPaths}
+	a := answer{noPaths}
 	if at := min(c.positional, len(c.node.Positional)-1); at >= 0 {
 		if v := c.node.Positional[at]; at == c.positional || v.IsCumulative() {
 			a = valuesOf(v, "", word)
 		}
 	}
-	if c.positional > 0 {
-		return a
-	}
 	for _, child := range c.node.Children {
-		if !child.Hidden && strings.HasPrefix(child.Name, word) {
-			a.values = append(a.values, suggestion{child.Name, child.Help})
+		if c.positional == 0 && !child.Hidden && strings.HasPrefix(child.Name, word) {
+			a = append(a, child.Name+"\t"+child.Help)
 		}
 	}
 	return a
@@ -155,29 +120,23 @@ func (c *completer) argument(word string) answer {
 
 // valuesOf suggests the values that begin with typed, each after prefix.
 func valuesOf(v *kong.Value, prefix, typed string) answer {
-	a := answer{paths: pathsOf(v)}
-	if v.Enum == "" {
-		return a
-	}
-	for _, value := range v.EnumSlice() {
-		if strings.HasPrefix(value, typed) {
-			a.values = append(a.values, suggestion{prefix + value, ""})
-		}
-	}
-	return a
-}
-
-// pathsOf says which paths a value can be, according to its name in the help.
-func pathsOf(v *kong.Value) paths {
 	name := v.Name
 	if v.Flag != nil {
 		name = v.Flag.PlaceHolder
 	}
+	a := answer{noPaths}
 	switch name {
 	case "DIR":
-		return folders
+		a = answer{folders}
 	case "FILE", "path":
-		return files
+		a = answer{files}
 	}
-	return noPaths
+	if v.Enum != "" {
+		for _, value := range v.EnumSlice() {
+			if strings.HasPrefix(value, typed) {
+				a = append(a, prefix+value+"\t")
+			}
+		}
+	}
+	return a
 }

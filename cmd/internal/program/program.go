@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -65,12 +66,20 @@ func (p *Program) Main(grammar any) {
 // which kong finds by their types.
 func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any, bindings ...any) int {
 	exited := -1
-	parser, err := p.parser(grammar, kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { exited = code }))
+	parser, err := kong.New(grammar,
+		kong.Name(p.Name), kong.Description(p.Does), kong.Help(printHelp),
+		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { exited = code }),
+		kong.Vars{
+			"version":    "polyphon " + Version(),
+			"completion": "Print a script for command-line completion; its first line says where to put it.",
+		},
+		kong.Vars(p.Texts),
+	)
 	if err != nil {
 		panic(err) // the definitions of the flags are wrong
 	}
 	if len(args) > 1 && args[0] == completeCommand {
-		complete(parser.Model, args[1:]).write(s.Out)
+		fmt.Fprintln(s.Out, strings.Join(complete(parser.Model, args[1:]), "\n"))
 		return StatusOK
 	}
 	parsed, err := parser.Parse(args)
@@ -92,18 +101,6 @@ func call(parsed *kong.Context, bindings []any) (err error) {
 		}
 	}()
 	return parsed.Run(bindings...)
-}
-
-// parser returns the parser of the program's command lines.
-func (p *Program) parser(grammar any, options ...kong.Option) (*kong.Kong, error) {
-	return kong.New(grammar, append(options,
-		kong.Name(p.Name), kong.Description(p.Does), kong.Help(printHelp),
-		kong.Vars{
-			"version":    "polyphon " + Version(),
-			"completion": "Print a script for command-line completion; its first line says where to put it.",
-		},
-		kong.Vars(p.Texts),
-	)...)
 }
 
 // printHelp prints the help, in which a default command is the program itself and not one of its commands.
