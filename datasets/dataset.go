@@ -26,9 +26,6 @@ const (
 	All // every clip, for evaluation
 )
 
-// String returns the split's name.
-func (s Split) String() string { return [...]string{"training", "validation", "test", "all"}[s] }
-
 // Errors that Open and Loader wrap with the fact.
 var (
 	ErrNoData  = errors.New("no usable data")       // no clips, an empty split, a single class

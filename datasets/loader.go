@@ -33,11 +33,6 @@ type LoaderConfig struct {
 	CacheBytes int64 // memory for decoded clips; 0: 1 GiB; negative: none. Clips beyond are decoded in every epoch.
 }
 
-const (
-	defaultCache = 1 << 30
-	maxNoise     = 1 << 28 // bytes of noise recordings that are mixed in
-)
-
 // Batch is a number of examples. It and its slices are the Loader's, and valid until the next iteration.
 type Batch struct {
 	X            []float32 // (B, Frames, mels)
@@ -72,7 +67,7 @@ type Loader struct {
 // NewLoader returns a Loader of items, with the Set's noise recordings. Errors wrap ErrNoData (no items) or ErrOptions.
 func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, error) {
 	cfg.Threads = cmp.Or(cfg.Threads, runtime.GOMAXPROCS(0))
-	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, defaultCache)
+	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, 1<<30)
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -126,9 +121,10 @@ func (c LoaderConfig) check() error {
 
 // readNoise reads the parts of recordings that are mixed in.
 func (l *Loader) readNoise(recordings []source) (noise [][]int16) {
+	const limit = 1 << 28 // bytes
 	size := 0
 	for _, r := range recordings {
-		if size > maxNoise {
+		if size > limit {
 			break
 		}
 		samples, err := l.cache.read(r)

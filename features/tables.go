@@ -17,27 +17,13 @@ func (e *Extractor) FourierRoots() []float32 {
 	return roots
 }
 
-// MelWeights returns the matrix (Mels, FFT/2+1) that maps a frame's power spectrum to mel energies.
-func (e *Extractor) MelWeights() []float32 {
-	bins := e.config.FFT/2 + 1
-	matrix := make([]float32, e.config.Mels*bins)
-	weights := e.bank.weights
-	for m := range e.config.Mels {
-		first, count := int(e.bank.spans[2*m]), int(e.bank.spans[2*m+1])
-		copy(matrix[m*bins+first:], weights[:count])
-		weights = weights[count:]
-	}
-	return matrix
-}
-
-// MelSpans returns MelWeights without its zeros. spans holds three whole numbers per mel: its first bin, its number of
-// bins, and where their weights begin in weights.
+// MelSpans returns the weights of a frame's power spectrum that sum up to mel energies. spans holds three whole numbers
+// per mel: its first bin of FFT/2+1, its number of bins, and where their weights begin in weights.
 func (e *Extractor) MelSpans() (spans, weights []float32) {
 	begin := int32(0)
-	for m := range e.config.Mels {
-		first, bins := e.bank.spans[2*m], e.bank.spans[2*m+1]
-		spans = append(spans, float32(first), float32(bins), float32(begin))
-		begin += bins
+	for span := range slices.Chunk(e.bank.spans, 2) {
+		spans = append(spans, float32(span[0]), float32(span[1]), float32(begin))
+		begin += span[1]
 	}
 	return spans, slices.Clone(e.bank.weights)
 }

@@ -144,7 +144,12 @@ func (m *Material) read(path string) (audio.Clip, bool) {
 
 // words returns the words that a file's cue points name, or false where it has none of them.
 func (m *Material) words(path string) (words []Word, ok bool) {
-	cues, err := readCues(path)
+	var cues []audio.Cue
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		cues, err = audio.Cues(f)
+	}
 	if err == nil && len(cues) == 0 {
 		err = errors.New("it has no cue points")
 	}
@@ -162,13 +167,4 @@ func (m *Material) words(path string) (words []Word, ok bool) {
 		m.Note(fmt.Errorf("%s: none of its %d cue points is a word of the model", path, len(cues)))
 	}
 	return words, true
-}
-
-func readCues(path string) ([]audio.Cue, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return audio.Cues(f)
 }

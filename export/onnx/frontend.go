@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/polyphon/polyphon/features"
 )
@@ -33,12 +34,10 @@ func (b *builder) frontEnd(c features.Config) (string, error) {
 		name: string(Samples), doc: fmt.Sprintf("Sound of %d Hz, mono, in [-1, 1].", c.Rate),
 		dims: []dimension{{name: "batch"}, {name: "samples"}},
 	}}
-	bank, bins := e.MelWeights(), c.FFT/2+1
-	first, end := bins, 0 // the range of the bins that have a weight in some mel
-	for i, w := range bank {
-		if w != 0 {
-			first, end = min(first, i%bins), max(end, i%bins+1)
-		}
+	spans, weights := e.MelSpans()
+	first, end := c.FFT, 0 // the range of the bins that have a weight in some mel
+	for s := range slices.Chunk(spans, 3) {
+		first, end = min(first, int(s[0])), max(end, int(s[0]+s[1]))
 	}
 	parts := 2 * (end - first) // cosines, then sines
 	if parts*c.Window > maxFourier {
@@ -52,10 +51,11 @@ func (b *builder) frontEnd(c features.Config) (string, error) {
 		kernel: c.Window, stride: c.Hop, before: before, after: after,
 	}, x)
 	x = b.node("Mul", "input/squares", []string{x, x})
-	mels := make([]float32, 0, c.Mels*parts)
-	for m := range c.Mels {
-		row := bank[m*bins:][first:end]
-		mels = append(append(mels, row...), row...)
+	mels := make([]float32, c.Mels*parts)
+	for i, s := range slices.Collect(slices.Chunk(spans, 3)) {
+		w, at := weights[int(s[2]):][:int(s[1])], i*parts+int(s[0])-first
+		copy(mels[at:], w)
+		copy(mels[at+parts/2:], w)
 	}
 	x = b.convolution(convolution{name: "input/mels", weight: mels, out: c.Mels, in: parts, kernel: 1, stride: 1}, x)
 	x = b.node("Add", "input/floored", []string{x, b.constant("input/floor", []float32{float32(c.Floor)})})
