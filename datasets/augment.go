@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/polyphon/polyphon/features"
 )
 
-// Augment says how training clips are varied; each clip and epoch draws anew, uniformly from the ranges. In this order:
+// Augment says how training clips are varied, in this order. Each clip and epoch draws anew, uniformly from the ranges.
+// The zero value changes nothing.
 type Augment struct {
 	// MadeUp is the probability that a clip becomes a pseudo-word of the label `_unknown_`, where there is that label: it
 	// is played backwards, or its end is followed by the beginning of another word.
@@ -34,8 +36,7 @@ func (a Augment) Validate() error {
 		inRange("probability of pseudo-words", 0, a.MadeUp, 0, 1),
 		inRange("speed", 0, a.Speed, 0, 0.5), inRange("shift", 0, a.Shift, 0, 60),
 		inRange("noise probability", 0, a.Noise, 0, 1), inRange("share of synthetic noise", 0, a.Synthetic, 0, 1),
-		inRange("signal-to-noise ratio", a.SNR[0], a.SNR[1], -60, 120),
-		inRange("gain", a.Gain[0], a.Gain[1], -120, 60),
+		inRange("signal-to-noise ratio", a.SNR[0], a.SNR[1], -60, 120), inRange("gain", a.Gain[0], a.Gain[1], -120, 60),
 		inRange("room probability", 0, a.Channel.Room, 0, 1), inRange("filter probability", 0, a.Channel.Filter, 0, 1),
 		inRange("band probability", 0, a.Channel.Band, 0, 1))
 }
@@ -68,4 +69,35 @@ func scale(x []float32, gain float32) {
 	for i := range x {
 		x[i] *= gain
 	}
+}
+
+// pseudoWord returns a word of no label, made of a clip: the clip backwards, or its second half followed by the first
+// half of another label's clip, halves of the sound's energy.
+func (w *worker) pseudoWord(it *Item, samples []int16) []int16 {
+	l := w.l
+	other := l.clips[w.rng.IntN(len(l.clips))]
+	if l.items[other].Label != it.Label && w.rng.Float64() < 2.0/3 {
+		if second, err := l.cache.read(l.sources[other]); err == nil {
+			w.pseudo = append(append(w.pseudo[:0], samples[middle(samples):]...), second[:middle(second)]...)
+			return w.pseudo
+		}
+	}
+	w.pseudo = append(w.pseudo[:0], samples...)
+	slices.Reverse(w.pseudo)
+	return w.pseudo
+}
+
+// middle returns the sample at which half of the energy has passed.
+func middle(samples []int16) int {
+	total := 0.0
+	for _, v := range samples {
+		total += float64(v) * float64(v)
+	}
+	passed := 0.0
+	for i, v := range samples {
+		if passed += float64(v) * float64(v); passed >= total/2 {
+			return i
+		}
+	}
+	return len(samples)
 }

@@ -44,10 +44,10 @@ type Item struct {
 	Split Split  // Train, Valid or Test
 	Part  Span   // of the file, zero for all of it; of silence examples, the split's part, in which they lie
 	Point bool   // of a cue point without a length: the example is one window from Part.From on, not beyond Part.To
-
+	// Of silence examples:
 	Silence bool
-	Offset  float64 // of silence: where in Part it begins, as a share in [0, 1) of the possible beginnings
-	Gain    float64 // of silence: a factor
+	Offset  float64 // where in Part the example begins, as a share in [0, 1) of the possible beginnings
+	Gain    float64 // a factor
 }
 
 // Span returns the part of the file in which the example lies, for windows of so many seconds.

@@ -53,14 +53,13 @@ type Loader struct {
 	inOrder []int            // all items
 	noise   func() [][]int16 // the split's parts of the noise recordings, to mix in, read by the first call
 	sinc    *interpolator
-	window  int     // samples of a window
-	lead    int     // samples of context before it at most, a whole number of hops
-	longest int     // samples of a window and its context
-	clips   []int   // items that are no silence: the neighbours in a context
-	pause   []int16 // zeros
-	unknown *Item   // one of `_unknown_`; nil: there is none
-
-	mutex   sync.Mutex
+	window  int              // samples of a window
+	lead    int              // samples of context before it at most, a whole number of hops
+	longest int              // samples of a window and its context
+	clips   []int            // items that are no silence: the neighbours in a context
+	pause   []int16          // zeros
+	unknown *Item            // one of `_unknown_`; nil: there is none
+	mutex   sync.Mutex       // guards skipped
 	skipped map[string]error // by path
 }
 

@@ -71,11 +71,8 @@ func (s *Set) addSilence(o Options) {
 			}
 		}
 		usable := slices.DeleteFunc(slices.Clone(s.Noise), func(r Recording) bool { return r.Parts[split] == Span{} })
-		if len(usable) == 0 {
-			continue
-		}
-		rng := drawSource(o, split, "silence")
-		for i := range int(math.Ceil(o.Silence*float64(words))) - counts[label][split] {
+		n, rng := int(math.Ceil(o.Silence*float64(words)))-counts[label][split], drawSource(o, split, "silence")
+		for i := 0; i < n && len(usable) > 0; i++ {
 			r := usable[i%len(usable)]
 			it := Item{Path: r.Path, Word: noiseFolder, Label: label, Split: split, Silence: true, Part: r.Parts[split]}
 			it.Offset, it.Gain = drawSilence(rng)

@@ -126,17 +126,12 @@ func (l *Loader) start(ctx context.Context, p pass, s *slot, first int, workers 
 // resize sets the batch's number of examples.
 func (s *slot) resize(n int) {
 	s.B, s.X, s.Labels, s.Items = n, s.X[:n*s.size], s.Labels[:n], s.Items[:n]
-	if s.Raw != nil {
-		s.Raw = s.Raw[:n*s.size]
-	}
+	s.Raw = s.Raw[:min(n*s.size, cap(s.Raw))]
 }
 
-// rows returns the rows of example k among x, none if x is nil.
+// rows returns the rows of example k among x, none if x is empty.
 func (s *slot) rows(x []float32, k int) []float32 {
-	if x == nil {
-		return nil
-	}
-	return x[k*s.size : (k+1)*s.size]
+	return x[min(k*s.size, len(x)):min((k+1)*s.size, len(x))]
 }
 
 // close moves the examples together, over the gaps of unreadable clips.

@@ -31,14 +31,13 @@ type clip struct {
 
 // tree is what a data folder holds.
 type tree struct {
-	dir   string
-	clips []clip         // sorted by path
-	count map[string]int // clips of each class, 0 for empty class folders
-	noise []string       // below dir, sorted
-	lists []string       // the split lists that exist
-	given [All]bool      // splits that folders or lists state
-	folds []int          // numbers of the folds, sorted; nil in other layouts
-
+	dir     string
+	clips   []clip         // sorted by path
+	count   map[string]int // clips of each class, 0 for empty class folders
+	noise   []string       // below dir, sorted
+	lists   []string       // the split lists that exist
+	given   [All]bool      // splits that folders or lists state
+	folds   []int          // numbers of the folds, sorted; nil in other layouts
 	ignored map[string]int // for Set.Ignored
 	notes   []string       // for Set.Notes
 }
@@ -197,15 +196,13 @@ func isSplit(folder string) bool {
 
 // allMatch reports whether all folders have names that match and hold folders; a class called "test" holds clips.
 func (t *tree) allMatch(folders []string, match func(string) bool) bool {
-	for _, folder := range folders {
+	return len(folders) > 0 && !slices.ContainsFunc(folders, func(folder string) bool {
 		if !match(folder) {
-			return false
+			return true
 		}
-		if l, err := t.list(folder); err != nil || len(l.clips) > 0 || len(l.folders) == 0 {
-			return false
-		}
-	}
-	return len(folders) > 0
+		l, err := t.list(folder)
+		return err != nil || len(l.clips) > 0 || len(l.folders) == 0
+	})
 }
 
 func without(names []string, drop ...string) []string {
@@ -260,11 +257,11 @@ func (t *tree) walk(folder string) (paths []string) {
 // soundFiles returns what audio.Files finds, dangling links included (the loader names them), and its other errors.
 func soundFiles(root string) (files []audio.File, errs []error) {
 	for f, err := range audio.Files(root) {
-		if err != nil && !(f.Path != root && audio.IsAudio(f.Path)) {
+		if err == nil || f.Path != root && audio.IsAudio(f.Path) {
+			files = append(files, f)
+		} else {
 			errs = append(errs, err)
-			continue
 		}
-		files = append(files, f)
 	}
 	return files, errs
 }

@@ -71,8 +71,8 @@ func TestNothingReadable(t *testing.T) {
 	}
 }
 
-// settles waits until no more goroutines run than before.
-func settles(t *testing.T, before int) {
+// waitForGoroutines waits until no more goroutines run than before.
+func waitForGoroutines(t *testing.T, before int) {
 	t.Helper()
 	for range 200 {
 		if runtime.NumGoroutine() <= before {
@@ -97,7 +97,7 @@ func TestEndedEarly(t *testing.T) {
 				break
 			}
 		}
-		settles(t, before)
+		waitForGoroutines(t, before)
 
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
@@ -114,6 +114,6 @@ func TestEndedEarly(t *testing.T) {
 		if !errors.Is(last, context.Canceled) || n != stop+1 {
 			t.Errorf("cancelled after batch %d: %d batches, error %v", stop+1, n, last)
 		}
-		settles(t, before)
+		waitForGoroutines(t, before)
 	}
 }

@@ -21,15 +21,11 @@ func (t *tree) assignSplits(o Options) error {
 	if t.folds != nil {
 		return t.assignFolds(o)
 	}
-	p := partition{open: []Split{Train}, classes: map[string][]*group{}}
-	for _, s := range []Split{Valid, Test} {
-		if !t.given[s] {
-			p.open = append(p.open, s)
-		}
-	}
-	if len(p.open) == 1 {
+	open := slices.DeleteFunc([]Split{Train, Valid, Test}, func(s Split) bool { return s != Train && t.given[s] })
+	if len(open) == 1 {
 		return nil
 	}
+	p := partition{open: open, classes: map[string][]*group{}}
 	groups := t.gather(&p)
 	p.fill()
 	for _, g := range groups {

@@ -24,12 +24,7 @@ type Config struct {
 	Refractory  float64            `json:"refractory"`           // between the beginnings of a label's events, at least
 }
 
-// The largest values, in seconds.
-const (
-	maxSmoothing  = 60
-	maxDuration   = 60
-	maxRefractory = 3600
-)
+const maxSmoothing, maxDuration, maxRefractory = 60, 60, 3600 // seconds
 
 // Default returns the operating point for a model that states none and whose window is so many seconds long. It is
 // meant for words that fill a good part of the window, and prefers misses to false alarms.

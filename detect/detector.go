@@ -64,8 +64,7 @@ type state struct {
 	decided float64 // end of the window that began it
 }
 
-// tolerance, in seconds, absorbs the rounding of times of years.
-const tolerance = 1e-6
+const tolerance = 1e-6 // seconds, for the rounding of times of years
 
 // New returns a Detector for probabilities of the labels, in this order, or the error of Config.Validate.
 func New(labels []string, c Config) (*Detector, error) {

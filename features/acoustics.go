@@ -21,10 +21,7 @@ type Acoustics struct {
 	BandHigh [2]float64 `json:"band_high,omitempty"` // range of its upper end in hertz
 }
 
-const (
-	bumpPoints = 6
-	bandStop   = -40 // dB
-)
+const bumpPoints = 6
 
 // Distort applies a to energies, rows of the Config's mels. It panics where they are not whole rows.
 func (e *Extractor) Distort(energies []float32, a Acoustics, rng *rand.Rand) {
@@ -80,7 +77,7 @@ func (e *Extractor) response(gains []float32, a Acoustics, band bool, rng *rand.
 		part := point - float64(i)
 		dB := tilt*(2*at-1) + bumps[i]*(1-part) + bumps[i+1]*part
 		if hz := e.bank.centre(mel, e.config); hz < low || hz > high {
-			dB += bandStop
+			dB -= 40
 		}
 		gains[mel] = float32(math.Exp(dB * (math.Ln10 / 10)))
 	}

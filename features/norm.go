@@ -1,6 +1,7 @@
 package features
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -35,10 +36,7 @@ func (n Norm) Validate(mels int) error {
 func (n Norm) Apply(rows []float32) {
 	mels := len(n.Mean)
 	checkRows(rows, mels)
-	limit := n.Limit
-	if limit == 0 {
-		limit = math.MaxFloat32
-	}
+	limit := cmp.Or(n.Limit, math.MaxFloat32)
 	for len(rows) >= mels {
 		for i, m := range n.Mean {
 			rows[i] = max(-limit, min((rows[i]-m)/n.Std[i], limit))

@@ -11,9 +11,6 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Default is the name that Open takes an empty name for.
-const Default = "base"
-
 var (
 	//go:embed base.safetensors
 	base string
@@ -39,7 +36,7 @@ func read(file string) *polynet.Model {
 // file at that path, for which errors wrap polynet.ErrModel. A program that calls Open carries both embedded models.
 func Open(name string) (*polynet.Model, error) {
 	switch name {
-	case "", Default:
+	case "", "base":
 		return Base(), nil
 	case "small":
 		return Small(), nil
@@ -52,4 +49,4 @@ func Open(name string) (*polynet.Model, error) {
 }
 
 // Embedded reports whether Open takes the name for an embedded model's.
-func Embedded(name string) bool { return name == "" || name == Default || name == "small" }
+func Embedded(name string) bool { return name == "" || name == "base" || name == "small" }

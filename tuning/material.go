@@ -48,7 +48,6 @@ type Material struct {
 	SNR         float64         // of words over their background, in dB of mean powers
 	Minutes     float64         // of other words, and of backgrounds alone, at least
 	Seed        int64           // of the order of words and the pauses between them
-
 	// Note gets an error about each file or part of a file that is left out, because it cannot be read, is empty or has
 	// no cue points, and about each file of Recorded in which no cue point is a word of the model.
 	Note func(error)
@@ -83,9 +82,7 @@ func (m *Material) Recordings() ([]Recording, error) {
 
 // clips returns the clips of words and of other words. It reads a file once for all its clips in a row.
 func (m *Material) clips() (words, others []clip) {
-	var path string
-	var file audio.Clip
-	var ok bool
+	path, file, ok := "", audio.Clip{}, false
 	for _, it := range m.Clips {
 		if it.Silence {
 			continue

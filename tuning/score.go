@@ -49,8 +49,7 @@ func (s Score) Within(seconds float64) float64 {
 	return float64(n) / float64(len(s.Delays))
 }
 
-// maxDelay is how many seconds after a word's end an event may be decided: a window and a lookahead may pass before.
-const maxDelay = 1.5
+const maxDelay = 1.5 // seconds from a word's end to its event's decision: a window and a lookahead may pass before
 
 // Measure returns the score of an operating point.
 func Measure(tracks []*Track, c detect.Config) (Score, error) {

@@ -50,17 +50,16 @@ type Limits struct {
 	Delay       float64 // seconds from a word's end to its event, for 95 % of the detected words
 }
 
-func (l Limits) allow(s Score) bool {
-	return s.FalseAlarmsPerHour() <= l.FalseAlarms && !(s.Delay(0.95) > l.Delay)
-}
-
 // Choose returns the score with the fewest misses among those that keep to the limits, or, where there is none, the
 // one with the fewest false alarms. Of equals it takes the one with fewer false alarms, and then the higher threshold.
 func Choose(scores []Score, limits Limits) Score {
+	keeps := func(s Score) bool {
+		return s.FalseAlarmsPerHour() <= limits.FalseAlarms && !(s.Delay(0.95) > limits.Delay)
+	}
 	return slices.MinFunc(scores, func(a, b Score) int {
 		misses, alarms := a.Missed-b.Missed, a.FalseAlarms-b.FalseAlarms
 		threshold := cmp.Compare(b.Config.Threshold, a.Config.Threshold)
-		switch okA, okB := limits.allow(a), limits.allow(b); {
+		switch okA, okB := keeps(a), keeps(b); {
 		case okA && okB:
 			return cmp.Or(misses, alarms, threshold)
 		case okA:

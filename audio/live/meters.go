@@ -18,16 +18,15 @@ type Mark struct {
 // file, has no lag, and neither the drift of a sound card's clock nor a pause adds up. The zero LagMeter is ready.
 type LagMeter struct {
 	Worst  float64 // the largest lag so far, in seconds
-	known  bool
 	latest Mark
 }
 
 // CaughtUp notes that all that had arrived at m.At has been processed.
-func (l *LagMeter) CaughtUp(m Mark) { l.known, l.latest = true, m }
+func (l *LagMeter) CaughtUp(m Mark) { l.latest = m }
 
 // Lag returns the lag at a moment, in seconds; 0 before the first CaughtUp.
 func (l *LagMeter) Lag(now Mark) float64 {
-	if !l.known {
+	if l.latest.At.IsZero() {
 		return 0
 	}
 	lag := max(0, now.At.Sub(l.latest.At).Seconds()-(now.Seconds-l.latest.Seconds))

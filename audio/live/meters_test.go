@@ -16,7 +16,7 @@ func TestLag(t *testing.T) {
 	check := func(what string, now Mark, want float64) {
 		t.Helper()
 		if got := l.Lag(now); math.Abs(got-want) > 1e-6 {
-			t.Errorf("%s: %g s behind, want %g", what, got, want)
+			t.Errorf("%s: a lag of %g s, want %g", what, got, want)
 		}
 	}
 	check("before anything is known", at(5, 1), 0)
