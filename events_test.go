@@ -115,7 +115,8 @@ func listen(t *testing.T, l *Listener, n int, rng *rand.Rand, push func(from, to
 	return append(events, l.Events()...)
 }
 
-// TestListenerTakesAnyPieces holds events to one another whatever the pieces, by Push and by Write, for several formats.
+// TestListenerTakesAnyPieces holds events to one another whatever the pieces, by Push and by Write, for several
+// formats.
 func TestListenerTakesAnyPieces(t *testing.T) {
 	r := newRecognizer(t, loudness())
 	mono := bursts(8, burstTimes...)

@@ -1,5 +1,5 @@
-// Package polyphon recognises sounds with small polynomial networks: samples, files, recordings and live sound in, labels and
-// events with probabilities out.
+// Package polyphon recognises sounds with small polynomial networks: samples, files, recordings and live sound in,
+// labels and events with probabilities out.
 //
 //	r, err := polyphon.Open("mine.safetensors")       // or polyphon.New(models.Base())
 //	labels, err := r.Classify(samples, rate)          // one answer for a sound in memory
@@ -7,7 +7,8 @@
 //	for e, err := range r.Events(ctx, source) { }     // events of a recording
 //	l, err := r.Listen(polyphon.Format{Rate: 48000})  // live sound: l.Write(pcm) or l.Push(samples), then l.Events()
 //
-// Sources come from package audio (audio.Decode, audio.Open), models from package polynet, embedded ones from package models.
+// Sources come from package audio (audio.Decode), models from package polynet, embedded ones from package
+// models.
 package polyphon
 
 import (
@@ -55,8 +56,8 @@ type Option func(*settings)
 // WithDevice computes on d. Without it, New opens device.CPU.
 func WithDevice(d device.Device) Option { return func(s *settings) { s.device = d } }
 
-// WithThreads uses at most n threads of the CPU for a batch of sounds; 0, the default, stands for one a core. Single sounds and
-// streams are computed on the caller's goroutine.
+// WithThreads uses at most n threads of the CPU for a batch of sounds; 0, the default, stands for one a core. Single
+// sounds and streams are computed on the caller's goroutine.
 func WithThreads(n int) Option { return func(s *settings) { s.threads = n } }
 
 // WithReference computes with the slow, plain arithmetic that fast kernels are compared with.
@@ -65,12 +66,12 @@ func WithReference() Option { return func(s *settings) { s.reference = true } }
 // WithDetection replaces the model's operating point for events.
 func WithDetection(c detect.Config) Option { return func(s *settings) { s.detection = c } }
 
-// WithHop sets the seconds from one decision to the next in Windows, Events and live sound, at most the model's window. 0, the
-// default, stands for half a window in Windows, and for as often as the network can in Events and live sound.
+// WithHop sets the seconds from one decision to the next in Windows, Events and live sound, at most the model's window.
+// 0, the default, stands for half a window in Windows, and for as often as the network can in Events and live sound.
 func WithHop(seconds float64) Option { return func(s *settings) { s.stream.Hop = seconds } }
 
-// WithGate sets the level, in dB below full scale, of what counts as silence in Events and live sound; the network does not
-// run in silence. 0, the default, is no gate.
+// WithGate sets the level, in dB below full scale, of what counts as silence in Events and live sound; the network does
+// not run in silence. 0, the default, is no gate.
 func WithGate(decibels float64) Option {
 	return func(s *settings) { s.stream.Gate = -max(decibels, -decibels) }
 }
@@ -88,9 +89,9 @@ func Open(path string, options ...Option) (*Recognizer, error) {
 	return New(m, options...)
 }
 
-// New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent, polynet.ErrConfig and
-// detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU names kernels that the
-// machine does not have.
+// New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent,
+// polynet.ErrConfig and detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU
+// names kernels that the machine does not have.
 func New(m *polynet.Model, options ...Option) (*Recognizer, error) {
 	r := &Recognizer{idle: map[int][]*batch{}}
 	r.detection = m.DetectionConfig()
@@ -145,12 +146,6 @@ func (r *Recognizer) Close() (err error) {
 	clear(r.idle)
 	r.plan.Close()
 	return nil
-}
-
-func (r *Recognizer) isClosed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
 }
 
 // catchFault makes the error of a device's failure that panicked.

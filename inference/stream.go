@@ -13,7 +13,7 @@ func Diverged(start, end float64) error {
 	return fmt.Errorf("%w from %g to %g s", ErrDiverged, start, end)
 }
 
-// StreamOptions are the settings of a Stream. The zero value is right for most uses.
+// StreamOptions are the settings of a Group. The zero value is right for most uses.
 type StreamOptions struct {
 	// Hop is the time between two decisions in seconds, at most the model's window. It is rounded to whole rows of the
 	// network; 0 stands for one row, or with WholeWindows for half a window.
@@ -68,41 +68,3 @@ const (
 	// be read once for many rows, and few enough for tensors to stay in the cache.
 	maxGroupFrames = 256
 )
-
-// Stream classifies sound as it arrives, for any length of time: its memory depends only on the model's window and
-// context, and a second of sound costs about as much as in one run over a whole recording, whose numbers it gives. A
-// decision is about the mean of the network's rows of logits whose frames lie in its window, both ends included; sound
-// around the window is their context. A Stream is used by one goroutine.
-type Stream struct{ group *Group }
-
-// Stream returns a new Stream, or an error that wraps polynet.ErrConfig when o makes no sense for the model.
-func (p *Plan) Stream(o StreamOptions) (*Stream, error) {
-	g, err := p.Group(1, o)
-	if err != nil {
-		return nil, err
-	}
-	return &Stream{g}, nil
-}
-
-// Close gives the Stream's memory back to the device.
-func (s *Stream) Close() { s.group.Close() }
-
-// Reset begins a new stream, as if s were new.
-func (s *Stream) Reset() { s.group.Reset(0) }
-
-// Push adds any number of samples, mono at the model's rate. They are kept until Next computes with them: so call Next
-// until it has no more before the next Push. To push after Flush is a bug and panics.
-func (s *Stream) Push(samples []float32) { s.group.Push(0, samples) }
-
-// Flush ends the sound: Next gives the remaining decisions, the last of which ends where the sound does.
-func (s *Stream) Flush() { s.group.Flush(0) }
-
-// Stats returns the counts since the stream began.
-func (s *Stream) Stats() StreamStats { return s.group.Stats(0) }
-
-// Next returns the next decision, or false when it needs more sound. An error that wraps ErrDiverged is about this
-// decision only, whose P is nil then.
-func (s *Stream) Next() (Decision, bool, error) {
-	_, d, ok, err := s.group.Next()
-	return d, ok, err
-}

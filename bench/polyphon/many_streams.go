@@ -38,7 +38,7 @@ func prepareManyStreams(a manyStreamsArgs) (*serve.Case, error) {
 			at = 0
 		}
 		for _, g := range groups {
-			pushTogether(g, samples[at:at+step])
+			pushTogether(g, a.Group, samples[at:at+step])
 		}
 		at += step
 	}
@@ -49,8 +49,8 @@ func prepareManyStreams(a manyStreamsArgs) (*serve.Case, error) {
 }
 
 // pushTogether pushes the samples to all streams of a group, and takes the decisions that are due.
-func pushTogether(g *inference.Group, samples []float32) {
-	for i := range g.Len() {
+func pushTogether(g *inference.Group, streams int, samples []float32) {
+	for i := range streams {
 		g.Push(i, samples)
 	}
 	for ok := true; ok; {

@@ -47,11 +47,11 @@ func prepareStream(a soundArgs) (*serve.Case, error) {
 	if err != nil {
 		return nil, err
 	}
-	endless, err := plan.Stream(inference.StreamOptions{Step: a.Step})
+	endless, err := plan.Group(1, inference.StreamOptions{Step: a.Step})
 	if err != nil {
 		return nil, err
 	}
-	once, err := plan.Stream(inference.StreamOptions{Step: a.Step})
+	once, err := plan.Group(1, inference.StreamOptions{Step: a.Step})
 	if err != nil {
 		return nil, err
 	}
@@ -65,9 +65,9 @@ func prepareStream(a soundArgs) (*serve.Case, error) {
 					p = append(p, float32(v))
 				}
 			}
-			once.Reset()
+			once.Reset(0)
 			push(once, samples, step, keep)
-			once.Flush()
+			once.Flush(0)
 			decide(once, keep)
 			return p
 		},
@@ -75,10 +75,10 @@ func prepareStream(a soundArgs) (*serve.Case, error) {
 }
 
 // push pushes samples in steps and hands the decisions to use.
-func push(s *inference.Stream, samples []float32, step int, use func(inference.Decision)) {
+func push(s *inference.Group, samples []float32, step int, use func(inference.Decision)) {
 	for len(samples) > 0 {
 		n := min(step, len(samples))
-		s.Push(samples[:n])
+		s.Push(0, samples[:n])
 		samples = samples[n:]
 		decide(s, use)
 	}
@@ -86,9 +86,9 @@ func push(s *inference.Stream, samples []float32, step int, use func(inference.D
 
 // decide hands the decisions that are due to use. One whose network diverged has no probabilities, which the comparison of
 // results shows.
-func decide(s *inference.Stream, use func(inference.Decision)) {
+func decide(s *inference.Group, use func(inference.Decision)) {
 	for {
-		d, ok, _ := s.Next()
+		_, d, ok, _ := s.Next()
 		if !ok {
 			return
 		}
