@@ -244,7 +244,7 @@ type batch struct {
 	clips   *inference.Clips
 	window  int       // samples
 	samples []float32 // a window for each sound
-	index   []int     // of the sounds, as add was told
+	index   []int     // of the sounds among those of add
 	answers []float32 // logits
 }
 

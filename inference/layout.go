@@ -12,7 +12,7 @@ type placement struct {
 	data    device.Buffer
 	cols    int
 	stride  int // frames of the input from one row to the next
-	lag     int // how many rows, for the lookahead, the latest one is behind the latest frame; 0 for whole clips
+	lag     int // how many rows, for the lookahead, the latest one lags the latest frame; 0 for whole clips
 	gap     int // rows before those of each stream
 	history int // where a stream's part of a history keeps the rows for the gap
 }

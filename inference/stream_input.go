@@ -25,8 +25,8 @@ type streamInput struct {
 type progress struct {
 	pushed, decided int // samples: pushed, and where the latest decision's window ends
 	ended           bool
-	// Frames: ready have been made, in whole steps; the executor has passed fed, of which it has computed run. fed stays
-	// behind while the gate is closed, and at the stream's end the executor takes zeros after the last frame.
+	// Frames: ready have been made, in whole steps; the executor has passed fed, of which it has computed run. fed stops
+	// while the gate is closed, and at the stream's end the executor takes zeros after the last frame.
 	ready, fed, run int
 	active          bool // the latest step needs the network
 	firstRow        int

@@ -34,20 +34,26 @@ func (m *Model) SetMetadata(metadata map[string]string) error {
 		if !ok {
 			continue
 		}
-		if err := setMetadata(f.name, text, f.value); err != nil {
-			return err
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields() // one would change what the model computes
+		if err := d.Decode(f.value); err != nil {
+			return fmt.Errorf("%w: metadata: %s: %w", ErrModel, f.name, err)
 		}
 	}
 	return nil
 }
 
-// setMetadata sets value to what text says. A setting that this program does not know would change what the model
-// computes, so it is an error.
-func setMetadata(name, text string, value any) error {
-	d := json.NewDecoder(strings.NewReader(text))
-	d.DisallowUnknownFields()
-	if err := d.Decode(value); err != nil {
-		return fmt.Errorf("%w: metadata: %s: %w", ErrModel, name, err)
+// metadataField pairs a name in the metadata with where its value is in a Model.
+type metadataField struct {
+	name     string
+	value    any
+	optional bool
+}
+
+func (m *Model) metadataFields() []metadataField {
+	return []metadataField{
+		{name: "features", value: &m.Features}, {name: "norm", value: &m.Norm}, {name: "window", value: &m.Window},
+		{name: "net", value: &m.Net}, {name: "labels", value: &m.Labels}, {name: "temperature", value: &m.Temperature},
+		{name: "provenance", value: &m.Provenance}, {name: "detection", value: &m.Detection, optional: true},
 	}
-	return nil
 }
