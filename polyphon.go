@@ -7,8 +7,7 @@
 //	for e, err := range r.Events(ctx, source) { }     // events of a recording
 //	l, err := r.Listen(polyphon.Format{Rate: 48000})  // live sound: l.Write(pcm) or l.Push(samples), then l.Events()
 //
-// Sources come from package audio (audio.Decode), models from package polynet, embedded ones from package
-// models.
+// Sources come from package audio (audio.Decode), models from package polynet, embedded ones from package models.
 package polyphon
 
 import (
@@ -92,7 +91,8 @@ func Open(path string, options ...Option) (*Recognizer, error) {
 // New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent,
 // polynet.ErrConfig and detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU
 // names kernels that the machine does not have.
-func New(m *polynet.Model, options ...Option) (*Recognizer, error) {
+func New(m *polynet.Model, options ...Option) (_ *Recognizer, err error) {
+	defer catchFault(&err)
 	r := &Recognizer{idle: map[int][]*batch{}}
 	r.detection = m.DetectionConfig()
 	for _, option := range options {
@@ -104,26 +104,20 @@ func New(m *polynet.Model, options ...Option) (*Recognizer, error) {
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)
 	}
-	if err := r.compile(m); err != nil {
+	if r.device == nil && !r.reference {
+		if r.device, err = device.CPU(r.threads); err != nil {
+			return nil, err
+		}
+	}
+	if r.reference {
+		r.plan, err = inference.CompileReference(m)
+	} else {
+		r.plan, err = inference.Compile(m, r.device)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// compile prepares the model for the device.
-func (r *Recognizer) compile(m *polynet.Model) (err error) {
-	defer catchFault(&err)
-	switch {
-	case r.reference:
-		r.plan, err = inference.CompileReference(m)
-		return err
-	case r.device == nil:
-		if r.device, err = device.CPU(r.threads); err != nil {
-			return err
-		}
-	}
-	r.plan, err = inference.Compile(m, r.device)
-	return err
 }
 
 // Model returns the model, which is read-only.

@@ -30,7 +30,7 @@ func (n *Network) backward(p *Pass, dy Activation, inputGradient bool) Activatio
 			}
 			n.ops[i].backward(p, dy)
 		}
-		p.memory.rewind(start)
+		p.memory.next = start
 	}
 	return p.gradients[polynet.Input].Activation
 }

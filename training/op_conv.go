@@ -109,7 +109,7 @@ func (c *convOp) backwardInput(p *Pass, dx, dy Activation, add bool) {
 // phase returns the taps k0, k0+Stride, ... of the weight, each transposed, the last one first: (taps·Width, In).
 func (c *convOp) phase(p *Pass, k0, taps int) device.Buffer {
 	size := c.In * c.Width
-	w := p.vector(taps * size)
+	w := p.memory.alloc(taps * size)
 	p.dev.Transpose(
 		device.View{Data: w, Groups: taps, Rows: c.Width, Cols: c.In, GroupStride: size, RowStride: c.In},
 		device.View{

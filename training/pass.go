@@ -54,7 +54,6 @@ func (a Activation) matrix() device.View {
 type saved struct {
 	x, y           Activation
 	mean, variance device.Buffer
-	mask           device.View
 }
 
 // Pass is the state of one run through a network: its tensors and gradients, what operations save for the backward run,
@@ -191,9 +190,6 @@ func (a *arena) plain(batch, rows, channels int) Activation {
 
 // plainLike returns memory of x's shape without padding, undefined.
 func (a *arena) plainLike(x Activation) Activation { return a.plain(x.Groups, x.Rows, x.Cols) }
-
-// vector returns memory for n values, undefined.
-func (p *Pass) vector(n int) device.Buffer { return p.memory.alloc(n) }
 
 // matrix returns memory for a contiguous (rows, cols) matrix, undefined.
 func (p *Pass) matrix(rows, cols int) device.View {

@@ -207,8 +207,11 @@ func (t *Trainer) random(epoch uint64) *rand.Rand {
 // split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
 func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs; epoch++ {
-		e, err := t.runEpoch(ctx, epoch)
+		e, err := t.trainEpoch(ctx, epoch)
 		if err != nil {
+			return nil, err
+		}
+		if err := t.validate(ctx, &e); err != nil {
 			return nil, err
 		}
 		t.history = append(t.history, e)
