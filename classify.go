@@ -89,8 +89,9 @@ func (r *Recognizer) classifyTogether(clips []audio.Clip) []Result {
 		}
 		return results
 	}
+	classes := len(r.Model().Labels)
 	for k, i := range b.index {
-		if results[i].Scores = r.scores(b.logits(k)); results[i].Scores == nil {
+		if results[i].Scores = r.scores(b.logits[k*classes:][:classes]); results[i].Scores == nil {
 			results[i].Err = inference.Diverged(0, clips[i].Duration().Seconds())
 		}
 	}
@@ -245,7 +246,7 @@ type batch struct {
 	window  int       // samples
 	samples []float32 // a window for each sound
 	index   []int     // of the sounds among those of add
-	answers []float32 // logits
+	logits  []float32 // of these sounds, one after the other
 }
 
 // takeBatch returns a batch for n sounds, to be given back by returnBatch.
@@ -296,13 +297,7 @@ func (b *batch) add(i int, samples []float32) {
 func (b *batch) run() (err error) {
 	defer catchFault(&err)
 	if len(b.index) > 0 {
-		b.answers = b.clips.RunSamples(b.samples, len(b.index))
+		b.logits = b.clips.RunSamples(b.samples, len(b.index))
 	}
 	return nil
-}
-
-// logits returns those of the k-th sound that was added.
-func (b *batch) logits(k int) []float32 {
-	n := len(b.answers) / len(b.index)
-	return b.answers[k*n : (k+1)*n]
 }

@@ -75,8 +75,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: %d stages", ErrConfig, len(c.Stages))
 	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return fmt.Errorf("%w: dropout %g", ErrConfig, c.Dropout)
-	}
-	switch {
 	case c.Block.Retired():
 		return fmt.Errorf("%w: blocks of the kind %q are retired: polyphon no longer trains or runs them", ErrConfig, c.Block)
 	case !slices.Contains(BlockKinds(), c.Block):

@@ -78,7 +78,11 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 		case OpConv:
 			scale, shift := w.affine(s.Norm, s.Width)
 			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
-			put(s.Weight, scaleColumns(w.values(s.Weight), scale), s.Kernel, s.In, s.Width)
+			weight := slices.Clone(w.values(s.Weight))
+			for k, v := range weight {
+				weight[k] = float32(float64(v) * scale[k%s.Width])
+			}
+			put(s.Weight, weight, s.Kernel, s.In, s.Width)
 			put(s.Bias, toFloat32(shift), s.Width)
 		case OpLinear:
 			put(s.Weight, w.values(s.Weight), s.In, s.Width)
@@ -109,15 +113,6 @@ func (w Weights) affine(n Norm, width int) (scale, shift []float64) {
 		shift[i] = factor * (float64(bias[i]) - float64(mean[i])*inverse)
 	}
 	return scale, shift
-}
-
-// scaleColumns returns a matrix with its columns scaled.
-func scaleColumns(matrix []float32, scale []float64) []float32 {
-	scaled := make([]float32, len(matrix))
-	for i, v := range matrix {
-		scaled[i] = float32(float64(v) * scale[i%len(scale)])
-	}
-	return scaled
 }
 
 func toFloat32(values []float64) []float32 {

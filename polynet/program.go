@@ -210,17 +210,11 @@ func (p *Program) Degree() *big.Int {
 // nonPolynomial lists the operations that keep the network from being a polynomial, each once.
 func (p *Program) nonPolynomial() []string {
 	var list []string
-	for i := range p.Steps {
-		name := ""
-		switch s := &p.Steps[i]; {
-		case s.Op == OpTanh:
-			name = "tanh"
-		case s.ReLU:
-			name = "ReLU"
-		}
-		if name != "" && !slices.Contains(list, name) {
-			list = append(list, name)
-		}
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Op == OpTanh }) {
+		list = append(list, "tanh")
+	}
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.ReLU }) {
+		list = append(list, "ReLU")
 	}
 	return list
 }

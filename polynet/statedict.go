@@ -19,11 +19,10 @@ var ErrWeights = errors.New("weights do not fit the network")
 // tensors in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
 type StateDict map[string]*tensor.Dense
 
-// stateDictFormat is what the metadata of PyTorch's safetensors files has for a format.
-const stateDictFormat = "pt"
-
-// countSuffix ends the names of PyTorch's counts of training steps, integers without an influence on answers.
-const countSuffix = ".num_batches_tracked"
+const (
+	stateDictFormat = "pt"                   // the format in the metadata of PyTorch's safetensors files
+	countSuffix     = ".num_batches_tracked" // of the names of its counts of training steps, which answers do not need
+)
 
 // ReadStateDict reads a safetensors file of PyTorch's to its end: its tensors and its metadata. It never holds more
 // memory than a small multiple of what r has delivered, whatever the header claims. Errors wrap ErrModel.

@@ -4,6 +4,7 @@ package training
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -147,13 +148,9 @@ func (t *Trainer) openLoaders(ctx context.Context, set *datasets.Set) error {
 	if err != nil {
 		return err
 	}
-	threads := t.options.Threads
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	base := datasets.LoaderConfig{
 		Extractor: extractor, Window: t.cfg.Window, Context: t.cfg.Context, Batch: t.cfg.Batch,
-		Threads: threads, CacheBytes: cacheBytes,
+		Threads: cmp.Or(t.options.Threads, runtime.GOMAXPROCS(0)), CacheBytes: cacheBytes,
 	}
 	if t.valid, err = datasets.NewLoader(set.Split(datasets.Valid), set.Noise, base); err != nil {
 		return err
