@@ -219,9 +219,6 @@ func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Wi
 	}
 }
 
-// windowsPiece is how many samples Windows reads at a time, at most.
-const windowsPiece = 1 << 15
-
 // onlyWindow returns the answer for a sound that is no longer than a window and ended with err.
 func (r *Recognizer) onlyWindow(samples []float32, err error) (Window, error) {
 	if err != io.EOF {
@@ -236,8 +233,9 @@ func (r *Recognizer) onlyWindow(samples []float32, err error) (Window, error) {
 }
 
 const (
-	maxBatch = 64 // sounds that are computed together at most
-	maxIdle  = 16 // unused batches of a size that are kept
+	windowsPiece = 1 << 15 // samples that Windows reads at a time, at most
+	maxBatch     = 64      // sounds that are computed together, at most
+	maxIdle      = 16      // unused batches of a size that are kept
 )
 
 // batch is the working memory for a few sounds that are no longer than a window.

@@ -117,12 +117,7 @@ func (t *tracker) decide(d inference.Decision) {
 	t.addEnded()
 }
 
-// finish ends the events that go on, after the last decision.
-func (t *tracker) finish() {
-	t.detector.Flush()
-	t.addEnded()
-}
-
+// addEnded adds the events of a recording that have ended.
 func (t *tracker) addEnded() {
 	if t.recording {
 		for _, e := range t.detector.Ended() {

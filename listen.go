@@ -96,7 +96,9 @@ func (l *Listener) Flush() error {
 	if err := l.group.Compute(); err != nil {
 		return err
 	}
-	l.group.trackers[0].finish()
+	t := l.group.trackers[0]
+	t.detector.Flush() // ends the events that go on
+	t.addEnded()
 	return nil
 }
 

@@ -50,9 +50,7 @@ type layout struct {
 // newLayout returns the geometry of a program's tensors, without memory.
 func newLayout(p *polynet.Program, whole bool) layout {
 	geometry := p.Geometry()
-	l := layout{
-		program: p, whole: whole, tensors: make([]placement, len(p.Steps)), inPlace: make([]bool, len(p.Steps)-2),
-	}
+	l := layout{program: p, whole: whole, tensors: make([]placement, len(p.Steps)), inPlace: make([]bool, len(p.Steps)-2)}
 	for t := polynet.Input; int(t) < len(l.tensors); t++ {
 		pl := &l.tensors[t]
 		pl.stride, pl.cols = geometry[t].Stride, p.Inputs

@@ -29,9 +29,6 @@ type Stage struct {
 	Stride int `json:"stride"` // of the convolutions that read the first block's input
 }
 
-// MaxDegree bounds Config.Degree.
-const MaxDegree = 16
-
 // Config describes a network: stem, stages, mean over time, dropout, linear head.
 //
 // Tensors are time-major: clips of rows of channels, one row for each frame of features at the input. A convolution
@@ -48,8 +45,10 @@ type Config struct {
 	Dropout float64 `json:"dropout"` // probability of zeroing a pooled feature while training
 }
 
-// maxStride bounds the rows of features for one of the last stage.
-const maxStride = 1 << 16
+const (
+	MaxDegree = 16      // bounds Config.Degree
+	maxStride = 1 << 16 // bounds the rows of features for one of the last stage
+)
 
 // Validate returns an error wrapping ErrConfig that names the field when c cannot be built.
 func (c Config) Validate() error {

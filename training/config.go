@@ -78,10 +78,9 @@ func Default() Config {
 	}
 }
 
-// DefaultDegree is the degree of decompositions that WithData chooses.
-const DefaultDegree = 3
-
 const (
+	DefaultDegree = 3 // of decompositions, which WithData chooses
+
 	// A batch has as many clips as lets an epoch make so many optimiser steps, within bounds: with fewer, networks hardly
 	// learn from small data sets.
 	stepsPerEpoch = 20

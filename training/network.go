@@ -128,9 +128,7 @@ func initialValues(w polynet.Weight, rng *rand.Rand) []float32 {
 // close gives the network's memory back to the device.
 func (n *Network) close() {
 	for _, b := range []device.Buffer{n.values, n.running, n.grads, n.norm} {
-		if !b.Empty() {
-			n.dev.Free(b)
-		}
+		n.dev.Free(b)
 	}
 }
 

@@ -30,7 +30,7 @@ func newBatchNorm(n polynet.Norm, params map[string]*Param) *batchNorm {
 
 // forward returns the norm of x, plus skip where given, and of that max(·, 0) with relu.
 func (n *batchNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
-	y := p.like(x)
+	y := p.activation(x.Groups, x.Rows, x.Cols)
 	k := n.statistics(p, x.View, device.View{})
 	p.dev.Affine(y.View, x.View, skip.View, k.Scale, device.Buffer{}, k.Shift, relu)
 	p.save(saved{x: x, y: y, mean: k.Mean, variance: k.Var})

@@ -122,7 +122,7 @@ func (c *convOp) phase(p *Pass, k0, taps int) device.Buffer {
 // forwardProduct returns f + s + a·BN(f∘s).
 func (c *convOp) forwardProduct(p *Pass, f, s Activation) Activation {
 	k := c.product.statistics(p, f.View, s.View)
-	y := p.like(f)
+	y := p.activation(f.Groups, f.Rows, f.Cols)
 	p.dev.HadamardSum(y.View, f.View, s.View, k.Scale, k.Shift)
 	p.save(saved{x: f, y: s, mean: k.Mean, variance: k.Var})
 	if c.ReLU {
@@ -152,7 +152,7 @@ func (o productOp) forward(p *Pass) Activation {
 	x, y := p.tensors[o.X], p.tensors[o.Y]
 	z := p.memory.plainLike(x)
 	if o.Plus {
-		p.copy(z.View, x.View)
+		p.add(z.View, x.View, device.View{})
 	}
 	p.dev.Hadamard(z.View, x.View, y.View, o.Plus)
 	return z

@@ -174,9 +174,6 @@ func (p *Pass) activation(batch, rows, channels int) Activation {
 	return a
 }
 
-// like returns memory of x's shape, with padding.
-func (p *Pass) like(x Activation) Activation { return p.activation(x.Groups, x.Rows, x.Cols) }
-
 // plain returns memory for (batch, rows, channels) without padding, undefined.
 func (a *arena) plain(batch, rows, channels int) Activation {
 	b := a.alloc(batch * rows * channels)
@@ -196,13 +193,10 @@ func (p *Pass) matrix(rows, cols int) device.View {
 	return device.Matrix(p.memory.alloc(rows*cols), rows, cols)
 }
 
-// add computes dst = x + y.
+// add computes dst = x + y, or dst = x where y is empty.
 func (p *Pass) add(dst, x, y device.View) {
 	p.dev.Affine(dst, x, y, device.Buffer{}, device.Buffer{}, device.Buffer{}, false)
 }
-
-// copy computes dst = src.
-func (p *Pass) copy(dst, src device.View) { p.add(dst, src, device.View{}) }
 
 // pack returns the memory for the step's next packed matrix. Weights change with every step, so each use packs them
 // anew, into the memory of the same use in the step before.
@@ -295,6 +289,6 @@ func (p *Pass) accumulate(x polynet.Tensor, dy gradient, reuse bool) {
 	if dst, add := p.gradientOf(x); add {
 		p.add(dst.View, dst.View, dy.View)
 	} else {
-		p.copy(dst.View, dy.View)
+		p.add(dst.View, dy.View, device.View{})
 	}
 }
