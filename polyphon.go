@@ -21,15 +21,13 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// ErrClosed is the error of a Recognizer that has been closed.
-var ErrClosed = errors.New("polyphon: the recognizer is closed")
+// Errors of a Recognizer, besides those of audio, polynet and detect, a context's, and a device's (device.Fault).
+var (
+	ErrClosed   = errors.New("polyphon: the recognizer is closed")
+	ErrDiverged = inference.ErrDiverged // the network's numbers grew beyond all bounds: there are no probabilities
+)
 
-// ErrDiverged marks sound for which a network's numbers grew beyond all bounds, so that it gives no probabilities.
-var ErrDiverged = inference.ErrDiverged
-
-// Recognizer answers for sounds with one model on one device. It is shared by goroutines.
-//
-// Where a device with memory of its own fails, such as a GPU, calls return its failure as an error (device.Fault).
+// Recognizer answers for sounds with one model on one device. Several goroutines may call its methods at once.
 type Recognizer struct {
 	plan *inference.Plan
 	settings
@@ -70,7 +68,7 @@ func WithDetection(c detect.Config) Option { return func(s *settings) { s.detect
 func WithHop(seconds float64) Option { return func(s *settings) { s.stream.Hop = seconds } }
 
 // WithGate sets the level, in dB below full scale, of what counts as silence in Events and live sound; the network does
-// not run in silence. 0, the default, is no gate.
+// not run in silence. 0, the default, is no gate; one that is not finite makes those fail with polynet.ErrConfig.
 func WithGate(decibels float64) Option {
 	return func(s *settings) { s.stream.Gate = -max(decibels, -decibels) }
 }
@@ -91,7 +89,7 @@ func Open(path string, options ...Option) (*Recognizer, error) {
 // New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent,
 // polynet.ErrConfig and detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU
 // names kernels that the machine does not have.
-func New(m *polynet.Model, options ...Option) (_ *Recognizer, err error) {
+func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error) {
 	defer catchFault(&err)
 	r := &Recognizer{idle: map[int][]*batch{}}
 	r.detection = m.DetectionConfig()

@@ -9,8 +9,12 @@ import (
 	"github.com/polyphon/polyphon/features"
 )
 
-// ErrConfig marks a network or model configuration that cannot be built.
-var ErrConfig = errors.New("invalid configuration")
+// Errors of this package wrap one of these.
+var (
+	ErrConfig  = errors.New("invalid configuration")          // a network or a use of one that cannot be built
+	ErrModel   = errors.New("unusable model")                 // a file that is no model, or a Model that is not consistent
+	ErrWeights = errors.New("weights do not fit the network") // other names or shapes than the network's
+)
 
 // Stem is the convolution between the features and the first stage, followed by a batch norm.
 type Stem struct {

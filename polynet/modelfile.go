@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -37,9 +36,6 @@ const (
 	metadataKey = "__metadata__"
 	maxHeader   = 16 << 20 // bytes; the format allows 100 MB, a network of 256 blocks needs 0.4 MB
 )
-
-// ErrModel marks a model file that cannot be used, or a Model that is not consistent.
-var ErrModel = errors.New("unusable model")
 
 // tensorEntry is what a safetensors header says about one tensor.
 type tensorEntry struct {

@@ -2,7 +2,6 @@ package polynet
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,9 +10,6 @@ import (
 
 	"gorgonia.org/tensor"
 )
-
-// ErrWeights marks weights that do not fit a network.
-var ErrWeights = errors.New("weights do not fit the network")
 
 // StateDict is the weights of a network as PyTorch keeps them (bench/pytorch/polynet.py is the network): float32
 // tensors in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).

@@ -12,9 +12,6 @@ import (
 	"github.com/polyphon/polyphon/internal/atomicfile"
 )
 
-// ErrCheckpoint marks a checkpoint that cannot be resumed from.
-var ErrCheckpoint = errors.New("cannot resume")
-
 // checkpointVersion changes with the fields of checkpoint.
 const checkpointVersion = 3
 

@@ -12,8 +12,11 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// ErrConfig marks a training configuration that cannot be run.
-var ErrConfig = errors.New("invalid training configuration")
+// Errors of this package wrap one of these, or are those of datasets and polynet.
+var (
+	ErrConfig     = errors.New("invalid training configuration")
+	ErrCheckpoint = errors.New("cannot resume") // from a checkpoint that is damaged or of another run
+)
 
 // OptimizerKind names an optimiser.
 type OptimizerKind string
