@@ -17,7 +17,7 @@ import (
 // Score is a label's probability.
 type Score struct {
 	Label string
-	P     float64
+	P     float64 // in [0, 1]; those of all labels add up to 1
 }
 
 // Window is the answer for the sound between Start and End, in seconds.
@@ -29,18 +29,18 @@ type Window struct {
 // Background reports whether the likeliest label is one of those that stand for "none of the words".
 func (w Window) Background() bool { return detect.Background(w.Scores[0].Label) }
 
-// Classify returns the probabilities of all labels for a mono sound in memory, of any rate that audio.Resample
+// Classify returns the probabilities of all labels for mono samples in [-1, 1] at a rate in hertz that audio.Resample
 // converts, the likeliest first.
 //
 // A sound of a window's length or less is one run of the network; where it is shorter, it is put in the middle of a
-// window, between zeros, as in training. Of a longer sound the answer is the mean over its Windows. Errors:
-// audio.ErrEmpty without samples, ErrDiverged.
+// window, between zeros, as in training. Of a longer sound the answer is the mean over its Windows. Errors wrap
+// audio.ErrEmpty without samples, audio.ErrFormat for the rate, ErrDiverged, ErrClosed.
 func (r *Recognizer) Classify(samples []float32, rate int) ([]Score, error) {
 	result := r.ClassifyBatch([]audio.Clip{{Rate: rate, Samples: samples}})[0]
 	return result.Scores, result.Err
 }
 
-// ClassifyFile is Classify of the sound file at path, in any format that audio.Decode reads.
+// ClassifyFile is Classify of the sound file at path, in any format that audio.Decode reads. Errors of reading name it.
 func (r *Recognizer) ClassifyFile(path string) ([]Score, error) {
 	clip, err := audio.ReadFile(path, r.Model().Features.Rate)
 	if err != nil {
@@ -49,7 +49,7 @@ func (r *Recognizer) ClassifyFile(path string) ([]Score, error) {
 	return r.Classify(clip.Samples, clip.Rate)
 }
 
-// Result is the answer for one sound of a batch.
+// Result is the answer for one sound of a batch, as Classify returns it.
 type Result struct {
 	Scores []Score
 	Err    error
@@ -160,9 +160,9 @@ func (r *Recognizer) rank(p []float64) []Score {
 	return scores
 }
 
-// Embed returns the embedding of a mono sound in memory: the means over time of the network's last channels, before the
-// linear layer that makes labels of them. Of a sound longer than a window it is the embedding of the window at its
-// beginning. Errors are Classify's.
+// Embed returns the embedding of a sound, given as for Classify: the mean over time of each of the network's last
+// channels, before the linear layer that makes labels of them. Of a sound longer than a window it is the embedding of
+// the window at its beginning. Errors are Classify's.
 func (r *Recognizer) Embed(samples []float32, rate int) ([]float32, error) {
 	samples, err := r.beginning(audio.Clip{Rate: rate, Samples: samples})
 	if err != nil {
@@ -190,7 +190,7 @@ func (r *Recognizer) Embed(samples []float32, rate int) ([]float32, error) {
 //
 // A sound longer than a window runs through the network once, in bounded memory, and its windows come as the source
 // delivers them, a few frames and the model's lookahead later. An error ends the sequence: the source's, ctx's,
-// audio.ErrEmpty, ErrDiverged.
+// audio.ErrEmpty, audio.ErrFormat, ErrDiverged, ErrClosed.
 func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Window, error] {
 	return func(yield func(Window, error) bool) {
 		m := r.Model()

@@ -63,7 +63,10 @@ func ExampleRecognizer_ClassifyBatch() {
 		}
 		fmt.Println(result.Scores[0].Label)
 	}
-	// Output: yes error: no samples stop
+	// Output:
+	// yes
+	// error: no samples
+	// stop
 }
 
 func ExampleRecognizer_Windows() {
@@ -77,7 +80,10 @@ func ExampleRecognizer_Windows() {
 			fmt.Printf("%.0f to %.0f s: %s\n", w.Start, w.End, w.Scores[0].Label)
 		}
 	}
-	// Output: 0 to 1 s: yes 2 to 3 s: left 4 to 5 s: stop
+	// Output:
+	// 0 to 1 s: yes
+	// 2 to 3 s: left
+	// 4 to 5 s: stop
 }
 
 func ExampleRecognizer_Events() {
@@ -89,7 +95,10 @@ func ExampleRecognizer_Events() {
 		}
 		fmt.Printf("%.0f s: %s\n", math.Floor(e.Start), e.Label)
 	}
-	// Output: 0 s: yes 2 s: left 4 s: stop
+	// Output:
+	// 0 s: yes
+	// 2 s: left
+	// 4 s: stop
 }
 
 func ExampleRecognizer_Listen() {
@@ -110,7 +119,10 @@ func ExampleRecognizer_Listen() {
 			fmt.Println(e.Label)
 		}
 	}
-	// Output: yes left stop
+	// Output:
+	// yes
+	// left
+	// stop
 }
 
 func ExampleRecognizer_ListenGroup() {
@@ -137,7 +149,9 @@ func ExampleRecognizer_ListenGroup() {
 	for _, e := range g.Events() {
 		fmt.Println(rooms[e.Sound]+":", e.Label)
 	}
-	// Output: kitchen: yes hall: stop
+	// Output:
+	// kitchen: yes
+	// hall: stop
 }
 
 func int16s(samples []float32) []int16 {

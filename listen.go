@@ -32,8 +32,8 @@ func (r *Recognizer) Listen(f Format) (*Listener, error) {
 	return &Listener{g}, nil
 }
 
-// Write takes interleaved frames in the format's encoding, cut anywhere, and computes what they complete. It always
-// takes all of pcm; an error is the device's (device.Fault), or says that the sound has ended.
+// Write takes interleaved frames in the format's encoding, cut anywhere, and computes what they complete, as an
+// io.Writer. An error is the device's (device.Fault), or says that the sound has ended.
 func (l *Listener) Write(pcm []byte) (int, error) {
 	if err := l.group.Write(0, pcm); err != nil {
 		return 0, err

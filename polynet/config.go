@@ -11,7 +11,7 @@ import (
 
 // Errors of this package wrap one of these.
 var (
-	ErrConfig  = errors.New("invalid configuration")          // a network or a use of one that cannot be built
+	ErrConfig  = errors.New("invalid configuration")          // a network, or a use of one, that is impossible
 	ErrModel   = errors.New("unusable model")                 // a file that is no model, or a Model that is not consistent
 	ErrWeights = errors.New("weights do not fit the network") // other names or shapes than the network's
 )
