@@ -1,10 +1,6 @@
 package device
 
-import (
-	"math"
-
-	"github.com/polyphon/polyphon/device/internal/simd"
-)
+import "math"
 
 // asRow returns b as a view of one row.
 func asRow(b Buffer) View { return Matrix(b, 1, b.Len()) }
@@ -19,8 +15,8 @@ func uniform(v float32) Buffer {
 }
 
 func (d *cpu) SGD(w, g, m Buffer, rate, momentum, decay float32) {
-	e := elementwise{views: [5]View{asRow(w), asRow(m), asRow(g)}, call: func(k *simd.Kernels, b block) {
-		k.SGD(b.m[0], b.m[1], b.m[2], b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], rate, momentum, decay)
+	e := elementwise{views: [5]View{asRow(w), asRow(m), asRow(g)}, call: func(b block) {
+		b.k.SGD(b.m[0], b.m[1], b.m[2], b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], rate, momentum, decay)
 	}}
 	d.elementwise(true, e)
 }
@@ -30,8 +26,8 @@ func (d *cpu) AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, s
 	corrected := float32(float64(rate) / (1 - math.Pow(float64(beta1), float64(step))))
 	unbias := float32(1 / (1 - math.Pow(float64(beta2), float64(step))))
 	rest1, rest2 := float32(1-float64(beta1)), float32(1-float64(beta2))
-	e := elementwise{views: [5]View{asRow(w), asRow(m), asRow(v), asRow(g)}, call: func(k *simd.Kernels, b block) {
-		k.AdamW(b.m[0], b.m[1], b.m[2], b.m[3],
+	e := elementwise{views: [5]View{asRow(w), asRow(m), asRow(v), asRow(g)}, call: func(b block) {
+		b.k.AdamW(b.m[0], b.m[1], b.m[2], b.m[3],
 			b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], b.stride[3],
 			keep, corrected, rest1, rest2, unbias, eps)
 	}}

@@ -1,7 +1,5 @@
 package device
 
-import "github.com/polyphon/polyphon/device/internal/simd"
-
 // reduction sums over rows, column by column. Its pieces are chunks of rows, which depend only on the shape; each has
 // its own sums, which are added in order in float64.
 type reduction struct {
@@ -202,7 +200,7 @@ func (a avgPool) columns(partial []float32, g, c int) {
 func (d *cpu) AvgPoolGrad(dst, x View, scale float32) {
 	x.Rows, x.RowStride = dst.Rows, 0
 	d.elementwise(false, elementwise{
-		views: [5]View{dst, x}, scalar: scale, call: func(_ *simd.Kernels, b block) {
+		views: [5]View{dst, x}, scalar: scale, call: func(b block) {
 			for r := range b.rows {
 				out := b.row(0, r)
 				for c, v := range b.row(1, r) {

@@ -47,17 +47,17 @@ func (o *winogradGrad) transform(group, groups int) {
 	rows := o.tiles + o.runs - 1
 	work := groups * o.f.points * (rows*step + o.tiles*n)
 	parallelFor(o.d, groups, work, pieces(func(first, last int) {
-		tile := o.d.winogradTiles.get()
+		tile := o.d.tiles.get()
 		for g := first; g < last; g++ {
 			o.f.transformWindows(tile, o.inputs[g*rows*step:], o.a, group+g, 0, rows, groups*rows*step)
 			o.transformGrad(tile, o.grads[g*o.tiles*n:], group+g, groups*o.tiles*n)
 		}
-		o.d.winogradTiles.Put(tile)
+		o.d.tiles.Put(tile)
 	}))
 }
 
 // transformGrad transforms the rows of dy in group g. The last tile is filled up with gradients of 0.
-func (o *winogradGrad) transformGrad(t *winogradTile, v []float32, g, vPoint int) {
+func (o *winogradGrad) transformGrad(t *tile, v []float32, g, vPoint int) {
 	outputs, n := o.f.outputs, o.dy.Cols
 	dy := o.dy.Data.host[g*o.dy.GroupStride:]
 	whole := o.dy.Rows / outputs
@@ -115,11 +115,12 @@ func (o *winogradGrad) addTo(dw []float32) {
 	const chunk = 512 // columns of a piece
 	row, taps := o.a.RowStride*o.dy.Cols, o.runs*o.f.taps
 	parallelFor(o.d, ceilDiv(row, chunk), len(o.sums), pieces(func(first, last int) {
-		tile := o.d.winogradTiles.get()
+		tile := o.d.tiles.get()
 		for from := first * chunk; from < min(last*chunk, row); from += chunk {
 			cols := min(chunk, row-from)
 			tile.outputs = grown(tile.outputs, taps*cols)
-			o.f.transformWeightGrad(tile, tile.outputs, o.sums[from:], o.runs, cols, row)
+			o.f.fromPoints(tile, o.f.inner.WeightGrad, o.f.outer.WeightGrad,
+				tile.outputs, o.sums[from:], o.runs, o.runs*o.f.outer.Taps, cols, row)
 			for tap := range taps {
 				begin := tap*row + from
 				if count := min(cols, len(dw)-begin); count > 0 {
@@ -128,6 +129,6 @@ func (o *winogradGrad) addTo(dw []float32) {
 				}
 			}
 		}
-		o.d.winogradTiles.Put(tile)
+		o.d.tiles.Put(tile)
 	}))
 }

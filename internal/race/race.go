@@ -1,19 +1,14 @@
-// Package race tells tests whether the race detector watches them.
+// Package race reports to tests whether the race detector watches them.
 package race
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"slices"
+)
 
-// Enabled reports whether the program was built with the race detector, under which sync.Pool drops some of what it is given, so
+// Enabled reports whether the program was built with the race detector, under which sync.Pool drops some values, so
 // that nothing can be said of allocations.
 func Enabled() bool {
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return false
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-race" {
-			return s.Value == "true"
-		}
-	}
-	return false
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }
