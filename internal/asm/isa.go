@@ -147,6 +147,33 @@ func (s isa) store(v reg.Register, to Mem, mask reg.Register) {
 	}
 }
 
+// eachVector generates a loop that runs whole for each n of the left floats, then rest if any are left, and ends the
+// function.
+func eachVector(label, restLabel string, left reg.Register, n int, whole, rest func()) {
+	whileLeft(label, restLabel, left, n, whole)
+	ifLeft(left, rest)
+}
+
+// whileLeft generates a loop that runs body for each n of the left floats.
+func whileLeft(label, next string, left reg.Register, n int, body func()) {
+	Label(label)
+	CMPQ(left, U8(n))
+	JLT(LabelRef(next))
+	body()
+	SUBQ(U8(n), left)
+	JMP(LabelRef(label))
+	Label(next)
+}
+
+// ifLeft generates the end of a function, which runs body if any floats are left.
+func ifLeft(left reg.Register, body func()) {
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	body()
+	Label("done")
+	end()
+}
+
 // address returns the address of a parameter or of a part of one.
 func address(c gotypes.Component) Mem {
 	b, err := c.Resolve()

@@ -61,19 +61,10 @@ func logarithm(s isa, t table) {
 	floor := s.vec()
 	VBROADCASTSD(address(Param("floor")), floor)
 	half := s.width / 2
-	Label("values")
-	CMPQ(left, U8(half))
-	JLT(LabelRef("tail"))
-	s.ln(t, floor, Mem{Base: values}, nil)
-	ADDQ(U8(4*half), values)
-	SUBQ(U8(half), left)
-	JMP(LabelRef("values"))
-	Label("tail")
-	TESTQ(left, left)
-	JZ(LabelRef("done"))
-	s.ln(t, floor, Mem{Base: values}, s.mask(left, s.half()))
-	Label("done")
-	end()
+	eachVector("values", "tail", left, half, func() {
+		s.ln(t, floor, Mem{Base: values}, nil)
+		ADDQ(U8(4*half), values)
+	}, func() { s.ln(t, floor, Mem{Base: values}, s.mask(left, s.half())) })
 }
 
 func (s isa) ln(t table, floor reg.Register, at Mem, mask reg.Register) {
