@@ -6,8 +6,7 @@ import (
 	"github.com/polyphon/polyphon/device/internal/simd"
 )
 
-// elementwise runs one row kernel over views of one shape. It is a task whose pieces are blocks of rows that fit into
-// L1.
+// elementwise is a row kernel over views of one shape, as a task whose pieces are blocks of rows that fit into L1.
 type elementwise struct {
 	kernels *simd.Kernels
 	views   [5]View   // destinations and operands, as many as the kernel has
@@ -19,8 +18,7 @@ type elementwise struct {
 	tail              int // values of each group after its rows of runCols
 }
 
-// block is the operands of one call of a kernel, in elementwise's order: matrices, their row strides, vectors, of
-// length 0 where left out, and the scalar.
+// block is the operands of one call of kernel set k, in elementwise's order; vectors that were left out have length 0.
 type block struct {
 	k          *simd.Kernels
 	m          [5][]float32
@@ -39,15 +37,13 @@ func (b *block) call3(kernel func(x, y, z []float32, rows, cols, xStride, yStrid
 }
 
 const (
-	// runCols is the length of the rows that views without gaps are cut into where columns do not matter: a multiple of
-	// what any kernel takes at a time.
+	// runCols is the length of the rows that views without gaps are cut into: a multiple of what any kernel takes.
 	runCols = 64
 	// blockValues is how many values of each operand a block has.
 	blockValues = 1 << 12
 )
 
-// elementwise runs e over its views. With anyShape set, the kernel treats all columns alike, and the values may be cut
-// into other rows.
+// elementwise runs e. With anyShape set, the kernel treats all columns alike: the values may be cut into other rows.
 func (d *cpu) elementwise(anyShape bool, e elementwise) {
 	e.kernels = d.kernels
 	operands := onHost(e.views[:]...)

@@ -2,8 +2,7 @@ package device
 
 import "github.com/polyphon/polyphon/device/internal/simd"
 
-// Pack stores panels of 2·Width columns, the last one of Width if that holds the rest, each panel row by row and padded
-// with zeros: the order in which MatMulTile reads it.
+// Pack stores panels of 2·Width columns, the last one of Width if that holds the rest, row by row and padded with 0.
 func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 	size := k * d.padded(n)
 	if dst.Data.Len() < size {
@@ -164,8 +163,7 @@ func (d *cpu) MatMulTransA(dw Buffer, a, dy View) {
 // outerBlock is how many values of a and dy are read for all tiles before the next ones: half of a small L2 cache.
 const outerBlock = 1 << 16
 
-// outer is MatMulTransA as a task. Its pieces are tiles of dw, each of which sums over all rows, so that threads share
-// no sums.
+// outer is MatMulTransA as a task. Its pieces are tiles of dw, each summed over all rows: threads share no sums.
 type outer struct {
 	k                      *simd.Kernels
 	dw                     []float32

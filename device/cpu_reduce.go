@@ -1,7 +1,6 @@
 package device
 
-// reduction sums over rows, column by column. Its pieces are chunks of rows, which depend only on the shape; each has
-// its own sums, which are added in order in float64.
+// reduction sums over rows, column by column. Its pieces are chunks of rows, whose sums are added in order in float64.
 type reduction struct {
 	d        *cpu
 	x, y, z  View // y and z optional; of one shape
@@ -12,8 +11,7 @@ type reduction struct {
 	rows, groups, perGroup int // rows of a group, or whole groups, in a chunk; chunks in a group
 }
 
-// A chunk has at most chunkValues values of an operand, which fit into L2 together with another's, and at most
-// chunkRows rows, over which float32 sums are exact enough.
+// A chunk has at most chunkValues values of an operand, for L2, and chunkRows rows, for the accuracy of float32 sums.
 const (
 	chunkValues = 1 << 14
 	chunkRows   = 256
@@ -116,8 +114,7 @@ func (d *cpu) columnPair(cols int) (memory *[]float64, first, second []float64) 
 	return memory, (*memory)[:cols], (*memory)[cols:]
 }
 
-// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do, which is accurate even where means are much
-// larger than deviations.
+// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do: accurate even where means are large.
 func (d *cpu) Moments(mean, variance Buffer, x, y View) {
 	count := 0.0
 	memory, means, squares := d.columnPair(x.Cols)

@@ -18,9 +18,8 @@ type pieces func(first, last int)
 
 func (p pieces) run(first, last int) { p(first, last) }
 
-// Work is counted in values that an operation reads or writes. grain is the work that justifies another thread: a few
-// microseconds, of which waking the thread costs a fraction. A product does flopsPerValue operations in the time of a
-// value.
+// Work is counted in values read or written. grain is the work that justifies another thread: a few microseconds, of
+// which waking the thread costs a fraction. A product does flopsPerValue operations in the time of a value.
 const (
 	grain         = 1 << 15
 	flopsPerValue = 16
@@ -71,8 +70,7 @@ func newJob(t task, threads, n int) *job {
 	return j
 }
 
-// work runs pieces, those of share first before all others, until all are taken. It returns how many it ran, for
-// finish.
+// work runs pieces, those of share first before all others, until all are taken. It returns how many, for finish.
 func (j *job) work(first int) (ran int64) {
 	for i := range j.shares {
 		s := &j.shares[(first+i)%len(j.shares)]
@@ -124,8 +122,7 @@ func spinUntil(condition func() bool) bool {
 	return true
 }
 
-// workerPool is the goroutines that help a device's callers. They start when there is work, and end when there is none
-// for a while.
+// workerPool is the goroutines that help a device's callers. Idle ones end after a while.
 type workerPool struct {
 	mu   sync.Mutex
 	idle []*worker
@@ -154,8 +151,7 @@ func (p *workerPool) start(j *job, n int) {
 	}
 }
 
-// run works on an assignment and on those that follow. The worker becomes idle before the job is finished, since the
-// next one may follow at once.
+// run works on assignments. The worker is idle before the job is finished, since the next one may follow at once.
 func (p *workerPool) run(a *assignment) {
 	for w := new(worker); a != nil; a = p.next(w) {
 		ran := a.job.work(a.share)

@@ -66,12 +66,9 @@ func (v View) Extent() int {
 	return (v.Groups-1)*v.GroupStride + (v.Rows-1)*v.RowStride + v.Cols
 }
 
-func (v View) String() string {
-	return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols)
-}
+func (v View) String() string { return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols) }
 
-// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is the distance between PackWindows'
-// windows, in values, else 0.
+// Packed is a (K, N) matrix as one device's MatMul reads it. Step is the distance between PackWindows' windows, else 0.
 type Packed struct {
 	K, N, Step int
 	Data       Buffer

@@ -29,13 +29,11 @@ func winogradsOf(k *simd.Kernels) []*winograd {
 	return all
 }
 
-// sharesTransform reports whether all runs of a convolution's taps read one transform of the input, each run the tile
-// after the one that the run before it reads.
+// sharesTransform reports whether all runs of taps read one transform of the input, each a tile after the one before.
 func (w *winograd) sharesTransform() bool { return w.outputs == w.taps }
 
 const (
-	// minWinogradChannels is the number of channels, in or out, below which the transforms cost more than the saved
-	// multiplications.
+	// minWinogradChannels is the number of channels, in or out, below which transforms cost more than they save.
 	minWinogradChannels = 8
 
 	// The cost of reading or writing a matrix of weights, in rows that are multiplied by it.
@@ -46,9 +44,8 @@ const (
 	winogradCall = 0.5
 )
 
-// chooseWinograd returns the algorithm for products of windows like a with n columns, or nil where plain multiplication
-// is as fast. Costs are counted in multiplications of a row by a column of one value; a matrix of weights costs at
-// least as much as reading rows.
+// chooseWinograd returns the algorithm for products of windows like a with n columns, nil where plain multiplication is
+// as fast. Costs count multiplications of a row by a column of one value, a matrix of weights at least as reading rows.
 func (d *cpu) chooseWinograd(a View, n, reading int) (best *winograd) {
 	step := a.RowStride
 	taps := ceilDiv(a.Cols, step)

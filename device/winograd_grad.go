@@ -1,11 +1,9 @@
 package device
 
 // The weight gradient of a Winograd product is, for each point, a sum of outer products of the transformed input and
-// the transformed gradient of the output; the sums are transformed into the taps' gradients at the end. It takes as
-// many multiplications as the product itself.
+// output gradient, from which the taps' gradients are computed at the end: as many multiplications as the product.
 
-// gradValues is the number of transformed values in a block, unless a single group has more. Each thread's share of a
-// block should stay in L2 until it has been multiplied.
+// gradValues is the number of transformed values in a block, at least one group: a thread's share should stay in L2.
 const gradValues = 1 << 19
 
 // winogradGrad is the state of a MatMulTransA.

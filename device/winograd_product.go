@@ -4,9 +4,9 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 
 // Winograd products treat the step values from one window to the next as one row of step channels, whatever the
 // convolution's stride, so that windows are one row apart and extend over taps rows. The taps are cut into runs of the
-// algorithm's taps, the rows of outputs into tiles. Where the algorithm has as many outputs as taps, as F(3,3), all
-// runs share one transform of the input. The sum over runs and channels is one matrix product a point, whose rows
-// overlap as those of a convolution do.
+// algorithm's taps, the rows of outputs into tiles. Where there are as many outputs as taps, as in F(3,3), all runs
+// share one transform of the input. The sum over runs and channels is one product a point, whose rows overlap as a
+// convolution's do.
 
 // PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
 func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
@@ -118,8 +118,7 @@ func (p *product) transform(t *tile, first, last int) int {
 	return size
 }
 
-// transformWindows transforms n tiles of rows of input, from the given row on, of windows a in group g. Values after
-// the group's last window count as zeros.
+// transformWindows transforms n tiles of group g of windows a, from a row of input on. Values after the last are zeros.
 func (w *winograd) transformWindows(t *tile, v []float32, a View, g, row, n, vPoint int) {
 	step := a.RowStride
 	from, length := row*step, (a.Rows-1)*step+a.Cols

@@ -24,8 +24,7 @@ import (
 	"gorgonia.org/cu"
 )
 
-// The kernels for compute capability 7.0 (Volta) and for 8.0, as kernels/ptx.sh compiles them. The driver compiles them
-// further for its GPU.
+// The kernels for compute capability 7.0 (Volta) and 8.0, from kernels/ptx.sh. The driver compiles them for its GPU.
 var (
 	//go:embed kernels/compute_70.ptx.gz
 	ptx70 []byte
@@ -57,9 +56,8 @@ const (
 	stageBytes     = 1 << 20
 )
 
-// stage holds a piece of an upload or a download: pinned memory of the host. Uploads also have memory of the GPU, to
-// which the piece is copied while kernels run. From there it is copied to its destination when the kernels before the
-// upload have ended.
+// stage holds a piece of an upload or a download: pinned memory of the host. An upload's is copied to device while
+// kernels run, and from there to its destination when the kernels before the upload have ended.
 type stage struct {
 	host    unsafe.Pointer
 	device  cu.DevicePtr
@@ -67,9 +65,8 @@ type stage struct {
 	moved   cu.Event // out of device: the stage may be used again
 }
 
-// Open returns GPU number n, counted from 0 in the driver's order (CUDA_VISIBLE_DEVICES hides some). An empty p stands
-// for TF32 where the GPU has tensor cores for it, else Float32. Where something is missing the error wraps
-// ErrUnavailable.
+// Open returns GPU number n, counted from 0 in the driver's order (CUDA_VISIBLE_DEVICES hides some). An empty p is TF32
+// where the GPU has tensor cores for it, else Float32. Where something is missing the error wraps ErrUnavailable.
 func Open(n int, p Precision) (*Device, error) {
 	if failed := C.initResult(); failed != C.CUDA_SUCCESS {
 		return nil, fmt.Errorf("%w: the NVIDIA driver does not start (CUDA error %d); "+

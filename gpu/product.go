@@ -35,8 +35,7 @@ const (
 	transABlocks = 512
 )
 
-// MatMul of few rows, as in one clip, has too few tiles for a GPU: smaller tiles are used, and the depth is cut into
-// runs, whose sums are added afterwards.
+// MatMul of few rows, as in one clip, uses smaller tiles and cuts the depth into runs, to occupy the whole GPU.
 func (g *gpu) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue) {
 	rows := dst.Count()
 	if rows*dst.Cols == 0 {

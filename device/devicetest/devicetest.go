@@ -43,8 +43,7 @@ func Same(t *testing.T, d device.Trainer, others ...device.Trainer) {
 	}
 }
 
-// Benchmark measures d on the shapes of a network's training and reports GFLOP/s of products, and GB/s of other
-// operations, whose cost is moving their operands.
+// Benchmark measures d on the shapes of training: GFLOP/s of products, and GB/s of what mostly moves its operands.
 func Benchmark(b *testing.B, d device.Trainer) {
 	for _, c := range benchmarks() {
 		b.Run(c.name(), func(b *testing.B) {

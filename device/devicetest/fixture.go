@@ -14,11 +14,10 @@ const guard = 67
 // guardValue is a distinctive NaN: overwriting it shows, and so does reading it, in the result.
 var guardValue = math.Float32frombits(0x7fc0beef)
 
-// fixture makes a case's operands on a device, by name: an operand is made once. The case's name is the seed of their
-// values.
+// fixture makes a case's operands on a device, each once, by name. The case's name is the seed of their values.
 type fixture struct {
 	shape
-	d      device.Trainer
+	device.Trainer
 	rng    *rand.Rand
 	memory map[string]device.Buffer // with guards
 	views  map[string]device.View
@@ -29,7 +28,7 @@ func newFixture(d device.Trainer, c testCase) *fixture {
 	seed := fnv.New64a()
 	seed.Write([]byte(c.name()))
 	return &fixture{
-		shape: c.shape, d: d, rng: rand.New(rand.NewPCG(seed.Sum64(), 17)),
+		shape: c.shape, Trainer: d, rng: rand.New(rand.NewPCG(seed.Sum64(), 17)),
 		memory: map[string]device.Buffer{}, views: map[string]device.View{},
 	}
 }
@@ -37,7 +36,7 @@ func newFixture(d device.Trainer, c testCase) *fixture {
 // wait waits until the device has finished.
 func (f *fixture) wait() {
 	for _, b := range f.memory {
-		f.d.Download(make([]float32, 1), b.Slice(0, 1))
+		f.Download(make([]float32, 1), b.Slice(0, 1))
 		return
 	}
 }
@@ -69,14 +68,14 @@ func (f *fixture) windows(name string) device.View {
 // packed returns a product's weight, packedWindows the weight for windows.
 func (f *fixture) packed() *device.Packed {
 	if f.w.Data.Empty() {
-		f.d.Pack(&f.w, f.vector("w", f.depth*f.cols, f.random), f.depth, f.cols)
+		f.Pack(&f.w, f.vector("w", f.depth*f.cols, f.random), f.depth, f.cols)
 	}
 	return &f.w
 }
 func (f *fixture) packedWindows() *device.Packed {
 	if f.w.Data.Empty() {
 		windows := device.View{Groups: f.groups, Rows: f.rows, Cols: f.depth, RowStride: f.step}
-		f.d.PackWindows(&f.w, f.vector("w", f.depth*f.cols, f.random), f.cols, windows)
+		f.PackWindows(&f.w, f.vector("w", f.depth*f.cols, f.random), f.cols, windows)
 	}
 	return &f.w
 }
@@ -127,8 +126,8 @@ func (f *fixture) place(name string, content []float32) device.Buffer {
 		host[i] = guardValue
 	}
 	copy(host[guard:], content)
-	b := f.d.Alloc(len(host))
-	f.d.Upload(b, host)
+	b := f.Alloc(len(host))
+	f.Upload(b, host)
 	f.memory[name] = b
 	return b.Slice(guard, guard+len(content))
 }

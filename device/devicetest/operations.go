@@ -1,8 +1,6 @@
 package devicetest
 
-import (
-	"github.com/polyphon/polyphon/device"
-)
+import "github.com/polyphon/polyphon/device"
 
 // operation is a call of a device's method on operands of any shape, which the fixture makes on the first call.
 type operation struct {
@@ -18,75 +16,67 @@ var (
 
 // rowOperations are the operations on views other than products.
 var rowOperations = []operation{
-	{"Fill", 1, func(f *fixture) { f.d.Fill(f.main("dst"), 1.5) }},
-	{"Fill zero", 1, func(f *fixture) { f.d.Fill(f.main("dst"), 0) }},
-	{"Transpose", 2, func(f *fixture) { f.d.Transpose(f.transposed("dst"), f.main("src"), false) }},
-	{"Transpose reverse", 2, func(f *fixture) { f.d.Transpose(f.transposed("dst"), f.main("src"), true) }},
+	{"Fill", 1, func(f *fixture) { f.Fill(f.main("dst"), 1.5) }},
+	{"Fill zero", 1, func(f *fixture) { f.Fill(f.main("dst"), 0) }},
+	{"Transpose", 2, func(f *fixture) { f.Transpose(f.transposed("dst"), f.main("src"), false) }},
+	{"Transpose reverse", 2, func(f *fixture) { f.Transpose(f.transposed("dst"), f.main("src"), true) }},
 	{"Affine", 2, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), noView, f.column("a"), none, f.column("c"), false)
+		f.Affine(f.main("dst"), f.main("x"), noView, f.column("a"), none, f.column("c"), false)
 	}},
-	{"Affine relu in place", 2, func(f *fixture) {
-		f.d.Affine(f.main("x"), f.main("x"), noView, none, none, none, true)
-	}},
+	{"Affine relu in place", 2, func(f *fixture) { f.Affine(f.main("x"), f.main("x"), noView, none, none, none, true) }},
 	{"Affine+y", 3, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), f.dense("y"), f.column("a"), f.column("b"), f.column("c"), true)
+		f.Affine(f.main("dst"), f.main("x"), f.dense("y"), f.column("a"), f.column("b"), f.column("c"), true)
 	}},
-	{"Affine x+y", 3, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), f.main("y"), none, none, none, false)
-	}},
+	{"Affine x+y", 3, func(f *fixture) { f.Affine(f.main("dst"), f.main("x"), f.main("y"), none, none, none, false) }},
 	{"Affine x+b·y", 3, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), f.main("y"), none, f.column("b"), none, false)
+		f.Affine(f.main("dst"), f.main("x"), f.main("y"), none, f.column("b"), none, false)
 	}},
-	{"Hadamard", 3, func(f *fixture) { f.d.Hadamard(f.main("dst"), f.main("x"), f.main("y"), false) }},
-	{"Hadamard add", 4, func(f *fixture) { f.d.Hadamard(f.main("dst"), f.main("x"), f.main("y"), true) }},
+	{"Hadamard", 3, func(f *fixture) { f.Hadamard(f.main("dst"), f.main("x"), f.main("y"), false) }},
+	{"Hadamard add", 4, func(f *fixture) { f.Hadamard(f.main("dst"), f.main("x"), f.main("y"), true) }},
 	{"HadamardSum", 3, func(f *fixture) {
-		f.d.HadamardSum(f.main("dst"), f.main("f"), f.main("s"), f.column("p"), f.column("q"))
+		f.HadamardSum(f.main("dst"), f.main("f"), f.main("s"), f.column("p"), f.column("q"))
 	}},
 	{"HadamardSumGrad", 5, func(f *fixture) {
-		f.d.HadamardSumGrad(f.main("df"), f.main("ds"), f.main("dy"), f.main("f"), f.main("s"),
+		f.HadamardSumGrad(f.main("df"), f.main("ds"), f.main("dy"), f.main("f"), f.main("s"),
 			f.column("a"), f.column("b"), f.column("c"))
 	}},
 	{"HadamardSumGrad in place", 5, func(f *fixture) {
-		f.d.HadamardSumGrad(f.main("s"), f.main("dy"), f.main("dy"), f.main("f"), f.main("s"),
+		f.HadamardSumGrad(f.main("s"), f.main("dy"), f.main("dy"), f.main("f"), f.main("s"),
 			f.positive("a"), f.positive("b"), f.positive("c"))
 	}},
-	{"ReLUGrad", 3, func(f *fixture) { f.d.ReLUGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
-	{"Tanh", 2, func(f *fixture) { f.d.Tanh(f.main("dst"), f.main("x")) }},
-	{"TanhGrad", 3, func(f *fixture) { f.d.TanhGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
-	{"Moments", 1, func(f *fixture) { f.d.Moments(f.column("mean"), f.column("variance"), f.main("x"), noView) }},
-	{"Moments x∘y", 2, func(f *fixture) {
-		f.d.Moments(f.column("mean"), f.column("variance"), f.main("x"), f.main("y"))
-	}},
-	{"GradSums", 1, func(f *fixture) { f.d.GradSums(f.column("sum"), none, f.main("dy"), noView, noView) }},
+	{"ReLUGrad", 3, func(f *fixture) { f.ReLUGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
+	{"Tanh", 2, func(f *fixture) { f.Tanh(f.main("dst"), f.main("x")) }},
+	{"TanhGrad", 3, func(f *fixture) { f.TanhGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
+	{"Moments", 1, func(f *fixture) { f.Moments(f.column("mean"), f.column("variance"), f.main("x"), noView) }},
+	{"Moments x∘y", 2, func(f *fixture) { f.Moments(f.column("mean"), f.column("variance"), f.main("x"), f.main("y")) }},
+	{"GradSums", 1, func(f *fixture) { f.GradSums(f.column("sum"), none, f.main("dy"), noView, noView) }},
 	{"GradSums x", 2, func(f *fixture) {
-		f.d.GradSums(f.column("sum"), f.column("dot"), f.main("dy"), f.main("x"), noView)
+		f.GradSums(f.column("sum"), f.column("dot"), f.main("dy"), f.main("x"), noView)
 	}},
 	{"GradSums x∘y", 3, func(f *fixture) {
-		f.d.GradSums(f.column("sum"), f.column("dot"), f.main("dy"), f.main("x"), f.main("y"))
+		f.GradSums(f.column("sum"), f.column("dot"), f.main("dy"), f.main("x"), f.main("y"))
 	}},
-	{"AvgPool", 1, func(f *fixture) { f.d.AvgPool(f.pooled("dst"), f.main("x")) }},
-	{"AvgPoolGrad", 1, func(f *fixture) { f.d.AvgPoolGrad(f.main("dst"), f.pooled("x"), 0.37) }},
+	{"AvgPool", 1, func(f *fixture) { f.AvgPool(f.pooled("dst"), f.main("x")) }},
+	{"AvgPoolGrad", 1, func(f *fixture) { f.AvgPoolGrad(f.main("dst"), f.pooled("x"), 0.37) }},
 	{"CrossEntropy", 3, func(f *fixture) {
 		losses := f.vector("losses", f.groups*f.rows, f.random)
-		f.d.CrossEntropy(f.main("dlogits"), losses, f.main("logits"), f.dense("targets"), 0.25)
+		f.CrossEntropy(f.main("dlogits"), losses, f.main("logits"), f.dense("targets"), 0.25)
 	}},
 }
 
 // vectorOperations are those on whole vectors or on one value a column; they use a shape's columns.
 var vectorOperations = []operation{
-	{"NormForward", 8, func(f *fixture) { f.d.NormForward(f.norm(), 1e-5, 0.1, 37) }},
+	{"NormForward", 8, func(f *fixture) { f.NormForward(f.norm(), 1e-5, 0.1, 37) }},
 	{"NormBackward", 10, func(f *fixture) {
-		f.d.NormBackward(f.norm(), f.column("sum"), f.column("dot"), f.column("a"), f.column("b"), f.column("c"), 1e-5, 37)
+		f.NormBackward(f.norm(), f.column("sum"), f.column("dot"), f.column("a"), f.column("b"), f.column("c"), 1e-5, 37)
 	}},
-	{"SGD", 5, func(f *fixture) { f.d.SGD(f.column("w"), f.column("g"), f.column("m"), 0.1, 0.9, 1e-3) }},
+	{"SGD", 5, func(f *fixture) { f.SGD(f.column("w"), f.column("g"), f.column("m"), 0.1, 0.9, 1e-3) }},
 	{"AdamW", 7, func(f *fixture) {
-		f.d.AdamW(f.column("w"), f.column("g"), f.column("m"), f.positive("v"), 1e-2, 0.9, 0.999, 1e-8, 0.05, 3)
+		f.AdamW(f.column("w"), f.column("g"), f.column("m"), f.positive("v"), 1e-2, 0.9, 0.999, 1e-8, 0.05, 3)
 	}},
-	{"ClipNorm", 3, func(f *fixture) { f.d.ClipNorm(f.column("g"), f.vector("norm", 1, f.random), 0.5) }},
-	{"ClipNorm below the limit", 1, func(f *fixture) {
-		f.d.ClipNorm(f.column("g"), f.vector("norm", 1, f.random), 1e6)
-	}},
-	{"EMAUpdate", 3, func(f *fixture) { f.d.EMAUpdate(f.column("dst"), f.column("src"), 0.01) }},
+	{"ClipNorm", 3, func(f *fixture) { f.ClipNorm(f.column("g"), f.vector("norm", 1, f.random), 0.5) }},
+	{"ClipNorm below the limit", 1, func(f *fixture) { f.ClipNorm(f.column("g"), f.vector("norm", 1, f.random), 1e6) }},
+	{"EMAUpdate", 3, func(f *fixture) { f.EMAUpdate(f.column("dst"), f.column("src"), 0.01) }},
 }
 
 // product is a matrix product, whose tolerance is rounding for sums of one term.
@@ -116,9 +106,7 @@ var matMuls = []product{
 		f.matMul(f.packed(), device.Epilogue{Skip: f.main("skip"), Shift: f.column("shift"), ReLU: true})
 	}},
 	{"MatMul+block", blockSlack * plainRounding, func(f *fixture) { f.matMul(f.packed(), f.block()) }},
-	{"MatMul windows+block", blockSlack * winogradRounding, func(f *fixture) {
-		f.matMul(f.packedWindows(), f.block())
-	}},
+	{"MatMul windows+block", blockSlack * winogradRounding, func(f *fixture) { f.matMul(f.packedWindows(), f.block()) }},
 	{"MatMul+accumulate+block in place", blockSlack * plainRounding, func(f *fixture) {
 		f.matMul(f.packed(), f.blockInPlace())
 	}},
@@ -128,11 +116,11 @@ var matMuls = []product{
 }
 
 func matMulTransA(f *fixture) {
-	f.d.MatMulTransA(f.vector("dw", f.depth*f.cols, f.random), f.windows("a"), f.main("dy"))
+	f.MatMulTransA(f.vector("dw", f.depth*f.cols, f.random), f.windows("a"), f.main("dy"))
 }
 
 func (f *fixture) matMul(w *device.Packed, e device.Epilogue) {
-	f.d.MatMul(f.main("dst"), f.windows("a"), w, e)
+	f.MatMul(f.main("dst"), f.windows("a"), w, e)
 }
 
 func (f *fixture) block() device.Epilogue {

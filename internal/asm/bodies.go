@@ -8,10 +8,8 @@ import (
 // rowKernels are the kernels over rows. A floor of −∞ leaves a result as it is, a floor of 0 applies ReLU.
 var rowKernels = []*rowKernel{
 	{
-		name: "Affine", doc: "dst = max(a∘x + c, floor)",
-		matrices: []string{"dst", "x"},
-		columns:  []column{{"a", true, 1}, {"c", true, 0}},
-		scalars:  []string{"floor"},
+		name: "Affine", doc: "dst = max(a∘x + c, floor)", matrices: []string{"dst", "x"},
+		columns: []column{{"a", true, 1}, {"c", true, 0}}, scalars: []string{"floor"},
 		body: func(v *vector) {
 			x := v.read("x")
 			VFMADD213PS(v.value["c"], v.value["a"], x)
@@ -20,10 +18,8 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "Affine2", doc: "dst = max(a∘x + b∘y + c, floor)",
-		matrices: []string{"dst", "x", "y"},
-		columns:  []column{{"a", true, 1}, {"b", true, 1}, {"c", true, 0}},
-		scalars:  []string{"floor"},
+		name: "Affine2", doc: "dst = max(a∘x + b∘y + c, floor)", matrices: []string{"dst", "x", "y"},
+		columns: []column{{"a", true, 1}, {"b", true, 1}, {"c", true, 0}}, scalars: []string{"floor"},
 		body: func(v *vector) {
 			x, y := v.read("x"), v.read("y")
 			VFMADD213PS(v.value["c"], v.value["b"], y)
@@ -33,8 +29,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "Hadamard", doc: "dst = x∘y",
-		matrices: []string{"dst", "x", "y"},
+		name: "Hadamard", doc: "dst = x∘y", matrices: []string{"dst", "x", "y"},
 		body: func(v *vector) {
 			x, y := v.read("x"), v.read("y")
 			VMULPS(x, y, y)
@@ -42,8 +37,7 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "HadamardAdd", doc: "dst += x∘y",
-		matrices: []string{"dst", "x", "y"},
+		name: "HadamardAdd", doc: "dst += x∘y", matrices: []string{"dst", "x", "y"},
 		body: func(v *vector) {
 			sum, x, y := v.read("dst"), v.read("x"), v.read("y")
 			VFMADD231PS(x, y, sum)
@@ -52,9 +46,8 @@ var rowKernels = []*rowKernel{
 	},
 	{
 		name: "HadamardSum", doc: "dst = max(f + s + p∘(f∘s) + q, floor) with f = x + shift",
-		matrices: []string{"dst", "x", "s"},
-		columns:  []column{{"shift", true, 0}, {"p", false, 0}, {"q", false, 0}},
-		scalars:  []string{"floor"},
+		matrices: []string{"dst", "x", "s"}, columns: []column{{"shift", true, 0}, {"p", false, 0}, {"q", false, 0}},
+		scalars: []string{"floor"},
 		body: func(v *vector) {
 			f, s, product := v.read("x"), v.read("s"), v.vec()
 			VADDPS(v.value["shift"], f, f)
@@ -82,22 +75,16 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "ReLUGrad", doc: "dx = dy where y > 0, else 0",
-		matrices: []string{"dx", "dy", "y"},
-		body:     reluGrad,
+		name: "ReLUGrad", doc: "dx = dy where y > 0, else 0", matrices: []string{"dx", "dy", "y"},
+		body: reluGrad,
 	},
 	{
-		name: "Sums", doc: "sum += Σ x over the rows",
-		matrices: []string{"x"},
-		sums:     []string{"sum"},
-		body: func(v *vector) {
-			VADDPS(v.read("x"), v.value["sum"], v.value["sum"])
-		},
+		name: "Sums", doc: "sum += Σ x over the rows", matrices: []string{"x"}, sums: []string{"sum"},
+		body: func(v *vector) { VADDPS(v.read("x"), v.value["sum"], v.value["sum"]) },
 	},
 	{
-		name: "Dots", doc: "sum += Σ x and dot += Σ x∘y over the rows",
-		matrices: []string{"x", "y"},
-		sums:     []string{"sum", "dot"},
+		name: "Dots", doc: "sum += Σ x and dot += Σ x∘y over the rows", matrices: []string{"x", "y"},
+		sums: []string{"sum", "dot"},
 		body: func(v *vector) {
 			x, y := v.read("x"), v.read("y")
 			VADDPS(x, v.value["sum"], v.value["sum"])
@@ -105,9 +92,8 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "Dots3", doc: "sum += Σ x and dot += Σ x∘y∘z over the rows",
-		matrices: []string{"x", "y", "z"},
-		sums:     []string{"sum", "dot"},
+		name: "Dots3", doc: "sum += Σ x and dot += Σ x∘y∘z over the rows", matrices: []string{"x", "y", "z"},
+		sums: []string{"sum", "dot"},
 		body: func(v *vector) {
 			x, y, z := v.read("x"), v.read("y"), v.read("z")
 			VADDPS(x, v.value["sum"], v.value["sum"])
@@ -116,10 +102,8 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
-		name: "Deviations", doc: "sum += Σ d and squares += Σ d² over the rows with d = x − shift",
-		matrices: []string{"x"},
-		columns:  []column{{"shift", false, 0}},
-		sums:     []string{"sum", "squares"},
+		name: "Deviations", doc: "sum += Σ d and squares += Σ d² over the rows with d = x − shift", matrices: []string{"x"},
+		columns: []column{{"shift", false, 0}}, sums: []string{"sum", "squares"},
 		body: func(v *vector) {
 			x := v.read("x")
 			VSUBPS(v.value["shift"], x, x)
@@ -129,9 +113,7 @@ var rowKernels = []*rowKernel{
 	},
 	{
 		name: "Deviations2", doc: "sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift",
-		matrices: []string{"x", "y"},
-		columns:  []column{{"shift", false, 0}},
-		sums:     []string{"sum", "squares"},
+		matrices: []string{"x", "y"}, columns: []column{{"shift", false, 0}}, sums: []string{"sum", "squares"},
 		body: func(v *vector) {
 			x, y := v.read("x"), v.read("y")
 			VFMSUB213PS(v.value["shift"], y, x)
@@ -141,8 +123,7 @@ var rowKernels = []*rowKernel{
 	},
 	{
 		name: "SGD", doc: "m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)",
-		matrices: []string{"w", "m", "g"},
-		scalars:  []string{"rate", "momentum", "decay"},
+		matrices: []string{"w", "m", "g"}, scalars: []string{"rate", "momentum", "decay"},
 		body: func(v *vector) {
 			w, m, g := v.read("w"), v.read("m"), v.read("g")
 			VFMADD231PS(v.value["decay"], w, g)

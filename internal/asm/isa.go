@@ -147,8 +147,7 @@ func (s isa) store(v reg.Register, to Mem, mask reg.Register) {
 	}
 }
 
-// eachVector generates a loop that runs whole for each n of the left floats, then rest if any are left, and ends the
-// function.
+// eachVector generates a loop that runs whole for each n of the left floats, then rest if any are left, and the end.
 func eachVector(label, restLabel string, left reg.Register, n int, whole, rest func()) {
 	whileLeft(label, restLabel, left, n, whole)
 	ifLeft(left, rest)

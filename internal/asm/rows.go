@@ -11,9 +11,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rowKernel describes a loop over one (rows, cols) matrix or several of that shape, each with its own row stride.
-// The generated loop takes a few vectors of columns at a time and runs down all rows before the next ones, so that
-// operands with one value a column stay in registers.
+// rowKernel describes a loop over (rows, cols) matrices, each with its own row stride. The generated loop takes a few
+// vectors of columns down all rows before the next ones, so that operands with one value a column stay in registers.
 type rowKernel struct {
 	name     string
 	doc      string

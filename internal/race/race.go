@@ -6,8 +6,7 @@ import (
 	"slices"
 )
 
-// Enabled reports whether the program was built with the race detector, under which sync.Pool drops some values, so
-// that nothing can be said of allocations.
+// Enabled reports whether the race detector is built in: sync.Pool then drops values, so that allocations say nothing.
 func Enabled() bool {
 	info, ok := debug.ReadBuildInfo()
 	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

@@ -2,10 +2,9 @@ package simd
 
 import "math"
 
-// Winograd is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs
-// of a convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd,
-// "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks",
-// 2016).
+// Winograd is a minimal filtering algorithm F(Outputs, Taps): that many outputs of a convolution with Taps taps over
+// rows take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd, "Arithmetic complexity of
+// computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016).
 //
 // With d the Points input values that a tile of outputs y depends on and g the taps, y[j] = Σ g[i]·d[j+i] is
 //
@@ -34,11 +33,9 @@ type Winograd struct {
 }
 
 type (
-	// IntoPoints transforms the rows of each tile, xStride apart, into one row of cols values a point: that of tile t and
-	// point k is written to v[k·vPoint + t·cols].
+	// IntoPoints transforms the rows of each tile t, xStride apart, to a row v[k·vPoint+t·cols:][:cols] for each point k.
 	IntoPoints func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// FromPoints transforms one row a point, that of tile t and point k being at x[k·xPoint + t·xStride], into the rows of
-	// each tile, yStride apart.
+	// FromPoints transforms a row x[k·xPoint+t·xStride:][:cols] for each point k to the rows of each tile t, yStride apart.
 	FromPoints func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
 )
 
