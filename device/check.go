@@ -44,9 +44,8 @@ func (c checked) PackWindows(dst *Packed, w Buffer, n int, a View) {
 }
 
 func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
-	const op = "MatMul"
-	checkDst(op, "dst", dst)
-	checkView(op, "a", a)
+	checkDst("MatMul", "dst", dst)
+	checkView("MatMul", "a", a)
 	if dst.Groups != a.Groups || dst.Rows != a.Rows || a.Cols != w.K || dst.Cols != w.N {
 		panic(fmt.Sprintf("device: MatMul: a %v times w (%d,%d) does not give dst %v", a, w.K, w.N, dst))
 	}
@@ -59,8 +58,8 @@ func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
 	if e.Scale.Empty() != e.Offset.Empty() {
 		panic(fmt.Sprintf("device: MatMul: Scale has %d values and Offset %d", e.Scale.Len(), e.Offset.Len()))
 	}
-	checkOptionalLen(op, dst.Cols, "Shift Scale Offset", e.Shift, e.Scale, e.Offset)
-	checkOptionalLike(op, dst, "Skip", e.Skip)
+	checkOptionalLen("MatMul", dst.Cols, "Shift Scale Offset", e.Shift, e.Scale, e.Offset)
+	checkOptionalLike("MatMul", dst, "Skip", e.Skip)
 	c.Trainer.MatMul(dst, a, w, e)
 }
 
@@ -145,13 +144,12 @@ func (c checked) Moments(mean, variance Buffer, x, y View) {
 }
 
 func (c checked) GradSums(sum, dot Buffer, dy, x, y View) {
-	const op = "GradSums"
-	checkView(op, "dy", dy)
-	checkOptionalLike(op, dy, "x y", x, y)
-	checkLen(op, dy.Cols, "sum", sum)
+	checkView("GradSums", "dy", dy)
+	checkOptionalLike("GradSums", dy, "x y", x, y)
+	checkLen("GradSums", dy.Cols, "sum", sum)
 	switch {
 	case !x.Empty():
-		checkLen(op, dy.Cols, "dot", dot)
+		checkLen("GradSums", dy.Cols, "dot", dot)
 	case !y.Empty():
 		panic("device: GradSums: y without x")
 	case dy.Count() > 0 && !dot.Empty():
@@ -161,20 +159,18 @@ func (c checked) GradSums(sum, dot Buffer, dy, x, y View) {
 }
 
 func (c checked) NormForward(n Norm, eps, momentum float32, count int) {
-	const op = "NormForward"
 	cols := n.Gamma.Len()
-	checkLen(op, cols, "Mean Var Beta Scale Shift", n.Mean, n.Var, n.Beta, n.Scale, n.Shift)
-	checkOptionalLen(op, cols, "RunMean RunVar", n.RunMean, n.RunVar)
-	checkOptionalLen(op, 1, "Alpha", n.Alpha)
+	checkLen("NormForward", cols, "Mean Var Beta Scale Shift", n.Mean, n.Var, n.Beta, n.Scale, n.Shift)
+	checkOptionalLen("NormForward", cols, "RunMean RunVar", n.RunMean, n.RunVar)
+	checkOptionalLen("NormForward", 1, "Alpha", n.Alpha)
 	c.Trainer.NormForward(n, eps, momentum, count)
 }
 
 func (c checked) NormBackward(n Norm, sum, dot Buffer, ca, cb, cc Buffer, eps float32, count int) {
-	const op = "NormBackward"
 	cols := n.Gamma.Len()
-	checkLen(op, cols, "Mean Var Beta sum dot a b c", n.Mean, n.Var, n.Beta, sum, dot, ca, cb, cc)
-	checkOptionalLen(op, cols, "DGamma DBeta", n.DGamma, n.DBeta)
-	checkOptionalLen(op, 1, "Alpha DAlpha", n.Alpha, n.DAlpha)
+	checkLen("NormBackward", cols, "Mean Var Beta sum dot a b c", n.Mean, n.Var, n.Beta, sum, dot, ca, cb, cc)
+	checkOptionalLen("NormBackward", cols, "DGamma DBeta", n.DGamma, n.DBeta)
+	checkOptionalLen("NormBackward", 1, "Alpha DAlpha", n.Alpha, n.DAlpha)
 	if count <= 0 {
 		panic(fmt.Sprintf("device: NormBackward: count %d", count))
 	}
@@ -191,13 +187,12 @@ func (c checked) AvgPoolGrad(dst, x View, scale float32) {
 }
 
 func (c checked) CrossEntropy(dlogits View, losses Buffer, logits, targets View, scale float32) {
-	const op = "CrossEntropy"
-	checkView(op, "logits", logits)
-	checkLike(op, logits, "targets", targets)
-	checkLen(op, logits.Count(), "losses", losses)
+	checkView("CrossEntropy", "logits", logits)
+	checkLike("CrossEntropy", logits, "targets", targets)
+	checkLen("CrossEntropy", logits.Count(), "losses", losses)
 	if !dlogits.Empty() {
-		checkDst(op, "dlogits", dlogits)
-		checkLike(op, logits, "dlogits", dlogits)
+		checkDst("CrossEntropy", "dlogits", dlogits)
+		checkLike("CrossEntropy", logits, "dlogits", dlogits)
 	}
 	c.Trainer.CrossEntropy(dlogits, losses, logits, targets, scale)
 }

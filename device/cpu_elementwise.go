@@ -153,11 +153,10 @@ func (d *cpu) Hadamard(dst, x, y View, add bool) {
 }
 
 func (d *cpu) HadamardSum(dst, f, s View, p, q Buffer) {
-	e := elementwise{views: [5]View{dst, f, s}, vectors: [3]Buffer{p, q}, call: func(b block) {
+	d.elementwise(false, elementwise{views: [5]View{dst, f, s}, vectors: [3]Buffer{p, q}, call: func(b block) {
 		b.k.HadamardSum(b.m[0], b.m[1], b.m[2], nil, b.v[0], b.v[1],
 			b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], negInf)
-	}}
-	d.elementwise(false, e)
+	}})
 }
 
 func (d *cpu) HadamardSumGrad(df, ds, dy, f, s View, a, b, c Buffer) {

@@ -38,10 +38,17 @@ func parallelFor[T task](d *cpu, n, work int, t T) {
 //
 //go:noinline
 func forkJoin[T task](d *cpu, threads, n int, t T) {
-	j := newJob(t, threads, n)
+	j := &job{task: t, shares: make([]share, threads), done: make(chan struct{})}
+	j.left.Store(int64(n))
+	for i := range j.shares {
+		j.shares[i].next.Store(int64(i * n / threads))
+		j.shares[i].end = int64((i + 1) * n / threads)
+	}
 	d.workers.start(j, threads-1)
 	j.finish(j.work(0))
-	j.wait()
+	if !spinUntil(func() bool { return j.left.Load() == 0 }) {
+		<-j.done
+	}
 }
 
 // job is a running task. Each of its threads has a share of the pieces, always the same one, so that successive
@@ -58,16 +65,6 @@ type share struct {
 	next atomic.Int64
 	end  int64
 	_    [48]byte // the next share lies in another cache line
-}
-
-func newJob(t task, threads, n int) *job {
-	j := &job{task: t, shares: make([]share, threads), done: make(chan struct{})}
-	j.left.Store(int64(n))
-	for i := range j.shares {
-		j.shares[i].next.Store(int64(i * n / threads))
-		j.shares[i].end = int64((i + 1) * n / threads)
-	}
-	return j
 }
 
 // work runs pieces, those of share first before all others, until all are taken. It returns how many, for finish.
@@ -99,13 +96,6 @@ func (s *share) take() (from, to int64) {
 		if s.next.CompareAndSwap(from, to) {
 			return from, to
 		}
-	}
-}
-
-// wait returns when all pieces are done.
-func (j *job) wait() {
-	if !spinUntil(func() bool { return j.left.Load() == 0 }) {
-		<-j.done
 	}
 }
 

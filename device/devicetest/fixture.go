@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/polyphon/polyphon/device"
 )
@@ -97,15 +98,11 @@ func (f *fixture) view(name string, rows, cols, rowStride, gap int) device.View 
 	if v, made := f.views[name]; made {
 		return v
 	}
-	size := 0
+	v := device.View{Groups: f.groups, Rows: rows, Cols: cols, RowStride: rowStride, GroupStride: gap}
 	if rows > 0 {
-		size = (rows-1)*rowStride + cols
+		v.GroupStride += (rows-1)*rowStride + cols
 	}
-	v := device.View{Groups: f.groups, Rows: rows, Cols: cols, RowStride: rowStride, GroupStride: size + gap}
-	content := make([]float32, v.Extent())
-	for i := range content {
-		content[i] = guardValue
-	}
+	content := slices.Repeat([]float32{guardValue}, v.Extent())
 	for g := range v.Groups {
 		for r := range rows {
 			row := content[g*v.GroupStride+r*rowStride:][:cols]
@@ -121,11 +118,8 @@ func (f *fixture) view(name string, rows, cols, rowStride, gap int) device.View 
 
 // place uploads content between guards.
 func (f *fixture) place(name string, content []float32) device.Buffer {
-	host := make([]float32, len(content)+2*guard)
-	for i := range host {
-		host[i] = guardValue
-	}
-	copy(host[guard:], content)
+	guards := slices.Repeat([]float32{guardValue}, guard)
+	host := slices.Concat(guards, content, guards)
 	b := f.Alloc(len(host))
 	f.Upload(b, host)
 	f.memory[name] = b

@@ -117,33 +117,26 @@ func (s isa) mask(n reg.Register, v reg.VecVirtual) reg.Register {
 	return v
 }
 
-// load returns the vector at from. With a mask, memory outside of it is not read, and the elements there are 0.
+// load returns the vector at from; see move.
 func (s isa) load(from Mem, mask reg.Register) reg.VecVirtual {
 	v := s.vec()
-	s.loadTo(v, from, mask)
+	s.move(from, v, mask)
 	return v
 }
 
-// loadTo is load of a vector of any size.
-func (s isa) loadTo(v reg.VecVirtual, from Mem, mask reg.Register) {
+// move copies a vector of any size to or from memory. With a mask, memory outside of it is neither read nor written, and
+// a register's elements there become 0.
+func (s isa) move(from, to Op, mask reg.Register) {
+	_, toMemory := to.(Mem)
 	switch {
 	case mask == nil:
-		VMOVUPS(from, v)
-	case s.wide():
-		VMOVUPS_Z(from, mask, v)
+		VMOVUPS(from, to)
+	case !s.wide():
+		VMASKMOVPS(from, mask, to)
+	case toMemory:
+		VMOVUPS(from, mask, to)
 	default:
-		VMASKMOVPS(from, mask, v)
-	}
-}
-
-func (s isa) store(v reg.Register, to Mem, mask reg.Register) {
-	switch {
-	case mask == nil:
-		VMOVUPS(v, to)
-	case s.wide():
-		VMOVUPS(v, mask, to)
-	default:
-		VMASKMOVPS(v, mask, to)
+		VMOVUPS_Z(from, mask, to)
 	}
 }
 

@@ -69,7 +69,7 @@ func logarithm(s isa, t table) {
 
 func (s isa) ln(t table, floor reg.Register, at Mem, mask reg.Register) {
 	value, x, exponent, m := s.half(), s.vec(), s.vec(), s.vec()
-	s.loadTo(value, at, mask)
+	s.move(at, value, mask)
 	VMINPS(t["largest"], value, value) // of a NaN and a number, MINPS takes its last operand in Intel's order
 	VCVTPS2PD(value, x)
 	VADDPD(floor, x, x)
@@ -95,5 +95,5 @@ func (s isa) ln(t table, floor reg.Register, at Mem, mask reg.Register) {
 	} else {
 		VCVTPD2PSY(series, value)
 	}
-	s.store(value, at, mask)
+	s.move(value, at, mask)
 }

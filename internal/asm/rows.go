@@ -39,7 +39,7 @@ type vector struct {
 }
 
 func (v *vector) read(matrix string) reg.VecVirtual       { return v.load(v.matrices[matrix], v.mask) }
-func (v *vector) write(matrix string, value reg.Register) { v.store(value, v.matrices[matrix], v.mask) }
+func (v *vector) write(matrix string, value reg.Register) { v.move(value, v.matrices[matrix], v.mask) }
 
 func (k *rowKernel) signature() string {
 	vectors := slices.Concat(k.sums, k.matrices)
@@ -135,7 +135,7 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			g.store(v.value[name], g.at(p, i), mask)
+			g.move(v.value[name], g.at(p, i), mask)
 		}
 	}
 }

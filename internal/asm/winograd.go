@@ -313,7 +313,7 @@ func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t tra
 			x[i] = s.load(in.row(i), mask)
 		}
 		for i, v := range t(s, x) {
-			s.store(v, out.row(i), mask)
+			s.move(v, out.row(i), mask)
 		}
 		next()
 		DECQ(tiles)
