@@ -37,10 +37,8 @@ func (b *block) call3(kernel func(x, y, z []float32, rows, cols, xStride, yStrid
 }
 
 const (
-	// runCols is the length of the rows that views without gaps are cut into: a multiple of what any kernel takes.
-	runCols = 64
-	// blockValues is how many values of each operand a block has.
-	blockValues = 1 << 12
+	runCols     = 64      // of views without gaps cut into rows: a multiple of what any kernel takes at a time
+	blockValues = 1 << 12 // values of each operand in a block
 )
 
 // elementwise runs e. With anyShape set, the kernel treats all columns alike: the values may be cut into other rows.

@@ -125,18 +125,17 @@ func (p *product) finish(sums []float32, stride, g, r, c, count, cols int) {
 	k, floor := p.d.kernels, floorOf(p.e.ReLU)
 	dst, dstStride := p.dst.from(g, r, c, count, cols), p.dst.RowStride
 	shift := optional(p.e.Shift, c, c+cols)
-	if p.e.Skip.Empty() {
-		if p.e.Accumulate {
-			k.Affine2(dst, sums, dst, nil, nil, shift, count, cols, dstStride, stride, dstStride, floor)
-		} else {
-			k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, floor)
-		}
+	other := p.e.Skip
+	switch {
+	case p.e.Accumulate && other.Empty():
+		other = p.dst
+	case p.e.Accumulate:
+		k.Affine2(sums, sums, dst, nil, nil, nil, count, cols, stride, stride, dstStride, negInf)
+	case other.Empty():
+		k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, floor)
 		return
 	}
-	if p.e.Accumulate {
-		k.Affine2(sums, sums, dst, nil, nil, nil, count, cols, stride, stride, dstStride, negInf)
-	}
-	skip, skipStride := p.e.Skip.from(g, r, c, count, cols), p.e.Skip.RowStride
+	skip, skipStride := other.from(g, r, c, count, cols), other.RowStride
 	if p.e.Scale.Empty() {
 		k.Affine2(dst, sums, skip, nil, nil, shift, count, cols, dstStride, stride, skipStride, floor)
 		return

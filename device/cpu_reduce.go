@@ -64,17 +64,15 @@ func (r reduction) run(first, last int) {
 func (r *reduction) addSums(sum, dot []float32, g, row, rows int) {
 	k, cols := r.d.kernels, r.x.Cols
 	x := r.x.from(g, row, 0, rows, cols)
-	if r.y.Empty() {
+	switch {
+	case r.y.Empty():
 		k.Sums(sum, x, rows, cols, r.x.RowStride)
-		return
+	case r.z.Empty():
+		k.Dots(sum, dot, x, r.y.from(g, row, 0, rows, cols), rows, cols, r.x.RowStride, r.y.RowStride)
+	default:
+		k.Dots3(sum, dot, x, r.y.from(g, row, 0, rows, cols), r.z.from(g, row, 0, rows, cols),
+			rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
 	}
-	y := r.y.from(g, row, 0, rows, cols)
-	if r.z.Empty() {
-		k.Dots(sum, dot, x, y, rows, cols, r.x.RowStride, r.y.RowStride)
-		return
-	}
-	z := r.z.from(g, row, 0, rows, cols)
-	k.Dots3(sum, dot, x, y, z, rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
 }
 
 // deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it. The mean

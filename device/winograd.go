@@ -33,15 +33,10 @@ func winogradsOf(k *simd.Kernels) []*winograd {
 func (w *winograd) sharesTransform() bool { return w.outputs == w.taps }
 
 const (
-	// minWinogradChannels is the number of channels, in or out, below which transforms cost more than they save.
-	minWinogradChannels = 8
-
-	// The cost of reading or writing a matrix of weights, in rows that are multiplied by it.
-	productReading = 3
-	gradReading    = 32 // sums are read and written, and transformed at the end
-
-	// winogradCall is the cost of the other work for each of an algorithm's matrices, in rows.
-	winogradCall = 0.5
+	minWinogradChannels = 8   // in or out; with fewer, transforms cost more than they save
+	productReading      = 3   // the cost of reading a matrix of weights, in rows that are multiplied by it
+	gradReading         = 32  // the same of a gradient's sums, which are read, written and transformed at the end
+	winogradCall        = 0.5 // the cost of the other work for each of an algorithm's matrices, in rows
 )
 
 // chooseWinograd returns the algorithm for products of windows like a with n columns, nil where plain multiplication is

@@ -39,12 +39,9 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 }
 
 const (
-	// tilesAtOnce is how many tiles of outputs are computed at a time: enough for every row of a matrix tile.
-	tilesAtOnce = simd.MaxTileRows
-	// sumsAtOnce is how many sums of one tile, points by columns, are computed before they are transformed.
-	sumsAtOnce = 1024
-	// minChunkCols is the minimum number of columns in sumsAtOnce.
-	minChunkCols = 32
+	tilesAtOnce  = simd.MaxTileRows // tiles of outputs that are computed at a time: one for each row of a matrix tile
+	sumsAtOnce   = 1024             // sums of one tile, points by columns, that are computed before they are transformed
+	minChunkCols = 32               // minimum number of columns in sumsAtOnce
 )
 
 // winogradTiles computes tiles first up to last.

@@ -45,8 +45,8 @@ func (f *fixture) wait() {
 // random returns a value of ordinary size, from -1.5 to 2, so that sums do not cancel completely.
 func (f *fixture) random() float32 { return 3.5*f.rng.Float32() - 1.5 }
 
-// column returns a vector of one random value a column, positive one of positive values.
-func (f *fixture) column(name string) device.Buffer { return f.vector(name, f.cols, f.random) }
+// col returns a vector of one random value a column, positive one of positive values.
+func (f *fixture) col(name string) device.Buffer { return f.vector(name, f.cols, f.random) }
 func (f *fixture) positive(name string) device.Buffer {
 	return f.vector(name, f.cols, func() float32 { return 0.1 + 0.8*f.rng.Float32() })
 }

@@ -78,13 +78,13 @@ func (f Flags) Open(threads int) (*Device, error) {
 	note := ""
 	if kind == "cuda" || kind == "auto" && gpu.Built {
 		d, err := openGPU(number)
-		switch {
-		case err == nil && kind == "auto":
-			d.Note = "computing on " + d.Name() + "; --device cpu would not"
+		if err == nil {
+			if kind == "auto" {
+				d.Note = "computing on " + d.Name() + "; --device cpu would not"
+			}
 			return d, nil
-		case err == nil:
-			return d, nil
-		case kind == "cuda":
+		}
+		if kind == "cuda" {
 			return nil, fmt.Errorf("--device %s: %w; --device cpu computes on the processor", f.Device, err)
 		}
 		note = err.Error() + "; computing on the processor"
