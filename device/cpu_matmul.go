@@ -42,8 +42,8 @@ type tile struct {
 	between []float32 // between the levels of a transform
 }
 
-// product is MatMul as a task. Its pieces are tiles of rows, or several of Winograd's tiles, counted through all groups,
-// by all columns. All have the same number of these, or one less.
+// product is MatMul as a task. Its pieces are tiles of rows, or some of Winograd's tiles, counted through all
+// groups, by all columns. All have the same number of these, or one less.
 type product struct {
 	d              *cpu
 	dst, a         View

@@ -54,9 +54,8 @@ type Trainer interface {
 // Norm is a batch norm's vectors, with one value a column. With a learned factor Alpha (one value; optional)
 // its output is Alpha·(Gamma·(x−mean)/√(variance+eps) + Beta).
 //
-// NormForward reads Mean and Var (this batch's), Gamma, Beta and Alpha and writes Scale and Shift, so that the
-// output is Scale∘x + Shift. Where RunMean and RunVar are given it moves them by momentum towards the batch's
-// mean and unbiased variance; count is the number of rows of the batch.
+// NormForward reads the batch's Mean and Var, Gamma, Beta and Alpha and writes Scale and Shift: the output is Scale∘x +
+// Shift. RunMean and RunVar (optional) move by momentum towards the mean and unbiased variance of count rows.
 //
 // NormBackward accumulates DGamma, DBeta and DAlpha.
 type Norm struct {

@@ -38,9 +38,8 @@ func (b Buffer) Slice(i, j int) Buffer {
 	return AddrBuffer(b.addr+4*uint64(i), j-i)
 }
 
-// View is Groups matrices of (Rows, Cols) in one Buffer: element (g, r, c) is at
-// g·GroupStride + r·RowStride + c. Columns are contiguous. A convolution's windows are a View whose rows overlap
-// (RowStride < Cols); the padding around clips lies between groups.
+// View is Groups matrices of (Rows, Cols) in one Buffer, with element (g, r, c) at g·GroupStride + r·RowStride + c. A
+// convolution's windows are a View whose rows overlap (RowStride < Cols); the padding around clips lies between groups.
 type View struct {
 	Data                   Buffer
 	Groups, Rows, Cols     int

@@ -3,10 +3,9 @@ package device
 import "github.com/polyphon/polyphon/device/internal/simd"
 
 // Winograd products treat the step values from one window to the next as one row of step channels, whatever the
-// convolution's stride, so that windows are one row apart and extend over taps rows. The taps are cut into runs of the
-// algorithm's taps, the rows of outputs into tiles. Where there are as many outputs as taps, as in F(3,3), all runs
-// share one transform of the input. The sum over runs and channels is one product a point, whose rows overlap as a
-// convolution's do.
+// convolution's stride: windows are one row apart and extend over taps rows. The taps are cut into runs of the
+// algorithm's, the rows of outputs into tiles. Where there are as many outputs as taps, as in F(3,3), all runs share
+// one transform of the input. The sum over runs and channels is one product a point, of overlapping rows.
 
 // PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
 func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {

@@ -124,7 +124,7 @@ func (s isa) load(from Mem, mask reg.Register) reg.VecVirtual {
 	return v
 }
 
-// move copies a vector of any size to or from memory. With a mask, memory outside of it is neither read nor written, and
+// move copies a vector of any size to or from memory. With a mask, memory outside of it is neither read nor written and
 // a register's elements there become 0.
 func (s isa) move(from, to Op, mask reg.Register) {
 	_, toMemory := to.(Mem)

@@ -167,7 +167,9 @@ func constantData(value float32) Mem {
 }
 
 // pair returns a + b and a − b.
-func (s isa) pair(a, b reg.VecVirtual) (sum, difference reg.VecVirtual) { return s.add(a, b), s.sub(a, b) }
+func (s isa) pair(a, b reg.VecVirtual) (sum, difference reg.VecVirtual) {
+	return s.add(a, b), s.sub(a, b)
+}
 
 func (s isa) scale(factor float32, a reg.VecVirtual) reg.VecVirtual {
 	v := s.vec()

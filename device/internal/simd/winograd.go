@@ -10,7 +10,7 @@ import "math"
 //
 //	y = OutputMatrix·((WeightMatrix·g)∘(InputMatrix·d)).
 //
-// The matrices follow from the points at which the two polynomials are multiplied (winogradAt). Where inputs and outputs
+// The matrices follow from the points at which two polynomials are multiplied (winogradAt). Where inputs and outputs
 // have channels, the elementwise product becomes one matrix product for each point.
 //
 // The functions apply the matrices to tiles: runs of rows, of which each column is transformed by itself.
@@ -33,14 +33,14 @@ type Winograd struct {
 }
 
 type (
-	// IntoPoints transforms the rows of each tile t, xStride apart, to a row v[k·vPoint+t·cols:][:cols] for each point k.
+	// IntoPoints transforms the rows of each tile t, xStride apart, to v[k·vPoint+t·cols:][:cols] for each point k.
 	IntoPoints func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// FromPoints transforms a row x[k·xPoint+t·xStride:][:cols] for each point k to the rows of each tile t, yStride apart.
+	// FromPoints transforms x[k·xPoint+t·xStride:][:cols] for each point k to the rows of each tile t, yStride apart.
 	FromPoints func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
 )
 
-// winogradAt returns the algorithm with so many outputs that multiplies at the points p, of which the first is 0, and at
-// ∞, with transforms in plain Go. The matrices' rows and columns of p[k], and of ∞, are
+// winogradAt returns the algorithm for so many outputs that multiplies at the points p, of which the first is 0, and ∞,
+// with transforms in plain Go. The matrices' rows and columns of p[k], and of ∞, are
 //
 //	InputMatrix[k]     = coefficients of c(x) = Π_{l≠k} (x − p[l]), of ascending powers, times −1 where c(0) < 0
 //	WeightMatrix[k][i] = p[k]^i / c(p[k]), with that sign; for ∞ 1 for the highest power, else 0
