@@ -17,7 +17,7 @@ import (
 // Score is a label's probability.
 type Score struct {
 	Label string
-	P     float64
+	P     float64 // in [0, 1]; those of all labels add up to 1
 }
 
 // Window is the answer for the sound between Start and End, in seconds.
@@ -29,18 +29,18 @@ type Window struct {
 // Background reports whether the likeliest label is one of those that stand for "none of the words".
 func (w Window) Background() bool { return detect.Background(w.Scores[0].Label) }
 
-// Classify returns the probabilities of all labels for a mono sound in memory, of any rate that audio.Resample converts, the
-// likeliest first.
+// Classify returns the probabilities of all labels for mono samples in [-1, 1] at a rate in hertz that audio.Resample
+// converts, the likeliest first.
 //
-// A sound of a window's length or less is one run of the network; where it is shorter, it is put in the middle of a window,
-// between zeros, as in training. Of a longer sound the answer is the mean over its Windows. Errors: audio.ErrEmpty
-// without samples, ErrDiverged.
+// A sound of a window's length or less is one run of the network; where it is shorter, it is put in the middle of a
+// window, between zeros, as in training. Of a longer sound the answer is the mean over its Windows. Errors wrap
+// audio.ErrEmpty without samples, audio.ErrFormat for the rate, ErrDiverged, ErrClosed.
 func (r *Recognizer) Classify(samples []float32, rate int) ([]Score, error) {
 	result := r.ClassifyBatch([]audio.Clip{{Rate: rate, Samples: samples}})[0]
 	return result.Scores, result.Err
 }
 
-// ClassifyFile is Classify of the sound file at path, in any format that audio.Decode reads.
+// ClassifyFile is Classify of the sound file at path, in any format that audio.Decode reads. Errors of reading name it.
 func (r *Recognizer) ClassifyFile(path string) ([]Score, error) {
 	clip, err := audio.ReadFile(path, r.Model().Features.Rate)
 	if err != nil {
@@ -49,14 +49,14 @@ func (r *Recognizer) ClassifyFile(path string) ([]Score, error) {
 	return r.Classify(clip.Samples, clip.Rate)
 }
 
-// Result is the answer for one sound of a batch.
+// Result is the answer for one sound of a batch, as Classify returns it.
 type Result struct {
 	Scores []Score
 	Err    error
 }
 
-// ClassifyBatch is Classify of several sounds, in their order. Those that are no longer than a window are computed together, which
-// costs less than each by itself. An error concerns its sound alone.
+// ClassifyBatch is Classify of several sounds, in their order. Those that are no longer than a window are computed
+// together, which costs less than each by itself. An error concerns its sound alone.
 func (r *Recognizer) ClassifyBatch(clips []audio.Clip) []Result {
 	results := make([]Result, 0, len(clips))
 	for part := range slices.Chunk(clips, maxBatch) {
@@ -66,15 +66,12 @@ func (r *Recognizer) ClassifyBatch(clips []audio.Clip) []Result {
 }
 
 func (r *Recognizer) classifyTogether(clips []audio.Clip) []Result {
-	results := make([]Result, len(clips))
 	b, err := r.takeBatch(len(clips))
 	if err != nil {
-		for i := range results {
-			results[i].Err = err
-		}
-		return results
+		return slices.Repeat([]Result{{Err: err}}, len(clips))
 	}
 	defer r.returnBatch(b)
+	results := make([]Result, len(clips))
 	for i, c := range clips {
 		samples, err := r.beginning(c)
 		switch {
@@ -92,8 +89,9 @@ func (r *Recognizer) classifyTogether(clips []audio.Clip) []Result {
 		}
 		return results
 	}
+	classes := len(r.Model().Labels)
 	for k, i := range b.index {
-		if results[i].Scores = r.scores(b.logits(k)); results[i].Scores == nil {
+		if results[i].Scores = r.scores(b.logits[k*classes:][:classes]); results[i].Scores == nil {
 			results[i].Err = inference.Diverged(0, clips[i].Duration().Seconds())
 		}
 	}
@@ -162,9 +160,9 @@ func (r *Recognizer) rank(p []float64) []Score {
 	return scores
 }
 
-// Embed returns the embedding of a mono sound in memory: the means over time of the network's last channels, before the linear
-// layer that makes labels of them. Of a sound longer than a window it is the embedding of the window at its beginning.
-// Errors are Classify's.
+// Embed returns the embedding of a sound, given as for Classify: the mean over time of each of the network's last
+// channels, before the linear layer that makes labels of them. Of a sound longer than a window it is the embedding of
+// the window at its beginning. Errors are Classify's.
 func (r *Recognizer) Embed(samples []float32, rate int) ([]float32, error) {
 	samples, err := r.beginning(audio.Clip{Rate: rate, Samples: samples})
 	if err != nil {
@@ -186,64 +184,58 @@ func (r *Recognizer) Embed(samples []float32, rate int) ([]float32, error) {
 	return embedding, nil
 }
 
-// Windows yields the answers for windows of the model's length, one a hop (WithHop), beginning at 0. What remains at the end and
-// is shorter than a hop is answered by one more window that ends where the sound ends. A sound of a window's length or
-// less has one answer, that of Classify.
+// Windows yields the answers for windows of the model's length, one a hop (WithHop), beginning at 0. What remains at
+// the end and is shorter than a hop is answered by one more window that ends where the sound ends. A sound of a
+// window's length or less has one answer, that of Classify.
 //
-// A sound longer than a window runs through the network once, in bounded memory, and its windows come as the source delivers them, a
-// few frames and the model's lookahead later. An error ends the sequence: the source's, ctx's, audio.ErrEmpty,
-// ErrDiverged.
+// A sound longer than a window runs through the network once, in bounded memory, and its windows come as the source
+// delivers them, a few frames and the model's lookahead later. An error ends the sequence: the source's, ctx's,
+// audio.ErrEmpty, audio.ErrFormat, ErrDiverged, ErrClosed.
 func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Window, error] {
 	return func(yield func(Window, error) bool) {
-		if err := r.windows(ctx, src, func(w Window) bool { return yield(w, nil) }); err != nil {
-			yield(Window{}, err)
-		}
-	}
-}
-
-func (r *Recognizer) windows(ctx context.Context, src audio.Source, yield func(Window) bool) error {
-	m := r.Model()
-	src, err := audio.Resample(src, m.Features.Rate)
-	if err != nil {
-		return err
-	}
-	first := m.WindowSamples() + 1
-	buffer := make([]float32, max(first, pieceSamples))
-	n, err := audio.ReadFull(src, buffer[:first])
-	if n < first {
-		return r.onlyWindow(buffer[:n], err, yield)
-	}
-	o := inference.StreamOptions{Hop: r.stream.Hop, WholeWindows: true}
-	for d, err := range r.decisions(ctx, src, o, buffer, n) {
+		m := r.Model()
+		src, err := audio.Resample(src, m.Features.Rate)
 		if err != nil {
-			return err
+			yield(Window{}, err)
+			return
 		}
-		if !yield(Window{d.Start, d.End, r.rank(d.P)}) {
-			return nil
+		first := m.WindowSamples() + 1
+		buffer := make([]float32, max(first, windowsPiece))
+		n, err := audio.ReadFull(src, buffer[:first])
+		if n < first {
+			yield(r.onlyWindow(buffer[:n], err))
+			return
+		}
+		o := inference.StreamOptions{Hop: r.stream.Hop, WholeWindows: true}
+		for d, err := range r.decisions(ctx, src, o, buffer, n) {
+			if err != nil {
+				yield(Window{}, err)
+				return
+			}
+			if !yield(Window{d.Start, d.End, r.rank(d.P)}, nil) {
+				return
+			}
 		}
 	}
-	return nil
 }
 
-// pieceSamples is how much of a long sound is read at a time, at most.
-const pieceSamples = 1 << 15
-
-// onlyWindow yields the answer for a sound that is no longer than a window and ended with err.
-func (r *Recognizer) onlyWindow(samples []float32, err error, yield func(Window) bool) error {
+// onlyWindow returns the answer for a sound that is no longer than a window and ended with err.
+func (r *Recognizer) onlyWindow(samples []float32, err error) (Window, error) {
 	if err != io.EOF {
-		return err
+		return Window{}, err
 	}
 	rate := r.Model().Features.Rate
 	scores, err := r.Classify(samples, rate)
-	if err == nil {
-		yield(Window{0, float64(len(samples)) / float64(rate), scores})
+	if err != nil {
+		return Window{}, err
 	}
-	return err
+	return Window{0, float64(len(samples)) / float64(rate), scores}, nil
 }
 
 const (
-	maxBatch = 64 // sounds that are computed together at most
-	maxIdle  = 16 // unused batches of a size that are kept
+	windowsPiece = 1 << 15 // samples that Windows reads at a time, at most
+	maxBatch     = 64      // sounds that are computed together, at most
+	maxIdle      = 16      // unused batches of a size that are kept
 )
 
 // batch is the working memory for a few sounds that are no longer than a window.
@@ -251,8 +243,8 @@ type batch struct {
 	clips   *inference.Clips
 	window  int       // samples
 	samples []float32 // a window for each sound
-	index   []int     // of the sounds, as add was told
-	answers []float32 // logits
+	index   []int     // of the sounds among those of add
+	logits  []float32 // of these sounds, one after the other
 }
 
 // takeBatch returns a batch for n sounds, to be given back by returnBatch.
@@ -303,13 +295,7 @@ func (b *batch) add(i int, samples []float32) {
 func (b *batch) run() (err error) {
 	defer catchFault(&err)
 	if len(b.index) > 0 {
-		b.answers = b.clips.RunSamples(b.samples, len(b.index))
+		b.logits = b.clips.RunSamples(b.samples, len(b.index))
 	}
 	return nil
-}
-
-// logits returns those of the k-th sound that was added.
-func (b *batch) logits(k int) []float32 {
-	n := len(b.answers) / len(b.index)
-	return b.answers[k*n : (k+1)*n]
 }

@@ -174,8 +174,8 @@ func TestLongSoundIsItsMeanWindow(t *testing.T) {
 	}
 }
 
-// TestBatchAnswersAsEachAlone holds sounds of all lengths in one batch, in their order, to each by itself, also from several
-// goroutines at once.
+// TestBatchAnswersAsEachAlone holds sounds of all lengths in one batch, in their order, to each by itself, also from
+// several goroutines at once.
 func TestBatchAnswersAsEachAlone(t *testing.T) {
 	r := testRecognizer(t)
 	var clips []audio.Clip

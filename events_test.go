@@ -55,7 +55,8 @@ func TestEventsOfARecording(t *testing.T) {
 	checkPlaces(t, "recording", got, burstTimes, 0.3)
 	for _, e := range got {
 		first := int(math.Round(e.SamplesStart * testRate))
-		if len(e.Samples) < testRate || first > int(e.Start*testRate) || !reflect.DeepEqual(e.Samples, samples[first:first+len(e.Samples)]) {
+		if len(e.Samples) < testRate || first > int(e.Start*testRate) ||
+			!reflect.DeepEqual(e.Samples, samples[first:first+len(e.Samples)]) {
 			t.Errorf("event %+v comes with %d samples from %g s on", e.Event, len(e.Samples), e.SamplesStart)
 		}
 	}
@@ -115,12 +116,14 @@ func listen(t *testing.T, l *Listener, n int, rng *rand.Rand, push func(from, to
 	return append(events, l.Events()...)
 }
 
-// TestListenerTakesAnyPieces holds events to one another whatever the pieces, by Push and by Write, for several formats.
+// TestListenerTakesAnyPieces holds events to one another whatever the pieces, by Push and by Write, for several
+// formats.
 func TestListenerTakesAnyPieces(t *testing.T) {
 	r := newRecognizer(t, loudness())
 	mono := bursts(8, burstTimes...)
 	for _, f := range []Format{
-		{}, {Rate: testRate, Channels: 2}, {Rate: 2 * testRate, Channels: 1, Encoding: audio.F32LE}, {Rate: 24000, Channels: 3, Encoding: audio.S24LE},
+		{}, {Rate: testRate, Channels: 2}, {Rate: 2 * testRate, Channels: 1, Encoding: audio.F32LE},
+		{Rate: 24000, Channels: 3, Encoding: audio.S24LE},
 	} {
 		channels := max(f.Channels, 1)
 		rate := f.Rate
@@ -147,7 +150,8 @@ func TestListenerTakesAnyPieces(t *testing.T) {
 		}
 		var first []Event
 		for seed := range uint64(3) {
-			got := listen(t, l, len(interleaved), nettest.Rand(seed), func(from, to int) error { return l.Push(interleaved[from:to]) })
+			push := func(from, to int) error { return l.Push(interleaved[from:to]) }
+			got := listen(t, l, len(interleaved), nettest.Rand(seed), push)
 			checkPlaces(t, "live", got, burstTimes, 0.6)
 			if first == nil {
 				first = got
@@ -166,7 +170,8 @@ func TestListenerTakesAnyPieces(t *testing.T) {
 			pcm := new(bytes.Buffer)
 			binary.Write(pcm, binary.LittleEndian, interleaved)
 			raw := pcm.Bytes()
-			got := listen(t, l, len(raw), nettest.Rand(5), func(from, to int) error { _, err := l.Write(raw[from:to]); return err })
+			write := func(from, to int) error { _, err := l.Write(raw[from:to]); return err }
+			got := listen(t, l, len(raw), nettest.Rand(5), write)
 			if !reflect.DeepEqual(got, first) {
 				t.Errorf("%+v: bytes give other events than samples", f)
 			}
@@ -233,7 +238,8 @@ func TestGroupAnswersAsEachAlone(t *testing.T) {
 			t.Fatalf("sound %d: %d events, alone %d", i, len(got[i]), len(want[i]))
 		}
 		for k := range got[i] {
-			if a, b := got[i][k], want[i][k]; a.Label != b.Label || math.Abs(a.Start-b.Start) > 1e-9 || math.Abs(a.P-b.P) > 1e-5 {
+			a, b := got[i][k], want[i][k]
+			if a.Label != b.Label || math.Abs(a.Start-b.Start) > 1e-9 || math.Abs(a.P-b.P) > 1e-5 {
 				t.Errorf("sound %d: %+v, alone %+v", i, a, b)
 			}
 		}
@@ -359,5 +365,44 @@ func TestOperatingPointCanBeReplaced(t *testing.T) {
 	got, err := eventsOf(r, bursts(8, burstTimes...), testRate)
 	if err != nil || len(got) > 0 {
 		t.Errorf("threshold 1: %d events, %v", len(got), err)
+	}
+}
+
+// TestListenerKeepsTheLatestEvents leaves events with a Listener, and sound with a group that does not compute.
+func TestListenerKeepsTheLatestEvents(t *testing.T) {
+	r := newRecognizer(t, loudness())
+	l, err := r.Listen(Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	tracker := l.group.trackers[0]
+	if tracker.maxEvents != maxEvents {
+		t.Errorf("%d events wait, want %d", tracker.maxEvents, maxEvents)
+	}
+	tracker.maxEvents = 2
+	if err := l.Push(bursts(8, burstTimes...)); err != nil {
+		t.Fatal(err)
+	}
+	if n := l.Stats().Dropped; n != 1 {
+		t.Errorf("%d events dropped, want 1", n)
+	}
+	checkPlaces(t, "what is left", l.Events(), burstTimes[1:], 0.6)
+
+	g, err := r.ListenGroup(2, Format{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close()
+	for range 20 {
+		if err := g.Push(1, bursts(1)); err != nil {
+			t.Fatal(err)
+		}
+		if g.waiting > 2*maxWaiting {
+			t.Fatalf("%d samples wait", g.waiting)
+		}
+	}
+	if s := g.Stats(1); s.Decisions == 0 || s.Seconds != 20 {
+		t.Errorf("after 20 s without Compute: %+v", s)
 	}
 }

@@ -66,7 +66,7 @@ func (f *failing) Read(dst []float32) (int, error) {
 }
 
 // loudness returns a model of the labels loud and _silence_ for windows of a second, whose logits are the level of the
-// window, so that tests know which events a sound has.
+// window, so that the events of a sound are certain in tests.
 func loudness() *polynet.Model {
 	c := polynet.Config{
 		Inputs: 40, Classes: 2, Block: polynet.Linear,

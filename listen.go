@@ -1,26 +1,29 @@
 package polyphon
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/inference"
-	"github.com/polyphon/polyphon/polynet"
 )
 
-// Format says how live sound arrives.
+// Format says how live sound arrives. The zero value is 16-bit mono PCM at the model's rate.
 type Format struct {
 	Rate     int            // hertz, within audio.MinRate and audio.MaxRate; 0 stands for the model's
 	Channels int            // of each frame, mixed down to mono; 0 stands for 1
 	Encoding audio.Encoding // of bytes that are written; 0 stands for audio.S16LE
 }
 
-// Listener detects events in one live sound that is pushed as it arrives, in pieces of any size. It is used by one goroutine.
+// Listener detects events in one live sound that is pushed as it arrives, in pieces of any size. Its memory is bounded,
+// however long the sound. It is used by one goroutine.
 type Listener struct{ group *ListenerGroup }
 
-// Listen returns a new Listener. An impossible format gives an error that wraps audio.ErrFormat.
+// Listen returns a new Listener. An impossible format gives an error that wraps audio.ErrFormat, a closed Recognizer
+// ErrClosed.
 func (r *Recognizer) Listen(f Format) (*Listener, error) {
 	g, err := r.ListenGroup(1, f)
 	if err != nil {
@@ -29,8 +32,8 @@ func (r *Recognizer) Listen(f Format) (*Listener, error) {
 	return &Listener{g}, nil
 }
 
-// Write takes interleaved frames in the format's encoding, cut anywhere, and computes what they complete. It always takes all
-// of pcm; an error is the device's (device.Fault).
+// Write takes interleaved frames in the format's encoding, cut anywhere, and computes what they complete, as an
+// io.Writer. An error is the device's (device.Fault), or says that the sound has ended.
 func (l *Listener) Write(pcm []byte) (int, error) {
 	if err := l.group.Write(0, pcm); err != nil {
 		return 0, err
@@ -46,199 +49,200 @@ func (l *Listener) Push(samples []float32) error {
 	return l.group.Compute()
 }
 
-// Events returns the events since the last call, each reported as soon as it is certain: its sound may go on, so that Start and
-// End are estimates of the moment (detect.Detector).
+// Events returns the events since the last call, each reported as soon as it is certain: its sound may go on, so that
+// Start and End are estimates of the moment (detect.Detector). Of more than 1024 events between two calls, 64 with
+// WithSamples, the oldest are dropped, which ListenStats.Dropped counts.
 func (l *Listener) Events() []Event { return l.group.trackers[0].take() }
 
 // Follow reads sound in the format's encoding from r until it ends, and yields its events as Events does. An error ends
-// the sequence: r's, or the device's.
+// the sequence: r's, or one of Write.
 func (l *Listener) Follow(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		pcm := make([]byte, followedBytes)
-		for ended := false; !ended; {
+		pcm := make([]byte, 4*pieceSamples)
+		l.follow(yield, func() error {
 			n, err := r.Read(pcm)
-			if _, fault := l.Write(pcm[:n]); fault != nil {
-				err = fault
+			if _, err := l.Write(pcm[:n]); err != nil {
+				return err
 			}
-			if ended = err != nil; err == io.EOF {
-				err = l.Flush()
+			return err
+		})
+	}
+}
+
+// follow calls feed, which pushes a piece of sound, until it returns an error, and yields the events after each piece.
+// io.EOF ends the sound, and the sequence without an error.
+func (l *Listener) follow(yield func(Event, error) bool, feed func() error) {
+	for ended := false; !ended; {
+		err := feed()
+		if ended = err != nil; err == io.EOF {
+			err = l.Flush()
+		}
+		for _, e := range l.Events() {
+			if !yield(e, nil) {
+				return
 			}
-			for _, e := range l.Events() {
-				if !yield(e, nil) {
-					return
-				}
-			}
-			if err != nil {
-				yield(Event{}, err)
-			}
+		}
+		if err != nil {
+			yield(Event{}, err)
 		}
 	}
 }
 
-// followedBytes is how much Follow reads at a time, at most.
-const followedBytes = 1 << 14
-
-// Flush says that the sound has ended, and computes what is left. A Listener takes nothing more until Reset.
+// Flush ends the sound and computes what is left. The Listener takes nothing more until Reset.
 func (l *Listener) Flush() error {
 	if err := l.group.Flush(0); err != nil {
 		return err
 	}
-	return l.group.Compute()
+	if err := l.group.Compute(); err != nil {
+		return err
+	}
+	t := l.group.trackers[0]
+	t.detector.Flush() // ends the events that go on
+	t.addEnded()
+	return nil
 }
 
-// Reset begins a new sound, as if l were new.
+// Reset begins a new sound, as if l were new. After a failure of the device it returns that.
 func (l *Listener) Reset() error { return l.group.Reset(0) }
 
-// Stats returns what l has done since it began.
+// Stats returns what l has done since its sound began.
 func (l *Listener) Stats() ListenStats { return l.group.Stats(0) }
 
 // Close gives l's memory back to the device.
 func (l *Listener) Close() error { return l.group.Close() }
 
-// ListenStats counts what a Listener has done since it began.
+// ListenStats counts what a Listener has done since its sound began.
 type ListenStats struct {
 	Seconds   float64 // of sound that was pushed
 	Decisions int
 	Frames    int   // rows of features
 	Gated     int   // of the Frames, those that the network has not computed because of the gate
+	Dropped   int   // events, the oldest, because too many waited for a call of Events
 	Diverged  int   // decisions whose probabilities were not finite: they count as zeros
 	FirstErr  error // about the first of these, wrapping ErrDiverged
 }
 
-// ListenerGroup is Listeners that share one model and compute together, which costs less than each by itself. Sounds are
-// numbered from 0. A ListenerGroup is used by one goroutine.
+// ListenerGroup is Listeners that share one model and compute together, which costs less than each by itself. Sounds
+// are numbered from 0; other numbers panic. Push or Write what each has received, call Compute, and take the Events. A
+// ListenerGroup is used by one goroutine.
 type ListenerGroup struct {
 	group    *inference.Group
 	trackers []*tracker
-	inputs   []*audio.Converter
-	stats    []ListenStats
-	flushed  []bool
+	silence  []float32 // that follows each sound, so that its last word can be reported
 	mono     []float32 // scratch
-	fault    error     // of the device; it stays
+	waiting  int       // samples that were pushed since the latest Compute
+	fault    error     // of the device, or of a recording; it stays
 }
 
-// ListenGroup returns a group of n listeners for sounds of one format. Errors are Listen's; too many listeners wrap
-// polynet.ErrConfig.
-func (r *Recognizer) ListenGroup(n int, f Format) (g *ListenerGroup, err error) {
-	defer catchFault(&err)
-	if r.isClosed() {
-		return nil, ErrClosed
+// maxWaiting is how many samples a sound wait for Compute at most.
+const maxWaiting = 1 << 15
+
+// ListenGroup returns a group of n listeners for sounds of one format. Errors are Listen's; fewer than one listener or
+// more than 4096 wrap polynet.ErrConfig.
+func (r *Recognizer) ListenGroup(n int, f Format) (*ListenerGroup, error) {
+	return r.listenGroup(n, f, inference.LiveStep, false)
+}
+
+// listenGroup is ListenGroup for computing in steps of so many seconds. Of a recording, events are reported once they
+// have ended, and a decision that is not finite ends it.
+func (r *Recognizer) listenGroup(n int, f Format, step float64, recording bool) (*ListenerGroup, error) {
+	m, o := r.Model(), r.stream
+	o.Step = step
+	group, err := r.newStreams(n, o)
+	if err != nil {
+		return nil, err
 	}
-	if n < 1 {
-		return nil, fmt.Errorf("%w: %d listeners", polynet.ErrConfig, n)
+	format := audio.Format{
+		Rate: cmp.Or(f.Rate, m.Features.Rate), Channels: max(f.Channels, 1), Encoding: cmp.Or(f.Encoding, audio.S16LE),
 	}
-	rate := r.Model().Features.Rate
-	if f.Rate == 0 {
-		f.Rate = rate
-	}
-	f.Channels = max(f.Channels, 1)
-	if f.Encoding == 0 {
-		f.Encoding = audio.S16LE
-	}
-	g = &ListenerGroup{stats: make([]ListenStats, n), flushed: make([]bool, n)}
+	silence := (m.Window + r.detection.Smoothing + r.detection.MinDuration) * float64(m.Features.Rate)
+	g := &ListenerGroup{group: group, silence: make([]float32, int(silence))}
 	for range n {
-		input, err := audio.NewConverter(audio.Format{Rate: f.Rate, Channels: f.Channels, Encoding: f.Encoding}, rate)
+		t, err := r.newTracker(format, recording)
 		if err != nil {
+			g.Close()
 			return nil, err
 		}
-		t, err := r.newTracker(false)
-		if err != nil {
-			return nil, err
-		}
-		g.inputs, g.trackers = append(g.inputs, input), append(g.trackers, t)
+		g.trackers = append(g.trackers, t)
 	}
-	g.group, err = r.plan.Group(n, inference.StreamOptions{Hop: r.stream.Hop, Step: inference.LiveStep, Gate: r.stream.Gate})
-	return g, err
+	return g, nil
 }
-
-// Len returns the number of listeners.
-func (g *ListenerGroup) Len() int { return len(g.trackers) }
 
 // Write takes bytes of sound i as Listener.Write does; Compute computes what they complete.
 func (g *ListenerGroup) Write(i int, pcm []byte) error {
-	return g.push(i, func(mono []float32) []float32 { return g.inputs[i].Write(mono, pcm) })
+	return g.push(i, func() []float32 { return g.trackers[i].input.Write(g.mono[:0], pcm) })
 }
 
 // Push takes samples of sound i as Listener.Push does; Compute computes what they complete.
 func (g *ListenerGroup) Push(i int, samples []float32) error {
-	return g.push(i, func(mono []float32) []float32 { return g.inputs[i].Push(mono, samples) })
+	return g.push(i, func() []float32 { return g.trackers[i].input.Push(g.mono[:0], samples) })
 }
 
-// push takes the mono samples that convert appends. A large piece is computed in parts, so that memory stays bounded.
-func (g *ListenerGroup) push(i int, convert func(mono []float32) []float32) error {
-	if g.flushed[i] {
+// push takes the mono samples of sound i that convert returns. Where many wait, it computes, so that memory is bounded.
+func (g *ListenerGroup) push(i int, convert func() []float32) error {
+	if g.trackers[i].flushed {
 		return fmt.Errorf("polyphon: sound %d has ended; Reset begins another", i)
 	}
-	g.mono = convert(g.mono[:0])
-	rest := g.mono
-	for len(rest) > maxPushed {
-		g.feed(i, rest[:maxPushed])
-		rest = rest[maxPushed:]
-		if err := g.Compute(); err != nil {
-			return err
+	g.mono = convert()
+	for part := range slices.Chunk(g.mono, maxWaiting) {
+		if g.fault != nil {
+			break
 		}
-	}
-	if g.fault == nil {
-		g.feed(i, rest)
+		g.trackers[i].record(part)
+		g.group.Push(i, part)
+		if g.waiting += len(part); g.waiting >= maxWaiting*len(g.trackers) {
+			g.Compute()
+		}
 	}
 	return g.fault
 }
 
-// feed takes mono samples of sound i at the model's rate.
-func (g *ListenerGroup) feed(i int, samples []float32) {
-	g.trackers[i].record(samples)
-	g.group.Push(i, samples)
-}
-
-// maxPushed is how many samples wait for Compute at most in one piece.
-const maxPushed = 1 << 15
-
-// Flush says that sound i has ended; Compute computes what is left.
+// Flush ends sound i; Compute computes what is left.
 func (g *ListenerGroup) Flush(i int) error {
-	if g.flushed[i] || g.fault != nil {
+	t := g.trackers[i]
+	if t.flushed || g.fault != nil {
 		return g.fault
 	}
-	g.mono = g.inputs[i].Flush(g.mono[:0])
-	g.feed(i, g.mono)
-	g.group.Push(i, g.trackers[i].end())
+	g.mono = t.input.Flush(g.mono[:0])
+	t.record(g.mono)
+	g.group.Push(i, g.mono)
+	g.group.Push(i, g.silence)
 	g.group.Flush(i)
-	g.flushed[i] = true
+	t.flushed = true
 	return nil
 }
 
-// Compute computes what the sounds that were pushed complete. A failure of the device stays: every later call returns it.
+// Compute computes what the sounds that were pushed complete. A failure of the device stays: every later call returns
+// it (device.Fault).
 func (g *ListenerGroup) Compute() error {
+	g.waiting = 0
 	for g.fault == nil {
-		i, d, ok, err := g.next()
-		switch {
-		case err != nil && g.fault == nil: // not finite
-			if g.stats[i].Diverged++; g.stats[i].Diverged == 1 {
-				g.stats[i].FirstErr = err
-			}
-			fallthrough
-		case ok:
-			g.trackers[i].decide(d)
-		}
+		i, d, ok, err := nextDecision(g.group)
 		if !ok {
+			g.fault = err
 			break
 		}
+		t := g.trackers[i]
+		if err != nil {
+			if t.recording {
+				g.fault = err
+				break
+			}
+			t.stats.Diverged++
+			t.stats.FirstErr = cmp.Or(t.stats.FirstErr, err)
+		}
+		t.decide(d)
 	}
 	return g.fault
-}
-
-// next returns the next decision of a sound. A device's failure becomes g.fault.
-func (g *ListenerGroup) next() (i int, d inference.Decision, ok bool, err error) {
-	defer catchFault(&g.fault)
-	return g.group.Next()
 }
 
 // GroupEvent is an event of one of a group's sounds.
 type GroupEvent struct {
-	Sound int
+	Sound int // its number in the group
 	Event
 }
 
-// Events returns the events since the last call, as Listener.Events does.
+// Events returns the events of all sounds since the last call, as Listener.Events does, sound by sound.
 func (g *ListenerGroup) Events() []GroupEvent {
 	var events []GroupEvent
 	for i, t := range g.trackers {
@@ -249,22 +253,20 @@ func (g *ListenerGroup) Events() []GroupEvent {
 	return events
 }
 
-// Reset begins a new sound in place of sound i.
+// Reset begins a new sound in place of sound i, as Listener.Reset does.
 func (g *ListenerGroup) Reset(i int) (err error) {
 	defer catchFault(&err)
 	if g.fault != nil {
 		return g.fault
 	}
-	g.inputs[i].Reset()
 	g.trackers[i].reset()
 	g.group.Reset(i)
-	g.stats[i], g.flushed[i] = ListenStats{}, false
 	return nil
 }
 
 // Stats returns what has been done with sound i since it began.
 func (g *ListenerGroup) Stats(i int) ListenStats {
-	s, done := g.stats[i], g.group.Stats(i)
+	s, done := g.trackers[i].stats, g.group.Stats(i)
 	s.Seconds, s.Decisions, s.Frames, s.Gated = g.trackers[i].seconds(), done.Decisions, done.Frames, done.Gated
 	return s
 }

@@ -1,13 +1,13 @@
-// Package polyphon recognises sounds with small polynomial networks: samples, files, recordings and live sound in, labels and
-// events with probabilities out.
+// Package polyphon recognises sounds with small polynomial networks: samples, files, recordings and live sound in,
+// labels and events with probabilities out.
 //
 //	r, err := polyphon.Open("mine.safetensors")       // or polyphon.New(models.Base())
-//	labels, err := r.Classify(samples, rate)          // one answer for a sound in memory
+//	scores, err := r.Classify(samples, rate)          // one answer for a sound in memory
 //	for w, err := range r.Windows(ctx, source) { }    // windows of a recording
 //	for e, err := range r.Events(ctx, source) { }     // events of a recording
 //	l, err := r.Listen(polyphon.Format{Rate: 48000})  // live sound: l.Write(pcm) or l.Push(samples), then l.Events()
 //
-// Sources come from package audio (audio.Decode, audio.Open), models from package polynet, embedded ones from package models.
+// Sources come from package audio (audio.Decode), models from package polynet, embedded ones from package models.
 package polyphon
 
 import (
@@ -21,15 +21,13 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// ErrClosed is the error of a Recognizer that has been closed.
-var ErrClosed = errors.New("polyphon: the recognizer is closed")
+// Errors of a Recognizer, besides those of audio, polynet and detect, a context's, and a device's (device.Fault).
+var (
+	ErrClosed   = errors.New("polyphon: the recognizer is closed")
+	ErrDiverged = inference.ErrDiverged // the network's numbers grew beyond all bounds: there are no probabilities
+)
 
-// ErrDiverged marks sound for which a network's numbers grew beyond all bounds, so that it gives no probabilities.
-var ErrDiverged = inference.ErrDiverged
-
-// Recognizer answers for sounds with one model on one device. It is shared by goroutines.
-//
-// Where a device with memory of its own fails, such as a GPU, calls return its failure as an error (device.Fault).
+// Recognizer answers for sounds with one model on one device. Several goroutines may call its methods at once.
 type Recognizer struct {
 	plan *inference.Plan
 	settings
@@ -55,8 +53,8 @@ type Option func(*settings)
 // WithDevice computes on d. Without it, New opens device.CPU.
 func WithDevice(d device.Device) Option { return func(s *settings) { s.device = d } }
 
-// WithThreads uses at most n threads of the CPU for a batch of sounds; 0, the default, stands for one a core. Single sounds and
-// streams are computed on the caller's goroutine.
+// WithThreads uses at most n threads of the CPU for a batch of sounds; 0, the default, stands for one a core. Single
+// sounds and streams are computed on the caller's goroutine.
 func WithThreads(n int) Option { return func(s *settings) { s.threads = n } }
 
 // WithReference computes with the slow, plain arithmetic that fast kernels are compared with.
@@ -65,12 +63,12 @@ func WithReference() Option { return func(s *settings) { s.reference = true } }
 // WithDetection replaces the model's operating point for events.
 func WithDetection(c detect.Config) Option { return func(s *settings) { s.detection = c } }
 
-// WithHop sets the seconds from one decision to the next in Windows, Events and live sound, at most the model's window. 0, the
-// default, stands for half a window in Windows, and for as often as the network can in Events and live sound.
+// WithHop sets the seconds from one decision to the next in Windows, Events and live sound, at most the model's window.
+// 0, the default, stands for half a window in Windows, and for as often as the network can in Events and live sound.
 func WithHop(seconds float64) Option { return func(s *settings) { s.stream.Hop = seconds } }
 
-// WithGate sets the level, in dB below full scale, of what counts as silence in Events and live sound; the network does not
-// run in silence. 0, the default, is no gate.
+// WithGate sets the level, in dB below full scale, of what counts as silence in Events and live sound; the network does
+// not run in silence. 0, the default, is no gate; one that is not finite makes those fail with polynet.ErrConfig.
 func WithGate(decibels float64) Option {
 	return func(s *settings) { s.stream.Gate = -max(decibels, -decibels) }
 }
@@ -88,10 +86,11 @@ func Open(path string, options ...Option) (*Recognizer, error) {
 	return New(m, options...)
 }
 
-// New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent, polynet.ErrConfig and
-// detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU names kernels that the
-// machine does not have.
-func New(m *polynet.Model, options ...Option) (*Recognizer, error) {
+// New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent,
+// polynet.ErrConfig and detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU
+// names kernels that the machine does not have.
+func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error) {
+	defer catchFault(&err)
 	r := &Recognizer{idle: map[int][]*batch{}}
 	r.detection = m.DetectionConfig()
 	for _, option := range options {
@@ -103,26 +102,20 @@ func New(m *polynet.Model, options ...Option) (*Recognizer, error) {
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)
 	}
-	if err := r.compile(m); err != nil {
+	if r.device == nil && !r.reference {
+		if r.device, err = device.CPU(r.threads); err != nil {
+			return nil, err
+		}
+	}
+	if r.reference {
+		r.plan, err = inference.CompileReference(m)
+	} else {
+		r.plan, err = inference.Compile(m, r.device)
+	}
+	if err != nil {
 		return nil, err
 	}
 	return r, nil
-}
-
-// compile prepares the model for the device.
-func (r *Recognizer) compile(m *polynet.Model) (err error) {
-	defer catchFault(&err)
-	switch {
-	case r.reference:
-		r.plan, err = inference.CompileReference(m)
-		return err
-	case r.device == nil:
-		if r.device, err = device.CPU(r.threads); err != nil {
-			return err
-		}
-	}
-	r.plan, err = inference.Compile(m, r.device)
-	return err
 }
 
 // Model returns the model, which is read-only.
@@ -145,12 +138,6 @@ func (r *Recognizer) Close() (err error) {
 	clear(r.idle)
 	r.plan.Close()
 	return nil
-}
-
-func (r *Recognizer) isClosed() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.closed
 }
 
 // catchFault makes the error of a device's failure that panicked.

@@ -2,8 +2,8 @@ package audio
 
 import "fmt"
 
-// Converter turns live sound that is pushed in pieces of any size, bytes of PCM or samples of several channels, into mono
-// samples of another rate. What it gives does not depend on how the sound is cut.
+// Converter turns live sound that is pushed in pieces of any size, bytes of PCM or samples of several channels, into
+// mono samples of another rate. Its output does not depend on how the sound is cut.
 type Converter struct {
 	format    Format
 	decode    sampleDecoder
@@ -13,7 +13,8 @@ type Converter struct {
 	scratch   []float32
 }
 
-// NewConverter returns a Converter from f's rate, channels and encoding to mono samples at rate hertz. Errors wrap ErrFormat.
+// NewConverter returns a Converter from f's rate, channels and encoding to mono samples at rate hertz. Errors wrap
+// ErrFormat.
 func NewConverter(f Format, rate int) (*Converter, error) {
 	if err := f.check(); err != nil {
 		return nil, err

@@ -27,7 +27,8 @@ type resampler struct {
 func newResampler(from, to int) (*resampler, error) {
 	for _, r := range []int{from, to} {
 		if r < MinRate || r > MaxRate {
-			return nil, fmt.Errorf("%w: resampling from %d to %d Hz, both must be %d to %d", ErrFormat, from, to, MinRate, MaxRate)
+			return nil, fmt.Errorf("%w: resampling from %d to %d Hz, both must be %d to %d",
+				ErrFormat, from, to, MinRate, MaxRate)
 		}
 	}
 	common := gcd(from, to)

@@ -6,36 +6,33 @@ import (
 )
 
 // Checked returns d with the shapes of every call checked before d gets it, so that all devices reject the same
-// mistakes with the same messages. Ref and CPU are checked already.
-func Checked(d Trainer) Trainer { return checkedTrainer{checked{d}, d} }
+// mistakes with the same messages. What d.Serial returns is a Trainer too. Ref and CPU are checked already.
+func Checked(d Trainer) Trainer { return checked{d} }
 
-type checked struct{ d Device }
+type checked struct{ Trainer }
 
-func (c checked) Name() string       { return c.d.Name() }
-func (c checked) Serial() Device     { return checked{c.d.Serial()} }
-func (c checked) Alloc(n int) Buffer { return c.d.Alloc(n) }
-func (c checked) Free(b Buffer)      { c.d.Free(b) }
+func (c checked) Serial() Device { return checked{c.Trainer.Serial().(Trainer)} }
 
 func (c checked) Upload(dst Buffer, src []float32) {
 	checkLen("Upload", len(src), "dst", dst)
-	c.d.Upload(dst, src)
+	c.Trainer.Upload(dst, src)
 }
 
 func (c checked) Download(dst []float32, src Buffer) {
 	checkLen("Download", len(dst), "src", src)
-	c.d.Download(dst, src)
+	c.Trainer.Download(dst, src)
 }
 
 func (c checked) Fill(dst View, v float32) {
 	checkDst("Fill", "dst", dst)
-	c.d.Fill(dst, v)
+	c.Trainer.Fill(dst, v)
 }
 
 func (c checked) Pack(dst *Packed, w Buffer, k, n int) {
 	if k < 0 || n < 0 || w.Len() != k*n {
 		panic(fmt.Sprintf("device: Pack: %d values for a (%d,%d) matrix", w.Len(), k, n))
 	}
-	c.d.Pack(dst, w, k, n)
+	c.Trainer.Pack(dst, w, k, n)
 }
 
 func (c checked) PackWindows(dst *Packed, w Buffer, n int, a View) {
@@ -43,13 +40,12 @@ func (c checked) PackWindows(dst *Packed, w Buffer, n int, a View) {
 		panic(fmt.Sprintf("device: PackWindows: %d values for windows %v, %d values apart, times (%d,%d)",
 			w.Len(), a, a.RowStride, a.Cols, n))
 	}
-	c.d.PackWindows(dst, w, n, a)
+	c.Trainer.PackWindows(dst, w, n, a)
 }
 
 func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
-	const op = "MatMul"
-	checkDst(op, "dst", dst)
-	checkView(op, "a", a)
+	checkDst("MatMul", "dst", dst)
+	checkView("MatMul", "a", a)
 	if dst.Groups != a.Groups || dst.Rows != a.Rows || a.Cols != w.K || dst.Cols != w.N {
 		panic(fmt.Sprintf("device: MatMul: a %v times w (%d,%d) does not give dst %v", a, w.K, w.N, dst))
 	}
@@ -62,9 +58,9 @@ func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
 	if e.Scale.Empty() != e.Offset.Empty() {
 		panic(fmt.Sprintf("device: MatMul: Scale has %d values and Offset %d", e.Scale.Len(), e.Offset.Len()))
 	}
-	checkOptionalLen(op, dst.Cols, "Shift Scale Offset", e.Shift, e.Scale, e.Offset)
-	checkOptionalLike(op, dst, "Skip", e.Skip)
-	c.d.MatMul(dst, a, w, e)
+	checkOptionalLen("MatMul", dst.Cols, "Shift Scale Offset", e.Shift, e.Scale, e.Offset)
+	checkOptionalLike("MatMul", dst, "Skip", e.Skip)
+	c.Trainer.MatMul(dst, a, w, e)
 }
 
 func (c checked) Affine(dst, x, y View, ca, cb, cc Buffer, relu bool) {
@@ -72,19 +68,19 @@ func (c checked) Affine(dst, x, y View, ca, cb, cc Buffer, relu bool) {
 	checkLike("Affine", dst, "x", x)
 	checkOptionalLike("Affine", dst, "y", y)
 	checkOptionalLen("Affine", dst.Cols, "a b c", ca, cb, cc)
-	c.d.Affine(dst, x, y, ca, cb, cc, relu)
+	c.Trainer.Affine(dst, x, y, ca, cb, cc, relu)
 }
 
 func (c checked) Hadamard(dst, x, y View, add bool) {
 	checkDst("Hadamard", "dst", dst)
 	checkLike("Hadamard", dst, "x y", x, y)
-	c.d.Hadamard(dst, x, y, add)
+	c.Trainer.Hadamard(dst, x, y, add)
 }
 
 func (c checked) Tanh(dst, x View) {
 	checkDst("Tanh", "dst", dst)
 	checkLike("Tanh", dst, "x", x)
-	c.d.Tanh(dst, x)
+	c.Trainer.Tanh(dst, x)
 }
 
 func (c checked) AvgPool(dst, x View) {
@@ -93,145 +89,135 @@ func (c checked) AvgPool(dst, x View) {
 	if dst.Groups != x.Groups || dst.Rows != 1 || dst.Cols != x.Cols {
 		mismatch("AvgPool", "x", x, dst)
 	}
-	c.d.AvgPool(dst, x)
+	c.Trainer.AvgPool(dst, x)
 }
 
-// checkedTrainer is checked with a Trainer's methods.
-type checkedTrainer struct {
-	checked
-	t Trainer
-}
-
-func (c checkedTrainer) Transpose(dst, src View, reverse bool) {
+func (c checked) Transpose(dst, src View, reverse bool) {
 	checkDst("Transpose", "dst", dst)
 	checkView("Transpose", "src", src)
 	if dst.Groups != src.Groups || dst.Rows != src.Cols || dst.Cols != src.Rows {
 		mismatch("Transpose", "src", src, dst)
 	}
-	c.t.Transpose(dst, src, reverse)
+	c.Trainer.Transpose(dst, src, reverse)
 }
 
-func (c checkedTrainer) MatMulTransA(dw Buffer, a, dy View) {
+func (c checked) MatMulTransA(dw Buffer, a, dy View) {
 	checkView("MatMulTransA", "a dy", a, dy)
 	if a.Groups != dy.Groups || a.Rows != dy.Rows {
 		mismatch("MatMulTransA", "a", a, dy)
 	}
 	checkLen("MatMulTransA", a.Cols*dy.Cols, "dw", dw)
-	c.t.MatMulTransA(dw, a, dy)
+	c.Trainer.MatMulTransA(dw, a, dy)
 }
 
-func (c checkedTrainer) HadamardSum(dst, f, s View, p, q Buffer) {
+func (c checked) HadamardSum(dst, f, s View, p, q Buffer) {
 	checkDst("HadamardSum", "dst", dst)
 	checkLike("HadamardSum", dst, "f s", f, s)
 	checkLen("HadamardSum", dst.Cols, "p q", p, q)
-	c.t.HadamardSum(dst, f, s, p, q)
+	c.Trainer.HadamardSum(dst, f, s, p, q)
 }
 
-func (c checkedTrainer) HadamardSumGrad(df, ds, dy, f, s View, ca, cb, cc Buffer) {
+func (c checked) HadamardSumGrad(df, ds, dy, f, s View, ca, cb, cc Buffer) {
 	checkDst("HadamardSumGrad", "df ds", df, ds)
 	checkLike("HadamardSumGrad", df, "ds dy f s", ds, dy, f, s)
 	checkLen("HadamardSumGrad", df.Cols, "a b c", ca, cb, cc)
-	c.t.HadamardSumGrad(df, ds, dy, f, s, ca, cb, cc)
+	c.Trainer.HadamardSumGrad(df, ds, dy, f, s, ca, cb, cc)
 }
 
-func (c checkedTrainer) ReLUGrad(dx, dy, y View) {
+func (c checked) ReLUGrad(dx, dy, y View) {
 	checkDst("ReLUGrad", "dx", dx)
 	checkLike("ReLUGrad", dx, "dy y", dy, y)
-	c.t.ReLUGrad(dx, dy, y)
+	c.Trainer.ReLUGrad(dx, dy, y)
 }
 
-func (c checkedTrainer) TanhGrad(dx, dy, y View) {
+func (c checked) TanhGrad(dx, dy, y View) {
 	checkDst("TanhGrad", "dx", dx)
 	checkLike("TanhGrad", dx, "dy y", dy, y)
-	c.t.TanhGrad(dx, dy, y)
+	c.Trainer.TanhGrad(dx, dy, y)
 }
 
-func (c checkedTrainer) Moments(mean, variance Buffer, x, y View) {
+func (c checked) Moments(mean, variance Buffer, x, y View) {
 	checkView("Moments", "x", x)
 	checkOptionalLike("Moments", x, "y", y)
 	checkLen("Moments", x.Cols, "mean variance", mean, variance)
-	c.t.Moments(mean, variance, x, y)
+	c.Trainer.Moments(mean, variance, x, y)
 }
 
-func (c checkedTrainer) GradSums(sum, dot Buffer, dy, x, y View) {
-	const op = "GradSums"
-	checkView(op, "dy", dy)
-	checkOptionalLike(op, dy, "x y", x, y)
-	checkLen(op, dy.Cols, "sum", sum)
+func (c checked) GradSums(sum, dot Buffer, dy, x, y View) {
+	checkView("GradSums", "dy", dy)
+	checkOptionalLike("GradSums", dy, "x y", x, y)
+	checkLen("GradSums", dy.Cols, "sum", sum)
 	switch {
 	case !x.Empty():
-		checkLen(op, dy.Cols, "dot", dot)
+		checkLen("GradSums", dy.Cols, "dot", dot)
 	case !y.Empty():
 		panic("device: GradSums: y without x")
 	case dy.Count() > 0 && !dot.Empty():
 		panic("device: GradSums: dot without x")
 	}
-	c.t.GradSums(sum, dot, dy, x, y)
+	c.Trainer.GradSums(sum, dot, dy, x, y)
 }
 
-func (c checkedTrainer) NormForward(n Norm, eps, momentum float32, count int) {
-	const op = "NormForward"
+func (c checked) NormForward(n Norm, eps, momentum float32, count int) {
 	cols := n.Gamma.Len()
-	checkLen(op, cols, "Mean Var Beta Scale Shift", n.Mean, n.Var, n.Beta, n.Scale, n.Shift)
-	checkOptionalLen(op, cols, "RunMean RunVar", n.RunMean, n.RunVar)
-	checkOptionalLen(op, 1, "Alpha", n.Alpha)
-	c.t.NormForward(n, eps, momentum, count)
+	checkLen("NormForward", cols, "Mean Var Beta Scale Shift", n.Mean, n.Var, n.Beta, n.Scale, n.Shift)
+	checkOptionalLen("NormForward", cols, "RunMean RunVar", n.RunMean, n.RunVar)
+	checkOptionalLen("NormForward", 1, "Alpha", n.Alpha)
+	c.Trainer.NormForward(n, eps, momentum, count)
 }
 
-func (c checkedTrainer) NormBackward(n Norm, sum, dot Buffer, ca, cb, cc Buffer, eps float32, count int) {
-	const op = "NormBackward"
+func (c checked) NormBackward(n Norm, sum, dot Buffer, ca, cb, cc Buffer, eps float32, count int) {
 	cols := n.Gamma.Len()
-	checkLen(op, cols, "Mean Var Beta sum dot a b c", n.Mean, n.Var, n.Beta, sum, dot, ca, cb, cc)
-	checkOptionalLen(op, cols, "DGamma DBeta", n.DGamma, n.DBeta)
-	checkOptionalLen(op, 1, "Alpha DAlpha", n.Alpha, n.DAlpha)
+	checkLen("NormBackward", cols, "Mean Var Beta sum dot a b c", n.Mean, n.Var, n.Beta, sum, dot, ca, cb, cc)
+	checkOptionalLen("NormBackward", cols, "DGamma DBeta", n.DGamma, n.DBeta)
+	checkOptionalLen("NormBackward", 1, "Alpha DAlpha", n.Alpha, n.DAlpha)
 	if count <= 0 {
 		panic(fmt.Sprintf("device: NormBackward: count %d", count))
 	}
-	c.t.NormBackward(n, sum, dot, ca, cb, cc, eps, count)
+	c.Trainer.NormBackward(n, sum, dot, ca, cb, cc, eps, count)
 }
 
-func (c checkedTrainer) AvgPoolGrad(dst, x View, scale float32) {
+func (c checked) AvgPoolGrad(dst, x View, scale float32) {
 	checkDst("AvgPoolGrad", "dst", dst)
 	checkView("AvgPoolGrad", "x", x)
 	if dst.Groups != x.Groups || x.Rows != 1 || dst.Cols != x.Cols {
 		mismatch("AvgPoolGrad", "x", x, dst)
 	}
-	c.t.AvgPoolGrad(dst, x, scale)
+	c.Trainer.AvgPoolGrad(dst, x, scale)
 }
 
-func (c checkedTrainer) CrossEntropy(dlogits View, losses Buffer, logits, targets View, scale float32) {
-	const op = "CrossEntropy"
-	checkView(op, "logits", logits)
-	checkLike(op, logits, "targets", targets)
-	checkLen(op, logits.Count(), "losses", losses)
+func (c checked) CrossEntropy(dlogits View, losses Buffer, logits, targets View, scale float32) {
+	checkView("CrossEntropy", "logits", logits)
+	checkLike("CrossEntropy", logits, "targets", targets)
+	checkLen("CrossEntropy", logits.Count(), "losses", losses)
 	if !dlogits.Empty() {
-		checkDst(op, "dlogits", dlogits)
-		checkLike(op, logits, "dlogits", dlogits)
+		checkDst("CrossEntropy", "dlogits", dlogits)
+		checkLike("CrossEntropy", logits, "dlogits", dlogits)
 	}
-	c.t.CrossEntropy(dlogits, losses, logits, targets, scale)
+	c.Trainer.CrossEntropy(dlogits, losses, logits, targets, scale)
 }
 
-func (c checkedTrainer) SGD(w, g, m Buffer, rate, momentum, decay float32) {
+func (c checked) SGD(w, g, m Buffer, rate, momentum, decay float32) {
 	checkLen("SGD", w.Len(), "g m", g, m)
-	c.t.SGD(w, g, m, rate, momentum, decay)
+	c.Trainer.SGD(w, g, m, rate, momentum, decay)
 }
 
-func (c checkedTrainer) AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, step int) {
+func (c checked) AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, step int) {
 	checkLen("AdamW", w.Len(), "g m v", g, m, v)
 	if step < 1 {
 		panic(fmt.Sprintf("device: AdamW: step %d, counted from 1", step))
 	}
-	c.t.AdamW(w, g, m, v, rate, beta1, beta2, eps, decay, step)
+	c.Trainer.AdamW(w, g, m, v, rate, beta1, beta2, eps, decay, step)
 }
 
-func (c checkedTrainer) ClipNorm(g, norm Buffer, limit float32) {
+func (c checked) ClipNorm(g, norm Buffer, limit float32) {
 	checkLen("ClipNorm", 1, "norm", norm)
-	c.t.ClipNorm(g, norm, limit)
+	c.Trainer.ClipNorm(g, norm, limit)
 }
 
-func (c checkedTrainer) EMAUpdate(dst, src Buffer, t float32) {
+func (c checked) EMAUpdate(dst, src Buffer, t float32) {
 	checkLen("EMAUpdate", dst.Len(), "src", src)
-	c.t.EMAUpdate(dst, src, t)
+	c.Trainer.EMAUpdate(dst, src, t)
 }
 
 // The functions below panic where operands do not fit. names are the operands', separated by spaces.

@@ -22,24 +22,8 @@ const KernelsVariable = isa.Variable
 //
 // Goroutines may share the device. Results are the same, bit for bit, for any number of threads, but differ in
 // rounding from one kernel set to another. With one thread, everything runs on the caller's goroutine.
-func CPU(threads int) (Trainer, error) { return newCPU(isa.Chosen, threads) }
-
-// CPUWith is CPU with the named kernel set. It does not read the environment.
-func CPUWith(kernels string, threads int) (Trainer, error) {
-	return newCPU(func() (isa.Set, error) { return isa.Parse(kernels) }, threads)
-}
-
-// Kernels returns the names of the kernel sets that this machine can run, slowest first.
-func Kernels() []string {
-	var names []string
-	for _, s := range isa.Sets() {
-		names = append(names, string(s))
-	}
-	return names
-}
-
-func newCPU(choose func() (isa.Set, error), threads int) (Trainer, error) {
-	set, err := choose()
+func CPU(threads int) (Trainer, error) {
+	set, err := isa.Chosen()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKernels, err)
 	}
@@ -53,17 +37,25 @@ func newCPU(choose func() (isa.Set, error), threads int) (Trainer, error) {
 	return Checked(&cpu{kernels: k, threads: threads, winograds: winogradsOf(k)}), nil
 }
 
+// Kernels returns the names of the kernel sets that this machine can run, slowest first.
+func Kernels() []string {
+	var names []string
+	for _, s := range isa.Sets() {
+		names = append(names, string(s))
+	}
+	return names
+}
+
 type cpu struct {
 	host
 	kernels   *simd.Kernels
 	threads   int
 	winograds []*winograd
 
-	productTiles  pool[productTile]
-	winogradTiles pool[winogradTile]
-	floats        pool[[]float32]
-	doubles       pool[[]float64]
-	workers       workerPool
+	tiles   pool[tile]
+	floats  pool[[]float32]
+	doubles pool[[]float64]
+	workers workerPool
 }
 
 func (d *cpu) Name() string {

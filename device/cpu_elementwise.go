@@ -6,22 +6,21 @@ import (
 	"github.com/polyphon/polyphon/device/internal/simd"
 )
 
-// elementwise runs one row kernel over views of one shape. It is a task whose pieces are blocks of rows that fit into
-// L1.
+// elementwise is a row kernel over views of one shape, as a task whose pieces are blocks of rows that fit into L1.
 type elementwise struct {
 	kernels *simd.Kernels
 	views   [5]View   // destinations and operands, as many as the kernel has
 	vectors [3]Buffer // operands with one value a column, where given
 	scalar  float32
-	call    func(k *simd.Kernels, b block)
+	call    func(b block)
 
 	blockRows, blocks int // rows in a block, blocks in a group
 	tail              int // values of each group after its rows of runCols
 }
 
-// block is the operands of one call of a kernel, in elementwise's order: matrices, their row strides, vectors, of
-// length 0 where left out, and the scalar.
+// block is the operands of one call of kernel set k, in elementwise's order; vectors that were left out have length 0.
 type block struct {
+	k          *simd.Kernels
 	m          [5][]float32
 	stride     [5]int
 	v          [3][]float32
@@ -38,15 +37,11 @@ func (b *block) call3(kernel func(x, y, z []float32, rows, cols, xStride, yStrid
 }
 
 const (
-	// runCols is the length of the rows that views without gaps are cut into where columns do not matter: a multiple of
-	// what any kernel takes at a time.
-	runCols = 64
-	// blockValues is how many values of each operand a block has.
-	blockValues = 1 << 12
+	runCols     = 64      // of views without gaps cut into rows: a multiple of what any kernel takes at a time
+	blockValues = 1 << 12 // values of each operand in a block
 )
 
-// elementwise runs e over its views. With anyShape set, the kernel treats all columns alike, and the values may be cut
-// into other rows.
+// elementwise runs e. With anyShape set, the kernel treats all columns alike: the values may be cut into other rows.
 func (d *cpu) elementwise(anyShape bool, e elementwise) {
 	e.kernels = d.kernels
 	operands := onHost(e.views[:]...)
@@ -91,7 +86,7 @@ func (e elementwise) run(first, last int) {
 }
 
 func (e *elementwise) callOn(g, r, rows, cols int) {
-	b := block{scalar: e.scalar, rows: rows, cols: cols}
+	b := block{k: e.kernels, scalar: e.scalar, rows: rows, cols: cols}
 	for i := range e.views {
 		if v := &e.views[i]; !v.Empty() {
 			b.m[i], b.stride[i] = v.from(g, r, 0, rows, cols), v.RowStride
@@ -100,11 +95,11 @@ func (e *elementwise) callOn(g, r, rows, cols int) {
 	for i, v := range e.vectors {
 		b.v[i] = optional(v, 0, cols)
 	}
-	e.call(e.kernels, b)
+	e.call(b)
 }
 
 func (d *cpu) Fill(dst View, v float32) {
-	d.elementwise(true, elementwise{views: [5]View{dst}, scalar: v, call: func(_ *simd.Kernels, b block) {
+	d.elementwise(true, elementwise{views: [5]View{dst}, scalar: v, call: func(b block) {
 		for r := range b.rows {
 			row := b.row(0, r)
 			if b.scalar == 0 {
@@ -138,35 +133,34 @@ func (d *cpu) Affine(dst, x, y View, a, b, c Buffer, relu bool) {
 	d.elementwise(e.vectors[0].Empty() && e.vectors[1].Empty() && e.vectors[2].Empty(), e)
 }
 
-func affine(k *simd.Kernels, b block) {
-	k.Affine(b.m[0], b.m[1], b.v[0], b.v[1], b.rows, b.cols, b.stride[0], b.stride[1], b.scalar)
+func affine(b block) {
+	b.k.Affine(b.m[0], b.m[1], b.v[0], b.v[1], b.rows, b.cols, b.stride[0], b.stride[1], b.scalar)
 }
 
-func affine2(k *simd.Kernels, b block) {
-	k.Affine2(b.m[0], b.m[1], b.m[2], b.v[0], b.v[1], b.v[2],
+func affine2(b block) {
+	b.k.Affine2(b.m[0], b.m[1], b.m[2], b.v[0], b.v[1], b.v[2],
 		b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], b.scalar)
 }
 
 func (d *cpu) Hadamard(dst, x, y View, add bool) {
-	call := func(k *simd.Kernels, b block) { b.call3(k.Hadamard) }
+	call := func(b block) { b.call3(b.k.Hadamard) }
 	if add {
-		call = func(k *simd.Kernels, b block) { b.call3(k.HadamardAdd) }
+		call = func(b block) { b.call3(b.k.HadamardAdd) }
 	}
 	d.elementwise(true, elementwise{views: [5]View{dst, x, y}, call: call})
 }
 
 func (d *cpu) HadamardSum(dst, f, s View, p, q Buffer) {
-	e := elementwise{views: [5]View{dst, f, s}, vectors: [3]Buffer{p, q}, call: func(k *simd.Kernels, b block) {
-		k.HadamardSum(b.m[0], b.m[1], b.m[2], nil, b.v[0], b.v[1],
+	d.elementwise(false, elementwise{views: [5]View{dst, f, s}, vectors: [3]Buffer{p, q}, call: func(b block) {
+		b.k.HadamardSum(b.m[0], b.m[1], b.m[2], nil, b.v[0], b.v[1],
 			b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], negInf)
-	}}
-	d.elementwise(false, e)
+	}})
 }
 
 func (d *cpu) HadamardSumGrad(df, ds, dy, f, s View, a, b, c Buffer) {
 	e := elementwise{views: [5]View{df, ds, dy, f, s}, vectors: [3]Buffer{a, b, c}}
-	e.call = func(k *simd.Kernels, b block) {
-		k.HadamardSumGrad(b.m[0], b.m[1], b.m[2], b.m[3], b.m[4], b.v[0], b.v[1], b.v[2], b.rows, b.cols,
+	e.call = func(b block) {
+		b.k.HadamardSumGrad(b.m[0], b.m[1], b.m[2], b.m[3], b.m[4], b.v[0], b.v[1], b.v[2], b.rows, b.cols,
 			b.stride[0], b.stride[1], b.stride[2], b.stride[3], b.stride[4])
 	}
 	d.elementwise(false, e)

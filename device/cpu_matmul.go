@@ -2,8 +2,7 @@ package device
 
 import "github.com/polyphon/polyphon/device/internal/simd"
 
-// Pack stores panels of 2·Width columns, the last one of Width if that holds the rest, each panel row by row and padded
-// with zeros: the order in which MatMulTile reads it.
+// Pack stores panels of 2·Width columns, the last one of Width if that holds the rest, row by row and padded with 0.
 func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 	size := k * d.padded(n)
 	if dst.Data.Len() < size {
@@ -32,10 +31,27 @@ func (d *cpu) packPanels(out, in []float32, k, n int) {
 // productCols is how many columns of a product are computed before the epilogue.
 const productCols = 256
 
-// productTile is the scratch of one thread in a product.
-type productTile struct {
-	starts [simd.MaxTileRows]int
-	sums   [simd.MaxTileRows * productCols]float32
+// tile is the scratch of one thread in a product. The fields after starts and sums are those of Winograd's algorithms.
+type tile struct {
+	starts  [simd.MaxTileRows]int
+	sums    []float32
+	rows    [tilesAtOnce]int // of the transformed input, where each tile's windows begin
+	input   []float32        // the transformed input, a matrix a point
+	edge    []float32        // a copy of rows with zeros after them
+	outputs []float32
+	between []float32 // between the levels of a transform
+}
+
+// product is MatMul as a task. Its pieces are tiles of rows, or some of Winograd's tiles, counted through all
+// groups, by all columns. All have the same number of these, or one less.
+type product struct {
+	d              *cpu
+	dst, a         View
+	w              *Packed
+	e              Epilogue
+	rows           int // or Winograd's tiles, in all groups
+	pieces         int
+	runs, perGroup int // Winograd's runs of taps, and tiles in a group
 }
 
 func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
@@ -43,38 +59,36 @@ func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
 	if dst.Count() == 0 || w.N == 0 {
 		return
 	}
-	if w.winograd != nil {
-		d.winogradMatMul(dst, a, w, e)
-		return
+	p := product{d: d, dst: dst, a: a, w: w, e: e}
+	depth := w.K // multiplications for a row and column
+	if f := w.winograd; f != nil {
+		p.runs, p.perGroup = ceilDiv(w.K, w.Step*f.taps), ceilDiv(a.Rows, f.outputs)
+		p.rows = p.perGroup * a.Groups
+		p.pieces = ceilDiv(p.rows, tilesAtOnce)
+		depth = f.points * p.runs * w.Step
+	} else {
+		merge(&p.dst, &p.a, &p.e.Skip)
+		p.rows = dst.Count()
+		p.pieces = ceilDiv(p.rows, d.kernels.TileRows)
 	}
-	merge(&dst, &a, &e.Skip)
-	rows := dst.Count()
-	// All tiles have the same number of rows, or one less.
-	tiles := ceilDiv(rows, d.kernels.TileRows)
-	t := product{output: output{d.kernels, dst, e}, d: d, a: a, w: w, rows: rows, tiles: tiles}
-	parallelFor(d, tiles, 2*rows*w.K*w.N/flopsPerValue, t)
-}
-
-// product is MatMul as a task. Its pieces are tiles of rows, counted through all groups, by all columns.
-type product struct {
-	output
-	d           *cpu
-	a           View
-	w           *Packed
-	rows, tiles int
+	parallelFor(d, p.pieces, 2*p.rows*depth*w.N/flopsPerValue, p)
 }
 
 func (p product) run(first, last int) {
-	tile := p.d.productTiles.get()
+	t := p.d.tiles.get()
 	for i := first; i < last; i++ {
-		p.tile(tile, i*p.rows/p.tiles, (i+1)*p.rows/p.tiles)
+		from, to := i*p.rows/p.pieces, (i+1)*p.rows/p.pieces
+		if p.w.winograd != nil {
+			p.winogradTiles(t, from, to)
+		} else {
+			p.tile(t, from, to)
+		}
 	}
-	p.d.productTiles.Put(tile)
+	p.d.tiles.Put(t)
 }
 
 // tile computes rows first up to last of the result.
-func (p *product) tile(t *productTile, first, last int) {
-	k := p.d.kernels
+func (p *product) tile(t *tile, first, last int) {
 	group, row := first/p.a.Rows, first%p.a.Rows
 	for i, g, r := 0, group, row; i < last-first; i++ {
 		t.starts[i] = g*p.a.GroupStride + r*p.a.RowStride
@@ -84,12 +98,10 @@ func (p *product) tile(t *productTile, first, last int) {
 	}
 	padded := p.d.padded(p.w.N)
 	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:p.w.K*padded]
+	t.sums = grown(t.sums, simd.MaxTileRows*productCols)
 	for c := 0; c < p.w.N; c += productCols {
 		stride := min(productCols, padded-c)
-		for panel := 0; panel < stride; panel += 2 * k.Width {
-			cols := min(2*k.Width, stride-panel)
-			k.MatMulTile(t.sums[panel:], stride, a, &t.starts, b[(c+panel)*p.w.K:], p.w.K, last-first, cols/k.Width)
-		}
+		p.multiply(t, t.sums, stride, a, b[c*p.w.K:], p.w.K, last-first)
 		cols := min(productCols, p.w.N-c)
 		for done, g, r := 0, group, row; done < last-first; g, r = g+1, 0 {
 			count := min(p.a.Rows-r, last-first-done)
@@ -99,30 +111,31 @@ func (p *product) tile(t *productTile, first, last int) {
 	}
 }
 
-// output is the destination of a product and its epilogue.
-type output struct {
-	k   *simd.Kernels
-	dst View
-	e   Epilogue
+// multiply computes up to TileRows rows of stride sums from the rows of a that t.starts names and the panels b.
+func (p *product) multiply(t *tile, sums []float32, stride int, a, b []float32, depth, rows int) {
+	width := p.d.kernels.Width
+	for panel := 0; panel < stride; panel += 2 * width {
+		cols := min(2*width, stride-panel)
+		p.d.kernels.MatMulTile(sums[panel:], stride, a, &t.starts, b[panel*depth:], depth, rows, cols/width)
+	}
 }
 
 // finish applies the epilogue to count rows of sums and writes them from row r of group g and column c on.
-func (p *output) finish(sums []float32, stride, g, r, c, count, cols int) {
-	k, floor := p.k, floorOf(p.e.ReLU)
+func (p *product) finish(sums []float32, stride, g, r, c, count, cols int) {
+	k, floor := p.d.kernels, floorOf(p.e.ReLU)
 	dst, dstStride := p.dst.from(g, r, c, count, cols), p.dst.RowStride
 	shift := optional(p.e.Shift, c, c+cols)
-	if p.e.Skip.Empty() {
-		if p.e.Accumulate {
-			k.Affine2(dst, sums, dst, nil, nil, shift, count, cols, dstStride, stride, dstStride, floor)
-		} else {
-			k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, floor)
-		}
+	other := p.e.Skip
+	switch {
+	case p.e.Accumulate && other.Empty():
+		other = p.dst
+	case p.e.Accumulate:
+		k.Affine2(sums, sums, dst, nil, nil, nil, count, cols, stride, stride, dstStride, negInf)
+	case other.Empty():
+		k.Affine(dst, sums, nil, shift, count, cols, dstStride, stride, floor)
 		return
 	}
-	if p.e.Accumulate {
-		k.Affine2(sums, sums, dst, nil, nil, nil, count, cols, stride, stride, dstStride, negInf)
-	}
-	skip, skipStride := p.e.Skip.from(g, r, c, count, cols), p.e.Skip.RowStride
+	skip, skipStride := other.from(g, r, c, count, cols), other.RowStride
 	if p.e.Scale.Empty() {
 		k.Affine2(dst, sums, skip, nil, nil, shift, count, cols, dstStride, stride, skipStride, floor)
 		return
@@ -149,8 +162,7 @@ func (d *cpu) MatMulTransA(dw Buffer, a, dy View) {
 // outerBlock is how many values of a and dy are read for all tiles before the next ones: half of a small L2 cache.
 const outerBlock = 1 << 16
 
-// outer is MatMulTransA as a task. Its pieces are tiles of dw, each of which sums over all rows, so that threads share
-// no sums.
+// outer is MatMulTransA as a task. Its pieces are tiles of dw, each summed over all rows: threads share no sums.
 type outer struct {
 	k                      *simd.Kernels
 	dw                     []float32

@@ -2,27 +2,19 @@ package device
 
 import (
 	"math"
-
-	"github.com/polyphon/polyphon/device/internal/simd"
+	"slices"
 )
 
 // asRow returns b as a view of one row.
 func asRow(b Buffer) View { return Matrix(b, 1, b.Len()) }
 
 // uniform returns a vector of one value for elementwise operations of any shape.
-func uniform(v float32) Buffer {
-	s := make([]float32, runCols)
-	for i := range s {
-		s[i] = v
-	}
-	return hostBuffer(s)
-}
+func uniform(v float32) Buffer { return hostBuffer(slices.Repeat([]float32{v}, runCols)) }
 
 func (d *cpu) SGD(w, g, m Buffer, rate, momentum, decay float32) {
-	e := elementwise{views: [5]View{asRow(w), asRow(m), asRow(g)}, call: func(k *simd.Kernels, b block) {
-		k.SGD(b.m[0], b.m[1], b.m[2], b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], rate, momentum, decay)
-	}}
-	d.elementwise(true, e)
+	d.elementwise(true, elementwise{views: [5]View{asRow(w), asRow(m), asRow(g)}, call: func(b block) {
+		b.k.SGD(b.m[0], b.m[1], b.m[2], b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], rate, momentum, decay)
+	}})
 }
 
 func (d *cpu) AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, step int) {
@@ -30,12 +22,10 @@ func (d *cpu) AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, s
 	corrected := float32(float64(rate) / (1 - math.Pow(float64(beta1), float64(step))))
 	unbias := float32(1 / (1 - math.Pow(float64(beta2), float64(step))))
 	rest1, rest2 := float32(1-float64(beta1)), float32(1-float64(beta2))
-	e := elementwise{views: [5]View{asRow(w), asRow(m), asRow(v), asRow(g)}, call: func(k *simd.Kernels, b block) {
-		k.AdamW(b.m[0], b.m[1], b.m[2], b.m[3],
-			b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], b.stride[3],
+	d.elementwise(true, elementwise{views: [5]View{asRow(w), asRow(m), asRow(v), asRow(g)}, call: func(b block) {
+		b.k.AdamW(b.m[0], b.m[1], b.m[2], b.m[3], b.rows, b.cols, b.stride[0], b.stride[1], b.stride[2], b.stride[3],
 			keep, corrected, rest1, rest2, unbias, eps)
-	}}
-	d.elementwise(true, e)
+	}})
 }
 
 func (d *cpu) ClipNorm(g, norm Buffer, limit float32) {

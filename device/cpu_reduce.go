@@ -1,9 +1,6 @@
 package device
 
-import "github.com/polyphon/polyphon/device/internal/simd"
-
-// reduction sums over rows, column by column. Its pieces are chunks of rows, which depend only on the shape; each has
-// its own sums, which are added in order in float64.
+// reduction sums over rows, column by column. Its pieces are chunks of rows, whose sums are added in order in float64.
 type reduction struct {
 	d        *cpu
 	x, y, z  View // y and z optional; of one shape
@@ -14,8 +11,7 @@ type reduction struct {
 	rows, groups, perGroup int // rows of a group, or whole groups, in a chunk; chunks in a group
 }
 
-// A chunk has at most chunkValues values of an operand, which fit into L2 together with another's, and at most
-// chunkRows rows, over which float32 sums are exact enough.
+// A chunk has at most chunkValues values of an operand, for L2, and chunkRows rows, for the accuracy of float32 sums.
 const (
 	chunkValues = 1 << 14
 	chunkRows   = 256
@@ -68,17 +64,15 @@ func (r reduction) run(first, last int) {
 func (r *reduction) addSums(sum, dot []float32, g, row, rows int) {
 	k, cols := r.d.kernels, r.x.Cols
 	x := r.x.from(g, row, 0, rows, cols)
-	if r.y.Empty() {
+	switch {
+	case r.y.Empty():
 		k.Sums(sum, x, rows, cols, r.x.RowStride)
-		return
+	case r.z.Empty():
+		k.Dots(sum, dot, x, r.y.from(g, row, 0, rows, cols), rows, cols, r.x.RowStride, r.y.RowStride)
+	default:
+		k.Dots3(sum, dot, x, r.y.from(g, row, 0, rows, cols), r.z.from(g, row, 0, rows, cols),
+			rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
 	}
-	y := r.y.from(g, row, 0, rows, cols)
-	if r.z.Empty() {
-		k.Dots(sum, dot, x, y, rows, cols, r.x.RowStride, r.y.RowStride)
-		return
-	}
-	z := r.z.from(g, row, 0, rows, cols)
-	k.Dots3(sum, dot, x, y, z, rows, cols, r.x.RowStride, r.y.RowStride, r.z.RowStride)
 }
 
 // deviations turns a chunk's sums of x, or of x∘y, into its mean, and dot into the squared deviations from it. The mean
@@ -118,8 +112,7 @@ func (d *cpu) columnPair(cols int) (memory *[]float64, first, second []float64) 
 	return memory, (*memory)[:cols], (*memory)[cols:]
 }
 
-// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do, which is accurate even where means are much
-// larger than deviations.
+// Moments merges the chunks' moments as Chan, Golub and LeVeque (1979) do: accurate even where means are large.
 func (d *cpu) Moments(mean, variance Buffer, x, y View) {
 	count := 0.0
 	memory, means, squares := d.columnPair(x.Cols)
@@ -202,7 +195,7 @@ func (a avgPool) columns(partial []float32, g, c int) {
 func (d *cpu) AvgPoolGrad(dst, x View, scale float32) {
 	x.Rows, x.RowStride = dst.Rows, 0
 	d.elementwise(false, elementwise{
-		views: [5]View{dst, x}, scalar: scale, call: func(_ *simd.Kernels, b block) {
+		views: [5]View{dst, x}, scalar: scale, call: func(b block) {
 			for r := range b.rows {
 				out := b.row(0, r)
 				for c, v := range b.row(1, r) {

@@ -13,7 +13,8 @@ import (
 
 func cpuWith(t testing.TB, kernels string, threads int) device.Trainer {
 	t.Helper()
-	d, err := device.CPUWith(kernels, threads)
+	t.Setenv(device.KernelsVariable, kernels)
+	d, err := device.CPU(threads)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +23,7 @@ func cpuWith(t testing.TB, kernels string, threads int) device.Trainer {
 
 func TestCPUAgreesWithRef(t *testing.T) {
 	for _, kernels := range device.Kernels() {
-		t.Run(kernels, func(t *testing.T) { devicetest.Run(t, cpuWith(t, kernels, 2)) })
+		t.Run(kernels, func(t *testing.T) { devicetest.Run(t, cpuWith(t, kernels, 2), device.Ref(), 1) })
 	}
 }
 

@@ -18,9 +18,8 @@ type pieces func(first, last int)
 
 func (p pieces) run(first, last int) { p(first, last) }
 
-// Work is counted in values that an operation reads or writes. grain is the work that justifies another thread: a few
-// microseconds, of which waking the thread costs a fraction. A product does flopsPerValue operations in the time of a
-// value.
+// Work is counted in values read or written. grain is the work that justifies another thread: a few microseconds, of
+// which waking the thread costs a fraction. A product does flopsPerValue operations in the time of a value.
 const (
 	grain         = 1 << 15
 	flopsPerValue = 16
@@ -39,10 +38,17 @@ func parallelFor[T task](d *cpu, n, work int, t T) {
 //
 //go:noinline
 func forkJoin[T task](d *cpu, threads, n int, t T) {
-	j := newJob(t, threads, n)
+	j := &job{task: t, shares: make([]share, threads), done: make(chan struct{})}
+	j.left.Store(int64(n))
+	for i := range j.shares {
+		j.shares[i].next.Store(int64(i * n / threads))
+		j.shares[i].end = int64((i + 1) * n / threads)
+	}
 	d.workers.start(j, threads-1)
 	j.finish(j.work(0))
-	j.wait()
+	if !spinUntil(func() bool { return j.left.Load() == 0 }) {
+		<-j.done
+	}
 }
 
 // job is a running task. Each of its threads has a share of the pieces, always the same one, so that successive
@@ -61,18 +67,7 @@ type share struct {
 	_    [48]byte // the next share lies in another cache line
 }
 
-func newJob(t task, threads, n int) *job {
-	j := &job{task: t, shares: make([]share, threads), done: make(chan struct{})}
-	j.left.Store(int64(n))
-	for i := range j.shares {
-		j.shares[i].next.Store(int64(i * n / threads))
-		j.shares[i].end = int64((i + 1) * n / threads)
-	}
-	return j
-}
-
-// work runs pieces, those of share first before all others, until all are taken. It returns how many it ran, for
-// finish.
+// work runs pieces, those of share first before all others, until all are taken. It returns how many, for finish.
 func (j *job) work(first int) (ran int64) {
 	for i := range j.shares {
 		s := &j.shares[(first+i)%len(j.shares)]
@@ -104,13 +99,6 @@ func (s *share) take() (from, to int64) {
 	}
 }
 
-// wait returns when all pieces are done.
-func (j *job) wait() {
-	if !spinUntil(func() bool { return j.left.Load() == 0 }) {
-		<-j.done
-	}
-}
-
 // spinTimeout is how long a thread spins before it sleeps: waking it up takes longer than most operations.
 const spinTimeout = 100 * time.Microsecond
 
@@ -124,8 +112,7 @@ func spinUntil(condition func() bool) bool {
 	return true
 }
 
-// workerPool is the goroutines that help a device's callers. They start when there is work, and end when there is none
-// for a while.
+// workerPool is the goroutines that help a device's callers. Idle ones end after a while.
 type workerPool struct {
 	mu   sync.Mutex
 	idle []*worker
@@ -154,8 +141,7 @@ func (p *workerPool) start(j *job, n int) {
 	}
 }
 
-// run works on an assignment and on those that follow. The worker becomes idle before the job is finished, since the
-// next one may follow at once.
+// run works on assignments. The worker is idle before the job is finished, since the next one may follow at once.
 func (p *workerPool) run(a *assignment) {
 	for w := new(worker); a != nil; a = p.next(w) {
 		ran := a.job.work(a.share)

@@ -1,5 +1,4 @@
-// Package device runs the float32 kernels that polyphon's networks consist of: Device has those of inference, Trainer
-// those of training too.
+// Package device runs the float32 kernels of polyphon's networks: Device has those of inference, Trainer all.
 //
 // Ref is the reference that the others are tested against, in plain Go with sums in float64; CPU is the fast device;
 // package gpu has another one. Devices work on matrices, rows and columns, not on layers or labels.

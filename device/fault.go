@@ -16,8 +16,7 @@ func (f *Fault) Error() string { return fmt.Sprintf("device: %s: %v", f.Kernel, 
 // Unwrap returns the driver's error.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// Recovered returns r, the result of recover, as an error if it is a *Fault, and nil if it is nil. Otherwise it panics
-// with r again.
+// Recovered returns r, recover's result, as an error if it is a *Fault or nil. Otherwise it panics with r again.
 func Recovered(r any) error {
 	switch r := r.(type) {
 	case nil:

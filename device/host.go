@@ -14,12 +14,8 @@ type host struct{}
 const alignment = 64
 
 func (host) Alloc(n int) Buffer {
-	const spare = alignment / 4
-	s := make([]float32, n+spare)
-	skip := 0
-	if over := uintptr(unsafe.Pointer(unsafe.SliceData(s))) % alignment; over != 0 {
-		skip = int(alignment-over) / 4
-	}
+	s := make([]float32, n+alignment/4)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(s)))%alignment) / 4
 	return hostBuffer(s[skip : skip+n : skip+n])
 }
 

@@ -40,9 +40,7 @@ func times(x, y View, g, r, c int) float64 {
 	return x.at(g, r, c) * y.at(g, r, c)
 }
 
-func (ref) Fill(dst View, v float32) {
-	set(dst, func(_, _, _ int) float64 { return float64(v) })
-}
+func (ref) Fill(dst View, v float32) { set(dst, func(_, _, _ int) float64 { return float64(v) }) }
 
 func (ref) Transpose(dst, src View, reverse bool) {
 	set(dst, func(g, r, c int) float64 {
@@ -157,9 +155,7 @@ func (ref) ReLUGrad(dx, dy, y View) {
 	})
 }
 
-func (ref) Tanh(dst, x View) {
-	set(dst, func(g, r, c int) float64 { return math.Tanh(x.at(g, r, c)) })
-}
+func (ref) Tanh(dst, x View) { set(dst, func(g, r, c int) float64 { return math.Tanh(x.at(g, r, c)) }) }
 
 func (ref) TanhGrad(dx, dy, y View) {
 	set(dx, func(g, r, c int) float64 { return dy.at(g, r, c) * (1 - y.at(g, r, c)*y.at(g, r, c)) })

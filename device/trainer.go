@@ -1,7 +1,6 @@
 package device
 
-// Trainer is a Device that also runs the kernels of training: gradients, statistics of norms, losses and optimisers.
-// Device's rules hold for its methods too.
+// Trainer is a Device that also runs training's kernels: gradients, statistics of norms, losses and optimisers.
 type Trainer interface {
 	Device
 
@@ -27,17 +26,14 @@ type Trainer interface {
 	// Moments computes each column's mean and population variance over all rows of all groups of x,
 	// or of x∘y when y is given. mean and variance have Cols values.
 	Moments(mean, variance Buffer, x, y View)
-	// GradSums computes each column's sums over all rows: sum = Σ dy, dot = Σ dy∘x, or Σ dy∘x∘y when y is given.
-	// x is optional, and dot with it.
+	// GradSums computes each column's sums over all rows: sum = Σ dy, dot = Σ dy∘x (optional), or Σ dy∘x∘y with y.
 	GradSums(sum, dot Buffer, dy, x, y View)
 	// NormForward computes a norm's scale and shift from batch statistics; see Norm.
 	NormForward(n Norm, eps, momentum float32, count int)
-	// NormBackward computes from GradSums' results the gradients of a norm's parameters and the coefficients
-	// of dx = a∘dy + b∘x + c; see Norm.
+	// NormBackward computes from GradSums' results the gradients of a Norm and the a, b and c of dx = a∘dy + b∘x + c.
 	NormBackward(n Norm, sum, dot Buffer, a, b, c Buffer, eps float32, count int)
 
-	// AvgPoolGrad computes dst[g][r] = scale·x[g] for every row r: x has one row a group. It is AvgPool's
-	// gradient with scale = 1/rows.
+	// AvgPoolGrad computes dst[g][r] = scale·x[g] for every row r, AvgPool's gradient with scale = 1/rows.
 	AvgPoolGrad(dst, x View, scale float32)
 
 	// CrossEntropy computes, for each row r of logits (one group of n rows), losses[r] = −Σ_c t·log softmax and
@@ -58,9 +54,8 @@ type Trainer interface {
 // Norm is a batch norm's vectors, with one value a column. With a learned factor Alpha (one value; optional)
 // its output is Alpha·(Gamma·(x−mean)/√(variance+eps) + Beta).
 //
-// NormForward reads Mean and Var (this batch's), Gamma, Beta and Alpha and writes Scale and Shift, so that the
-// output is Scale∘x + Shift. Where RunMean and RunVar are given it moves them by momentum towards the batch's
-// mean and unbiased variance; count is the number of rows of the batch.
+// NormForward reads the batch's Mean and Var, Gamma, Beta and Alpha and writes Scale and Shift: the output is Scale∘x +
+// Shift. RunMean and RunVar (optional) move by momentum towards the mean and unbiased variance of count rows.
 //
 // NormBackward accumulates DGamma, DBeta and DAlpha.
 type Norm struct {

@@ -38,9 +38,8 @@ func (b Buffer) Slice(i, j int) Buffer {
 	return AddrBuffer(b.addr+4*uint64(i), j-i)
 }
 
-// View is Groups matrices of (Rows, Cols) in one Buffer: element (g, r, c) is at
-// g·GroupStride + r·RowStride + c. Columns are contiguous. A convolution's windows are a View whose rows overlap
-// (RowStride < Cols); the padding around clips lies between groups.
+// View is Groups matrices of (Rows, Cols) in one Buffer, with element (g, r, c) at g·GroupStride + r·RowStride + c. A
+// convolution's windows are a View whose rows overlap (RowStride < Cols); the padding around clips lies between groups.
 type View struct {
 	Data                   Buffer
 	Groups, Rows, Cols     int
@@ -66,12 +65,9 @@ func (v View) Extent() int {
 	return (v.Groups-1)*v.GroupStride + (v.Rows-1)*v.RowStride + v.Cols
 }
 
-func (v View) String() string {
-	return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols)
-}
+func (v View) String() string { return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols) }
 
-// Packed is a (K, N) matrix in the layout that one device's MatMul reads. Step is the distance between PackWindows'
-// windows, in values, else 0.
+// Packed is a (K, N) matrix as one device's MatMul reads it. Step is the distance between PackWindows' windows, else 0.
 type Packed struct {
 	K, N, Step int
 	Data       Buffer

@@ -29,26 +29,18 @@ func winogradsOf(k *simd.Kernels) []*winograd {
 	return all
 }
 
-// sharesTransform reports whether all runs of a convolution's taps read one transform of the input, each run the tile
-// after the one that the run before it reads.
+// sharesTransform reports whether all runs of taps read one transform of the input, each a tile after the one before.
 func (w *winograd) sharesTransform() bool { return w.outputs == w.taps }
 
 const (
-	// minWinogradChannels is the number of channels, in or out, below which the transforms cost more than the saved
-	// multiplications.
-	minWinogradChannels = 8
-
-	// The cost of reading or writing a matrix of weights, in rows that are multiplied by it.
-	productReading = 3
-	gradReading    = 32 // sums are read and written, and transformed at the end
-
-	// winogradCall is the cost of the other work for each of an algorithm's matrices, in rows.
-	winogradCall = 0.5
+	minWinogradChannels = 8   // in or out; with fewer, transforms cost more than they save
+	productReading      = 3   // the cost of reading a matrix of weights, in rows that are multiplied by it
+	gradReading         = 32  // the same of a gradient's sums, which are read, written and transformed at the end
+	winogradCall        = 0.5 // the cost of the other work for each of an algorithm's matrices, in rows
 )
 
-// chooseWinograd returns the algorithm for products of windows like a with n columns, or nil where plain multiplication
-// is as fast. Costs are counted in multiplications of a row by a column of one value; a matrix of weights costs at
-// least as much as reading rows.
+// chooseWinograd returns the algorithm for products of windows like a with n columns, nil where plain multiplication is
+// as fast. Costs count multiplications of a row by a column of one value, a matrix of weights at least as reading rows.
 func (d *cpu) chooseWinograd(a View, n, reading int) (best *winograd) {
 	step := a.RowStride
 	taps := ceilDiv(a.Cols, step)
@@ -69,27 +61,21 @@ func (d *cpu) chooseWinograd(a View, n, reading int) (best *winograd) {
 	return best
 }
 
-// transformInput transforms tiles of rows of cols values in x into a matrix of as many rows for each point, vPoint
-// values apart in v. The points of two levels are numbered by the outer one's point, then by the inner one's.
-func (w *winograd) transformInput(t *winogradTile, v, x []float32, tiles, cols, vPoint int) {
+// transformInput applies Input to tiles of rows of cols values in x.
+func (w *winograd) transformInput(t *tile, v, x []float32, tiles, cols, vPoint int) {
 	rows := (tiles-1)*w.outer.Outputs + w.outer.Points
 	w.intoPoints(t, w.inner.Input, w.outer.Input, v, x, tiles, rows, cols, cols, vPoint)
 }
 
-// transformWeight transforms runs of taps, rows of cols values in x, into a matrix of runs rows for each point.
-func (w *winograd) transformWeight(t *winogradTile, v, x []float32, runs, cols int) {
-	w.intoPoints(t, w.inner.Weight, w.outer.Weight, v, x, runs, runs*w.outer.Taps, cols, cols, runs*cols)
-}
-
-// transformOutputGrad transforms tiles of the gradients of outputs, rows of cols values in x a stride apart, into a
-// matrix of tiles rows for each point, vPoint values apart in v.
-func (w *winograd) transformOutputGrad(t *winogradTile, v, x []float32, tiles, cols, xStride, vPoint int) {
+// transformOutputGrad applies OutputGrad to tiles of the gradients of outputs, rows of cols values in x.
+func (w *winograd) transformOutputGrad(t *tile, v, x []float32, tiles, cols, xStride, vPoint int) {
 	w.intoPoints(t, w.inner.OutputGrad, w.outer.OutputGrad, v, x, tiles, tiles*w.outer.Outputs, cols, xStride, vPoint)
 }
 
 // intoPoints applies inner to rows tiles in x, and outer, if any, to the matrix of rows rows that this gives for each
-// of the inner algorithm's points.
-func (w *winograd) intoPoints(t *winogradTile, inner, outer simd.IntoPoints, v, x []float32,
+// of the inner algorithm's points. The result is a matrix of tiles rows of cols values for each point, vPoint values
+// apart in v, numbered by the outer algorithm's point, then by the inner one's.
+func (w *winograd) intoPoints(t *tile, inner, outer simd.IntoPoints, v, x []float32,
 	tiles, rows, cols, xStride, vPoint int) {
 	if w.outer == &oneLevel {
 		inner(v, x, tiles, cols, xStride, vPoint)
@@ -102,21 +88,9 @@ func (w *winograd) intoPoints(t *winogradTile, inner, outer simd.IntoPoints, v, 
 	}
 }
 
-// transformOutput transforms t.sums, a matrix of tiles rows of cols values for each point, into rows of t.outputs.
-func (w *winograd) transformOutput(t *winogradTile, tiles, cols int) {
-	w.fromPoints(t, w.inner.Output, w.outer.Output, t.outputs, t.sums, tiles, tiles*w.outer.Outputs, cols, cols)
-}
-
-// transformWeightGrad transforms the gradients of the points' weights, for each point runs rows xStride apart in x, of
-// which the first cols values count, into runs of taps such rows in y.
-func (w *winograd) transformWeightGrad(t *winogradTile, y, x []float32, runs, cols, xStride int) {
-	w.fromPoints(t, w.inner.WeightGrad, w.outer.WeightGrad, y, x, runs, runs*w.outer.Taps, cols, xStride)
-}
-
-// fromPoints applies outer, if any, to the matrix of tiles rows in x for each point, and inner to the matrix of rows
-// rows that this gives for each of the inner algorithm's points.
-func (w *winograd) fromPoints(t *winogradTile, inner, outer simd.FromPoints, y, x []float32,
-	tiles, rows, cols, xStride int) {
+// fromPoints applies outer, if any, to the matrix of tiles rows in x for each point, of which the first cols values
+// count, and inner to the matrix of rows rows that this gives for each of the inner algorithm's points.
+func (w *winograd) fromPoints(t *tile, inner, outer simd.FromPoints, y, x []float32, tiles, rows, cols, xStride int) {
 	xPoint := tiles * xStride
 	if w.outer == &oneLevel {
 		inner(y, x, tiles, cols, cols, xStride, xPoint)

@@ -1,11 +1,9 @@
 package device
 
 // The weight gradient of a Winograd product is, for each point, a sum of outer products of the transformed input and
-// the transformed gradient of the output; the sums are transformed into the taps' gradients at the end. It takes as
-// many multiplications as the product itself.
+// output gradient, from which the taps' gradients are computed at the end: as many multiplications as the product.
 
-// gradValues is the number of transformed values in a block, unless a single group has more. Each thread's share of a
-// block should stay in L2 until it has been multiplied.
+// gradValues is the number of transformed values in a block, at least one group: a thread's share should stay in L2.
 const gradValues = 1 << 19
 
 // winogradGrad is the state of a MatMulTransA.
@@ -47,17 +45,17 @@ func (o *winogradGrad) transform(group, groups int) {
 	rows := o.tiles + o.runs - 1
 	work := groups * o.f.points * (rows*step + o.tiles*n)
 	parallelFor(o.d, groups, work, pieces(func(first, last int) {
-		tile := o.d.winogradTiles.get()
+		tile := o.d.tiles.get()
 		for g := first; g < last; g++ {
 			o.f.transformWindows(tile, o.inputs[g*rows*step:], o.a, group+g, 0, rows, groups*rows*step)
 			o.transformGrad(tile, o.grads[g*o.tiles*n:], group+g, groups*o.tiles*n)
 		}
-		o.d.winogradTiles.Put(tile)
+		o.d.tiles.Put(tile)
 	}))
 }
 
 // transformGrad transforms the rows of dy in group g. The last tile is filled up with gradients of 0.
-func (o *winogradGrad) transformGrad(t *winogradTile, v []float32, g, vPoint int) {
+func (o *winogradGrad) transformGrad(t *tile, v []float32, g, vPoint int) {
 	outputs, n := o.f.outputs, o.dy.Cols
 	dy := o.dy.Data.host[g*o.dy.GroupStride:]
 	whole := o.dy.Rows / outputs
@@ -115,11 +113,12 @@ func (o *winogradGrad) addTo(dw []float32) {
 	const chunk = 512 // columns of a piece
 	row, taps := o.a.RowStride*o.dy.Cols, o.runs*o.f.taps
 	parallelFor(o.d, ceilDiv(row, chunk), len(o.sums), pieces(func(first, last int) {
-		tile := o.d.winogradTiles.get()
+		tile := o.d.tiles.get()
 		for from := first * chunk; from < min(last*chunk, row); from += chunk {
 			cols := min(chunk, row-from)
 			tile.outputs = grown(tile.outputs, taps*cols)
-			o.f.transformWeightGrad(tile, tile.outputs, o.sums[from:], o.runs, cols, row)
+			o.f.fromPoints(tile, o.f.inner.WeightGrad, o.f.outer.WeightGrad,
+				tile.outputs, o.sums[from:], o.runs, o.runs*o.f.outer.Taps, cols, row)
 			for tap := range taps {
 				begin := tap*row + from
 				if count := min(cols, len(dw)-begin); count > 0 {
@@ -128,6 +127,6 @@ func (o *winogradGrad) addTo(dw []float32) {
 				}
 			}
 		}
-		o.d.winogradTiles.Put(tile)
+		o.d.tiles.Put(tile)
 	}))
 }

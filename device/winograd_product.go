@@ -3,10 +3,9 @@ package device
 import "github.com/polyphon/polyphon/device/internal/simd"
 
 // Winograd products treat the step values from one window to the next as one row of step channels, whatever the
-// convolution's stride, so that windows are one row apart and extend over taps rows. The taps are cut into runs of the
-// algorithm's taps, the rows of outputs into tiles. Where the algorithm has as many outputs as taps, as F(3,3), all
-// runs share one transform of the input. The sum over runs and channels is one matrix product a point, whose rows
-// overlap as those of a convolution do.
+// convolution's stride: windows are one row apart and extend over taps rows. The taps are cut into runs of the
+// algorithm's, the rows of outputs into tiles. Where there are as many outputs as taps, as in F(3,3), all runs share
+// one transform of the input. The sum over runs and channels is one product a point, of overlapping rows.
 
 // PackWindows transforms the taps of each run and packs the matrices, (runs·step, n) a point, one after the other.
 func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
@@ -25,86 +24,45 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 		dst.Data = d.Alloc(f.points * size)
 	}
 	out, in := values(dst.Data), values(w)
-	points, tile := d.scratch(f.points*runs*row), d.winogradTiles.get()
+	points, tile := d.scratch(f.points*runs*row), d.tiles.get()
 	if missing := runs*f.taps*row - len(in); missing > 0 {
 		tile.edge = append(append(tile.edge[:0], in...), make([]float32, missing)...)
 		in = tile.edge
 	}
-	f.transformWeight(tile, *points, in, runs, row)
+	f.intoPoints(tile, f.inner.Weight, f.outer.Weight, *points, in, runs, runs*f.outer.Taps, row, row, runs*row)
 	for p := range f.points {
 		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
 	}
-	d.winogradTiles.Put(tile)
+	d.tiles.Put(tile)
 	d.floats.Put(points)
 }
 
 const (
-	// tilesAtOnce is how many tiles of outputs are computed at a time: enough for every row of a matrix tile.
-	tilesAtOnce = simd.MaxTileRows
-	// sumsAtOnce is how many sums of one tile, points by columns, are computed before they are transformed.
-	sumsAtOnce = 1024
-	// minChunkCols is the minimum number of columns in sumsAtOnce.
-	minChunkCols = 32
+	tilesAtOnce  = simd.MaxTileRows // tiles of outputs that are computed at a time: one for each row of a matrix tile
+	sumsAtOnce   = 1024             // sums of one tile, points by columns, that are computed before they are transformed
+	minChunkCols = 32               // minimum number of columns in sumsAtOnce
 )
 
-// winogradTile is the scratch of one thread.
-type winogradTile struct {
-	rows    [tilesAtOnce]int // of the transformed input, where each tile's windows begin
-	starts  [simd.MaxTileRows]int
-	input   []float32 // the transformed input, a matrix a point
-	edge    []float32 // a copy of rows with zeros after them
-	sums    []float32
-	outputs []float32
-	between []float32 // between the levels of a transform
-}
-
-// winogradProduct is a MatMul as a task. Its pieces are up to tilesAtOnce tiles, counted through all groups, by all
-// columns.
-type winogradProduct struct {
-	output
-	d      *cpu
-	f      *winograd
-	a      View
-	w      *Packed
-	runs   int
-	group  int // tiles in a group
-	tiles  int // in all groups
-	pieces int
-}
-
-func (d *cpu) winogradMatMul(dst, a View, w *Packed, e Epilogue) {
-	f := w.winograd
-	t := winogradProduct{output: output{d.kernels, dst, e}, d: d, f: f, a: a, w: w}
-	t.runs = ceilDiv(w.K, w.Step*f.taps)
-	t.group = ceilDiv(a.Rows, f.outputs)
-	t.tiles = t.group * a.Groups
-	t.pieces = ceilDiv(t.tiles, tilesAtOnce)
-	parallelFor(d, t.pieces, 2*t.tiles*f.points*t.runs*w.Step*w.N/flopsPerValue, t)
-}
-
-func (p winogradProduct) run(first, last int) {
-	tile := p.d.winogradTiles.get()
-	for i := first; i < last; i++ {
-		p.piece(tile, i*p.tiles/p.pieces, (i+1)*p.tiles/p.pieces)
-	}
-	p.d.winogradTiles.Put(tile)
-}
-
-// piece computes tiles first up to last.
-func (p *winogradProduct) piece(t *winogradTile, first, last int) {
-	f, count := p.f, last-first
+// winogradTiles computes tiles first up to last.
+func (p *product) winogradTiles(t *tile, first, last int) {
+	f, count := p.w.winograd, last-first
 	size := p.transform(t, first, last)
 	padded, depth := p.d.padded(p.w.N), p.runs*p.w.Step
 	chunk := max(minChunkCols, sumsAtOnce/f.points/minChunkCols*minChunkCols)
 	t.sums = grown(t.sums, f.points*count*chunk)
 	t.outputs = grown(t.outputs, f.outputs*count*chunk)
+	blocks := ceilDiv(count, p.d.kernels.TileRows)
 	for c := 0; c < p.w.N; c += chunk {
 		stride := min(chunk, padded-c)
 		for point := range f.points {
-			b := p.w.Data.host[point*depth*padded:][:depth*padded]
-			p.multiply(t, t.sums[point*count*stride:], stride, t.input[point*size:][:size], b[c*depth:], depth, count)
+			a, b := t.input[point*size:][:size], p.w.Data.host[point*depth*padded:][c*depth:depth*padded]
+			for i := range blocks {
+				from, to := i*count/blocks, (i+1)*count/blocks
+				copy(t.starts[:], t.rows[from:to])
+				p.multiply(t, t.sums[(point*count+from)*stride:], stride, a, b, depth, to-from)
+			}
 		}
-		f.transformOutput(t, count, stride)
+		f.fromPoints(t, f.inner.Output, f.outer.Output, t.outputs, t.sums, count, count*f.outer.Outputs, stride, stride)
 		cols := min(chunk, p.w.N-c)
 		p.eachGroup(first, last, func(g, tile, done, tiles int) {
 			row := tile * f.outputs
@@ -113,35 +71,20 @@ func (p *winogradProduct) piece(t *winogradTile, first, last int) {
 	}
 }
 
-// multiply computes the sums of one point, count rows of stride columns.
-func (p *winogradProduct) multiply(t *winogradTile, sums []float32, stride int, a, b []float32, depth, count int) {
-	k := p.k
-	blocks := ceilDiv(count, k.TileRows)
-	for i := range blocks {
-		first, last := i*count/blocks, (i+1)*count/blocks
-		copy(t.starts[:], t.rows[first:last])
-		for panel := 0; panel < stride; panel += 2 * k.Width {
-			cols := min(2*k.Width, stride-panel)
-			k.MatMulTile(sums[first*stride+panel:], stride, a, &t.starts, b[panel*depth:],
-				depth, last-first, cols/k.Width)
-		}
-	}
-}
-
 // eachGroup calls do for every group with tiles from first up to last: with the group, the first of these tiles in it,
 // the number of tiles in groups before it, and the number in it.
-func (p *winogradProduct) eachGroup(first, last int, do func(g, tile, done, tiles int)) {
+func (p *product) eachGroup(first, last int, do func(g, tile, done, tiles int)) {
 	for at := first; at < last; {
-		g, tile := at/p.group, at%p.group
-		tiles := min(p.group-tile, last-at)
+		g, tile := at/p.perGroup, at%p.perGroup
+		tiles := min(p.perGroup-tile, last-at)
 		do(g, tile, at-first, tiles)
 		at += tiles
 	}
 }
 
 // transform fills t.input and t.rows and returns the number of values of a point in t.input.
-func (p *winogradProduct) transform(t *winogradTile, first, last int) int {
-	f, step := p.f, p.w.Step
+func (p *product) transform(t *tile, first, last int) int {
+	f, step := p.w.winograd, p.w.Step
 	further := p.runs - 1 // rows of transformed input that a tile reads after its first one
 	advance := 1          // from one tile's first row to the next one's
 	if !f.sharesTransform() {
@@ -171,9 +114,8 @@ func (p *winogradProduct) transform(t *winogradTile, first, last int) int {
 	return size
 }
 
-// transformWindows transforms n tiles of rows of input, from the given row on, of windows a in group g. Values after
-// the group's last window count as zeros.
-func (w *winograd) transformWindows(t *winogradTile, v []float32, a View, g, row, n, vPoint int) {
+// transformWindows transforms n tiles of group g of windows a, from a row of input on. Values after the last are zeros.
+func (w *winograd) transformWindows(t *tile, v []float32, a View, g, row, n, vPoint int) {
 	step := a.RowStride
 	from, length := row*step, (a.Rows-1)*step+a.Cols
 	x := a.Data.host[g*a.GroupStride:][:length]

@@ -9,8 +9,7 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// args is a kernel's argument, a struct whose fields have eight bytes each (kernels/kernel.h). It is built by appending
-// the fields in their order.
+// args is a kernel's argument, a struct of fields of eight bytes (kernels/kernel.h), which are appended in their order.
 type args []uint64
 
 func newArgs() args { return make(args, 0, 24) }

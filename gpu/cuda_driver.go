@@ -24,8 +24,7 @@ import (
 	"gorgonia.org/cu"
 )
 
-// The kernels for compute capability 7.0 (Volta) and for 8.0, as kernels/ptx.sh compiles them. The driver compiles them
-// further for its GPU.
+// The kernels for compute capability 7.0 (Volta) and 8.0, from kernels/ptx.sh. The driver compiles them for its GPU.
 var (
 	//go:embed kernels/compute_70.ptx.gz
 	ptx70 []byte
@@ -41,8 +40,8 @@ type cudaDriver struct {
 	ctx       cu.CUContext
 	module    cu.Module
 	copies    cu.Stream // from the host, while kernels run
-	uploads   chan *uploadStage
-	downloads chan *downloadStage
+	uploads   chan *stage
+	downloads chan *stage
 
 	mu      sync.Mutex // guards what follows
 	work    cu.Stream  // kernels, and all other copies
@@ -57,24 +56,17 @@ const (
 	stageBytes     = 1 << 20
 )
 
-// uploadStage holds a piece of an upload: pinned memory that the host writes, and memory of the GPU that it is copied
-// to while kernels run. From there it is copied to its destination when the kernels before the upload have ended.
-type uploadStage struct {
+// stage holds a piece of an upload or a download: pinned memory of the host. An upload's is copied to device while
+// kernels run, and from there to its destination when the kernels before the upload have ended.
+type stage struct {
 	host    unsafe.Pointer
 	device  cu.DevicePtr
-	arrived cu.Event // in device
+	arrived cu.Event // in device, or in a download's host
 	moved   cu.Event // out of device: the stage may be used again
 }
 
-// downloadStage is pinned memory that a piece of a download is copied to.
-type downloadStage struct {
-	host    unsafe.Pointer
-	arrived cu.Event
-}
-
-// Open returns GPU number n, counted from 0 in the driver's order (CUDA_VISIBLE_DEVICES hides some). An empty p stands
-// for TF32 where the GPU has tensor cores for it, else Float32. Where something is missing the error wraps
-// ErrUnavailable.
+// Open returns GPU number n, counted from 0 in the driver's order (CUDA_VISIBLE_DEVICES hides some). An empty p is TF32
+// where the GPU has tensor cores for it, else Float32. Where something is missing the error wraps ErrUnavailable.
 func Open(n int, p Precision) (*Device, error) {
 	if failed := C.initResult(); failed != C.CUDA_SUCCESS {
 		return nil, fmt.Errorf("%w: the NVIDIA driver does not start (CUDA error %d); "+
@@ -89,12 +81,11 @@ func Open(n int, p Precision) (*Device, error) {
 	}
 	d := &cudaDriver{
 		kernels: map[string]cu.Function{},
-		uploads: make(chan *uploadStage, uploadStages), downloads: make(chan *downloadStage, downloadStages),
+		uploads: make(chan *stage, uploadStages), downloads: make(chan *stage, downloadStages),
 		// With CUDA_LAUNCH_BLOCKING the driver waits for each kernel: no graphs.
 		batch: batch{graphs: map[string]*graph{}, direct: os.Getenv("CUDA_LAUNCH_BLOCKING") == "1"},
 	}
-	err = d.open(n)
-	if err == nil {
+	if err = d.open(n); err == nil {
 		var opened *Device
 		if opened, err = newDevice(d, p); err == nil {
 			return opened, nil
@@ -104,14 +95,14 @@ func Open(n int, p Precision) (*Device, error) {
 }
 
 func (d *cudaDriver) open(n int) error {
+	var major, minor int
 	var err error
-	if d.dev, err = cu.GetDevice(n); err != nil {
-		return fmt.Errorf("%w: GPU %d: %w", ErrUnavailable, n, err)
+	if d.dev, err = cu.GetDevice(n); err == nil {
+		d.label, err = d.dev.Name()
 	}
-	if d.label, err = d.dev.Name(); err != nil {
-		return fmt.Errorf("%w: GPU %d: %w", ErrUnavailable, n, err)
+	if err == nil {
+		major, minor, err = d.dev.ComputeCapability()
 	}
-	major, minor, err := d.dev.ComputeCapability()
 	if err != nil {
 		return fmt.Errorf("%w: GPU %d: %w", ErrUnavailable, n, err)
 	}
@@ -147,11 +138,11 @@ func (d *cudaDriver) prepare() error {
 	if d.tensor {
 		packed = ptx80
 	}
+	var ptx []byte
 	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil {
-		return fmt.Errorf("gpu: the kernels: %w", err)
+	if err == nil {
+		ptx, err = io.ReadAll(unpacked)
 	}
-	ptx, err := io.ReadAll(unpacked)
 	if err != nil {
 		return fmt.Errorf("gpu: the kernels: %w", err)
 	}
@@ -164,39 +155,34 @@ func (d *cudaDriver) prepare() error {
 	if d.copies, err = cu.MakeStream(cu.NonBlocking); err != nil {
 		return err
 	}
-	for range uploadStages {
-		s := new(uploadStage)
-		d.uploads <- s
-		if err := s.open(); err != nil {
-			return err
-		}
+	if err := openStages(d.uploads, true); err != nil {
+		return err
 	}
-	for range downloadStages {
-		s := new(downloadStage)
-		d.downloads <- s
+	return openStages(d.downloads, false)
+}
+
+// openStages fills a channel with the stages of uploads or downloads. Where it fails, close releases what it has made.
+func openStages(stages chan *stage, upload bool) (err error) {
+	for range cap(stages) {
+		s := new(stage)
+		stages <- s
 		if s.host, err = pinned(stageBytes); err != nil {
 			return err
 		}
 		if s.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
 			return err
 		}
+		if !upload {
+			continue
+		}
+		if s.device, err = cu.MemAlloc(stageBytes); err != nil {
+			return err
+		}
+		if s.moved, err = cu.MakeEvent(cu.DisableTiming); err != nil {
+			return err
+		}
 	}
 	return nil
-}
-
-func (s *uploadStage) open() error {
-	var err error
-	if s.host, err = pinned(stageBytes); err != nil {
-		return err
-	}
-	if s.device, err = cu.MemAlloc(stageBytes); err != nil {
-		return err
-	}
-	if s.arrived, err = cu.MakeEvent(cu.DisableTiming); err != nil {
-		return err
-	}
-	s.moved, err = cu.MakeEvent(cu.DisableTiming)
-	return err
 }
 
 // pinned returns memory of the host that the GPU can read and write.
@@ -233,74 +219,62 @@ func (d *cudaDriver) clear(addr uint64, bytes int) error {
 
 // upload copies into pinned memory while other calls use the driver.
 func (d *cudaDriver) upload(dst uint64, src []float32) error {
-	return d.bound(func() error {
-		for len(src) > 0 {
-			n := min(len(src), stageBytes/4)
-			s := <-d.uploads
-			err := d.send(dst, src[:n], s)
-			d.uploads <- s
-			if err != nil {
+	return d.inPieces(len(src), d.uploads, func(s *stage, from, to int) error {
+		if err := s.moved.Synchronize(); err != nil {
+			return err
+		}
+		bytes := int64(copy(unsafe.Slice((*float32)(s.host), to-from), src[from:])) * 4
+		return d.queued(func() error {
+			if err := cu.MemcpyHtoDAsync(s.device, s.host, bytes, d.copies); err != nil {
 				return err
 			}
-			dst, src = dst+4*uint64(n), src[n:]
-		}
-		return nil
-	})
-}
-
-func (d *cudaDriver) send(dst uint64, src []float32, s *uploadStage) error {
-	if err := s.moved.Synchronize(); err != nil {
-		return err
-	}
-	bytes := int64(copy(unsafe.Slice((*float32)(s.host), len(src)), src)) * 4
-	return d.queued(func() error {
-		if err := cu.MemcpyHtoDAsync(s.device, s.host, bytes, d.copies); err != nil {
-			return err
-		}
-		if err := s.arrived.Record(d.copies); err != nil {
-			return err
-		}
-		if err := d.work.Wait(s.arrived, 0); err != nil {
-			return err
-		}
-		if err := cu.MemcpyDtoDAsync(cu.DevicePtr(dst), s.device, bytes, d.work); err != nil {
-			return err
-		}
-		return s.moved.Record(d.work)
+			if err := s.arrived.Record(d.copies); err != nil {
+				return err
+			}
+			if err := d.work.Wait(s.arrived, 0); err != nil {
+				return err
+			}
+			if err := cu.MemcpyDtoDAsync(cu.DevicePtr(dst)+cu.DevicePtr(4*from), s.device, bytes, d.work); err != nil {
+				return err
+			}
+			return s.moved.Record(d.work)
+		})
 	})
 }
 
 // download waits while other calls use the driver.
 func (d *cudaDriver) download(dst []float32, src uint64) error {
-	return d.bound(func() error {
-		for len(dst) > 0 {
-			n := min(len(dst), stageBytes/4)
-			s := <-d.downloads
-			err := d.receive(dst[:n], src, s)
-			d.downloads <- s
-			if err != nil {
+	return d.inPieces(len(dst), d.downloads, func(s *stage, from, to int) error {
+		err := d.queued(func() error {
+			piece := cu.DevicePtr(src) + cu.DevicePtr(4*from)
+			if err := cu.MemcpyDtoHAsync(s.host, piece, int64(4*(to-from)), d.work); err != nil {
 				return err
 			}
-			dst, src = dst[n:], src+4*uint64(n)
+			return s.arrived.Record(d.work)
+		})
+		if err == nil {
+			err = s.arrived.Synchronize()
 		}
-		return nil
+		if err == nil {
+			copy(dst[from:to], unsafe.Slice((*float32)(s.host), to-from))
+		}
+		return err
 	})
 }
 
-func (d *cudaDriver) receive(dst []float32, src uint64, s *downloadStage) error {
-	err := d.queued(func() error {
-		if err := cu.MemcpyDtoHAsync(s.host, cu.DevicePtr(src), int64(4*len(dst)), d.work); err != nil {
-			return err
+// inPieces calls f for each piece of n values, as many as a stage holds, with one of the stages.
+func (d *cudaDriver) inPieces(n int, stages chan *stage, f func(s *stage, from, to int) error) error {
+	return d.bound(func() error {
+		for from := 0; from < n; from += stageBytes / 4 {
+			s := <-stages
+			err := f(s, from, min(from+stageBytes/4, n))
+			stages <- s
+			if err != nil {
+				return err
+			}
 		}
-		return s.arrived.Record(d.work)
+		return nil
 	})
-	if err == nil {
-		err = s.arrived.Synchronize()
-	}
-	if err == nil {
-		copy(dst, unsafe.Slice((*float32)(s.host), len(dst)))
-	}
-	return err
 }
 
 // queued calls f, which sends commands to the GPU, after those that were queued before.
@@ -344,14 +318,12 @@ func (d *cudaDriver) close() error {
 	}
 	err := d.bound(func() error {
 		err := errors.Join(d.flush(), unless(d.work == (cu.Stream{}), d.dropGraphs), cu.Synchronize())
-		for range len(d.uploads) {
-			s := <-d.uploads
-			err = errors.Join(err, unpin(s.host), unless(s.device == 0, func() error { return cu.MemFree(s.device) }),
-				destroy(&s.arrived), destroy(&s.moved))
-		}
-		for range len(d.downloads) {
-			s := <-d.downloads
-			err = errors.Join(err, unpin(s.host), destroy(&s.arrived))
+		for _, stages := range []chan *stage{d.uploads, d.downloads} {
+			for range len(stages) {
+				s := <-stages
+				err = errors.Join(err, unless(s.host == nil, func() error { return cu.MemFreeHost(s.host) }),
+					unless(s.device == 0, func() error { return cu.MemFree(s.device) }), destroy(&s.arrived), destroy(&s.moved))
+			}
 		}
 		return errors.Join(err, unless(d.work == (cu.Stream{}), d.work.Destroy),
 			unless(d.copies == (cu.Stream{}), d.copies.Destroy), unless(d.module == (cu.Module{}), d.module.Unload))
@@ -364,14 +336,11 @@ func (d *cudaDriver) close() error {
 	return nil
 }
 
-func unpin(p unsafe.Pointer) error {
-	return unless(p == nil, func() error { return cu.MemFreeHost(p) })
-}
-
 func destroy(e *cu.Event) error {
 	return unless(*e == (cu.Event{}), func() error { return cu.DestroyEvent(e) })
 }
 
+// unless calls f where what it releases is there.
 func unless(missing bool, f func() error) error {
 	if missing {
 		return nil

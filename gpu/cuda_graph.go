@@ -115,8 +115,7 @@ func (d *cudaDriver) startKernel(k queuedKernel, args []uint64) error {
 	return k.f.Launch(int(s[0]), int(s[1]), int(s[2]), int(s[3]), int(s[4]), int(s[5]), 0, d.work, d.params)
 }
 
-// startGraph starts the batch as a graph if it was started before. Where the driver does not support graphs, it starts
-// nothing, then or later.
+// startGraph starts the batch as a graph if it was started before, and nothing where the driver supports no graphs.
 func (d *cudaDriver) startGraph() (started bool, err error) {
 	b := &d.batch
 	g := b.graphs[string(b.key)]

@@ -12,8 +12,7 @@ import (
 // ErrUnavailable reports that there is no such GPU, no driver for it, or no CUDA in this build.
 var ErrUnavailable = errors.New("gpu: not available")
 
-// Variable is the environment variable that selects the Precision of matrix products: float32, tf32 or bf16. This
-// package does not read it.
+// Variable is the environment variable with the Precision of products, float32, tf32 or bf16, which commands read.
 const Variable = "POLYPHON_GPU"
 
 // Precision is what matrix products round their operands to before they multiply. Sums are float32 in any case.

@@ -29,10 +29,9 @@ func (d *Device) Close() error {
 	return d.g.driver.close()
 }
 
-// driver is what differs between a GPU and the host that stands in for it. Addresses are of float32 values in the
-// driver's memory. Everything happens in the order of the calls but asynchronously: only download and close wait for
-// it. The methods are called one at a time, except upload and download, which copy much or wait long, and may run at
-// the same time as others.
+// driver is what differs between a GPU and the host that stands in for it. Addresses are of float32 values in its
+// memory. Everything happens in the order of the calls but asynchronously: only download and close wait. The methods
+// are called one at a time, except upload and download, which copy much or wait long.
 type driver interface {
 	name() string
 	tensorCores() bool

@@ -33,32 +33,29 @@ func sizeClass(bytes int) int {
 }
 
 // alloc returns memory of undefined content.
-func (h *heap) alloc(bytes int) (uint64, error) {
+func (h *heap) alloc(bytes int) (addr uint64, err error) {
 	class := sizeClass(max(bytes, 1))
-	if kept := h.unused[class]; len(kept) > 0 {
-		addr := kept[len(kept)-1]
+	kept := h.unused[class]
+	switch {
+	case len(kept) > 0:
+		addr = kept[len(kept)-1]
 		h.unused[class] = kept[:len(kept)-1]
+	case class > ownChunk:
+		addr, err = h.chunk(class)
+	default:
+		if class > h.left {
+			if addr, err = h.chunk(heapChunk); err != nil {
+				return 0, err
+			}
+			h.rest, h.left = addr, heapChunk
+		}
+		addr = h.rest
+		h.rest, h.left = h.rest+uint64(class), h.left-class
+	}
+	if err == nil {
 		h.sizes[addr] = class
-		return addr, nil
 	}
-	if class > ownChunk {
-		addr, err := h.chunk(class)
-		if err == nil {
-			h.sizes[addr] = class
-		}
-		return addr, err
-	}
-	if class > h.left {
-		addr, err := h.chunk(heapChunk)
-		if err != nil {
-			return 0, err
-		}
-		h.rest, h.left = addr, heapChunk
-	}
-	addr := h.rest
-	h.rest, h.left = h.rest+uint64(class), h.left-class
-	h.sizes[addr] = class
-	return addr, nil
+	return addr, err
 }
 
 // chunk allocates from the driver. If that has no more memory, it first gets back unused chunks.

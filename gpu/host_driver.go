@@ -84,11 +84,7 @@ func (d *hostDriver) launch(kernel string, grid, block size, args []uint64) erro
 
 func (*hostDriver) close() error { return nil }
 
-func extent(s size) C.struct_extent {
-	return C.struct_extent{C.uint(s.x), C.uint(s.y), C.uint(s.z)}
-}
+func extent(s size) C.struct_extent { return C.struct_extent{C.uint(s.x), C.uint(s.y), C.uint(s.z)} }
 
 // pointer turns an address in C's memory, which is not the garbage collector's, into a pointer.
-func pointer(addr uint64) unsafe.Pointer {
-	return *(*unsafe.Pointer)(unsafe.Pointer(&addr))
-}
+func pointer(addr uint64) unsafe.Pointer { return *(*unsafe.Pointer)(unsafe.Pointer(&addr)) }

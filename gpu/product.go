@@ -24,19 +24,14 @@ func (t tile) grid(rows, cols int) size {
 }
 
 const (
-	slab = 16 // as in kernels/product.h
-
-	// minBlocks is the number of blocks that occupy a GPU, about one a processor.
-	minBlocks = 128
-	// minRunDepth and minRunRows limit what a product is cut into.
-	minRunDepth = 4 * slab
-	minRunRows  = 128
-	// transABlocks is the number of blocks of MatMulTransA, a few a processor.
-	transABlocks = 512
+	slab         = 16       // as in kernels/product.h
+	minBlocks    = 128      // that occupy a GPU, about one a processor
+	minRunDepth  = 4 * slab // of the runs that a product is cut into
+	minRunRows   = 128
+	transABlocks = 512 // of MatMulTransA, a few a processor
 )
 
-// MatMul of few rows, as in one clip, has too few tiles for a GPU: smaller tiles are used, and the depth is cut into
-// runs, whose sums are added afterwards.
+// MatMul of few rows, as in one clip, uses smaller tiles and cuts the depth into runs, to occupy the whole GPU.
 func (g *gpu) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue) {
 	rows := dst.Count()
 	if rows*dst.Cols == 0 {

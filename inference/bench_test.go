@@ -132,7 +132,7 @@ func BenchmarkRecording(b *testing.B) {
 // BenchmarkThousandStreams runs a thousand streams on one thread, 240 ms of each in turn.
 func BenchmarkThousandStreams(b *testing.B) {
 	p, before := benchPlan(b), inUse()
-	streams := make([]*Stream, 1000)
+	streams := make([]stream, 1000)
 	for i := range streams {
 		streams[i] = newStream(b, p, StreamOptions{})
 	}

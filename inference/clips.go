@@ -61,8 +61,7 @@ func (c *Clips) Pool(first, count int) { c.first, c.count = first, count }
 // features.Extractor gives them, not normalised. The logits are valid until the next run.
 func (c *Clips) Run(rows []float32, batch int) []float32 {
 	if batch < 1 || batch > c.maxBatch || len(rows) != batch*c.frames*c.program.Inputs {
-		panic(fmt.Sprintf("inference: %d values for %d of %d clips of %d frames",
-			len(rows), batch, c.maxBatch, c.frames))
+		panic(fmt.Sprintf("inference: %d values for %d of %d clips of %d frames", len(rows), batch, c.maxBatch, c.frames))
 	}
 	c.prepare(runSize{batch, c.frames})
 	in := &c.tensors[polynet.Input]

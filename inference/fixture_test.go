@@ -85,3 +85,30 @@ func panics(f func()) (panicked bool) {
 	f()
 	return false
 }
+
+// stream is a group of one stream.
+type stream struct{ *Group }
+
+func openStream(p *Plan, o StreamOptions) (stream, error) {
+	g, err := p.Group(1, o)
+	return stream{g}, err
+}
+
+func newStream(t rapid.TB, p *Plan, o StreamOptions) stream {
+	t.Helper()
+	s, err := openStream(p, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s stream) Push(samples []float32) { s.Group.Push(0, samples) }
+func (s stream) Flush()                 { s.Group.Flush(0) }
+func (s stream) Reset()                 { s.Group.Reset(0) }
+func (s stream) Stats() StreamStats     { return s.Group.Stats(0) }
+
+func (s stream) Next() (Decision, bool, error) {
+	_, d, ok, err := s.Group.Next()
+	return d, ok, err
+}

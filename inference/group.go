@@ -8,13 +8,15 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Group is several Streams that are computed together, which costs less than each by itself, above all where steps are
-// short. Each gives the decisions that a Stream of its own would give, whatever the others contain. A Group is used by
-// one goroutine.
+// Group classifies one or more streams of sound as it arrives, for any length of time. Its memory depends only on their
+// number and the model's window and context, and a second of sound costs about as much as in one run over a whole
+// recording, whose numbers it gives. A decision is about the mean of the network's rows of logits whose frames lie in
+// its window, both ends included; sound around the window is their context. Streams of a group are computed together,
+// which costs less than a group for each, above all where steps are short, and changes none of their decisions.
 //
 // Streams are numbered from 0. Next computes a step of all streams that have one ready: so push what all have received
 // and call it until it has no more, once a step or so. A stream without a full step waits for the next time and delays
-// none of the others.
+// none of the others. A Group is used by one goroutine.
 type Group struct {
 	plan    *Plan
 	streams []*streamInput
@@ -27,7 +29,8 @@ type Group struct {
 	due []int // streams that are computed next
 }
 
-// Group returns a Group of n streams at their beginnings, or an error as Stream does.
+// Group returns a Group of n streams at their beginnings, 1 to 4096, or an error that wraps polynet.ErrConfig when n or
+// o makes no sense for the model.
 func (p *Plan) Group(n int, o StreamOptions) (*Group, error) {
 	m := p.model
 	switch {
@@ -63,19 +66,17 @@ func (g *Group) Close() {
 	g.plan.returnWeights(g.wide)
 }
 
-// Len returns the number of streams.
-func (g *Group) Len() int { return len(g.streams) }
-
 // Reset begins a new stream in place of stream i.
 func (g *Group) Reset(i int) {
 	g.visit(i).reset()
 	g.history.restart(i, 0)
 }
 
-// Push adds samples to stream i, as Stream.Push does.
+// Push adds any number of samples to stream i, mono at the model's rate. They are kept until Next computes with them:
+// so call Next until it has no more before the next Push. To push after Flush is a bug and panics.
 func (g *Group) Push(i int, samples []float32) { g.visit(i).push(samples) }
 
-// Flush ends stream i, as Stream.Flush does.
+// Flush ends stream i: Next gives its remaining decisions, the last of which ends where the sound does.
 func (g *Group) Flush(i int) { g.visit(i).flush() }
 
 // Stats returns the counts of stream i since it began.

@@ -109,7 +109,7 @@ func TestGroupDoesNotAllocate(t *testing.T) {
 	samples := noise(nettest.Rand(2), 1600)
 	k := 0
 	step := func() {
-		for i := range g.Len() - k%2 {
+		for i := range len(g.streams) - k%2 {
 			g.Push(i, samples)
 		}
 		k++
@@ -134,7 +134,7 @@ func TestStreamsShareExecutors(t *testing.T) {
 	p := newPlan(t, m, oneThread(t))
 	sound := noise(nettest.Rand(2), 300000)
 	stream := func() []Decision {
-		s, err := p.Stream(StreamOptions{Step: 0.001})
+		s, err := openStream(p, StreamOptions{Step: 0.001})
 		if err != nil {
 			t.Error(err)
 			return nil

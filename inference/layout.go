@@ -12,7 +12,7 @@ type placement struct {
 	data    device.Buffer
 	cols    int
 	stride  int // frames of the input from one row to the next
-	lag     int // how many rows, for the lookahead, the latest one is behind the latest frame; 0 for whole clips
+	lag     int // how many rows, for the lookahead, the latest one lags the latest frame; 0 for whole clips
 	gap     int // rows before those of each stream
 	history int // where a stream's part of a history keeps the rows for the gap
 }
@@ -50,9 +50,7 @@ type layout struct {
 // newLayout returns the geometry of a program's tensors, without memory.
 func newLayout(p *polynet.Program, whole bool) layout {
 	geometry := p.Geometry()
-	l := layout{
-		program: p, whole: whole, tensors: make([]placement, len(p.Steps)), inPlace: make([]bool, len(p.Steps)-2),
-	}
+	l := layout{program: p, whole: whole, tensors: make([]placement, len(p.Steps)), inPlace: make([]bool, len(p.Steps)-2)}
 	for t := polynet.Input; int(t) < len(l.tensors); t++ {
 		pl := &l.tensors[t]
 		pl.stride, pl.cols = geometry[t].Stride, p.Inputs

@@ -49,7 +49,7 @@ func TestGateChangesNoAnswer(t *testing.T) {
 		if len(samples) == 0 {
 			return
 		}
-		s := stream.group.streams[0]
+		s := stream.Group.streams[0]
 		newOnePass(t, m, samples).check(t, got, s.first, s.hop)
 		gated, rate, hop := 0, float64(m.Features.Rate), m.Features.Hop
 		for _, d := range got {
@@ -132,7 +132,7 @@ func TestGateSavesWork(t *testing.T) {
 		}
 	}
 	stats := s.Stats()
-	in := s.group.streams[0]
+	in := s.Group.streams[0]
 	past := in.hold() + in.back + in.row + in.step // that may be computed again, and hold
 	if stats.Gated > 1000 || stats.Gated < 1000-2*past || gated < (1000-2*past)/in.row {
 		t.Errorf("%+v, %d decisions gated, of 1000 silent frames", stats, gated)

@@ -57,7 +57,7 @@ func stepOptions(i int) StreamOptions { return StreamOptions{Step: 0.06 * float6
 // runGroup pushes two seconds of noise to all streams of g and takes the decisions.
 func runGroup(t rapid.TB, g *Group) {
 	t.Helper()
-	for i := range g.Len() {
+	for i := range len(g.streams) {
 		g.Push(i, noise(nettest.Rand(uint64(i)), 32000))
 	}
 	for ok := true; ok; {
@@ -164,7 +164,7 @@ func TestPackingDelaysNoOthers(t *testing.T) {
 	d := newProbe(oneThread(t))
 	p := newPlan(t, configModel(polynet.Linear, 1), d)
 	s := newStream(t, p, stepOptions(0))
-	runGroup(t, s.group)
+	runGroup(t, s.Group)
 	packing, resume, done := make(chan bool), make(chan bool), make(chan bool)
 	var once sync.Once
 	d.onPack = func() {
@@ -175,12 +175,12 @@ func TestPackingDelaysNoOthers(t *testing.T) {
 	}
 	other := newStream(t, p, stepOptions(4))
 	go func() {
-		runGroup(t, other.group)
+		runGroup(t, other.Group)
 		close(done)
 	}()
 	<-packing
 	for range 3 {
-		runGroup(t, s.group)
+		runGroup(t, s.Group)
 	}
 	newStream(t, p, stepOptions(5)).Close()
 	close(resume)
@@ -222,12 +222,12 @@ func TestFaultLeavesNoLock(t *testing.T) {
 		}
 		d.onMatMul, d.onPack = nil, nil
 		equalDecisions(t, answers(), want)
-		for i := range g.Len() {
+		for i := range len(g.streams) {
 			g.Reset(i)
 			g.Push(i, samples)
 			g.Flush(i)
 		}
-		again := make([][]Decision, g.Len())
+		again := make([][]Decision, len(g.streams))
 		takeAll(g, func(i int, d Decision, err error) { again[i] = append(again[i], d) })
 		for _, got := range again {
 			if len(got) != len(want) {

@@ -72,7 +72,7 @@ func TestRealClips(t *testing.T) {
 	}
 	for _, kind := range polynet.BlockKinds() {
 		t.Run(string(kind), func(t *testing.T) {
-			agreeOnRealClips(t, settled(kind, embedded, some), clips)
+			agreeOnRealClips(t, withStatistics(kind, embedded, some), clips)
 		})
 	}
 }
@@ -80,8 +80,8 @@ func TestRealClips(t *testing.T) {
 // statisticsRows is how many rows norms get their statistics from.
 const statisticsRows = 240
 
-// settled returns a model of random weights whose norms' statistics are those of the rows.
-func settled(kind polynet.BlockKind, like *polynet.Model, rows []float32) *polynet.Model {
+// withStatistics returns a model of random weights whose norms' statistics are those of the rows.
+func withStatistics(kind polynet.BlockKind, like *polynet.Model, rows []float32) *polynet.Model {
 	config := polynet.Config{
 		Inputs: like.Net.Inputs, Classes: like.Net.Classes, Block: kind,
 		Stem: polynet.Stem{Width: 24, Kernel: 5, Ahead: 2, Stride: 1},

@@ -3,6 +3,9 @@ package inference
 import (
 	"errors"
 	"fmt"
+	"math"
+
+	"github.com/polyphon/polyphon/features"
 )
 
 // ErrDiverged marks sound for which a network's numbers grew beyond all bounds, so that it gives no probabilities.
@@ -13,7 +16,7 @@ func Diverged(start, end float64) error {
 	return fmt.Errorf("%w from %g to %g s", ErrDiverged, start, end)
 }
 
-// StreamOptions are the settings of a Stream. The zero value is right for most uses.
+// StreamOptions are the settings of a Group. The zero value is right for most uses.
 type StreamOptions struct {
 	// Hop is the time between two decisions in seconds, at most the model's window. It is rounded to whole rows of the
 	// network; 0 stands for one row, or with WholeWindows for half a window.
@@ -69,40 +72,52 @@ const (
 	maxGroupFrames = 256
 )
 
-// Stream classifies sound as it arrives, for any length of time: its memory depends only on the model's window and
-// context, and a second of sound costs about as much as in one run over a whole recording, whose numbers it gives. A
-// decision is about the mean of the network's rows of logits whose frames lie in its window, both ends included; sound
-// around the window is their context. A Stream is used by one goroutine.
-type Stream struct{ group *Group }
+// timing is when a stream's decisions are due, and how many frames are computed at once.
+type timing struct {
+	first, hop      int // the first decision's end, and from one to the next, in samples
+	window          int // samples
+	back, ahead     int // frames that a row of logits depends on
+	row             int // frames a row of logits
+	step, maxFrames int // frames that are computed together, and at most
+	features        features.Config
+}
 
-// Stream returns a new Stream, or an error that wraps polynet.ErrConfig when o makes no sense for the model.
-func (p *Plan) Stream(o StreamOptions) (*Stream, error) {
-	g, err := p.Group(1, o)
-	if err != nil {
-		return nil, err
+// timing returns the timing of streams with options o.
+func (p *Plan) timing(o StreamOptions) *timing {
+	m, row := p.model, p.reach.Stride
+	wholeRows := func(seconds float64) int { // of the network, at least one
+		return max(1, int(math.Round(seconds*m.Features.FramesPerSecond()/float64(row))))
 	}
-	return &Stream{g}, nil
+	if o.Step == 0 {
+		o.Step = defaultStep
+	}
+	t := &timing{
+		hop: wholeRows(o.Hop) * row * m.Features.Hop, window: m.WindowSamples(),
+		back: p.reach.Before, ahead: p.reach.After, row: row, step: wholeRows(o.Step) * row, features: m.Features,
+	}
+	t.first = t.hop
+	frames := maxLiveFrames
+	if o.WholeWindows {
+		if o.Hop == 0 {
+			o.Hop = m.Window / 2
+		}
+		t.first, t.hop = t.window, max(1, int(math.Round(o.Hop*float64(m.Features.Rate))))
+		frames = maxRecordingFrames
+	}
+	t.maxFrames = t.step * max(1, frames/t.step)
+	return t
 }
 
-// Close gives the Stream's memory back to the device.
-func (s *Stream) Close() { s.group.Close() }
+// rowSamples returns the samples from one row of logits to the next.
+func (t *timing) rowSamples() int { return t.row * t.features.Hop }
 
-// Reset begins a new stream, as if s were new.
-func (s *Stream) Reset() { s.group.Reset(0) }
+// hold returns at least how many frames lie between the beginning of a decision's window and the last frame that the
+// decision depends on.
+func (t *timing) hold() int { return max(ceilDiv(t.window, t.features.Hop), t.row) + t.ahead + 1 }
 
-// Push adds any number of samples, mono at the model's rate. They are kept until Next computes with them: so call Next
-// until it has no more before the next Push. To push after Flush is a bug and panics.
-func (s *Stream) Push(samples []float32) { s.group.Push(0, samples) }
+// rerun returns how many frames before a step, in whole steps, an executor that has left out frames has to begin, so
+// that decisions of the step do not depend on those that it has left out.
+func (t *timing) rerun() int { return ceilDiv(t.hold()+t.back+t.row, t.step) * t.step }
 
-// Flush ends the sound: Next gives the remaining decisions, the last of which ends where the sound does.
-func (s *Stream) Flush() { s.group.Flush(0) }
-
-// Stats returns the counts since the stream began.
-func (s *Stream) Stats() StreamStats { return s.group.Stats(0) }
-
-// Next returns the next decision, or false when it needs more sound. An error that wraps ErrDiverged is about this
-// decision only, whose P is nil then.
-func (s *Stream) Next() (Decision, bool, error) {
-	_, d, ok, err := s.group.Next()
-	return d, ok, err
-}
+// finish returns how many frames, zeros included, an executor takes to compute all rows of a stream of so many.
+func (t *timing) finish(frames int) int { return (ceilDiv(frames, t.row) + t.ahead/t.row) * t.row }

@@ -25,8 +25,8 @@ type streamInput struct {
 type progress struct {
 	pushed, decided int // samples: pushed, and where the latest decision's window ends
 	ended           bool
-	// Frames: ready have been made, in whole steps; the executor has passed fed, of which it has computed run. fed stays
-	// behind while the gate is closed, and at the stream's end the executor takes zeros after the last frame.
+	// Frames: ready have been made, in whole steps; the executor has passed fed, of which it has computed run. fed stops
+	// while the gate is closed, and at the stream's end the executor takes zeros after the last frame.
 	ready, fed, run int
 	active          bool // the latest step needs the network
 	firstRow        int
@@ -159,7 +159,10 @@ func (s *streamInput) decision(w decisionWindow, gated bool) (Decision, bool, er
 	used := min((steps*s.step-1)*s.features.Hop+s.features.Window/2, s.pushed)
 	d := Decision{Start: s.seconds(w.start), End: s.seconds(w.end), Used: s.seconds(used), Gated: gated}
 	if gated {
-		d.P = s.silence()
+		if i := slices.Index(s.model.Labels, polynet.SilenceLabel); i >= 0 {
+			clear(s.p)
+			s.p[i], d.P = 1, s.p
+		}
 		return d, true, nil
 	}
 	s.sum.mean(s.p)
@@ -170,32 +173,20 @@ func (s *streamInput) decision(w decisionWindow, gated bool) (Decision, bool, er
 	return d, true, nil
 }
 
-// silence returns the probabilities of a decision about silence.
-func (s *streamInput) silence() []float64 {
-	i := slices.Index(s.model.Labels, polynet.SilenceLabel)
-	if i < 0 {
-		return nil
-	}
-	clear(s.p)
-	s.p[i] = 1
-	return s.p
-}
-
 func (s *streamInput) seconds(samples int) float64 {
 	return float64(samples) / float64(s.features.Rate)
 }
 
 // needsRun reports whether there are frames for the executor.
-func (s *streamInput) needsRun() bool {
-	return s.active && (s.fed < s.ready || s.complete() && s.fed < s.finish(s.ready))
-}
+func (s *streamInput) needsRun() bool { return s.active && s.wanted() > 0 }
 
 // wanted returns how many frames the executor may take: whole steps, but at the stream's end.
 func (s *streamInput) wanted() int {
+	end := s.ready
 	if s.complete() {
-		return min(s.finish(s.ready)-s.fed, s.maxFrames)
+		end = s.finish(s.ready)
 	}
-	return min(s.ready-s.fed, s.maxFrames)
+	return min(end-s.fed, s.maxFrames)
 }
 
 // takeFrames takes frames from the framer: as many whole steps as there are or, at the stream's end, what is left. It

@@ -108,7 +108,7 @@ func nearP(t rapid.TB, name string, got, want []float64, tolerance float64) {
 }
 
 // decisionsAbout pushes samples in pieces whose lengths chunk gives, ends the sound and returns all decisions.
-func decisionsAbout(t rapid.TB, s *Stream, samples []float32, chunk func() int) []Decision {
+func decisionsAbout(t rapid.TB, s stream, samples []float32, chunk func() int) []Decision {
 	t.Helper()
 	var list []Decision
 	for len(samples) > 0 {
@@ -122,7 +122,7 @@ func decisionsAbout(t rapid.TB, s *Stream, samples []float32, chunk func() int) 
 }
 
 // dueDecisions appends the decisions that are due to list.
-func dueDecisions(t rapid.TB, s *Stream, list []Decision) []Decision {
+func dueDecisions(t rapid.TB, s stream, list []Decision) []Decision {
 	t.Helper()
 	for {
 		d, ok, err := s.Next()
@@ -135,15 +135,6 @@ func dueDecisions(t rapid.TB, s *Stream, list []Decision) []Decision {
 		d.P = slices.Clone(d.P)
 		list = append(list, d)
 	}
-}
-
-func newStream(t rapid.TB, p *Plan, o StreamOptions) *Stream {
-	t.Helper()
-	s, err := p.Stream(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
 }
 
 // drawConfig draws a network of any kind.
@@ -222,7 +213,7 @@ func TestStreamIsOnePass(t *testing.T) {
 			}
 			return
 		}
-		in := s.group.streams[0]
+		in := s.Group.streams[0]
 		newOnePass(t, m, samples).check(t, got, in.first, in.hop)
 		want := StreamStats{Samples: len(samples), Frames: in.frames(), Decisions: len(got)}
 		if stats := s.Stats(); stats != want {
@@ -271,13 +262,13 @@ func TestStreamsShareAPlan(t *testing.T) {
 		want := newOnePass(t, m, samples)
 		go func() {
 			done <- func() error {
-				s, err := p.Stream(StreamOptions{Step: 0.1 * float64(1+i%3)})
+				s, err := openStream(p, StreamOptions{Step: 0.1 * float64(1+i%3)})
 				if err != nil {
 					return err
 				}
 				list := decisionsAbout(t, s, samples, func() int { return 100 * (i + 1) })
 				if !t.Failed() {
-					want.check(t, list, s.group.streams[0].first, s.group.streams[0].hop)
+					want.check(t, list, s.Group.streams[0].first, s.Group.streams[0].hop)
 				}
 				return nil
 			}()
@@ -296,7 +287,7 @@ func TestStreamComputesInTime(t *testing.T) {
 	reach := m.Net.Program().Reach()
 	for _, step := range []float64{0, 0.06, 0.12} {
 		s := newStream(t, newPlan(t, m, device.Ref()), StreamOptions{Step: step})
-		step, pushed := s.group.streams[0].step, 0
+		step, pushed := s.Group.streams[0].step, 0
 		for range 6000 {
 			const n = 7
 			s.Push(make([]float32, n))
@@ -329,7 +320,7 @@ func TestStreamRefusesImpossibleOptions(t *testing.T) {
 		{Hop: -1}, {Hop: 0.21}, {Hop: nan}, {Hop: inf}, {Step: -1}, {Step: 10.5}, {Step: nan}, {Step: inf},
 		{Gate: 1}, {Gate: nan}, {Gate: -inf}, {Gate: inf},
 	} {
-		if _, err := p.Stream(o); !errors.Is(err, polynet.ErrConfig) {
+		if _, err := openStream(p, o); !errors.Is(err, polynet.ErrConfig) {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}
@@ -442,7 +433,7 @@ func TestStreamHasNoEnd(t *testing.T) {
 }
 
 // pushAndTake pushes samples and takes all decisions.
-func pushAndTake(t rapid.TB, s *Stream, samples []float32) {
+func pushAndTake(t rapid.TB, s stream, samples []float32) {
 	t.Helper()
 	s.Push(samples)
 	for ok := true; ok; {

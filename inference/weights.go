@@ -55,7 +55,7 @@ func (p *Plan) pack(size runSize) []boundStep {
 		return p.upload(values(name))
 	}
 	steps := make([]boundStep, len(p.program.Steps))
-	rows := p.program.Rows(size.frames)
+	geometry := p.program.Geometry()
 	for i := range steps {
 		s := &p.program.Steps[i]
 		b := boundStep{Step: s, bias: upload(s.Bias), scale: upload(s.Scale), offset: upload(s.Offset)}
@@ -63,7 +63,8 @@ func (p *Plan) pack(size runSize) []boundStep {
 		case polynet.OpConv:
 			b.weight = new(device.Packed)
 			p.dev.PackWindows(b.weight, stage(s.Weight), s.Width, device.View{
-				Groups: size.streams, Rows: rows[polynet.Output(i)], Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
+				Groups: size.streams, Rows: ceilDiv(size.frames, geometry[polynet.Output(i)].Stride),
+				Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
 			})
 		case polynet.OpLinear:
 			b.weight = new(device.Packed)

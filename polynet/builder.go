@@ -13,13 +13,6 @@ type builder struct {
 	part   string
 }
 
-// blockSpec is the geometry of one block.
-type blockSpec struct {
-	in, width     int // channels
-	kernel, ahead int // rows, of the branch's convolutions or of the factors of z
-	stride        int // rows
-}
-
 // Program returns what the network computes. c must be valid.
 func (c Config) Program() *Program {
 	b := &builder{Program: Program{Inputs: c.Inputs}, kind: c.Block, degree: c.Degree}
@@ -32,13 +25,9 @@ func (c Config) Program() *Program {
 	in := s.Width
 	for i, s := range c.Stages {
 		for j := range s.Blocks {
-			g := blockSpec{in: in, width: s.Width, kernel: s.Kernel, ahead: s.Ahead, stride: 1}
-			if j == 0 {
-				g.stride = s.Stride
-			}
 			b.part = fmt.Sprintf("stages.%d.%d", i, j)
-			x = b.block(g, x)
-			in = s.Width
+			x = b.block(s, in, x)
+			in, s.Stride = s.Width, 1
 		}
 	}
 	b.head(c, x)
@@ -107,26 +96,26 @@ func (b *builder) normWeights(n Norm, width int, weight, bias float32) {
 	}
 }
 
-// block adds a block and returns its output. See BlockKind for the equations.
-func (b *builder) block(g blockSpec, x Tensor) Tensor {
+// block adds a block of a stage, of in input channels, and returns its output. See BlockKind for the equations.
+func (b *builder) block(g Stage, in int, x Tensor) Tensor {
 	switch b.kind {
 	case CCP:
-		return b.coupled(g, x)
+		return b.coupled(g, in, x)
 	case NCP, NCPSkip:
-		return b.nested(g, x)
+		return b.nested(g, in, x)
 	}
-	return b.residual(g, x)
+	return b.residual(g, in, x)
 }
 
-func (b *builder) residual(g blockSpec, x Tensor) Tensor {
+func (b *builder) residual(g Stage, in int, x Tensor) Tensor {
 	rectified, skip := b.kind.Rectified(), x
-	if g.in != g.width || g.stride != 1 {
-		skip = b.conv("skip.conv", g.width, Step{X: x, In: g.in, Kernel: 1, Stride: g.stride})
+	if in != g.Width || g.Stride != 1 {
+		skip = b.conv("skip.conv", g.Width, Step{X: x, In: in, Kernel: 1, Stride: g.Stride})
 	}
-	hidden := b.conv("conv1", g.width, Step{
-		X: x, In: g.in, Kernel: g.kernel, Ahead: g.ahead, Stride: g.stride, ReLU: rectified,
+	hidden := b.conv("conv1", g.Width, Step{
+		X: x, In: in, Kernel: g.Kernel, Ahead: g.Ahead, Stride: g.Stride, ReLU: rectified,
 	})
-	second := Step{X: hidden, In: g.width, Kernel: g.kernel, Ahead: g.ahead, Stride: 1}
+	second := Step{X: hidden, In: g.Width, Kernel: g.Kernel, Ahead: g.Ahead, Stride: 1}
 	factor := b.name("product.scale")
 	mixed := false // by a conv1x1 after the product
 	switch b.kind {
@@ -137,72 +126,72 @@ func (b *builder) residual(g blockSpec, x Tensor) Tensor {
 	default:
 		mixed = true
 	}
-	f := b.conv("conv2", g.width, second)
+	f := b.conv("conv2", g.Width, second)
 	b.weightsOf(hidden)
 	b.weightsOf(f)
 	if skip != x {
 		b.weightsOf(skip)
 	}
 	if second.HasProduct() {
-		b.normWeights(second.ProductNorm, g.width, 1, 0)
+		b.normWeights(second.ProductNorm, g.Width, 1, 0)
 	}
 	if !mixed {
 		return f
 	}
-	z := b.product("product", f, skip, g.width, false)
+	z := b.product("product", f, skip, g.Width, false)
 	if b.kind == PiTanh {
-		z = b.add(Step{Op: OpTanh, Name: b.name("product.tanh"), Width: g.width, X: z})
+		z = b.add(Step{Op: OpTanh, Name: b.name("product.tanh"), Width: g.Width, X: z})
 	}
-	mix := conv1x1(z, g.width)
+	mix := conv1x1(z, g.Width)
 	mix.Skip, mix.Add, mix.ReLU, mix.Norm.Factor = f, skip, rectified, factor
-	y := b.conv("product.conv", g.width, mix)
+	y := b.conv("product.conv", g.Width, mix)
 	b.weightsOf(y)
 	return y
 }
 
-func (b *builder) coupled(g blockSpec, z Tensor) Tensor {
-	x := b.factorOf(z, g, 1, "")
+func (b *builder) coupled(g Stage, in int, z Tensor) Tensor {
+	x := b.factorOf(z, g, in, 1, "")
 	for n := 2; n <= b.degree; n++ {
-		u := b.factorOf(z, g, n, b.name(fmt.Sprintf("scale%d", n)))
-		x = b.product(fmt.Sprintf("product%d", n), x, u, g.width, true)
+		u := b.factorOf(z, g, in, n, b.name(fmt.Sprintf("scale%d", n)))
+		x = b.product(fmt.Sprintf("product%d", n), x, u, g.Width, true)
 	}
-	return b.projection(x, g)
+	return b.projection(x, g.Width)
 }
 
-func (b *builder) nested(g blockSpec, z Tensor) Tensor {
-	x := b.factorOf(z, g, 1, "")
+func (b *builder) nested(g Stage, in int, z Tensor) Tensor {
+	x := b.factorOf(z, g, in, 1, "")
 	for n := 2; n <= b.degree; n++ {
-		a := b.factorOf(z, g, n, "")
-		s := b.conv(fmt.Sprintf("nest%d.conv", n), g.width, conv1x1(x, g.width))
+		a := b.factorOf(z, g, in, n, "")
+		s := b.conv(fmt.Sprintf("nest%d.conv", n), g.Width, conv1x1(x, g.Width))
 		// The norm starts as the constant 1, so that a network starts as a linear one.
 		nest := &b.Steps[s-Output(0)]
-		b.Weights = append(b.Weights, Weight{Name: nest.Weight, Shape: []int{1, g.width, g.width}, Kind: Decayed})
-		b.normWeights(nest.Norm, g.width, 0, 1)
-		product := b.product(fmt.Sprintf("product%d", n), a, s, g.width, false)
+		b.Weights = append(b.Weights, Weight{Name: nest.Weight, Shape: []int{1, g.Width, g.Width}, Kind: Decayed})
+		b.normWeights(nest.Norm, g.Width, 0, 1)
+		product := b.product(fmt.Sprintf("product%d", n), a, s, g.Width, false)
 		if b.kind == NCP {
 			x = product
 			continue
 		}
-		skip := conv1x1(x, g.width)
+		skip := conv1x1(x, g.Width)
 		skip.Skip = product
-		x = b.conv(fmt.Sprintf("skip%d.conv", n), g.width, skip)
+		x = b.conv(fmt.Sprintf("skip%d.conv", n), g.Width, skip)
 		b.weightsOf(x)
 	}
-	return b.projection(x, g)
+	return b.projection(x, g.Width)
 }
 
 // factorOf adds the n-th convolution that is a factor of the polynomial of z.
-func (b *builder) factorOf(z Tensor, g blockSpec, n int, factor string) Tensor {
-	x := b.conv(fmt.Sprintf("conv%d", n), g.width, Step{
-		X: z, In: g.in, Kernel: g.kernel, Ahead: g.ahead, Stride: g.stride, Norm: Norm{Factor: factor},
+func (b *builder) factorOf(z Tensor, g Stage, in, n int, factor string) Tensor {
+	x := b.conv(fmt.Sprintf("conv%d", n), g.Width, Step{
+		X: z, In: in, Kernel: g.Kernel, Ahead: g.Ahead, Stride: g.Stride, Norm: Norm{Factor: factor},
 	})
 	b.weightsOf(x)
 	return x
 }
 
 // projection adds C, the conv1x1 that ends a decomposition.
-func (b *builder) projection(x Tensor, g blockSpec) Tensor {
-	y := b.conv("out.conv", g.width, conv1x1(x, g.width))
+func (b *builder) projection(x Tensor, width int) Tensor {
+	y := b.conv("out.conv", width, conv1x1(x, width))
 	b.weightsOf(y)
 	return y
 }

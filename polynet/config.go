@@ -9,8 +9,12 @@ import (
 	"github.com/polyphon/polyphon/features"
 )
 
-// ErrConfig marks a network or model configuration that cannot be built.
-var ErrConfig = errors.New("invalid configuration")
+// Errors of this package wrap one of these.
+var (
+	ErrConfig  = errors.New("invalid configuration")          // a network, or a use of one, that is impossible
+	ErrModel   = errors.New("unusable model")                 // a file that is no model, or a Model that is not consistent
+	ErrWeights = errors.New("weights do not fit the network") // other names or shapes than the network's
+)
 
 // Stem is the convolution between the features and the first stage, followed by a batch norm.
 type Stem struct {
@@ -29,9 +33,6 @@ type Stage struct {
 	Stride int `json:"stride"` // of the convolutions that read the first block's input
 }
 
-// MaxDegree bounds Config.Degree.
-const MaxDegree = 16
-
 // Config describes a network: stem, stages, mean over time, dropout, linear head.
 //
 // Tensors are time-major: clips of rows of channels, one row for each frame of features at the input. A convolution
@@ -48,8 +49,10 @@ type Config struct {
 	Dropout float64 `json:"dropout"` // probability of zeroing a pooled feature while training
 }
 
-// maxStride bounds the rows of features for one of the last stage.
-const maxStride = 1 << 16
+const (
+	MaxDegree = 16      // bounds Config.Degree
+	maxStride = 1 << 16 // bounds the rows of features for one of the last stage
+)
 
 // Validate returns an error wrapping ErrConfig that names the field when c cannot be built.
 func (c Config) Validate() error {
@@ -75,8 +78,6 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: %d stages", ErrConfig, len(c.Stages))
 	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return fmt.Errorf("%w: dropout %g", ErrConfig, c.Dropout)
-	}
-	switch {
 	case c.Block.Retired():
 		return fmt.Errorf("%w: blocks of the kind %q are retired: polyphon no longer trains or runs them", ErrConfig, c.Block)
 	case !slices.Contains(BlockKinds(), c.Block):

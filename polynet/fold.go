@@ -2,6 +2,7 @@ package polynet
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -19,23 +20,28 @@ func (w Weights) values(name string) []float32 { return w[name].Data().([]float3
 // finite, contiguous and with no negative variance.
 func (p *Program) Check(w Weights) error {
 	for _, s := range p.Weights {
-		if err := s.check(w[s.Name]); err != nil {
+		t := w[s.Name]
+		if t == nil {
+			return fmt.Errorf("%w: no tensor %s", ErrModel, s.Name)
+		}
+		if err := s.check(t); err != nil {
 			return fmt.Errorf("%w: tensor %s %w", ErrModel, s.Name, err)
 		}
 	}
-	if len(w) != len(p.Weights) {
-		return fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its",
-			ErrModel, len(w), len(p.Weights), surplus(w, p.Weights))
+	if len(w) == len(p.Weights) {
+		return nil
 	}
-	return nil
+	surplus := maps.Clone(w)
+	for _, s := range p.Weights {
+		delete(surplus, s.Name)
+	}
+	return fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its",
+		ErrModel, len(w), len(p.Weights), slices.Min(slices.Collect(maps.Keys(surplus))))
 }
 
 func (w Weight) check(t *tensor.Dense) error {
-	if t == nil {
-		return fmt.Errorf("is missing")
-	}
 	if !t.Shape().Eq(tensor.Shape(w.Shape)) {
-		return fmt.Errorf("has shape %v, the network wants %v", t.Shape(), w.Shape)
+		return fmt.Errorf("has shape %v, the network wants %v", []int(t.Shape()), w.Shape)
 	}
 	values, ok := t.Data().([]float32)
 	if !ok || int64(len(values)) != w.Len() {
@@ -72,7 +78,11 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 		case OpConv:
 			scale, shift := w.affine(s.Norm, s.Width)
 			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
-			put(s.Weight, scaleColumns(w.values(s.Weight), scale), s.Kernel, s.In, s.Width)
+			weight := slices.Clone(w.values(s.Weight))
+			for k, v := range weight {
+				weight[k] = float32(float64(v) * scale[k%s.Width])
+			}
+			put(s.Weight, weight, s.Kernel, s.In, s.Width)
 			put(s.Bias, toFloat32(shift), s.Width)
 		case OpLinear:
 			put(s.Weight, w.values(s.Weight), s.In, s.Width)
@@ -103,15 +113,6 @@ func (w Weights) affine(n Norm, width int) (scale, shift []float64) {
 		shift[i] = factor * (float64(bias[i]) - float64(mean[i])*inverse)
 	}
 	return scale, shift
-}
-
-// scaleColumns returns a matrix with its columns scaled.
-func scaleColumns(matrix []float32, scale []float64) []float32 {
-	scaled := make([]float32, len(matrix))
-	for i, v := range matrix {
-		scaled[i] = float32(float64(v) * scale[i%len(scale)])
-	}
-	return scaled
 }
 
 func toFloat32(values []float64) []float32 {

@@ -3,15 +3,16 @@ package polynet
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
 	"gorgonia.org/tensor"
@@ -36,14 +37,11 @@ const (
 	maxHeader   = 16 << 20 // bytes; the format allows 100 MB, a network of 256 blocks needs 0.4 MB
 )
 
-// ErrModel marks a model file that cannot be used, or a Model that is not consistent.
-var ErrModel = errors.New("unusable model")
-
 // tensorEntry is what a safetensors header says about one tensor.
 type tensorEntry struct {
 	Type    string   `json:"dtype"`
 	Shape   []int    `json:"shape"`
-	Offsets [2]int64 `json:"data_offsets"` // first byte and the one behind the last, from the end of the header
+	Offsets [2]int64 `json:"data_offsets"` // first byte and the one after the last, from the end of the header
 }
 
 // Load reads the model file at path. What is wrong with the file's content comes as an error that wraps ErrModel.
@@ -64,31 +62,23 @@ func Load(path string) (*Model, error) {
 // r has delivered, whatever the header claims. Errors wrap ErrModel.
 func Read(r io.Reader) (*Model, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
-	header, err := readHeader(in)
+	metadata, entries, err := readHeader(in)
 	if err != nil {
 		return nil, err
 	}
-	m, entries, err := parseHeader(header)
+	m, err := parseMetadata(metadata)
 	if err != nil {
 		return nil, err
 	}
-	shapes, err := m.checkEntries(entries)
-	if err != nil {
+	blocks := 0
+	for _, s := range m.Net.Stages {
+		blocks += s.Blocks
+	}
+	if len(entries) < blocks { // a Program of so many would take long to make
+		return nil, fmt.Errorf("%w: %d tensors for a network of %d blocks", ErrModel, len(entries), blocks)
+	}
+	if m.Weights, err = readTensors(in, entries); err != nil {
 		return nil, err
-	}
-	m.Weights = make(Weights, len(shapes))
-	for _, s := range shapes {
-		values, err := readValues(in, s.Len())
-		if err != nil {
-			return nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, s.Name, err)
-		}
-		m.Weights[s.Name] = tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(values))
-	}
-	switch _, err := in.ReadByte(); {
-	case err == nil:
-		return nil, fmt.Errorf("%w: bytes behind the last tensor", ErrModel)
-	case err != io.EOF:
-		return nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
 	if err := m.Validate(); err != nil {
 		return nil, err
@@ -96,22 +86,40 @@ func Read(r io.Reader) (*Model, error) {
 	return m, nil
 }
 
-// readHeader returns the JSON text of the header.
-func readHeader(in *bufio.Reader) ([]byte, error) {
+// readHeader returns a header's metadata and what it says about the tensors.
+func readHeader(in *bufio.Reader) (metadata map[string]string, entries map[string]tensorEntry, err error) {
 	start, err := in.Peek(8)
 	if err != nil && err != io.EOF {
-		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+		return nil, nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
 	if len(start) < 8 || binary.LittleEndian.Uint64(start) > maxHeader {
-		return nil, fmt.Errorf("%w: %s, not a safetensors file", ErrModel, foreignKind(start))
+		return nil, nil, fmt.Errorf("%w: %s, not a safetensors file", ErrModel, foreignKind(start))
 	}
 	size := int64(binary.LittleEndian.Uint64(start))
 	in.Discard(8)
 	var header bytes.Buffer
 	if n, err := io.CopyN(&header, in, size); err != nil {
-		return nil, fmt.Errorf("%w: the file ends after %d of the header's %d bytes: %w", ErrModel, n, size, noEOF(err))
+		return nil, nil, fmt.Errorf("%w: the file ends after %d of the header's %d bytes: %w", ErrModel, n, size, noEOF(err))
 	}
-	return header.Bytes(), nil
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(header.Bytes(), &fields); err != nil {
+		return nil, nil, fmt.Errorf("%w: not a safetensors file: header: %w", ErrModel, err)
+	}
+	entries = make(map[string]tensorEntry, len(fields))
+	for name, text := range fields {
+		if name == metadataKey {
+			if err := json.Unmarshal(text, &metadata); err != nil {
+				return nil, nil, fmt.Errorf("%w: metadata: %w", ErrModel, err)
+			}
+			continue
+		}
+		var e tensorEntry
+		if err := json.Unmarshal(text, &e); err != nil {
+			return nil, nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, name, err)
+		}
+		entries[name] = e
+	}
+	return metadata, entries, nil
 }
 
 // foreignKind names what a file is that does not begin with a length of at most maxHeader, by its first bytes.
@@ -138,128 +146,82 @@ func foreignKind(start []byte) string {
 	return fmt.Sprintf("a file that begins with %q", start)
 }
 
-// parseHeader returns the model without its weights, its configurations valid, and what the header says about these.
-func parseHeader(header []byte) (*Model, map[string]tensorEntry, error) {
-	metadata, entries, err := splitHeader(header)
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := parseMetadata(metadata)
-	return m, entries, err
-}
-
-// splitHeader returns a header's metadata and what it says about the tensors.
-func splitHeader(header []byte) (map[string]string, map[string]tensorEntry, error) {
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(header, &fields); err != nil {
-		return nil, nil, fmt.Errorf("%w: not a safetensors file: header: %w", ErrModel, err)
-	}
-	var metadata map[string]string
-	if text, ok := fields[metadataKey]; ok {
-		if err := json.Unmarshal(text, &metadata); err != nil {
-			return nil, nil, fmt.Errorf("%w: metadata: %w", ErrModel, err)
-		}
-	}
-	delete(fields, metadataKey)
-	entries := make(map[string]tensorEntry, len(fields))
-	for name, text := range fields {
-		var e tensorEntry
-		if err := json.Unmarshal(text, &e); err != nil {
-			return nil, nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, name, err)
-		}
-		entries[name] = e
-	}
-	return metadata, entries, nil
-}
-
+// parseMetadata returns the model without its weights, its configurations valid.
 func parseMetadata(metadata map[string]string) (*Model, error) {
 	switch format, ok := metadata["format"]; {
 	case !ok:
 		return nil, fmt.Errorf("%w: a safetensors file of another program: its metadata names no format", ErrModel)
 	case format == stateDictFormat:
 		return nil, fmt.Errorf("%w: the weights of a PyTorch network; train import makes a model of them", ErrModel)
-	case format != modelFormat:
-		return nil, fmt.Errorf("%w: its format is %.40q, this program reads %q", ErrModel, format, modelFormat)
 	}
-	var m Model
+	m := new(Model)
+	if err := m.SetMetadata(metadata); err != nil {
+		return nil, err
+	}
 	for _, f := range m.metadataFields() {
-		text, ok := metadata[f.name]
-		if !ok && f.optional {
-			continue
-		}
-		if !ok {
+		if _, ok := metadata[f.name]; !ok && !f.optional {
 			return nil, fmt.Errorf("%w: metadata: no %s", ErrModel, f.name)
 		}
-		if err := setMetadata(f.name, text, f.value); err != nil {
-			return nil, err
-		}
 	}
-	return &m, m.validateConfig()
+	return m, m.validateConfig()
 }
 
-// metadataField pairs a name in the metadata with the place of its value in a Model.
-type metadataField struct {
-	name     string
-	value    any
-	optional bool
-}
-
-func (m *Model) metadataFields() []metadataField {
-	return []metadataField{
-		{name: "features", value: &m.Features}, {name: "norm", value: &m.Norm}, {name: "window", value: &m.Window},
-		{name: "net", value: &m.Net}, {name: "labels", value: &m.Labels}, {name: "temperature", value: &m.Temperature},
-		{name: "provenance", value: &m.Provenance}, {name: "detection", value: &m.Detection, optional: true},
-	}
-}
-
-// checkEntries compares a header's tensors with those that the network has, and returns these in the order in which
-// they lie in the file.
-func (m *Model) checkEntries(entries map[string]tensorEntry) ([]Weight, error) {
-	blocks := 0
-	for _, s := range m.Net.Stages {
-		blocks += s.Blocks
-	}
-	if len(entries) < blocks {
-		return nil, fmt.Errorf("%w: %d tensors for a network of %d blocks", ErrModel, len(entries), blocks)
-	}
-	shapes := m.Net.Program().Weights
-	for _, s := range shapes {
-		e, ok := entries[s.Name]
-		switch {
-		case !ok:
-			return nil, fmt.Errorf("%w: no tensor %s", ErrModel, s.Name)
-		case e.Type != "F32":
-			return nil, fmt.Errorf("%w: tensor %s has type %.20q, want F32", ErrModel, s.Name, e.Type)
-		case !slices.Equal(e.Shape, s.Shape):
-			return nil, fmt.Errorf("%w: tensor %s has shape %v, the network wants %v", ErrModel, s.Name, e.Shape, s.Shape)
-		}
-	}
-	if len(entries) != len(shapes) {
-		return nil, fmt.Errorf("%w: %d tensors, the network has %d: %s is not one of its",
-			ErrModel, len(entries), len(shapes), surplus(entries, shapes))
-	}
-	slices.SortStableFunc(shapes, func(a, b Weight) int {
-		x, y := entries[a.Name].Offsets, entries[b.Name].Offsets
-		return slices.Compare(x[:], y[:])
+// readTensors reads the tensors that a header describes, to the end of the file. Those that PyTorch counts training
+// steps in are nil.
+func readTensors(in *bufio.Reader, entries map[string]tensorEntry) (map[string]*tensor.Dense, error) {
+	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
+		x, y := entries[a].Offsets, entries[b].Offsets
+		return cmp.Or(slices.Compare(x[:], y[:]), strings.Compare(a, b))
 	})
-	var end int64
-	for _, s := range shapes {
-		if got, want := entries[s.Name].Offsets, [2]int64{end, end + 4*s.Len()}; got != want {
-			return nil, fmt.Errorf("%w: tensor %s lies at bytes %v, want %v: gaps, overlaps and other lengths are not allowed",
-				ErrModel, s.Name, got, want)
+	tensors, begin := make(map[string]*tensor.Dense, len(names)), int64(0)
+	for _, name := range names {
+		e := entries[name]
+		if e.Offsets[0] != begin || e.Offsets[1] < begin {
+			return nil, fmt.Errorf("%w: tensor %s lies at bytes %v, not from %d on: gaps and overlaps are not allowed",
+				ErrModel, name, e.Offsets, begin)
 		}
-		end += 4 * s.Len()
+		t, err := readTensor(in, name, e)
+		if err != nil {
+			return nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, name, err)
+		}
+		tensors[name], begin = t, e.Offsets[1]
 	}
-	return shapes, nil
+	switch _, err := in.ReadByte(); {
+	case err == nil:
+		return nil, fmt.Errorf("%w: bytes after the last tensor", ErrModel)
+	case err != io.EOF:
+		return nil, fmt.Errorf("%w: %w", ErrModel, err)
+	}
+	return tensors, nil
 }
 
-// surplus returns the first name among entries, which has more than shapes, that shapes do not have.
-func surplus[V any](entries map[string]V, shapes []Weight) string {
-	entries = maps.Clone(entries)
-	for _, s := range shapes {
-		delete(entries, s.Name)
+func readTensor(in *bufio.Reader, name string, e tensorEntry) (*tensor.Dense, error) {
+	size := e.Offsets[1] - e.Offsets[0]
+	if strings.HasSuffix(name, countSuffix) {
+		if n, err := io.CopyN(io.Discard, in, size); err != nil {
+			return nil, fmt.Errorf("the file ends after %d of %d bytes: %w", n, size, noEOF(err))
+		}
+		return nil, nil
 	}
-	return slices.Min(slices.Collect(maps.Keys(entries)))
+	if e.Type != "F32" {
+		return nil, fmt.Errorf("type %.20q, want F32", e.Type)
+	}
+	bytes := int64(4)
+	for _, n := range e.Shape {
+		if n < 1 || bytes > size/int64(n) {
+			bytes = 0 // more than there are
+			break
+		}
+		bytes *= int64(n)
+	}
+	if bytes != size || size == 0 {
+		return nil, fmt.Errorf("shape %v in %d bytes", e.Shape, size)
+	}
+	values, err := readValues(in, size/4)
+	if err != nil {
+		return nil, err
+	}
+	return tensor.New(tensor.WithShape(e.Shape...), tensor.WithBacking(values)), nil
 }
 
 // readValues reads n float32 values. Memory grows with what arrives.
@@ -315,7 +277,7 @@ func (m *Model) Write(w io.Writer) error {
 	return out.Flush()
 }
 
-// header returns the JSON text of a file's header, with spaces behind it so that the tensors start at a multiple of 8.
+// header returns the JSON text of a file's header, with spaces after it so that the tensors start at a multiple of 8.
 func (m *Model) header(shapes []Weight) ([]byte, error) {
 	metadata, err := m.Metadata()
 	if err != nil {
@@ -343,3 +305,55 @@ func (m *Model) header(shapes []Weight) ([]byte, error) {
 
 // Save writes m to path, whole or not at all: a crash leaves what was there before.
 func (m *Model) Save(path string) error { return atomicfile.Write(path, 0o644, m.Write) }
+
+// Metadata returns what a model file says of m besides its weights: texts by name, in JSON but for the format.
+func (m *Model) Metadata() (map[string]string, error) {
+	metadata := map[string]string{"format": modelFormat}
+	for _, f := range m.metadataFields() {
+		text, err := json.Marshal(f.value)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s: %w", ErrModel, f.name, err)
+		}
+		if f.optional && string(text) == "null" {
+			continue
+		}
+		metadata[f.name] = string(text)
+	}
+	return metadata, nil
+}
+
+// SetMetadata sets the parts of m that metadata names as Metadata does, and leaves the others and m's weights. Names
+// without a meaning for a model are passed over. Errors wrap ErrModel; the parts are not compared with one another.
+func (m *Model) SetMetadata(metadata map[string]string) error {
+	format, stated := metadata["format"]
+	if stated && format != modelFormat && format != stateDictFormat {
+		return fmt.Errorf("%w: its format is %.40q, this program reads %q", ErrModel, format, modelFormat)
+	}
+	for _, f := range m.metadataFields() {
+		text, ok := metadata[f.name]
+		if !ok {
+			continue
+		}
+		d := json.NewDecoder(strings.NewReader(text))
+		d.DisallowUnknownFields() // one would change what the model computes
+		if err := d.Decode(f.value); err != nil {
+			return fmt.Errorf("%w: metadata: %s: %w", ErrModel, f.name, err)
+		}
+	}
+	return nil
+}
+
+// metadataField pairs a name in the metadata with where its value is in a Model.
+type metadataField struct {
+	name     string
+	value    any
+	optional bool
+}
+
+func (m *Model) metadataFields() []metadataField {
+	return []metadataField{
+		{name: "features", value: &m.Features}, {name: "norm", value: &m.Norm}, {name: "window", value: &m.Window},
+		{name: "net", value: &m.Net}, {name: "labels", value: &m.Labels}, {name: "temperature", value: &m.Temperature},
+		{name: "provenance", value: &m.Provenance}, {name: "detection", value: &m.Detection, optional: true},
+	}
+}

@@ -171,8 +171,8 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 		{"cut in the header", file[:100], "92 of the header's"},
 		{"cut in a tensor", file[:len(file)-2], "tensor head.bias: the file ends after 10 of 12 bytes"},
 		{"cut between tensors", file[:len(file)-12], "tensor head.bias: the file ends after 0 of 12 bytes"},
-		{"cut behind the header", file[:8+header], "tensor stem.conv.weight: the file ends after 0"},
-		{"bytes behind the end", append(bytes.Clone(file), 0), "bytes behind the last tensor"},
+		{"cut after the header", file[:8+header], "tensor stem.conv.weight: the file ends after 0"},
+		{"bytes after the end", append(bytes.Clone(file), 0), "bytes after the last tensor"},
 		{"header of zero bytes", withLength(nil), "header"},
 		{"header of 2^63 bytes", binary.LittleEndian.AppendUint64(nil, 1<<63), "not a safetensors file"},
 		{"header that claims 16 MB", binary.LittleEndian.AppendUint64(nil, maxHeader), "0 of the header's 16777216"},
@@ -246,11 +246,18 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 
 		{
 			"a tensor missing",
-			editFile(t, file, func(h map[string]any) { delete(h, "head.bias") }), "no tensor head.bias",
+			editFile(t, file[:len(file)-12], func(h map[string]any) { delete(h, "head.bias") }), "no tensor head.bias",
 		},
 		{
 			"a tensor too many",
-			editFile(t, file, func(h map[string]any) { h["extra"] = h["head.bias"] }), "extra is not one of its",
+			append(editFile(t, file, func(h map[string]any) {
+				n := len(file) - 8 - header // bytes of the tensors
+				h["extra"] = tensorEntry{"F32", []int{1}, [2]int64{int64(n), int64(n) + 4}}
+			}), 0, 0, 0, 0), "extra is not one of its",
+		},
+		{
+			"a tensor twice",
+			editFile(t, file, func(h map[string]any) { h["extra"] = h["head.bias"] }), "overlaps",
 		},
 		{"half precision", editTensor(t, file, "head.bias", "dtype", "F16"), `"F16"`},
 		{

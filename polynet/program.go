@@ -128,21 +128,6 @@ func (s *Step) StrideOver(t Tensor) int {
 	return s.Stride
 }
 
-// Rows returns the number of rows of each tensor, by its number, for an input of so many frames.
-func (p *Program) Rows(frames int) []int {
-	rows := make([]int, len(p.Steps)+2)
-	rows[Input] = frames
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		stride := s.StrideOver(s.X)
-		rows[Output(i)] = (rows[s.X] + stride - 1) / stride
-		if s.Op == OpMean {
-			rows[Output(i)] = 1
-		}
-	}
-	return rows
-}
-
 // Geometry is where the rows of a tensor lie in time. The mean over time is left out: it counts as its operand does.
 type Geometry struct {
 	Before, After int // frames of the input before and after its own one that a row depends on
@@ -225,17 +210,11 @@ func (p *Program) Degree() *big.Int {
 // nonPolynomial lists the operations that keep the network from being a polynomial, each once.
 func (p *Program) nonPolynomial() []string {
 	var list []string
-	for i := range p.Steps {
-		name := ""
-		switch s := &p.Steps[i]; {
-		case s.Op == OpTanh:
-			name = "tanh"
-		case s.ReLU:
-			name = "ReLU"
-		}
-		if name != "" && !slices.Contains(list, name) {
-			list = append(list, name)
-		}
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.Op == OpTanh }) {
+		list = append(list, "tanh")
+	}
+	if slices.ContainsFunc(p.Steps, func(s Step) bool { return s.ReLU }) {
+		list = append(list, "ReLU")
 	}
 	return list
 }
@@ -255,4 +234,32 @@ func (p *Program) DescribeDegree() string {
 	default:
 		return fmt.Sprintf("polynomial of degree above 2^%d", bits-1)
 	}
+}
+
+// Parameters returns the number of trained values; running statistics do not count.
+func (p *Program) Parameters() int {
+	var sum int64
+	for _, w := range p.Weights {
+		if w.Kind != Running {
+			sum += w.Len()
+		}
+	}
+	return int(sum)
+}
+
+// MACs returns the multiply-adds of the matrix products in a run over a clip of so many frames. Norms, Hadamard
+// products and the mean over time do not count: together they are a few multiply-adds for each value of a tensor.
+func (p *Program) MACs(frames int) int64 {
+	var sum int64
+	for i, g := range p.Geometry()[Output(0):] {
+		s, rows := &p.Steps[i], 1
+		switch s.Op {
+		case OpConv:
+			rows = (frames + g.Stride - 1) / g.Stride
+			fallthrough
+		case OpLinear:
+			sum += int64(rows) * int64(s.Kernel) * int64(s.In) * int64(s.Width)
+		}
+	}
+	return sum
 }

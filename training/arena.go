@@ -7,7 +7,7 @@ import "github.com/polyphon/polyphon/device"
 type arena struct {
 	dev    device.Trainer
 	chunks []device.Buffer
-	next   mark // where the next allocation begins
+	next   mark // where the next allocation begins; setting it back frees what was allocated since
 }
 
 // mark is a position in an arena.
@@ -33,9 +33,6 @@ func (a *arena) alloc(n int) device.Buffer {
 	a.next.used = size
 	return chunk.Slice(0, n)
 }
-
-// rewind frees everything allocated since a.next was m.
-func (a *arena) rewind(m mark) { a.next = m }
 
 // reset frees everything. It reports whether the same sequence of allocations will have the same addresses as before.
 func (a *arena) reset() (same bool) {

@@ -7,12 +7,10 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
 )
-
-// ErrCheckpoint marks a checkpoint that cannot be resumed from.
-var ErrCheckpoint = errors.New("cannot resume")
 
 // checkpointVersion changes with the fields of checkpoint.
 const checkpointVersion = 3
@@ -49,24 +47,6 @@ func (c *checkpoint) save(path string) error {
 	return atomicfile.Write(path, 0o600, func(w io.Writer) error { return gob.NewEncoder(w).Encode(c) })
 }
 
-// loadCheckpoint reads path. A file that does not exist gives an error that wraps os.ErrNotExist.
-func loadCheckpoint(path string) (*checkpoint, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	var c checkpoint
-	if err := gob.NewDecoder(io.LimitReader(f, maxCheckpoint)).Decode(&c); err != nil {
-		return nil, fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
-	}
-	if c.Version != checkpointVersion {
-		return nil, fmt.Errorf("%w: %s has version %d, this program writes %d",
-			ErrCheckpoint, path, c.Version, checkpointVersion)
-	}
-	return &c, nil
-}
-
 // checkpoint returns the state after the latest epoch.
 func (t *Trainer) checkpoint() *checkpoint {
 	c := &checkpoint{
@@ -82,12 +62,20 @@ func (t *Trainer) checkpoint() *checkpoint {
 // resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
 // Where there is no such file, it does nothing. A file of another run gives an error wrapping ErrCheckpoint.
 func (t *Trainer) resume(path string) error {
-	c, err := loadCheckpoint(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
+	f, err := os.Open(path)
 	if err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
 		return err
+	}
+	defer f.Close()
+	var c checkpoint
+	if err := gob.NewDecoder(io.LimitReader(f, maxCheckpoint)).Decode(&c); err != nil {
+		return fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
+	}
+	if c.Version != checkpointVersion {
+		return fmt.Errorf("%w: %s has version %d, this program writes %d", ErrCheckpoint, path, c.Version, checkpointVersion)
 	}
 	if err := c.matches(t.cfg, t.labels, t.digest); err != nil {
 		return err
@@ -105,26 +93,18 @@ func (t *Trainer) resume(path string) error {
 
 // matches returns an error when c was not made by a run of the same configuration on the same data.
 func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
-	switch {
-	case !reflect.DeepEqual(c.Config, cfg):
-		return fmt.Errorf("%w: the checkpoint was made with other settings: %s",
-			ErrCheckpoint, firstDifference(c.Config, cfg))
-	case !reflect.DeepEqual(c.Labels, labels):
+	a, b := reflect.ValueOf(c.Config), reflect.ValueOf(cfg)
+	for i := range a.NumField() {
+		if was, is := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(was, is) {
+			return fmt.Errorf("%w: the checkpoint was made with other settings: %s was %v and is now %v",
+				ErrCheckpoint, a.Type().Field(i).Name, was, is)
+		}
+	}
+	if !slices.Equal(c.Labels, labels) {
 		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v", ErrCheckpoint, c.Labels, labels)
-	case c.Data != data:
+	}
+	if c.Data != data {
 		return fmt.Errorf("%w: the training data changed since the checkpoint was made", ErrCheckpoint)
 	}
 	return nil
-}
-
-// firstDifference names the first field in which two configurations differ.
-func firstDifference(was, is Config) string {
-	a, b := reflect.ValueOf(was), reflect.ValueOf(is)
-	for i := range a.NumField() {
-		x, y := a.Field(i).Interface(), b.Field(i).Interface()
-		if !reflect.DeepEqual(x, y) {
-			return fmt.Sprintf("%s was %v and is now %v", a.Type().Field(i).Name, x, y)
-		}
-	}
-	return "none"
 }

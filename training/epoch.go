@@ -16,15 +16,6 @@ const mixupStream uint64 = 1 << 32
 // contextSNR is the signal-to-noise ratio, in dB, of the noise in which clips in context are validated.
 const contextSNR = 20
 
-// runEpoch trains on every training clip once, then evaluates on the validation split.
-func (t *Trainer) runEpoch(ctx context.Context, epoch int) (Epoch, error) {
-	e, err := t.trainEpoch(ctx, epoch)
-	if err != nil {
-		return Epoch{}, err
-	}
-	return e, t.validate(ctx, &e)
-}
-
 // trainEpoch trains on every training clip once.
 func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 	pass := NewPass(t.net, t.random(uint64(epoch)))

@@ -92,8 +92,8 @@ type convLayer struct{ *convOp }
 func (l convLayer) forward(p *Pass, x Activation) Activation { return l.convolve(p, x) }
 
 func (l convLayer) backward(p *Pass, dy Activation) Activation {
-	x, dz := p.restore().x, p.like(dy)
-	p.copy(dz.View, dy.View)
+	x, dz := p.restore().x, p.activation(dy.Groups, dy.Rows, dy.Cols)
+	p.add(dz.View, dy.View, device.View{})
 	p.dev.MatMulTransA(l.weight.Grad, l.windows(x), dz.View)
 	dx := p.memory.plainLike(x)
 	l.backwardInput(p, dx, dz, false)

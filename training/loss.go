@@ -54,7 +54,7 @@ func (p *Pass) CrossEntropy(logits device.View, targets []float32) (gradient dev
 	t := p.matrix(batch, classes)
 	p.dev.Upload(t.Data, targets)
 	gradient = p.matrix(batch, classes)
-	p.losses = p.vector(batch)
+	p.losses = p.memory.alloc(batch)
 	p.dev.CrossEntropy(gradient, p.losses, logits, t, 1/float32(batch))
 	return gradient
 }

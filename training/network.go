@@ -1,6 +1,7 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -127,9 +128,7 @@ func initialValues(w polynet.Weight, rng *rand.Rand) []float32 {
 // close gives the network's memory back to the device.
 func (n *Network) close() {
 	for _, b := range []device.Buffer{n.values, n.running, n.grads, n.norm} {
-		if !b.Empty() {
-			n.dev.Free(b)
-		}
+		n.dev.Free(b)
 	}
 }
 
@@ -200,13 +199,7 @@ func (n *Network) state() state { return state{download(n.dev, n.values), downlo
 // setState sets the parameters and running statistics to those of a network of the same Program. Other lengths give an
 // error wrapping polynet.ErrWeights.
 func (n *Network) setState(s state) error {
-	if len(s.Params) != n.values.Len() || len(s.Running) != n.running.Len() {
-		return fmt.Errorf("%w: a state of %d and %d values for one of %d and %d",
-			polynet.ErrWeights, len(s.Params), len(s.Running), n.values.Len(), n.running.Len())
-	}
-	n.dev.Upload(n.values, s.Params)
-	n.dev.Upload(n.running, s.Running)
-	return nil
+	return errors.Join(upload(n.dev, n.values, s.Params), upload(n.dev, n.running, s.Running))
 }
 
 // download returns a copy of b's values.
@@ -214,4 +207,13 @@ func download(d device.Trainer, b device.Buffer) []float32 {
 	values := make([]float32, b.Len())
 	d.Download(values, b)
 	return values
+}
+
+// upload sets b's values. Another number of values than b's gives an error wrapping polynet.ErrWeights.
+func upload(d device.Trainer, b device.Buffer, values []float32) error {
+	if len(values) != b.Len() {
+		return fmt.Errorf("%w: %d values of state for %d", polynet.ErrWeights, len(values), b.Len())
+	}
+	d.Upload(b, values)
+	return nil
 }

@@ -67,12 +67,12 @@ func (o dropoutOp) forward(p *Pass) Activation {
 	y, mask := p.memory.plainLike(x), p.memory.plainLike(x)
 	p.dev.Upload(mask.Data, values)
 	p.dev.Hadamard(y.View, x.View, mask.View, false)
-	p.save(saved{mask: mask.View})
+	p.save(saved{y: mask})
 	return y
 }
 
 func (o dropoutOp) backward(p *Pass, dy gradient) {
-	p.dev.Hadamard(dy.View, dy.View, p.restore().mask, false)
+	p.dev.Hadamard(dy.View, dy.View, p.restore().y.View, false)
 	p.accumulate(o.X, dy, true)
 }
 

@@ -30,7 +30,7 @@ func newBatchNorm(n polynet.Norm, params map[string]*Param) *batchNorm {
 
 // forward returns the norm of x, plus skip where given, and of that max(·, 0) with relu.
 func (n *batchNorm) forward(p *Pass, x, skip Activation, relu bool) Activation {
-	y := p.like(x)
+	y := p.activation(x.Groups, x.Rows, x.Cols)
 	k := n.statistics(p, x.View, device.View{})
 	p.dev.Affine(y.View, x.View, skip.View, k.Scale, device.Buffer{}, k.Shift, relu)
 	p.save(saved{x: x, y: y, mean: k.Mean, variance: k.Var})
@@ -49,7 +49,7 @@ func (n *batchNorm) backward(p *Pass, dy Activation, r saved) Activation {
 // in training, which also move the running ones, by the running ones otherwise.
 func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	k := n.kernel()
-	k.Scale, k.Shift = p.vector(x.Cols), p.vector(x.Cols)
+	k.Scale, k.Shift = p.memory.alloc(x.Cols), p.memory.alloc(x.Cols)
 	if !p.Train {
 		k.Mean, k.Var = n.mean.Value, n.variance.Value
 		p.dev.NormForward(k, polynet.NormEpsilon, 0, x.Count())
@@ -58,7 +58,7 @@ func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	if x.Count() < 2 {
 		panic(fmt.Sprintf("training: %s: statistics of a batch of one row, %v", n.weight.Name, x))
 	}
-	k.Mean, k.Var = p.vector(x.Cols), p.vector(x.Cols)
+	k.Mean, k.Var = p.memory.alloc(x.Cols), p.memory.alloc(x.Cols)
 	k.RunMean, k.RunVar = n.mean.Value, n.variance.Value
 	p.dev.Moments(k.Mean, k.Var, x, y)
 	p.dev.NormForward(k, polynet.NormEpsilon, normMomentum, x.Count())
@@ -68,11 +68,11 @@ func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 // gradients adds the parameters' gradients and returns the coefficients of dz = a∘dy + b∘z + c, where z is x, or x∘y
 // where y is given, and r holds z's mean and variance.
 func (n *batchNorm) gradients(p *Pass, dy, x, y device.View, r saved) (a, b, c device.Buffer) {
-	sum, dot := p.vector(x.Cols), p.vector(x.Cols)
+	sum, dot := p.memory.alloc(x.Cols), p.memory.alloc(x.Cols)
 	p.dev.GradSums(sum, dot, dy, x, y)
 	k := n.kernel()
 	k.Mean, k.Var = r.mean, r.variance
-	a, b, c = p.vector(x.Cols), p.vector(x.Cols), p.vector(x.Cols)
+	a, b, c = p.memory.alloc(x.Cols), p.memory.alloc(x.Cols), p.memory.alloc(x.Cols)
 	p.dev.NormBackward(k, sum, dot, a, b, c, polynet.NormEpsilon, dy.Count())
 	return a, b, c
 }

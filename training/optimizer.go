@@ -1,6 +1,7 @@
 package training
 
 import (
+	"errors"
 	"fmt"
 	"math"
 
@@ -74,15 +75,11 @@ func (o *Optimizer) setState(moments [][]float32) error {
 	if len(moments) != len(o.moments) {
 		return fmt.Errorf("%w: %d moments for an optimiser of %d", polynet.ErrWeights, len(moments), len(o.moments))
 	}
+	var err error
 	for i, b := range o.moments {
-		if len(moments[i]) != b.Len() {
-			return fmt.Errorf("%w: moments of %d values instead of %d", polynet.ErrWeights, len(moments[i]), b.Len())
-		}
+		err = errors.Join(err, upload(o.net.dev, b, moments[i]))
 	}
-	for i, b := range o.moments {
-		o.net.dev.Upload(b, moments[i])
-	}
-	return nil
+	return err
 }
 
 func (o *Optimizer) close() {

@@ -4,6 +4,7 @@ package training
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -147,13 +148,9 @@ func (t *Trainer) openLoaders(ctx context.Context, set *datasets.Set) error {
 	if err != nil {
 		return err
 	}
-	threads := t.options.Threads
-	if threads == 0 {
-		threads = runtime.GOMAXPROCS(0)
-	}
 	base := datasets.LoaderConfig{
 		Extractor: extractor, Window: t.cfg.Window, Context: t.cfg.Context, Batch: t.cfg.Batch,
-		Threads: threads, CacheBytes: cacheBytes,
+		Threads: cmp.Or(t.options.Threads, runtime.GOMAXPROCS(0)), CacheBytes: cacheBytes,
 	}
 	if t.valid, err = datasets.NewLoader(set.Split(datasets.Valid), set.Noise, base); err != nil {
 		return err
@@ -207,8 +204,11 @@ func (t *Trainer) random(epoch uint64) *rand.Rand {
 // split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
 func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs; epoch++ {
-		e, err := t.runEpoch(ctx, epoch)
+		e, err := t.trainEpoch(ctx, epoch)
 		if err != nil {
+			return nil, err
+		}
+		if err := t.validate(ctx, &e); err != nil {
 			return nil, err
 		}
 		t.history = append(t.history, e)

@@ -416,7 +416,7 @@ func TestEvaluatorComputesTheEquations(t *testing.T) {
 }
 
 // TestDefaultCompletes: what depends on the data and on other settings, and that completing twice changes nothing. A
-// small data set gets small batches, since a handful of steps an epoch teach nothing.
+// small data set gets small batches, since a handful of steps an epoch train nothing.
 func TestDefaultCompletes(t *testing.T) {
 	for clips, batch := range map[int]int{3: 8, 100: 8, 400: 20, 5000: 100} {
 		set := &datasets.Set{Items: make([]datasets.Item, clips), Labels: []string{"a", "b", "c"}}

@@ -32,7 +32,7 @@ func prepareManyStreams(a manyStreamsArgs) *serve.Case {
 			at = 0
 		}
 		for _, g := range groups {
-			for i := range g.Len() {
+			for i := range a.Group {
 				g.Push(i, samples[at:at+step])
 			}
 			for ok := true; ok; { // take the decisions that are due

@@ -40,8 +40,8 @@ func prepareOnePass(a soundArgs) *serve.Case {
 // stream of nothing else.
 func prepareStream(a soundArgs) *serve.Case {
 	plan, samples := a.open()
-	endless := serve.Must(plan.Stream(inference.StreamOptions{Step: a.Step}))
-	once := serve.Must(plan.Stream(inference.StreamOptions{Step: a.Step}))
+	endless := serve.Must(plan.Group(1, inference.StreamOptions{Step: a.Step}))
+	once := serve.Must(plan.Group(1, inference.StreamOptions{Step: a.Step}))
 	step := a.stepSamples(plan)
 	return &serve.Case{
 		Run: func() { push(endless, samples, step, func(inference.Decision) {}) },
@@ -52,9 +52,9 @@ func prepareStream(a soundArgs) *serve.Case {
 					p = append(p, float32(v))
 				}
 			}
-			once.Reset()
+			once.Reset(0)
 			push(once, samples, step, keep)
-			once.Flush()
+			once.Flush(0)
 			decide(once, keep)
 			return p
 		},
@@ -62,17 +62,17 @@ func prepareStream(a soundArgs) *serve.Case {
 }
 
 // push pushes samples in steps and calls use with the decisions.
-func push(s *inference.Stream, samples []float32, step int, use func(inference.Decision)) {
+func push(s *inference.Group, samples []float32, step int, use func(inference.Decision)) {
 	for part := range slices.Chunk(samples, step) {
-		s.Push(part)
+		s.Push(0, part)
 		decide(s, use)
 	}
 }
 
 // decide calls use with the decisions that are due. One whose network diverged has no probabilities, which the
 // comparison of results shows.
-func decide(s *inference.Stream, use func(inference.Decision)) {
-	for d, ok, _ := s.Next(); ok; d, ok, _ = s.Next() {
+func decide(s *inference.Group, use func(inference.Decision)) {
+	for _, d, ok, _ := s.Next(); ok; _, d, ok, _ = s.Next() {
 		use(d)
 	}
 }

@@ -70,6 +70,7 @@ type manyFlags struct {
 // texts are the help of flags that is too long for their tags.
 var texts = map[string]string{
 	"formats": "text,json,ndjson,csv,audacity",
+	"device":  computing.DeviceHelp,
 	"paths": "WAV and FLAC files, folders of them (searched recursively), " +
 		"or - for a sound on the standard input.",
 	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
@@ -13,6 +14,7 @@ var recipe = training.Default()
 
 // texts are what tags of flags name by ${...}: defaults of the recipe, and help that is too long for a tag.
 var texts = map[string]string{
+	"device":    computing.DeviceHelp,
 	"kinds":     strings.ReplaceAll(flagText(polynet.BlockKinds()), ":", ","),
 	"kind":      string(recipe.Net.Block),
 	"stem":      flagText(recipe.Net.Stem),

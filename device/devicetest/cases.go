@@ -110,8 +110,7 @@ func benchmarks() []testCase {
 		})
 }
 
-// table returns all operations on rows, vectors and windows of the given shapes. Rounding errors of a sum grow with the
-// root of the number of its terms.
+// table returns all operations on the shapes. Rounding errors of sums grow with the root of the number of terms.
 func table(rows, vectors, windows []shape) (all []testCase) {
 	const rounding = 1e-6 // of a few operations on values of ordinary size
 	for _, o := range rowOperations {

@@ -9,13 +9,10 @@ import (
 	"github.com/polyphon/polyphon/device"
 )
 
-// Run checks every case of the table on d against device.Ref: results are within the case's tolerance, and all memory
-// before, after and between the rows of operands keeps its bits.
-func Run(t *testing.T, d device.Trainer) { RunAgainst(t, d, device.Ref(), 1) }
-
-// RunAgainst is Run with a reference that rounds as d should. The tolerance of products is multiplied by slack, for
-// tensor cores, which truncate sums.
-func RunAgainst(t *testing.T, d, reference device.Trainer, slack float64) {
+// Run checks every case of the table on d against a reference device that rounds as d should: results are within the
+// case's tolerance, and all memory before, after and between the rows of operands keeps its bits. The tolerance of
+// products is multiplied by slack, for tensor cores, which truncate sums; 1 elsewhere.
+func Run(t *testing.T, d, reference device.Trainer, slack float64) {
 	for _, c := range cases() {
 		if c.flops > 0 {
 			c.tolerance *= slack
@@ -46,8 +43,7 @@ func Same(t *testing.T, d device.Trainer, others ...device.Trainer) {
 	}
 }
 
-// Benchmark measures d on the shapes of a network's training and reports GFLOP/s of products, and GB/s of other
-// operations, whose cost is moving their operands.
+// Benchmark measures d on the shapes of training: GFLOP/s of products, and GB/s of what mostly moves its operands.
 func Benchmark(b *testing.B, d device.Trainer) {
 	for _, c := range benchmarks() {
 		b.Run(c.name(), func(b *testing.B) {

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/polyphon/polyphon/device"
 )
@@ -14,11 +15,10 @@ const guard = 67
 // guardValue is a distinctive NaN: overwriting it shows, and so does reading it, in the result.
 var guardValue = math.Float32frombits(0x7fc0beef)
 
-// fixture makes a case's operands on a device, by name: an operand is made once. The case's name is the seed of their
-// values.
+// fixture makes a case's operands on a device, each once, by name. The case's name is the seed of their values.
 type fixture struct {
 	shape
-	d      device.Trainer
+	device.Trainer
 	rng    *rand.Rand
 	memory map[string]device.Buffer // with guards
 	views  map[string]device.View
@@ -29,7 +29,7 @@ func newFixture(d device.Trainer, c testCase) *fixture {
 	seed := fnv.New64a()
 	seed.Write([]byte(c.name()))
 	return &fixture{
-		shape: c.shape, d: d, rng: rand.New(rand.NewPCG(seed.Sum64(), 17)),
+		shape: c.shape, Trainer: d, rng: rand.New(rand.NewPCG(seed.Sum64(), 17)),
 		memory: map[string]device.Buffer{}, views: map[string]device.View{},
 	}
 }
@@ -37,7 +37,7 @@ func newFixture(d device.Trainer, c testCase) *fixture {
 // wait waits until the device has finished.
 func (f *fixture) wait() {
 	for _, b := range f.memory {
-		f.d.Download(make([]float32, 1), b.Slice(0, 1))
+		f.Download(make([]float32, 1), b.Slice(0, 1))
 		return
 	}
 }
@@ -45,8 +45,8 @@ func (f *fixture) wait() {
 // random returns a value of ordinary size, from -1.5 to 2, so that sums do not cancel completely.
 func (f *fixture) random() float32 { return 3.5*f.rng.Float32() - 1.5 }
 
-// column returns a vector of one random value a column, positive one of positive values.
-func (f *fixture) column(name string) device.Buffer { return f.vector(name, f.cols, f.random) }
+// col returns a vector of one random value a column, positive one of positive values.
+func (f *fixture) col(name string) device.Buffer { return f.vector(name, f.cols, f.random) }
 func (f *fixture) positive(name string) device.Buffer {
 	return f.vector(name, f.cols, func() float32 { return 0.1 + 0.8*f.rng.Float32() })
 }
@@ -69,14 +69,14 @@ func (f *fixture) windows(name string) device.View {
 // packed returns a product's weight, packedWindows the weight for windows.
 func (f *fixture) packed() *device.Packed {
 	if f.w.Data.Empty() {
-		f.d.Pack(&f.w, f.vector("w", f.depth*f.cols, f.random), f.depth, f.cols)
+		f.Pack(&f.w, f.vector("w", f.depth*f.cols, f.random), f.depth, f.cols)
 	}
 	return &f.w
 }
 func (f *fixture) packedWindows() *device.Packed {
 	if f.w.Data.Empty() {
 		windows := device.View{Groups: f.groups, Rows: f.rows, Cols: f.depth, RowStride: f.step}
-		f.d.PackWindows(&f.w, f.vector("w", f.depth*f.cols, f.random), f.cols, windows)
+		f.PackWindows(&f.w, f.vector("w", f.depth*f.cols, f.random), f.cols, windows)
 	}
 	return &f.w
 }
@@ -98,15 +98,11 @@ func (f *fixture) view(name string, rows, cols, rowStride, gap int) device.View 
 	if v, made := f.views[name]; made {
 		return v
 	}
-	size := 0
+	v := device.View{Groups: f.groups, Rows: rows, Cols: cols, RowStride: rowStride, GroupStride: gap}
 	if rows > 0 {
-		size = (rows-1)*rowStride + cols
+		v.GroupStride += (rows-1)*rowStride + cols
 	}
-	v := device.View{Groups: f.groups, Rows: rows, Cols: cols, RowStride: rowStride, GroupStride: size + gap}
-	content := make([]float32, v.Extent())
-	for i := range content {
-		content[i] = guardValue
-	}
+	content := slices.Repeat([]float32{guardValue}, v.Extent())
 	for g := range v.Groups {
 		for r := range rows {
 			row := content[g*v.GroupStride+r*rowStride:][:cols]
@@ -122,13 +118,10 @@ func (f *fixture) view(name string, rows, cols, rowStride, gap int) device.View 
 
 // place uploads content between guards.
 func (f *fixture) place(name string, content []float32) device.Buffer {
-	host := make([]float32, len(content)+2*guard)
-	for i := range host {
-		host[i] = guardValue
-	}
-	copy(host[guard:], content)
-	b := f.d.Alloc(len(host))
-	f.d.Upload(b, host)
+	guards := slices.Repeat([]float32{guardValue}, guard)
+	host := slices.Concat(guards, content, guards)
+	b := f.Alloc(len(host))
+	f.Upload(b, host)
 	f.memory[name] = b
 	return b.Slice(guard, guard+len(content))
 }

@@ -1,8 +1,6 @@
 package devicetest
 
-import (
-	"github.com/polyphon/polyphon/device"
-)
+import "github.com/polyphon/polyphon/device"
 
 // operation is a call of a device's method on operands of any shape, which the fixture makes on the first call.
 type operation struct {
@@ -18,75 +16,65 @@ var (
 
 // rowOperations are the operations on views other than products.
 var rowOperations = []operation{
-	{"Fill", 1, func(f *fixture) { f.d.Fill(f.main("dst"), 1.5) }},
-	{"Fill zero", 1, func(f *fixture) { f.d.Fill(f.main("dst"), 0) }},
-	{"Transpose", 2, func(f *fixture) { f.d.Transpose(f.transposed("dst"), f.main("src"), false) }},
-	{"Transpose reverse", 2, func(f *fixture) { f.d.Transpose(f.transposed("dst"), f.main("src"), true) }},
+	{"Fill", 1, func(f *fixture) { f.Fill(f.main("dst"), 1.5) }},
+	{"Fill zero", 1, func(f *fixture) { f.Fill(f.main("dst"), 0) }},
+	{"Transpose", 2, func(f *fixture) { f.Transpose(f.transposed("dst"), f.main("src"), false) }},
+	{"Transpose reverse", 2, func(f *fixture) { f.Transpose(f.transposed("dst"), f.main("src"), true) }},
 	{"Affine", 2, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), noView, f.column("a"), none, f.column("c"), false)
+		f.Affine(f.main("dst"), f.main("x"), noView, f.col("a"), none, f.col("c"), false)
 	}},
-	{"Affine relu in place", 2, func(f *fixture) {
-		f.d.Affine(f.main("x"), f.main("x"), noView, none, none, none, true)
-	}},
+	{"Affine relu in place", 2, func(f *fixture) { f.Affine(f.main("x"), f.main("x"), noView, none, none, none, true) }},
 	{"Affine+y", 3, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), f.dense("y"), f.column("a"), f.column("b"), f.column("c"), true)
+		f.Affine(f.main("dst"), f.main("x"), f.dense("y"), f.col("a"), f.col("b"), f.col("c"), true)
 	}},
-	{"Affine x+y", 3, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), f.main("y"), none, none, none, false)
-	}},
+	{"Affine x+y", 3, func(f *fixture) { f.Affine(f.main("dst"), f.main("x"), f.main("y"), none, none, none, false) }},
 	{"Affine x+b·y", 3, func(f *fixture) {
-		f.d.Affine(f.main("dst"), f.main("x"), f.main("y"), none, f.column("b"), none, false)
+		f.Affine(f.main("dst"), f.main("x"), f.main("y"), none, f.col("b"), none, false)
 	}},
-	{"Hadamard", 3, func(f *fixture) { f.d.Hadamard(f.main("dst"), f.main("x"), f.main("y"), false) }},
-	{"Hadamard add", 4, func(f *fixture) { f.d.Hadamard(f.main("dst"), f.main("x"), f.main("y"), true) }},
+	{"Hadamard", 3, func(f *fixture) { f.Hadamard(f.main("dst"), f.main("x"), f.main("y"), false) }},
+	{"Hadamard add", 4, func(f *fixture) { f.Hadamard(f.main("dst"), f.main("x"), f.main("y"), true) }},
 	{"HadamardSum", 3, func(f *fixture) {
-		f.d.HadamardSum(f.main("dst"), f.main("f"), f.main("s"), f.column("p"), f.column("q"))
+		f.HadamardSum(f.main("dst"), f.main("f"), f.main("s"), f.col("p"), f.col("q"))
 	}},
 	{"HadamardSumGrad", 5, func(f *fixture) {
-		f.d.HadamardSumGrad(f.main("df"), f.main("ds"), f.main("dy"), f.main("f"), f.main("s"),
-			f.column("a"), f.column("b"), f.column("c"))
+		f.HadamardSumGrad(f.main("df"), f.main("ds"), f.main("dy"), f.main("f"), f.main("s"),
+			f.col("a"), f.col("b"), f.col("c"))
 	}},
 	{"HadamardSumGrad in place", 5, func(f *fixture) {
-		f.d.HadamardSumGrad(f.main("s"), f.main("dy"), f.main("dy"), f.main("f"), f.main("s"),
+		f.HadamardSumGrad(f.main("s"), f.main("dy"), f.main("dy"), f.main("f"), f.main("s"),
 			f.positive("a"), f.positive("b"), f.positive("c"))
 	}},
-	{"ReLUGrad", 3, func(f *fixture) { f.d.ReLUGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
-	{"Tanh", 2, func(f *fixture) { f.d.Tanh(f.main("dst"), f.main("x")) }},
-	{"TanhGrad", 3, func(f *fixture) { f.d.TanhGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
-	{"Moments", 1, func(f *fixture) { f.d.Moments(f.column("mean"), f.column("variance"), f.main("x"), noView) }},
-	{"Moments x∘y", 2, func(f *fixture) {
-		f.d.Moments(f.column("mean"), f.column("variance"), f.main("x"), f.main("y"))
-	}},
-	{"GradSums", 1, func(f *fixture) { f.d.GradSums(f.column("sum"), none, f.main("dy"), noView, noView) }},
-	{"GradSums x", 2, func(f *fixture) {
-		f.d.GradSums(f.column("sum"), f.column("dot"), f.main("dy"), f.main("x"), noView)
-	}},
+	{"ReLUGrad", 3, func(f *fixture) { f.ReLUGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
+	{"Tanh", 2, func(f *fixture) { f.Tanh(f.main("dst"), f.main("x")) }},
+	{"TanhGrad", 3, func(f *fixture) { f.TanhGrad(f.main("dx"), f.main("dy"), f.main("y")) }},
+	{"Moments", 1, func(f *fixture) { f.Moments(f.col("mean"), f.col("variance"), f.main("x"), noView) }},
+	{"Moments x∘y", 2, func(f *fixture) { f.Moments(f.col("mean"), f.col("variance"), f.main("x"), f.main("y")) }},
+	{"GradSums", 1, func(f *fixture) { f.GradSums(f.col("sum"), none, f.main("dy"), noView, noView) }},
+	{"GradSums x", 2, func(f *fixture) { f.GradSums(f.col("sum"), f.col("dot"), f.main("dy"), f.main("x"), noView) }},
 	{"GradSums x∘y", 3, func(f *fixture) {
-		f.d.GradSums(f.column("sum"), f.column("dot"), f.main("dy"), f.main("x"), f.main("y"))
+		f.GradSums(f.col("sum"), f.col("dot"), f.main("dy"), f.main("x"), f.main("y"))
 	}},
-	{"AvgPool", 1, func(f *fixture) { f.d.AvgPool(f.pooled("dst"), f.main("x")) }},
-	{"AvgPoolGrad", 1, func(f *fixture) { f.d.AvgPoolGrad(f.main("dst"), f.pooled("x"), 0.37) }},
+	{"AvgPool", 1, func(f *fixture) { f.AvgPool(f.pooled("dst"), f.main("x")) }},
+	{"AvgPoolGrad", 1, func(f *fixture) { f.AvgPoolGrad(f.main("dst"), f.pooled("x"), 0.37) }},
 	{"CrossEntropy", 3, func(f *fixture) {
 		losses := f.vector("losses", f.groups*f.rows, f.random)
-		f.d.CrossEntropy(f.main("dlogits"), losses, f.main("logits"), f.dense("targets"), 0.25)
+		f.CrossEntropy(f.main("dlogits"), losses, f.main("logits"), f.dense("targets"), 0.25)
 	}},
 }
 
 // vectorOperations are those on whole vectors or on one value a column; they use a shape's columns.
 var vectorOperations = []operation{
-	{"NormForward", 8, func(f *fixture) { f.d.NormForward(f.norm(), 1e-5, 0.1, 37) }},
+	{"NormForward", 8, func(f *fixture) { f.NormForward(f.norm(), 1e-5, 0.1, 37) }},
 	{"NormBackward", 10, func(f *fixture) {
-		f.d.NormBackward(f.norm(), f.column("sum"), f.column("dot"), f.column("a"), f.column("b"), f.column("c"), 1e-5, 37)
+		f.NormBackward(f.norm(), f.col("sum"), f.col("dot"), f.col("a"), f.col("b"), f.col("c"), 1e-5, 37)
 	}},
-	{"SGD", 5, func(f *fixture) { f.d.SGD(f.column("w"), f.column("g"), f.column("m"), 0.1, 0.9, 1e-3) }},
+	{"SGD", 5, func(f *fixture) { f.SGD(f.col("w"), f.col("g"), f.col("m"), 0.1, 0.9, 1e-3) }},
 	{"AdamW", 7, func(f *fixture) {
-		f.d.AdamW(f.column("w"), f.column("g"), f.column("m"), f.positive("v"), 1e-2, 0.9, 0.999, 1e-8, 0.05, 3)
+		f.AdamW(f.col("w"), f.col("g"), f.col("m"), f.positive("v"), 1e-2, 0.9, 0.999, 1e-8, 0.05, 3)
 	}},
-	{"ClipNorm", 3, func(f *fixture) { f.d.ClipNorm(f.column("g"), f.vector("norm", 1, f.random), 0.5) }},
-	{"ClipNorm below the limit", 1, func(f *fixture) {
-		f.d.ClipNorm(f.column("g"), f.vector("norm", 1, f.random), 1e6)
-	}},
-	{"EMAUpdate", 3, func(f *fixture) { f.d.EMAUpdate(f.column("dst"), f.column("src"), 0.01) }},
+	{"ClipNorm", 3, func(f *fixture) { f.ClipNorm(f.col("g"), f.vector("norm", 1, f.random), 0.5) }},
+	{"ClipNorm below the limit", 1, func(f *fixture) { f.ClipNorm(f.col("g"), f.vector("norm", 1, f.random), 1e6) }},
+	{"EMAUpdate", 3, func(f *fixture) { f.EMAUpdate(f.col("dst"), f.col("src"), 0.01) }},
 }
 
 // product is a matrix product, whose tolerance is rounding for sums of one term.
@@ -109,16 +97,14 @@ var matMuls = []product{
 	{"MatMul", plainRounding, func(f *fixture) { f.matMul(f.packed(), device.Epilogue{}) }},
 	{"MatMul windows", winogradRounding, func(f *fixture) { f.matMul(f.packedWindows(), device.Epilogue{}) }},
 	{"MatMul+shift+relu", plainRounding, func(f *fixture) {
-		f.matMul(f.packed(), device.Epilogue{Shift: f.column("shift"), ReLU: true})
+		f.matMul(f.packed(), device.Epilogue{Shift: f.col("shift"), ReLU: true})
 	}},
 	{"MatMul+accumulate", plainRounding, func(f *fixture) { f.matMul(f.packed(), device.Epilogue{Accumulate: true}) }},
 	{"MatMul+skip", plainRounding, func(f *fixture) {
-		f.matMul(f.packed(), device.Epilogue{Skip: f.main("skip"), Shift: f.column("shift"), ReLU: true})
+		f.matMul(f.packed(), device.Epilogue{Skip: f.main("skip"), Shift: f.col("shift"), ReLU: true})
 	}},
 	{"MatMul+block", blockSlack * plainRounding, func(f *fixture) { f.matMul(f.packed(), f.block()) }},
-	{"MatMul windows+block", blockSlack * winogradRounding, func(f *fixture) {
-		f.matMul(f.packedWindows(), f.block())
-	}},
+	{"MatMul windows+block", blockSlack * winogradRounding, func(f *fixture) { f.matMul(f.packedWindows(), f.block()) }},
 	{"MatMul+accumulate+block in place", blockSlack * plainRounding, func(f *fixture) {
 		f.matMul(f.packed(), f.blockInPlace())
 	}},
@@ -128,28 +114,28 @@ var matMuls = []product{
 }
 
 func matMulTransA(f *fixture) {
-	f.d.MatMulTransA(f.vector("dw", f.depth*f.cols, f.random), f.windows("a"), f.main("dy"))
+	f.MatMulTransA(f.vector("dw", f.depth*f.cols, f.random), f.windows("a"), f.main("dy"))
 }
 
 func (f *fixture) matMul(w *device.Packed, e device.Epilogue) {
-	f.d.MatMul(f.main("dst"), f.windows("a"), w, e)
+	f.MatMul(f.main("dst"), f.windows("a"), w, e)
 }
 
 func (f *fixture) block() device.Epilogue {
-	return device.Epilogue{Skip: f.main("skip"), Shift: f.column("shift"),
-		Scale: f.column("scale"), Offset: f.column("offset")}
+	return device.Epilogue{Skip: f.main("skip"), Shift: f.col("shift"),
+		Scale: f.col("scale"), Offset: f.col("offset")}
 }
 
 func (f *fixture) blockInPlace() device.Epilogue {
-	return device.Epilogue{Accumulate: true, Skip: f.main("dst"), Scale: f.column("scale"),
-		Offset: f.column("offset"), ReLU: true}
+	return device.Epilogue{Accumulate: true, Skip: f.main("dst"), Scale: f.col("scale"),
+		Offset: f.col("offset"), ReLU: true}
 }
 
 func (f *fixture) norm() device.Norm {
 	return device.Norm{
-		Gamma: f.column("gamma"), Beta: f.column("beta"), Alpha: f.vector("alpha", 1, f.random),
-		Mean: f.column("mean"), Var: f.positive("var"), RunMean: f.column("runMean"), RunVar: f.positive("runVar"),
-		Scale: f.column("scale"), Shift: f.column("shift"),
-		DGamma: f.column("dgamma"), DBeta: f.column("dbeta"), DAlpha: f.vector("dalpha", 1, f.random),
+		Gamma: f.col("gamma"), Beta: f.col("beta"), Alpha: f.vector("alpha", 1, f.random),
+		Mean: f.col("mean"), Var: f.positive("var"), RunMean: f.col("runMean"), RunVar: f.positive("runVar"),
+		Scale: f.col("scale"), Shift: f.col("shift"),
+		DGamma: f.col("dgamma"), DBeta: f.col("dbeta"), DAlpha: f.vector("dalpha", 1, f.random),
 	}
 }

@@ -1,4 +1,5 @@
-// Command listen prints events in live sound on the standard input (16 kHz, 16 bit, mono) as soon as they are certain.
+// Command listen prints the events in live sound on the standard input (16 kHz, 16 bit, mono), each as soon as it is
+// certain.
 package main
 
 import (

@@ -28,16 +28,18 @@ func (s isa) times(z point, w Mem) point {
 	return product
 }
 
+// plus returns a + b, minus a − b.
+func (s isa) plus(a, b point) point  { return point{s.add(a.re, b.re), s.add(a.im, b.im)} }
+func (s isa) minus(a, b point) point { return point{s.sub(a.re, b.re), s.sub(a.im, b.im)} }
+
 // butterfly returns the Fourier transform of four points.
 func (s isa) butterfly(a, b, c, d point) [4]point {
-	sum02 := point{s.add(a.re, c.re), s.add(a.im, c.im)}
-	dif02 := point{s.sub(a.re, c.re), s.sub(a.im, c.im)}
-	sum13 := point{s.add(b.re, d.re), s.add(b.im, d.im)}
-	dif13 := point{s.sub(b.re, d.re), s.sub(b.im, d.im)}
+	sum02, dif02 := s.plus(a, c), s.minus(a, c)
+	sum13, dif13 := s.plus(b, d), s.minus(b, d)
 	return [4]point{
-		{s.add(sum02.re, sum13.re), s.add(sum02.im, sum13.im)},
+		s.plus(sum02, sum13),
 		{s.add(dif02.re, dif13.im), s.sub(dif02.im, dif13.re)},
-		{s.sub(sum02.re, sum13.re), s.sub(sum02.im, sum13.im)},
+		s.minus(sum02, sum13),
 		{s.sub(dif02.re, dif13.im), s.add(dif02.im, dif13.re)},
 	}
 }
@@ -66,8 +68,8 @@ func first2(s isa) {
 	kernel(s, "First2", "func(dst, src []float32, order []uint16)", "is the first stage of radix 2.")
 	s.gather(func(p, distance, dst reg.Register) {
 		a, b := s.readPoint(Mem{Base: p}), s.readPoint(Mem{Base: p, Index: distance, Scale: 1})
-		s.writePoint(point{s.add(a.re, b.re), s.add(a.im, b.im)}, s.at(dst, 0))
-		s.writePoint(point{s.sub(a.re, b.re), s.sub(a.im, b.im)}, s.at(dst, 2))
+		s.writePoint(s.plus(a, b), s.at(dst, 0))
+		s.writePoint(s.minus(a, b), s.at(dst, 2))
 		ADDQ(U32(4*s.bytes()), dst)
 	})
 }
@@ -130,30 +132,23 @@ func power(s isa) {
 	SHRQ(U8(1), left)
 
 	first := s.readPoint(Mem{Base: z})
-	for _, edge := range []struct {
-		value reg.VecVirtual
-		to    reg.Register
-	}{{s.add(first.re, first.im), low}, {s.sub(first.re, first.im), high}} {
-		VMULPS(edge.value, edge.value, edge.value)
-		VMOVUPS(edge.value, Mem{Base: edge.to})
-	}
+	lowest, highest := s.add(first.re, first.im), s.sub(first.re, first.im)
+	VMULPS(lowest, lowest, lowest)
+	VMOVUPS(lowest, Mem{Base: low})
+	VMULPS(highest, highest, highest)
+	VMOVUPS(highest, Mem{Base: high})
 	quarter := s.constant(0.25)
 	JMP(LabelRef("next"))
 	Label("bins")
 	a, b := s.readPoint(Mem{Base: z}), s.readPoint(Mem{Base: mirror})
 	even := point{s.add(a.re, b.re), s.sub(a.im, b.im)}
 	odd := s.times(point{s.add(a.im, b.im), s.sub(b.re, a.re)}, Mem{Base: w})
-	for _, bin := range []struct {
-		re, im reg.VecVirtual
-		to     reg.Register
-	}{
-		{s.add(even.re, odd.re), s.add(even.im, odd.im), low},
-		{s.sub(even.re, odd.re), s.sub(even.im, odd.im), high},
-	} {
-		VMULPS(bin.re, bin.re, bin.re)
-		VFMADD231PS(bin.im, bin.im, bin.re)
-		VMULPS(quarter, bin.re, bin.re)
-		VMOVUPS(bin.re, Mem{Base: bin.to})
+	bins := []point{s.plus(even, odd), s.minus(even, odd)}
+	for i, to := range []reg.Register{low, high} {
+		VMULPS(bins[i].re, bins[i].re, bins[i].re)
+		VFMADD231PS(bins[i].im, bins[i].im, bins[i].re)
+		VMULPS(quarter, bins[i].re, bins[i].re)
+		VMOVUPS(bins[i].re, Mem{Base: to})
 	}
 	Label("next")
 	ADDQ(U32(2*s.bytes()), z)

@@ -64,13 +64,7 @@ func (s isa) rowsAt(first, stride reg.Register) (place func(row int) Mem, advanc
 			LEAQ(Mem{Base: fourth[i-1], Index: stride, Scale: 4}, fourth[i])
 		}
 	}
-	place = func(row int) Mem {
-		p := fourth[row/4]
-		return []Mem{
-			{Base: p}, {Base: p, Index: stride, Scale: 1},
-			{Base: p, Index: stride, Scale: 2}, {Base: p, Index: triple, Scale: 1},
-		}[row%4]
-	}
+	place = func(row int) Mem { return rowFrom(fourth[row/4], stride, triple, row%4) }
 	advance = func(bytes int) {
 		for _, p := range fourth {
 			ADDQ(U32(bytes), p)
@@ -99,21 +93,12 @@ func window(s isa) {
 			VMOVUPS(column, s.at(dst, c))
 		}
 	}
-	Label("squares")
-	CMPQ(left, U8(s.width))
-	JLT(LabelRef("tail"))
-	square(nil)
-	advance(s.bytes())
-	ADDQ(U32(s.bytes()), weights)
-	ADDQ(U32(s.width*s.bytes()), dst)
-	SUBQ(U8(s.width), left)
-	JMP(LabelRef("squares"))
-	Label("tail")
-	TESTQ(left, left)
-	JZ(LabelRef("done"))
-	square(s.mask(left, s.vec()))
-	Label("done")
-	end()
+	eachVector("squares", "tail", left, s.width, func() {
+		square(nil)
+		advance(s.bytes())
+		ADDQ(U32(s.bytes()), weights)
+		ADDQ(U32(s.width*s.bytes()), dst)
+	}, func() { square(s.mask(left, s.vec())) })
 }
 
 // mels generates the kernel that sums each mel's bins and transposes lanes into rows.

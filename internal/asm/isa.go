@@ -117,34 +117,53 @@ func (s isa) mask(n reg.Register, v reg.VecVirtual) reg.Register {
 	return v
 }
 
-// load returns the vector at from. With a mask, memory outside of it is not read, and the elements there are 0.
+// load returns the vector at from; see move.
 func (s isa) load(from Mem, mask reg.Register) reg.VecVirtual {
 	v := s.vec()
-	s.loadTo(v, from, mask)
+	s.move(from, v, mask)
 	return v
 }
 
-// loadTo is load of a vector of any size.
-func (s isa) loadTo(v reg.VecVirtual, from Mem, mask reg.Register) {
+// move copies a vector of any size to or from memory. With a mask, memory outside of it is neither read nor written and
+// a register's elements there become 0.
+func (s isa) move(from, to Op, mask reg.Register) {
+	_, toMemory := to.(Mem)
 	switch {
 	case mask == nil:
-		VMOVUPS(from, v)
-	case s.wide():
-		VMOVUPS_Z(from, mask, v)
+		VMOVUPS(from, to)
+	case !s.wide():
+		VMASKMOVPS(from, mask, to)
+	case toMemory:
+		VMOVUPS(from, mask, to)
 	default:
-		VMASKMOVPS(from, mask, v)
+		VMOVUPS_Z(from, mask, to)
 	}
 }
 
-func (s isa) store(v reg.Register, to Mem, mask reg.Register) {
-	switch {
-	case mask == nil:
-		VMOVUPS(v, to)
-	case s.wide():
-		VMOVUPS(v, mask, to)
-	default:
-		VMASKMOVPS(v, mask, to)
-	}
+// eachVector generates a loop that runs whole for each n of the left floats, then rest if any are left, and the end.
+func eachVector(label, restLabel string, left reg.Register, n int, whole, rest func()) {
+	whileLeft(label, restLabel, left, n, whole)
+	ifLeft(left, rest)
+}
+
+// whileLeft generates a loop that runs body for each n of the left floats.
+func whileLeft(label, next string, left reg.Register, n int, body func()) {
+	Label(label)
+	CMPQ(left, U8(n))
+	JLT(LabelRef(next))
+	body()
+	SUBQ(U8(n), left)
+	JMP(LabelRef(label))
+	Label(next)
+}
+
+// ifLeft generates the end of a function, which runs body if any floats are left.
+func ifLeft(left reg.Register, body func()) {
+	TESTQ(left, left)
+	JZ(LabelRef("done"))
+	body()
+	Label("done")
+	end()
 }
 
 // address returns the address of a parameter or of a part of one.

@@ -61,24 +61,15 @@ func logarithm(s isa, t table) {
 	floor := s.vec()
 	VBROADCASTSD(address(Param("floor")), floor)
 	half := s.width / 2
-	Label("values")
-	CMPQ(left, U8(half))
-	JLT(LabelRef("tail"))
-	s.ln(t, floor, Mem{Base: values}, nil)
-	ADDQ(U8(4*half), values)
-	SUBQ(U8(half), left)
-	JMP(LabelRef("values"))
-	Label("tail")
-	TESTQ(left, left)
-	JZ(LabelRef("done"))
-	s.ln(t, floor, Mem{Base: values}, s.mask(left, s.half()))
-	Label("done")
-	end()
+	eachVector("values", "tail", left, half, func() {
+		s.ln(t, floor, Mem{Base: values}, nil)
+		ADDQ(U8(4*half), values)
+	}, func() { s.ln(t, floor, Mem{Base: values}, s.mask(left, s.half())) })
 }
 
 func (s isa) ln(t table, floor reg.Register, at Mem, mask reg.Register) {
 	value, x, exponent, m := s.half(), s.vec(), s.vec(), s.vec()
-	s.loadTo(value, at, mask)
+	s.move(at, value, mask)
 	VMINPS(t["largest"], value, value) // of a NaN and a number, MINPS takes its last operand in Intel's order
 	VCVTPS2PD(value, x)
 	VADDPD(floor, x, x)
@@ -104,5 +95,5 @@ func (s isa) ln(t table, floor reg.Register, at Mem, mask reg.Register) {
 	} else {
 		VCVTPD2PSY(series, value)
 	}
-	s.store(value, at, mask)
+	s.move(value, at, mask)
 }

@@ -1,9 +1,8 @@
 // Command asm writes the AVX2 and AVX-512 kernels of device/internal/simd and of features/internal/simd.
 //
-// Each kernel is described once and generated for both vector widths. For device these are the kernels over rows
-// (rows.go, from the table in bodies.go), the tiles of matrix products (tiles.go) and the transforms of Winograd's
-// algorithms (winograd.go); for features windowing, mel bands and transposition (frames.go), the FFT (fft.go) and the
-// logarithm (log.go).
+// Each kernel is described once and generated for both vector widths. For device these are loops over rows (rows.go,
+// from the table in bodies.go), tiles of matrix products (tiles.go) and Winograd's transforms (winograd.go); for
+// features windowing, mel bands and transposition (frames.go), the FFT (fft.go) and the logarithm (log.go).
 package main
 
 import (

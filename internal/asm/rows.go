@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -10,9 +11,8 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// rowKernel describes a loop over one (rows, cols) matrix or several of that shape, each with its own row stride.
-// The generated loop takes a few vectors of columns at a time and runs down all rows before the next ones, so that
-// operands with one value a column stay in registers.
+// rowKernel describes a loop over (rows, cols) matrices, each with its own row stride. The generated loop takes a few
+// vectors of columns down all rows before the next ones, so that operands with one value a column stay in registers.
 type rowKernel struct {
 	name     string
 	doc      string
@@ -33,13 +33,13 @@ type column struct {
 // vector is what a body works on: the registers and addresses of one vector, by operand.
 type vector struct {
 	isa
-	matrices               map[string]Mem
-	columns, sums, scalars map[string]reg.Register
-	mask                   reg.Register // of the last columns; nil for whole vectors
+	matrices map[string]Mem
+	value    map[string]reg.Register // of columns, sums and scalars
+	mask     reg.Register            // of the last columns; nil for whole vectors
 }
 
 func (v *vector) read(matrix string) reg.VecVirtual       { return v.load(v.matrices[matrix], v.mask) }
-func (v *vector) write(matrix string, value reg.Register) { v.store(value, v.matrices[matrix], v.mask) }
+func (v *vector) write(matrix string, value reg.Register) { v.move(value, v.matrices[matrix], v.mask) }
 
 func (k *rowKernel) signature() string {
 	vectors := slices.Concat(k.sums, k.matrices)
@@ -65,25 +65,16 @@ func (k *rowKernel) generate(s isa) {
 	for _, name := range k.scalars {
 		g.scalars[name] = s.broadcast(address(Param(name)))
 	}
-	g.left = Load(Param("cols"), GP64())
+	left := Load(Param("cols"), GP64())
 	g.offset = GP64()
 	XORQ(g.offset, g.offset)
 	for _, n := range s.blocks {
-		loop, next := fmt.Sprintf("block%d", n), fmt.Sprintf("after%d", n)
-		Label(loop)
-		CMPQ(g.left, U8(n*s.width))
-		JLT(LabelRef(next))
-		g.block(n, nil)
-		ADDQ(U32(n*s.bytes()), g.offset)
-		SUBQ(U8(n*s.width), g.left)
-		JMP(LabelRef(loop))
-		Label(next)
+		whileLeft(fmt.Sprintf("block%d", n), fmt.Sprintf("after%d", n), left, n*s.width, func() {
+			g.block(n, nil)
+			ADDQ(U32(n*s.bytes()), g.offset)
+		})
 	}
-	TESTQ(g.left, g.left)
-	JZ(LabelRef("done"))
-	g.block(1, s.mask(g.left, s.vec()))
-	Label("done")
-	end()
+	ifLeft(left, func() { g.block(1, s.mask(left, s.vec())) })
 }
 
 // rowLoop is the state of a rowKernel's generation.
@@ -91,7 +82,7 @@ type rowLoop struct {
 	*rowKernel
 	isa
 	strides, scalars map[string]reg.Register
-	offset, left     reg.Register // bytes before the current columns; number of columns from there on
+	offset           reg.Register // bytes before the current columns
 }
 
 // base returns a pointer to the current columns of an operand.
@@ -109,16 +100,15 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	}
 	vectors := make([]vector, n)
 	for i := range vectors {
-		vectors[i] = vector{isa: g.isa, matrices: map[string]Mem{}, columns: map[string]reg.Register{},
-			sums: map[string]reg.Register{}, scalars: g.scalars, mask: mask}
+		vectors[i] = vector{isa: g.isa, matrices: map[string]Mem{}, value: maps.Clone(g.scalars), mask: mask}
 		for _, name := range g.sums {
-			vectors[i].sums[name] = g.vec()
+			vectors[i].value[name] = g.vec()
 		}
 	}
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			VMOVAPS(g.load(g.at(p, i), mask), v.sums[name])
+			VMOVAPS(g.load(g.at(p, i), mask), v.value[name])
 		}
 	}
 	for _, c := range g.columns {
@@ -145,7 +135,7 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			g.store(v.sums[name], g.at(p, i), mask)
+			g.move(v.value[name], g.at(p, i), mask)
 		}
 	}
 }
@@ -153,19 +143,19 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 func (g *rowLoop) loadColumn(c column, vectors []vector, label string) {
 	loaded := label + "_" + c.name
 	for i := range vectors {
-		vectors[i].columns[c.name] = g.vec()
+		vectors[i].value[c.name] = g.vec()
 	}
 	if c.optional {
 		missing := g.constant(c.missing)
 		for _, v := range vectors {
-			VMOVAPS(missing, v.columns[c.name])
+			VMOVAPS(missing, v.value[c.name])
 		}
 		CMPQ(address(Param(c.name).Len()), Imm(0))
 		JEQ(LabelRef(loaded))
 	}
 	p := g.base(c.name)
 	for i, v := range vectors {
-		VMOVAPS(g.load(g.at(p, i), v.mask), v.columns[c.name])
+		VMOVAPS(g.load(g.at(p, i), v.mask), v.value[c.name])
 	}
 	Label(loaded)
 }

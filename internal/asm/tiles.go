@@ -11,11 +11,10 @@ import (
 // eachTile generates body for every tile of up to tileRows rows and two vectors of columns, and the comparisons that
 // select one by the registers rows and vectors, from the largest down.
 func eachTile(s isa, rows, vectors reg.Register, body func(rows, vectors int, label string)) {
+	CMPQ(vectors, Imm(2))
+	JNE(LabelRef("one_vector"))
 	for v := 2; v >= 1; v-- {
-		if v == 2 {
-			CMPQ(vectors, Imm(2))
-			JNE(LabelRef("one_vector"))
-		} else {
+		if v == 1 {
 			Label("one_vector")
 		}
 		for r := s.tileRows; r >= 1; r-- {
@@ -152,7 +151,7 @@ func outerTile(s isa) {
 		for r := range sums {
 			for i, old := range s.maskedRow(dw, vectors, mask) {
 				VADDPS(old, sums[r][i], sums[r][i])
-				s.store(sums[r][i], s.at(dw, i), lastOnly(mask, i, vectors))
+				s.move(sums[r][i], s.at(dw, i), lastOnly(mask, i, vectors))
 			}
 			if r < rows-1 {
 				ADDQ(stride, dw)

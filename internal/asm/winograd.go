@@ -14,7 +14,7 @@ import (
 type winograd struct {
 	name                  string
 	outputs, taps, points int
-	constants             []float32
+	constants             []float32 // that the transforms use, in the order of the data
 	input                 transform // from points rows to points
 	weight                transform // from taps to points
 	output                transform // from points to outputs
@@ -22,75 +22,75 @@ type winograd struct {
 	outputGrad            transform // from outputs to points
 }
 
-type transform = func(l *linear, x []reg.VecVirtual) []reg.VecVirtual
+type transform = func(s isa, x []reg.VecVirtual) []reg.VecVirtual
 
 var winograds = []winograd{
 	{
 		name: "WinogradF23", outputs: 2, taps: 3, points: 4, constants: []float32{1. / 2},
-		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := l.pair(x[2], x[1])
-			return []reg.VecVirtual{l.sub(x[0], x[2]), sum, difference, l.sub(x[3], x[1])}
+		input: func(s isa, x []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := s.pair(x[2], x[1])
+			return []reg.VecVirtual{s.sub(x[0], x[2]), sum, difference, s.sub(x[3], x[1])}
 		},
-		weight: func(l *linear, g []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := l.pair(l.scale(1./2, l.add(g[0], g[2])), l.scale(1./2, g[1]))
+		weight: func(s isa, g []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := s.pair(s.scale(1./2, s.add(g[0], g[2])), s.scale(1./2, g[1]))
 			return []reg.VecVirtual{g[0], sum, difference, g[2]}
 		},
-		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := l.pair(m[1], m[2])
-			return []reg.VecVirtual{l.add(m[0], sum), l.add(m[3], difference)}
+		output: func(s isa, m []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := s.pair(m[1], m[2])
+			return []reg.VecVirtual{s.add(m[0], sum), s.add(m[3], difference)}
 		},
-		weightGrad: func(l *linear, u []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := l.pair(u[1], u[2])
-			return []reg.VecVirtual{l.add2(u[0], 1./2, sum), l.scale(1./2, difference), l.add2(u[3], 1./2, sum)}
+		weightGrad: func(s isa, u []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := s.pair(u[1], u[2])
+			return []reg.VecVirtual{s.add2(u[0], 1./2, sum), s.scale(1./2, difference), s.add2(u[3], 1./2, sum)}
 		},
-		outputGrad: func(l *linear, d []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := l.pair(d[0], d[1])
+		outputGrad: func(s isa, d []reg.VecVirtual) []reg.VecVirtual {
+			sum, difference := s.pair(d[0], d[1])
 			return []reg.VecVirtual{d[0], sum, difference, d[1]}
 		},
 	},
 	{
 		name: "WinogradF33", outputs: 3, taps: 3, points: 5,
 		constants: []float32{4, 3, 2, 2. / 3, 1. / 2, 1. / 3, 1. / 6, -1. / 2},
-		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
-			v3 := l.sub(x[3], x[1])
+		input: func(s isa, x []reg.VecVirtual) []reg.VecVirtual {
+			v3 := s.sub(x[3], x[1])
 			return []reg.VecVirtual{
-				l.add2(v3, 2, l.sub(x[0], x[2])),
-				l.sub(v3, l.add(x[1], x[2])),
-				l.add2(v3, 3, l.sub(x[1], x[2])),
+				s.add2(v3, 2, s.sub(x[0], x[2])),
+				s.sub(v3, s.add(x[1], x[2])),
+				s.add2(v3, 3, s.sub(x[1], x[2])),
 				v3,
-				l.sub2(l.sub(x[4], x[2]), 2, v3),
+				s.sub2(s.sub(x[4], x[2]), 2, v3),
 			}
 		},
-		weight: func(l *linear, g []reg.VecVirtual) []reg.VecVirtual {
-			even := l.add(g[0], g[2])
+		weight: func(s isa, g []reg.VecVirtual) []reg.VecVirtual {
+			even := s.add(g[0], g[2])
 			return []reg.VecVirtual{
-				l.scale(1./2, g[0]),
-				l.scale(-1./2, l.add(even, g[1])),
-				l.scale(1./6, l.sub(g[1], even)),
-				l.add2(l.add2(l.scale(1./6, g[0]), 1./3, g[1]), 2./3, g[2]),
+				s.scale(1./2, g[0]),
+				s.scale(-1./2, s.add(even, g[1])),
+				s.scale(1./6, s.sub(g[1], even)),
+				s.add2(s.add2(s.scale(1./6, g[0]), 1./3, g[1]), 2./3, g[2]),
 				g[2],
 			}
 		},
-		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
-			sum := l.add(m[1], m[2])
+		output: func(s isa, m []reg.VecVirtual) []reg.VecVirtual {
+			sum := s.add(m[1], m[2])
 			return []reg.VecVirtual{
-				l.add(l.add(m[0], m[3]), sum),
-				l.add2(l.sub(m[1], m[2]), 2, m[3]),
-				l.add(l.add2(m[4], 4, m[3]), sum),
+				s.add(s.add(m[0], m[3]), sum),
+				s.add2(s.sub(m[1], m[2]), 2, m[3]),
+				s.add(s.add2(m[4], 4, m[3]), sum),
 			}
 		},
-		weightGrad: func(l *linear, u []reg.VecVirtual) []reg.VecVirtual {
-			half := l.scale(-1./2, u[1])
+		weightGrad: func(s isa, u []reg.VecVirtual) []reg.VecVirtual {
+			half := s.scale(-1./2, u[1])
 			return []reg.VecVirtual{
-				l.add2(l.add2(half, 1./2, u[0]), 1./6, l.sub(u[3], u[2])),
-				l.add2(l.add2(half, 1./6, u[2]), 1./3, u[3]),
-				l.add2(l.sub2(l.add(half, u[4]), 1./6, u[2]), 2./3, u[3]),
+				s.add2(s.add2(half, 1./2, u[0]), 1./6, s.sub(u[3], u[2])),
+				s.add2(s.add2(half, 1./6, u[2]), 1./3, u[3]),
+				s.add2(s.sub2(s.add(half, u[4]), 1./6, u[2]), 2./3, u[3]),
 			}
 		},
-		outputGrad: func(l *linear, d []reg.VecVirtual) []reg.VecVirtual {
-			even := l.add(d[0], d[2])
-			sum, difference := l.pair(even, d[1])
-			return []reg.VecVirtual{d[0], sum, difference, l.add2(l.add2(d[0], 2, d[1]), 4, d[2]), d[2]}
+		outputGrad: func(s isa, d []reg.VecVirtual) []reg.VecVirtual {
+			even := s.add(d[0], d[2])
+			sum, difference := s.pair(even, d[1])
+			return []reg.VecVirtual{d[0], sum, difference, s.add2(s.add2(d[0], 2, d[1]), 4, d[2]), d[2]}
 		},
 	},
 	{
@@ -99,71 +99,58 @@ var winograds = []winograd{
 			8, 21. / 4, 5, 17. / 4, 4, 5. / 2, 2, 5. / 4, 1. / 2, 1. / 4, 1. / 8,
 			-2. / 9, 1. / 90, 2. / 45, 4. / 45, 8. / 45, 16. / 45, 32. / 45, 1. / 45,
 		},
-		input: func(l *linear, x []reg.VecVirtual) []reg.VecVirtual {
-			v0 := l.add2(l.sub(x[0], x[6]), 21./4, l.sub(x[4], x[2]))
-			v7 := l.add2(l.sub(x[7], x[1]), 21./4, l.sub(x[3], x[5]))
-			v1, v2 := l.pair(l.sub2(l.add(x[2], x[6]), 17./4, x[4]), l.sub2(l.add(x[1], x[5]), 17./4, x[3]))
-			v3, v4 := l.pair(l.sub2(l.add2(x[6], 1./4, x[2]), 5./4, x[4]),
-				l.sub2(l.add2(l.scale(2, x[5]), 1./2, x[1]), 5./2, x[3]))
-			v5, v6 := l.pair(l.sub2(l.add2(x[6], 4, x[2]), 5, x[4]),
-				l.sub2(l.add2(l.scale(2, x[1]), 1./2, x[5]), 5./2, x[3]))
+		input: func(s isa, x []reg.VecVirtual) []reg.VecVirtual {
+			v0 := s.add2(s.sub(x[0], x[6]), 21./4, s.sub(x[4], x[2]))
+			v7 := s.add2(s.sub(x[7], x[1]), 21./4, s.sub(x[3], x[5]))
+			v1, v2 := s.pair(s.sub2(s.add(x[2], x[6]), 17./4, x[4]), s.sub2(s.add(x[1], x[5]), 17./4, x[3]))
+			v3, v4 := s.pair(s.sub2(s.add2(x[6], 1./4, x[2]), 5./4, x[4]),
+				s.sub2(s.add2(s.scale(2, x[5]), 1./2, x[1]), 5./2, x[3]))
+			v5, v6 := s.pair(s.sub2(s.add2(x[6], 4, x[2]), 5, x[4]),
+				s.sub2(s.add2(s.scale(2, x[1]), 1./2, x[5]), 5./2, x[3]))
 			return []reg.VecVirtual{v0, v1, v2, v3, v4, v5, v6, v7}
 		},
-		weight: func(l *linear, g []reg.VecVirtual) []reg.VecVirtual {
-			u1, u2 := l.pair(l.add(l.add(g[0], g[4]), g[2]), l.add(g[1], g[3]))
-			u3, u4 := l.pair(l.add2(l.add2(l.scale(1./90, g[0]), 2./45, g[2]), 8./45, g[4]),
-				l.add2(l.scale(1./45, g[1]), 4./45, g[3]))
-			u5, u6 := l.pair(l.add2(l.add2(l.scale(32./45, g[0]), 8./45, g[2]), 2./45, g[4]),
-				l.add2(l.scale(16./45, g[1]), 4./45, g[3]))
-			return []reg.VecVirtual{g[0], l.scale(-2./9, u1), l.scale(-2./9, u2), u3, u4, u5, u6, g[4]}
+		weight: func(s isa, g []reg.VecVirtual) []reg.VecVirtual {
+			u1, u2 := s.pair(s.add(s.add(g[0], g[4]), g[2]), s.add(g[1], g[3]))
+			u3, u4 := s.pair(s.add2(s.add2(s.scale(1./90, g[0]), 2./45, g[2]), 8./45, g[4]),
+				s.add2(s.scale(1./45, g[1]), 4./45, g[3]))
+			u5, u6 := s.pair(s.add2(s.add2(s.scale(32./45, g[0]), 8./45, g[2]), 2./45, g[4]),
+				s.add2(s.scale(16./45, g[1]), 4./45, g[3]))
+			return []reg.VecVirtual{g[0], s.scale(-2./9, u1), s.scale(-2./9, u2), u3, u4, u5, u6, g[4]}
 		},
-		output: func(l *linear, m []reg.VecVirtual) []reg.VecVirtual {
-			s1, d1 := l.pair(m[1], m[2])
-			s2, d2 := l.pair(m[3], m[4])
-			s3, d3 := l.pair(m[5], m[6])
+		output: func(s isa, m []reg.VecVirtual) []reg.VecVirtual {
+			s1, d1 := s.pair(m[1], m[2])
+			s2, d2 := s.pair(m[3], m[4])
+			s3, d3 := s.pair(m[5], m[6])
 			return []reg.VecVirtual{
-				l.add(l.add(m[0], s1), l.add(s2, s3)),
-				l.add2(l.add2(d1, 2, d2), 1./2, d3),
-				l.add2(l.add2(s1, 4, s2), 1./4, s3),
-				l.add2(l.add2(l.add(d1, m[7]), 8, d2), 1./8, d3),
+				s.add(s.add(m[0], s1), s.add(s2, s3)),
+				s.add2(s.add2(d1, 2, d2), 1./2, d3),
+				s.add2(s.add2(s1, 4, s2), 1./4, s3),
+				s.add2(s.add2(s.add(d1, m[7]), 8, d2), 1./8, d3),
 			}
 		},
-		weightGrad: func(l *linear, u []reg.VecVirtual) []reg.VecVirtual {
-			s1, d1 := l.pair(u[1], u[2])
-			s3, d3 := l.pair(u[3], u[4])
-			s5, d5 := l.pair(u[5], u[6])
-			s1, d1 = l.scale(-2./9, s1), l.scale(-2./9, d1)
+		weightGrad: func(s isa, u []reg.VecVirtual) []reg.VecVirtual {
+			s1, d1 := s.pair(u[1], u[2])
+			s3, d3 := s.pair(u[3], u[4])
+			s5, d5 := s.pair(u[5], u[6])
+			s1, d1 = s.scale(-2./9, s1), s.scale(-2./9, d1)
 			return []reg.VecVirtual{
-				l.add2(l.add2(l.add(s1, u[0]), 1./90, s3), 32./45, s5),
-				l.add2(l.add2(d1, 1./45, d3), 16./45, d5),
-				l.add2(l.add2(s1, 2./45, s3), 8./45, s5),
-				l.add2(d1, 4./45, l.add(d3, d5)),
-				l.add2(l.add2(l.add(s1, u[7]), 8./45, s3), 2./45, s5),
+				s.add2(s.add2(s.add(s1, u[0]), 1./90, s3), 32./45, s5),
+				s.add2(s.add2(d1, 1./45, d3), 16./45, d5),
+				s.add2(s.add2(s1, 2./45, s3), 8./45, s5),
+				s.add2(d1, 4./45, s.add(d3, d5)),
+				s.add2(s.add2(s.add(s1, u[7]), 8./45, s3), 2./45, s5),
 			}
 		},
-		outputGrad: func(l *linear, d []reg.VecVirtual) []reg.VecVirtual {
-			z1, z2 := l.pair(l.add(d[0], d[2]), l.add(d[1], d[3]))
-			z3, z4 := l.pair(l.add2(d[0], 4, d[2]), l.add2(l.scale(2, d[1]), 8, d[3]))
-			z5, z6 := l.pair(l.add2(d[0], 1./4, d[2]), l.add2(l.scale(1./2, d[1]), 1./8, d[3]))
+		outputGrad: func(s isa, d []reg.VecVirtual) []reg.VecVirtual {
+			z1, z2 := s.pair(s.add(d[0], d[2]), s.add(d[1], d[3]))
+			z3, z4 := s.pair(s.add2(d[0], 4, d[2]), s.add2(s.scale(2, d[1]), 8, d[3]))
+			z5, z6 := s.pair(s.add2(d[0], 1./4, d[2]), s.add2(s.scale(1./2, d[1]), 1./8, d[3]))
 			return []reg.VecVirtual{d[0], z1, z2, z3, z4, z5, z6, d[3]}
 		},
 	},
 }
 
-// linear generates linear combinations of vectors. Constants are operands in memory, since AVX2 has few registers.
-type linear struct {
-	isa
-	constants map[float32]Mem
-}
-
-func (s isa) linear(constants []float32) *linear {
-	l := &linear{isa: s, constants: map[float32]Mem{}}
-	for _, c := range constants {
-		l.constants[c] = constantData(c)
-	}
-	return l
-}
-
+// constantsData holds constants as operands in memory, since AVX2 has few registers.
 var constantsData = map[float32]Mem{}
 
 // constantData returns the memory of a vector of one value.
@@ -180,29 +167,29 @@ func constantData(value float32) Mem {
 }
 
 // pair returns a + b and a − b.
-func (l *linear) pair(a, b reg.VecVirtual) (sum, difference reg.VecVirtual) {
-	return l.add(a, b), l.sub(a, b)
+func (s isa) pair(a, b reg.VecVirtual) (sum, difference reg.VecVirtual) {
+	return s.add(a, b), s.sub(a, b)
 }
 
-func (l *linear) scale(factor float32, a reg.VecVirtual) reg.VecVirtual {
-	v := l.vec()
-	VMULPS(l.constants[factor], a, v)
+func (s isa) scale(factor float32, a reg.VecVirtual) reg.VecVirtual {
+	v := s.vec()
+	VMULPS(constantData(factor), a, v)
 	return v
 }
 
 // add2 returns a + factor·b.
-func (l *linear) add2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
-	v := l.vec()
+func (s isa) add2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
+	v := s.vec()
 	VMOVAPS(a, v)
-	VFMADD231PS(l.constants[factor], b, v)
+	VFMADD231PS(constantData(factor), b, v)
 	return v
 }
 
 // sub2 returns a − factor·b.
-func (l *linear) sub2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
-	v := l.vec()
+func (s isa) sub2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
+	v := s.vec()
 	VMOVAPS(a, v)
-	VFNMADD231PS(l.constants[factor], b, v)
+	VFNMADD231PS(constantData(factor), b, v)
 	return v
 }
 
@@ -261,14 +248,18 @@ func (r *strided) row(i int) Mem {
 	if i >= 4 {
 		p, i = r.fourth, i-4
 	}
-	switch i {
+	return rowFrom(p, r.stride, r.triple, i)
+}
+
+// rowFrom returns the address of row 0 to 3 from p on, given the stride and its triple.
+func rowFrom(p, stride, triple reg.Register, row int) Mem {
+	switch row {
 	case 0:
 		return Mem{Base: p}
 	case 3:
-		return Mem{Base: p, Index: r.triple, Scale: 1}
-	default: // 1 or 2, or 8 rows from p
-		return Mem{Base: p, Index: r.stride, Scale: uint8(i)}
+		return Mem{Base: p, Index: triple, Scale: 1}
 	}
+	return Mem{Base: p, Index: stride, Scale: uint8(row)}
 }
 
 // generate generates the kernels of a Winograd.
@@ -307,7 +298,9 @@ func (w winograd) fromPoints(s isa, name string, rows int, t transform) {
 
 // eachColumn generates the loops of a transform: over vectors of columns and, within one, over the tiles.
 func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t transform, next func()) {
-	l := s.linear(w.constants)
+	for _, c := range w.constants {
+		constantData(c)
+	}
 	src, dst := Load(Param("x").Base(), GP64()), Load(Param(to).Base(), GP64())
 	left := Load(Param("cols"), GP64())
 	column := func(label string, mask reg.Register) {
@@ -319,25 +312,16 @@ func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t tra
 		for i := range x {
 			x[i] = s.load(in.row(i), mask)
 		}
-		for i, v := range t(l, x) {
-			s.store(v, out.row(i), mask)
+		for i, v := range t(s, x) {
+			s.move(v, out.row(i), mask)
 		}
 		next()
 		DECQ(tiles)
 		JNZ(LabelRef(label))
 	}
-	Label("columns")
-	CMPQ(left, U8(s.width))
-	JLT(LabelRef("last"))
-	column("tiles", nil)
-	ADDQ(U32(s.bytes()), src)
-	ADDQ(U32(s.bytes()), dst)
-	SUBQ(U8(s.width), left)
-	JMP(LabelRef("columns"))
-	Label("last")
-	TESTQ(left, left)
-	JZ(LabelRef("done"))
-	column("lastTiles", s.mask(left, s.vec()))
-	Label("done")
-	end()
+	eachVector("columns", "last", left, s.width, func() {
+		column("tiles", nil)
+		ADDQ(U32(s.bytes()), src)
+		ADDQ(U32(s.bytes()), dst)
+	}, func() { column("lastTiles", s.mask(left, s.vec())) })
 }

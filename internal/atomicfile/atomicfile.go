@@ -8,9 +8,9 @@ import (
 	"path/filepath"
 )
 
-// Write makes the file at path of what write gives it, with the given permissions. The bytes go to a hidden file in the
-// same folder, which takes path's place once they are on the disk; after an error, write's or the file system's,
-// whatever was at path is still there and the hidden file is gone. The writer is an io.WriteSeeker, too.
+// Write makes the file at path of what write gives it, with permissions mode. The bytes go to a hidden file beside it,
+// which replaces it once they are on the disk. After an error, path is as it was and the hidden file is
+// gone. The writer is an io.WriteSeeker, too.
 func Write(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".polyphon-*") // path's own name may be as long as names can be
 	if err != nil {

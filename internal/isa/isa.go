@@ -33,8 +33,7 @@ func Parse(name string) (Set, error) {
 	return "", fmt.Errorf("%q is none of this machine's instruction sets %v", name, sets)
 }
 
-// Chosen returns the set that the environment variable POLYPHON_CPU names or, where it is empty, the fastest that this
-// machine runs. The error is Parse's.
+// Chosen returns the set that POLYPHON_CPU names, with Parse's error, or the fastest of this machine if it is empty.
 func Chosen() (Set, error) {
 	if name := os.Getenv(Variable); name != "" {
 		return Parse(name)

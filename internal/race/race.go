@@ -1,19 +1,13 @@
-// Package race tells tests whether the race detector watches them.
+// Package race reports to tests whether the race detector watches them.
 package race
 
-import "runtime/debug"
+import (
+	"runtime/debug"
+	"slices"
+)
 
-// Enabled reports whether the program was built with the race detector, under which sync.Pool drops some of what it is given, so
-// that nothing can be said of allocations.
+// Enabled reports whether the race detector is built in: sync.Pool then drops values, so that allocations say nothing.
 func Enabled() bool {
 	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return false
-	}
-	for _, s := range info.Settings {
-		if s.Key == "-race" {
-			return s.Value == "true"
-		}
-	}
-	return false
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -13,8 +13,12 @@ import (
 
 // Flags are the flags of all commands that compute. The zero value stands for auto.
 type Flags struct {
-	Device Choice `help:"What computes: cpu, cuda (an NVIDIA GPU; cuda:1 is the second one), or auto: a GPU where the build and the machine have one, else the processor." default:"auto" placeholder:"DEVICE"`
+	Device Choice `help:"${device}" default:"auto" placeholder:"DEVICE"`
 }
+
+// DeviceHelp is the help of Flags.Device, which commands name device.
+const DeviceHelp = "What computes: cpu, cuda (an NVIDIA GPU; cuda:1 is the second one), or auto: " +
+	"a GPU where the build and the machine have one, else the processor."
 
 // Choice names a device: auto, cpu, cuda or cuda:N.
 type Choice string
@@ -78,13 +82,13 @@ func (f Flags) Open(threads int) (*Device, error) {
 	note := ""
 	if kind == "cuda" || kind == "auto" && gpu.Built {
 		d, err := openGPU(number)
-		switch {
-		case err == nil && kind == "auto":
-			d.Note = "computing on " + d.Name() + "; --device cpu would not"
+		if err == nil {
+			if kind == "auto" {
+				d.Note = "computing on " + d.Name() + "; --device cpu would not"
+			}
 			return d, nil
-		case err == nil:
-			return d, nil
-		case kind == "cuda":
+		}
+		if kind == "cuda" {
 			return nil, fmt.Errorf("--device %s: %w; --device cpu computes on the processor", f.Device, err)
 		}
 		note = err.Error() + "; computing on the processor"

@@ -6,8 +6,9 @@ func generic() *Kernels {
 	return &Kernels{
 		Name: "generic", Width: 4, TileRows: 4,
 		MatMulTile: matMulTile, OuterTile: outerTile,
-		WinogradF23: winogradF23(), WinogradF33: winogradF33(), WinogradF45: winogradF45(),
-		Affine: affine, Affine2: affine2,
+		WinogradF23: winogradAt(2, 0, 1, -1), WinogradF33: winogradAt(3, 0, 1, -1, 2),
+		WinogradF45: winogradAt(4, 0, 1, -1, 2, -2, 1./2, -1./2),
+		Affine:      affine, Affine2: affine2,
 		Hadamard: hadamard, HadamardAdd: hadamardAdd,
 		HadamardSum: hadamardSum, HadamardSumGrad: hadamardSumGrad, ReLUGrad: reluGrad,
 		Sums: sums, Dots: dots, Dots3: dots3,

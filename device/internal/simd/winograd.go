@@ -1,15 +1,16 @@
 package simd
 
-// Winograd is a minimal filtering algorithm F(Outputs, Taps) for convolutions over rows: Outputs neighbouring outputs
-// of a convolution with Taps taps take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd,
-// "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks",
-// 2016).
+import "math"
+
+// Winograd is a minimal filtering algorithm F(Outputs, Taps): that many outputs of a convolution with Taps taps over
+// rows take Points = Outputs+Taps−1 multiplications instead of Outputs·Taps (Winograd, "Arithmetic complexity of
+// computations", 1980; Lavin and Gray, "Fast algorithms for convolutional neural networks", 2016).
 //
 // With d the Points input values that a tile of outputs y depends on and g the taps, y[j] = Σ g[i]·d[j+i] is
 //
 //	y = OutputMatrix·((WeightMatrix·g)∘(InputMatrix·d)).
 //
-// The matrices follow from the points 0, ±1, ... at which the two polynomials are multiplied. Where inputs and outputs
+// The matrices follow from the points at which two polynomials are multiplied (winogradAt). Where inputs and outputs
 // have channels, the elementwise product becomes one matrix product for each point.
 //
 // The functions apply the matrices to tiles: runs of rows, of which each column is transformed by itself.
@@ -32,94 +33,62 @@ type Winograd struct {
 }
 
 type (
-	// IntoPoints transforms the rows of each tile, xStride apart, into one row of cols values a point: that of tile t and
-	// point k is written to v[k·vPoint + t·cols].
+	// IntoPoints transforms the rows of each tile t, xStride apart, to v[k·vPoint+t·cols:][:cols] for each point k.
 	IntoPoints func(v, x []float32, tiles, cols, xStride, vPoint int)
-	// FromPoints transforms one row a point, that of tile t and point k being at x[k·xPoint + t·xStride], into the rows of
-	// each tile, yStride apart.
+	// FromPoints transforms x[k·xPoint+t·xStride:][:cols] for each point k to the rows of each tile t, yStride apart.
 	FromPoints func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)
 )
 
-// winogradF23 multiplies at 0, 1, −1 and ∞.
-func winogradF23() Winograd {
+// winogradAt returns the algorithm for so many outputs that multiplies at the points p, of which the first is 0, and ∞,
+// with transforms in plain Go. The matrices' rows and columns of p[k], and of ∞, are
+//
+//	InputMatrix[k]     = coefficients of c(x) = Π_{l≠k} (x − p[l]), of ascending powers, times −1 where c(0) < 0
+//	WeightMatrix[k][i] = p[k]^i / c(p[k]), with that sign; for ∞ 1 for the highest power, else 0
+//	OutputMatrix[j][k] = p[k]^j; for ∞ 1 for the highest power, else 0
+func winogradAt(outputs int, p ...float64) Winograd {
+	points := len(p) + 1
+	taps := points + 1 - outputs
+	input, weight, output := zeros(points, points), zeros(points, taps), zeros(outputs, points)
+	for k, c := range input {
+		c[0] = 1
+		for l, root := range p {
+			if l != k {
+				for i := points - 1; i > 0; i-- {
+					c[i] = c[i-1] - root*c[i]
+				}
+				c[0] *= -root
+			}
+		}
+		if k == len(p) {
+			weight[k][taps-1], output[outputs-1][k] = 1, 1
+			break
+		}
+		sign, value := 1.0, 0.0
+		if c[0] < 0 {
+			sign = -1
+		}
+		for i := points - 1; i >= 0; i-- {
+			c[i] *= sign
+			value = value*p[k] + c[i]
+		}
+		for i := range taps {
+			weight[k][i] = math.Pow(p[k], float64(i)) / value
+		}
+		for j := range outputs {
+			output[j][k] = math.Pow(p[k], float64(j))
+		}
+	}
 	return Winograd{
-		Outputs: 2, Taps: 3, Points: 4,
-		InputMatrix: [][]float64{
-			{1, 0, -1, 0},
-			{0, 1, 1, 0},
-			{0, -1, 1, 0},
-			{0, -1, 0, 1},
-		},
-		WeightMatrix: [][]float64{
-			{1, 0, 0},
-			{1. / 2, 1. / 2, 1. / 2},
-			{1. / 2, -1. / 2, 1. / 2},
-			{0, 0, 1},
-		},
-		OutputMatrix: [][]float64{
-			{1, 1, 1, 0},
-			{0, 1, -1, 1},
-		},
+		Outputs: outputs, Taps: taps, Points: points, InputMatrix: input, WeightMatrix: weight, OutputMatrix: output,
 	}.generic()
 }
 
-// winogradF33 multiplies at 0, 1, −1, 2 and ∞.
-func winogradF33() Winograd {
-	return Winograd{
-		Outputs: 3, Taps: 3, Points: 5,
-		InputMatrix: [][]float64{
-			{2, -1, -2, 1, 0},
-			{0, -2, -1, 1, 0},
-			{0, 2, -3, 1, 0},
-			{0, -1, 0, 1, 0},
-			{0, 2, -1, -2, 1},
-		},
-		WeightMatrix: [][]float64{
-			{1. / 2, 0, 0},
-			{-1. / 2, -1. / 2, -1. / 2},
-			{-1. / 6, 1. / 6, -1. / 6},
-			{1. / 6, 1. / 3, 2. / 3},
-			{0, 0, 1},
-		},
-		OutputMatrix: [][]float64{
-			{1, 1, 1, 1, 0},
-			{0, 1, -1, 2, 0},
-			{0, 1, 1, 4, 1},
-		},
-	}.generic()
-}
-
-// winogradF45 multiplies at 0, ±1, ±2, ±½ and ∞.
-func winogradF45() Winograd {
-	return Winograd{
-		Outputs: 4, Taps: 5, Points: 8,
-		InputMatrix: [][]float64{
-			{1, 0, -21. / 4, 0, 21. / 4, 0, -1, 0},
-			{0, 1, 1, -17. / 4, -17. / 4, 1, 1, 0},
-			{0, -1, 1, 17. / 4, -17. / 4, -1, 1, 0},
-			{0, 1. / 2, 1. / 4, -5. / 2, -5. / 4, 2, 1, 0},
-			{0, -1. / 2, 1. / 4, 5. / 2, -5. / 4, -2, 1, 0},
-			{0, 2, 4, -5. / 2, -5, 1. / 2, 1, 0},
-			{0, -2, 4, 5. / 2, -5, -1. / 2, 1, 0},
-			{0, -1, 0, 21. / 4, 0, -21. / 4, 0, 1},
-		},
-		WeightMatrix: [][]float64{
-			{1, 0, 0, 0, 0},
-			{-2. / 9, -2. / 9, -2. / 9, -2. / 9, -2. / 9},
-			{-2. / 9, 2. / 9, -2. / 9, 2. / 9, -2. / 9},
-			{1. / 90, 1. / 45, 2. / 45, 4. / 45, 8. / 45},
-			{1. / 90, -1. / 45, 2. / 45, -4. / 45, 8. / 45},
-			{32. / 45, 16. / 45, 8. / 45, 4. / 45, 2. / 45},
-			{32. / 45, -16. / 45, 8. / 45, -4. / 45, 2. / 45},
-			{0, 0, 0, 0, 1},
-		},
-		OutputMatrix: [][]float64{
-			{1, 1, 1, 1, 1, 1, 1, 0},
-			{0, 1, -1, 2, -2, 1. / 2, -1. / 2, 0},
-			{0, 1, 1, 4, 4, 1. / 4, 1. / 4, 0},
-			{0, 1, -1, 8, -8, 1. / 8, -1. / 8, 1},
-		},
-	}.generic()
+func zeros(rows, cols int) [][]float64 {
+	a := make([][]float64, rows)
+	for i := range a {
+		a[i] = make([]float64, cols)
+	}
+	return a
 }
 
 // generic returns w with transforms in plain Go.
@@ -145,10 +114,10 @@ func (w Winograd) generic() Winograd {
 }
 
 func transposed(a [][]float64) [][]float64 {
-	t := make([][]float64, len(a[0]))
-	for j := range t {
-		for _, row := range a {
-			t[j] = append(t[j], row[j])
+	t := zeros(len(a[0]), len(a))
+	for i, row := range a {
+		for j, v := range row {
+			t[j][i] = v
 		}
 	}
 	return t

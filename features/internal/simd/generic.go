@@ -28,8 +28,7 @@ func (a point) minus(b point) point { return point{a.re - b.re, a.im - b.im} }
 func (a point) times(b point) point { return point{a.re*b.re - a.im*b.im, a.re*b.im + a.im*b.re} }
 func (a point) power() float32      { return a.re*a.re + a.im*a.im }
 
-// points returns x as the complex numbers that its pairs are: indexing pairs of floats costs a fifth of the FFT's
-// speed.
+// points returns x's pairs as complex numbers: indexing pairs of floats costs a fifth of the FFT's speed.
 func points(x []float32) []point {
 	return unsafe.Slice((*point)(unsafe.Pointer(unsafe.SliceData(x))), len(x)/2)
 }
