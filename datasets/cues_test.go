@@ -210,8 +210,11 @@ func TestLoaderCutsAtCues(t *testing.T) {
 	}
 	for _, memory := range []int64{-1, 1500} {
 		cfg.CacheBytes = memory
-		if l := loader(); !slices.Equal(rows(l), want) || !slices.Equal(rows(l), want) {
-			t.Errorf("%d bytes of memory give other rows", memory)
+		l := loader()
+		for range 2 {
+			if !slices.Equal(rows(l), want) {
+				t.Errorf("%d bytes of memory give other rows", memory)
+			}
 		}
 	}
 	cfg.CacheBytes = 0

@@ -348,7 +348,14 @@ func TestEvaluate(t *testing.T) {
 	two := &datasets.Batch{Labels: []int{1, 0}, B: 2}
 	batches := func(err error) iter.Seq2[*datasets.Batch, error] {
 		return func(yield func(*datasets.Batch, error) bool) {
-			_ = yield(two, nil) && yield(two, nil) && err != nil && yield(nil, err)
+			for range 2 {
+				if !yield(two, nil) {
+					return
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+			}
 		}
 	}
 	labels := []string{"a", "b"}
