@@ -106,9 +106,6 @@ func grown[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// ceilDiv returns a/b, rounded up.
-func ceilDiv(a, b int) int { return (a + b - 1) / b }
-
 // onHost returns how many of the views are given, all of which have to be in the host's memory.
 func onHost(views ...View) int {
 	given := 0

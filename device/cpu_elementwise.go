@@ -54,7 +54,7 @@ func (d *cpu) elementwise(anyShape bool, e elementwise) {
 	}
 	v := &e.views[0]
 	e.blockRows = max(1, blockValues/v.Cols)
-	e.blocks = max(1, ceilDiv(v.Rows, e.blockRows))
+	e.blocks = max(1, CeilDiv(v.Rows, e.blockRows))
 	parallelFor(d, v.Groups*e.blocks, operands*v.Groups*(v.Rows*v.Cols+e.tail), e)
 }
 

@@ -13,7 +13,7 @@ func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 }
 
 // padded returns n columns rounded up to whole vectors.
-func (d *cpu) padded(n int) int { return ceilDiv(n, d.kernels.Width) * d.kernels.Width }
+func (d *cpu) padded(n int) int { return CeilDiv(n, d.kernels.Width) * d.kernels.Width }
 
 // packPanels packs the (k, n) matrix in.
 func (d *cpu) packPanels(out, in []float32, k, n int) {
@@ -62,14 +62,14 @@ func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
 	p := product{d: d, dst: dst, a: a, w: w, e: e}
 	depth := w.K // multiplications for a row and column
 	if f := w.winograd; f != nil {
-		p.runs, p.perGroup = ceilDiv(w.K, w.Step*f.taps), ceilDiv(a.Rows, f.outputs)
+		p.runs, p.perGroup = CeilDiv(w.K, w.Step*f.taps), CeilDiv(a.Rows, f.outputs)
 		p.rows = p.perGroup * a.Groups
-		p.pieces = ceilDiv(p.rows, tilesAtOnce)
+		p.pieces = CeilDiv(p.rows, tilesAtOnce)
 		depth = f.points * p.runs * w.Step
 	} else {
 		merge(&p.dst, &p.a, &p.e.Skip)
 		p.rows = dst.Count()
-		p.pieces = ceilDiv(p.rows, d.kernels.TileRows)
+		p.pieces = CeilDiv(p.rows, d.kernels.TileRows)
 	}
 	parallelFor(d, p.pieces, 2*p.rows*depth*w.N/flopsPerValue, p)
 }
@@ -175,8 +175,8 @@ func newOuter(k *simd.Kernels, dw []float32, a, dy View) outer {
 	rowSize := min(a.RowStride, a.Cols) + dy.Cols
 	return outer{
 		k: k, dw: dw, a: a, dy: dy,
-		tiles:       ceilDiv(a.Cols, k.TileRows),
-		panels:      ceilDiv(dy.Cols, 2*k.Width),
+		tiles:       CeilDiv(a.Cols, k.TileRows),
+		panels:      CeilDiv(dy.Cols, 2*k.Width),
 		blockRows:   max(1, min(dy.Rows, outerBlock/rowSize)),
 		blockGroups: max(1, outerBlock/(rowSize*dy.Rows)),
 	}

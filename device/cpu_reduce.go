@@ -29,8 +29,8 @@ func (d *cpu) reduce(r reduction, combine func(rows int, sum, dot []float32)) {
 	rows := max(1, min(chunkRows, chunkValues/x.Cols))
 	r.rows = min(x.Rows, rows)
 	r.groups = max(1, rows/x.Rows)
-	r.perGroup = ceilDiv(x.Rows, r.rows)
-	chunks := ceilDiv(x.Groups, r.groups) * r.perGroup
+	r.perGroup = CeilDiv(x.Rows, r.rows)
+	chunks := CeilDiv(x.Groups, r.groups) * r.perGroup
 	sums := d.zeros(2 * chunks * x.Cols)
 	r.sum, r.dot = (*sums)[:chunks*x.Cols], (*sums)[chunks*x.Cols:]
 	parallelFor(d, chunks, operands*x.Count()*x.Cols, r)

@@ -2,7 +2,7 @@ package device
 
 func (d *cpu) Transpose(dst, src View, reverse bool) {
 	const edge = 16                  // of the squares that are transposed one by one
-	bands := ceilDiv(src.Rows, edge) // of edge rows, in a group
+	bands := CeilDiv(src.Rows, edge) // of edge rows, in a group
 	onHost(dst, src)
 	parallelFor(d, src.Groups*bands, src.Count()*src.Cols, pieces(func(first, last int) {
 		for i := first; i < last; i++ {

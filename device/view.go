@@ -73,3 +73,9 @@ type Packed struct {
 	Data       Buffer
 	winograd   *winograd // the CPU's algorithm for products with windows; nil: plain multiplication
 }
+
+// CeilDiv returns a/b, rounded up, for a ≥ 0 and b > 0.
+func CeilDiv(a, b int) int { return (a + b - 1) / b }
+
+// AlignUp rounds a number of float32 values up to whole cache lines of 64 bytes.
+func AlignUp(n int) int { return CeilDiv(n, 16) * 16 }

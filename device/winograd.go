@@ -43,17 +43,17 @@ const (
 // as fast. Costs count multiplications of a row by a column of one value, a matrix of weights at least as reading rows.
 func (d *cpu) chooseWinograd(a View, n, reading int) (best *winograd) {
 	step := a.RowStride
-	taps := ceilDiv(a.Cols, step)
+	taps := CeilDiv(a.Cols, step)
 	if step < minWinogradChannels || n < minWinogradChannels || taps < 3 {
 		return nil
 	}
 	lowest := float64(a.Cols * max(a.Count(), reading))
 	for _, w := range d.winograds {
-		runs := ceilDiv(taps, w.taps)
+		runs := CeilDiv(taps, w.taps)
 		if !w.sharesTransform() && runs > 1 && reading == gradReading {
 			continue // winogradGrad needs one transform for all runs
 		}
-		tiles := float64(a.Groups*ceilDiv(a.Rows, w.outputs)) * (1 + w.transforms/float64(n))
+		tiles := float64(a.Groups*CeilDiv(a.Rows, w.outputs)) * (1 + w.transforms/float64(n))
 		if cost := float64(w.points*runs*step) * (max(tiles, float64(reading)) + winogradCall); cost < lowest {
 			best, lowest = w, cost
 		}

@@ -19,7 +19,7 @@ type winogradGrad struct {
 
 func (d *cpu) winogradMatMulTransA(f *winograd, dw []float32, a, dy View) {
 	o := winogradGrad{
-		d: d, f: f, a: a, dy: dy, runs: ceilDiv(a.Cols, a.RowStride*f.taps), tiles: ceilDiv(a.Rows, f.outputs),
+		d: d, f: f, a: a, dy: dy, runs: CeilDiv(a.Cols, a.RowStride*f.taps), tiles: CeilDiv(a.Rows, f.outputs),
 	}
 	sums := d.zeros(f.points * o.runs * a.RowStride * dy.Cols)
 	o.sums = *sums
@@ -77,7 +77,7 @@ func (o *winogradGrad) transformGrad(t *tile, v []float32, g, vPoint int) {
 func (o *winogradGrad) multiply(groups int) {
 	points, step, n := o.f.points, o.a.RowStride, o.dy.Cols
 	rows := o.tiles + o.runs - 1
-	outers := make([]outer, 0, points*ceilDiv(groups, o.block)) // ordered by block, then by point
+	outers := make([]outer, 0, points*CeilDiv(groups, o.block)) // ordered by block, then by point
 	for first := 0; first < groups; first += o.block {
 		block := min(o.block, groups-first)
 		for p := range points {
@@ -112,7 +112,7 @@ func (o *winogradGrad) multiply(groups int) {
 func (o *winogradGrad) addTo(dw []float32) {
 	const chunk = 512 // columns of a piece
 	row, taps := o.a.RowStride*o.dy.Cols, o.runs*o.f.taps
-	parallelFor(o.d, ceilDiv(row, chunk), len(o.sums), pieces(func(first, last int) {
+	parallelFor(o.d, CeilDiv(row, chunk), len(o.sums), pieces(func(first, last int) {
 		tile := o.d.tiles.get()
 		for from := first * chunk; from < min(last*chunk, row); from += chunk {
 			cols := min(chunk, row-from)

@@ -17,7 +17,7 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 	}
 	dst.K, dst.N, dst.Step, dst.winograd = k, n, step, f
 	row := step * n // values of a tap
-	runs := ceilDiv(k, step*f.taps)
+	runs := CeilDiv(k, step*f.taps)
 	depth := runs * step
 	size := depth * d.padded(n)
 	if dst.Data.Len() < f.points*size {
@@ -51,7 +51,7 @@ func (p *product) winogradTiles(t *tile, first, last int) {
 	chunk := max(minChunkCols, sumsAtOnce/f.points/minChunkCols*minChunkCols)
 	t.sums = grown(t.sums, f.points*count*chunk)
 	t.outputs = grown(t.outputs, f.outputs*count*chunk)
-	blocks := ceilDiv(count, p.d.kernels.TileRows)
+	blocks := CeilDiv(count, p.d.kernels.TileRows)
 	for c := 0; c < p.w.N; c += chunk {
 		stride := min(chunk, padded-c)
 		for point := range f.points {

@@ -185,7 +185,5 @@ func (g *gpu) launchElements(kernel string, v device.View, a args) {
 // linear returns the grid and block of a kernel with at least n threads.
 func linear(n int) (grid, block size) {
 	const threads = 256
-	return size{ceilDiv(n, threads), 1, 1}, size{threads, 1, 1}
+	return size{device.CeilDiv(n, threads), 1, 1}, size{threads, 1, 1}
 }
-
-func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -29,7 +29,7 @@ func newHeap(d driver) heap {
 // sizeClass rounds up to one of four sizes between two powers of two: at most a fifth is wasted.
 func sizeClass(bytes int) int {
 	step := max(heapAlign, 1<<max(0, bits.Len(uint(bytes-1))-3))
-	return ceilDiv(bytes, step) * step
+	return device.CeilDiv(bytes, step) * step
 }
 
 // alloc returns memory of undefined content.

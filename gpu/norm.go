@@ -14,9 +14,9 @@ func (g *gpu) columnSums(kernel string, x, y, dy, like device.View, first, secon
 	if like.Cols == 0 {
 		return
 	}
-	count, tiles := like.Count(), ceilDiv(like.Cols, runColumns)
-	runRows := max(minRunRows, ceilDiv(count, maxRuns))
-	runs := max(1, ceilDiv(count, runRows))
+	count, tiles := like.Count(), device.CeilDiv(like.Cols, runColumns)
+	runRows := max(minRunRows, device.CeilDiv(count, maxRuns))
+	runs := max(1, device.CeilDiv(count, runRows))
 	a := newArgs().views(x, y, dy).shape(like).ints(runRows, runs).buffers(first, second)
 	g.withScratch(kernel, 2*8*runs*like.Cols, func(partial uint64) error {
 		if err := g.countTo(tiles); err != nil {

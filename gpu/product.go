@@ -20,7 +20,7 @@ func tileFor(cols int) tile {
 }
 
 func (t tile) grid(rows, cols int) size {
-	return size{ceilDiv(rows, t.height), ceilDiv(cols, t.width), 1}
+	return size{device.CeilDiv(rows, t.height), device.CeilDiv(cols, t.width), 1}
 }
 
 const (
@@ -44,10 +44,10 @@ func (g *gpu) MatMul(dst, a device.View, w *device.Packed, e device.Epilogue) {
 		grid = t.grid(rows, dst.Cols)
 	}
 	runDepth := w.K
-	if runs := ceilDiv(minBlocks, grid.x*grid.y); runs > 1 {
-		runDepth = max(minRunDepth, ceilDiv(ceilDiv(w.K, runs), slab)*slab)
+	if runs := device.CeilDiv(minBlocks, grid.x*grid.y); runs > 1 {
+		runDepth = max(minRunDepth, device.CeilDiv(device.CeilDiv(w.K, runs), slab)*slab)
 	}
-	grid.z = max(1, ceilDiv(w.K, max(runDepth, 1)))
+	grid.z = max(1, device.CeilDiv(w.K, max(runDepth, 1)))
 	g.launchProduct("matmul", grid, t, rows*dst.Cols,
 		newArgs().views(dst, a, e.Skip).buffers(w.Data, e.Shift, e.Scale, e.Offset).shape(dst).
 			ints(w.K).flag(e.Accumulate).flag(e.ReLU).ints(runDepth, grid.z))
@@ -61,8 +61,8 @@ func (g *gpu) MatMulTransA(dw device.Buffer, a, dy device.View) {
 	}
 	t := tileFor(dy.Cols)
 	grid := t.grid(a.Cols, dy.Cols)
-	runRows := max(minRunRows, ceilDiv(rows, ceilDiv(transABlocks, grid.x*grid.y)))
-	grid.z = ceilDiv(rows, runRows)
+	runRows := max(minRunRows, device.CeilDiv(rows, device.CeilDiv(transABlocks, grid.x*grid.y)))
+	grid.z = device.CeilDiv(rows, runRows)
 	g.launchProduct("matmul_trans_a", grid, t, dw.Len(),
 		newArgs().views(a, dy).buffers(dw).shape(dy).ints(a.Cols, runRows, grid.z))
 }

@@ -9,7 +9,7 @@ func (g *gpu) Fill(dst device.View, v float32) {
 }
 
 func (g *gpu) Transpose(dst, src device.View, reverse bool) {
-	grid := size{ceilDiv(src.Cols, 32) * ceilDiv(src.Rows, 32) * src.Groups, 1, 1}
+	grid := size{device.CeilDiv(src.Cols, 32) * device.CeilDiv(src.Rows, 32) * src.Groups, 1, 1}
 	g.launch("transpose", grid, size{32, 8, 1}, newArgs().views(dst, src).shape(src).flag(reverse))
 }
 
@@ -42,7 +42,7 @@ func (g *gpu) TanhGrad(dx, dy, y device.View) {
 }
 
 func (g *gpu) AvgPool(dst, x device.View) {
-	grid := size{ceilDiv(x.Cols, 32) * x.Groups, 1, 1}
+	grid := size{device.CeilDiv(x.Cols, 32) * x.Groups, 1, 1}
 	g.launch("avg_pool", grid, size{32, 8, 1}, newArgs().views(dst, x).shape(x))
 }
 

@@ -130,7 +130,7 @@ func (c *Clips) poolRows() device.View {
 	if c.count == 0 {
 		return rows
 	}
-	first, end := ceilDiv(c.first, p.stride), min(ceilDiv(c.first+c.count, p.stride), rows.Rows)
+	first, end := device.CeilDiv(c.first, p.stride), min(device.CeilDiv(c.first+c.count, p.stride), rows.Rows)
 	if c.first < 0 || end <= first {
 		panic(fmt.Sprintf("inference: the mean over frames [%d,%d) of %v, one row in %d frames",
 			c.first, c.first+c.count, rows, p.stride))

@@ -83,7 +83,7 @@ func TestClipsPool(t *testing.T) {
 		for first := 0; first < frames; first += stride {
 			c.Pool(first, stride)
 			for i, v := range c.Run(rows, 1) {
-				mean[i] += v / float32(ceilDiv(frames, stride))
+				mean[i] += v / float32(device.CeilDiv(frames, stride))
 			}
 		}
 		nettest.Near(t, "mean of rows", mean, whole, 1e-5)

@@ -179,7 +179,7 @@ func (e *streamExecutor) clearOutside(p *placement, i int, c *cursor) {
 		return
 	}
 	first, n := c.row(p), p.rows(e.run.frames)
-	begin, end := min(max(0, c.begin/p.stride-first), n), min(max(0, ceilDiv(c.end, p.stride)-first), n)
+	begin, end := min(max(0, c.begin/p.stride-first), n), min(max(0, device.CeilDiv(c.end, p.stride)-first), n)
 	for _, rows := range [...][2]int{{0, begin}, {end, n}} {
 		if count := rows[1] - rows[0]; count > 0 {
 			at := i*p.size(e.run.frames) + (p.gap+rows[0])*p.cols

@@ -18,7 +18,7 @@ type placement struct {
 }
 
 // rows returns how many rows of the tensor a run over so many frames computes.
-func (p *placement) rows(frames int) int { return ceilDiv(frames, p.stride) }
+func (p *placement) rows(frames int) int { return device.CeilDiv(frames, p.stride) }
 
 // size returns how many values of memory each stream takes in a run over so many frames.
 func (p *placement) size(frames int) int { return (p.gap + p.rows(frames)) * p.cols }
@@ -73,7 +73,7 @@ func newLayout(p *polynet.Program, whole bool) layout {
 	}
 	for t := range l.tensors {
 		l.tensors[t].history = l.history
-		l.history += alignUp(l.tensors[t].gap * l.tensors[t].cols)
+		l.history += device.AlignUp(l.tensors[t].gap * l.tensors[t].cols)
 	}
 	return l
 }
@@ -141,19 +141,14 @@ func (l *layout) assign(runs []runSize, alloc allocator) {
 func allocTogether(d device.Device, place func(allocator)) device.Buffer {
 	size := 0
 	place(func(n int) device.Buffer {
-		size += alignUp(n)
+		size += device.AlignUp(n)
 		return device.AddrBuffer(0, n)
 	})
 	memory, begin := d.Alloc(size), 0
 	place(func(n int) device.Buffer {
 		b := memory.Slice(begin, begin+n)
-		begin += alignUp(n)
+		begin += device.AlignUp(n)
 		return b
 	})
 	return memory
 }
-
-// alignUp rounds a number of values up to whole cache lines.
-func alignUp(n int) int { return ceilDiv(n, 16) * 16 }
-
-func ceilDiv(a, b int) int { return (a + b - 1) / b }

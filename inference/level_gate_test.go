@@ -55,7 +55,7 @@ func TestGateChangesNoAnswer(t *testing.T) {
 		for _, d := range got {
 			begin, end := int(d.Start*rate+0.5), int(d.End*rate+0.5)
 			end = max(end, (end/s.rowSamples()*s.row+s.ahead)*hop) // where the last row's lookahead ends
-			if d.Gated && audibleFrame(samples, hop, ceilDiv(begin, hop), min(end/hop, s.frames()-1)) {
+			if d.Gated && audibleFrame(samples, hop, device.CeilDiv(begin, hop), min(end/hop, s.frames()-1)) {
 				t.Fatalf("the decision about %g to %g s was gated", d.Start, d.End)
 			}
 			if d.Gated {

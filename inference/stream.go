@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 )
 
@@ -113,11 +114,15 @@ func (t *timing) rowSamples() int { return t.row * t.features.Hop }
 
 // hold returns at least how many frames lie between the beginning of a decision's window and the last frame that the
 // decision depends on.
-func (t *timing) hold() int { return max(ceilDiv(t.window, t.features.Hop), t.row) + t.ahead + 1 }
+func (t *timing) hold() int {
+	return max(device.CeilDiv(t.window, t.features.Hop), t.row) + t.ahead + 1
+}
 
 // rerun returns how many frames before a step, in whole steps, an executor that has left out frames has to begin, so
 // that decisions of the step do not depend on those that it has left out.
-func (t *timing) rerun() int { return ceilDiv(t.hold()+t.back+t.row, t.step) * t.step }
+func (t *timing) rerun() int { return device.CeilDiv(t.hold()+t.back+t.row, t.step) * t.step }
 
 // finish returns how many frames, zeros included, an executor takes to compute all rows of a stream of so many.
-func (t *timing) finish(frames int) int { return (ceilDiv(frames, t.row) + t.ahead/t.row) * t.row }
+func (t *timing) finish(frames int) int {
+	return (device.CeilDiv(frames, t.row) + t.ahead/t.row) * t.row
+}

@@ -3,6 +3,7 @@ package inference
 import (
 	"slices"
 
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -120,8 +121,8 @@ func (s *streamInput) next() decisionWindow {
 	}
 	w.start = max(0, w.end-s.window)
 	w.last = w.end / s.rowSamples()
-	w.first = min(ceilDiv(w.start, s.rowSamples()), w.last) // rows may lie further apart than a window is long
-	w.depends = max(w.last*s.row+s.ahead, ceilDiv(w.end, s.features.Hop))
+	w.first = min(device.CeilDiv(w.start, s.rowSamples()), w.last) // rows may lie further apart than a window is long
+	w.depends = max(w.last*s.row+s.ahead, device.CeilDiv(w.end, s.features.Hop))
 	return w
 }
 
@@ -155,7 +156,7 @@ func (s *streamInput) decision(w decisionWindow, gated bool) (Decision, bool, er
 	s.decided = w.end
 	s.decisions++
 	s.sum.drop(w.first)
-	steps := ceilDiv(w.depends+1, s.step)
+	steps := device.CeilDiv(w.depends+1, s.step)
 	used := min((steps*s.step-1)*s.features.Hop+s.features.Window/2, s.pushed)
 	d := Decision{Start: s.seconds(w.start), End: s.seconds(w.end), Used: s.seconds(used), Gated: gated}
 	if gated {
@@ -228,7 +229,7 @@ func (s *streamInput) activate(frame int) (restart int) {
 	}
 	s.fed = begin
 	s.logits, s.firstRow = s.logits[:0], begin/s.row
-	s.sum.drop(ceilDiv(begin+s.back, s.row))
+	s.sum.drop(device.CeilDiv(begin+s.back, s.row))
 	return begin
 }
 

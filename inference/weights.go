@@ -63,7 +63,7 @@ func (p *Plan) pack(size runSize) []boundStep {
 		case polynet.OpConv:
 			b.weight = new(device.Packed)
 			p.dev.PackWindows(b.weight, stage(s.Weight), s.Width, device.View{
-				Groups: size.streams, Rows: ceilDiv(size.frames, geometry[polynet.Output(i)].Stride),
+				Groups: size.streams, Rows: device.CeilDiv(size.frames, geometry[polynet.Output(i)].Stride),
 				Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
 			})
 		case polynet.OpLinear:

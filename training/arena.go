@@ -14,13 +14,12 @@ type arena struct {
 type mark struct{ chunk, used int }
 
 const (
-	minChunk   = 1 << 20 // values
-	arenaAlign = 16      // values; a cache line
+	minChunk = 1 << 20 // values
 )
 
 // alloc returns n values of undefined content.
 func (a *arena) alloc(n int) device.Buffer {
-	size := alignUp(n)
+	size := device.AlignUp(n)
 	for ; a.next.chunk < len(a.chunks); a.next = (mark{a.next.chunk + 1, 0}) {
 		if chunk := a.chunks[a.next.chunk]; a.next.used+size <= chunk.Len() {
 			b := chunk.Slice(a.next.used, a.next.used+n)
@@ -57,8 +56,3 @@ func (a *arena) close() {
 	a.chunks = a.chunks[:0]
 	a.next = mark{}
 }
-
-// alignUp rounds n up to whole cache lines.
-func alignUp(n int) int { return ceilDiv(n, arenaAlign) * arenaAlign }
-
-func ceilDiv(a, b int) int { return (a + b - 1) / b }

@@ -86,7 +86,7 @@ func newNetwork(p *polynet.Program, d device.Trainer, gradients bool) *Network {
 func (n *Network) allocate(gradients bool) {
 	var size, begin [polynet.Running + 1]int
 	for _, w := range n.program.Weights {
-		size[w.Kind] += alignUp(int(w.Len()))
+		size[w.Kind] += device.AlignUp(int(w.Len()))
 	}
 	n.decayed = size[polynet.Decayed]
 	begin[polynet.Undecayed] = n.decayed
@@ -105,7 +105,7 @@ func (n *Network) allocate(gradients bool) {
 		}
 		p.Value = buffer.Slice(first, last)
 		n.params = append(n.params, p)
-		begin[w.Kind] += alignUp(int(w.Len()))
+		begin[w.Kind] += device.AlignUp(int(w.Len()))
 	}
 }
 

@@ -17,7 +17,7 @@ func (r poolRange) of(x Activation, stride int) device.View {
 	if r.count == 0 {
 		return x.View
 	}
-	first, end := ceilDiv(r.first, stride), min(ceilDiv(r.first+r.count, stride), x.Rows)
+	first, end := device.CeilDiv(r.first, stride), min(device.CeilDiv(r.first+r.count, stride), x.Rows)
 	if r.first < 0 || end <= first {
 		panic(fmt.Sprintf("training: the mean over frames [%d,%d) of %v, one row in %d frames",
 			r.first, r.first+r.count, x.View, stride))

@@ -64,7 +64,7 @@ func (c *convOp) before() int { return c.Kernel - 1 - c.Ahead }
 // t·Stride+Ahead, which are consecutive in memory, so that a convolution is one matrix product of overlapping rows
 // (Kernel·In values each) with the weight as a (Kernel·In, Width) matrix.
 func (c *convOp) windows(x Activation) device.View {
-	return x.windows(-c.before(), ceilDiv(x.Rows, c.Stride), c.Kernel, c.Stride)
+	return x.windows(-c.before(), device.CeilDiv(x.Rows, c.Stride), c.Kernel, c.Stride)
 }
 
 // convolve returns the convolution of x, without padding. x must have padding unless Kernel is 1.
@@ -97,7 +97,7 @@ func (c *convOp) backwardInput(p *Pass, dx, dy Activation, add bool) {
 			}
 			continue
 		}
-		taps := ceilDiv(c.Kernel-k0, c.Stride)
+		taps := device.CeilDiv(c.Kernel-k0, c.Stride)
 		first := (r+c.before()-k0)/c.Stride - (taps - 1)
 		windows := dy.windows(first, rows.Rows, taps, 1)
 		w := p.pack()

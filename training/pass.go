@@ -37,7 +37,7 @@ func (a Activation) windows(first, rows, taps, stride int) device.View {
 func (a Activation) every(first, stride int) device.View {
 	v := a.View
 	v.Data = a.padded.Slice((a.pad+first)*a.Cols, a.padded.Len())
-	v.Rows = ceilDiv(a.Rows-first, stride)
+	v.Rows = device.CeilDiv(a.Rows-first, stride)
 	v.RowStride = stride * a.Cols
 	return v
 }

@@ -409,7 +409,7 @@ func TestEvaluatorComputesTheEquations(t *testing.T) {
 						first, last := 0, len(clip)-1
 						if b.Window > 0 {
 							stride := c.Program().Reach().Stride
-							first, last = ceilDiv(b.Lead, stride), ceilDiv(b.Lead+b.Window, stride)-1
+							first, last = device.CeilDiv(b.Lead, stride), device.CeilDiv(b.Lead+b.Window, stride)-1
 						}
 						for _, v := range clip.Mean(first, last) {
 							want = append(want, float32(v))
