@@ -2,6 +2,7 @@
 
 package gpu
 
+import "github.com/polyphon/polyphon/device"
 import "math/bits"
 
 // heap allocates from the driver's memory. Freed blocks are kept for the next request of their size class, so that

@@ -13,9 +13,7 @@ type arena struct {
 // mark is a position in an arena.
 type mark struct{ chunk, used int }
 
-const (
-	minChunk = 1 << 20 // values
-)
+const minChunk = 1 << 20 // values
 
 // alloc returns n values of undefined content.
 func (a *arena) alloc(n int) device.Buffer {
