@@ -2,8 +2,11 @@
 
 package gpu
 
-import "github.com/polyphon/polyphon/device"
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/polyphon/polyphon/device"
+)
 
 // heap allocates from the driver's memory. Freed blocks are kept for the next request of their size class, so that
 // repeated steps never call the driver, which would wait for the GPU. Since the GPU works in the order of the calls, a
