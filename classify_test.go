@@ -305,6 +305,14 @@ func TestRecognizerRefusesImpossibleOptions(t *testing.T) {
 			t.Errorf("a hop of %g: %v", hop, err)
 		}
 	}
+	for name, o := range map[string]Option{"a NaN gate": WithGate(math.NaN()), "no threads": WithThreads(-1)} {
+		if _, err := New(m, o); !errors.Is(err, polynet.ErrConfig) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := New(nil); !errors.Is(err, polynet.ErrModel) {
+		t.Errorf("no model: %v", err)
+	}
 	if _, err := New(m, WithDetection(detect.Config{})); !errors.Is(err, detect.ErrConfig) {
 		t.Errorf("no threshold: %v", err)
 	}

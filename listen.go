@@ -2,7 +2,6 @@ package polyphon
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"iter"
 	"slices"
@@ -33,7 +32,7 @@ func (r *Recognizer) Listen(f Format) (*Listener, error) {
 }
 
 // Write takes interleaved frames in the format's encoding, cut anywhere, and computes what they complete, as an
-// io.Writer. An error is the device's (device.Fault), or says that the sound has ended.
+// io.Writer. An error is the device's (device.Fault), or ErrEnded.
 func (l *Listener) Write(pcm []byte) (int, error) {
 	if err := l.group.Write(0, pcm); err != nil {
 		return 0, err
@@ -54,8 +53,8 @@ func (l *Listener) Push(samples []float32) error {
 // WithSamples, the oldest are dropped, which ListenStats.Dropped counts.
 func (l *Listener) Events() []Event { return l.group.trackers[0].take() }
 
-// Follow reads sound in the format's encoding from r until it ends, and yields its events as Events does. An error ends
-// the sequence: r's, or one of Write.
+// Follow reads sound in the format's encoding from r until it ends, flushes, and yields its events as Events does. An
+// error ends the sequence: r's, or one of Write.
 func (l *Listener) Follow(r io.Reader) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		pcm := make([]byte, 4*pieceSamples)
@@ -153,7 +152,7 @@ func (r *Recognizer) listenGroup(n int, f Format, step float64, recording bool) 
 		return nil, err
 	}
 	format := audio.Format{
-		Rate: cmp.Or(f.Rate, m.Features.Rate), Channels: max(f.Channels, 1), Encoding: cmp.Or(f.Encoding, audio.S16LE),
+		Rate: cmp.Or(f.Rate, m.Features.Rate), Channels: cmp.Or(f.Channels, 1), Encoding: cmp.Or(f.Encoding, audio.S16LE),
 	}
 	silence := (m.Window + r.detection.Smoothing + r.detection.MinDuration) * float64(m.Features.Rate)
 	g := &ListenerGroup{group: group, silence: make([]float32, int(silence))}
@@ -181,7 +180,7 @@ func (g *ListenerGroup) Push(i int, samples []float32) error {
 // push takes the mono samples of sound i that convert returns. Where many wait, it computes, so that memory is bounded.
 func (g *ListenerGroup) push(i int, convert func() []float32) error {
 	if g.trackers[i].flushed {
-		return fmt.Errorf("polyphon: sound %d has ended; Reset begins another", i)
+		return ErrEnded
 	}
 	g.mono = convert()
 	for part := range slices.Chunk(g.mono, maxWaiting) {

@@ -24,7 +24,8 @@ import (
 // Errors of a Recognizer, besides those of audio, polynet and detect, a context's, and a device's (device.Fault).
 var (
 	ErrClosed   = errors.New("polyphon: the recognizer is closed")
-	ErrDiverged = inference.ErrDiverged // the network's numbers grew beyond all bounds: there are no probabilities
+	ErrEnded    = errors.New("polyphon: the sound has ended, Reset begins another") // of a Listener after Flush
+	ErrDiverged = inference.ErrDiverged                                             // the network's numbers grew beyond all bounds: there are no probabilities
 )
 
 // Recognizer answers for sounds with one model on one device. Several goroutines may call its methods at once.
@@ -68,7 +69,7 @@ func WithDetection(c detect.Config) Option { return func(s *settings) { s.detect
 func WithHop(seconds float64) Option { return func(s *settings) { s.stream.Hop = seconds } }
 
 // WithGate sets the level, in dB below full scale, of what counts as silence in Events and live sound; the network does
-// not run in silence. 0, the default, is no gate; one that is not finite makes those fail with polynet.ErrConfig.
+// not run in silence. 60 and -60 mean the same; 0, the default, is no gate.
 func WithGate(decibels float64) Option {
 	return func(s *settings) { s.stream.Gate = -max(decibels, -decibels) }
 }
@@ -91,6 +92,9 @@ func Open(path string, options ...Option) (*Recognizer, error) {
 // names kernels that the machine does not have.
 func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error) {
 	defer catchFault(&err)
+	if m == nil {
+		return nil, fmt.Errorf("%w: there is none", polynet.ErrModel)
+	}
 	r := &Recognizer{idle: map[int][]*batch{}}
 	r.detection = m.DetectionConfig()
 	for _, option := range options {
@@ -101,6 +105,9 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	}
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)
+	}
+	if r.threads < 0 || r.stream.Gate-r.stream.Gate != 0 { // NaN or infinite
+		return nil, fmt.Errorf("%w: %d threads, a gate of %g dB", polynet.ErrConfig, r.threads, r.stream.Gate)
 	}
 	if r.device == nil && !r.reference {
 		if r.device, err = device.CPU(r.threads); err != nil {
