@@ -417,4 +417,7 @@ func TestStreamUsage(t *testing.T) {
 		expect(t, c.args+": stdout", out, "")
 		contains(t, c.args, errs, c.want)
 	}
+	t.Setenv(countVariable, "2") // as a cluster sets it
+	status, _, errs := stream(t, bytes.NewReader(raw(audio.S16LE, threeSounds())))
+	expect(t, "status with "+countVariable+": "+errs, status, statusOK)
 }
