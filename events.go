@@ -14,8 +14,9 @@ import (
 // Event is a sound that was detected: a word, say. Times are in seconds since the stream or recording began.
 type Event struct {
 	detect.Event
-	// Samples is, with WithSamples, the event's sound with what surrounds it, at least a window, mono at the model's rate.
-	// It begins SamplesStart seconds after the stream did. Of an event of more than half a minute it is the end.
+	// Samples is, with WithSamples, the event's sound with what surrounds it, mono at the model's rate: at least a window,
+	// or less near the beginning or end of the stream. It begins SamplesStart seconds after the stream did. Of an event
+	// of more than half a minute it is the end.
 	Samples      []float32
 	SamplesStart float64
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/polyphon/polyphon/features"
 )
 
-// Augment says how training clips are varied, in this order. Each clip and epoch draws anew, uniformly from the ranges.
-// The zero value changes nothing.
+// Augment says how training clips are varied. The fields are in the order in which they apply. Each clip and epoch
+// draws anew, uniformly from the ranges. The zero value changes nothing.
 type Augment struct {
 	// MadeUp is the probability that a clip becomes a pseudo-word of the label `_unknown_`, where there is that label: it
 	// is played backwards, or its end is followed by the beginning of another word.

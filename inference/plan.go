@@ -1,7 +1,7 @@
 // Package inference runs trained networks on clips, batches of clips, recordings, live sound and groups of live sounds.
 //
-// Compile binds a model's Program to a device. Clips runs whole clips. Stream and Group run sound as it arrives; their
-// numbers are those of one pass over the whole sound.
+// Compile binds a model's Program to a device. Plan.Clips runs whole clips. Plan.Group runs one stream or many, as
+// their sound arrives: Plan.Group(1, ...) is a single stream. Its numbers are those of one pass over the whole sound.
 package inference
 
 import (
@@ -18,7 +18,7 @@ import (
 // Plan is a model compiled for inference on one device: batch norms are folded into the convolutions, the weights are
 // packed for the device's matrix product, and what follows a product (shift, skip, Hadamard term, ReLU) is its
 // epilogue, so that a `pi` block is two products and writes each tensor once. A Plan is shared by goroutines; each
-// works with Clips, a Stream or a Group of its own.
+// works with Clips or a Group of its own.
 type Plan struct {
 	model     *polynet.Model
 	program   *polynet.Program // norms folded, without the steps of training

@@ -1,3 +1,11 @@
+// Package polynet says what a network is, apart from how it runs.
+//
+// A Config describes a network: its stem, its stages of blocks of a BlockKind, its classes. Config.Program turns it
+// into a Program, a list of steps on tensors with the names and shapes of their weights. Passes rewrite a Program for
+// inference: they drop the steps of training and fold batch norms into convolutions. A Model is a Config with weights,
+// labels and feature settings, stored in one file in the safetensors format.
+//
+// Packages inference, training and export/onnx run, train and export Programs.
 package polynet
 
 import (

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
@@ -128,6 +129,10 @@ func (c *cli) check() error {
 		return fmt.Errorf("--channels %d: 1 to %d are read", raw.Channels, audio.MaxChannels)
 	case live && c.Format == "json":
 		return errors.New("--format json is written at the end, and live sound has none; use ndjson")
+	case live && c.Many.given():
+		return errors.New("--out, --force, --fail-fast, --shard and --shards are about files: --stream reads one sound")
+	case live && c.Top != 1:
+		return errors.New("--top is about windows, and --stream reports events, which have one label")
 	case live && c.Events.Windows:
 		return errors.New("--windows is about recordings, not about live sound")
 	case c.Events.Windows && c.Events.Save != "":
@@ -146,6 +151,12 @@ func (c *cli) check() error {
 		return errors.New("--force without --out: there are no results that it could replace")
 	}
 	return nil
+}
+
+// given reports whether any of the flags is given. A count of shards in the environment is not: a cluster sets it.
+func (f *manyFlags) given() bool {
+	shards := f.Shards != 0 && os.Getenv(countVariable) == ""
+	return f.Out != "" || f.Force || f.FailFast || f.Shard != (shard{}) || shards
 }
 
 // declared reports whether flags say how raw sound is encoded.

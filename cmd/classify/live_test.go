@@ -391,6 +391,12 @@ func TestStreamUsage(t *testing.T) {
 		{"--stream - -", "not files"},
 		{"--stream --format json", "ndjson"},
 		{"--stream --windows", "--windows"},
+		{"--stream --out results", "--out"},
+		{"--stream --force", "--force"},
+		{"--stream --fail-fast", "--fail-fast"},
+		{"--stream --shard 0/2", "--shard"},
+		{"--stream --shards 2", "--shards"},
+		{"--stream --top 3", "--top"},
 		{"--stream --encoding s16be", "s16be"},
 		{"--stream --rate 0", "--rate 0"},
 		{"--stream --rate 1000", "4000 to 384000"},
@@ -411,4 +417,7 @@ func TestStreamUsage(t *testing.T) {
 		expect(t, c.args+": stdout", out, "")
 		contains(t, c.args, errs, c.want)
 	}
+	t.Setenv(countVariable, "2") // as a cluster sets it
+	status, _, errs := stream(t, bytes.NewReader(raw(audio.S16LE, threeSounds())))
+	expect(t, "status with "+countVariable+": "+errs, status, statusOK)
 }
