@@ -14,6 +14,7 @@ import (
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -104,6 +105,11 @@ func New(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*Traine
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if o.Checkpoint != "" {
+		if err := atomicfile.Check(o.Checkpoint); err != nil {
+			return nil, fmt.Errorf("checkpoint: %w", err)
+		}
 	}
 	t := &Trainer{cfg: cfg, options: o, labels: set.Labels, dev: o.Device}
 	if t.dev == nil {

@@ -468,3 +468,14 @@ func TestWindowOfTheData(t *testing.T) {
 		t.Errorf("a window of %g s (%v), the clips have 0.5 s", c.Window, err)
 	}
 }
+
+// A checkpoint that cannot be written, or none to continue from, is an error before the training.
+func TestCheckpointErrors(t *testing.T) {
+	dir := tones(t, 4)
+	for _, path := range []string{dir, filepath.Join(dir, "none", "checkpoint")} {
+		if _, err := newTrainer(t, small(), dir, Options{Checkpoint: path}); err == nil ||
+			!strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
