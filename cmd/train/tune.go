@@ -102,12 +102,12 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 			r.Config.Smoothing, r.Config.MinDuration, r.Config.Threshold,
 			r.FalseAlarmsPerHour(), 100*r.MissRate(), 1000*r.Delay(0.5), 1000*r.Delay(0.95), name)
 	}
-	row("the model's own", scores[0])
+	row("  the model's own", scores[0])
 	if !c.Measure {
 		for _, r := range frontier {
 			row("", r)
 		}
-		row("chosen", chosen)
+		row("  chosen", chosen)
 	}
 	if err := t.Flush(); err != nil {
 		return err

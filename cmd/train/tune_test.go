@@ -51,7 +51,8 @@ func TestTune(t *testing.T) {
 			"--minutes", "0.1", "--without", filepath.Join(dir, "quiet")}, args...)
 	}
 	status, out, errs := train(t.Context(), tune("--out", tuned, "--det", curve)...)
-	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || strings.Contains(out, "cue points") {
+	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || strings.Contains(out, "cue points") ||
+		!strings.Contains(out, "  the model's own\n") || !strings.Contains(out, "  chosen\n") {
 		t.Errorf("status %d, %s, %s", status, out, errs)
 	}
 	if m, err := polynet.Load(tuned); err != nil || m.Detection == nil {
