@@ -91,6 +91,9 @@ var kindNames = []string{
 // reportDelay is how many seconds after a word's end, and the model's lookahead, it should have been reported.
 const reportDelay = 0.25
 
+// minWords is how many words must be said for tune's figures not to come with a warning.
+const minWords = 20
+
 // report prints the table, and writes the curves and the model.
 func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tuning.Score) error {
 	limits := tuning.Limits{FalseAlarms: c.FalseAlarms, Delay: c.Delay}
@@ -114,8 +117,16 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	}
 	fmt.Fprintf(s.Out, "%d words and %.2f hours of sound\n", chosen.Words, chosen.Hours)
 	limit := model.Net.Lookahead(model.Features).Seconds() + reportDelay
-	fmt.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
-		100*chosen.Within(limit), 1000*limit)
+	detected := len(chosen.Delays) > 0
+	if detected {
+		fmt.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
+			100*chosen.Within(limit), 1000*limit)
+	} else {
+		fmt.Fprintln(s.Out, "no word was detected")
+	}
+	if chosen.Words < minWords {
+		fmt.Fprintf(s.Err, "train: fewer than %d words were said (%d): the figures are rough\n", minWords, chosen.Words)
+	}
 	for kind, part := range chosen.Parts {
 		if part.Hours > 0 || kind != int(tuning.Recorded) {
 			fmt.Fprintf(s.Out, "%d false alarms %s in %.2f hours\n", part.FalseAlarms, kindNames[kind], part.Hours)
@@ -128,6 +139,9 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	}
 	if c.Out == "" {
 		return nil
+	}
+	if !detected {
+		return fmt.Errorf("no word was detected at the chosen operating point: %s is not written", c.Out)
 	}
 	if over, late := chosen.FalseAlarmsPerHour(), chosen.Delay(0.95); over > c.FalseAlarms || late > c.Delay {
 		fmt.Fprintf(s.Err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest false "+
