@@ -65,7 +65,8 @@ var texts = map[string]string{
 	"withoutHelp": "Folders of recordings in which none of the words is said: backgrounds, and what must not trigger.",
 	"recordingsHelp": "Folders of recordings with cue points, which are used as they are: cue points with a word as " +
 		"their label say when it is said.",
-	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; 0 is any number.",
+	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; " +
+		"0, the default, is any number.",
 
 	"tunedHelp": "Write the model with the operating point that was chosen to this file.",
 	"detHelp":   "Write the curve of misses over false alarms to this file, .png or .svg.",

@@ -23,7 +23,7 @@ type tuneCmd struct {
 	Split       string   `help:"Part of the data: valid, test, train or all." enum:"test,valid,train,all" default:"valid"`
 	SNR         float64  `name:"snr" help:"How much louder than the background the words are, in dB." default:"10"`
 	Minutes     float64  `help:"Minutes of other words, and of the recordings without words, at least." default:"60"`
-	FalseAlarms float64  `help:"Most false alarms an hour." default:"0.5" placeholder:"N"`
+	FalseAlarms float64  `help:"Most false alarms an hour (${default})." default:"0.5" placeholder:"N"`
 	Delay       float64  `help:"${delayHelp}" default:"0" placeholder:"S"`
 	Out         string   `help:"${tunedHelp}" type:"path" placeholder:"FILE"`
 	Measure     bool     `help:"Try no other operating point than the model's own."`
