@@ -12,7 +12,7 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Errors of this package wrap one of these, or are those of datasets and polynet.
+// Errors of this package wrap one of these, or are those of datasets and polynet. ErrConfig wraps theirs about settings.
 var (
 	ErrConfig     = errors.New("invalid training configuration")
 	ErrCheckpoint = errors.New("cannot resume") // from a checkpoint that is damaged or of another run
@@ -100,7 +100,7 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 	if c.Net.Degree == 0 && c.Net.Block.Decomposition() {
 		c.Net.Degree = DefaultDegree
 	}
-	err := errors.Join(c.Net.Validate(), c.Features.Validate())
+	err := invalid(c.Net.Validate(), c.Features.Validate())
 	if err != nil {
 		return c, err
 	}
@@ -158,8 +158,17 @@ func (c Config) Validate() error {
 		within("EMA decay", c.EMA, 0, below1),
 		within("mixup", c.Mixup, 0, 100),
 		within("weight of distillation", c.DistillWeight, 0, 1),
-		c.Context.Validate(),
+		within("mask", float64(min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq)), 0, math.MaxFloat32),
+		invalid(c.Augment.Validate(), c.Context.Validate()),
 	)
+}
+
+// invalid joins errors of other packages in one that wraps ErrConfig, too, or returns nil.
+func invalid(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return nil
 }
 
 // AugmentKind names a recipe of augmentation.

@@ -23,7 +23,7 @@ type Options struct {
 	Device     device.Trainer // nil: the CPU
 	Threads    int            // goroutines that read clips, and the threads of a nil Device; 0: one a core
 	Checkpoint string         // file that each epoch writes the run's state to; "": none
-	Resume     bool           // continue from Checkpoint, where there is one
+	Resume     bool           // continue from the file Checkpoint, where it exists
 	Observer   Observer
 	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the labels
 	// of the data, and the features and window of the Config.
@@ -105,6 +105,9 @@ func New(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*Traine
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if o.Resume && o.Checkpoint == "" {
+		return nil, fmt.Errorf("%w: there is no checkpoint to resume from", ErrConfig)
 	}
 	if o.Checkpoint != "" {
 		if err := atomicfile.Check(o.Checkpoint); err != nil {
