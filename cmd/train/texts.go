@@ -35,7 +35,8 @@ var texts = map[string]string{
 	"limit":     fmt.Sprint(recipe.ClampSigma),
 
 	"modelHelp": "Model file, or an embedded model: base, the default, or small.",
-	"dataHelp":  "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands.",
+	"dataHelp": "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands. " +
+		"In WAV files of 64 KiB or more, each cue point with a label is a clip of that class.",
 	"outHelp":   "Model file to write. The checkpoint lies beside it, as FILE.checkpoint.",
 	"wordsHelp": "Words to learn, separated by commas; the other folders become _unknown_. " +
 		"Without it, every folder is a label.",
