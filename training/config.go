@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Errors of this package wrap one of these, or are those of datasets and polynet. ErrConfig wraps theirs about settings.
+// Errors of this package wrap one of these, or are those of datasets and polynet.
 var (
 	ErrConfig     = errors.New("invalid training configuration")
 	ErrCheckpoint = errors.New("cannot resume") // from a checkpoint that is damaged or of another run
@@ -128,11 +129,22 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 
 // Validate returns an error wrapping ErrConfig that names the setting when c cannot be run. c comes from WithData.
 func (c Config) Validate() error {
+	positive, below1 := float64(math.SmallestNonzeroFloat32), math.Nextafter(1, 0)
 	within := func(name string, v, low, high float64) error {
-		if !(v >= low && v <= high) {
-			return fmt.Errorf("%w: %s %g is not in %g…%g", ErrConfig, name, v, low, high)
+		if v >= low && v <= high {
+			return nil
 		}
-		return nil
+		number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+		allowed := number(low) + " to " + number(high)
+		switch {
+		case low == positive:
+			allowed = "above 0 and at most " + number(high)
+		case high == below1:
+			allowed = "at least 0 and below 1"
+		case high == math.MaxFloat32:
+			allowed = "at least 0"
+		}
+		return fmt.Errorf("%w: %s %s: it must be %s", ErrConfig, name, number(v), allowed)
 	}
 	if c.Optimizer != SGD && c.Optimizer != AdamW {
 		return fmt.Errorf("%w: unknown optimizer %q", ErrConfig, c.Optimizer)
@@ -142,13 +154,12 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%w: the rate cannot fall after the epochs %v of %d", ErrConfig, c.LRMilestones, c.Epochs)
 		}
 	}
-	below1 := math.Nextafter(1, 0)
 	return errors.Join(
 		within("window", c.Window, 0.05, 60),
 		within("bound of features", c.ClampSigma, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
 		within("batch", float64(c.Batch), 2, 1<<16),
-		within("learning rate", c.Rate, math.SmallestNonzeroFloat32, 1e3),
+		within("learning rate", c.Rate, positive, 1e3),
 		within("warm-up", c.Warmup, 0, float64(c.Epochs)),
 		within("weight decay", c.Decay, 0, 10),
 		within("momentum", c.Momentum, 0, below1),

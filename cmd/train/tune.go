@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/polyphon/polyphon"
@@ -74,8 +75,14 @@ func (c *tuneCmd) recordings(m *polynet.Model, s program.Streams) ([]tuning.Reco
 	if err != nil {
 		return nil, err
 	}
+	clips := set.Split(splits[c.Split])
+	if !slices.ContainsFunc(clips, func(it datasets.Item) bool {
+		return !it.Silence && !detect.Background(m.Labels[it.Label])
+	}) {
+		return nil, fmt.Errorf("no clip of any of the model's words in %s (--split %s)", c.Data, c.Split)
+	}
 	material := tuning.Material{
-		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: set.Split(splits[c.Split]),
+		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: clips,
 		Backgrounds: c.Without, Recorded: c.Recordings, SNR: c.SNR, Minutes: c.Minutes, Seed: c.Seed,
 		Note: func(err error) { fmt.Fprintf(s.Err, "train: %v\n", err) },
 	}
@@ -90,6 +97,14 @@ var kindNames = []string{
 
 // reportDelay is how many seconds after a word's end, and the model's lookahead, it should have been reported.
 const reportDelay = 0.25
+
+// duration returns hours with their unit, as minutes below one.
+func duration(hours float64) string {
+	if hours < 1 {
+		return fmt.Sprintf("%.1f minutes", 60*hours)
+	}
+	return fmt.Sprintf("%.2f hours", hours)
+}
 
 // minWords is how many words must be said for tune's figures not to come with a warning.
 const minWords = 20
@@ -115,7 +130,7 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "%d words and %.2f hours of sound\n", chosen.Words, chosen.Hours)
+	fmt.Fprintf(s.Out, "%d words and %s of sound\n", chosen.Words, duration(chosen.Hours))
 	limit := model.Net.Lookahead(model.Features).Seconds() + reportDelay
 	detected := len(chosen.Delays) > 0
 	if detected {
@@ -129,7 +144,7 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	}
 	for kind, part := range chosen.Parts {
 		if part.Hours > 0 || kind != int(tuning.Recorded) {
-			fmt.Fprintf(s.Out, "%d false alarms %s in %.2f hours\n", part.FalseAlarms, kindNames[kind], part.Hours)
+			fmt.Fprintf(s.Out, "%d false alarms %s in %s\n", part.FalseAlarms, kindNames[kind], duration(part.Hours))
 		}
 	}
 	for _, path := range c.Det {
