@@ -74,8 +74,9 @@ func scan(dir string) (*tree, error) {
 	slices.SortStableFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
 	slices.Sort(t.noise)
 	if len(t.clips) == 0 {
-		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong into "+
-			"a folder of that name", ErrNoData, dir)
+		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong in "+
+			"a folder of that name, or in WAV recordings of %d KiB or more with labelled cue points",
+			ErrNoData, dir, minCueBytes>>10)
 	}
 	return t, nil
 }

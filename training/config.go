@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
@@ -100,7 +101,7 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 	if c.Net.Degree == 0 && c.Net.Block.Decomposition() {
 		c.Net.Degree = DefaultDegree
 	}
-	err := errors.Join(c.Net.Validate(), c.Features.Validate())
+	err := invalid(c.Net.Validate(), c.Features.Validate())
 	if err != nil {
 		return c, err
 	}
@@ -128,11 +129,22 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 
 // Validate returns an error wrapping ErrConfig that names the setting when c cannot be run. c comes from WithData.
 func (c Config) Validate() error {
+	positive, below1 := float64(math.SmallestNonzeroFloat32), math.Nextafter(1, 0)
 	within := func(name string, v, low, high float64) error {
-		if !(v >= low && v <= high) {
-			return fmt.Errorf("%w: %s %g is not in %g…%g", ErrConfig, name, v, low, high)
+		if v >= low && v <= high {
+			return nil
 		}
-		return nil
+		number := func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+		allowed := number(low) + " to " + number(high)
+		switch {
+		case low == positive:
+			allowed = "above 0 and at most " + number(high)
+		case high == below1:
+			allowed = "at least 0 and below 1"
+		case high == math.MaxFloat32:
+			allowed = "at least 0"
+		}
+		return fmt.Errorf("%w: %s %s: it must be %s", ErrConfig, name, number(v), allowed)
 	}
 	if c.Optimizer != SGD && c.Optimizer != AdamW {
 		return fmt.Errorf("%w: unknown optimizer %q", ErrConfig, c.Optimizer)
@@ -142,13 +154,12 @@ func (c Config) Validate() error {
 			return fmt.Errorf("%w: the rate cannot fall after the epochs %v of %d", ErrConfig, c.LRMilestones, c.Epochs)
 		}
 	}
-	below1 := math.Nextafter(1, 0)
 	return errors.Join(
 		within("window", c.Window, 0.05, 60),
 		within("bound of features", c.ClampSigma, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
 		within("batch", float64(c.Batch), 2, 1<<16),
-		within("learning rate", c.Rate, math.SmallestNonzeroFloat32, 1e3),
+		within("learning rate", c.Rate, positive, 1e3),
 		within("warm-up", c.Warmup, 0, float64(c.Epochs)),
 		within("weight decay", c.Decay, 0, 10),
 		within("momentum", c.Momentum, 0, below1),
@@ -158,8 +169,17 @@ func (c Config) Validate() error {
 		within("EMA decay", c.EMA, 0, below1),
 		within("mixup", c.Mixup, 0, 100),
 		within("weight of distillation", c.DistillWeight, 0, 1),
-		c.Context.Validate(),
+		within("mask", float64(min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq)), 0, math.MaxFloat32),
+		invalid(c.Augment.Validate(), c.Context.Validate()),
 	)
+}
+
+// invalid joins errors of other packages in one that wraps ErrConfig, too, or returns nil.
+func invalid(errs ...error) error {
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	return nil
 }
 
 // AugmentKind names a recipe of augmentation.

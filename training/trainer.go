@@ -14,6 +14,7 @@ import (
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -22,7 +23,7 @@ type Options struct {
 	Device     device.Trainer // nil: the CPU
 	Threads    int            // goroutines that read clips, and the threads of a nil Device; 0: one a core
 	Checkpoint string         // file that each epoch writes the run's state to; "": none
-	Resume     bool           // continue from Checkpoint, where there is one
+	Resume     bool           // continue from the file Checkpoint, where it exists
 	Observer   Observer
 	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the labels
 	// of the data, and the features and window of the Config.
@@ -104,6 +105,14 @@ func New(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*Traine
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, err
+	}
+	if o.Resume && o.Checkpoint == "" {
+		return nil, fmt.Errorf("%w: there is no checkpoint to resume from", ErrConfig)
+	}
+	if o.Checkpoint != "" {
+		if err := atomicfile.Check(o.Checkpoint); err != nil {
+			return nil, fmt.Errorf("checkpoint: %w", err)
+		}
 	}
 	t := &Trainer{cfg: cfg, options: o, labels: set.Labels, dev: o.Device}
 	if t.dev == nil {

@@ -290,12 +290,23 @@ func TestConfigErrors(t *testing.T) {
 		"smoothing": func(c *Config) { c.Smoothing = 1 }, "distillation": func(c *Config) { c.DistillWeight = 2 },
 		"cannot fall": func(c *Config) { c.LRMilestones = []int{2, 2} },
 		"context":     func(c *Config) { c.Context.Before = -1 },
+		"speed":       func(c *Config) { c.Augment.Speed = 2 },
+		"mask":        func(c *Config) { c.Mask.MaxTime = -1 },
 	} {
 		c := small()
 		change(&c)
 		err := c.Validate()
-		if !errors.Is(err, ErrConfig) && !errors.Is(err, datasets.ErrOptions) || !strings.Contains(err.Error(), name) {
+		if !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+	bad := small()
+	bad.Epochs, bad.Rate, bad.EMA, bad.Clip = 2e6, -1, 1, -1
+	err := bad.Validate()
+	for _, want := range []string{"epochs 2000000: it must be 1 to 1000000", "rate -1: it must be above 0 and at most 1000",
+		"decay 1: it must be at least 0 and below 1", "clip -1: it must be at least 0\n"} {
+		if !strings.Contains(err.Error()+"\n", want) {
+			t.Errorf("%v; want %q", err, want)
 		}
 	}
 	if err := small().Validate(); err != nil {
@@ -451,10 +462,15 @@ func TestDefaultCompletes(t *testing.T) {
 	}
 	cfg := Default()
 	cfg.Decay, cfg.Context.After, cfg.Net.Block = 0, 0, "attention"
-	if _, err := cfg.WithData(&datasets.Set{}); !errors.Is(err, polynet.ErrConfig) {
+	if _, err := cfg.WithData(&datasets.Set{}); !errors.Is(err, polynet.ErrConfig) || !errors.Is(err, ErrConfig) {
 		t.Errorf("an impossible network: %v", err)
 	}
-	cfg.Net.Block, cfg.Window = polynet.Pi, 1
+	cfg.Net.Block, cfg.Window, cfg.Features.Hop = polynet.Pi, 1, 0
+	if _, err := cfg.WithData(&datasets.Set{Labels: []string{"a"}}); !errors.Is(err, features.ErrConfig) ||
+		!errors.Is(err, ErrConfig) {
+		t.Errorf("impossible features: %v", err)
+	}
+	cfg.Features = features.Default()
 	if c, err := cfg.WithData(&datasets.Set{Labels: []string{"a"}}); err != nil || c.Decay != 0 || c.Context.After != 0 {
 		t.Errorf("what is set to 0 becomes %g and %g (%v)", c.Decay, c.Context.After, err)
 	}
@@ -466,5 +482,19 @@ func TestWindowOfTheData(t *testing.T) {
 	cfg.Window = 0
 	if c, err := cfg.WithData(open(t, tones(t, 8))); err != nil || c.Window != 0.5 {
 		t.Errorf("a window of %g s (%v), the clips have 0.5 s", c.Window, err)
+	}
+}
+
+// A checkpoint that cannot be written, or none to continue from, is an error before the training.
+func TestCheckpointErrors(t *testing.T) {
+	dir := tones(t, 4)
+	if _, err := newTrainer(t, small(), dir, Options{Resume: true}); !errors.Is(err, ErrConfig) {
+		t.Errorf("resume without a checkpoint: %v", err)
+	}
+	for _, path := range []string{dir, filepath.Join(dir, "none", "checkpoint")} {
+		if _, err := newTrainer(t, small(), dir, Options{Checkpoint: path}); err == nil ||
+			!strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

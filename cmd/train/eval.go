@@ -55,9 +55,17 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	for word, clips := range set.Ignored {
-		fmt.Fprintf(s.Err, "train: left out %s (%d clips): the model has no such label and no %s\n",
-			word, clips, polynet.UnknownLabel)
+	for word, n := range set.Ignored {
+		clips := "clips"
+		if n == 1 {
+			clips = "clip"
+		}
+		if word == "." {
+			fmt.Fprintf(s.Err, "train: left out %d %s beside the class folders\n", n, clips)
+			continue
+		}
+		fmt.Fprintf(s.Err, "train: left out %s (%d %s): the model has no such label and no %s\n",
+			word, n, clips, polynet.UnknownLabel)
 	}
 	dev, err := openDevice(c.Computing, c.Threads, s.Err)
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/training"
 )
 
@@ -34,8 +34,8 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if c.Training.Threads < 0 {
 		return usageError("--threads must not be negative")
 	}
-	if _, err := os.Stat(filepath.Dir(c.Out)); err != nil {
-		return err // now, and not after the first epoch
+	if err := atomicfile.Check(c.Out); err != nil {
+		return err // now, and not after the training
 	}
 	dev, err := openDevice(c.Computing, c.Training.Threads, s.Err)
 	if err != nil {

@@ -49,7 +49,7 @@ func (c *infoCmd) Run(s program.Streams) error {
 	if m.Detection == nil {
 		own = " (the default)"
 	}
-	row("detection", "threshold %g, smoothing %g s, release %g, minimum duration %g s, refractory time %g s%s",
+	row("detection", "threshold %.3g, smoothing %.3g s, release %.3g, minimum duration %.3g s, refractory time %.3g s%s",
 		d.Threshold, d.Smoothing, d.Release, d.MinDuration, d.Refractory, own)
 	for _, label := range slices.Sorted(maps.Keys(d.Thresholds)) {
 		row("", "threshold of %s %g", label, d.Thresholds[label])

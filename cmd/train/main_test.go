@@ -228,6 +228,7 @@ func TestErrors(t *testing.T) {
 		"nothing to record": {eval("--record"), program.StatusUsage, "--model"},
 		"foreign model":     {eval("--model", foreign), program.StatusModel, foreign},
 		"no model":          {[]string{"info", filepath.Join(folder, "none")}, program.StatusModel, "none"},
+		"out is a folder":   {quick(data, folder), program.StatusFailed, "is a folder"},
 		"no output folder":  {quick(data, filepath.Join(folder, "none", "m")), program.StatusFailed, "none"},
 	} {
 		checkFailure(t, name, c.args, c.status, c.says)

@@ -35,8 +35,9 @@ var texts = map[string]string{
 	"limit":     fmt.Sprint(recipe.ClampSigma),
 
 	"modelHelp": "Model file, or an embedded model: base, the default, or small.",
-	"dataHelp":  "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands.",
-	"outHelp":   "Model file to write. The checkpoint lies beside it, as FILE.checkpoint.",
+	"dataHelp": "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands. " +
+		"In WAV files of 64 KiB or more, each cue point with a label is a clip of that class.",
+	"outHelp": "Model file to write. The checkpoint lies beside it, as FILE.checkpoint.",
 	"wordsHelp": "Words to learn, separated by commas; the other folders become _unknown_. " +
 		"Without it, every folder is a label.",
 	"degreeHelp": fmt.Sprintf("Degree of each block's polynomial, 2 to %d, where the kind has one to choose. "+
@@ -65,7 +66,8 @@ var texts = map[string]string{
 	"withoutHelp": "Folders of recordings in which none of the words is said: backgrounds, and what must not trigger.",
 	"recordingsHelp": "Folders of recordings with cue points, which are used as they are: cue points with a word as " +
 		"their label say when it is said.",
-	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; 0 is any number.",
+	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; " +
+		"0, the default, is any number.",
 
 	"tunedHelp": "Write the model with the operating point that was chosen to this file.",
 	"detHelp":   "Write the curve of misses over false alarms to this file, .png or .svg.",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"text/tabwriter"
 
 	"github.com/polyphon/polyphon"
@@ -23,7 +24,7 @@ type tuneCmd struct {
 	Split       string   `help:"Part of the data: valid, test, train or all." enum:"test,valid,train,all" default:"valid"`
 	SNR         float64  `name:"snr" help:"How much louder than the background the words are, in dB." default:"10"`
 	Minutes     float64  `help:"Minutes of other words, and of the recordings without words, at least." default:"60"`
-	FalseAlarms float64  `help:"Most false alarms an hour." default:"0.5" placeholder:"N"`
+	FalseAlarms float64  `help:"Most false alarms an hour (${default})." default:"0.5" placeholder:"N"`
 	Delay       float64  `help:"${delayHelp}" default:"0" placeholder:"S"`
 	Out         string   `help:"${tunedHelp}" type:"path" placeholder:"FILE"`
 	Measure     bool     `help:"Try no other operating point than the model's own."`
@@ -74,8 +75,14 @@ func (c *tuneCmd) recordings(m *polynet.Model, s program.Streams) ([]tuning.Reco
 	if err != nil {
 		return nil, err
 	}
+	clips := set.Split(splits[c.Split])
+	if !slices.ContainsFunc(clips, func(it datasets.Item) bool {
+		return !it.Silence && !detect.Background(m.Labels[it.Label])
+	}) {
+		return nil, fmt.Errorf("no clip of any of the model's words in %s (--split %s)", c.Data, c.Split)
+	}
 	material := tuning.Material{
-		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: set.Split(splits[c.Split]),
+		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: clips,
 		Backgrounds: c.Without, Recorded: c.Recordings, SNR: c.SNR, Minutes: c.Minutes, Seed: c.Seed,
 		Note: func(err error) { fmt.Fprintf(s.Err, "train: %v\n", err) },
 	}
@@ -91,6 +98,17 @@ var kindNames = []string{
 // reportDelay is how many seconds after a word's end, and the model's lookahead, it should have been reported.
 const reportDelay = 0.25
 
+// duration returns hours with their unit, as minutes below one.
+func duration(hours float64) string {
+	if hours < 1 {
+		return fmt.Sprintf("%.1f minutes", 60*hours)
+	}
+	return fmt.Sprintf("%.2f hours", hours)
+}
+
+// minWords is how many words must be said for tune's figures not to come with a warning.
+const minWords = 20
+
 // report prints the table, and writes the curves and the model.
 func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tuning.Score) error {
 	limits := tuning.Limits{FalseAlarms: c.FalseAlarms, Delay: c.Delay}
@@ -102,23 +120,31 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 			r.Config.Smoothing, r.Config.MinDuration, r.Config.Threshold,
 			r.FalseAlarmsPerHour(), 100*r.MissRate(), 1000*r.Delay(0.5), 1000*r.Delay(0.95), name)
 	}
-	row("the model's own", scores[0])
+	row("  the model's own", scores[0])
 	if !c.Measure {
 		for _, r := range frontier {
 			row("", r)
 		}
-		row("chosen", chosen)
+		row("  chosen", chosen)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "%d words and %.2f hours of sound\n", chosen.Words, chosen.Hours)
+	fmt.Fprintf(s.Out, "%d words and %s of sound\n", chosen.Words, duration(chosen.Hours))
 	limit := model.Net.Lookahead(model.Features).Seconds() + reportDelay
-	fmt.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
-		100*chosen.Within(limit), 1000*limit)
+	detected := len(chosen.Delays) > 0
+	if detected {
+		fmt.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
+			100*chosen.Within(limit), 1000*limit)
+	} else {
+		fmt.Fprintln(s.Out, "no word was detected")
+	}
+	if chosen.Words < minWords {
+		fmt.Fprintf(s.Err, "train: fewer than %d words were said (%d): the figures are rough\n", minWords, chosen.Words)
+	}
 	for kind, part := range chosen.Parts {
 		if part.Hours > 0 || kind != int(tuning.Recorded) {
-			fmt.Fprintf(s.Out, "%d false alarms %s in %.2f hours\n", part.FalseAlarms, kindNames[kind], part.Hours)
+			fmt.Fprintf(s.Out, "%d false alarms %s in %s\n", part.FalseAlarms, kindNames[kind], duration(part.Hours))
 		}
 	}
 	for _, path := range c.Det {
@@ -128,6 +154,9 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	}
 	if c.Out == "" {
 		return nil
+	}
+	if !detected {
+		return fmt.Errorf("no word was detected at the chosen operating point: %s is not written", c.Out)
 	}
 	if over, late := chosen.FalseAlarmsPerHour(), chosen.Delay(0.95); over > c.FalseAlarms || late > c.Delay {
 		fmt.Fprintf(s.Err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest false "+

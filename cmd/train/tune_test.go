@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,7 +52,8 @@ func TestTune(t *testing.T) {
 			"--minutes", "0.1", "--without", filepath.Join(dir, "quiet")}, args...)
 	}
 	status, out, errs := train(t.Context(), tune("--out", tuned, "--det", curve)...)
-	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || strings.Contains(out, "cue points") {
+	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || strings.Contains(out, "cue points") ||
+		!strings.Contains(out, "  the model's own\n") || !strings.Contains(out, "  chosen\n") {
 		t.Errorf("status %d, %s, %s", status, out, errs)
 	}
 	if m, err := polynet.Load(tuned); err != nil || m.Detection == nil {
@@ -69,10 +71,23 @@ func TestTune(t *testing.T) {
 		t.Errorf("a recording without cue points: %s", errs)
 	}
 	status, out, errs = train(t.Context(), tune("--measure", "--data", filepath.Join(dir, "cued"))...)
-	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") || errs != "" ||
-		!strings.Contains(out, "among the words in 0.00 hours") { // 0.01 if each were the whole recording
+	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") ||
+		strings.Count(errs, "\n") != 1 || !strings.Contains(errs, "fewer than 20 words were said (3)") ||
+		!strings.Contains(out, "among the words in 0.2 minutes") { // over 0.5 if each were the whole recording
 		t.Errorf("words of a recording with cue points: status %d, %s, %s", status, out, errs)
 	}
+	for _, word := range []string{"left", "stop", "yes"} {
+		write("silent/"+word+"/a.wav", audiotest.WAV(audio.S16LE, rate, make([]float32, rate)))
+	}
+	untuned := filepath.Join(dir, "untuned.safetensors")
+	status, out, errs = train(t.Context(), tune("--data", filepath.Join(dir, "silent"), "--out", untuned)...)
+	if _, err := os.Stat(untuned); status != program.StatusFailed || !errors.Is(err, os.ErrNotExist) ||
+		!strings.Contains(out, "\nno word was detected\n") || !strings.Contains(errs, "is not written") {
+		t.Errorf("words that cannot be detected: status %d, %v, %s, %s", status, err, out, errs)
+	}
+	write("foreign/elsewhere/a.wav", audiotest.WAV(audio.S16LE, rate, make([]float32, rate)))
+	checkFailure(t, "no word of the model", tune("--data", filepath.Join(dir, "foreign")), program.StatusFailed,
+		"no clip of any of the model's words in "+filepath.Join(dir, "foreign"))
 	checkFailure(t, "nothing measured to write", tune("--measure", "--out", tuned), program.StatusUsage, "--measure")
 	checkFailure(t, "negative delay", tune("--delay", "-1"), program.StatusUsage, "--delay")
 	checkFailure(t, "no backgrounds", tune("--without", filepath.Join(dir, "none")), program.StatusFailed, "none")

@@ -40,4 +40,15 @@ func TestWrite(t *testing.T) {
 	if err := Write(filepath.Join(path, "below", "a file"), 0o600, say("", nil)); err == nil {
 		t.Error("a folder that does not exist is no error")
 	}
+	if err := Check(path); err != nil {
+		t.Error(err)
+	}
+	for _, bad := range []string{filepath.Dir(path), filepath.Join(filepath.Dir(path), "none", "file")} {
+		if err := Check(bad); err == nil {
+			t.Errorf("%s can be written", bad)
+		}
+	}
+	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
+		t.Errorf("%d files are left by the checks", len(entries))
+	}
 }
