@@ -23,9 +23,11 @@ import (
 
 // Errors of a Recognizer, besides those of audio, polynet and detect, a context's, and a device's (device.Fault).
 var (
-	ErrClosed   = errors.New("polyphon: the recognizer is closed")
-	ErrEnded    = errors.New("polyphon: the sound has ended, Reset begins another") // of a Listener after Flush
-	ErrDiverged = inference.ErrDiverged                                             // the network's numbers grew beyond all bounds: there are no probabilities
+	ErrClosed = errors.New("polyphon: the recognizer is closed")
+	// ErrEnded is the error of a Listener to which sound is pushed after Flush.
+	ErrEnded = errors.New("polyphon: the sound has ended, Reset begins another")
+	// ErrDiverged says that the network's numbers grew beyond all bounds, so that there are no probabilities.
+	ErrDiverged = inference.ErrDiverged
 )
 
 // Recognizer answers for sounds with one model on one device. Several goroutines may call its methods at once.

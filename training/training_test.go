@@ -303,7 +303,8 @@ func TestConfigErrors(t *testing.T) {
 	bad := small()
 	bad.Epochs, bad.Rate, bad.EMA, bad.Clip = 2e6, -1, 1, -1
 	err := bad.Validate()
-	for _, want := range []string{"epochs 2000000: it must be 1 to 1000000", "rate -1: it must be above 0 and at most 1000",
+	for _, want := range []string{
+		"epochs 2000000: it must be 1 to 1000000", "rate -1: it must be above 0 and at most 1000",
 		"decay 1: it must be at least 0 and below 1", "clip -1: it must be at least 0\n"} {
 		if !strings.Contains(err.Error()+"\n", want) {
 			t.Errorf("%v; want %q", err, want)

@@ -11,6 +11,7 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/tuning"
@@ -38,6 +39,11 @@ func (c *tuneCmd) Run(ctx context.Context, s program.Streams) error {
 	}
 	if c.Measure && c.Out != "" {
 		return usageError("--measure changes nothing that --out could write")
+	}
+	if c.Out != "" {
+		if err := atomicfile.Check(c.Out); err != nil {
+			return err
+		}
 	}
 	model, err := models.Open(c.Model)
 	if err != nil {
