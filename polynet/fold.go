@@ -79,8 +79,10 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 			scale, shift := w.affine(s.Norm, s.Width)
 			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
 			weight := slices.Clone(w.values(s.Weight))
-			for k, v := range weight {
-				weight[k] = float32(float64(v) * scale[k%s.Width])
+			for row := range slices.Chunk(weight, s.Width) {
+				for k, v := range row {
+					row[k] = float32(float64(v) * scale[k])
+				}
 			}
 			put(s.Weight, weight, s.Kernel, s.In, s.Width)
 			put(s.Bias, toFloat32(shift), s.Width)
