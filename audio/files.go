@@ -8,6 +8,7 @@ import (
 	"os"
 	slashpath "path"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -20,8 +21,9 @@ type File struct {
 // Files yields the sound files in and below root, sorted by the components of their paths.
 //
 // A root that is a regular file yields itself, whatever its name. In folders, it yields the regular files whose names
-// IsAudio accepts. Links are followed, and each real folder is entered once, so links in circles do no harm. Hidden
-// entries (".git", the "._x.wav" of macOS), __MACOSX, pipes, sockets and devices are left out.
+// IsAudio accepts. Links are followed, and each real folder is entered once, by its own path where it lies below the
+// root, so links in circles do no harm. Hidden entries (".git", the "._x.wav" of macOS), __MACOSX, pipes, sockets and
+// devices are left out.
 //
 // An error comes with the File that it is about, whose path it names: a root that does not exist or is neither a file
 // nor a folder, a folder that cannot be read, a link with a sound file's name that leads nowhere. The walk then goes
@@ -46,7 +48,7 @@ func Files(root string) iter.Seq2[File, error] {
 				yield(f, err)
 				return
 			}
-			w := walker{entered: map[string]bool{}, yield: yield}
+			w := walker{root: target, entered: map[string]bool{}, yield: yield}
 			w.enter(File{Path: root}, target)
 		}
 	}
@@ -54,6 +56,7 @@ func Files(root string) iter.Seq2[File, error] {
 
 // walker is the state of one walk. Its methods return false once the consumer has had enough.
 type walker struct {
+	root    string          // its real path
 	entered map[string]bool // by real path
 	yield   func(File, error) bool
 }
@@ -70,7 +73,7 @@ func (w *walker) enter(folder File, target string) bool {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if strings.HasPrefix(name, ".") || name == "__MACOSX" {
+		if hidden(name) {
 			continue
 		}
 		f := File{filepath.Join(folder.Path, name), slashpath.Join(folder.Rel, name)}
@@ -86,7 +89,9 @@ func (w *walker) entry(f File, mode fs.FileMode, target string) bool {
 	if !mode.IsRegular() && !mode.IsDir() { // a link of some kind, maybe
 		info, err := os.Stat(f.Path)
 		if err == nil && info.IsDir() {
-			target, err = filepath.EvalSymlinks(target)
+			if target, err = filepath.EvalSymlinks(target); err == nil && w.visits(target) {
+				return true
+			}
 		}
 		if err != nil {
 			matters := IsAudio(f.Path) || errors.Is(err, fs.ErrPermission)
@@ -101,4 +106,17 @@ func (w *walker) entry(f File, mode fs.FileMode, target string) bool {
 		return w.yield(f, nil)
 	}
 	return true
+}
+
+// visits reports whether the walk comes to the folder of a real path without a link, so that its files have the names
+// that they would have without links.
+func (w *walker) visits(target string) bool {
+	rel, err := filepath.Rel(w.root, target)
+	parts := strings.Split(rel, string(filepath.Separator))
+	return err == nil && filepath.IsLocal(rel) && !slices.ContainsFunc(parts, hidden)
+}
+
+// hidden reports whether entries of that name are left out.
+func hidden(name string) bool {
+	return name != "." && strings.HasPrefix(name, ".") || name == "__MACOSX"
 }
