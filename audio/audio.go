@@ -25,10 +25,12 @@ var (
 	ErrTooLong = errors.New("sound too long")
 )
 
-// Clip is a piece of mono sound. Samples are in [-1, 1], full scale; Rate is in hertz.
+// Clip is a piece of mono sound. Samples are in [-1, 1], full scale; Rate is in hertz. Warning is what was wrong with a
+// sound that could be read all the same: Decoder.Warning, "" where nothing was.
 type Clip struct {
 	Rate    int
 	Samples []float32
+	Warning string
 }
 
 // Duration returns the clip's length.
@@ -42,6 +44,9 @@ func (c Clip) Source() Source { return &clipSource{c} }
 type clipSource struct{ rest Clip }
 
 func (s *clipSource) Rate() int { return s.rest.Rate }
+
+// Warning returns the clip's.
+func (s *clipSource) Warning() string { return s.rest.Warning }
 
 func (s *clipSource) Read(dst []float32) (int, error) {
 	n := copy(dst, s.rest.Samples)
@@ -80,8 +85,10 @@ func ReadFull(s Source, dst []float32) (n int, err error) {
 
 // ReadAll reads s to its end. With limit > 0 it reads at most limit samples, and returns ErrTooLong together with them
 // where s holds more. Memory grows with the samples that arrive. On an error of s, the clip holds what came before it.
-func ReadAll(s Source, limit int) (Clip, error) {
-	c := Clip{Rate: s.Rate()}
+// The clip's warning is that of s where s is a Decoder or what Resample makes of one.
+func ReadAll(s Source, limit int) (c Clip, err error) {
+	c.Rate = s.Rate()
+	defer func() { c.Warning = warning(s) }()
 	for {
 		if len(c.Samples) == cap(c.Samples) {
 			c.Samples = slices.Grow(c.Samples, 1<<14)
@@ -101,7 +108,7 @@ func ReadAll(s Source, limit int) (Clip, error) {
 }
 
 // ReadFile reads the whole WAV or FLAC file at path, mixed down to mono and resampled to rate hertz; rate 0 keeps the
-// file's own. Errors name the path. A truncated file gives what is there.
+// file's own. Errors name the path. A truncated or damaged file gives what is there, and Clip.Warning says so.
 func ReadFile(path string, rate int) (Clip, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -116,6 +123,14 @@ func ReadFile(path string, rate int) (Clip, error) {
 		err = fmt.Errorf("%s: %w", path, err)
 	}
 	return Clip{}, err
+}
+
+// warning returns what was wrong with the sound of s, as far as s tells.
+func warning(s Source) string {
+	if w, ok := s.(interface{ Warning() string }); ok {
+		return w.Warning()
+	}
+	return ""
 }
 
 func readFrom(r io.Reader, rate int) (Clip, error) {

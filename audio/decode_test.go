@@ -239,6 +239,19 @@ func TestReadFile(t *testing.T) {
 	if c, err := ReadFile(path, 16000); err != nil || c.Rate != 16000 || len(c.Samples) != 16000 {
 		t.Errorf("%d samples of %d Hz, error %v", len(c.Samples), c.Rate, err)
 	}
+	cut := filepath.Join(dir, "cut.wav")
+	if err := os.WriteFile(cut, wavOf(tone(44100, 44100), S16LE)[:1000], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, rate := range []int{0, 16000} {
+		c, err := ReadFile(cut, rate)
+		if want := "data chunk says 88200 bytes, file ends after 956"; err != nil || c.Warning != want {
+			t.Errorf("cut, at %d Hz: warning %q, error %v; want %q", rate, c.Warning, err, want)
+		}
+		if again, err := ReadAll(c.Source(), 0); err != nil || again.Warning != c.Warning {
+			t.Errorf("a clip's source has the warning %q, error %v", again.Warning, err)
+		}
+	}
 	text := filepath.Join(dir, "text.wav")
 	if err := os.WriteFile(text, []byte("not sound"), 0o600); err != nil {
 		t.Fatal(err)
@@ -247,7 +260,10 @@ func TestReadFile(t *testing.T) {
 		path string
 		rate int
 		err  error
-	}{{text, 0, ErrFormat}, {path, 1000, ErrFormat}, {filepath.Join(dir, "none.wav"), 0, os.ErrNotExist}, {dir, 0, nil}} {
+	}{
+		{text, 0, ErrFormat}, {path, 1000, ErrFormat}, {filepath.Join(dir, "none.wav"), 0, os.ErrNotExist},
+		{dir, 0, nil},
+	} {
 		_, err := ReadFile(bad.path, bad.rate)
 		if err == nil || strings.Count(err.Error(), bad.path) != 1 || bad.err != nil && !errors.Is(err, bad.err) {
 			t.Errorf("%s at %d Hz: error %v, want %v and the path once", bad.path, bad.rate, err, bad.err)
@@ -257,7 +273,8 @@ func TestReadFile(t *testing.T) {
 
 func TestIsAudio(t *testing.T) {
 	for name, want := range map[string]bool{
-		"a.wav": true, "A.WAV": true, "dir.x/b.Wave": true, "c.flac": true, "d.mp3": false, "wav": false, "e.wav.txt": false,
+		"a.wav": true, "A.WAV": true, "dir.x/b.Wave": true, "c.flac": true, "d.mp3": false, "wav": false,
+		"e.wav.txt": false,
 	} {
 		if IsAudio(name) != want {
 			t.Errorf("IsAudio(%q) is %t", name, !want)

@@ -120,6 +120,9 @@ func gcd(a, b int) int {
 // Rate implements Source.
 func (r *resampledSource) Rate() int { return r.rate }
 
+// Warning returns that of the source.
+func (r *resampledSource) Warning() string { return warning(r.source) }
+
 // Read implements Source.
 func (r *resampledSource) Read(dst []float32) (int, error) {
 	for {

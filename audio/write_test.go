@@ -70,7 +70,8 @@ func TestEncodingsRoundTrip(t *testing.T) {
 			}
 			back, err := ReadAll(d, 0)
 			if err != nil || d.Warning() != "" || back.Rate != clip.Rate || len(back.Samples) != n {
-				t.Fatalf("%v: %d samples of %d Hz, warning %q, error %v", e, len(back.Samples), back.Rate, d.Warning(), err)
+				t.Fatalf("%v: %d samples of %d Hz, warning %q, error %v",
+					e, len(back.Samples), back.Rate, d.Warning(), err)
 			}
 			if f := d.Format(); f.Encoding != e || f.Frames != int64(n) {
 				t.Errorf("%v of %d samples reads as %+v", e, n, f)
@@ -102,7 +103,7 @@ func written(t testing.TB, c Clip, tags Tags) []byte {
 func TestWriteWAVClipsAndRounds(t *testing.T) {
 	samples := []float32{1, -1, 2, -2, 0.6 / 32768, 1.4 / 32768, -0.6 / 32768, nan, inf, -inf}
 	want := []int{32767, -32768, 32767, -32768, 1, 1, -1, 0, 32767, -32768}
-	library := wav.NewDecoder(bytes.NewReader(written(t, Clip{16000, samples}, Tags{})))
+	library := wav.NewDecoder(bytes.NewReader(written(t, Clip{Rate: 16000, Samples: samples}, Tags{})))
 	got, err := library.FullPCMBuffer()
 	if err != nil || !slices.Equal(got.Data, want) {
 		t.Errorf("samples %v, error %v; want %v", got.Data, err, want)
@@ -211,7 +212,8 @@ func TestWriteWAVToAFile(t *testing.T) {
 	if c, err := ReadFile(path, 0); err != nil || c.Rate != 22050 || len(c.Samples) != 22050 {
 		t.Errorf("%d samples of %d Hz, error %v", len(c.Samples), c.Rate, err)
 	}
-	probe := exec.Command("ffprobe", "-v", "warning", "-show_entries", "format=duration:format_tags=title,comment,encoder",
+	probe := exec.Command("ffprobe", "-v", "warning",
+		"-show_entries", "format=duration:format_tags=title,comment,encoder",
 		path)
 	out, err := probe.CombinedOutput()
 	if errors.Is(err, exec.ErrNotFound) {
@@ -228,7 +230,7 @@ func TestWriteWAVToAFile(t *testing.T) {
 func TestWriteWAVErrors(t *testing.T) {
 	clip := Clip{Rate: 16000, Samples: make([]float32, 100000)}
 	for _, rate := range []int{0, -1, MaxRate + 1} {
-		if err := WriteWAV(&memory{}, Clip{rate, clip.Samples}, Tags{}); !errors.Is(err, ErrFormat) {
+		if err := WriteWAV(&memory{}, Clip{Rate: rate, Samples: clip.Samples}, Tags{}); !errors.Is(err, ErrFormat) {
 			t.Errorf("rate %d: %v", rate, err)
 		}
 	}

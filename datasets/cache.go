@@ -21,6 +21,9 @@ type cache struct {
 	limit int64        // bytes
 	used  atomic.Int64 // bytes
 	files map[string]*file
+
+	mutex    sync.Mutex // guards warnings
+	warnings Warnings
 }
 
 // file is a file of which parts are wanted. The first read of any part loads all of them.
@@ -51,7 +54,7 @@ func (c *cache) add(path string, part Span) source {
 // read returns a part, full scale being 1<<15, not to be changed. A file whose first read failed fails always.
 func (c *cache) read(s source) (samples []int16, err error) {
 	s.first.Do(func() {
-		s.err = decode(s.path, c.rate, slices.Collect(maps.Keys(s.parts)), func(part Span, decoded []int16) {
+		keep := func(part Span, decoded []int16) {
 			if part == s.part {
 				samples = decoded
 			}
@@ -60,13 +63,19 @@ func (c *cache) read(s source) (samples []int16, err error) {
 			} else {
 				c.used.Add(-size)
 			}
-		})
+		}
+		var warning string
+		if warning, s.err = decode(s.path, c.rate, slices.Collect(maps.Keys(s.parts)), keep); warning != "" {
+			c.mutex.Lock()
+			defer c.mutex.Unlock()
+			c.warnings[s.path] = warning
+		}
 	})
 	if samples == nil {
 		samples = s.parts[s.part]
 	}
 	if err = s.err; err == nil && samples == nil {
-		err = decode(s.path, c.rate, []Span{s.part}, func(_ Span, decoded []int16) { samples = decoded })
+		_, err = decode(s.path, c.rate, []Span{s.part}, func(_ Span, decoded []int16) { samples = decoded })
 	}
 	if err == nil && len(samples) == 0 {
 		err = fmt.Errorf("%s: %w at %g seconds", s.path, audio.ErrEmpty, s.part.From)
@@ -75,14 +84,17 @@ func (c *cache) read(s source) (samples []int16, err error) {
 }
 
 // decode reads parts of a file, mixed down to mono and resampled to rate hertz, and calls done with each one once it is
-// complete. Parts that reach beyond the file's end are shorter, or empty but not nil. Errors name the file.
-func decode(name string, rate int, parts []Span, done func(part Span, samples []int16)) error {
+// complete. Parts that reach beyond the file's end are shorter, or empty but not nil. The warning is that of the sound
+// as far as it was needed. Errors name the file.
+func decode(
+	name string, rate int, parts []Span, done func(part Span, samples []int16),
+) (warning string, err error) {
 	samples := make([][]int16, len(parts)) // nil: complete
 	for k := range samples {
 		samples[k] = []int16{}
 	}
 	begin, open := 0, len(parts)
-	err := readBlocks(name, rate, func(block []float32, _ int) bool {
+	warning, err = readBlocks(name, rate, func(block []float32, _ int) bool {
 		for k, p := range parts {
 			from, to := int(p.From*float64(rate))-begin, int(p.To*float64(rate))-begin
 			for _, v := range block[min(max(from, 0), len(block)):min(max(to, 0), len(block))] {
@@ -103,13 +115,13 @@ func decode(name string, rate int, parts []Span, done func(part Span, samples []
 			done(p, samples[k])
 		}
 	}
-	return err
+	return warning, err
 }
 
 // duration returns the length of a file in seconds, at most limit. It decodes, since headers lie.
 func duration(file string, limit int) (float64, error) {
 	samples, hertz := 0, 0
-	err := readBlocks(file, 0, func(block []float32, rate int) bool {
+	_, err := readBlocks(file, 0, func(block []float32, rate int) bool {
 		samples, hertz = samples+len(block), rate
 		return samples < limit*rate
 	})
@@ -120,11 +132,12 @@ func duration(file string, limit int) (float64, error) {
 }
 
 // readBlocks decodes a file, mixed down to mono and resampled to rate hertz (0: its own rate), and calls use with each
-// block and its rate until use returns false. A file without samples is an error; errors name the file.
-func readBlocks(name string, rate int, use func(block []float32, rate int) bool) error {
+// block and its rate until use returns false. It returns the decoder's warning. A file without samples is an error;
+// errors name the file.
+func readBlocks(name string, rate int, use func(block []float32, rate int) bool) (warning string, err error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer f.Close()
 	var s audio.Source
@@ -137,16 +150,16 @@ func readBlocks(name string, rate int, use func(block []float32, rate int) bool)
 		var n int
 		n, err = s.Read(block)
 		if total += n; n > 0 && !use(block[:n], s.Rate()) {
-			return nil
+			return d.Warning(), nil
 		}
 	}
 	if err == io.EOF {
 		if total > 0 {
-			return nil
+			return d.Warning(), nil
 		}
 		err = audio.ErrEmpty
 	}
-	return fmt.Errorf("%s: %w", name, err)
+	return "", fmt.Errorf("%s: %w", name, err)
 }
 
 // window sets dst to the samples from begin on, with zeros where the recording has none.

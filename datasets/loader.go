@@ -25,8 +25,8 @@ type LoaderConfig struct {
 	Context   Context        // surrounds the windows of some of Epoch's batches, and of all of InContext's
 	Augment   Augment        // varies what Epoch yields
 	Mask      features.Mask  // likewise; needs Norm
-	// Balance evens out labels in an epoch: an example of a label with n of them is drawn n^-Balance as often as that of
-	// a label with one. 0: every example once; 0.5: the square root of the shares; 1: all labels equally often.
+	// Balance evens out labels in an epoch: an example of a label with n of them is drawn n^-Balance as often as that
+	// of a label with one. 0: every example once; 0.5: the square root of the shares; 1: all labels equally often.
 	Balance    float64
 	Raw        bool  // Batch.Raw is filled in
 	Seed       int64 // of Epoch's order and augmentation
@@ -76,7 +76,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	rate, hop := cfg.Extractor.Config().Rate, cfg.Extractor.Config().Hop
 	l := &Loader{
 		cfg: cfg, items: items, sinc: newInterpolator(),
-		cache:   &cache{rate: rate, limit: cfg.CacheBytes, files: map[string]*file{}},
+		cache:   &cache{rate: rate, limit: cfg.CacheBytes, files: map[string]*file{}, warnings: Warnings{}},
 		window:  int(math.Round(cfg.Window * float64(rate))),
 		lead:    int(math.Round(cfg.Context.Before*float64(rate)/float64(hop))) * hop,
 		pause:   make([]int16, int(pauseSeconds*float64(rate))+1),
@@ -151,6 +151,13 @@ func (l *Loader) Skipped() (skipped []error) {
 		skipped = append(skipped, l.skipped[path])
 	}
 	return skipped
+}
+
+// Warnings returns what was wrong with the files that have been read so far.
+func (l *Loader) Warnings() Warnings {
+	l.cache.mutex.Lock()
+	defer l.cache.mutex.Unlock()
+	return maps.Clone(l.cache.warnings)
 }
 
 func (l *Loader) skip(path string, err error) {

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"runtime"
 	"time"
@@ -25,8 +26,8 @@ type Options struct {
 	Checkpoint string         // file that each epoch writes the run's state to; "": none
 	Resume     bool           // continue from the file Checkpoint, where it exists
 	Observer   Observer
-	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the labels
-	// of the data, and the features and window of the Config.
+	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the
+	// labels of the data, and the features and window of the Config.
 	Teachers []*polynet.Model
 }
 
@@ -235,6 +236,13 @@ func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 
 // Skipped returns the clips that could not be read.
 func (t *Trainer) Skipped() []error { return append(t.train.Skipped(), t.valid.Skipped()...) }
+
+// Warnings returns what was wrong with the files that have been read.
+func (t *Trainer) Warnings() datasets.Warnings {
+	warnings := t.train.Warnings()
+	maps.Copy(warnings, t.valid.Warnings())
+	return warnings
+}
 
 // History returns the epochs done, those before a resumed run's checkpoint included.
 func (t *Trainer) History() []Epoch { return t.history }

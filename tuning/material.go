@@ -49,8 +49,11 @@ type Material struct {
 	Minutes     float64         // of other words, and of backgrounds alone, at least
 	Seed        int64           // of the order of words and the pauses between them
 	// Note gets an error about each file or part of a file that is left out, because it cannot be read, is empty or has
-	// no cue points, and about each file of Recorded in which no cue point is a word of the model.
+	// no cue points, about each file of Recorded in which no cue point is a word of the model, and, after all these,
+	// about each kind of fault in files that could be read.
 	Note func(error)
+
+	warnings datasets.Warnings
 }
 
 // Recordings returns recordings of the words in Clips on backgrounds, of other words (those with a label for which
@@ -59,6 +62,12 @@ type Material struct {
 // Files in Recorded are used as they are: their cue points with labels of the model are the words said in them. A point
 // without a length is a word that begins and ends there.
 func (m *Material) Recordings() ([]Recording, error) {
+	m.warnings = datasets.Warnings{}
+	defer func() {
+		for _, sentence := range m.warnings.Sentences() {
+			m.Note(fmt.Errorf("warning: %s", sentence))
+		}
+	}()
 	var backgrounds [][]float32
 	err := m.readFolders(m.Backgrounds, func(_ string, c audio.Clip) { backgrounds = append(backgrounds, c.Samples) })
 	if err != nil {
@@ -135,6 +144,8 @@ func (m *Material) read(path string) (audio.Clip, bool) {
 	}
 	if err != nil {
 		m.Note(fmt.Errorf("skipped %w", err))
+	} else if c.Warning != "" {
+		m.warnings[path] = c.Warning
 	}
 	return c, err == nil
 }

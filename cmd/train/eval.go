@@ -25,7 +25,7 @@ type evalCmd struct {
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
 	Silence float64 `help:"${silenceHelp}" default:"0.1"`
 	Context bool    `help:"${evalContextHelp}"`
-	Noise   float64 `help:"With --context, how many decibels the noise is below the clip." default:"20" placeholder:"DB"`
+	Noise   float64 `help:"With --context, how many decibels noise is below the clip." default:"20" placeholder:"DB"`
 	Batch   int     `help:"Clips computed together." default:"64"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
@@ -76,7 +76,7 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	warnSkipped(s.Err, e.skipped)
+	warnFiles(s.Err, e.skipped, e.warnings)
 	if c.Record {
 		training.Record(model, c.Split, e.Report)
 		if c.Context {
@@ -102,6 +102,7 @@ type evaluation struct {
 	InNoise          *training.Report `json:"in_noise,omitempty"`
 	InContext        *training.Report `json:"in_context,omitempty"` // and in that noise
 	skipped          []error          // clips and, where it is used, noise
+	warnings         datasets.Warnings
 }
 
 // contextSeconds is how much other sound --context puts before a clip, and after it.
@@ -155,13 +156,16 @@ func (c *evalCmd) evaluate(
 	if c.Context {
 		e.InNoise, e.InContext = measure(loader.InNoise(ctx, c.Noise)), measure(loader.InContext(ctx, c.Noise))
 	}
-	e.skipped = loader.Skipped()
+	e.skipped, e.warnings = loader.Skipped(), loader.Warnings()
 	return e, err
 }
 
-// warnSkipped prints which clips could not be read.
-func warnSkipped(w io.Writer, skipped []error) {
+// warnFiles prints which files could not be read, and what was wrong with others.
+func warnFiles(w io.Writer, skipped []error, warnings datasets.Warnings) {
 	for _, err := range skipped {
 		fmt.Fprintf(w, "train: skipped %v\n", err)
+	}
+	for _, sentence := range warnings.Sentences() {
+		fmt.Fprintf(w, "train: warning: %s\n", sentence)
 	}
 }

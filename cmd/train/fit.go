@@ -73,7 +73,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		log = file
 	}
 	shown.begin(log, t.History())
-	defer func() { warnSkipped(s.Err, t.Skipped()) }()
+	defer func() { warnFiles(s.Err, t.Skipped(), t.Warnings()) }()
 	m, err := t.Run(ctx)
 	if err != nil {
 		shown.bar.Clear()
