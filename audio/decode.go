@@ -135,7 +135,8 @@ func (d *Decoder) open() error {
 	case err != nil && err != io.EOF:
 		return err
 	}
-	return foreign(magic)
+	start, _ := d.in.Peek(maxKindBytes)
+	return foreign(start)
 }
 
 // begin decodes the first samples, so that the opener of a sound without any gets ErrEmpty.

@@ -60,7 +60,7 @@ func (d *Decoder) openFLAC() error {
 		return err
 	}
 	if format.Bits > maxFLACBits {
-		return fmt.Errorf("%w: %d-bit FLAC", ErrFormat, format.Bits)
+		return refusal(fmt.Sprintf("%d-bit FLAC", format.Bits), "flac")
 	}
 	return d.begin(format, f, "")
 }
