@@ -99,7 +99,8 @@ func readHeader(in *bufio.Reader) (metadata map[string]string, entries map[strin
 	in.Discard(8)
 	var header bytes.Buffer
 	if n, err := io.CopyN(&header, in, size); err != nil {
-		return nil, nil, fmt.Errorf("%w: the file ends after %d of the header's %d bytes: %w", ErrModel, n, size, noEOF(err))
+		return nil, nil, fmt.Errorf("%w: the file ends after %d of the header's %d bytes: %w",
+			ErrModel, n, size, noEOF(err))
 	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(header.Bytes(), &fields); err != nil {
@@ -298,13 +299,14 @@ func (m *Model) header(shapes []Weight) ([]byte, error) {
 		header = append(header, ' ')
 	}
 	if len(header) > maxHeader {
-		return nil, fmt.Errorf("%w: its header would have %d bytes, at most %d are allowed", ErrModel, len(header), maxHeader)
+		return nil, fmt.Errorf("%w: its header would have %d bytes, at most %d are allowed",
+			ErrModel, len(header), maxHeader)
 	}
 	return header, nil
 }
 
 // Save writes m to path, whole or not at all: a crash leaves what was there before.
-func (m *Model) Save(path string) error { return atomicfile.Write(path, 0o644, m.Write) }
+func (m *Model) Save(path string) error { return atomicfile.Write(path, m.Write) }
 
 // Metadata returns what a model file says of m besides its weights: texts by name, in JSON but for the format.
 func (m *Model) Metadata() (map[string]string, error) {

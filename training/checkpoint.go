@@ -44,7 +44,7 @@ type bestState struct {
 
 // save writes c to path, whole or not at all.
 func (c *checkpoint) save(path string) error {
-	return atomicfile.Write(path, 0o600, func(w io.Writer) error { return gob.NewEncoder(w).Encode(c) })
+	return atomicfile.Write(path, func(w io.Writer) error { return gob.NewEncoder(w).Encode(c) })
 }
 
 // checkpoint returns the state after the latest epoch.
@@ -75,7 +75,8 @@ func (t *Trainer) resume(path string) error {
 		return fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
 	}
 	if c.Version != checkpointVersion {
-		return fmt.Errorf("%w: %s has version %d, this program writes %d", ErrCheckpoint, path, c.Version, checkpointVersion)
+		return fmt.Errorf("%w: %s has version %d, this program writes %d",
+			ErrCheckpoint, path, c.Version, checkpointVersion)
 	}
 	if err := c.matches(t.cfg, t.labels, t.digest); err != nil {
 		return err
@@ -101,7 +102,8 @@ func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
 		}
 	}
 	if !slices.Equal(c.Labels, labels) {
-		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v", ErrCheckpoint, c.Labels, labels)
+		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v",
+			ErrCheckpoint, c.Labels, labels)
 	}
 	if c.Data != data {
 		return fmt.Errorf("%w: the training data changed since the checkpoint was made", ErrCheckpoint)

@@ -38,7 +38,7 @@ func WriteDET(path string, frontier []Score, chosen Score) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(path, 0o644, func(w io.Writer) error {
+	return atomicfile.Write(path, func(w io.Writer) error {
 		_, err := image.WriteTo(w)
 		return err
 	})

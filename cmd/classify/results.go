@@ -55,7 +55,8 @@ func (c *cli) newResults(inputs []input, share shard) (*results, error) {
 				"give the folder above them, or each folder of results its own --out", other, in.name, r.path(in))
 		}
 		if r.path(in) == filepath.Join(r.dir, r.list) {
-			return nil, fmt.Errorf("%s would have its results in %s, where the failures are listed", in.name, r.path(in))
+			return nil, fmt.Errorf("%s would have its results in %s, where the failures are listed",
+				in.name, r.path(in))
 		}
 		names[in.rel] = in.name
 	}
@@ -117,7 +118,7 @@ func (r *run) writeFile(ctx context.Context, it *item) error {
 	} else if err = os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
 		return err
 	} else {
-		err = atomicfile.Write(path, 0o644, write)
+		err = atomicfile.Write(path, write)
 	}
 	switch {
 	case errors.Is(err, errUnfinished):
@@ -165,5 +166,5 @@ func (r *results) writeFailures() error {
 	for _, f := range r.failures {
 		rows = append(rows, []string{f.File, f.Error})
 	}
-	return atomicfile.Write(path, 0o644, func(w io.Writer) error { return csv.NewWriter(w).WriteAll(rows) })
+	return atomicfile.Write(path, func(w io.Writer) error { return csv.NewWriter(w).WriteAll(rows) })
 }

@@ -31,12 +31,10 @@ func newSaver(dir string, rate int) (*saver, error) {
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return nil, fmt.Errorf("--save: %w", err)
 	}
-	f, err := os.CreateTemp(dir, ".polyphon-*")
-	if err != nil {
+	if err := atomicfile.Check(filepath.Join(dir, "event.wav")); err != nil {
 		return nil, fmt.Errorf("--save: %w", err)
 	}
-	f.Close()
-	return &saver{dir, rate}, os.Remove(f.Name())
+	return &saver{dir, rate}, nil
 }
 
 // save writes the sound of an event.
@@ -54,7 +52,7 @@ func (s *saver) save(e event, found polyphon.Event) error {
 	path := filepath.Join(s.dir, fileName(e.Label), s.name(e, found.Samples))
 	err := os.MkdirAll(filepath.Dir(path), 0o777)
 	if err == nil {
-		err = atomicfile.Write(path, 0o644, func(w io.Writer) error {
+		err = atomicfile.Write(path, func(w io.Writer) error {
 			return audio.WriteWAV(w.(io.WriteSeeker), audio.Clip{Rate: s.rate, Samples: found.Samples}, tags)
 		})
 	}

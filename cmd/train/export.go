@@ -29,7 +29,7 @@ func (c *exportCmd) Run(s program.Streams) error {
 	if c.WithFeatures {
 		input = onnx.Samples
 	}
-	err = atomicfile.Write(c.ONNX, 0o644, func(w io.Writer) error { return onnx.Write(w, m, input) })
+	err = atomicfile.Write(c.ONNX, func(w io.Writer) error { return onnx.Write(w, m, input) })
 	if errors.Is(err, polynet.ErrModel) || errors.Is(err, features.ErrConfig) {
 		return modelError(err)
 	}

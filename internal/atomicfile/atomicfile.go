@@ -6,47 +6,255 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"sync"
+	"syscall"
 )
 
-// Check returns an error when Write could not make the file at path, so that long work need not end with it.
+// checkBytes are written by Check to find a full disk: a file system with less room is as good as full.
+const checkBytes = 1 << 20
+
+// Check returns an error when Write could not make the file at path, so that long work need not end with it: the path
+// is a folder, its folder is missing, read-only or full, or the file there must not be written. It leaves no trace.
 func Check(path string) error {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a folder, not a file to write", path)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".polyphon-*")
+	t, err := resolve(path)
 	if err != nil {
-		return fmt.Errorf("%s cannot be written: %w", path, err)
+		return cannot(path, err)
 	}
-	return errors.Join(f.Close(), os.Remove(f.Name()))
+	if t.inPlace {
+		return cannot(path, t.check())
+	}
+	f, err := t.create()
+	if err != nil {
+		return cannot(path, err)
+	}
+	_, err = f.Write(make([]byte, checkBytes))
+	return cannot(path, errors.Join(err, f.Close(), discard(f.Name())))
 }
 
-// Write makes the file at path of what write gives it, with permissions mode. The bytes go to a hidden file beside it,
-// which replaces it once they are on the disk. After an error, path is as it was and the hidden file is
-// gone. The writer is an io.WriteSeeker, too.
-func Write(path string, mode fs.FileMode, write func(io.Writer) error) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), ".polyphon-*") // path's own name may be as long as names can be
+// cannot returns a *fs.PathError that names what was to be written instead of a hidden file beside it; nil for nil.
+func cannot(path string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		err = p.Err
+	} else if l, ok := errors.AsType[*os.LinkError](err); ok {
+		err = l.Err
+	}
+	return &fs.PathError{Op: "cannot write", Path: path, Err: err}
+}
+
+// InPlace reports whether Write writes into what is at path instead of replacing it: a device, a pipe, a socket.
+func InPlace(path string) bool {
+	t, err := resolve(path)
+	return err == nil && t.inPlace
+}
+
+// Write makes the file at path of what write gives it. The bytes go to a hidden file beside it, which replaces it once
+// they are on the disk. After an error, path is as it was and the hidden file is gone. A new file gets the permissions
+// that the umask leaves of 0666, one that exists keeps its own. Where path is a symbolic link, it stays, and the file
+// that it leads to is made or replaced. Devices and pipes are not replaced but written into, as the bytes come.
+// The writer is an io.WriteSeeker, too, which can seek in files only.
+func Write(path string, write func(io.Writer) error) error {
+	t, err := resolve(path)
+	if err != nil {
+		return cannot(path, err)
+	}
+	if t.inPlace {
+		return t.stream(write)
+	}
+	f, err := t.create()
+	if err != nil {
+		return cannot(path, err)
+	}
+	if err := write(f); err != nil {
+		f.Close()
+		discard(f.Name())
+		return err
+	}
+	err = errors.Join(t.preserve(f), f.Sync(), f.Close())
+	if err == nil {
+		err = publish(f.Name(), t.path)
+	}
+	if err != nil {
+		discard(f.Name())
+		return cannot(path, err)
+	}
+	syncFolder(filepath.Dir(t.path)) // the new name has to be on the disk, too
+	return nil
+}
+
+// target is where the bytes for a path go.
+type target struct {
+	path    string      // behind all symbolic links
+	info    fs.FileInfo // of what is there; nil: nothing
+	inPlace bool        // it is no regular file: it is opened and written into
+}
+
+// maxLinks is how many symbolic links may follow one another.
+const maxLinks = 40
+
+// resolve follows the symbolic links at path. What they lead to need not exist.
+func resolve(path string) (target, error) {
+	t := target{path: path}
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return t, errors.New("it is a folder, not a file")
+	case err == nil && (!info.Mode().IsRegular() || standard(info) != nil):
+		t.info, t.inPlace = info, true
+		return t, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return t, err
+	}
+	t.info = info
+	for range maxLinks {
+		here, err := os.Lstat(t.path)
+		if err != nil || here.Mode()&fs.ModeSymlink == 0 {
+			// The links in /proc/self/fd, where /dev/stdout leads, may name what is no longer there.
+			if t.info != nil && (err != nil || !os.SameFile(here, t.info)) {
+				return target{path: path, info: t.info, inPlace: true}, nil
+			}
+			return t, nil
+		}
+		link, err := os.Readlink(t.path)
+		if err != nil {
+			return t, err
+		}
+		if filepath.IsAbs(link) {
+			t.path = link
+		} else { // not filepath.Join: ".." behind a link is not what it looks like
+			t.path = filepath.Dir(t.path) + string(filepath.Separator) + link
+		}
+	}
+	return t, fmt.Errorf("more than %d symbolic links", maxLinks)
+}
+
+// standard returns the standard output or error where it is the file of info, as for /dev/stdout; otherwise nil.
+func standard(info fs.FileInfo) *os.File {
+	for _, f := range []*os.File{os.Stdout, os.Stderr} {
+		if other, err := f.Stat(); err == nil && os.SameFile(info, other) {
+			return f
+		}
+	}
+	return nil
+}
+
+// check returns an error when a device or pipe cannot be written. A pipe that nobody reads yet can.
+func (t target) check() error {
+	switch {
+	case t.info.Mode()&fs.ModeSocket != 0:
+		return errors.New("it is a socket")
+	case t.info.Mode()&fs.ModeNamedPipe != 0 || standard(t.info) != nil:
+		return nil // opening a pipe would wait, and closing it would end what reads it
+	}
+	f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	defer func() {
+	return f.Close()
+}
+
+// stream writes into what is at the target.
+func (t target) stream(write func(io.Writer) error) error {
+	if f := standard(t.info); f != nil { // opened again, a file would be overwritten from its beginning
+		return write(f)
+	}
+	f, err := os.OpenFile(t.path, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return cannot(t.path, err)
+	}
+	return errors.Join(write(f), f.Close())
+}
+
+// create makes an empty hidden file beside the target, whose own name may be as long as names can be.
+func (t target) create() (*os.File, error) {
+	if t.info != nil { // a file that must not be written must not be replaced either
+		f, err := os.OpenFile(t.path, os.O_WRONLY, 0)
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			return nil, err
 		}
-	}()
-	if err := write(f); err != nil {
-		return err
+		f.Close()
 	}
-	if err := f.Chmod(mode); err != nil {
-		return err
+	for {
+		name := filepath.Join(filepath.Dir(t.path), fmt.Sprintf(".polyphon-%016x", rand.Uint64()))
+		f, err := createHidden(name)
+		if !errors.Is(err, fs.ErrExist) {
+			return f, err
+		}
 	}
-	if err := f.Sync(); err != nil {
-		return err
+}
+
+// preserve gives f the permissions and, where that is allowed, the owner of the file that it is to replace.
+func (t target) preserve(f *os.File) error {
+	if t.info == nil {
+		return nil
 	}
-	if err := f.Close(); err != nil {
-		return err
+	keepOwner(f, t.info)
+	err := f.Chmod(t.info.Mode().Perm())
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, errors.ErrUnsupported) {
+		return nil // a file system without permissions
 	}
-	return os.Rename(f.Name(), path)
+	return err
+}
+
+// hidden are the files that are being written, which Abandon removes.
+var hidden struct {
+	sync.Mutex
+	names     map[string]bool
+	abandoned bool
+}
+
+var errAbandoned = errors.New("the program is ending")
+
+// Abandon removes the hidden files of all writes that have not ended, and lets none of them, and no later one, make a
+// file: for a process that is about to end while other goroutines run.
+func Abandon() {
+	hidden.Lock()
+	defer hidden.Unlock()
+	hidden.abandoned = true
+	for name := range hidden.names {
+		os.Remove(name)
+	}
+}
+
+func createHidden(name string) (*os.File, error) {
+	hidden.Lock()
+	defer hidden.Unlock()
+	if hidden.abandoned {
+		return nil, errAbandoned
+	}
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+	if err == nil {
+		if hidden.names == nil {
+			hidden.names = map[string]bool{}
+		}
+		hidden.names[name] = true
+	}
+	return f, err
+}
+
+// publish gives a hidden file its name.
+func publish(name, path string) error {
+	hidden.Lock()
+	defer hidden.Unlock()
+	if hidden.abandoned {
+		return errAbandoned
+	}
+	err := os.Rename(name, path)
+	if err == nil {
+		delete(hidden.names, name)
+	}
+	return err
+}
+
+// discard removes a hidden file.
+func discard(name string) error {
+	hidden.Lock()
+	defer hidden.Unlock()
+	delete(hidden.names, name)
+	return os.Remove(name)
 }

@@ -3,52 +3,94 @@ package atomicfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
 )
 
+// text returns a function that writes a text and then fails with err, unless that is nil.
+func text(text string, err error) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, failed := io.WriteString(w, text)
+		return errors.Join(failed, err)
+	}
+}
+
+// holds fails the test unless a file has the content.
+func holds(t *testing.T, path, want string) {
+	t.Helper()
+	if got, err := os.ReadFile(path); err != nil || string(got) != want {
+		t.Errorf("%s holds %q, %v, want %q", path, got, err, want)
+	}
+}
+
+// entries fails the test unless a folder has so many entries: a hidden file that is left is one.
+func entries(t *testing.T, dir string, want int) {
+	t.Helper()
+	if list, err := os.ReadDir(dir); err != nil || len(list) != want {
+		t.Errorf("%s has %v, %v, want %d entries", dir, list, err, want)
+	}
+}
+
 func TestWrite(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
-	say := func(text string, err error) func(io.Writer) error {
-		return func(w io.Writer) error {
-			if _, err := io.WriteString(w, text); err != nil {
-				return err
-			}
-			return err
-		}
-	}
-	if err := Write(path, 0o600, say("first", nil)); err != nil {
+	if err := Write(path, text("first", nil)); err != nil {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	if err := Write(path, 0o600, say("half of the sec", broken)); !errors.Is(err, broken) {
+	if err := Write(path, text("half of the sec", broken)); !errors.Is(err, broken) {
 		t.Errorf("got %v", err)
 	}
-	if text, err := os.ReadFile(path); err != nil || string(text) != "first" {
-		t.Errorf("after a failure the file holds %q, %v", text, err)
-	}
-	if err := Write(path, 0o600, say("second", nil)); err != nil {
+	holds(t, path, "first")
+	if err := Write(path, text("second", nil)); err != nil {
 		t.Fatal(err)
 	}
-	if text, _ := os.ReadFile(path); string(text) != "second" {
-		t.Errorf("the file holds %q", text)
-	}
-	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
-		t.Errorf("%d files are left", len(entries))
-	}
-	if err := Write(filepath.Join(path, "below", "a file"), 0o600, say("", nil)); err == nil {
-		t.Error("a folder that does not exist is no error")
-	}
+	holds(t, path, "second")
 	if err := Check(path); err != nil {
 		t.Error(err)
 	}
-	for _, bad := range []string{filepath.Dir(path), filepath.Join(filepath.Dir(path), "none", "file")} {
-		if err := Check(bad); err == nil {
-			t.Errorf("%s can be written", bad)
+	holds(t, path, "second")
+	entries(t, filepath.Dir(path), 1)
+}
+
+// TestBadTargets has neither Write nor Check make what cannot be made, and both name it.
+func TestBadTargets(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	os.WriteFile(file, nil, 0o644)
+	os.Symlink("loop", filepath.Join(dir, "loop"))
+	os.Symlink(".", filepath.Join(dir, "folder"))
+	for name, reason := range map[string]string{
+		"":          "it is a folder, not a file",
+		"folder":    "it is a folder, not a file",
+		"none/file": "no such file or directory",
+		"file/file": "not a directory",
+		"loop":      "too many levels of symbolic links",
+	} {
+		path := filepath.Join(dir, name)
+		for what, err := range map[string]error{"Write": Write(path, text("x", nil)), "Check": Check(path)} {
+			if p, ok := errors.AsType[*fs.PathError](err); !ok || p.Path != path || p.Err.Error() != reason {
+				t.Errorf("%s: %s: %v, want %q", what, path, err, reason)
+			}
 		}
 	}
-	if entries, _ := os.ReadDir(filepath.Dir(path)); len(entries) != 1 {
-		t.Errorf("%d files are left by the checks", len(entries))
+	holds(t, file, "")
+	entries(t, dir, 3)
+}
+
+// TestAbandon ends writes from outside. It is the last one: no file is written afterwards.
+func TestAbandon(t *testing.T) {
+	t.Cleanup(func() { hidden.abandoned = false })
+	path := filepath.Join(t.TempDir(), "file")
+	os.WriteFile(path, []byte("first"), 0o644)
+	err := Write(path, func(w io.Writer) error {
+		Abandon()
+		return text("second", nil)(w)
+	})
+	if !errors.Is(err, errAbandoned) || !errors.Is(Write(path, text("third", nil)), errAbandoned) {
+		t.Errorf("got %v", err)
 	}
+	holds(t, path, "first")
+	entries(t, filepath.Dir(path), 1)
 }

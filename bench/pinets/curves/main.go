@@ -110,7 +110,7 @@ func draw(nets map[string]map[string]runs, out string) error {
 	for i, p := range plots {
 		p.Draw(tiles.At(vgdraw.New(canvas), i, 0))
 	}
-	return atomicfile.Write(out, 0o644, func(w io.Writer) error {
+	return atomicfile.Write(out, func(w io.Writer) error {
 		_, err := vgimg.PngCanvas{Canvas: canvas}.WriteTo(w)
 		return err
 	})
