@@ -33,8 +33,10 @@ func (w Window) Background() bool { return detect.Background(w.Scores[0].Label) 
 // converts, the likeliest first.
 //
 // A sound of a window's length or less is one run of the network; where it is shorter, it is put in the middle of a
-// window, between zeros, as in training. Of a longer sound the answer is the mean over its Windows. Errors wrap
-// audio.ErrEmpty without samples, audio.ErrFormat for the rate, ErrDiverged, ErrClosed.
+// window, between zeros, as in training. A longer sound is cut into windows, one every quarter of a window and a last
+// one that ends where the sound ends, each is classified on its own, and the answer is their Overall. So it does not
+// matter whether a sound is a little shorter or longer than a window. Errors wrap audio.ErrEmpty without samples,
+// audio.ErrFormat for the rate, ErrDiverged, ErrClosed.
 func (r *Recognizer) Classify(samples []float32, rate int) ([]Score, error) {
 	result := r.ClassifyBatch([]audio.Clip{{Rate: rate, Samples: samples}})[0]
 	return result.Scores, result.Err
@@ -78,7 +80,7 @@ func (r *Recognizer) classifyTogether(clips []audio.Clip) []Result {
 		case err != nil:
 			results[i].Err = err
 		case len(samples) > b.window:
-			results[i].Scores, results[i].Err = r.classifyLong(c)
+			results[i].Scores, results[i].Err = r.ClassifySource(context.Background(), c.Source())
 		default:
 			b.add(i, samples)
 		}
@@ -117,25 +119,6 @@ func (r *Recognizer) beginning(c audio.Clip) ([]float32, error) {
 		err = nil
 	}
 	return samples[:n], err
-}
-
-// classifyLong returns the mean over the sound's windows.
-func (r *Recognizer) classifyLong(c audio.Clip) ([]Score, error) {
-	mean, windows := make(map[string]float64), 0.0
-	for w, err := range r.Windows(context.Background(), c.Source()) {
-		if err != nil {
-			return nil, err
-		}
-		windows++
-		for _, s := range w.Scores {
-			mean[s.Label] += s.P
-		}
-	}
-	p := make([]float64, len(mean))
-	for i, label := range r.Model().Labels {
-		p[i] = mean[label] / windows
-	}
-	return r.rank(p), nil
 }
 
 // scores returns the probabilities of logits, the likeliest first, or nil where they are not finite.

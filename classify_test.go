@@ -150,30 +150,6 @@ func TestSoundIsResampled(t *testing.T) {
 	checkScores(t, "a short sound", short, windows[0].Scores)
 }
 
-// TestLongSoundIsItsMeanWindow holds Classify of a long sound to the mean over its windows.
-func TestLongSoundIsItsMeanWindow(t *testing.T) {
-	r := testRecognizer(t)
-	samples := noise(nettest.Rand(4), 4*testWindow+77)
-	windows, err := collect(r, audio.Clip{Rate: testRate, Samples: samples}.Source())
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := r.Classify(samples, testRate)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range got {
-		mean := 0.0
-		for _, w := range windows {
-			i := slices.IndexFunc(w.Scores, func(o Score) bool { return o.Label == s.Label })
-			mean += w.Scores[i].P / float64(len(windows))
-		}
-		if math.Abs(mean-s.P) > 1e-9 {
-			t.Errorf("%s: %g, the mean over windows is %g", s.Label, s.P, mean)
-		}
-	}
-}
-
 // TestBatchAnswersAsEachAlone holds sounds of all lengths in one batch, in their order, to each by itself, also from
 // several goroutines at once.
 func TestBatchAnswersAsEachAlone(t *testing.T) {
@@ -191,7 +167,8 @@ func TestBatchAnswersAsEachAlone(t *testing.T) {
 	for range 3 {
 		workers.Go(func() {
 			for i, got := range r.ClassifyBatch(clips) {
-				if (len(clips[i].Samples) == 0) != errors.Is(got.Err, audio.ErrEmpty) || !errors.Is(got.Err, alone[i].Err) {
+				empty := len(clips[i].Samples) == 0
+				if empty != errors.Is(got.Err, audio.ErrEmpty) || !errors.Is(got.Err, alone[i].Err) {
 					t.Errorf("sound %d: %v, alone %v", i, got.Err, alone[i].Err)
 				}
 				checkScores(t, fmt.Sprint("sound ", i), got.Scores, alone[i].Scores)

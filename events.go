@@ -1,6 +1,7 @@
 package polyphon
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"iter"
@@ -14,9 +15,9 @@ import (
 // Event is a sound that was detected: a word, say. Times are in seconds since the stream or recording began.
 type Event struct {
 	detect.Event
-	// Samples is, with WithSamples, the event's sound with what surrounds it, mono at the model's rate: at least a window,
-	// or less near the beginning or end of the stream. It begins SamplesStart seconds after the stream did. Of an event
-	// of more than half a minute it is the end.
+	// Samples is, with WithSamples, the event's sound with what surrounds it, mono at the model's rate: at least a
+	// window, or less near the beginning or end of the stream. It begins SamplesStart seconds after the stream did. Of
+	// an event of more than half a minute it is the end.
 	Samples      []float32
 	SamplesStart float64
 }
@@ -25,6 +26,13 @@ type Event struct {
 // and its Start and End are known as well as they can be. Memory is bounded, however long the source. An error ends the
 // sequence: the source's, ctx's, audio.ErrEmpty, audio.ErrFormat, ErrDiverged, ErrClosed.
 func (r *Recognizer) Events(ctx context.Context, src audio.Source) iter.Seq2[Event, error] {
+	return r.EventsOverall(ctx, src, new(Overall))
+}
+
+// EventsOverall is Events that adds the answers from which the events are made, those for whole windows of the sound,
+// to whole: at the end it has the labels over the whole recording, without a second run of the network. To a sound no
+// longer than a window it adds the answer of Classify.
+func (r *Recognizer) EventsOverall(ctx context.Context, src audio.Source, whole *Overall) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		src, err := audio.Resample(src, r.Model().Features.Rate)
 		if err != nil {
@@ -37,19 +45,34 @@ func (r *Recognizer) Events(ctx context.Context, src audio.Source) iter.Seq2[Eve
 			return
 		}
 		defer g.Close()
-		l, samples := &Listener{g}, make([]float32, pieceSamples)
+		m, t := r.Model(), g.trackers[0]
+		samples := make([]float32, max(pieceSamples, m.WindowSamples()+1))
+		n, err := audio.ReadFull(src, samples[:m.WindowSamples()+1])
+		if err == io.EOF && n <= m.WindowSamples() {
+			scores, failed := r.Classify(samples[:n], m.Features.Rate)
+			if failed != nil {
+				yield(Event{}, failed)
+				return
+			}
+			whole.Add(scores)
+		} else {
+			t.decided = func(d inference.Decision) {
+				inside := d.End-d.Start > m.Window-timeTolerance && d.End < t.seconds()+timeTolerance
+				if inside && d.P != nil {
+					whole.Add(r.rank(d.P))
+				}
+			}
+		}
+		l, begun := &Listener{g}, false
 		l.follow(yield, func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			n, err := src.Read(samples)
-			if err := l.Push(samples[:n]); err != nil {
-				return err
+			if begun {
+				n, err = src.Read(samples[:pieceSamples])
 			}
-			if err == io.EOF && g.trackers[0].samples == 0 {
-				return audio.ErrEmpty
-			}
-			return err
+			begun = true
+			return cmp.Or(l.Push(samples[:n]), err)
 		})
 	}
 }
@@ -57,6 +80,7 @@ func (r *Recognizer) Events(ctx context.Context, src audio.Source) iter.Seq2[Eve
 const (
 	pieceSamples  = 4096 // that are read at a time, at most
 	maxEventSound = 30   // seconds that are kept of an event's sound
+	timeTolerance = 1e-6 // seconds, for rounding
 
 	// Events of a sound that wait for a call of Events, at most, without and with their samples.
 	maxEvents           = 1024
@@ -69,7 +93,8 @@ type tracker struct {
 	detector  *detect.Detector
 	rate      int // hertz
 	window    float64
-	recording bool // events are reported when they have ended, not when they begin
+	recording bool                     // events are reported when they have ended, not when they begin
+	decided   func(inference.Decision) // nil, or called with each decision
 
 	events    []Event // not taken yet
 	maxEvents int
@@ -90,7 +115,8 @@ func (r *Recognizer) newTracker(f audio.Format, recording bool) (*tracker, error
 		return nil, err
 	}
 	t := &tracker{
-		input: input, detector: detector, rate: m.Features.Rate, window: m.Window, recording: recording, maxEvents: maxEvents,
+		input: input, detector: detector, rate: m.Features.Rate, window: m.Window,
+		recording: recording, maxEvents: maxEvents,
 	}
 	if r.samples {
 		t.maxEvents = maxEventsWithSounds
@@ -112,6 +138,9 @@ func (t *tracker) seconds() float64 { return float64(t.samples) / float64(t.rate
 
 // decide takes a decision.
 func (t *tracker) decide(d inference.Decision) {
+	if t.decided != nil {
+		t.decided(d)
+	}
 	if e, ok := t.detector.Push(d.Start, d.End, d.Used, d.P); ok && !t.recording {
 		t.add(e)
 	}

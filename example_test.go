@@ -101,6 +101,22 @@ func ExampleRecognizer_Events() {
 	// 4 s: stop
 }
 
+func ExampleRecognizer_EventsOverall() {
+	r := open()
+	defer r.Close()
+	var whole polyphon.Overall
+	events := 0
+	for _, err := range r.EventsOverall(context.Background(), words().Source(), &whole) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		events++
+	}
+	fmt.Println(events, "events,", len(whole.Scores()), "labels")
+	// Output:
+	// 3 events, 19 labels
+}
+
 func ExampleRecognizer_Listen() {
 	r := open()
 	defer r.Close()

@@ -3,6 +3,7 @@
 //
 //	r, err := polyphon.Open("mine.safetensors")       // or polyphon.New(models.Base())
 //	scores, err := r.Classify(samples, rate)          // one answer for a sound in memory
+//	scores, err := r.ClassifySource(ctx, source)      // one answer for a recording
 //	for w, err := range r.Windows(ctx, source) { }    // windows of a recording
 //	for e, err := range r.Events(ctx, source) { }     // events of a recording
 //	l, err := r.Listen(polyphon.Format{Rate: 48000})  // live sound: l.Write(pcm) or l.Push(samples), then l.Events()
