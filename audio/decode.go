@@ -21,7 +21,7 @@ const MaxChannels = 64
 // Format is what a sound's header says of it.
 type Format struct {
 	Container string   // "wav", "rf64", "flac" or "raw"
-	Encoding  Encoding // zero for flac
+	Encoding  Encoding // zero where samples are not PCM
 	Rate      int      // hertz
 	Channels  int
 	Bits      int   // significant bits of a sample: 20 for 20 bits in a container of 24
@@ -43,7 +43,8 @@ func (f Format) check() error {
 
 // blocks reads a sound piece by piece.
 type blocks interface {
-	// next returns at least one mono sample, valid until the next call, or an error: io.EOF at the end.
+	// next returns at least one frame of interleaved samples, as many as the format has channels, which the caller may
+	// change and which are valid until the next call; or an error: io.EOF at the end.
 	next() ([]float32, error)
 	// warning says, after the end, what was odd about the sound; "" where nothing was.
 	warning() string
@@ -142,7 +143,7 @@ func (d *Decoder) open() error {
 // begin decodes the first samples, so that the opener of a sound without any gets ErrEmpty.
 func (d *Decoder) begin(f Format, b blocks, note string) error {
 	d.format, d.blocks, d.note = f, b, note
-	if d.pending, d.err = b.next(); d.err != io.EOF {
+	if d.advance(); len(d.pending) > 0 || d.err != io.EOF {
 		return d.err
 	}
 	if odd := b.warning(); odd != "" {
@@ -155,6 +156,13 @@ func (d *Decoder) begin(f Format, b blocks, note string) error {
 func (d *Decoder) beginPCM(f Format, claimed int64, note string) error {
 	d.pcm.reset(d.in, claimed, f.Encoding, f.Channels)
 	return d.begin(f, &d.pcm, note)
+}
+
+// advance decodes the next samples into pending.
+func (d *Decoder) advance() {
+	var frames []float32
+	frames, d.err = d.blocks.next()
+	d.pending = mixDown(frames, d.format.Channels)
 }
 
 // Format returns what the header says.
@@ -171,7 +179,7 @@ func (d *Decoder) Read(dst []float32) (n int, err error) {
 				return n, nil // what follows may have to be waited for
 			}
 			if d.err == nil {
-				d.pending, d.err = d.blocks.next()
+				d.advance()
 			}
 			if len(d.pending) == 0 {
 				return n, d.err

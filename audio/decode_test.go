@@ -181,7 +181,8 @@ func TestForeignFiles(t *testing.T) {
 func TestRaw(t *testing.T) {
 	for e, b := range map[Encoding][]byte{
 		U8: pcm(8, levels...), S16LE: pcm(16, levels...), S24LE: pcm(24, levels...), S32LE: pcm(32, levels...),
-		F32LE: floats32(levels...), F64LE: floats64(0, 0.5, -0.5, 0.25, -1), ALaw: aLawBytes, MuLaw: muLawBytes,
+		F32LE: floats32(levels...), F64LE: floats64(0, 0.5, -0.5, 0.25, -1),
+		S24In32LE: audiotest.PCM(S24In32LE, levels), ALaw: aLawBytes, MuLaw: muLawBytes,
 	} {
 		want := levels
 		if e == ALaw {

@@ -84,15 +84,16 @@ func (f *flacBlocks) next() ([]float32, error) {
 		return nil, err
 	}
 	if info.NSamples > 0 {
-		f.samples = f.samples[:min(uint64(len(f.samples)), info.NSamples-f.decoded)]
+		left := (info.NSamples - f.decoded) * uint64(info.NChannels)
+		f.samples = f.samples[:min(uint64(len(f.samples)), left)]
 	}
-	f.decoded += uint64(len(f.samples))
+	f.decoded += uint64(len(f.samples)) / uint64(info.NChannels)
 	return f.samples, nil
 }
 
 func (f *flacBlocks) warning() string { return f.note }
 
-// frame decodes the next frame into f.samples, mixed down.
+// frame decodes the next frame into f.samples, interleaved.
 func (f *flacBlocks) frame() error {
 	frame, err := f.stream.Next()
 	if err != nil {
@@ -115,12 +116,13 @@ func (f *flacBlocks) frame() error {
 	if err := frame.Parse(); err != nil {
 		return err
 	}
-	f.samples = slices.Grow(f.samples[:0], int(frame.BlockSize))[:frame.BlockSize]
-	clear(f.samples)
-	scale := 1 / (float32(int64(1)<<(info.BitsPerSample-1)) * float32(info.NChannels))
-	for _, channel := range frame.Subframes {
+	channels := len(frame.Subframes)
+	n := int(frame.BlockSize) * channels
+	f.samples = slices.Grow(f.samples[:0], n)[:n]
+	scale := 1 / float32(int64(1)<<(info.BitsPerSample-1))
+	for c, channel := range frame.Subframes {
 		for i, v := range channel.Samples {
-			f.samples[i] += float32(v) * scale
+			f.samples[i*channels+c] = float32(v) * scale
 		}
 	}
 	return nil

@@ -86,6 +86,12 @@ func decode32(dst []float32, src []byte) {
 	}
 }
 
+func decode24In32(dst []float32, src []byte) {
+	for i := range dst {
+		dst[i] = float32(int32(binary.LittleEndian.Uint32(src[4*i:])<<8)) * scale32
+	}
+}
+
 // pcmBlocks reads interleaved frames of PCM.
 type pcmBlocks struct {
 	in        *bufio.Reader
@@ -129,7 +135,7 @@ func (p *pcmBlocks) next() ([]float32, error) {
 	p.decode(samples, raw)
 	p.in.Discard(len(raw))
 	p.arrived += int64(len(raw))
-	return mixDown(samples, p.channels), nil
+	return samples, nil
 }
 
 // noteEnd notes what is odd about the end of the data, rest bytes after the last frame.

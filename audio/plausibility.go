@@ -57,9 +57,9 @@ type signalStats struct {
 // measure returns the statistics of the whole samples in data, as one channel.
 func measure(data []byte, e Encoding) signalStats {
 	var x []float32
-	if d, err := Raw(bytes.NewReader(data), e, 1, 1); err == nil {
-		c, _ := ReadAll(d, 0)
-		x = c.Samples
+	if e.valid() {
+		x = make([]float32, len(data)/e.Bytes())
+		encodings[e].decode(x, data)
 	}
 	var energy, difference [2]float64 // by whether the index is odd
 	var next, second float64

@@ -19,6 +19,9 @@ const (
 	F64LE
 	ALaw  // ITU-T G.711
 	MuLaw // ITU-T G.711
+	// S24In32LE is signed 24-bit in the low three of four bytes, little endian: ALSA's S24_LE, which arecord writes
+	// with -f S24_LE. The highest byte holds the sign, or anything.
+	S24In32LE
 )
 
 type encoding struct {
@@ -38,13 +41,15 @@ var encodings = [...]encoding{
 	F64LE: {"f64le", 8, tagFloat, decodeFloat64},
 	ALaw:  {"alaw", 1, tagALaw, tableDecoder(decodeALaw)},
 	MuLaw: {"mulaw", 1, tagMuLaw, tableDecoder(decodeMuLaw)},
+	// A WAV header cannot say it: this is what it calls 32 bits, or 24 bits in frames of four bytes a channel.
+	S24In32LE: {"s24in32le", 4, tagPCM, decode24In32},
 }
 
 // valid reports whether e is one of the named encodings.
-func (e Encoding) valid() bool { return e >= U8 && e <= MuLaw }
+func (e Encoding) valid() bool { return e >= U8 && e <= S24In32LE }
 
-// String returns the name that ParseEncoding reads: u8, s16le, s24le, s32le, f32le, f64le, alaw or mulaw; these are
-// also ffmpeg's names.
+// String returns the name that ParseEncoding reads: u8, s16le, s24le, s32le, f32le, f64le, alaw, mulaw, which are
+// also ffmpeg's names, or s24in32le.
 func (e Encoding) String() string {
 	if e != 0 && !e.valid() {
 		return fmt.Sprintf("Encoding(%d)", int(e))
@@ -58,7 +63,7 @@ func (e Encoding) Bytes() int { return encodings[e].bytes }
 // ParseEncoding returns the encoding of a name, in any case. An unknown name gives ErrFormat.
 func ParseEncoding(name string) (Encoding, error) {
 	var names []string
-	for e := U8; e <= MuLaw; e++ {
+	for e := U8; e.valid(); e++ {
 		if e.String() == strings.ToLower(name) {
 			return e, nil
 		}

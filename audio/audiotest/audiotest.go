@@ -79,6 +79,8 @@ func PCM(encoding fmt.Stringer, samples []float32) []byte {
 		case "s24le":
 			q := Quantize(v, 24)
 			b = append(b, byte(q), byte(q>>8), byte(q>>16))
+		case "s24in32le":
+			b = le.AppendUint32(b, uint32(Quantize(v, 24)))
 		case "s32le":
 			b = le.AppendUint32(b, uint32(Quantize(v, 32)))
 		case "f32le":

@@ -26,7 +26,7 @@ const (
 type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
 	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
-	Top     int      `help:"Likeliest labels to report of each window (default: 1); 0 is all." default:"1" placeholder:"K"`
+	Top     int      `help:"Likeliest labels to report of a window (default: 1); 0 is all." default:"1" placeholder:"K"`
 	Format  string   `help:"Output format: ${enum}. See docs/output.md." enum:"${formats}" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64  `help:"${hop}" default:"0" placeholder:"S"`
@@ -78,7 +78,8 @@ var texts = map[string]string{
 		"or with --windows half a window.",
 	"stream": "Read live sound from the standard input, raw PCM, WAV or FLAC, " +
 		"and report each event as soon as it is certain.",
-	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s32le, f32le, f64le, alaw or mulaw (default: s16le).",
+	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw " +
+		"or mulaw (default: s16le).",
 	"exec": "Command to run for each event, without a shell; " +
 		"{label}, {p}, {time}, {start}, {end} and {clock} are replaced.",
 	"refractory": "Seconds from an event's beginning in which its label begins no other.",
