@@ -41,9 +41,16 @@ func (d *cpu) ClipNorm(g, norm Buffer, limit float32) {
 			}
 		})
 	}
+	// The kernels' squares are float32, which hold those of values in 1e-19 to 1e19 alone. A sum within these bounds
+	// has lost nothing that matters, whatever the number of values.
+	const least = 1e-20
+	if !(squares > least && squares < math.Inf(1)) {
+		ref{}.ClipNorm(g, norm, limit)
+		return
+	}
 	length := math.Sqrt(squares)
-	values(norm)[0] = float32(length)
-	if length > float64(limit) {
+	values(norm)[0] = asNorm(length)
+	if clips(length, limit) {
 		scale := uniform(float32(float64(limit) / length))
 		d.elementwise(true, elementwise{
 			views: [5]View{asRow(g), asRow(g)}, vectors: [3]Buffer{scale}, scalar: negInf, call: affine,

@@ -27,6 +27,13 @@ func TestCPUAgreesWithRef(t *testing.T) {
 	}
 }
 
+func TestClipNorm(t *testing.T) {
+	devicetest.ClipNorm(t, device.Ref())
+	for _, kernels := range device.Kernels() {
+		t.Run(kernels, func(t *testing.T) { devicetest.ClipNorm(t, cpuWith(t, kernels, 2)) })
+	}
+}
+
 func TestResultsDoNotDependOnThreads(t *testing.T) {
 	for _, kernels := range device.Kernels() {
 		devicetest.Same(t, cpuWith(t, kernels, 1), cpuWith(t, kernels, 2), cpuWith(t, kernels, 5))

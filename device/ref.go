@@ -235,13 +235,26 @@ func (ref) ClipNorm(g, norm Buffer, limit float32) {
 		squares += float64(v) * float64(v)
 	}
 	length := math.Sqrt(squares)
-	values(norm)[0] = float32(length)
-	if length <= float64(limit) {
+	values(norm)[0] = asNorm(length)
+	if !clips(length, limit) {
 		return
 	}
 	for i, v := range values(g) {
-		values(g)[i] = float32(float64(v) * float64(limit) / length)
+		values(g)[i] = float32(float64(v) * (float64(limit) / length))
 	}
+}
+
+// asNorm returns what ClipNorm writes: a finite norm stays finite.
+func asNorm(length float64) float32 {
+	if length < math.Inf(1) {
+		length = min(length, math.MaxFloat32)
+	}
+	return float32(length)
+}
+
+// clips reports whether ClipNorm scales a vector of this length.
+func clips(length float64, limit float32) bool {
+	return length > float64(limit) && length < math.Inf(1)
 }
 
 func (ref) EMAUpdate(dst, src Buffer, t float32) {

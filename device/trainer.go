@@ -4,8 +4,8 @@ package device
 type Trainer interface {
 	Device
 
-	// Transpose writes dst[g] = src[g]ᵀ for each group g or, with reverse set, src[Groups−1−g]ᵀ, the order of taps in a
-	// convolution's gradient. dst is (n, m), src (m, n), and does not overlap it.
+	// Transpose writes dst[g] = src[g]ᵀ for each group g or, with reverse set, src[Groups−1−g]ᵀ, the order of
+	// taps in a convolution's gradient. dst is (n, m), src (m, n), and does not overlap it.
 	Transpose(dst, src View, reverse bool)
 
 	// MatMulTransA accumulates dw += Σ over groups and rows of a[r]ᵀ·dy[r]: a (rows, k), possibly overlapping,
@@ -26,11 +26,13 @@ type Trainer interface {
 	// Moments computes each column's mean and population variance over all rows of all groups of x,
 	// or of x∘y when y is given. mean and variance have Cols values.
 	Moments(mean, variance Buffer, x, y View)
-	// GradSums computes each column's sums over all rows: sum = Σ dy, dot = Σ dy∘x (optional), or Σ dy∘x∘y with y.
+	// GradSums computes each column's sums over all rows: sum = Σ dy, dot = Σ dy∘x (optional), or Σ dy∘x∘y
+	// with y.
 	GradSums(sum, dot Buffer, dy, x, y View)
 	// NormForward computes a norm's scale and shift from batch statistics; see Norm.
 	NormForward(n Norm, eps, momentum float32, count int)
-	// NormBackward computes from GradSums' results the gradients of a Norm and the a, b and c of dx = a∘dy + b∘x + c.
+	// NormBackward computes from GradSums' results the gradients of a Norm and the a, b and c of
+	// dx = a∘dy + b∘x + c.
 	NormBackward(n Norm, sum, dot Buffer, a, b, c Buffer, eps float32, count int)
 
 	// AvgPoolGrad computes dst[g][r] = scale·x[g] for every row r, AvgPool's gradient with scale = 1/rows.
@@ -45,7 +47,9 @@ type Trainer interface {
 	SGD(w, g, m Buffer, rate, momentum, decay float32)
 	// AdamW steps w with decoupled weight decay (Loshchilov and Hutter, 2019); step counts from 1.
 	AdamW(w, g, m, v Buffer, rate, beta1, beta2, eps, decay float32, step int)
-	// ClipNorm scales g so that its Euclidean norm is at most limit, and writes the norm before that to norm[0].
+	// ClipNorm scales g so that its Euclidean norm is at most limit, and writes the norm before that to norm[0], of
+	// vectors beyond float32's range the greatest float32. Squares neither overflow nor vanish. Where g has infinite
+	// values or NaN, the norm is no finite number either, and g stays as it is.
 	ClipNorm(g, norm Buffer, limit float32)
 	// EMAUpdate computes dst += t·(src − dst), the step of an exponential moving average.
 	EMAUpdate(dst, src Buffer, t float32)
@@ -54,8 +58,9 @@ type Trainer interface {
 // Norm is a batch norm's vectors, with one value a column. With a learned factor Alpha (one value; optional)
 // its output is Alpha·(Gamma·(x−mean)/√(variance+eps) + Beta).
 //
-// NormForward reads the batch's Mean and Var, Gamma, Beta and Alpha and writes Scale and Shift: the output is Scale∘x +
-// Shift. RunMean and RunVar (optional) move by momentum towards the mean and unbiased variance of count rows.
+// NormForward reads the batch's Mean and Var, Gamma, Beta and Alpha and writes Scale and Shift: the output is
+// Scale∘x + Shift. RunMean and RunVar (optional) move by momentum towards the mean and unbiased variance of count
+// rows.
 //
 // NormBackward accumulates DGamma, DBeta and DAlpha.
 type Norm struct {

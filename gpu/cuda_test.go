@@ -38,6 +38,8 @@ func TestGPUAgreesWithRef(t *testing.T) {
 	}
 }
 
+func TestClipNorm(t *testing.T) { devicetest.ClipNorm(t, open(t, Float32)) }
+
 // Results do not depend on which block ends first.
 func TestResultsAreTheSameEveryTime(t *testing.T) {
 	for _, p := range precisions {

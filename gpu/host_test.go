@@ -27,6 +27,8 @@ func TestKernelsAgreeWithRef(t *testing.T) {
 	}
 }
 
+func TestClipNorm(t *testing.T) { devicetest.ClipNorm(t, open(t, Float32)) }
+
 // A kernel whose threads race gives other results in another order.
 func TestResultsDoNotDependOnTheOrderOfThreads(t *testing.T) {
 	for _, p := range precisions {

@@ -54,27 +54,28 @@ struct ClipNorm {
 	double *partial; // one sum of squares a run
 };
 
-// square_runs sums one run of squares a block.
+// square_runs sums one run of squares a block, as doubles: squares of large and of small gradients are no floats.
 KERNEL(square_runs, ClipNorm) {
 	SHARED(double, partial, [32]);
-	float sum = 0;
+	double sum = 0;
 	for (unsigned i = blockIdx.x * blockDim.x + threadIdx.x; i < a.n; i += gridDim.x * blockDim.x)
-		sum += a.g[i] * a.g[i];
-	double total = blockSum((double)sum, partial);
+		sum += (double)a.g[i] * a.g[i];
+	double total = blockSum(sum, partial);
 	if (threadIdx.x == 0)
 		a.partial[blockIdx.x] = total;
 }
 
-// clip_norm scales; every block adds up the runs itself.
+// clip_norm scales; every block adds up the runs itself. A norm that is not finite scales nothing.
 KERNEL(clip_norm, ClipNorm) {
 	SHARED(double, partial, [32]);
 	double squares = 0;
 	for (unsigned i = threadIdx.x; i < a.runs; i += blockDim.x)
 		squares += a.partial[i];
 	double length = sqrt(blockSum(squares, partial));
+	const double largest = 3.40282346638528859812e38; // float
 	unsigned i = blockIdx.x * blockDim.x + threadIdx.x;
 	if (i == 0)
-		a.norm[0] = (float)length;
-	if (length > a.limit && i < a.n)
+		a.norm[0] = (float)(length > largest && length < INFINITY ? largest : length);
+	if (length > a.limit && length < INFINITY && i < a.n)
 		a.g[i] = (float)(a.g[i] * (a.limit / length));
 }
