@@ -1,8 +1,10 @@
 package audio
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"iter"
 	"os"
@@ -22,12 +24,12 @@ type File struct {
 //
 // A root that is a regular file yields itself, whatever its name. In folders, it yields the regular files whose names
 // IsAudio accepts. Links are followed, and each real folder is entered once, by its own path where it lies below the
-// root, so links in circles do no harm. Hidden entries (".git", the "._x.wav" of macOS), __MACOSX, pipes, sockets and
-// devices are left out.
+// root, so links in circles do no harm. Entries that Skipped names are left out, and so are pipes, sockets and devices,
+// which are never opened.
 //
 // An error comes with the File that it is about, whose path it names: a root that does not exist or is neither a file
 // nor a folder, a folder that cannot be read, a link with a sound file's name that leads nowhere. The walk then goes
-// on. It holds the names of one folder per level in memory.
+// on. It holds the names of one folder per level in memory, in little more space than their bytes.
 func Files(root string) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		f := File{root, filepath.Base(root)}
@@ -48,7 +50,7 @@ func Files(root string) iter.Seq2[File, error] {
 				yield(f, err)
 				return
 			}
-			w := walker{root: target, entered: map[string]bool{}, yield: yield}
+			w := walker{roots: map[string]bool{target: true}, yield: yield}
 			w.enter(File{Path: root}, target)
 		}
 	}
@@ -56,67 +58,150 @@ func Files(root string) iter.Seq2[File, error] {
 
 // walker is the state of one walk. Its methods return false once the consumer has had enough.
 type walker struct {
-	root    string          // its real path
-	entered map[string]bool // by real path
-	yield   func(File, error) bool
+	roots map[string]bool // real paths of the root and of each folder that a link led to
+	yield func(File, error) bool
 }
 
-// enter walks a folder, whose real path is target, unless that has happened.
+// enter walks a folder, whose real path is target.
 func (w *walker) enter(folder File, target string) bool {
-	if w.entered[target] {
-		return true
-	}
-	w.entered[target] = true
-	entries, err := os.ReadDir(folder.Path)
+	list, err := readFolder(folder.Path)
 	if err != nil && !w.yield(folder, err) {
 		return false
 	}
-	for _, e := range entries {
-		name := e.Name()
-		if hidden(name) {
-			continue
-		}
+	for _, e := range list.entries {
+		name, kind := list.at(e)
 		f := File{filepath.Join(folder.Path, name), slashpath.Join(folder.Rel, name)}
-		if !w.entry(f, e.Type(), filepath.Join(target, name)) {
+		more := true
+		switch kind {
+		case soundEntry:
+			more = w.yield(f, nil)
+		case folderEntry:
+			if below := filepath.Join(target, name); !w.roots[below] {
+				more = w.enter(f, below)
+			}
+		case linkEntry:
+			more = w.follow(f, filepath.Join(target, name))
+		}
+		if !more {
 			return false
 		}
 	}
 	return true
 }
 
-// entry yields a file or walks a folder. target is its real path unless it is a link.
-func (w *walker) entry(f File, mode fs.FileMode, target string) bool {
-	if !mode.IsRegular() && !mode.IsDir() { // a link of some kind, maybe
-		info, err := os.Stat(f.Path)
-		if err == nil && info.IsDir() {
-			if target, err = filepath.EvalSymlinks(target); err == nil && w.visits(target) {
+// follow yields what a link leads to. real is the link's real path.
+func (w *walker) follow(f File, real string) bool {
+	info, err := os.Stat(f.Path)
+	if err == nil && info.IsDir() {
+		if real, err = filepath.EvalSymlinks(real); err == nil {
+			if w.visits(real) {
 				return true
 			}
+			w.roots[real] = true
+			return w.enter(f, real)
 		}
-		if err != nil {
-			matters := IsAudio(f.Path) || errors.Is(err, fs.ErrPermission)
-			return !matters || w.yield(f, err)
-		}
-		mode = info.Mode()
 	}
-	switch {
-	case mode.IsDir():
-		return w.enter(f, target)
-	case mode.IsRegular() && IsAudio(f.Path):
+	switch matters := IsAudio(f.Path); {
+	case err != nil:
+		return !matters && !errors.Is(err, fs.ErrPermission) || w.yield(f, err)
+	case matters && info.Mode().IsRegular():
 		return w.yield(f, nil)
 	}
 	return true
 }
 
-// visits reports whether the walk comes to the folder of a real path without a link, so that its files have the names
-// that they would have without links.
-func (w *walker) visits(target string) bool {
-	rel, err := filepath.Rel(w.root, target)
-	parts := strings.Split(rel, string(filepath.Separator))
-	return err == nil && filepath.IsLocal(rel) && !slices.ContainsFunc(parts, hidden)
+// visits reports whether the walk comes to the folder of a real path without another link.
+func (w *walker) visits(folder string) bool {
+	for !w.roots[folder] {
+		parent, name := filepath.Split(folder)
+		parent = filepath.Clean(parent)
+		if parent == folder || Skipped(name) {
+			return false
+		}
+		folder = parent
+	}
+	return true
 }
 
-// hidden reports whether entries of that name are left out.
-func hidden(name string) bool {
-	return name != "." && strings.HasPrefix(name, ".") || name == "__MACOSX"
+// Skipped reports whether entries of that name are left out of folders: hidden ones (".git", the "._x.wav" of macOS),
+// and what systems put into archives and file systems.
+func Skipped(name string) bool {
+	switch name {
+	case "__MACOSX", "lost+found", "$RECYCLE.BIN", "System Volume Information":
+		return true
+	}
+	return strings.HasPrefix(name, ".")
+}
+
+// folderList holds the entries of a folder that matter, sorted by name. A name takes its bytes and seven more, a third
+// of what strings and a slice of them would take.
+type folderList struct {
+	chunks  [][]byte
+	entries []uint32 // chunk and offset in it, of a kind, the two bytes of a length and a name
+}
+
+// The kinds of entries. Links may lead to files or folders.
+const (
+	soundEntry = iota
+	folderEntry
+	linkEntry
+)
+
+const (
+	chunkBits   = 16 // of an offset: a name of 255 characters fits in any case
+	readEntries = 1 << 10
+)
+
+// readFolder lists a folder. Its error comes with the entries that could be read.
+func readFolder(folder string) (list folderList, err error) {
+	dir, err := os.Open(folder)
+	if err != nil {
+		return list, err
+	}
+	defer dir.Close()
+	for err == nil {
+		var entries []fs.DirEntry
+		entries, err = dir.ReadDir(readEntries)
+		for _, e := range entries {
+			list.add(e)
+		}
+	}
+	slices.SortFunc(list.entries, func(a, b uint32) int { return bytes.Compare(list.name(a), list.name(b)) })
+	if err == io.EOF {
+		err = nil
+	}
+	return list, err
+}
+
+// add adds an entry that matters.
+func (l *folderList) add(e fs.DirEntry) {
+	name, mode, kind := e.Name(), e.Type(), byte(linkEntry)
+	switch {
+	case Skipped(name):
+		return
+	case mode.IsDir():
+		kind = folderEntry
+	case mode.IsRegular() && IsAudio(name):
+		kind = soundEntry
+	case mode&(fs.ModeSymlink|fs.ModeIrregular) == 0: // those of Windows, junctions among them, may be irregular
+		return
+	}
+	last := len(l.chunks) - 1
+	if last < 0 || len(l.chunks[last])+3+len(name) > cap(l.chunks[last]) {
+		l.chunks = append(l.chunks, make([]byte, 0, min(1<<chunkBits, 1<<(10+2*len(l.chunks)))))
+		last++
+	}
+	l.entries = append(l.entries, uint32(last<<chunkBits|len(l.chunks[last])))
+	l.chunks[last] = append(append(l.chunks[last], kind, byte(len(name)), byte(len(name)>>8)), name...)
+}
+
+// name returns an entry's name, not to be changed.
+func (l *folderList) name(entry uint32) []byte {
+	at := l.chunks[entry>>chunkBits][entry&(1<<chunkBits-1):]
+	return at[3 : 3+(int(at[1])|int(at[2])<<8)]
+}
+
+// at returns an entry's name and kind.
+func (l *folderList) at(entry uint32) (name string, kind byte) {
+	return string(l.name(entry)), l.chunks[entry>>chunkBits][entry&(1<<chunkBits-1)]
 }

@@ -2,9 +2,11 @@ package audio
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +76,9 @@ func TestFiles(t *testing.T) {
 		{"by extension", "", []string{"a.mp3", "b.txt", "wav", "c.wav.bak", "d.wav"}, []string{"d.wav"}},
 		{"hidden", "", []string{".git/a.wav", "._x.wav", ".x.wav", "__MACOSX/b.wav", "c/._d.wav", "c/d.wav"},
 			[]string{"c/d.wav"}},
+		{"of file systems", "",
+			[]string{"lost+found/a.wav", "$RECYCLE.BIN/b.wav", "System Volume Information/c.wav", "d.wav"},
+			[]string{"d.wav"}},
 		{"hidden root", ".cache", []string{".cache/a.wav", ".cache/.b.wav"}, []string{"a.wav"}},
 		{"empty", "", []string{"a/b/", "c/"}, nil},
 		{"a folder with a sound's name", "", []string{"a.wav/b.wav", "c.flac/"}, []string{"a.wav/b.wav"}},
@@ -99,6 +104,12 @@ func TestFiles(t *testing.T) {
 		{"a linked root in a circle", "l", []string{"r/x.wav", "r/back -> ../l", "l -> r"}, []string{"x.wav"}},
 		{"a folder that a link comes to first", "", []string{"a -> z", "z/x.wav", "z/sub/y.wav", "b -> z/sub"},
 			[]string{"z/sub/y.wav", "z/x.wav"}},
+		{"links to folders elsewhere, one in the other", "r",
+			[]string{"r/a -> ../out/in/deep", "r/b -> ../out", "r/c -> ../out/in", "out/in/deep/x.wav", "out/y.wav"},
+			[]string{"a/x.wav", "b/y.wav"}},
+		{"a link into a folder that another link led to", "r",
+			[]string{"r/a -> ../out", "r/b -> ../out/in", "out/in/x.wav", "out/.h/y.wav", "r/c -> ../out/.h"},
+			[]string{"a/in/x.wav", "c/y.wav"}},
 		{"a link into a hidden folder", "", []string{".h/x.wav", "a -> .h"}, []string{"a/x.wav"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -192,5 +203,40 @@ func TestFilesGoOnAfterAFolder(t *testing.T) {
 	}
 	if slices.IndexFunc(failed, func(err error) bool { return !permission(err) }) < 0 {
 		t.Error("no error of the folder with a long path")
+	}
+}
+
+// TestFilesOfALargeFolder: names are sorted, and cost little more than their bytes.
+func TestFilesOfALargeFolder(t *testing.T) {
+	const files, perFile = 20000, 40 // bytes; names have 23
+	root := t.TempDir()
+	for i := range files {
+		name := fmt.Sprintf("recording-%08d.wav", i*7919%files)
+		if err := os.WriteFile(filepath.Join(root, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if i%100 == 0 {
+			os.WriteFile(filepath.Join(root, name+".txt"), nil, 0o600)
+		}
+	}
+	heap := func() int {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int(m.HeapAlloc)
+	}
+	before, n := heap(), 0
+	for f, err := range Files(root) {
+		if want := fmt.Sprintf("recording-%08d.wav", n); err != nil || f.Rel != want {
+			t.Fatalf("%s (%v), want %s", f.Rel, err, want)
+		}
+		if n++; n == files/2 {
+			if grown := heap() - before; grown > perFile*files {
+				t.Errorf("%d bytes for %d files", grown, files)
+			}
+		}
+	}
+	if n != files {
+		t.Errorf("%d files, want %d", n, files)
 	}
 }

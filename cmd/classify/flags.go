@@ -226,13 +226,13 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 	return l, err
 }
 
-// formatOptions returns what formats need to know: the flags, the names of the inputs, and the part of the summaries
-// that is known before the work begins.
-func (c *cli) formatOptions(l *loaded, inputs []input, threads int) formatOptions {
+// formatOptions returns what formats need to know: the flags, what is known of the inputs, and the part of the
+// summaries that is known before the work begins.
+func (c *cli) formatOptions(l *loaded, found survey, threads int) formatOptions {
 	m := l.Model()
 	rate := float64(m.Features.Rate)
 	o := formatOptions{
-		name: c.Format, live: c.Live.Stream, labels: len(m.Labels), inputs: inputs,
+		name: c.Format, live: c.Live.Stream, labels: len(m.Labels), survey: found,
 		summary: summary{
 			Window: seconds(m.Window), Hop: seconds(math.Round(cmp.Or(c.Hop, m.Window/2)*rate) / rate),
 			Model: l.name, Device: l.device.Name(), Threads: threads,

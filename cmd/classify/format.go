@@ -32,7 +32,7 @@ type formatOptions struct {
 	name    string  // of the format
 	live    bool    // live sound
 	labels  int     // of each window
-	inputs  []input // whose names are written
+	survey  survey  // of the inputs whose names are written
 	summary summary // what is known of it before the work begins
 }
 
@@ -108,7 +108,8 @@ const clockFormat = "2006-01-02T15:04:05.000Z07:00"
 
 func newEvent(file string, e polyphon.Event) event {
 	return event{
-		File: file, Time: seconds(e.Time), Start: seconds(e.Start), End: seconds(e.End), Label: e.Label, P: probability(e.P),
+		File: file, Time: seconds(e.Time), Start: seconds(e.Start), End: seconds(e.End),
+		Label: e.Label, P: probability(e.P),
 	}
 }
 

@@ -27,11 +27,7 @@ type textFormat struct {
 const maxColumn = 60
 
 func newTextFormat(out output, o formatOptions) *textFormat {
-	f := &textFormat{output: out, summary: o.summary}
-	for _, in := range o.inputs {
-		f.column = max(f.column, min(utf8.RuneCountInString(in.name), maxColumn))
-	}
-	return f
+	return &textFormat{output: out, summary: o.summary, column: min(o.survey.nameWidth, maxColumn)}
 }
 
 func (f *textFormat) window(_ string, w polyphon.Window) {

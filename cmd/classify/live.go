@@ -61,7 +61,7 @@ func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded) error {
 }
 
 func (c *cli) newListener(s program.Streams, l *loaded) (ls *listener, err error) {
-	o := c.formatOptions(l, nil, 1)
+	o := c.formatOptions(l, survey{}, 1)
 	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
 	ls = &listener{
 		recognizer: l.Recognizer, console: &console{w: s.Err}, format: newFormat(s.Out, o), summary: o.summary,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"sync"
 
 	"github.com/polyphon/polyphon"
@@ -11,12 +12,13 @@ import (
 // Several long inputs can be computed at the same time; memory is bounded by the number of records that wait. There is
 // no goroutine in between: waking one would cost more than reading a short file.
 type queue struct {
-	begun chan *item // in the order of the inputs; it has room for all
+	begun chan *item // in the order of the inputs; it has room for all that can be begun and not be written
 
-	mu   sync.Mutex // guards what follows, and the items
-	rest []input    // not begun
-	end  func()     // closes begun
-	held int        // records of all items
+	mu   sync.Mutex           // guards what follows, and the items
+	rest func() (input, bool) // the next that is not begun
+	stop func()               // ends rest
+	end  func()               // closes begun
+	held int                  // records of all items
 	room chan struct{}
 }
 
@@ -44,8 +46,10 @@ type record struct {
 	err     error
 }
 
-func newQueue(inputs []input) *queue {
-	q := &queue{begun: make(chan *item, len(inputs)), rest: inputs}
+// newQueue returns a queue of the inputs. Its workers begin so many at most before they complete one of these.
+func newQueue(inputs iter.Seq[input], open int) *queue {
+	q := &queue{begun: make(chan *item, maxRecords+sureRecords+open)} // what is complete has a record
+	q.rest, q.stop = iter.Pull(inputs)
 	q.end = sync.OnceFunc(func() { close(q.begun) })
 	return q
 }
@@ -55,12 +59,12 @@ func newQueue(inputs []input) *queue {
 func (q *queue) next() *item {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.rest) == 0 {
+	in, ok := q.rest()
+	if !ok {
 		q.end()
 		return nil
 	}
-	it := &item{input: q.rest[0]}
-	q.rest = q.rest[1:]
+	it := &item{input: in}
 	q.begun <- it
 	return it
 }
@@ -69,7 +73,7 @@ func (q *queue) next() *item {
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.rest = nil
+	q.stop()
 	q.end()
 }
 

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 )
 
-func manyInputs(n int) []input {
-	list := make([]input, n)
-	for i := range list {
-		list[i].name = fmt.Sprint(i)
+func manyInputs(n int) iter.Seq[input] {
+	return func(yield func(input) bool) {
+		for i := range n {
+			if !yield(input{name: fmt.Sprint(i)}) {
+				return
+			}
+		}
 	}
-	return list
 }
 
 // recordAt is a record that differs from others.
@@ -47,7 +50,7 @@ func blocked(t *testing.T, what string, f func()) (wait func()) {
 
 func TestQueueKeepsTheOrderOfInputsAndRecords(t *testing.T) {
 	const inputs, workers = 3000, 4
-	q, ctx := newQueue(manyInputs(inputs)), context.Background()
+	q, ctx := newQueue(manyInputs(inputs), workers), context.Background()
 	var all sync.WaitGroup
 	for w := range workers {
 		all.Go(func() {
@@ -83,7 +86,7 @@ func TestQueueKeepsTheOrderOfInputsAndRecords(t *testing.T) {
 
 // Long inputs are computed at the same time, as far as memory allows, and the one that is being written always goes on.
 func TestQueueBoundsRecords(t *testing.T) {
-	q, ctx := newQueue(manyInputs(3)), context.Background()
+	q, ctx := newQueue(manyInputs(3), 2), context.Background()
 	first, second := q.next(), q.next()
 	for i := range maxRecords {
 		q.put(ctx, second, recordAt(i))
@@ -117,7 +120,7 @@ func TestQueueBoundsRecords(t *testing.T) {
 }
 
 func TestQueueEnds(t *testing.T) {
-	q := newQueue(manyInputs(5))
+	q := newQueue(manyInputs(5), 1)
 	it := q.next()
 	ctx, stop := context.WithCancel(t.Context())
 	q.put(ctx, it, recordAt(1))

@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
 )
@@ -23,8 +26,8 @@ type results struct {
 	extension string
 	list      string // name of the file in dir that lists the failures
 
-	all  int // inputs of the shard
-	done int // of these, had results
+	all  int          // inputs of the shard
+	done atomic.Int64 // of these, had results, as far as is known
 
 	failures []failure
 }
@@ -34,33 +37,17 @@ const (
 	labelTrack    = "labels.txt" // the extension of a label track
 )
 
-// newResults returns the result files for all inputs, of whatever shard; nil without --out. Its error names inputs that
-// would have the same one.
-func (c *cli) newResults(inputs []input, share shard) (*results, error) {
+// newResults returns the result files of a shard; nil without --out.
+func (c *cli) newResults(share shard) *results {
 	if c.Many.Out == "" {
-		return nil, nil
+		return nil
 	}
 	extensions := map[string]string{"text": "txt", "audacity": labelTrack}
 	r := &results{dir: c.Many.Out, extension: cmp.Or(extensions[c.Format], c.Format), list: "failures.csv"}
 	if share.count > 1 {
 		r.list = fmt.Sprintf("failures-%d-of-%d.csv", share.index, share.count)
 	}
-	names := make(map[string]string, len(inputs))
-	for _, in := range inputs {
-		if in.err != nil {
-			continue
-		}
-		if other, taken := names[in.rel]; taken {
-			return nil, fmt.Errorf("%s and %s would both have their results in %s; "+
-				"give the folder above them, or each folder of results its own --out", other, in.name, r.path(in))
-		}
-		if r.path(in) == filepath.Join(r.dir, r.list) {
-			return nil, fmt.Errorf("%s would have its results in %s, where the failures are listed",
-				in.name, r.path(in))
-		}
-		names[in.rel] = in.name
-	}
-	return r, nil
+	return r
 }
 
 // path returns the result file of an input.
@@ -68,19 +55,21 @@ func (r *results) path(in input) string {
 	return filepath.Join(r.dir, filepath.FromSlash(in.rel)+"."+r.extension)
 }
 
-// todo returns the inputs of a shard without those that have results, unless force includes these.
-func (r *results) todo(inputs []input, force bool) (todo []input) {
-	for _, in := range inputs {
-		done := false
-		if in.err == nil {
-			done, in.err = r.isDone(in)
-		}
-		if !done || force {
-			todo = append(todo, in)
+// todo yields the inputs of a shard without those that have results, which it counts, unless force includes these.
+func (r *results) todo(inputs iter.Seq[input], force bool) iter.Seq[input] {
+	return func(yield func(input) bool) {
+		for in := range inputs {
+			done := false
+			if in.err == nil {
+				done, in.err = r.isDone(in)
+			}
+			if done && !force {
+				r.done.Add(1)
+			} else if !yield(in) {
+				return
+			}
 		}
 	}
-	r.all, r.done = len(inputs), len(inputs)-len(todo)
-	return todo
 }
 
 // isDone reports whether an input has results that are not older than itself. A result file is complete, since it gets
@@ -134,7 +123,7 @@ func (r *run) writeFile(ctx context.Context, it *item) error {
 // writeResult writes the results of an input to w. Its error is the outcome's where the input failed.
 func (r *run) writeResult(ctx context.Context, it *item, w io.Writer) (outcome, error) {
 	options := r.options
-	options.inputs = []input{it.input}
+	options.survey = survey{1, utf8.RuneCountInString(it.name)}
 	f := newFormat(w, options)
 	o, ended, err := r.follow(ctx, it, f)
 	switch {

@@ -6,13 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"runtime"
-	"slices"
 	"sync"
 	"syscall"
 
-	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"golang.org/x/sync/errgroup"
 )
@@ -24,40 +21,6 @@ const (
 	batchGPU = 64
 )
 
-// input is a sound to classify, or what is wrong with a path that was given.
-type input struct {
-	name string
-	rel  string // the path below the folder that was given, or the file's base name; with slashes on every system
-	err  error
-}
-
-var errNoSounds = errors.New("no sound files (.wav, .wave, .flac) in this folder")
-
-// find lists the inputs at the paths: folders by the sound files in them, all else as it is given.
-func find(paths []string) (list []input) {
-	for _, path := range paths {
-		in := input{name: path, rel: filepath.Base(path)}
-		folder := false
-		if path != stdinName {
-			var info fs.FileInfo
-			info, in.err = os.Stat(path)
-			folder = in.err == nil && info.IsDir()
-		}
-		if !folder {
-			list = append(list, in)
-			continue
-		}
-		before := len(list)
-		for f, err := range audio.Files(path) {
-			list = append(list, input{f.Path, f.Rel, err})
-		}
-		if len(list) == before {
-			list = append(list, input{name: path, err: errNoSounds})
-		}
-	}
-	return list
-}
-
 // classify classifies files and the standard input.
 func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error {
 	usage := func(err error) error { return program.WithStatus(program.StatusUsage, err) }
@@ -65,33 +28,41 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	if err != nil {
 		return usage(err)
 	}
-	inputs := find(c.Paths)
-	out, err := c.newResults(inputs, share)
-	if err != nil {
+	out, list := c.newResults(share), listing{expandPatterns(c.Paths), share}
+	found, err := list.survey(ctx, out)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
 		return usage(err)
+	case out == nil && c.Format == "audacity" && found.inputs > 1:
+		return usage(errors.New("--format audacity is about one sound; for more of them, give --out"))
 	}
-	inputs = slices.DeleteFunc(inputs, func(in input) bool { return !share.holds(in) })
+	inputs := list.shared(ctx)
 	if out != nil {
 		inputs = out.todo(inputs, c.Many.Force)
-	} else if c.Format == "audacity" && len(inputs) > 1 {
-		return usage(errors.New("--format audacity is about one sound; for more of them, give --out"))
 	}
 	saver, err := newSaver(c.Events.Save, l.Model().Features.Rate)
 	if err != nil {
 		return err
 	}
-	threads := max(1, min(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)), len(inputs)))
-	o := c.formatOptions(l, inputs, threads)
-	r := &run{queue: newQueue(inputs), tally: newTally(s, o, out, share), out: out, options: o, failFast: c.Many.FailFast}
+	threads := max(1, min(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)), found.inputs))
 	batch := batchCPU
 	if l.device.GPU() {
 		batch = batchGPU
 	}
+	batch = max(1, min(found.inputs, batch))
+	o := c.formatOptions(l, found, threads)
+	r := &run{
+		queue: newQueue(inputs, threads*batch), tally: newTally(s, o, out, share), out: out, options: o,
+		failFast: c.Many.FailFast,
+	}
 	var workers []*worker
 	for range threads {
 		workers = append(workers, &worker{
-			recognizer: l.Recognizer, queue: r.queue, tally: r.tally, stdin: s.In, labels: o.labels, windows: c.Events.Windows,
-			saver: saver, failFast: c.Many.FailFast, batch: max(1, min(len(inputs), batch)),
+			recognizer: l.Recognizer, queue: r.queue, tally: r.tally, stdin: s.In, labels: o.labels,
+			windows: c.Events.Windows,
+			saver:   saver, failFast: c.Many.FailFast, batch: batch,
 		})
 	}
 	if err := r.run(ctx, workers); err != nil {

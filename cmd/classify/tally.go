@@ -17,31 +17,31 @@ import (
 type tally struct {
 	console io.Writer
 	out     *results // nil without --out
-	inputs  int
 	begun   time.Time
 
 	mu      sync.Mutex // guards what follows
 	format  format     // of the standard output; with result files, it gets failures and the summary only
 	summary summary
 	length  float64 // seconds of the sound processed so far
+	skipped int     // inputs with results that the bar counts
 	bar     *progress.Bar
 }
 
 func newTally(s program.Streams, o formatOptions, out *results, share shard) *tally {
-	t := &tally{console: s.Err, out: out, inputs: len(o.inputs), begun: time.Now(), summary: o.summary}
+	t := &tally{console: s.Err, out: out, begun: time.Now(), summary: o.summary}
 	if share.count > 1 {
 		t.summary.Shard = share.String()
 	}
 	w := s.Out
 	if out != nil {
-		t.summary.Skipped = out.done
+		out.all = o.survey.inputs
 		if o.name != "json" && o.name != "ndjson" { // others report no failures
 			w = io.Discard
 		}
 	}
 	t.format = newFormat(w, o)
-	if out != nil && t.inputs > 0 || t.inputs > 1 && !progress.IsTerminal(s.Out) {
-		t.bar = progress.New(s.Err, t.inputs, "classify")
+	if n := o.survey.inputs; out != nil && n > 0 || n > 1 && !progress.IsTerminal(s.Out) {
+		t.bar = progress.New(s.Err, n, "classify")
 	}
 	return t
 }
@@ -90,7 +90,11 @@ func (t *tally) add(name string, o outcome, ended bool) {
 			t.out.failures = append(t.out.failures, failed)
 		}
 	}
-	t.bar.Add(1)
+	done := 1 - t.skipped
+	if t.out != nil {
+		t.skipped = int(t.out.done.Load())
+	}
+	t.bar.Add(done + t.skipped)
 }
 
 // close writes the summary, and returns why the run ended early, if it did.
@@ -99,7 +103,10 @@ func (t *tally) close(ctx context.Context) error {
 	cause := context.Cause(ctx)
 	t.summary.Interrupted = cause != nil
 	t.summary.Elapsed = seconds(time.Since(t.begun).Seconds())
-	if t.inputs == 0 || t.out != nil {
+	if t.out != nil {
+		t.summary.Skipped = int(t.out.done.Load())
+	}
+	if t.idle() || t.out != nil {
 		fmt.Fprintf(t.console, "classify: %s\n", t.report())
 	}
 	if err := t.format.close(t.summary); err != nil {
@@ -108,6 +115,9 @@ func (t *tally) close(ctx context.Context) error {
 	return cause
 }
 
+// idle reports whether there was nothing to do.
+func (t *tally) idle() bool { return t.summary.Files == 0 && !t.summary.Interrupted }
+
 // report says what was done with result files, or why there was nothing to do.
 func (t *tally) report() string {
 	s, out, of := t.summary, t.out, ""
@@ -115,17 +125,17 @@ func (t *tally) report() string {
 		of = " of shard " + s.Shard
 	}
 	switch {
-	case t.inputs == 0 && (out == nil || out.all == 0):
+	case t.idle() && (out == nil || out.all == 0):
 		return "nothing to do: no inputs" + of
-	case t.inputs == 0:
+	case t.idle():
 		return fmt.Sprintf("nothing to do: all %d inputs%s have results in %s (--force classifies them again)",
 			out.all, of, out.dir)
 	}
 	elapsed := time.Duration(s.Elapsed * seconds(time.Second)).Round(time.Millisecond)
 	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v (%.0f x real time)",
 		s.Files-s.Failed, out.all, s.AudioSeconds/3600, elapsed, s.AudioSeconds/s.Elapsed)
-	if out.done > 0 {
-		text += fmt.Sprintf("; %d had results already (--force classifies them again)", out.done)
+	if s.Skipped > 0 {
+		text += fmt.Sprintf("; %d had results already (--force classifies them again)", s.Skipped)
 	}
 	if s.Failed > 0 {
 		text += fmt.Sprintf("; %d failed, see %s", s.Failed, filepath.Join(out.dir, out.list))
