@@ -1,12 +1,14 @@
 package audio
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 
-	"github.com/mewkiz/flac"
+	"github.com/mewkiz/flac/frame"
 )
 
 // streamInfoSize is the fixed size in bytes of a STREAMINFO block (RFC 9639, 8.2).
@@ -16,45 +18,57 @@ const streamInfoSize = 34
 const maxFLACBits = 31
 
 // flacBlocks reads FLAC frames with mewkiz/flac. A frame has at most 65535 samples of 8 channels, so its memory is
-// bounded; metadata other than STREAMINFO is skipped by reading. The library writes a line to the standard logger for
-// each frame of 24 or 176.4 kHz, which a program that has no other use for the logger may silence.
+// bounded. The library writes a line to the standard logger for each frame of 24 or 176.4 kHz, which a program that has
+// no other use for the logger may silence.
+//
+// Frames are what counts: of STREAMINFO, only the rate, the channels and the bits are believed. What is no frame is
+// skipped up to the next one, and silence takes the place of the frames that are missing according to the numbers of
+// those around them.
 type flacBlocks struct {
-	input   io.Reader
-	failure error // of input, other than io.EOF
-	stream  *flac.Stream
-	decoded uint64 // samples of a channel so far
-	samples []float32
-	note    string
+	in      *rewinder
+	format  Format
+	decoded int64     // samples of a channel so far, silence included
+	samples []float32 // of the frame that comes next, after the silence
+	silence int64     // samples that are still to be delivered
+	zeros   []float32
+	block   int64 // size of the blocks where it is fixed, 0 before it is known
+	number  int64 // of the sample that the next frame should begin with
+	gap     flacGap
+	damage  damage
+	notes   []string
+}
+
+// flacGap is a stretch of input without frames.
+type flacGap struct {
+	bytes int64
+	start []byte // up to 12 bytes
+	why   error  // the first of them are no frame
 }
 
 // openFLAC reads up to the samples of a stream whose first bytes are "fLaC".
 func (d *Decoder) openFLAC() error {
-	head, err := d.in.Peek(8)
-	if err != nil {
-		return cutShort(err, "its first 8 bytes")
+	var head [8 + streamInfoSize]byte
+	if n, err := io.ReadFull(d.in, head[:]); err != nil {
+		return cutShort(err, fmt.Sprintf("its metadata, after %d bytes", n))
 	}
-	if kind, size := head[4]&0x7F, int(head[5])<<16|int(head[6])<<8|int(head[7]); kind != 0 || size != streamInfoSize {
+	kind, size := head[4]&0x7F, int(binary.BigEndian.Uint32(head[4:])&0xFFFFFF)
+	if kind != 0 || size != streamInfoSize {
 		return fmt.Errorf("%w: FLAC begins with a metadata block of type %d and %d bytes, not with STREAMINFO",
 			ErrCorrupt, kind, size)
 	}
-	f := &flacBlocks{input: d.in}
-	err = f.guard(func() (err error) {
-		f.stream, err = flac.New(f)
-		return err
-	})
-	if err != nil {
-		return cutShort(err, "its metadata")
-	}
-	info := f.stream.Info
+	info := binary.BigEndian.Uint64(head[18:]) // 20 bits of rate, 3 of channels, 5 of bits, 36 of samples
 	format := Format{
 		Container: "flac",
-		Rate:      int(info.SampleRate),
-		Channels:  int(info.NChannels),
-		Bits:      int(info.BitsPerSample),
-		Frames:    int64(info.NSamples),
+		Rate:      int(info >> 44),
+		Channels:  int(info>>41&7) + 1,
+		Bits:      int(info>>36&31) + 1,
+		Frames:    int64(info & (1<<36 - 1)),
 	}
 	if format.Frames == 0 {
 		format.Frames = -1
+	}
+	if format.Rate == 0 {
+		return fmt.Errorf("%w: FLAC: invalid sample rate 0", ErrCorrupt)
 	}
 	if err := format.check(); err != nil {
 		return err
@@ -62,95 +76,168 @@ func (d *Decoder) openFLAC() error {
 	if format.Bits > maxFLACBits {
 		return refusal(fmt.Sprintf("%d-bit FLAC", format.Bits), "flac")
 	}
-	return d.begin(format, f, "")
+	if err := d.skipMetadata(head[4]&0x80 != 0); err != nil {
+		return cutShort(err, "its metadata")
+	}
+	return d.begin(format, &flacBlocks{in: newRewinder(d.in), format: format}, "")
 }
 
-// next implements blocks with the samples of one frame.
-func (f *flacBlocks) next() ([]float32, error) {
-	info := f.stream.Info
-	if info.NSamples > 0 && f.decoded >= info.NSamples {
-		return nil, io.EOF // what follows, such as an ID3v1 tag, is not sound
-	}
-	err := f.guard(f.frame)
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
-		if info.NSamples > 0 {
-			f.note = fmt.Sprintf("header says %d samples, file ends after %d", info.NSamples, f.decoded)
-		} else if err == io.ErrUnexpectedEOF {
-			f.note = fmt.Sprintf("file ends inside the frame after sample %d", f.decoded)
+// skipMetadata skips the FLAC metadata blocks after the first one, which may be the last. A frame ends them, too.
+func (d *Decoder) skipMetadata(last bool) error {
+	for !last {
+		head, err := d.in.Peek(4)
+		if err != nil {
+			return err
 		}
-		return nil, io.EOF
-	}
-	if err != nil {
-		return nil, err
-	}
-	if info.NSamples > 0 {
-		left := (info.NSamples - f.decoded) * uint64(info.NChannels)
-		f.samples = f.samples[:min(uint64(len(f.samples)), left)]
-	}
-	f.decoded += uint64(len(f.samples)) / uint64(info.NChannels)
-	return f.samples, nil
-}
-
-func (f *flacBlocks) warning() string { return f.note }
-
-// frame decodes the next frame into f.samples, interleaved.
-func (f *flacBlocks) frame() error {
-	frame, err := f.stream.Next()
-	if err != nil {
-		return err
-	}
-	info := f.stream.Info
-	if frame.BitsPerSample == 0 { // "as in STREAMINFO", which the library leaves to its caller
-		frame.BitsPerSample = info.BitsPerSample
-	}
-	switch {
-	case frame.BlockSize == 0:
-		return errors.New("a frame of 65536 samples")
-	case frame.BitsPerSample != info.BitsPerSample:
-		return fmt.Errorf("a %d-bit frame in a %d-bit stream", frame.BitsPerSample, info.BitsPerSample)
-	case frame.Channels.Count() != int(info.NChannels):
-		return fmt.Errorf("a frame of %d channels in a stream of %d", frame.Channels.Count(), info.NChannels)
-	case frame.SampleRate != 0 && frame.SampleRate != info.SampleRate:
-		return fmt.Errorf("a frame of %d Hz in a stream of %d Hz", frame.SampleRate, info.SampleRate)
-	}
-	if err := frame.Parse(); err != nil {
-		return err
-	}
-	channels := len(frame.Subframes)
-	n := int(frame.BlockSize) * channels
-	f.samples = slices.Grow(f.samples[:0], n)[:n]
-	scale := 1 / float32(int64(1)<<(info.BitsPerSample-1))
-	for c, channel := range frame.Subframes {
-		for i, v := range channel.Samples {
-			f.samples[i*channels+c] = float32(v) * scale
+		if head[0] == 0xFF {
+			return nil
+		}
+		last = head[0]&0x80 != 0
+		size := int(binary.BigEndian.Uint32(head) & 0xFFFFFF)
+		if _, err := d.in.Discard(4 + size); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// Read implements io.Reader for the library. It keeps the input's error apart from those that the library returns.
-func (f *flacBlocks) Read(b []byte) (int, error) {
-	n, err := f.input.Read(b)
-	if err != io.EOF {
-		f.failure = err
+// next implements blocks with the samples of one frame, or with silence in the place of missing ones.
+func (f *flacBlocks) next() ([]float32, error) {
+	for f.silence == 0 && len(f.samples) == 0 {
+		f.in.mark()
+		fr, err := f.frame()
+		if err == nil {
+			f.arrived(fr)
+			break
+		}
+		if f.in.failure != nil {
+			return nil, f.in.failure
+		}
+		if ended := err == io.EOF; ended || !f.skip(err) {
+			return nil, f.end(ended)
+		}
 	}
-	return n, err
+	if f.silence > 0 {
+		n := min(f.silence, blockSamples)
+		f.silence -= n
+		f.zeros = slices.Grow(f.zeros[:0], int(n)*f.format.Channels)[:int(n)*f.format.Channels]
+		clear(f.zeros)
+		return f.zeros, nil
+	}
+	samples := f.samples
+	f.samples = f.samples[:0]
+	return samples, nil
 }
 
-// guard runs a call of the library. The library's errors and panics become ErrCorrupt; an end of the input and the
-// input's own errors stay what they are.
-func (f *flacBlocks) guard(call func() error) (err error) {
+// arrived takes a frame, whose samples are in f.samples.
+func (f *flacBlocks) arrived(fr *frame.Frame) {
+	first := int64(fr.Num)
+	if fr.HasFixedBlockSize {
+		if f.block == 0 {
+			f.block = int64(fr.BlockSize)
+		}
+		first *= f.block
+	}
+	if f.gap.bytes > 0 {
+		const smallest = 10 // bytes of a frame
+		missing := first - f.number
+		if missing < 0 || missing/(1<<16) > f.gap.bytes/smallest || bytes.HasPrefix(f.gap.start, []byte("fLaC")) {
+			missing = 0
+		}
+		if bytes.HasPrefix(f.gap.start, []byte("fLaC")) {
+			f.notes = append(f.notes, "another FLAC stream follows at "+place(f.decoded, f.format.Rate))
+		} else {
+			f.damage.add(f.decoded, missing)
+		}
+		f.silence = missing
+		f.decoded += missing
+		f.gap = flacGap{}
+	}
+	f.number = first + int64(fr.BlockSize)
+	f.decoded += int64(fr.BlockSize)
+}
+
+// skip goes to what may be the next frame. It returns false when the input holds too much that may be a frame and is
+// none, which would take its time.
+func (f *flacBlocks) skip(why error) bool {
+	affordable := f.in.rewind()
+	if f.gap.bytes == 0 {
+		f.gap.why = why
+		f.gap.start = append(f.gap.start, f.in.peek(12)...)
+	}
+	if !affordable {
+		return false
+	}
+	f.gap.bytes += f.in.skipTo(func(b []byte) bool { return b[0] == 0xFF && b[1]&0xFE == 0xF8 })
+	return true
+}
+
+// tails are what may follow the last frame of a sound file and is no damage.
+var tails = []string{"TAG", "APETAGEX", "ID3", "LYRICSBEGIN", "\x00\x00\x00\x00"}
+
+// isTail reports whether the bytes begin what may follow the last frame of a sound file and is no damage.
+func isTail(start []byte) bool {
+	return slices.ContainsFunc(tails, func(tail string) bool { return bytes.HasPrefix(start, []byte(tail)) })
+}
+
+// end notes what is odd about the end of the sound and returns the error that ends it.
+func (f *flacBlocks) end(ended bool) error {
+	total, why := f.format.Frames, f.gap.why
+	if f.decoded == 0 && why != nil && why != io.ErrUnexpectedEOF {
+		return fmt.Errorf("%w: FLAC: %w", ErrCorrupt, why)
+	}
+	switch {
+	case f.gap.bytes == 0 && ended, f.decoded == total, isTail(f.gap.start) && ended:
+	default:
+		f.notes = append(f.notes, fmt.Sprintf("the frame at %s is damaged or cut short, and none follows",
+			place(f.decoded, f.format.Rate)))
+	}
+	switch {
+	case total > f.decoded:
+		f.notes = append(f.notes, fmt.Sprintf("header says %d samples, file ends after %d", total, f.decoded))
+	case total > 0 && total < f.decoded:
+		f.notes = append(f.notes, fmt.Sprintf("header says %d samples, %d follow it", total, f.decoded))
+	}
+	return io.EOF
+}
+
+func (f *flacBlocks) warning() string { return joinNotes(f.damage.note(f.format.Rate), f.notes) }
+
+// frame decodes the next frame into f.samples, interleaved. The library's panics become errors.
+func (f *flacBlocks) frame() (fr *frame.Frame, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: FLAC: %v", ErrCorrupt, p)
+			err = fmt.Errorf("%v", p)
 		}
 	}()
-	err = call()
-	switch {
-	case err == nil, err == io.EOF, err == io.ErrUnexpectedEOF:
-		return err
-	case f.failure != nil:
-		return f.failure
+	if fr, err = frame.New(f.in); err != nil {
+		return nil, err
 	}
-	return fmt.Errorf("%w: FLAC: %w", ErrCorrupt, err)
+	if fr.BitsPerSample == 0 { // "as in STREAMINFO", which the library leaves to its caller
+		fr.BitsPerSample = uint8(f.format.Bits)
+	}
+	channels := f.format.Channels
+	switch {
+	case fr.BlockSize == 0:
+		return nil, errors.New("a frame of 65536 samples")
+	case int(fr.BitsPerSample) != f.format.Bits:
+		return nil, fmt.Errorf("a %d-bit frame in a %d-bit stream", fr.BitsPerSample, f.format.Bits)
+	case fr.Channels.Count() != channels:
+		return nil, fmt.Errorf("a frame of %d channels in a stream of %d", fr.Channels.Count(), channels)
+	case fr.SampleRate != 0 && int(fr.SampleRate) != f.format.Rate:
+		return nil, fmt.Errorf("a frame of %d Hz in a stream of %d Hz", fr.SampleRate, f.format.Rate)
+	}
+	f.in.charge(4 * channels * int(fr.BlockSize))
+	if err := fr.Parse(); err != nil {
+		return nil, err
+	}
+	n := channels * int(fr.BlockSize)
+	f.samples = slices.Grow(f.samples[:0], n)[:n]
+	scale := 1 / float32(int64(1)<<(f.format.Bits-1))
+	for c, channel := range fr.Subframes {
+		for i, v := range channel.Samples {
+			f.samples[i*channels+c] = float32(v) * scale
+		}
+	}
+	return fr, nil
 }

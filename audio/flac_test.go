@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +60,8 @@ func encodeFLAC(t testing.TB, c Clip, bits int, more ...Clip) []byte {
 			BitsPerSample: uint8(bits),
 		}}
 		for _, channel := range channels {
-			s := &frame.Subframe{SubHeader: frame.SubHeader{Pred: frame.PredVerbatim}, NSamples: n, Samples: make([]int32, n)}
+			s := &frame.Subframe{NSamples: n, Samples: make([]int32, n)}
+			s.Pred = frame.PredVerbatim
 			for i, v := range channel.Samples[start : start+n] {
 				s.Samples[i] = int32(audiotest.Quantize(v, bits))
 			}
@@ -92,13 +94,13 @@ func TestFLAC(t *testing.T) {
 			}
 			got, err := ReadAll(d, 0)
 			if err != nil || len(got.Samples) != 10000 || d.Warning() != "" {
-				t.Fatalf("%d bits, %d channels: %d samples, error %v, warning %q", bits, len(channels), len(got.Samples), err,
-					d.Warning())
+				t.Fatalf("%d bits, %d channels: %d samples, error %v, warning %q",
+					bits, len(channels), len(got.Samples), err, d.Warning())
 			}
 			for i, v := range got.Samples {
 				var mean float64
 				for _, c := range channels {
-					mean += float64(audiotest.Quantize(c.Samples[i], bits)) / float64(int(1)<<(bits-1)) / float64(len(channels))
+					mean += math.Ldexp(float64(audiotest.Quantize(c.Samples[i], bits)), 1-bits) / float64(len(channels))
 				}
 				if difference := float64(v) - mean; difference > 1e-7 || difference < -1e-7 {
 					t.Fatalf("%d bits, %d channels: sample %d is %g, want %g", bits, len(channels), i, v, mean)
@@ -108,12 +110,20 @@ func TestFLAC(t *testing.T) {
 	}
 }
 
-// TestFLACDefects damages one file. Its first frame begins after "fLaC", STREAMINFO (4+34) and the padding (4+20).
+// TestFLACDefects damages one file of three frames, of 4096, 4096 and 808 samples. Its first frame begins after "fLaC",
+// STREAMINFO (4+34) and the padding (4+20).
 func TestFLACDefects(t *testing.T) {
 	const first = 4 + 38 + 24
 	whole := encodeFLAC(t, tone(16000, 9000), 16)
+	second := first + 4 + bytes.Index(whole[first+4:], whole[first:first+4])
 	id3 := []byte("ID3\x04\x00\x00\x00\x00\x00\x05hello")
 	unknown := with(whole, 4+4+13, whole[4+4+13]&0xF0, 0, 0, 0, 0)
+	tail := func(text string) []byte { return append(slices.Clone(whole), text...) }
+	unknownTail := func(text string) []byte { return append(slices.Clone(unknown), text...) }
+	noise := make([]byte, 5000)
+	for i := range noise {
+		noise[i] = byte(i * i >> 3)
+	}
 	for _, c := range []struct {
 		name    string
 		bytes   []byte
@@ -122,24 +132,53 @@ func TestFLACDefects(t *testing.T) {
 		says    string
 	}{
 		{"ID3 tag before", append(slices.Clone(id3), whole...), 9000, nil, ""},
-		{"ID3 tag after", append(slices.Clone(whole), []byte("TAG and more")...), 9000, nil, ""},
+		{"tag behind", tail("TAG and more"), 9000, nil, ""},
+		{"anything behind all samples", tail("\xFF\xF8and noise"), 9000, nil, ""},
+		{"ID3v1 behind, count unknown", unknownTail("TAG" + strings.Repeat("x", 125)), 9000, nil, ""},
+		{"APE tag behind, count unknown", unknownTail("APETAGEX\xD0\x07\x00\x00 and so on"), 9000, nil, ""},
+		{"ID3v2 behind, count unknown", unknownTail(string(id3)), 9000, nil, ""},
+		{"zeros behind, count unknown", unknownTail(strings.Repeat("\x00", 5000)), 9000, nil, ""},
+		{"noise behind, count unknown", unknownTail(string(noise)), 9000, nil,
+			"the frame at 0.56 s is damaged or cut short, and none follows"},
 		{"count of samples unknown", unknown, 9000, nil, ""},
 		{"truncated", whole[:len(whole)-10], 8192, nil, "header says 9000 samples, file ends after 8192"},
-		{"truncated, count unknown", unknown[:len(whole)-10], 8192, nil, "file ends inside the frame after sample 8192"},
-		{"claims fewer samples", with(whole, 4+4+14, 0, 0, 0x10, 0x01), 4097, nil, ""},
+		{"truncated, count unknown", unknown[:len(whole)-10], 8192, nil,
+			"the frame at 0.51 s is damaged or cut short, and none follows"},
+		{"claims fewer samples", with(whole, 4+4+14, 0, 0, 0x10, 0x01), 9000, nil,
+			"header says 4097 samples, 9000 follow it"},
 		{"claims 2^36 samples", with(whole, 4+4+13, whole[4+4+13]|0x0F, 0xFF, 0xFF, 0xFF, 0xFF), 9000, nil,
 			"file ends after 9000"},
-		{"a flipped bit in the last frame", with(whole, len(whole)-50, whole[len(whole)-50]^1), 8192, ErrCorrupt, "CRC-16"},
-		{"a frame out of step", with(whole, first, 0), 0, ErrCorrupt, "sync"},
-		{"a frame of another depth", with(whole, first+3, whole[first+3]&0xF1|2), 0, ErrCorrupt, ""},
+		{"a flipped bit in the last frame", with(whole, len(whole)-50, whole[len(whole)-50]^1), 8192, nil,
+			"the frame at 0.51 s is damaged or cut short, and none follows; header says 9000 samples, file ends"},
+		{"a flipped bit in the second frame", with(whole, second+3000, whole[second+3000]^1), 9000, nil,
+			"damaged at 0.26 s, with 0.26 s of silence instead"},
+		{"zeros in the second frame", with(whole, second+1000, make([]byte, 3000)...), 9000, nil,
+			"damaged at 0.26 s, with 0.26 s of silence instead"},
+		{"most of the second frame is missing", slices.Delete(slices.Clone(whole), second+5, second+7000), 9000, nil,
+			"damaged at 0.26 s, with 0.26 s of silence instead"},
+		{"inserted before the second frame", slices.Insert(slices.Clone(whole), second, noise...), 9000, nil,
+			"damaged at 0.26 s"},
+		{"the first frame's sync is gone", with(whole, first, 0), 9000, nil,
+			"damaged at 0.00 s, with 0.26 s of silence instead"},
+		{"the first frame has another depth", with(whole, first+3, whole[first+3]&0xF1|2), 9000, nil,
+			"damaged at 0.00 s"},
+		{"two files", append(slices.Clone(whole), whole...), 18000, nil,
+			"another FLAC stream follows at 0.56 s"},
+		{"wrong block sizes", with(whole, 8, 0x10, 0, 0x10, 0), 9000, nil, ""},
+		{"block size 0", with(whole, 8, 0, 0, 0, 0), 9000, nil, ""},
+		{"wrong frame sizes", with(whole, 12, 0, 0, 1, 0, 0, 2), 9000, nil, ""},
+		{"wrong MD5", with(whole, 26, 1, 2, 3), 9000, nil, ""},
+		{"no block is the last one", with(whole, 4+38, whole[4+38]&0x7F), 9000, nil, ""},
+		{"no frame is intact", with(with(whole, first+7, 0xEE), second, make([]byte, len(whole)-second)...), 0,
+			ErrCorrupt, "FLAC"},
 		{"begins with a picture", with(whole, 4, 6), 0, ErrCorrupt, "type 6"},
 		{"STREAMINFO of another size", with(whole, 7, 33), 0, ErrCorrupt, "33 bytes"},
-		{"block size 0", with(whole, 8, 0, 0), 0, ErrCorrupt, "block size"},
 		{"rate 0", with(whole, 18, 0, 0, whole[20]&0x0F), 0, ErrCorrupt, "sample rate"},
 		{"rate of 1 MHz", with(whole, 18, 0xFF, 0xFF), 0, ErrFormat, "Hz"},
-		{"32 bits", with(whole, 20, whole[20]|1, whole[21]|0xF0), 0, ErrFormat, "32-bit FLAC"},
-		{"ends in STREAMINFO", whole[:20], 0, ErrCorrupt, "metadata"},
-		{"ends in the magic", whole[:6], 0, ErrCorrupt, "8 bytes"},
+		{"32 bits", with(whole, 20, whole[20]|1, whole[21]|0xF0), 0, ErrFormat,
+			"32-bit FLAC; convert it with ffmpeg -i in.flac out.wav"},
+		{"ends in STREAMINFO", whole[:20], 0, ErrCorrupt, "metadata, after 20 bytes"},
+		{"ends in the magic", whole[:6], 0, ErrCorrupt, "metadata, after 6 bytes"},
 		{"no frames", whole[:first], 0, ErrEmpty, "file ends after 0"},
 	} {
 		d, err := Decode(bytes.NewReader(c.bytes))
@@ -155,20 +194,9 @@ func TestFLACDefects(t *testing.T) {
 		}
 		if len(clip.Samples) != c.samples || !errors.Is(err, c.err) || !strings.Contains(said, c.says) ||
 			c.says == "" && warning != "" {
-			t.Errorf("%s: %d samples, error %v, warning %q; want %d, %v, %q", c.name, len(clip.Samples), err, warning, c.samples,
-				c.err, c.says)
+			t.Errorf("%s: %d samples, error %v, warning %q; want %d, %v, %q",
+				c.name, len(clip.Samples), err, warning, c.samples, c.err, c.says)
 		}
-	}
-}
-
-// TestFLACGuard has the library panic.
-func TestFLACGuard(t *testing.T) {
-	f := &flacBlocks{}
-	if err := f.guard(func() error { panic("index out of range") }); !errors.Is(err, ErrCorrupt) {
-		t.Errorf("a panic becomes %v", err)
-	}
-	if err := f.guard(func() error { return io.EOF }); err != io.EOF {
-		t.Errorf("an end becomes %v", err)
 	}
 }
 
