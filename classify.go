@@ -11,7 +11,6 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/inference"
-	"github.com/polyphon/polyphon/polynet"
 )
 
 // Score is a label's probability.
@@ -127,7 +126,7 @@ func (r *Recognizer) scores(logits []float32) []Score {
 	for i, v := range logits {
 		p[i] = float64(v)
 	}
-	if !polynet.Softmax(p, r.Model().Temperature) {
+	if !r.Model().Probabilities(p) {
 		return nil
 	}
 	return r.rank(p)

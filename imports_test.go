@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"audio/audiotest":     {"audio"}, // test support
 	"audio/live":          {"audio"},
 	"detect":              {},
+	"confidence":          {"detect"},
 
 	"features":               {"features/internal/simd", "internal/isa"},
 	"features/internal/simd": {"internal/isa"},
@@ -28,13 +29,14 @@ var allowed = map[string][]string{
 	"device/devicetest":      {"device", "device/internal/simd"},
 	"gpu":                    {"device"},
 
-	"polynet":   {"detect", "features", "internal/atomicfile"},                        // never audio
+	"polynet":   {"confidence", "detect", "features", "internal/atomicfile"},          // never audio
 	"inference": {"device", "features", "polynet"},                                    // never training
 	"datasets":  {"audio", "detect", "features"},                                      // never polynet
 	"training":  {"datasets", "device", "features", "internal/atomicfile", "polynet"}, // never inference
 
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},
+	"calibrate":   {"confidence", "detect", "polynet"},
 	"export/onnx": {"features", "polynet"},
 	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }

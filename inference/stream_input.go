@@ -167,7 +167,7 @@ func (s *streamInput) decision(w decisionWindow, gated bool) (Decision, bool, er
 		return d, true, nil
 	}
 	s.sum.mean(s.p)
-	if !polynet.Softmax(s.p, s.model.Temperature) {
+	if !s.model.Probabilities(s.p) {
 		return d, true, Diverged(d.Start, d.End)
 	}
 	d.P = s.p

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/polyphon/polyphon/confidence"
 	"gorgonia.org/tensor"
 )
 
@@ -143,8 +144,8 @@ func (p *Program) DropTrainingSteps() *Program {
 }
 
 // Inference returns the program and the weights that a trained model runs with: norms folded, without the steps of
-// training. An impossible network gives an error that wraps ErrConfig, weights that do not fit it one that wraps
-// ErrModel.
+// training, and the calibration's scaling in the head. An impossible network gives an error that wraps ErrConfig,
+// weights that do not fit it one that wraps ErrModel.
 func (m *Model) Inference() (*Program, Weights, error) {
 	if err := m.Net.Validate(); err != nil {
 		return nil, nil, err
@@ -154,5 +155,23 @@ func (m *Model) Inference() (*Program, Weights, error) {
 		return nil, nil, err
 	}
 	p, w := p.FoldNorms(m.Weights)
+	if m.Calibration != nil && m.Calibration.Scaling != nil {
+		p.foldScaling(w, m.Calibration.Scaling)
+	}
 	return p.DropTrainingSteps(), w, nil
+}
+
+// foldScaling multiplies and shifts the logits by changing the weights of the last step, the head. w keeps its tensors,
+// which others may share, and gets new ones.
+func (p *Program) foldScaling(w Weights, s *confidence.Scaling) {
+	head := &p.Steps[len(p.Steps)-1]
+	weight, bias := slices.Clone(w.values(head.Weight)), slices.Clone(w.values(head.Bias))
+	for i := range weight {
+		weight[i] = float32(float64(weight[i]) * s.Scale[i%head.Width])
+	}
+	for i := range bias {
+		bias[i] = float32(s.Scale[i]*float64(bias[i]) + s.Shift[i])
+	}
+	w[head.Weight] = tensor.New(tensor.WithShape(head.In, head.Width), tensor.WithBacking(weight))
+	w[head.Bias] = tensor.New(tensor.WithShape(head.Width), tensor.WithBacking(bias))
 }

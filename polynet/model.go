@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/features"
 )
@@ -27,7 +28,8 @@ type Model struct {
 	Labels      []string // by class index
 	Temperature float64  // divides the logits before the softmax
 	Provenance  Provenance
-	Detection   *detect.Config // when probabilities over time become an event; nil: see DetectionConfig
+	Detection   *detect.Config          // when probabilities over time become an event; nil: see DetectionConfig
+	Calibration *confidence.Calibration // besides the temperature; nil: none
 	// Weights by name, float32:
 	//
 	//	stem.conv.weight                    (Kernel, Inputs, Width)
@@ -116,17 +118,42 @@ func (m *Model) validateConfig() error {
 		}
 		classes[label] = i
 	}
-	if m.Detection == nil {
-		return nil
+	if m.Detection != nil {
+		if err := m.Detection.Validate(m.Labels); err != nil {
+			return fmt.Errorf("%w: %w", ErrModel, err)
+		}
 	}
-	if err := m.Detection.Validate(m.Labels); err != nil {
-		return fmt.Errorf("%w: %w", ErrModel, err)
+	if m.Calibration != nil {
+		if err := m.Calibration.Validate(len(m.Labels)); err != nil {
+			return fmt.Errorf("%w: %w", ErrModel, err)
+		}
 	}
 	return nil
 }
 
 // WindowSamples returns the length of the model's window in samples of its rate.
 func (m *Model) WindowSamples() int { return int(math.Round(m.Window * float64(m.Features.Rate))) }
+
+// Probabilities turns logits of the program that Inference returns into the probabilities of the labels, in place. With
+// Calibration.Unknown, the probability that the sound is of no known class goes to _unknown_; in a model without that
+// label, it is what is missing from a sum of 1. It reports whether the probabilities are finite.
+func (m *Model) Probabilities(logits []float64) (finite bool) {
+	if m.Calibration == nil || m.Calibration.Unknown == nil {
+		return Softmax(logits, m.Temperature)
+	}
+	for i := range logits {
+		logits[i] /= m.Temperature
+	}
+	unknown := m.Calibration.Unknown.Probability(logits, m.Labels)
+	finite = Softmax(logits, 1)
+	for i := range logits {
+		logits[i] *= 1 - unknown
+		if m.Labels[i] == UnknownLabel {
+			logits[i] += unknown
+		}
+	}
+	return finite
+}
 
 // Softmax turns p, at least one logit, into probabilities, in place. The temperature, which is positive, divides the
 // logits first. It reports whether the probabilities are finite: infinite logits and NaN give none.

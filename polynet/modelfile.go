@@ -31,6 +31,7 @@ import (
 //	temperature  number
 //	provenance   Provenance
 //	detection    detect.Config; may be missing
+//	calibration  confidence.Calibration; may be missing
 const (
 	modelFormat = "polyphon/1"
 	metadataKey = "__metadata__"
@@ -357,5 +358,6 @@ func (m *Model) metadataFields() []metadataField {
 		{name: "features", value: &m.Features}, {name: "norm", value: &m.Norm}, {name: "window", value: &m.Window},
 		{name: "net", value: &m.Net}, {name: "labels", value: &m.Labels}, {name: "temperature", value: &m.Temperature},
 		{name: "provenance", value: &m.Provenance}, {name: "detection", value: &m.Detection, optional: true},
+		{name: "calibration", value: &m.Calibration, optional: true},
 	}
 }

@@ -1,0 +1,165 @@
+package calibrate
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/polyphon/polyphon/confidence"
+	"github.com/polyphon/polyphon/polynet"
+	"gonum.org/v1/gonum/floats"
+	"gonum.org/v1/gonum/optimize"
+)
+
+// Objective is what a temperature is chosen by.
+type Objective string
+
+// The objectives.
+const (
+	ByNLL Objective = "nll" // the mean negative log likelihood (Guo et al., 2017)
+	ByECE Objective = "ece" // the expected calibration error (Mukhoti et al., 2020)
+)
+
+// The temperatures that are tried.
+const (
+	minTemperature = 0.05
+	maxTemperature = 20
+)
+
+// FitTemperature returns the temperature, 0.05 to 20, whose softmax of l has the smallest objective. The likelihood has
+// one minimum, which golden section finds; the calibration error has several, so the best of 0.1, 0.2, ... 10 is
+// refined.
+func FitTemperature(l Logits, by Objective) (float64, error) {
+	if err := l.Check(); err != nil {
+		return 0, err
+	}
+	switch by {
+	case ByNLL:
+		loss := func(logT float64) float64 { return l.nll(math.Exp(logT)) }
+		return math.Exp(goldenSection(loss, math.Log(minTemperature), math.Log(maxTemperature))), nil
+	case ByECE:
+		loss := func(t float64) float64 { return expectedError(Reliability(l.Probabilities(t))) }
+		const step = 0.1
+		best := 1.0
+		for k := 1; k <= 100; k++ {
+			if t := step * float64(k); loss(t) < loss(best) {
+				best = t
+			}
+		}
+		if t := goldenSection(loss, max(best-step, minTemperature), best+step); loss(t) < loss(best) {
+			best = t
+		}
+		return best, nil
+	}
+	return 0, fmt.Errorf("%w: no objective is called %q", ErrData, by)
+}
+
+// nll returns the mean negative log likelihood at a temperature.
+func (l Logits) nll(temperature float64) (sum float64) {
+	scaled := make([]float64, l.Classes)
+	for i, truth := range l.Truth {
+		floats.ScaleTo(scaled, 1/temperature, l.Row(i))
+		sum += floats.LogSumExp(scaled) - scaled[truth]
+	}
+	return sum / float64(l.Len())
+}
+
+// goldenSection returns where f, which has one minimum between low and high, is smallest, to a relative 1e-8 of the
+// range (Kiefer, 1953).
+func goldenSection(f func(float64) float64, low, high float64) float64 {
+	const ratio = 1 / math.Phi
+	tolerance := 1e-8 * (high - low)
+	a, b := high-ratio*(high-low), low+ratio*(high-low)
+	fa, fb := f(a), f(b)
+	for high-low > tolerance {
+		if fa <= fb {
+			high, b, fb = b, a, fa
+			a = high - ratio*(high-low)
+			fa = f(a)
+		} else {
+			low, a, fa = a, b, fb
+			b = low + ratio*(high-low)
+			fb = f(b)
+		}
+	}
+	return (low + high) / 2
+}
+
+// Map turns a row of logits into probabilities, in place.
+type Map func(row []float64)
+
+// Map returns the probabilities that m makes of the logits.
+func (l Logits) Map(m Map) Probabilities {
+	p := Probabilities{Classes: l.Classes, Values: append([]float64(nil), l.Values...), Truth: l.Truth}
+	for i := range p.Truth {
+		m(p.Row(i))
+	}
+	return p
+}
+
+// shrinkage is the weight of the squared distance from the temperature's scaling in the loss of FitVector, divided by
+// the number of clips: classes that have no clip keep the temperature.
+const shrinkage = 0.1
+
+// FitVector returns the vector scaling (Guo et al., 2017) of the smallest negative log likelihood, by L-BFGS from the
+// temperature of FitTemperature, to which it is drawn as by shrinkage clips a class.
+func FitVector(l Logits) (*confidence.Scaling, error) {
+	temperature, err := FitTemperature(l, ByNLL)
+	if err != nil {
+		return nil, err
+	}
+	k := l.Classes
+	start := make([]float64, 2*k)
+	for c := range k {
+		start[c] = 1 / temperature
+	}
+	// visit computes the loss at x, and with gradient its derivatives, both times the number of clips.
+	visit := func(x, gradient []float64) (loss float64) {
+		p := make([]float64, k)
+		for i, truth := range l.Truth {
+			row := l.Row(i)
+			for c := range p {
+				p[c] = x[c]*row[c] + x[k+c]
+			}
+			logSum := floats.LogSumExp(p)
+			loss += logSum - p[truth]
+			for c := range gradient[:min(len(gradient), k)] {
+				d := math.Exp(p[c] - logSum)
+				if c == truth {
+					d--
+				}
+				gradient[c] += d * row[c]
+				gradient[k+c] += d
+			}
+		}
+		for c, v := range x {
+			d := v - start[c]
+			loss += shrinkage * d * d
+			if gradient != nil {
+				gradient[c] += 2 * shrinkage * d
+			}
+		}
+		return loss
+	}
+	problem := optimize.Problem{
+		Func: func(x []float64) float64 { return visit(x, nil) / float64(l.Len()) },
+		Grad: func(gradient, x []float64) {
+			clear(gradient)
+			visit(x, gradient)
+			floats.Scale(1/float64(l.Len()), gradient)
+		},
+	}
+	result, err := optimize.Minimize(problem, start, &optimize.Settings{GradientThreshold: 1e-7}, &optimize.LBFGS{})
+	if result == nil {
+		return nil, fmt.Errorf("%w: vector scaling: %w", ErrData, err)
+	}
+	// An error with a result is a line search that can go no further down: as good as it gets.
+	return &confidence.Scaling{Scale: result.X[:k:k], Shift: result.X[k:]}, nil
+}
+
+// Softmax returns the Map that scales logits and takes their softmax.
+func Softmax(s *confidence.Scaling) Map {
+	return func(row []float64) {
+		s.Apply(row)
+		polynet.Softmax(row, 1)
+	}
+}
