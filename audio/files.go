@@ -29,7 +29,8 @@ type File struct {
 //
 // An error comes with the File that it is about, whose path it names: a root that does not exist or is neither a file
 // nor a folder, a folder that cannot be read, a link with a sound file's name that leads nowhere. The walk then goes
-// on. It holds the names of one folder per level in memory, in little more space than their bytes.
+// on. It holds names of one folder per level in memory, in little more space than their bytes, and reads a folder of
+// more than 65,536 names several times instead of holding them all.
 func Files(root string) iter.Seq2[File, error] {
 	return func(yield func(File, error) bool) {
 		f := File{root, filepath.Base(root)}
@@ -50,7 +51,7 @@ func Files(root string) iter.Seq2[File, error] {
 				yield(f, err)
 				return
 			}
-			w := walker{roots: map[string]bool{target: true}, yield: yield}
+			w := walker{roots: map[string]bool{target: true}, yield: yield, most: mostNames}
 			w.enter(File{Path: root}, target)
 		}
 	}
@@ -60,14 +61,25 @@ func Files(root string) iter.Seq2[File, error] {
 type walker struct {
 	roots map[string]bool // real paths of the root and of each folder that a link led to
 	yield func(File, error) bool
+	most  int // names held of a folder
 }
 
 // enter walks a folder, whose real path is target.
 func (w *walker) enter(folder File, target string) bool {
-	list, err := readFolder(folder.Path)
-	if err != nil && !w.yield(folder, err) {
-		return false
+	list := folderList{most: w.most}
+	for {
+		err := list.read(folder.Path)
+		if err != nil && !w.yield(folder, err) || !w.entries(folder, target, &list) {
+			return false
+		}
+		if err != nil || list.last == nil {
+			return true
+		}
 	}
+}
+
+// entries yields what is in a folder, as far as the list goes.
+func (w *walker) entries(folder File, target string, list *folderList) bool {
 	for _, e := range list.entries {
 		name, kind := list.at(e)
 		f := File{filepath.Join(folder.Path, name), slashpath.Join(folder.Rel, name)}
@@ -133,9 +145,13 @@ func Skipped(name string) bool {
 	return strings.HasPrefix(name, ".")
 }
 
-// folderList holds the entries of a folder that matter, sorted by name. A name takes its bytes and seven more, a third
-// of what strings and a slice of them would take.
+// folderList holds entries of a folder that matter, sorted by name: the next ones in the order of names. A name takes
+// its bytes and seven more, a third of what strings and a slice of them would take.
 type folderList struct {
+	most  int    // entries held while the folder is read, at least 2
+	after string // the names of the entries come after this one
+	last  []byte // the last of them where the folder has more; those have been dropped
+
 	chunks  [][]byte
 	entries []uint32 // chunk and offset in it, of a kind, the two bytes of a length and a name
 }
@@ -148,36 +164,54 @@ const (
 )
 
 const (
-	chunkBits   = 16 // of an offset: a name of 255 characters fits in any case
-	readEntries = 1 << 10
+	mostNames   = 1 << 16
+	readEntries = 1 << 10 // at a time
+	chunkBits   = 16      // of an offset: a name of 255 characters fits in any case
 )
 
-// readFolder lists a folder. Its error comes with the entries that could be read.
-func readFolder(folder string) (list folderList, err error) {
+// read lists a folder from the name on where the list ends. Its error comes with the entries that could be read.
+func (l *folderList) read(folder string) error {
+	*l = folderList{most: l.most, after: string(l.last)}
 	dir, err := os.Open(folder)
 	if err != nil {
-		return list, err
+		return err
 	}
 	defer dir.Close()
 	for err == nil {
 		var entries []fs.DirEntry
 		entries, err = dir.ReadDir(readEntries)
 		for _, e := range entries {
-			list.add(e)
+			l.add(e)
 		}
 	}
-	slices.SortFunc(list.entries, func(a, b uint32) int { return bytes.Compare(list.name(a), list.name(b)) })
+	l.sort()
 	if err == io.EOF {
-		err = nil
+		return nil
 	}
-	return list, err
+	return err
+}
+
+func (l *folderList) sort() {
+	slices.SortFunc(l.entries, func(a, b uint32) int { return bytes.Compare(l.name(a), l.name(b)) })
+}
+
+// halve drops the half of the entries that comes last.
+func (l *folderList) halve() {
+	l.sort()
+	half := folderList{most: l.most, after: l.after}
+	for _, e := range l.entries[:len(l.entries)/2] {
+		name, kind := l.at(e)
+		half.put(name, kind)
+	}
+	half.last = half.name(half.entries[len(half.entries)-1])
+	*l = half
 }
 
 // add adds an entry that matters.
 func (l *folderList) add(e fs.DirEntry) {
 	name, mode, kind := e.Name(), e.Type(), byte(linkEntry)
 	switch {
-	case Skipped(name):
+	case Skipped(name) || name <= l.after || l.last != nil && name > string(l.last):
 		return
 	case mode.IsDir():
 		kind = folderEntry
@@ -186,6 +220,13 @@ func (l *folderList) add(e fs.DirEntry) {
 	case mode&(fs.ModeSymlink|fs.ModeIrregular) == 0: // those of Windows, junctions among them, may be irregular
 		return
 	}
+	if l.put(name, kind); len(l.entries) >= l.most {
+		l.halve()
+	}
+}
+
+// put stores an entry.
+func (l *folderList) put(name string, kind byte) {
 	last := len(l.chunks) - 1
 	if last < 0 || len(l.chunks[last])+3+len(name) > cap(l.chunks[last]) {
 		l.chunks = append(l.chunks, make([]byte, 0, min(1<<chunkBits, 1<<(10+2*len(l.chunks)))))

@@ -121,6 +121,32 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestFilesOfFoldersReadSeveralTimes holds so few names that a folder has to be read again for others.
+func TestFilesOfFoldersReadSeveralTimes(t *testing.T) {
+	var tree, want []string
+	for i := range 60 {
+		name := fmt.Sprintf("%c/%d.wav", 'a'+i%3, i*37%60)
+		tree, want = append(tree, name, fmt.Sprintf("%d.txt", i), fmt.Sprintf("b%d/", i)), append(want, name)
+	}
+	root := plant(t, append(tree, "c.wav", "z.wav -> a/0.wav", "b/y -> ../c")...)
+	want = append(want, "c.wav", "z.wav")
+	slices.SortFunc(want, func(a, b string) int { return slices.Compare(strings.Split(a, "/"), strings.Split(b, "/")) })
+	for most := 2; most < 50; most++ {
+		var got []string
+		w := walker{roots: map[string]bool{root: true}, most: most, yield: func(f File, err error) bool {
+			if err != nil {
+				t.Error(err)
+			}
+			got = append(got, f.Rel)
+			return true
+		}}
+		w.enter(File{Path: root}, root)
+		if !slices.Equal(got, want) {
+			t.Fatalf("%d names at a time: %q, want %q", most, got, want)
+		}
+	}
+}
+
 // TestFilesBelowARelativeRoot has links to the root's absolute path.
 func TestFilesBelowARelativeRoot(t *testing.T) {
 	t.Chdir(plant(t, "x.wav", "a/back -> /", "a/y.wav"))
