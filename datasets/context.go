@@ -67,9 +67,8 @@ func (w *worker) neighbour() (gap int, samples []int16) {
 		return gap, w.l.pause[:int(between([2]float64{0.25, pauseSeconds}, w.rng)*rate)]
 	}
 	i := w.l.clips[w.rng.IntN(len(w.l.clips))]
-	samples, err := w.l.cache.read(w.l.sources[i])
+	samples, err := w.l.read(i)
 	if err != nil {
-		w.l.skip(w.l.items[i].Path, err)
 		return gap, w.l.pause
 	}
 	if over := len(samples) - 2*w.l.window; over > 0 {

@@ -1,6 +1,7 @@
 package datasets
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ const (
 func (t *tree) expandCues() {
 	files := t.clips
 	cues, errs := make([][]audio.Cue, len(files)), make([]error, len(files))
-	forEach(len(files), func(i int) error {
+	forEach(context.Background(), len(files), nil, func(i int) error {
 		cues[i], errs[i] = readCues(t.file(files[i].path))
 		return nil
 	})
@@ -46,7 +47,8 @@ func (t *tree) expandCues() {
 		t.clips = append(t.clips, clips...)
 	}
 	if recordings > 0 {
-		t.notes = append(t.notes, fmt.Sprintf("%d recording(s) are labelled by cue points instead of folders", recordings))
+		t.notes = append(t.notes,
+			fmt.Sprintf("%d recording(s) are labelled by cue points instead of folders", recordings))
 	}
 	if unlabelled > 0 {
 		t.notes = append(t.notes, fmt.Sprintf("%d cue point(s) without a label are left out", unlabelled))

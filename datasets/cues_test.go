@@ -91,8 +91,8 @@ func TestCuesAreLabels(t *testing.T) {
 	if s := check(Options{Words: []string{"a", "b"}}, "a", "b"); s.Ignored["c"] != 2 {
 		t.Errorf("ignored %v, want the two cues of c", s.Ignored)
 	}
-	if seconds, err := s.LongestClip(); err != nil || seconds != 10 {
-		t.Errorf("longest clip %g s, %v", seconds, err)
+	if l, err := s.Lengths(t.Context(), nil); err != nil || l.Longest != 10 {
+		t.Errorf("lengths %+v, %v", l, err)
 	}
 }
 

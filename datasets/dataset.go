@@ -2,15 +2,16 @@
 package datasets
 
 import (
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"math"
 	"os"
 	"runtime"
 	"slices"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -73,8 +74,8 @@ type Options struct {
 	Unknown, Silence float64
 	Seed             int64    // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
 	Noise            []string // folders of more recordings without words, used as those of `_background_noise_` are
-	// Extra names folders of more clips for training only, synthesised words for example, laid out like the data folder.
-	// All clips in them that are of none of the words become `_unknown_` where that is a label.
+	// Extra names folders of more clips for training only, synthesised words for example, laid out like the data
+	// folder. All clips in them that are of none of the words become `_unknown_` where that is a label.
 	Extra []string
 	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
 	// highest number for the test, and the one before the test fold (the last before the first) for validation.
@@ -110,37 +111,13 @@ func (s *Set) counts() [][All]int {
 	return counts
 }
 
-// LongestClip returns the length of the longest clip in seconds, rounded up to tenths and at most 10: the window that
-// cuts nothing off. Every clip is decoded but those of cue points: their lengths are what the cues state, or at most a
-// second where they state none. Clips that cannot be read do not count; if none can, the error wraps ErrNoData.
-func (s *Set) LongestClip() (float64, error) {
-	const limit, pointSeconds = 10, 1
-	lengths := make([]float64, 1+len(s.Items))
-	forEach(len(s.Items), func(i int) error {
-		switch it := s.Items[i]; {
-		case it.Silence:
-		case it.Part == Span{}:
-			lengths[i], _ = duration(it.Path, limit)
-		default:
-			part := it.Span(pointSeconds)
-			lengths[i] = part.To - part.From
-		}
-		return nil
-	})
-	longest := min(slices.Max(lengths), limit)
-	if longest == 0 {
-		return 0, fmt.Errorf("%w: no clip in %s could be read", ErrNoData, s.Dir)
-	}
-	return math.Ceil(longest*10-1e-6) / 10, nil
-}
-
 // Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
 // and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the files of Options.Noise, as
 // noise/NAME, and those of Options.Extra, as extra/CLASS/NAME, in order. Files that may not be opened and dangling
 // links, which training skips, count with "-" for their sum. It reads every file, on all cores.
-func (s *Set) Digest() (string, error) {
+func (s *Set) Digest(ctx context.Context, progress Progress) (string, error) {
 	sums := make([]string, len(s.files))
-	err := forEach(len(sums), func(i int) (err error) {
+	err := forEach(ctx, len(sums), progress, func(i int) (err error) {
 		sums[i], err = fileSum(s.files[i].path)
 		return err
 	})
@@ -169,12 +146,31 @@ func fileSum(file string) (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)), err
 }
 
-// forEach calls do with the numbers below n, on all cores, and returns the first error.
-func forEach(n int, do func(i int) error) error {
-	var group errgroup.Group
+// Progress receives how many clips of work on all of them are done. It is called by one goroutine at a time, and may be
+// nil.
+type Progress func(done, total int)
+
+// forEach calls do with the numbers below n, on all cores, and returns the first error. Once ctx has ended it calls do
+// no more and returns ctx's error.
+func forEach(ctx context.Context, n int, progress Progress, do func(i int) error) error {
+	var mutex sync.Mutex
+	done := 0
+	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range n {
-		group.Go(func() error { return do(i) })
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			err := do(i)
+			if progress != nil {
+				mutex.Lock()
+				defer mutex.Unlock()
+				done++
+				progress(done, n)
+			}
+			return err
+		})
 	}
 	return group.Wait()
 }

@@ -27,8 +27,8 @@ func TestExtraFolders(t *testing.T) {
 			t.Errorf("%s: %v becomes %v", counts[i].Label, base[i].Clips, counts[i].Clips)
 		}
 	}
-	a, errA := without.Digest()
-	b, errB := with.Digest()
+	a, errA := without.Digest(t.Context(), nil)
+	b, errB := with.Digest(t.Context(), nil)
 	if errors.Join(errA, errB) != nil || a == b {
 		t.Errorf("digests %s and %s, %v, %v", a, b, errA, errB)
 	}

@@ -59,8 +59,9 @@ type Loader struct {
 	clips   []int            // items that are no silence: the neighbours in a context
 	pause   []int16          // zeros
 	unknown *Item            // one of `_unknown_`; nil: there is none
-	mutex   sync.Mutex       // guards skipped
+	mutex   sync.Mutex       // guards skipped and failed
 	skipped map[string]error // by path
+	failed  map[int]bool     // items that could not be read
 }
 
 // NewLoader returns a Loader of items, with the Set's noise recordings. Errors wrap ErrNoData (no items) or ErrOptions.
@@ -80,7 +81,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 		window:  int(math.Round(cfg.Window * float64(rate))),
 		lead:    int(math.Round(cfg.Context.Before*float64(rate)/float64(hop))) * hop,
 		pause:   make([]int16, int(pauseSeconds*float64(rate))+1),
-		skipped: map[string]error{},
+		skipped: map[string]error{}, failed: map[int]bool{},
 	}
 	l.longest = l.lead + l.window + int(math.Round(cfg.Context.After*float64(rate)))
 	for i, it := range items {
@@ -166,6 +167,43 @@ func (l *Loader) skip(path string, err error) {
 	l.skipped[path] = err
 }
 
+// read returns an item's samples. One that cannot be read counts as skipped.
+func (l *Loader) read(index int) ([]int16, error) {
+	samples, err := l.cache.read(l.sources[index])
+	if err != nil {
+		l.skip(l.items[index].Path, err)
+		l.mutex.Lock()
+		defer l.mutex.Unlock()
+		l.failed[index] = true
+	}
+	return samples, err
+}
+
+// Check reads every clip, so that Skipped and Unreadable name those that cannot be read.
+func (l *Loader) Check(ctx context.Context, progress Progress) error {
+	return forEach(ctx, len(l.items), progress, func(i int) error {
+		l.read(i)
+		return nil
+	})
+}
+
+// Unreadable returns the labels, as indices into Set.Labels, none of whose examples can be read, each with one of the
+// reasons. It knows of the clips that have been read.
+func (l *Loader) Unreadable() map[int]error {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	reasons, readable := map[int]error{}, map[int]bool{}
+	for i, it := range l.items {
+		if !l.failed[i] {
+			readable[it.Label] = true
+		} else if reasons[it.Label] == nil {
+			reasons[it.Label] = l.skipped[it.Path]
+		}
+	}
+	maps.DeleteFunc(reasons, func(label int, _ error) bool { return readable[label] })
+	return reasons
+}
+
 // Epoch yields every example (see LoaderConfig.Balance) once, in random order, augmented and masked. Order and
 // augmentation depend on Seed and epoch alone: not on Threads, nor on which epochs were run before. Clips shorter than
 // the window lie in its middle, zeros around them; of clips half as long again as the window, each epoch takes another
@@ -194,8 +232,9 @@ func (l *Loader) InContext(ctx context.Context, snr float64) iter.Seq2[*Batch, e
 }
 
 // Stats returns the statistics of the unaugmented rows of all clips but silence, a tenth of which is digital.
-func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
+func (l *Loader) Stats(ctx context.Context, progress Progress) (features.Norm, error) {
 	var s features.Stats
+	done := 0
 	for b, err := range l.iterate(ctx, pass{order: l.inOrder, lead: noContext}) {
 		if err != nil {
 			return features.Norm{}, err
@@ -205,6 +244,9 @@ func (l *Loader) Stats(ctx context.Context) (features.Norm, error) {
 			if !it.Silence {
 				s.Add(b.X[i*size:(i+1)*size], l.cfg.Extractor.Config().Mels)
 			}
+		}
+		if done += b.B; progress != nil {
+			progress(done, len(l.items))
 		}
 	}
 	n := s.Norm()

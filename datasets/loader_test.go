@@ -238,12 +238,12 @@ func TestStats(t *testing.T) {
 	f := loaderFolder(t)
 	s := f.open(Options{Silence: 0.3})
 	cfg := testConfig(t)
-	norm, err := f.loader(s, cfg).Stats(t.Context())
+	norm, err := f.loader(s, cfg).Stats(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg.Threads, cfg.Augment, cfg.Norm = 1, testAugment, &norm
-	again, err := f.loader(s, cfg).Stats(t.Context())
+	again, err := f.loader(s, cfg).Stats(t.Context(), nil)
 	if err != nil || !slices.Equal(norm.Mean, again.Mean) || !slices.Equal(norm.Std, again.Std) {
 		t.Errorf("one thread, augmentation and normalisation give %v, want %v (%v)", again, norm, err)
 	}
@@ -295,7 +295,8 @@ func TestBalance(t *testing.T) {
 				times[i]++
 			}
 			for i, n := range times {
-				if due := c.want[s.Items[i].Label] / []float64{16, 64, 4}[s.Items[i].Label]; math.Abs(float64(n)-due) >= 1 {
+				due := c.want[s.Items[i].Label] / []float64{16, 64, 4}[s.Items[i].Label]
+				if math.Abs(float64(n)-due) >= 1 {
 					t.Fatalf("balance %g: an example due %.2f times comes %d times", c.balance, due, n)
 				}
 			}

@@ -172,7 +172,8 @@ func TestReadyMadeExamples(t *testing.T) {
 		total[c.Label] = c.Clips[Train] + c.Clips[Valid] + c.Clips[Test]
 	}
 	if total[detect.SilenceLabel] != 4 || total[detect.UnknownLabel] < 10 || total[detect.UnknownLabel] > 12 {
-		t.Errorf("counts %v: want the 4 clips of silence, and the 3 of _unknown_ filled up to a quarter of 40", s.Counts())
+		t.Errorf("counts %v: want the 4 clips of silence, and the 3 of _unknown_ filled up to a quarter of 40",
+			s.Counts())
 	}
 }
 
@@ -196,7 +197,7 @@ func TestLinks(t *testing.T) {
 	if c := s.Counts(); len(c) != 2 || total(c[0]) != 12 || total(c[1]) != 10 {
 		t.Errorf("counts %v", c)
 	}
-	if _, err := s.Digest(); err != nil {
+	if _, err := s.Digest(t.Context(), nil); err != nil {
 		t.Errorf("digest with a dangling link: %v", err)
 	}
 }
@@ -239,13 +240,16 @@ func TestOpenErrors(t *testing.T) {
 		says  string
 	}{
 		{"empty folder", func(folder) {}, Options{}, ErrNoData, "no folders with WAV or FLAC files"},
-		{"clips without folders", func(f folder) { f.clips("1.wav", "2.wav") }, Options{}, ErrNoData, "no folders with"},
+		{"clips without folders", func(f folder) { f.clips("1.wav", "2.wav") }, Options{}, ErrNoData,
+			"no folders with"},
 		{"only a README", func(f folder) { f.write("a/README", "") }, Options{}, ErrNoData, "no folders with"},
 		{"one class", func(f folder) { f.class("a", 10) }, Options{}, ErrNoData, "single class a"},
-		{"class without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{}, ErrNoData, "folder c has no"},
+		{"class without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{}, ErrNoData,
+			"folder c has no"},
 		{"word without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{Words: []string{"a", "c"}},
 			ErrNoData, "folder c has no"},
-		{"word without folder", two, Options{Words: []string{"a", "left"}}, ErrOptions, `"left"; the folders are: a, b`},
+		{"word without folder", two, Options{Words: []string{"a", "left"}}, ErrOptions,
+			`"left"; the folders are: a, b`},
 		{"word given twice", two, Options{Words: []string{"a", "a"}}, ErrOptions, `"a" is given twice`},
 		{"unknown as a word", two, Options{Words: []string{"a", detect.UnknownLabel}}, ErrOptions, "not a word"},
 		{"words and labels", two, Options{Words: []string{"a"}, Labels: []string{"a"}}, ErrOptions, "both"},
@@ -341,7 +345,7 @@ func TestIgnoredClips(t *testing.T) {
 func TestDigest(t *testing.T) {
 	f := speechCommands(t)
 	digest := func(o Options) string {
-		d, err := f.open(o).Digest()
+		d, err := f.open(o).Digest(t.Context(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -384,29 +388,6 @@ func TestDigest(t *testing.T) {
 	f.sound("cat/00000000_nohash_0.wav", tone(500, 0.1, 40))
 	if digest(Options{}) == before {
 		t.Error("the digest does not depend on a clip")
-	}
-}
-
-func TestLongestClip(t *testing.T) {
-	f := newFolder(t)
-	f.class("a", 5)
-	f.class("b", 5)
-	f.sound("b/long.wav", make([]float32, testRate*123/100))
-	f.write("a/broken.wav", "RIFF")
-	f.sound(noiseFolder+"/hum.wav", make([]float32, 5*testRate))
-	longest := func() float64 {
-		seconds, err := f.open(Options{Silence: 1}).LongestClip()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return seconds
-	}
-	if got := longest(); got != 1.3 {
-		t.Errorf("%g seconds, want 1.3", got)
-	}
-	f.sound("b/longer.wav", make([]float32, 13*testRate))
-	if got := longest(); got != 10 {
-		t.Errorf("%g seconds, want the limit", got)
 	}
 }
 

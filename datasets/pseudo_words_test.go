@@ -85,8 +85,8 @@ func TestNoiseFolders(t *testing.T) {
 	if len(with.Noise) != len(without.Noise)+2 {
 		t.Errorf("%d recordings, and %d with two more", len(without.Noise), len(with.Noise))
 	}
-	a, errA := without.Digest()
-	b, errB := with.Digest()
+	a, errA := without.Digest(t.Context(), nil)
+	b, errB := with.Digest(t.Context(), nil)
 	if errors.Join(errA, errB) != nil || a == b {
 		t.Errorf("digests %s and %s, %v, %v", a, b, errA, errB)
 	}

@@ -57,7 +57,7 @@ func TestNothingReadable(t *testing.T) {
 	s := f.open(Options{Labels: []string{"a", "b"}})
 	l := f.loader(s, testConfig(t))
 	for _, pass := range []func() error{
-		func() (err error) { _, err = l.Stats(t.Context()); return },
+		func() (err error) { _, err = l.Stats(t.Context(), nil); return },
 		func() (err error) {
 			for _, e := range l.Ordered(t.Context()) {
 				err = e

@@ -34,9 +34,8 @@ func (l *Loader) newWorker(p pass) *worker {
 func (w *worker) makeExample(s *slot, k int) {
 	l, index := w.l, s.indices[k]
 	item := &l.items[index]
-	samples, err := l.cache.read(l.sources[index])
+	samples, err := l.read(index)
 	if s.failed[k] = err != nil; err != nil {
-		l.skip(item.Path, err)
 		return
 	}
 	seed(w.pcg, l.cfg.Seed, w.p.epoch, s.first+k)

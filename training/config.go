@@ -2,6 +2,7 @@ package training
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -16,7 +17,8 @@ import (
 // Errors of this package wrap one of these, or are those of datasets and polynet.
 var (
 	ErrConfig     = errors.New("invalid training configuration")
-	ErrCheckpoint = errors.New("cannot resume") // from a checkpoint that is damaged or of another run
+	ErrCheckpoint = errors.New("cannot resume")        // from a checkpoint that is damaged or of another run
+	ErrDiverged   = errors.New("the network diverged") // its numbers are not finite
 )
 
 // OptimizerKind names an optimiser.
@@ -42,7 +44,7 @@ type Config struct {
 	Optimizer    OptimizerKind `json:"optimizer"`
 	Rate         float64       `json:"rate"`                    // peak learning rate; 0: auto
 	Warmup       float64       `json:"warmup"`                  // epochs of linear warm-up; a cosine to zero follows
-	LRMilestones []int         `json:"lr_milestones,omitempty"` // epochs that divide the rate by 10, instead of the cosine
+	LRMilestones []int         `json:"lr_milestones,omitempty"` // epochs that divide the rate by 10; nil: the cosine
 	Decay        float64       `json:"decay"`                   // weight decay, of matrices only; negative: auto
 	Momentum     float64       `json:"momentum"`                // SGD only
 	Clip         float64       `json:"clip"`                    // bound of the gradient's Euclidean norm; 0: none
@@ -85,8 +87,8 @@ func Default() Config {
 const (
 	DefaultDegree = 3 // of decompositions, which WithData chooses
 
-	// A batch has as many clips as lets an epoch make so many optimiser steps, within bounds: with fewer, networks hardly
-	// learn from small data sets.
+	// A batch has as many clips as lets an epoch make so many optimiser steps, within bounds: with fewer, networks
+	// hardly learn from small data sets.
 	stepsPerEpoch = 20
 	minBatch      = 8
 	maxBatch      = 100
@@ -94,8 +96,8 @@ const (
 
 // WithData returns c completed for a data set: the network's inputs and classes, the degree of decompositions
 // (DefaultDegree), the batch (a twentieth of the training clips, 8 to 100), the learning rate (for SGD 0.002 a clip of
-// the batch (Goyal et al., 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window (the longest clip, at
-// most 10 s) and the context after it (the network's lookahead). Warmup becomes at most Epochs.
+// the batch (Goyal et al., 2017), for AdamW 0.003), weight decay (0.0005 and 0.05), the window
+// (datasets.Lengths.Window) and the context after it (the network's lookahead). Warmup becomes at most Epochs.
 func (c Config) WithData(set *datasets.Set) (Config, error) {
 	c.Net.Inputs, c.Net.Classes = c.Features.Mels, len(set.Labels)
 	if c.Net.Degree == 0 && c.Net.Block.Decomposition() {
@@ -122,9 +124,13 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 	c.LRMilestones = append([]int(nil), c.LRMilestones...)
 	c.Net.Stages = slices.Clone(c.Net.Stages)
 	if c.Window == 0 {
-		c.Window, err = set.LongestClip()
+		lengths, err := set.Lengths(context.Background(), nil)
+		if err != nil {
+			return c, err
+		}
+		c.Window = lengths.Window()
 	}
-	return c, err
+	return c, nil
 }
 
 // Validate returns an error wrapping ErrConfig that names the setting when c cannot be run. c comes from WithData.
@@ -169,7 +175,8 @@ func (c Config) Validate() error {
 		within("EMA decay", c.EMA, 0, below1),
 		within("mixup", c.Mixup, 0, 100),
 		within("weight of distillation", c.DistillWeight, 0, 1),
-		within("mask", float64(min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq)), 0, math.MaxFloat32),
+		within("mask", float64(min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq)),
+			0, math.MaxFloat32),
 		invalid(c.Augment.Validate(), c.Context.Validate()),
 	)
 }
@@ -199,7 +206,8 @@ func Augmentation(kind AugmentKind) (datasets.Augment, features.Mask) {
 	switch kind {
 	case AugmentSpeech:
 		return datasets.Augment{
-			MadeUp: 0.1, Speed: 0.15, Shift: 0.12, Noise: 0.6, SNR: [2]float64{3, 30}, Synthetic: 0.2, Gain: [2]float64{-20, 10},
+			MadeUp: 0.1, Speed: 0.15, Shift: 0.12,
+			Noise: 0.6, SNR: [2]float64{3, 30}, Synthetic: 0.2, Gain: [2]float64{-20, 10},
 			Channel: features.Acoustics{
 				Room: 0.2, RoomSeconds: [2]float64{0.1, 0.6}, RoomLevel: [2]float64{0.02, 0.25},
 				Filter: 0.4, Tilt: 6, Bumps: 3,

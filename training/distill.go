@@ -42,7 +42,8 @@ func checkTeachers(models []*polynet.Model, cfg Config, labels []string) ([]stri
 		case !slices.Equal(m.Labels, labels):
 			return nil, fmt.Errorf("%w: a teacher model has the labels %v, not %v", ErrConfig, m.Labels, labels)
 		case m.Features != cfg.Features || m.Window != cfg.Window:
-			return nil, fmt.Errorf("%w: a teacher model has other features or another window: %v in %g s, not %v in %g s",
+			return nil, fmt.Errorf(
+				"%w: a teacher model has other features or another window: %v in %g s, not %v in %g s",
 				ErrConfig, m.Features, m.Window, cfg.Features, cfg.Window)
 		}
 		h := sha256.New()
@@ -54,8 +55,9 @@ func checkTeachers(models []*polynet.Model, cfg Config, labels []string) ([]stri
 	return digests, nil
 }
 
-// mix mixes the models' mean probabilities, with this weight, into the targets, which are (b.B, classes).
-func (e ensemble) mix(targets []float32, b *datasets.Batch, weight float32) {
+// mix mixes the models' mean probabilities, with this weight, into the targets, which are (b.B, classes). A clip for
+// which a model has none gives an error.
+func (e ensemble) mix(targets []float32, b *datasets.Batch, weight float32) error {
 	classes := len(targets) / b.B
 	for i := range targets {
 		targets[i] *= 1 - weight
@@ -68,12 +70,15 @@ func (e ensemble) mix(targets []float32, b *datasets.Batch, weight float32) {
 			for c, v := range logits[i*classes : (i+1)*classes] {
 				probabilities[c] = float64(v)
 			}
-			polynet.Softmax(probabilities, m.temperature)
+			if !polynet.Softmax(probabilities, m.temperature) {
+				return fmt.Errorf("%s: a teacher model's outputs are not finite", b.Items[i].Path)
+			}
 			for c, p := range probabilities {
 				targets[i*classes+c] += weight * float32(p)
 			}
 		}
 	}
+	return nil
 }
 
 func (e ensemble) close() {

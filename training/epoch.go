@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
+	"math"
 	"math/rand/v2"
 	"time"
 
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // mixupStream is what is added to an epoch's number for the generator of its mixup.
@@ -23,12 +26,17 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 	defer pass.Close()
 	rng := t.random(uint64(epoch) + mixupStream)
 	p := Progress{Epoch: epoch, Epochs: t.cfg.Epochs, Total: t.train.Len()}
-	started, losses, correct := time.Now(), 0.0, 0
+	started, losses, correct, batch := time.Now(), 0.0, 0, 0
 	for b, err := range t.train.Epoch(ctx, epoch) {
 		if err != nil {
 			return Epoch{}, err
 		}
-		loss, n := t.trainStep(pass, b, rng)
+		batch++
+		loss, n, err := t.trainStep(pass, b, rng)
+		if err != nil {
+			return Epoch{}, fmt.Errorf("epoch %d of %d, batch %d of %d: %w",
+				epoch, t.cfg.Epochs, batch, t.train.Batches(), err)
+		}
 		losses += loss * float64(b.B)
 		correct += n
 		p.Clips += b.B
@@ -47,13 +55,16 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 }
 
 // trainStep makes one optimiser step and returns the batch's mean loss and the number of clips classified correctly.
-// rng draws its mixup.
-func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss float64, correct int) {
+// rng draws its mixup. A loss or a gradient that is not finite gives an error wrapping ErrDiverged; the weights are
+// then of no use.
+func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss float64, correct int, err error) {
 	classes := t.cfg.Net.Classes
 	targets := make([]float32, b.B*classes)
 	Targets(targets, b.Labels, classes, t.cfg.Smoothing)
 	if len(t.teachers) > 0 {
-		t.teachers.mix(targets, b, float32(t.cfg.DistillWeight))
+		if err := t.teachers.mix(targets, b, float32(t.cfg.DistillWeight)); err != nil {
+			return 0, 0, err
+		}
 	}
 	if t.cfg.Mixup > 0 {
 		mixUp(b.X, targets, b.B, t.cfg.Mixup, rng)
@@ -64,9 +75,11 @@ func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss
 	pass.pool(b.Lead, b.Window)
 	logits := t.net.Forward(pass, x)
 	t.net.Backward(pass, pass.CrossEntropy(logits, targets))
+	clip := math.Inf(1) // which only computes the norm
 	if t.cfg.Clip > 0 {
-		t.net.ClipGradient(t.cfg.Clip)
+		clip = t.cfg.Clip
 	}
+	t.net.ClipGradient(clip)
 	t.step++
 	t.opt.Step(t.rates.rate(t.step), t.step)
 	if t.ema != nil {
@@ -80,27 +93,47 @@ func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss
 			correct++
 		}
 	}
-	return pass.Loss(), correct
+	if loss = pass.Loss(); !finite(loss) {
+		return 0, 0, fmt.Errorf("%w: the loss is %v", ErrDiverged, loss)
+	}
+	if norm := float64(download(t.dev, t.net.norm)[0]); !finite(norm) {
+		return 0, 0, fmt.Errorf("%w: the gradient's norm is %v", ErrDiverged, norm)
+	}
+	return loss, correct, nil
+}
+
+func finite(v float64) bool { return v-v == 0 }
+
+// checkWeights returns an error wrapping ErrDiverged where a weight is not finite.
+func checkWeights(m *polynet.Model, params []*Param) error {
+	for _, p := range params {
+		for _, v := range m.Weights[p.Name].Data().([]float32) {
+			if !finite(float64(v)) {
+				return fmt.Errorf("%w: the weight %s has the value %v", ErrDiverged, p.Name, v)
+			}
+		}
+	}
+	return nil
 }
 
 // validate completes e with the evaluation of the weights that would be kept, and keeps them when they are the best so
-// far: by accuracy, of clips alone and in context together, and by likelihood where that is equal.
+// far: by accuracy, of clips alone and in context together, and by likelihood where that is equal. Weights or outputs
+// that are not finite give an error wrapping ErrDiverged.
 func (t *Trainer) validate(ctx context.Context, e *Epoch) error {
 	started := time.Now()
 	m := t.model()
-	if err := m.Validate(); err != nil { // the run has diverged
+	if err := checkWeights(m, t.net.params); err != nil {
 		return err
 	}
 	network := newEvaluator(t.kept(), t.norm)
 	defer network.pass.Close()
-	forward := func(b *datasets.Batch) ([]float32, error) { return network.logits(b.X, b), nil }
-	r, err := Evaluate(t.valid.Ordered(ctx), forward, t.labels, 1)
+	r, err := t.evaluate(network, t.valid.Ordered(ctx))
 	if err != nil {
 		return err
 	}
-	e.ValidAccuracy, e.ValidNLL = r.Accuracy, r.NLL
+	e.ValidAccuracy, e.ValidNLL, e.ValidClips = r.Accuracy, r.NLL, r.Clips
 	if t.cfg.Context.Share > 0 {
-		if r, err = Evaluate(t.valid.InContext(ctx, contextSNR), forward, t.labels, 1); err != nil {
+		if r, err = t.evaluate(network, t.valid.InContext(ctx, contextSNR)); err != nil {
 			return err
 		}
 		e.ContextAccuracy, e.ContextNLL = r.Accuracy, r.NLL
@@ -123,10 +156,28 @@ func (t *Trainer) validate(ctx context.Context, e *Epoch) error {
 	return nil
 }
 
-// argmax returns the index of the greatest value, the first of several.
+// evaluate evaluates the network on the validation clips of the batches.
+func (t *Trainer) evaluate(network *evaluator, batches iter.Seq2[*datasets.Batch, error]) (*Report, error) {
+	done := 0
+	r, err := Evaluate(batches, func(b *datasets.Batch) ([]float32, error) {
+		done += b.B
+		t.options.Observer.report(Validation, done, t.valid.Len())
+		return network.logits(b.X, b), nil
+	}, t.labels, 1)
+	if err == nil && r.Invalid > 0 {
+		return nil, fmt.Errorf("%w: its outputs are not finite for %d of %d validation clips",
+			ErrDiverged, r.Invalid, r.Clips)
+	}
+	return r, err
+}
+
+// argmax returns the index of the greatest value, the first of several, or -1 where one is not finite.
 func argmax(values []float32) int {
 	top := 0
 	for i, v := range values {
+		if !finite(float64(v)) {
+			return -1
+		}
 		if v > values[top] {
 			top = i
 		}

@@ -21,10 +21,13 @@ type Class struct {
 
 // Report is a model's result on a set of clips.
 type Report struct {
-	Accuracy  float64 `json:"accuracy"` // percent
-	NLL       float64 `json:"nll"`      // mean negative log likelihood of the true label, in nats
-	Clips     int     `json:"clips"`    // evaluated
-	Skipped   int     `json:"skipped"`  // unreadable; set by the caller of Evaluate, from datasets.Loader.Skipped
+	Accuracy float64 `json:"accuracy"` // percent
+	NLL      float64 `json:"nll"`      // mean negative log likelihood of the true label, in nats
+	Clips    int     `json:"clips"`    // evaluated
+	// Invalid are the clips for which the model's outputs are not finite. They count as classified wrongly, but are
+	// neither in NLL nor in Confusion nor in Precision.
+	Invalid   int     `json:"invalid"`
+	Skipped   int     `json:"skipped"` // unreadable; set by the caller of Evaluate, from datasets.Loader.Skipped
 	Classes   []Class `json:"classes"`
 	Confusion [][]int `json:"confusion"` // clips by [true label][predicted label], in the order of Classes
 }
@@ -34,14 +37,12 @@ type Report struct {
 type Forward func(b *datasets.Batch) ([]float32, error)
 
 // Evaluate runs a model over batches, as of a datasets.Loader's Ordered, InNoise or InContext without a Norm.
-// temperature divides the logits before the softmax. No clip gives an error wrapping datasets.ErrNoData.
+// temperature divides the logits before the softmax. No clip gives an error wrapping datasets.ErrNoData, finite outputs
+// for none of them one wrapping ErrDiverged.
 func Evaluate(
 	batches iter.Seq2[*datasets.Batch, error], forward Forward, labels []string, temperature float64,
 ) (*Report, error) {
-	r := &Report{Confusion: make([][]int, len(labels))}
-	for i := range r.Confusion {
-		r.Confusion[i] = make([]int, len(labels))
-	}
+	r := newReport(labels)
 	for b, err := range batches {
 		if err != nil {
 			return nil, err
@@ -54,33 +55,48 @@ func Evaluate(
 			r.count(label, logits[i*len(labels):(i+1)*len(labels)], temperature)
 		}
 	}
-	if r.Clips == 0 {
+	switch r.Clips {
+	case 0:
 		return nil, fmt.Errorf("%w: no clip could be evaluated", datasets.ErrNoData)
+	case r.Invalid:
+		return nil, fmt.Errorf("%w: its outputs are not finite for %d of %[2]d clips", ErrDiverged, r.Clips)
 	}
-	r.finish(labels)
+	r.finish()
 	return r, nil
+}
+
+func newReport(labels []string) *Report {
+	r := &Report{Confusion: make([][]int, len(labels))}
+	for i, label := range labels {
+		r.Classes = append(r.Classes, Class{Label: label})
+		r.Confusion[i] = make([]int, len(labels))
+	}
+	return r
 }
 
 // count adds one clip. Until finish, NLL is a sum.
 func (r *Report) count(label int, logits []float32, temperature float64) {
+	r.Clips++
+	r.Classes[label].Clips++
 	predicted := argmax(logits)
+	if predicted < 0 {
+		r.Invalid++
+		return
+	}
 	top, sum := float64(logits[predicted]), 0.0
 	for _, v := range logits {
 		sum += math.Exp((float64(v) - top) / temperature)
 	}
 	r.NLL += math.Log(sum) - (float64(logits[label])-top)/temperature
 	r.Confusion[label][predicted]++
-	r.Clips++
 }
 
 // finish computes the means and the classes' figures.
-func (r *Report) finish(labels []string) {
+func (r *Report) finish() {
 	correct := 0
-	for i, label := range labels {
-		predicted, hits := 0, r.Confusion[i][i]
-		c := Class{Label: label}
-		for j := range labels {
-			c.Clips += r.Confusion[i][j]
+	for i := range r.Classes {
+		c, predicted, hits := &r.Classes[i], 0, r.Confusion[i][i]
+		for j := range r.Classes {
 			predicted += r.Confusion[j][i]
 		}
 		if c.Clips > 0 {
@@ -89,10 +105,9 @@ func (r *Report) finish(labels []string) {
 		if predicted > 0 {
 			c.Precision = float64(hits) / float64(predicted)
 		}
-		r.Classes = append(r.Classes, c)
 		correct += hits
 	}
-	r.Accuracy, r.NLL = 100*float64(correct)/float64(r.Clips), r.NLL/float64(r.Clips)
+	r.Accuracy, r.NLL = 100*float64(correct)/float64(r.Clips), r.NLL/float64(r.Clips-r.Invalid)
 }
 
 // Record notes the report's accuracy and NLL on a split in the model's provenance.
@@ -102,12 +117,12 @@ func Record(m *polynet.Model, split string, r *Report) {
 	record(m, split+"_clips", float64(r.Clips))
 }
 
-// record notes a figure, or that there is none: a polynomial that diverges on one clip has no NLL.
+// record notes a figure, or that there is none, where it is not finite.
 func record(m *polynet.Model, name string, v float64) {
 	if m.Provenance.Metrics == nil {
 		m.Provenance.Metrics = map[string]float64{}
 	}
-	if delete(m.Provenance.Metrics, name); v-v == 0 {
+	if delete(m.Provenance.Metrics, name); finite(v) {
 		m.Provenance.Metrics[name] = v
 	}
 }

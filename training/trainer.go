@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -31,10 +32,34 @@ type Options struct {
 	Teachers []*polynet.Model
 }
 
-// Observer receives a run's progress. Both fields are optional.
+// Observer receives a run's progress. All fields are optional.
 type Observer struct {
+	// Work is called now and then during work on all clips that is no training, with how many of them are done.
+	Work  func(w Work, done, total int)
 	Step  func(Progress) // after each optimiser step
 	Epoch func(Epoch)    // after each epoch, once its checkpoint is written
+}
+
+// Work is work on all clips of a data set or of a split.
+type Work string
+
+// The work before the first epoch, and after each.
+const (
+	Hashing    Work = "hashing files" // for the digest of the data
+	Statistics Work = "reading the training clips"
+	Reading    Work = "reading the validation clips"
+	Validation Work = "validation"
+)
+
+func (o Observer) report(w Work, done, total int) {
+	if o.Work != nil {
+		o.Work(w, done, total)
+	}
+}
+
+// of returns the datasets.Progress that reports to o.
+func (w Work) of(o Observer) datasets.Progress {
+	return func(done, total int) { o.report(w, done, total) }
 }
 
 // Progress says how far a running epoch is.
@@ -52,6 +77,7 @@ type Epoch struct {
 	TrainAccuracy float64 // on the augmented training clips, while training on them
 	ValidAccuracy float64 // of the weights that would be kept
 	ValidNLL      float64 // ditto
+	ValidClips    int     // evaluated
 	// ContextAccuracy and ContextNLL are the same in the middle of other sounds, where the run trains with context.
 	ContextAccuracy, ContextNLL float64
 	Best                        bool          // the best so far on the validation split
@@ -80,6 +106,7 @@ type Trainer struct {
 	rates    schedule
 	teachers ensemble
 
+	notes   []string
 	step    int // optimiser steps done
 	best    bestState
 	history []Epoch
@@ -116,37 +143,50 @@ func New(ctx context.Context, set *datasets.Set, cfg Config, o Options) (*Traine
 		}
 	}
 	t := &Trainer{cfg: cfg, options: o, labels: set.Labels, dev: o.Device}
-	if t.dev == nil {
-		if t.dev, err = device.CPU(o.Threads); err != nil {
-			return nil, err
-		}
-	}
-	if t.digest, err = set.Digest(); err != nil {
-		return nil, err
-	}
-	if t.cfg.Teachers, err = checkTeachers(o.Teachers, cfg, set.Labels); err != nil {
-		return nil, err
-	}
-	if err := t.openLoaders(ctx, set); err != nil {
-		return nil, err
-	}
-	if err := t.prepareSteps(); err != nil {
-		return nil, err
-	}
-	if o.Resume {
-		err = t.resume(o.Checkpoint)
-	}
-	if err != nil {
+	if err := t.prepare(ctx, set); err != nil {
 		t.Close()
 		return nil, err
 	}
 	return t, nil
 }
 
+// prepare does New's work that needs the data or memory of the device.
+func (t *Trainer) prepare(ctx context.Context, set *datasets.Set) (err error) {
+	o := t.options
+	if t.dev == nil {
+		if t.dev, err = device.CPU(o.Threads); err != nil {
+			return err
+		}
+	}
+	if t.cfg.Teachers, err = checkTeachers(o.Teachers, t.cfg, set.Labels); err != nil {
+		return err
+	}
+	if t.digest, err = set.Digest(ctx, Hashing.of(o.Observer)); err != nil {
+		return err
+	}
+	if err := t.openLoaders(ctx, set); err != nil {
+		return err
+	}
+	if err := t.prepareSteps(); err != nil {
+		return err
+	}
+	if err := t.model().Validate(); err != nil { // now, and not after the first epoch
+		return invalid(err)
+	}
+	if o.Resume {
+		return t.resume(o.Checkpoint)
+	}
+	return nil
+}
+
 // Close gives the run's memory back to the device.
 func (t *Trainer) Close() {
-	t.net.close()
-	t.opt.close()
+	if t.net != nil {
+		t.net.close()
+	}
+	if t.opt != nil {
+		t.opt.close()
+	}
 	if t.ema != nil {
 		t.ema.average.close()
 	}
@@ -171,10 +211,36 @@ func (t *Trainer) openLoaders(ctx context.Context, set *datasets.Set) error {
 	if t.train, err = datasets.NewLoader(set.Split(datasets.Train), set.Noise, base); err != nil {
 		return err
 	}
-	if t.norm, err = t.train.Stats(ctx); err != nil {
+	if t.norm, err = t.train.Stats(ctx, Statistics.of(t.options.Observer)); err != nil {
 		return err
 	}
 	t.norm.Limit = float32(t.cfg.ClampSigma)
+	if err := t.valid.Check(ctx, Reading.of(t.options.Observer)); err != nil {
+		return err
+	}
+	return t.checkReadable(set)
+}
+
+// checkReadable returns an error wrapping datasets.ErrNoData where nothing of a label, or nothing to validate on, can
+// be read. Labels that only lack validation clips are noted.
+func (t *Trainer) checkReadable(set *datasets.Set) error {
+	train, valid := t.train.Unreadable(), t.valid.Unreadable()
+	labels := map[int]bool{}
+	for _, it := range set.Split(datasets.Valid) {
+		labels[it.Label] = true
+	}
+	for i, label := range t.labels {
+		if reason := train[i]; reason != nil {
+			return fmt.Errorf("%w: none of the training clips of %s can be read: %w", datasets.ErrNoData, label, reason)
+		}
+		if reason := valid[i]; reason != nil && len(valid) == len(labels) {
+			return fmt.Errorf("%w: none of the validation clips can be read: %w", datasets.ErrNoData, reason)
+		} else if reason != nil {
+			t.notes = append(t.notes, fmt.Sprintf(
+				"none of the validation clips of %s can be read: it has no part in the choice of the best epoch",
+				label))
+		}
+	}
 	return nil
 }
 
@@ -211,14 +277,22 @@ func (t *Trainer) random(epoch uint64) *rand.Rand {
 }
 
 // Run trains until all epochs are done, writing the checkpoint after each, and returns the best model on the validation
-// split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays.
+// split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays. Where a loss, a gradient,
+// a weight or an output on the validation clips is not finite, the run ends with an error wrapping ErrDiverged that
+// says where, and returns the best model of the epochs before, or nil where there is none.
 func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs; epoch++ {
 		e, err := t.trainEpoch(ctx, epoch)
-		if err != nil {
-			return nil, err
+		if err == nil {
+			if err = t.validate(ctx, &e); errors.Is(err, ErrDiverged) {
+				err = fmt.Errorf("after epoch %d of %d: %w", epoch, t.cfg.Epochs, err)
+			}
 		}
-		if err := t.validate(ctx, &e); err != nil {
+		if errors.Is(err, ErrDiverged) && t.best.Epoch > 0 {
+			m, bad := t.bestModel()
+			return m, errors.Join(err, bad)
+		}
+		if err != nil {
 			return nil, err
 		}
 		t.history = append(t.history, e)
@@ -243,6 +317,9 @@ func (t *Trainer) Warnings() datasets.Warnings {
 	maps.Copy(warnings, t.valid.Warnings())
 	return warnings
 }
+
+// Notes returns what a user should know before the run, one sentence each.
+func (t *Trainer) Notes() []string { return t.notes }
 
 // History returns the epochs done, those before a resumed run's checkpoint included.
 func (t *Trainer) History() []Epoch { return t.history }
@@ -275,6 +352,11 @@ func (t *Trainer) bestModel() (*polynet.Model, error) {
 	}
 	record(m, "valid_accuracy", t.best.Accuracy)
 	record(m, "valid_nll", t.best.NLL)
+	for _, e := range t.history {
+		if e.Epoch == t.best.Epoch && e.ValidClips > 0 { // checkpoints of earlier programs do not say
+			record(m, "valid_clips", float64(e.ValidClips))
+		}
+	}
 	if t.cfg.Context.Share > 0 {
 		record(m, "valid_context_accuracy", t.best.ContextAccuracy)
 		record(m, "valid_context_nll", t.best.ContextNLL)

@@ -67,7 +67,8 @@ func small() Config {
 			Stages: []polynet.Stage{{Width: 16, Blocks: 1, Kernel: 5, Ahead: 2, Stride: 2}}, Dropout: 0.1,
 		},
 		Features: features.Config{
-			Rate: 8000, FFT: 256, Window: 200, Hop: 80, Mels: 20, MinHz: 100, MaxHz: 4000, Floor: 1e-3, Scale: features.HTK,
+			Rate: 8000, FFT: 256, Window: 200, Hop: 80, Mels: 20,
+			MinHz: 100, MaxHz: 4000, Floor: 1e-3, Scale: features.HTK,
 		},
 		Window: 0.5, ClampSigma: 4, Epochs: 4, Batch: 8, Optimizer: SGD, Rate: 0.05, Warmup: 1, Decay: 1e-4,
 		Momentum: 0.9, Clip: 2, Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
@@ -316,12 +317,12 @@ func TestConfigErrors(t *testing.T) {
 }
 
 func TestReport(t *testing.T) {
-	r := &Report{Confusion: [][]int{make([]int, 3), make([]int, 3), make([]int, 3)}}
+	r := newReport([]string{"a", "b", "c"})
 	r.count(0, []float32{2, 0, 0}, 1)
 	r.count(0, []float32{0, 2, 0}, 1)
 	r.count(1, []float32{0, 2, 0}, 1)
 	r.count(1, []float32{0, 4, 0}, 2)
-	r.finish([]string{"a", "b", "c"})
+	r.finish()
 	log := func(p float64) float64 { return -math.Log(p) }
 	top := math.Exp(2) / (math.Exp(2) + 2)
 	miss := 1 / (math.Exp(2) + 2)
@@ -472,12 +473,13 @@ func TestDefaultCompletes(t *testing.T) {
 		t.Errorf("impossible features: %v", err)
 	}
 	cfg.Features = features.Default()
-	if c, err := cfg.WithData(&datasets.Set{Labels: []string{"a"}}); err != nil || c.Decay != 0 || c.Context.After != 0 {
+	c, err := cfg.WithData(&datasets.Set{Labels: []string{"a"}})
+	if err != nil || c.Decay != 0 || c.Context.After != 0 {
 		t.Errorf("what is set to 0 becomes %g and %g (%v)", c.Decay, c.Context.After, err)
 	}
 }
 
-// TestWindowOfTheData takes the longest clip.
+// TestWindowOfTheData: the window fits the clips.
 func TestWindowOfTheData(t *testing.T) {
 	cfg := small()
 	cfg.Window = 0

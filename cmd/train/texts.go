@@ -50,7 +50,8 @@ var texts = map[string]string{
 	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",
 	"teacherHelp": "Distillation: trained models whose mean probabilities are learnt too, separated by commas. " +
 		"They have the same labels.",
-	"windowHelp": "Seconds of sound in one decision. Default: the longest clip, at most 10 s.",
+	"windowHelp": "Seconds of sound in one decision. Default: the longest clip, at most 10 s; " +
+		"where a few are more than twice as long as the others, the longest of the others.",
 	"contextHelp": fmt.Sprintf("Seconds of other sound before and after the window, BEFORE:AFTER, with which live "+
 		"sound is learnt. Default: up to %g before, and the network's lookahead after.", recipe.Context.Before),
 	"featuresHelp": "Frames: default (30 ms every 10 ms, 40 mels) or square32 (the papers' 32 by 32).",
