@@ -148,10 +148,11 @@ func readFrom(r io.Reader, rate int) (Clip, error) {
 	return ReadAll(s, 0)
 }
 
-// IsAudio reports whether name has the extension of a file that Decode reads: .wav, .wave or .flac, in any case.
+// IsAudio reports whether name has the extension of a file that Decode reads: .wav, .wave, .flac, .aif, .aiff, .aifc
+// or .afc, in any case.
 func IsAudio(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".wav", ".wave", ".flac":
+	case ".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".afc":
 		return true
 	}
 	return false

@@ -20,7 +20,7 @@ const MaxChannels = 64
 
 // Format is what a sound's header says of it.
 type Format struct {
-	Container string   // "wav", "rf64", "flac" or "raw"
+	Container string   // "wav", "rf64", "flac", "aiff" or "raw"
 	Encoding  Encoding // zero where samples are not PCM
 	Rate      int      // hertz
 	Channels  int
@@ -133,6 +133,8 @@ func (d *Decoder) open() error {
 		return d.openFLAC()
 	case isWAVE(magic):
 		return d.openWAV()
+	case isAIFF(magic):
+		return d.openAIFF()
 	case err != nil && err != io.EOF:
 		return err
 	}

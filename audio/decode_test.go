@@ -157,7 +157,7 @@ func TestForeignFiles(t *testing.T) {
 		{"caff\x00\x01\x00\x00desc", "CAF file; convert it with ffmpeg -i in.caf out.wav"},
 		{".snd\x00\x00\x00\x18", "AU file; convert it with ffmpeg -i in.au out.wav"},
 		{"MThd\x00\x00\x00\x06", "MIDI file, which has notes and no sound; play it with fluidsynth"},
-		{"FORM\x00\x00\x00\x00AIFF", "AIFF"},
+		{"FORM\x00\x00\x00\x008SVX", "8SVX"},
 		{"riff\x2e\x91\xcf\x11....", "Wave64"},
 		{"NIST_1A\n   1024\n", "SPHERE"},
 		{"version https://git-lfs.github.com/spec/v1\n", "not the sound it stands for; run git lfs pull"},

@@ -92,6 +92,24 @@ func decode24In32(dst []float32, src []byte) {
 	}
 }
 
+// bigEndian returns the decoder of big-endian samples of that size, given that of little-endian ones.
+func bigEndian(size int, decode sampleDecoder) sampleDecoder {
+	return func(dst []float32, src []byte) {
+		var buffer [16 * 24]byte // whole samples of every size
+		for len(dst) > 0 {
+			n := min(len(dst), len(buffer)/size)
+			little := buffer[:n*size]
+			for i := 0; i < len(little); i += size {
+				for k := range size {
+					little[i+k] = src[i+size-1-k]
+				}
+			}
+			decode(dst[:n], little)
+			dst, src = dst[n:], src[len(little):]
+		}
+	}
+}
+
 // pcmBlocks reads interleaved frames of PCM.
 type pcmBlocks struct {
 	in        *bufio.Reader

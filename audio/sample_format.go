@@ -22,12 +22,18 @@ const (
 	// S24In32LE is signed 24-bit in the low three of four bytes, little endian: ALSA's S24_LE, which arecord writes
 	// with -f S24_LE. The highest byte holds the sign, or anything.
 	S24In32LE
+	S8    // signed
+	S16BE // big endian, as the others that follow
+	S24BE
+	S32BE
+	F32BE
+	F64BE
 )
 
 type encoding struct {
 	name   string
 	bytes  int
-	tag    uint16 // in WAV
+	tag    uint16 // in WAV, 0 where it has none
 	decode sampleDecoder
 }
 
@@ -43,13 +49,19 @@ var encodings = [...]encoding{
 	MuLaw: {"mulaw", 1, tagMuLaw, tableDecoder(decodeMuLaw)},
 	// A WAV header cannot say it: this is what it calls 32 bits, or 24 bits in frames of four bytes a channel.
 	S24In32LE: {"s24in32le", 4, tagPCM, decode24In32},
+	S8:        {"s8", 1, 0, tableDecoder(func(code byte) int { return int(int8(code)) << 8 })},
+	S16BE:     {"s16be", 2, 0, bigEndian(2, decode16)},
+	S24BE:     {"s24be", 3, 0, bigEndian(3, decode24)},
+	S32BE:     {"s32be", 4, 0, bigEndian(4, decode32)},
+	F32BE:     {"f32be", 4, 0, bigEndian(4, decodeFloat32)},
+	F64BE:     {"f64be", 8, 0, bigEndian(8, decodeFloat64)},
 }
 
 // valid reports whether e is one of the named encodings.
-func (e Encoding) valid() bool { return e >= U8 && e <= S24In32LE }
+func (e Encoding) valid() bool { return e >= U8 && e <= F64BE }
 
-// String returns the name that ParseEncoding reads: u8, s16le, s24le, s32le, f32le, f64le, alaw, mulaw, which are
-// also ffmpeg's names, or s24in32le.
+// String returns the name that ParseEncoding reads: u8, s16le, s24le, s32le, f32le, f64le, alaw, mulaw, s8, s16be,
+// s24be, s32be, f32be, f64be, which are also ffmpeg's names, or s24in32le.
 func (e Encoding) String() string {
 	if e != 0 && !e.valid() {
 		return fmt.Sprintf("Encoding(%d)", int(e))

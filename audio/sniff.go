@@ -22,9 +22,9 @@ func isWAVE(magic []byte) bool {
 	return false
 }
 
-// Sniff recognises a sound by its first bytes, of which 12 are enough for those that are read and 32 for others: "wav",
-// "rf64" or "flac" for what Decode reads, and "" for what may be raw samples. What is clearly a file of another kind
-// gives an error that wraps ErrFormat and names the kind.
+// Sniff recognises a sound by its first bytes, of which 12 are enough for those that are read and 32 for others:
+// "wav", "rf64", "flac" or "aiff" for what Decode reads, and "" for what may be raw samples. What is clearly a file of
+// another kind gives an error that wraps ErrFormat and names the kind.
 func Sniff(start []byte) (container string, err error) {
 	switch {
 	case bytes.HasPrefix(start, []byte("fLaC")):
@@ -34,6 +34,8 @@ func Sniff(start []byte) (container string, err error) {
 			return "wav", nil
 		}
 		return "rf64", nil
+	case isAIFF(start):
+		return "aiff", nil
 	}
 	return "", foreignKind(start, 4) // samples that spell out a shorter magic are not unlikely
 }

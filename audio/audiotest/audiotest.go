@@ -8,6 +8,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 )
 
 // WAV returns samples as a mono WAV file, with an extension field and a fact chunk where it is not integer PCM.
@@ -71,7 +72,15 @@ func PCM(encoding fmt.Stringer, samples []float32) []byte {
 		if v != v {
 			v = 0
 		}
+		if little, ok := strings.CutSuffix(encoding.String(), "be"); ok {
+			swapped := PCM(name(little+"le"), []float32{v})
+			slices.Reverse(swapped)
+			b = append(b, swapped...)
+			continue
+		}
 		switch name := encoding.String(); name {
+		case "s8":
+			b = append(b, byte(Quantize(v, 8)))
 		case "u8":
 			b = append(b, byte(Quantize(v, 8)+128))
 		case "s16le":
@@ -97,6 +106,11 @@ func PCM(encoding fmt.Stringer, samples []float32) []byte {
 	}
 	return b
 }
+
+// name is an encoding's.
+type name string
+
+func (n name) String() string { return string(n) }
 
 // Quantize returns v, full scale 1, as a signed integer of so many bits, rounded and clipped.
 func Quantize(v float32, bits int) int64 {

@@ -78,8 +78,8 @@ var texts = map[string]string{
 		"or with --windows half a window.",
 	"stream": "Read live sound from the standard input, raw PCM, WAV or FLAC, " +
 		"and report each event as soon as it is certain.",
-	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw " +
-		"or mulaw (default: s16le).",
+	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw, " +
+		"mulaw, s8, or big-endian s16be, s24be, s32be, f32be, f64be (default: s16le).",
 	"exec": "Command to run for each event, without a shell; " +
 		"{label}, {p}, {time}, {start}, {end} and {clock} are replaced.",
 	"refractory": "Seconds from an event's beginning in which its label begins no other.",
