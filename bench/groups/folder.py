@@ -7,8 +7,8 @@ from bench import EMBEDDED, MIDDLE, describe
 from harness import BIN, HERE, PYTHON, Failure, Table, ratio, run, spread
 
 TITLE = "A folder of clips"
-ABOUT = """WAV files of one second to labels: reading, log-mel rows, network, output, two threads. polyphon is timed from the start of the
-process to its end; of PyTorch with torchaudio, start and loading of the model are not counted."""
+ABOUT = """WAV files of one second to labels: reading, log-mel rows, network, output, two threads. polyphon is timed
+from the start of the process to its end; of PyTorch with torchaudio, start and loading of the model are not counted."""
 
 THREADS = 2
 PEERS = {"batch 1": 1, "batch 16": 16}  # polyphon's is 16
@@ -45,9 +45,11 @@ def compare(bench, table, name, model, folder, clips):
     for _ in range(1 if bench.quick else 3):
         seconds, out, _ = run([BIN / "classify", "--model", model, "--threads", THREADS, "--format", "csv", folder])
         ours.append(seconds)
-        answers = {r[0]: (r[3], float(r[4])) for r in list(csv.reader(out.splitlines()))[1:]}
+        results = [r for r in csv.DictReader(out.splitlines()) if r["kind"] == "result"]
+        answers = {r["file"]: (r["label1"], float(r["p1"])) for r in results}
         for times, batch in zip(peers, PEERS.values()):
-            _, out, err = run([PYTHON, HERE / "pytorch/classify.py", "--model", model, "--threads", THREADS, "--batch", batch, folder])
+            peer = [PYTHON, HERE / "pytorch/classify.py", "--model", model, "--threads", THREADS, "--batch", batch]
+            _, out, err = run([*peer, folder])
             times.append(float(re.search(r"in ([\d.]+) s", err).group(1)))
             others = {r[0]: (r[1], float(r[2])) for r in csv.reader(out.splitlines())}
             if answers.keys() != others.keys():

@@ -34,8 +34,8 @@ func TestEventsOfRecordings(t *testing.T) {
 		all := parse(t, out)
 		got := outline(all)
 		want := []string{
-			"d/a.wav 0-0.5 loud", "d/b.wav 0-1 loud", "d/c.wav 0.0-",
-			"d/three.wav 2.", "d/three.wav 5.", "d/three.wav 8.9-", "summary 0/5",
+			"d/a.wav 0.5 s loud", "d/b.wav 1 s loud", "d/c.wav 1.000063 s loud", "d/three.wav 2.", "d/three.wav 5.",
+			"d/three.wav 8.9-", "d/three.wav 13 s loud, 3 events", "d/zero.wav 5 s _silence_", "summary 0/5",
 		}
 		for i := range max(len(got), len(want)) {
 			if i >= len(got) || i >= len(want) || !strings.HasPrefix(got[i], want[i]) {
@@ -43,7 +43,7 @@ func TestEventsOfRecordings(t *testing.T) {
 			}
 		}
 		s := all[len(all)-1]
-		expect(t, "summary", fmt.Sprint(s.Windows, s.Events, " ", s.AudioSeconds), "2 4 20.500062")
+		expect(t, "summary", fmt.Sprint(s.Windows, s.Events, " ", s.AudioSeconds), "0 3 20.500062")
 	}
 	_, out, _ := events(t, nil, "--format", "ndjson", "d/three.wav")
 	for i, e := range checkEvents(t, "spans", out, threeEvents) {
@@ -59,16 +59,22 @@ func TestEventsAsText(t *testing.T) {
 	recordings(t)
 	_, out, _ := events(t, nil, "d")
 	lines := strings.Split(strings.TrimSpace(out), "\n")
-	expect(t, "lines", len(lines), 7)
+	expect(t, "lines", len(lines), 8)
 	for i, want := range []string{
 		"d/a.wav      loud ", "d/b.wav      loud ", "d/c.wav      loud ",
-		"d/three.wav  loud ", "d/three.wav  loud ", "d/three.wav  loud ", "d/zero.wav   no events in 5.00 s",
+		"d/three.wav  loud ", "d/three.wav  loud ", "d/three.wav  loud ", "d/three.wav  loud ",
+		"d/zero.wav   _silence_ ",
 	} {
 		if !strings.HasPrefix(lines[i], want) {
 			t.Errorf("line %q, want %q", lines[i], want)
 		}
 	}
 	contains(t, "an event", lines[3], " %  at 2.")
+	for i, want := range map[int]string{2: " %  in 1 s", 6: " %  in 13 s, 3 events", 7: " %  in 5 s, no events"} {
+		if !strings.HasSuffix(lines[i], want) {
+			t.Errorf("line %q, want %q", lines[i], want)
+		}
+	}
 }
 
 func TestEventsAsTables(t *testing.T) {
@@ -78,9 +84,9 @@ func TestEventsAsTables(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "rows", len(rows), 7)
-	expect(t, "a short one", len(rows[1]), 7)
-	expect(t, "an event", fmt.Sprint(rows[4][0], rows[4][3], rows[4][5:]), "d/three.wavloud[ ]")
+	expect(t, "rows", len(rows), 9)
+	expect(t, "an event", fmt.Sprint(rows[4][:2], rows[4][4:7], rows[4][8:]), "[detection d/three.wav] [  loud] [ ]")
+	expect(t, "a result", fmt.Sprint(rows[7][:7]), "[result d/three.wav 0 13 3  loud]")
 
 	var document struct {
 		Results, Detections []ndjson
@@ -90,14 +96,15 @@ func TestEventsAsTables(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &document); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	expect(t, "json", []int{len(document.Results), len(document.Detections), document.Summary.Events}, []int{2, 4, 4})
+	expect(t, "json", []int{len(document.Results), len(document.Detections), document.Summary.Events}, []int{5, 3, 3})
 
 	_, out, _ = events(t, nil, "--format", "audacity", "d/three.wav")
-	expect(t, "labels", strings.Count(out, "\tloud\n"), 3)
+	expect(t, "labels", strings.Count(out, "\tloud\n"), 4)
+	contains(t, "the whole", out, "\n0.000000\t13.000000\tloud\n")
 	_, out, _ = events(t, nil, "--format", "audacity", "d/b.wav")
 	expect(t, "label of a short sound", out, "0.000000\t1.000000\tloud\n")
 	_, out, _ = events(t, nil, "--format", "audacity", "--windows", "d/zero.wav")
-	expect(t, "labels of windows", strings.Count(out, "\t_silence_\n"), 9)
+	expect(t, "labels of windows", strings.Count(out, "\t_silence_\n"), 10)
 }
 
 func TestEventsOfStdin(t *testing.T) {
@@ -120,8 +127,8 @@ func TestLabelTracksGoOn(t *testing.T) {
 		expect(t, "status", status, statusOK)
 		contains(t, fmt.Sprintf("run %d", i), errs, want)
 	}
-	expect(t, "a recording without events", len(read(t, "o/zero.wav.labels.txt")), 0)
-	expect(t, "one with events", strings.Count(read(t, "o/three.wav.labels.txt"), "\n"), 3)
+	expect(t, "a recording without events", read(t, "o/zero.wav.labels.txt"), "0.000000\t5.000000\t_silence_\n")
+	expect(t, "one with events", strings.Count(read(t, "o/three.wav.labels.txt"), "\n"), 4)
 }
 
 // TestShortAndLongRecordingsShareWorkers mixes sounds that wait for a batch with such that fill the queue of events.
@@ -136,7 +143,7 @@ func TestShortAndLongRecordingsShareWorkers(t *testing.T) {
 		name := fmt.Sprintf("d/%02d.wav", i)
 		if i%7 == 3 {
 			files[name] = wav(busy)
-			want = append(want, slices.Repeat([]string{name}, 120)...)
+			want = append(want, slices.Repeat([]string{name}, 121)...)
 			continue
 		}
 		files[name] = wav(noise(1600, loud))

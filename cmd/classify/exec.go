@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/kballard/go-shellquote"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
 // commandTemplate is a command line with placeholders for what is known of an event. It is split into arguments before
@@ -69,7 +70,7 @@ func asOption(args, labels []string) (label string, ok bool) {
 
 // command returns the arguments for an event.
 func (c commandTemplate) command(e event) []string {
-	fill := strings.NewReplacer("{label}", e.Label, "{p}", e.P.String(), "{time}", e.Time.String(),
+	fill := strings.NewReplacer("{label}", string(e.Label), "{p}", e.P.String(), "{time}", e.Time.String(),
 		"{start}", e.Start.String(), "{end}", e.End.String(), "{clock}", e.Clock)
 	words := slices.Clone(c)
 	for i := range words {
@@ -113,7 +114,7 @@ func (r *runner) add(e event) {
 	case r.queue <- e:
 	default:
 		r.left++
-		fmt.Fprintf(r.console, "classify: --exec: %d commands wait, the one for %q at %v s is left out\n",
+		safe.Fprintf(r.console, "classify: --exec: %d commands wait, the one for %q at %v s is left out\n",
 			cap(r.queue), e.Label, e.Time)
 	}
 }
@@ -130,7 +131,7 @@ func (r *runner) run(ctx context.Context, e event) {
 	cmd.WaitDelay = time.Second // a grandchild may hold the output open
 	if err := cmd.Run(); err != nil {
 		r.failed++
-		fmt.Fprintf(r.console, "classify: --exec: %s for %q at %v s: %v\n", words[0], e.Label, e.Time, err)
+		safe.Fprintf(r.console, "classify: --exec: %s for %q at %v s: %v\n", words[0], e.Label, e.Time, err)
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
 // TestMain lets the test program stand in for the commands of --exec.
@@ -46,7 +48,9 @@ func runCommands(t *testing.T, line string, timeout time.Duration, labels ...str
 	var out bytes.Buffer
 	c := newRunner(template, &console{w: &out})
 	for _, label := range labels {
-		c.add(event{Label: label, P: 0.97, Time: 12.34, Start: 11.9, End: 12.3, Clock: "2026-01-02T03:04:05Z"})
+		e := event{Label: safe.String(label), P: 0.97, Time: 12.34, Start: 11.9, End: 12.3}
+		e.Clock = "2026-01-02T03:04:05Z"
+		c.add(e)
 	}
 	c.close(timeout)
 	return c, out.String()
@@ -135,7 +139,7 @@ func FuzzCommand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		words := template.command(event{Label: label, P: 0.5})
+		words := template.command(event{Label: safe.String(label), P: 0.5})
 		if len(words) != len(template) {
 			t.Fatalf("%q becomes %q", template, words)
 		}

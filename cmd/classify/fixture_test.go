@@ -164,6 +164,9 @@ type ndjson struct {
 		Label string
 		P     float64
 	}
+	Seconds                         float64
+	As                              string
+	Warning                         []string
 	Error                           string
 	Files, Failed, Windows, Threads int
 	AudioSeconds                    float64 `json:"audio_seconds"`
@@ -192,7 +195,7 @@ func parse(t *testing.T, out string) []ndjson {
 		if err := d.Decode(&e); err != nil {
 			t.Fatalf("%v in %s", err, line)
 		}
-		expect(t, "spec", e.Spec, 1)
+		expect(t, "spec", e.Spec, 2)
 		events = append(events, e)
 	}
 	return events
@@ -204,6 +207,12 @@ func outline(events []ndjson) []string {
 	for _, e := range events {
 		switch e.Event {
 		case "result":
+			line := fmt.Sprintf("%s %g s %s", e.File, e.Seconds, e.Labels[0].Label)
+			if e.Events > 0 {
+				line += fmt.Sprintf(", %d events", e.Events)
+			}
+			list = append(list, line)
+		case "window":
 			list = append(list, fmt.Sprintf("%s %g-%g %s", e.File, e.Start, e.End, e.Labels[0].Label))
 		case "detection":
 			list = append(list, fmt.Sprintf("%s %.1f-%.1f %s", e.File, e.Start, e.End, e.Label))

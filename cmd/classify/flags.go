@@ -13,6 +13,7 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
@@ -26,7 +27,8 @@ const (
 type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
 	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
-	Top     int      `help:"Likeliest labels to report of a window (default: 1); 0 is all." default:"1" placeholder:"K"`
+	As      string   `help:"${as}" enum:"auto,clip,events" default:"auto" placeholder:"WAY"`
+	Top     int      `help:"Likeliest labels to report (default: 1); 0 is all." default:"1" placeholder:"K"`
 	Format  string   `help:"Output format: ${enum}. See docs/output.md." enum:"${formats}" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64  `help:"${hop}" default:"0" placeholder:"S"`
@@ -47,7 +49,7 @@ type liveFlags struct {
 	Exec     string          `help:"${exec}" placeholder:"CMD"`
 }
 
-// eventFlags are about events, in live sound and in recordings that are longer than a window.
+// eventFlags are about events, in live sound and in recordings.
 type eventFlags struct {
 	Threshold   *float64 `help:"Probability that begins an event, for all labels." placeholder:"P"`
 	Release     *float64 `help:"Part of the threshold below which an event ends." placeholder:"PART"`
@@ -55,7 +57,7 @@ type eventFlags struct {
 	MinDuration *float64 `help:"Seconds for which the threshold must have been reached." placeholder:"S"`
 	Refractory  *float64 `help:"${refractory}" placeholder:"S"`
 	Gate        float64  `help:"${gate}" placeholder:"DB" default:"0"`
-	Windows     bool     `help:"Report the labels of every window of long recordings instead of events."`
+	Windows     bool     `help:"Report the labels of every window of recordings instead of events."`
 	Save        string   `help:"${save}" placeholder:"DIR"`
 }
 
@@ -74,6 +76,8 @@ var texts = map[string]string{
 	"device":  computing.DeviceHelp,
 	"paths": "WAV and FLAC files, folders of them (searched recursively), " +
 		"or - for a sound on the standard input.",
+	"as": "clip: answer for a recording as a whole; events: search it for events, too; auto, the default: clip up to " +
+		"three windows of the model, events beyond that, and with --save.",
 	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +
 		"or with --windows half a window.",
 	"stream": "Read live sound from the standard input, raw PCM, WAV or FLAC, " +
@@ -133,11 +137,17 @@ func (c *cli) check() error {
 	case live && c.Many.given():
 		return errors.New("--out, --force, --fail-fast, --shard and --shards are about files: --stream reads one sound")
 	case live && c.Top != 1:
-		return errors.New("--top is about windows, and --stream reports events, which have one label")
+		return errors.New("--top is about recordings, and --stream reports events, which have one label")
 	case live && c.Events.Windows:
 		return errors.New("--windows is about recordings, not about live sound")
+	case live && c.As != asAuto:
+		return errors.New("--as is about recordings: live sound is searched for events")
 	case c.Events.Windows && c.Events.Save != "":
 		return errors.New("--save is about events, and --windows reports none")
+	case c.Events.Windows && c.As != asAuto:
+		return fmt.Errorf("--as %s and --windows: a recording is answered in one of these ways", c.As)
+	case c.As == asClip && c.Events.Save != "":
+		return errors.New("--save is about events, and --as clip looks for none")
 	case math.IsNaN(gate) || math.IsInf(gate, 0):
 		return fmt.Errorf("--gate %g is no level", gate)
 	case c.Top < 0:
@@ -152,6 +162,17 @@ func (c *cli) check() error {
 		return errors.New("--force without --out: there are no results that it could replace")
 	}
 	return nil
+}
+
+// as returns how recordings are answered, auto included.
+func (c *cli) as() string {
+	switch {
+	case c.Events.Windows:
+		return asWindows
+	case c.Events.Save != "":
+		return asEvents
+	}
+	return c.As
 }
 
 // given reports whether any of the flags is given. A count of shards in the environment is not: a cluster sets it.
@@ -210,7 +231,7 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 		return nil, program.WithStatus(program.StatusModel, err)
 	}
 	if l.device.Note != "" {
-		fmt.Fprintf(console, "classify: %s\n", l.device.Note)
+		safe.Fprintf(console, "classify: %s\n", l.device.Note)
 	}
 	options := []polyphon.Option{
 		polyphon.WithDevice(l.device.Trainer), polyphon.WithHop(c.Hop), polyphon.WithGate(c.Events.Gate),
@@ -232,10 +253,10 @@ func (c *cli) formatOptions(l *loaded, found survey, threads int) formatOptions 
 	m := l.Model()
 	rate := float64(m.Features.Rate)
 	o := formatOptions{
-		name: c.Format, live: c.Live.Stream, labels: len(m.Labels), survey: found,
+		name: c.Format, live: c.Live.Stream, labels: len(m.Labels), windows: c.Events.Windows, survey: found,
 		summary: summary{
 			Window: seconds(m.Window), Hop: seconds(math.Round(cmp.Or(c.Hop, m.Window/2)*rate) / rate),
-			Model: l.name, Device: l.device.Name(), Threads: threads,
+			Model: safe.String(l.name), Device: safe.String(l.device.Name()), Threads: threads,
 		},
 	}
 	if c.Top > 0 {

@@ -4,24 +4,24 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"strconv"
 	"strings"
 
 	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
 // spec is the version of the json, ndjson and csv formats, which docs/output.md describes.
-const spec = 1
+const spec = 2
 
-// format writes what is found, in one output format. The windows and events of an input come before its end or its
-// failure, one input after the other; live sound has events and failures only. The next flush or close returns an error
-// of the output.
+// format writes what is found, in one output format. The windows and events of an input come before its one record, a
+// result or a failure, one input after the other; live sound has events and failures only. The next flush or close
+// returns an error of the output.
 type format interface {
-	window(file string, w polyphon.Window)
+	window(w window)
 	event(e event)
-	end(file string, o outcome)
+	result(r result)
 	fail(f failure)
 	flush() error
 	close(s summary) error
@@ -31,7 +31,8 @@ type format interface {
 type formatOptions struct {
 	name    string  // of the format
 	live    bool    // live sound
-	labels  int     // of each window
+	labels  int     // of each window and result
+	windows bool    // each window is reported
 	survey  survey  // of the inputs whose names are written
 	summary summary // what is known of it before the work begins
 }
@@ -41,7 +42,7 @@ func newFormat(w io.Writer, o formatOptions) format {
 	out := output{bufio.NewWriter(w)}
 	switch o.name {
 	case "json":
-		return &jsonFormat{output: out, before: fmt.Sprintf("{\"spec\":%d,\"results\":[\n", spec)}
+		return newJSONFormat(out, o.windows)
 	case "ndjson":
 		return ndjsonFormat{out}
 	case "csv":
@@ -52,54 +53,69 @@ func newFormat(w io.Writer, o formatOptions) format {
 	return newTextFormat(out, o)
 }
 
+// How inputs are answered, besides auto, which chooses among clip and events.
+const (
+	asAuto    = "auto"
+	asClip    = "clip"
+	asEvents  = "events"
+	asWindows = "windows"
+)
+
 // output is a format that writes nothing. Formats embed it for the methods that they do not need.
 type output struct{ *bufio.Writer }
 
-func (output) window(string, polyphon.Window) {}
-func (output) event(event)                    {}
-func (output) end(string, outcome)            {}
-func (output) fail(failure)                   {}
-func (o output) flush() error                 { return o.Flush() }
-func (o output) close(summary) error          { return o.Flush() }
+func (output) window(window)         {}
+func (output) event(event)           {}
+func (output) result(result)         {}
+func (output) fail(failure)          {}
+func (o output) flush() error        { return o.Flush() }
+func (o output) close(summary) error { return o.Flush() }
 
-// outcome is the result of an input that has ended.
-type outcome struct {
-	windows int
-	events  int
-	length  seconds
-	warning string
-	err     error
-}
-
-// result is a window in JSON.
+// result is the record of an input that was classified, in JSON.
 type result struct {
-	File   string  `json:"file"`
-	Start  seconds `json:"start"`
-	End    seconds `json:"end"`
-	Labels []label `json:"labels"`
+	File    safe.String   `json:"file"`
+	Seconds seconds       `json:"seconds"` // its length
+	As      string        `json:"as"`      // one of the modes
+	Events  int           `json:"events"`
+	Labels  labels        `json:"labels"` // over the whole
+	Warning []safe.String `json:"warning,omitempty"`
+
+	windows int
 }
+
+// window is the answer for a part of an input, in JSON.
+type window struct {
+	File   safe.String `json:"file"`
+	Start  seconds     `json:"start"`
+	End    seconds     `json:"end"`
+	Labels labels      `json:"labels"`
+}
+
+// labels are the likeliest ones, the likeliest first.
+type labels []label
 
 type label struct {
-	Label string      `json:"label"`
+	Label safe.String `json:"label"`
 	P     probability `json:"p"`
 }
 
-func newResult(file string, w polyphon.Window) result {
-	r := result{File: file, Start: seconds(w.Start), End: seconds(w.End)}
-	for _, s := range w.Scores {
-		r.Labels = append(r.Labels, label{s.Label, probability(s.P)})
+// newLabels returns the first n of the labels.
+func newLabels(scores []polyphon.Score, n int) labels {
+	list := make(labels, min(n, len(scores)))
+	for i := range list {
+		list[i] = label{safe.String(scores[i].Label), probability(scores[i].P)}
 	}
-	return r
+	return list
 }
 
 // event is an event in JSON.
 type event struct {
-	File  string      `json:"file,omitempty"`
+	File  safe.String `json:"file,omitempty"`
 	Time  seconds     `json:"time"`
 	Start seconds     `json:"start"`
 	End   seconds     `json:"end"`
 	Clock string      `json:"clock,omitempty"` // of live sound: when it was reported, in clockFormat
-	Label string      `json:"label"`
+	Label safe.String `json:"label"`
 	P     probability `json:"p"`
 }
 
@@ -108,32 +124,32 @@ const clockFormat = "2006-01-02T15:04:05.000Z07:00"
 
 func newEvent(file string, e polyphon.Event) event {
 	return event{
-		File: file, Time: seconds(e.Time), Start: seconds(e.Start), End: seconds(e.End),
-		Label: e.Label, P: probability(e.P),
+		File: safe.String(file), Time: seconds(e.Time), Start: seconds(e.Start), End: seconds(e.End),
+		Label: safe.String(e.Label), P: probability(e.P),
 	}
 }
 
 // failure is an input that could not be classified, in JSON.
 type failure struct {
-	File  string `json:"file"`
-	Error string `json:"error"`
+	File  safe.String `json:"file"`
+	Error safe.String `json:"error"`
 }
 
 // summary is what a run did, in JSON.
 type summary struct {
-	Files        int     `json:"files"`             // inputs that were tried
-	Failed       int     `json:"failed"`            // of these
-	Skipped      int     `json:"skipped,omitempty"` // inputs that were not tried, since there are results of them
-	Windows      int     `json:"windows"`
-	AudioSeconds seconds `json:"audio_seconds"` // length of what was classified
-	Window       seconds `json:"window"`
-	Hop          seconds `json:"hop"`
-	Model        string  `json:"model"`
-	Device       string  `json:"device"`
-	Threads      int     `json:"threads"`
-	Shard        string  `json:"shard,omitempty"`   // "I/N"
-	Elapsed      seconds `json:"elapsed,omitempty"` // since the work began
-	Interrupted  bool    `json:"interrupted"`       // before all inputs were tried
+	Files        int         `json:"files"`             // inputs that were tried
+	Failed       int         `json:"failed"`            // of these
+	Skipped      int         `json:"skipped,omitempty"` // inputs that were not tried, since there are results of them
+	Windows      int         `json:"windows"`
+	AudioSeconds seconds     `json:"audio_seconds"` // length of what was classified
+	Window       seconds     `json:"window"`
+	Hop          seconds     `json:"hop"`
+	Model        safe.String `json:"model"`
+	Device       safe.String `json:"device"`
+	Threads      int         `json:"threads"`
+	Shard        string      `json:"shard,omitempty"`   // "I/N"
+	Elapsed      seconds     `json:"elapsed,omitempty"` // since the work began
+	Interrupted  bool        `json:"interrupted"`       // before all inputs were tried
 
 	Events int            `json:"events"`
 	Stream *streamSummary `json:"stream,omitempty"`

@@ -3,18 +3,30 @@ package main
 import (
 	"fmt"
 
-	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
-// audacityFormat writes an Audacity label track: start, end and label of each event or window, with tabs between.
+// audacityFormat writes an Audacity label track: start, end and label of each event or window, and of the whole, with
+// tabs between.
 type audacityFormat struct{ output }
 
-func (f audacityFormat) label(start, end seconds, label string) {
-	fmt.Fprintf(f, "%.6f\t%.6f\t%s\n", start, end, label) // a label holds no control characters
+func (f audacityFormat) region(start, end seconds, text string) {
+	fmt.Fprintf(f, "%.6f\t%.6f\t%s\n", start, end, safe.Name(text))
 }
 
-func (f audacityFormat) event(e event) { f.label(e.Start, e.End, e.Label) }
+func (f audacityFormat) event(e event)    { f.region(e.Start, e.End, string(e.Label)) }
+func (f audacityFormat) window(w window)  { f.region(w.Start, w.End, w.Labels.names()) }
+func (f audacityFormat) result(r result)  { f.region(0, r.Seconds, r.Labels.names()+r.remark()) }
+func (f audacityFormat) fail(err failure) { f.region(0, 0, "error: "+string(err.Error)) }
 
-func (f audacityFormat) window(_ string, w polyphon.Window) {
-	f.label(seconds(w.Start), seconds(w.End), w.Scores[0].Label)
+// names returns the labels without their probabilities.
+func (l labels) names() string {
+	text := ""
+	for i, label := range l {
+		if i > 0 {
+			text += ", "
+		}
+		text += string(label.Label)
+	}
+	return text
 }

@@ -3,46 +3,62 @@ package main
 import (
 	"encoding/csv"
 	"fmt"
+	"strconv"
 
-	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
-// csvFormat writes a header and a line a window or event (RFC 4180, with line feeds).
+// csvFormat writes a header and a line a window, event, result or error (RFC 4180, with line feeds).
 type csvFormat struct {
 	output
-	rows   *csv.Writer
-	live   bool
-	labels int // of a line
+	rows    *csv.Writer
+	live    bool
+	columns int
 }
 
 func newCSVFormat(out output, o formatOptions) *csvFormat {
-	f := &csvFormat{output: out, rows: csv.NewWriter(out), live: o.live, labels: o.labels}
-	header := []string{"file", "start", "end"}
+	f := &csvFormat{output: out, rows: csv.NewWriter(out), live: o.live}
+	header := []string{"kind", "file", "start", "end", "events", "message"}
 	for i := range o.labels {
 		header = append(header, fmt.Sprintf("label%d", i+1), fmt.Sprintf("p%d", i+1))
 	}
 	if o.live {
-		header = []string{"time", "start", "end", "clock", "label", "p"}
+		header = []string{"kind", "time", "start", "end", "clock", "label", "p"}
 	}
+	f.columns = len(header)
 	f.rows.Write(header)
 	return f
 }
 
-func (f *csvFormat) window(file string, w polyphon.Window) {
-	row := []string{file, seconds(w.Start).String(), seconds(w.End).String()}
-	for _, s := range w.Scores {
-		row = append(row, s.Label, probability(s.P).String())
+// row writes a line. Columns that are not given are empty.
+func (f *csvFormat) row(columns []string, l labels) {
+	for _, label := range l {
+		columns = append(columns, string(label.Label), label.P.String())
 	}
-	f.rows.Write(row)
+	f.rows.Write(append(safe.Fields(columns...), make([]string, f.columns-len(columns))...))
+}
+
+func (f *csvFormat) window(w window) {
+	f.row([]string{"window", string(w.File), w.Start.String(), w.End.String(), "", ""}, w.Labels)
 }
 
 func (f *csvFormat) event(e event) {
-	start, end, p := e.Start.String(), e.End.String(), e.P.String()
+	columns := []string{"detection", string(e.File), e.Start.String(), e.End.String(), "", ""}
 	if f.live {
-		f.rows.Write([]string{e.Time.String(), start, end, e.Clock, e.Label, p})
-		return
+		columns = []string{"detection", e.Time.String(), e.Start.String(), e.End.String(), e.Clock}
 	}
-	f.rows.Write(append([]string{e.File, start, end, e.Label, p}, make([]string, 2*(f.labels-1))...))
+	f.row(columns, labels{{e.Label, e.P}})
+}
+
+func (f *csvFormat) result(r result) {
+	message := joined(r.Warning)
+	f.row([]string{"result", string(r.File), "0", r.Seconds.String(), strconv.Itoa(r.Events), message}, r.Labels)
+}
+
+func (f *csvFormat) fail(err failure) {
+	if !f.live {
+		f.row([]string{"error", string(err.File), "", "", "", string(err.Error)}, nil)
+	}
 }
 
 func (f *csvFormat) close(summary) error { return f.flush() }

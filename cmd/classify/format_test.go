@@ -24,18 +24,17 @@ func TestText(t *testing.T) {
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
-	if len(lines) != 5 {
-		t.Fatalf("%d lines:\n%s", len(lines), out)
-	}
-	for i, want := range [][]string{
-		{"a.wav         loud ", " %"},
-		{"silent.wav    _silence_ ", " %"},
-		{"long.wav      loud ", " %  at 2.00-3.00 s of 5.25 s (10 windows of 1 s, hop 0.5 s)"},
-		{"quiet.wav     _silence_ ", " %  at 0.00-1.00 s of 1.50 s (2 windows of 1 s, hop 0.5 s)"},
-		{`"new\nline.wav"  hum `, " %"},
+	for i, want := range map[int][]string{
+		0:  {"a.wav          loud ", " %  at 0.00-1.00 s"},
+		1:  {"a.wav          loud ", " %  in 1 s, 1 window"},
+		3:  {"silent.wav     _silence_ ", " %  in 0.5 s, 1 window"},
+		8:  {"long.wav       loud ", " %  at 2.00-3.00 s"},
+		14: {"long.wav       loud ", " %  in 5.25 s, 10 windows"},
+		17: {"quiet.wav      _silence_ ", " %  in 1.5 s, 2 windows"},
+		19: {`new\nline.wav  hum `, " %  in 1 s, 1 window"},
 	} {
-		if !strings.HasPrefix(lines[i], want[0]) || !strings.HasSuffix(lines[i], want[1]) {
-			t.Errorf("line %d is %q, want %q", i, lines[i], want)
+		if i >= len(lines) || !strings.HasPrefix(lines[i], want[0]) || !strings.HasSuffix(lines[i], want[1]) {
+			t.Errorf("line %d is not %q in\n%s", i, want, out)
 		}
 	}
 	_, out, _ = classify(t, nil, "--model", model, "--top", "2", "a.wav")
@@ -60,13 +59,13 @@ func library(t *testing.T) {
 }
 
 var libraryOutline = []string{
-	"b/a/hum.WAV 0-1 hum",
-	"b/a/two.wav 0-1 _silence_", "b/a/two.wav 0.5-1.5 loud", "b/a/two.wav 1-2 loud",
+	"b/a/hum.WAV 0-1 hum", "b/a/hum.WAV 1 s hum",
+	"b/a/two.wav 0-1 _silence_", "b/a/two.wav 0.5-1.5 loud", "b/a/two.wav 1-2 loud", "b/a/two.wav 2 s loud",
 	"error b/broken.wav", "error b/empty.wav",
-	"b/loud.wav 0-1 loud",
+	"b/loud.wav 0-1 loud", "b/loud.wav 1 s loud",
 	"error b/text.wav",
-	"b/z/silence.wav 0-0.25 _silence_",
-	"notes.txt 0-1 hum",
+	"b/z/silence.wav 0-0.25 _silence_", "b/z/silence.wav 0.25 s _silence_",
+	"notes.txt 0-1 hum", "notes.txt 1 s hum",
 	"error missing.wav",
 	"summary 4/9",
 }
@@ -106,31 +105,37 @@ func TestNDJSON(t *testing.T) {
 func TestJSON(t *testing.T) {
 	model := loudness(t)
 	library(t)
-	status, out, _ := classify(t, nil, "--model", model, "--format", "json", "--windows", "b", "notes.txt", "missing.wav")
+	args := []string{"--model", model, "--format", "json"}
+	status, out, _ := classify(t, nil, append(args, "--windows", "b", "notes.txt", "missing.wav")...)
 	expect(t, "status", status, statusFailed)
 	var document struct {
-		Spec            int
-		Results, Errors []ndjson
-		Summary         ndjson
+		Spec                     int
+		Results, Windows, Errors []ndjson
+		Summary                  ndjson
 	}
 	if err := json.Unmarshal([]byte(out), &document); err != nil {
 		t.Fatalf("%v in %s", err, out)
 	}
-	expect(t, "spec", document.Spec, 1)
-	for i := range document.Results {
-		document.Results[i].Event = "result"
-		expect(t, "labels", len(document.Results[i].Labels), 1)
+	expect(t, "spec", document.Spec, 2)
+	for kind, list := range map[string][]ndjson{"result": document.Results, "window": document.Windows} {
+		for i := range list {
+			list[i].Event = kind
+			expect(t, "labels", len(list[i].Labels), 1)
+		}
+		want := slices.DeleteFunc(slices.Clone(libraryOutline), func(line string) bool {
+			whole := strings.Contains(line, " s ")
+			return strings.HasPrefix(line, "error") || strings.HasPrefix(line, "summary") || whole != (kind == "result")
+		})
+		expect(t, kind, strings.Join(outline(list), "\n"), strings.Join(want, "\n"))
 	}
-	want := slices.DeleteFunc(slices.Clone(libraryOutline), func(line string) bool {
-		return strings.HasPrefix(line, "error") || strings.HasPrefix(line, "summary")
-	})
-	expect(t, "results", strings.Join(outline(document.Results), "\n"), strings.Join(want, "\n"))
 	expect(t, "errors", len(document.Errors), 4)
-	expect(t, "an error", document.Errors[3].File+": "+document.Errors[3].Error, "missing.wav: no such file or directory")
-	expect(t, "summary", []int{document.Summary.Files, document.Summary.Failed, document.Summary.Windows}, []int{9, 4, 7})
+	last, s := document.Errors[3], document.Summary
+	expect(t, "an error", last.File+": "+last.Error, "missing.wav: no such file or directory")
+	expect(t, "summary", []int{s.Files, s.Failed, s.Windows}, []int{9, 4, 7})
 
-	_, out, _ = classify(t, nil, "--model", model, "--format", "json", "missing.wav")
-	if err := json.Unmarshal([]byte(out), &document); err != nil || document.Results == nil || len(document.Results) != 0 {
+	_, out, _ = classify(t, nil, append(args, "missing.wav")...)
+	err := json.Unmarshal([]byte(out), &document)
+	if err != nil || document.Results == nil || len(document.Results) != 0 {
 		t.Errorf("without results: %v, %s", err, out)
 	}
 }
@@ -147,10 +152,12 @@ func TestCSV(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "header", strings.Join(rows[0], " "), "file start end label1 p1 label2 p2")
-	expect(t, "number of rows", len(rows), 8)
-	expect(t, "first row", strings.Join(rows[1][:4], " "), "b,\"x\".wav 0 1 hum")
-	expect(t, "a window", strings.Join(rows[4][:4], " "), "b/a/two.wav 0.5 1.5 loud")
+	expect(t, "header", strings.Join(rows[0], " "), "kind file start end events message label1 p1 label2 p2")
+	expect(t, "number of rows", len(rows), 16)
+	expect(t, "first row", strings.Join(rows[1][:7], " "), "window b,\"x\".wav 0 1   hum")
+	expect(t, "a result", strings.Join(rows[2][:7], " "), "result b,\"x\".wav 0 1 0  hum")
+	expect(t, "a window", strings.Join(rows[6][:7], " "), "window b/a/two.wav 0.5 1.5   loud")
+	expect(t, "an error", strings.Join(rows[10][:5], " "), "error b/empty.wav   ")
 	_, out, _ = classify(t, nil, "--model", model, "--format", "csv", "--top", "0", "notes.txt")
 	contains(t, "all labels", out, "label3,p3\n")
 }
@@ -161,9 +168,9 @@ func TestHop(t *testing.T) {
 	status, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "--windows", "--hop", "0.25", "x.wav")
 	expect(t, "status", status, statusOK)
 	events := parse(t, out)
-	expect(t, "windows", len(events), 6)
+	expect(t, "windows", len(events), 7)
 	expect(t, "second window", []float64{events[1].Start, events[1].End}, []float64{0.25, 1.25})
-	expect(t, "hop", events[5].Hop, 0.25)
+	expect(t, "hop", events[6].Hop, 0.25)
 }
 
 func TestEmbeddedModel(t *testing.T) {

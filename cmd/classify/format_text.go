@@ -2,86 +2,92 @@ package main
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
-	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/cmd/internal/progress"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
-// textFormat writes lines for people: one an event, and of a file that is answered by windows the one of the likeliest
-// word.
+// textFormat writes lines for people: one a window, event, result or error.
 type textFormat struct {
 	output
-	column  int // where the labels begin
-	summary summary
-
-	events  int // of the current file
-	windows int // of it
-	best    polyphon.Window
+	column int // where the labels begin
 }
 
 // maxColumn bounds the width of the file names.
 const maxColumn = 60
 
 func newTextFormat(out output, o formatOptions) *textFormat {
-	return &textFormat{output: out, summary: o.summary, column: min(o.survey.nameWidth, maxColumn)}
+	return &textFormat{output: out, column: min(o.survey.nameWidth, maxColumn)}
 }
 
-func (f *textFormat) window(_ string, w polyphon.Window) {
-	if f.windows == 0 || better(w, f.best) {
-		f.best = w
-	}
-	f.windows++
+// line writes a line about a file.
+func (f *textFormat) line(file safe.String, format string, args ...any) {
+	fmt.Fprintf(f, "%-*s  %s\n", f.column, safe.Text(string(file)), safe.Sprintf(format, args...))
 }
 
-// better reports whether a is to be reported instead of b: words come before background, then the likelier label.
-func better(a, b polyphon.Window) bool {
-	if a.Background() != b.Background() {
-		return b.Background()
-	}
-	return a.Scores[0].P > b.Scores[0].P
+func (f *textFormat) window(w window) {
+	f.line(w.File, "%s  at %.2f-%.2f s", w.Labels.String(), w.Start, w.End)
 }
 
 func (f *textFormat) event(e event) {
-	f.events++
 	if clock, err := time.Parse(clockFormat, e.Clock); err == nil {
-		f.WriteString(clock.Format("15:04:05"))
-	} else {
-		f.file(e.File)
+		e.File = safe.String(clock.Format("15:04:05"))
 	}
-	fmt.Fprintf(f, "  %s %.1f %%  at %.2f-%.2f s\n", e.Label, 100*e.P, e.Start, e.End)
+	f.line(e.File, "%s  at %.2f-%.2f s", labels{{e.Label, e.P}}.String(), e.Start, e.End)
 }
 
-func (f *textFormat) end(file string, o outcome) {
+func (f *textFormat) result(r result) {
+	found := ""
 	switch {
-	case f.windows > 0:
-		f.file(file)
-		separator := "  "
-		for _, s := range f.best.Scores {
-			fmt.Fprintf(f, "%s%s %.1f %%", separator, s.Label, 100*s.P)
-			separator = ", "
-		}
-		if f.windows > 1 {
-			fmt.Fprintf(f, "  at %.2f-%.2f s of %.2f s (%d windows of %v s, hop %v s)",
-				f.best.Start, f.best.End, o.length, f.windows, f.summary.Window, f.summary.Hop)
-		}
-		f.WriteByte('\n')
-	case f.events == 0:
-		f.file(file)
-		fmt.Fprintf(f, "  no events in %.2f s\n", o.length)
+	case r.As == asEvents:
+		found = ", " + count(r.Events, "event")
+	case r.As == asWindows:
+		found = ", " + count(r.windows, "window")
 	}
-	f.windows, f.events = 0, 0
+	f.line(r.File, "%s  in %s%s%s", r.Labels.String(), progress.Duration(float64(r.Seconds)), found, r.remark())
 }
 
-func (f *textFormat) fail(failure) { f.windows, f.events = 0, 0 }
+func (f *textFormat) fail(err failure) { f.line(err.File, "error: %s", string(err.Error)) }
 
-// file writes a file's name, quoted where it would not stay on its line.
-func (f *textFormat) file(name string) {
-	if strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) {
-		name = strconv.Quote(name)
+// String returns the labels with their probabilities.
+func (l labels) String() string {
+	text := ""
+	for i, label := range l {
+		if i > 0 {
+			text += ", "
+		}
+		text += fmt.Sprintf("%s %.1f %%", label.Label, 100*label.P)
 	}
-	fmt.Fprintf(f, "%-*s", f.column, name)
+	return text
+}
+
+// remark returns the warnings as they follow a text.
+func (r result) remark() string {
+	if len(r.Warning) == 0 {
+		return ""
+	}
+	return "  (warning: " + joined(r.Warning) + ")"
+}
+
+// joined returns warnings as one.
+func joined(warnings []safe.String) (text string) {
+	for i, w := range warnings {
+		if i > 0 {
+			text += warningSeparator
+		}
+		text += string(w)
+	}
+	return text
+}
+
+// count returns a number of things.
+func count(n int, thing string) string {
+	switch n {
+	case 0:
+		return "no " + thing + "s"
+	case 1:
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
 // input is a sound to classify, or what is wrong with a path that was given.
@@ -70,6 +71,9 @@ type survey struct {
 	nameWidth int // of the longest of their names, in characters
 }
 
+// nameWidth returns how many characters an input's name has on a terminal.
+func nameWidth(in input) int { return utf8.RuneCountInString(safe.Text(in.name)) }
+
 // survey counts the inputs. With result files, its error names inputs of any shards that would have the same one.
 func (l listing) survey(ctx context.Context, out *results) (s survey, err error) {
 	names := nameSet{seed: maphash.MakeSeed()}
@@ -79,7 +83,7 @@ func (l listing) survey(ctx context.Context, out *results) (s survey, err error)
 		}
 		if l.share.holds(in) {
 			s.inputs++
-			s.nameWidth = max(s.nameWidth, utf8.RuneCountInString(in.name))
+			s.nameWidth = max(s.nameWidth, nameWidth(in))
 		}
 		if out == nil || in.err != nil {
 			continue

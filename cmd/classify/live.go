@@ -16,6 +16,7 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/live"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
 )
 
@@ -212,14 +213,14 @@ func (l *listener) keepTime(all bool) {
 }
 
 func (l *listener) warn(problem string) {
-	fmt.Fprintf(l.console, "classify: %s: warning: %s\n", stdinName, problem)
+	safe.Fprintf(l.console, "classify: %s: warning: %s\n", stdinName, problem)
 }
 
 // fail reports a failure.
 func (l *listener) fail(err error) {
 	l.summary.Failed = 1
-	fmt.Fprintf(l.console, "classify: %s: %v\n", stdinName, err)
-	l.format.fail(failure{stdinName, err.Error()})
+	safe.Fprintf(l.console, "classify: %s: %v\n", stdinName, err)
+	l.format.fail(failure{stdinName, safe.String(err.Error())})
 }
 
 // sumUp completes the summary and reports it.

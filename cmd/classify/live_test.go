@@ -25,7 +25,8 @@ import (
 // threeSounds is 13 s of silence with loud sounds from 2 to 3, from 5 to 6 and from 9 to 11 s.
 func threeSounds() []float32 {
 	quiet := func(seconds int) []float32 { return noise(seconds*rate, silent) }
-	return slices.Concat(quiet(2), noise(rate, loud), quiet(2), noise(rate, loud), quiet(3), noise(2*rate, loud), quiet(2))
+	one := noise(rate, loud)
+	return slices.Concat(quiet(2), one, quiet(2), one, quiet(3), noise(2*rate, loud), quiet(2))
 }
 
 var threeEvents = [][2]float64{{2, 3}, {5, 6}, {9, 11}}
@@ -95,8 +96,8 @@ func TestStreamFindsEvents(t *testing.T) {
 	}
 	_, out, _ = stream(t, bytes.NewReader(sound), "--format", "csv", "-")
 	rows, err := csv.NewReader(strings.NewReader(out)).ReadAll()
-	const header = "time,start,end,clock,label,p"
-	if err != nil || len(rows) != 4 || strings.Join(rows[0], ",") != header || rows[1][4] != "loud" {
+	const header = "kind,time,start,end,clock,label,p"
+	if err != nil || len(rows) != 4 || strings.Join(rows[0], ",") != header || rows[1][5] != "loud" {
 		t.Errorf("csv: %v\n%s", err, out)
 	}
 	_, out, _ = stream(t, bytes.NewReader(sound), "--format", "audacity")
@@ -246,7 +247,8 @@ func TestStreamReportsAtOnce(t *testing.T) {
 	}()
 	var e ndjson
 	lines := json.NewDecoder(reported)
-	if err := lines.Decode(&e); err != nil || e.Event != "detection" || e.Label != "loud" || e.Time < 2 || e.Time > 3.2 {
+	err := lines.Decode(&e)
+	if err != nil || e.Event != "detection" || e.Label != "loud" || e.Time < 2 || e.Time > 3.2 {
 		t.Fatalf("%+v, %v", e, err)
 	}
 	feed.Close() // only now does the sound end
@@ -316,7 +318,8 @@ func TestStreamExec(t *testing.T) {
 	expect(t, "status", status, statusOK)
 	expect(t, "commands", strings.Count(errs, `["loud","0.9`), 3)
 	line = child(t, "fail", "{label}")
-	status, out, errs := stream(t, bytes.NewReader(raw(audio.S16LE, threeSounds())), "--format", "ndjson", "--exec", line)
+	sound := bytes.NewReader(raw(audio.S16LE, threeSounds()))
+	status, out, errs := stream(t, sound, "--format", "ndjson", "--exec", line)
 	expect(t, "status", status, statusOK)
 	contains(t, "stderr", errs, ", 3 commands failed, 0 left out\n")
 	events := parse(t, out)

@@ -27,7 +27,7 @@ func TestStdin(t *testing.T) {
 	expect(t, "status", status, statusOK)
 	expect(t, "stderr", errs, "")
 	contains(t, "text", out, "-  loud ")
-	contains(t, "text", out, "s of 2.00 s (3 windows")
+	contains(t, "text", out, " in 2 s, 3 windows\n")
 }
 
 // TestStdinIsProcessedAsItComes feeds a sound slowly: each window must be reported before the sound goes on.
@@ -48,7 +48,7 @@ func TestStdinIsProcessedAsItComes(t *testing.T) {
 		feed.Write(sound[:until-sent])
 		sound, sent = sound[until-sent:], until
 		var e ndjson
-		if err := lines.Decode(&e); err != nil || e.Event != "result" || e.End != end {
+		if err := lines.Decode(&e); err != nil || e.Event != "window" || e.End != end {
 			t.Fatalf("%+v, %v", e, err)
 		}
 	}
@@ -99,7 +99,7 @@ func TestLinks(t *testing.T) {
 		}
 	}
 	_, out, _ := classify(t, nil, "--model", model, "--format", "ndjson", "way")
-	want := []string{"way/b.wav 0-1 hum", "way/link.wav 0-1 loud", "error way/lost.wav", "summary 1/3"}
+	want := []string{"way/b.wav 1 s hum", "way/link.wav 1 s loud", "error way/lost.wav", "summary 1/3"}
 	expect(t, "events", outline(parse(t, out)), want)
 }
 
@@ -115,6 +115,11 @@ func TestUsage(t *testing.T) {
 		{"--hop -1 a.wav", "hop"},
 		{"--nonsense a.wav", "--nonsense"},
 		{"- a.wav -", "only once"},
+		{"--as words a.wav", "--as"},
+		{"--as clip --windows a.wav", "--as clip and --windows"},
+		{"--as events --windows a.wav", "--as events and --windows"},
+		{"--as clip --save x a.wav", "--as clip looks for none"},
+		{"--as events --stream", "--as is about recordings"},
 	} {
 		status, out, errs := classify(t, nil, strings.Fields(c.args)...)
 		expect(t, c.args, status, statusUsage)
@@ -124,7 +129,8 @@ func TestUsage(t *testing.T) {
 	for _, flag := range []string{"--help", "--version"} {
 		status, out, _ := classify(t, nil, flag)
 		expect(t, flag, status, statusOK)
-		contains(t, flag, strings.ToLower(out), map[string]string{"--help": "usage: classify", "--version": "polyphon"}[flag])
+		want := map[string]string{"--help": "usage: classify", "--version": "polyphon"}[flag]
+		contains(t, flag, strings.ToLower(out), want)
 	}
 }
 
@@ -173,8 +179,8 @@ func TestInterruptedRunKeepsWhatIsFinished(t *testing.T) {
 	expect(t, "status", status, statusInterrupted)
 	expect(t, "stderr", errs.String(), "classify: interrupted\n")
 	events := parse(t, out.String())
-	expect(t, "events", outline(events), []string{"a.wav 0-1 loud", "- 0-1 loud", "summary 0/1"})
-	expect(t, "interrupted", events[2].Interrupted, true)
+	expect(t, "events", outline(events), []string{"a.wav 0-1 loud", "a.wav 1 s loud", "- 0-1 loud", "summary 0/1"})
+	expect(t, "interrupted", events[3].Interrupted, true)
 }
 
 func TestInterruptedBeforeTheStart(t *testing.T) {
@@ -221,13 +227,13 @@ func TestManyFiles(t *testing.T) {
 		switch {
 		case i%250 == 3:
 			files[name] = wav(noise(34*rate, hum)) // more windows than may wait
-			want = append(want, slices.Repeat([]string{name}, 67)...)
+			want = append(want, slices.Repeat([]string{name}, 68)...)
 		case i%10 == 7:
 			files[name] = []byte("no sound")
 			want = append(want, name)
 		default:
 			files[name] = wav(noise(1600, loud))
-			want = append(want, name)
+			want = append(want, name, name)
 		}
 	}
 	folder(t, files)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"iter"
 	"sync"
-
-	"github.com/polyphon/polyphon"
 )
 
 // queue hands inputs to workers, and the records that these make of them to writers, in the order of the inputs.
@@ -37,13 +35,12 @@ type item struct {
 
 // record is something that is found in an input, or its end, or both.
 type record struct {
-	window polyphon.Window // where it has scores
+	window *window
 	event  *event
 
-	done    bool // what follows is known
-	length  seconds
-	warning string
-	err     error
+	done   bool // the outcome is known
+	result result
+	err    error
 }
 
 // newQueue returns a queue of the inputs. Its workers begin so many at most before they complete one of these.

@@ -22,7 +22,7 @@ func manyInputs(n int) iter.Seq[input] {
 }
 
 // recordAt is a record that differs from others.
-func recordAt(second int) record { return record{length: seconds(second)} }
+func recordAt(second int) record { return record{result: result{Seconds: seconds(second)}} }
 
 // take returns the next record of an item, which must come.
 func take(t *testing.T, q *queue, it *item) record {
@@ -74,8 +74,8 @@ func TestQueueKeepsTheOrderOfInputsAndRecords(t *testing.T) {
 			if r.done {
 				break
 			}
-			if r.length != seconds(i) {
-				t.Fatalf("input %s: record %v came in place %d", it.name, r.length, i)
+			if r.result.Seconds != seconds(i) {
+				t.Fatalf("input %s: record %v came in place %d", it.name, r.result.Seconds, i)
 			}
 		}
 	}
@@ -97,12 +97,12 @@ func TestQueueBoundsRecords(t *testing.T) {
 			q.put(ctx, first, recordAt(i))
 		}
 	})
-	expect(t, "first record", take(t, q, first).length, seconds(0)) // now somebody does
+	expect(t, "first record", take(t, q, first).result.Seconds, seconds(0)) // now somebody does
 	waitFirst()
 	q.put(ctx, first, recordAt(sureRecords))
 	waitFirst = blocked(t, "one more of an input with enough", func() { q.put(ctx, first, recordAt(sureRecords+1)) })
 	for i := range sureRecords + 1 {
-		expect(t, "record", take(t, q, first).length, seconds(i+1))
+		expect(t, "record", take(t, q, first).result.Seconds, seconds(i+1))
 	}
 	waitFirst()
 	take(t, q, second)
@@ -125,7 +125,7 @@ func TestQueueEnds(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	q.put(ctx, it, recordAt(1))
 	stop()
-	expect(t, "a record that is there when the run has ended", take(t, q, it).length, seconds(1))
+	expect(t, "a record that is there when the run has ended", take(t, q, it).result.Seconds, seconds(1))
 	if _, ok, err := q.take(ctx, it, func() error { return nil }); ok || err != nil {
 		t.Errorf("a record of an interrupted input: %v, %v", ok, err)
 	}

@@ -12,11 +12,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
-	"unicode/utf8"
 
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/internal/atomicfile"
 )
 
@@ -123,7 +122,7 @@ func (r *run) writeFile(ctx context.Context, it *item) error {
 // writeResult writes the results of an input to w. Its error is the outcome's where the input failed.
 func (r *run) writeResult(ctx context.Context, it *item, w io.Writer) (outcome, error) {
 	options := r.options
-	options.survey = survey{1, utf8.RuneCountInString(it.name)}
+	options.survey = survey{1, nameWidth(it.input)}
 	f := newFormat(w, options)
 	o, ended, err := r.follow(ctx, it, f)
 	switch {
@@ -134,9 +133,9 @@ func (r *run) writeResult(ctx context.Context, it *item, w io.Writer) (outcome, 
 	case o.err != nil:
 		return o, o.err
 	}
-	f.end(it.name, o)
+	f.result(o.result)
 	s := options.summary
-	s.Files, s.Windows, s.Events, s.AudioSeconds = 1, o.windows, o.events, o.length
+	s.Files, s.Windows, s.Events, s.AudioSeconds = 1, o.windows, o.Events, o.Seconds
 	return o, f.close(s)
 }
 
@@ -150,10 +149,10 @@ func (r *results) writeFailures() error {
 		}
 		return err
 	}
-	slices.SortFunc(r.failures, func(x, y failure) int { return strings.Compare(x.File, y.File) })
+	slices.SortFunc(r.failures, func(x, y failure) int { return cmp.Compare(x.File, y.File) })
 	rows := [][]string{{"file", "error"}}
 	for _, f := range r.failures {
-		rows = append(rows, []string{f.File, f.Error})
+		rows = append(rows, safe.Fields(string(f.File), string(f.Error)))
 	}
 	return atomicfile.Write(path, func(w io.Writer) error { return csv.NewWriter(w).WriteAll(rows) })
 }

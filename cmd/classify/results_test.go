@@ -88,7 +88,7 @@ func TestOutMirrorsTheInputs(t *testing.T) {
 			t.Errorf("%s: results are on the standard output: %s", format, out)
 		}
 		if format == "ndjson" {
-			expect(t, "a result", outline(parse(t, read(t, one))), []string{"b/a/two.wav 1.2-1.8 loud", "summary 0/1"})
+			expect(t, "a result", outline(parse(t, read(t, one))), []string{"b/a/two.wav 2 s loud", "summary 0/1"})
 		}
 	}
 }
@@ -104,7 +104,7 @@ func TestOutGoesOn(t *testing.T) {
 		expect(t, "stdout", out, "")
 		contains(t, "stderr", errs, want)
 	}
-	run("classify: 7 of 7 files classified: 0.00 h of sound in ")
+	run("classify: 7 of 7 files classified: 0.7 s of sound in ")
 	first := read(t, "r/0/0000.wav.csv")
 	run("classify: nothing to do: all 7 inputs have results in r (--force classifies them again)\n")
 
@@ -113,11 +113,11 @@ func TestOutGoesOn(t *testing.T) {
 	os.Remove("r/2/0002.wav.csv")
 	later := time.Now().Add(time.Hour)
 	os.Chtimes("rec/0/0003.wav", later, later)
-	run("classify: 3 of 7 files classified: 0.00 h")
+	run("classify: 3 of 7 files classified: 0.3 s")
 	expect(t, "a result that was there", read(t, "r/0/0000.wav.csv"), "kept")
-	contains(t, "a result that was empty", read(t, "r/1/0001.wav.csv"), "rec/1/0001.wav,0,0.1,")
-	contains(t, "a result that was lost", read(t, "r/2/0002.wav.csv"), "rec/2/0002.wav,0,0.1,")
-	run("classify: 1 of 7 files classified: 0.00 h") // the input is newer still
+	contains(t, "a result that was empty", read(t, "r/1/0001.wav.csv"), "result,rec/1/0001.wav,0,0.1,0,,")
+	contains(t, "a result that was lost", read(t, "r/2/0002.wav.csv"), "result,rec/2/0002.wav,0,0.1,0,,")
+	run("classify: 1 of 7 files classified: 0.1 s") // the input is newer still
 	run("6 had results already")
 
 	run("classify: 7 of 7 files classified", "--force")
@@ -242,7 +242,7 @@ func TestInterruptedBatch(t *testing.T) {
 	for _, name := range done {
 		text := read(t, name)
 		hidden := strings.HasPrefix(filepath.Base(name), ".")
-		if hidden || !strings.HasPrefix(text, "file,") || strings.Count(text, "\n") != 2 {
+		if hidden || !strings.HasPrefix(text, "kind,file,") || strings.Count(text, "\n") != 2 {
 			t.Errorf("%s holds %q", name, text)
 		}
 	}

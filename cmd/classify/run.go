@@ -61,8 +61,7 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	for range threads {
 		workers = append(workers, &worker{
 			recognizer: l.Recognizer, queue: r.queue, tally: r.tally, stdin: s.In, labels: o.labels,
-			windows: c.Events.Windows,
-			saver:   saver, failFast: c.Many.FailFast, batch: batch,
+			as: c.as(), saver: saver, failFast: c.Many.FailFast, batch: batch,
 		})
 	}
 	if err := r.run(ctx, workers); err != nil {
@@ -151,6 +150,12 @@ func (r *run) count(it *item, o outcome, ended bool) error {
 	return nil
 }
 
+// outcome is what became of an input: its record, or why it failed.
+type outcome struct {
+	result
+	err error
+}
+
 // follow writes the records of an input to f as they come, and returns what became of it. ended is false when the run
 // ended before the input did.
 func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended bool, err error) {
@@ -159,15 +164,17 @@ func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended 
 		if err != nil || !ok {
 			return o, false, err
 		}
+		events, windows := o.Events, o.windows
 		switch {
 		case rec.event != nil:
 			f.event(*rec.event)
-			o.events++
-		case rec.window.Scores != nil:
-			f.window(it.name, rec.window)
-			o.windows++
+			events++
+		case rec.window != nil:
+			f.window(*rec.window)
+			windows++
 		}
-		ended, o.length, o.warning, o.err = rec.done, rec.length, rec.warning, reason(rec.err)
+		ended, o = rec.done, outcome{rec.result, reason(rec.err)}
+		o.Events, o.windows = events, windows
 	}
 	return o, true, nil
 }

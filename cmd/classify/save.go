@@ -42,14 +42,14 @@ func (s *saver) save(e event, found polyphon.Event) error {
 	if s == nil {
 		return nil
 	}
-	tags := audio.Tags{Title: e.Label, Software: "polyphon classify"}
+	tags := audio.Tags{Title: string(e.Label), Software: "polyphon classify"}
 	tags.Comment = fmt.Sprintf("p=%v, %v-%v s of %s; begins at %v s",
 		e.P, e.Start, e.End, e.source(), seconds(found.SamplesStart))
 	if clock, err := time.Parse(clockFormat, e.Clock); err == nil {
 		tags.Created = clock
 		tags.Comment += "; reported at " + e.Clock
 	}
-	path := filepath.Join(s.dir, fileName(e.Label), s.name(e, found.Samples))
+	path := filepath.Join(s.dir, fileName(string(e.Label)), s.name(e, found.Samples))
 	err := os.MkdirAll(filepath.Dir(path), 0o777)
 	if err == nil {
 		err = atomicfile.Write(path, func(w io.Writer) error {
@@ -67,7 +67,7 @@ func (e event) source() string {
 	if e.File == "" || e.File == stdinName {
 		return "stdin"
 	}
-	return e.File
+	return string(e.File)
 }
 
 // name returns the name of a file, which sorts by source and time. The digest at its end keeps the events of inputs
@@ -81,7 +81,7 @@ func (s *saver) name(e event, samples []float32) string {
 	if clock, err := time.Parse(clockFormat, e.Clock); err == nil {
 		from = clock.UTC().Format("20060102T150405.000Z")
 	}
-	return fmt.Sprintf("%s_%s_%.2f_%.4x.wav", from, short(fileName(e.Label)), e.P, digest.Sum(nil))
+	return fmt.Sprintf("%s_%s_%.2f_%.4x.wav", from, short(fileName(string(e.Label))), e.P, digest.Sum(nil))
 }
 
 // short returns at most 80 bytes of a text: a file's name has at most 255.

@@ -90,20 +90,23 @@ func checkSaved(t *testing.T, files []string, source string) {
 
 func TestSave(t *testing.T) {
 	folder(t, map[string][]byte{
-		"d/x/talk.wav": wav(threeSounds()), "d/talk.wav": wav(threeSounds()[rate:]), "d/short.wav": wav(noise(rate, loud)),
-		"d/none.wav": wav(make([]float32, 3*rate)),
+		"d/x/talk.wav": wav(threeSounds()), "d/talk.wav": wav(threeSounds()[rate:]),
+		"d/short.wav": wav(noise(rate, loud)), "d/none.wav": wav(make([]float32, 3*rate)),
 	})
 	for range 2 { // the second run replaces files by the same
 		status, out, errs := events(t, nil, "--format", "ndjson", "--save", "clips/new", "d")
 		expect(t, "status", status, statusOK)
 		expect(t, "stderr", errs, "")
-		expect(t, "events", strings.Count(out, "detection"), 6)
+		expect(t, "events", strings.Count(out, "detection"), 7)
 		files := tree(t, "clips")
-		expect(t, "files", len(files), 6)
+		expect(t, "files", len(files), 7)
 		for i, path := range files {
-			begin := []string{"talk_000001.", "talk_000002.", "talk_000004.", "talk_000005.", "talk_000007.", "talk_000008."}
+			begin := []string{
+				"short_000000.", "talk_000001.", "talk_000002.", "talk_000004.", "talk_000005.", "talk_000007.",
+				"talk_000008.",
+			}
 			base, ok := strings.CutPrefix(path, "clips/new/loud/")
-			if !ok || !strings.HasPrefix(base, begin[i]) || !strings.Contains(base, "s_loud_0.") {
+			if !ok || !strings.HasPrefix(base, begin[i]) || !strings.Contains(base, "s_loud_") {
 				t.Errorf("file %d is %s", i, path)
 			}
 		}
@@ -158,7 +161,8 @@ func TestSaveNames(t *testing.T) {
 	} {
 		model := loudnessWith(t, label)
 		folder(t, map[string][]byte{long: wav(threeSounds())})
-		status, _, errs := classify(t, nil, slices.Concat([]string{"--model", model, "--save", "c", long}, soundFlags)...)
+		args := slices.Concat([]string{"--model", model, "--save", "c", long}, soundFlags)
+		status, _, errs := classify(t, nil, args...)
 		expect(t, label+": status", status, statusOK)
 		expect(t, label+": stderr", errs, "")
 		files := tree(t, "c")
@@ -171,9 +175,10 @@ func TestSaveNames(t *testing.T) {
 }
 
 func TestSaveThatCannotBeWritten(t *testing.T) {
-	folder(t, map[string][]byte{"a.wav": wav(threeSounds()), "file": nil, "b.wav": wav(noise(rate, loud))})
+	folder(t, map[string][]byte{"a.wav": wav(threeSounds()), "file": nil, "b.wav": wav(noise(rate, silent))})
 	for _, more := range [][]string{{"a.wav"}, {"--stream"}} {
-		status, out, errs := events(t, raw(audio.S16LE, threeSounds()), slices.Concat(more, []string{"--save", "file"})...)
+		sound := raw(audio.S16LE, threeSounds())
+		status, out, errs := events(t, sound, append(slices.Clip(more), "--save", "file")...)
 		expect(t, "status", status, statusFailed)
 		expect(t, "stdout", out, "")
 		contains(t, "stderr", errs, "classify: --save: ")
@@ -187,7 +192,7 @@ func TestSaveThatCannotBeWritten(t *testing.T) {
 	os.WriteFile("c/loud", nil, 0o644) // where a folder must be
 	status, out, errs := events(t, nil, "--format", "ndjson", "--save", "c", "a.wav", "b.wav")
 	expect(t, "status", status, statusFailed)
-	expect(t, "events", outline(parse(t, out)), []string{"error a.wav", "b.wav 0-1 loud", "summary 1/2"})
+	expect(t, "events", outline(parse(t, out)), []string{"error a.wav", "b.wav 1 s _silence_", "summary 1/2"})
 	contains(t, "stderr", errs, "classify: a.wav: --save: ")
 	status, out, errs = stream(t, bytes.NewReader(raw(audio.S16LE, threeSounds())), "--format", "ndjson", "--save", "c")
 	expect(t, "stream: status", status, statusFailed)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/progress"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
 // tally counts what becomes of the inputs. It reports failures and progress on standard error as they come, and the
@@ -54,36 +55,41 @@ func (t *tally) processed(samples, rate int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.length += float64(samples) / float64(rate)
-	text := fmt.Sprintf("%.2f h of sound, %.0f x real time", t.length/3600, t.length/time.Since(t.begun).Seconds())
+	text := fmt.Sprintf("%s of sound, %s x real time",
+		progress.Duration(t.length), speed(t.length, time.Since(t.begun).Seconds()))
 	if t.summary.Failed > 0 {
 		text += fmt.Sprintf(", %d failed", t.summary.Failed)
 	}
 	t.bar.Describe(text)
 }
 
+// speed returns how many seconds of sound were processed a second.
+func speed(sound, elapsed float64) string { return progress.Figure(sound / max(elapsed, 1e-6)) }
+
 // add counts an input. Of one that did not end before the run did, it counts what has been written.
 func (t *tally) add(name string, o outcome, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.summary.Windows += o.windows
-	t.summary.Events += o.events
+	t.summary.Events += o.Events
 	if !ended {
 		return
 	}
 	t.summary.Files++
-	t.summary.AudioSeconds += o.length
-	if o.warning != "" || o.err != nil {
+	t.summary.AudioSeconds += o.Seconds
+	if len(o.Warning) > 0 || o.err != nil {
 		t.bar.Clear()
 	}
-	if o.warning != "" {
-		fmt.Fprintf(t.console, "classify: %s: warning: %s\n", name, o.warning)
+	if len(o.Warning) > 0 {
+		safe.Fprintf(t.console, "classify: %s: warning: %s\n", name, joined(o.Warning))
 	}
-	if o.err == nil {
-		t.format.end(name, o)
-	} else {
+	switch {
+	case o.err == nil && t.out == nil:
+		t.format.result(o.result)
+	case o.err != nil:
 		t.summary.Failed++
-		fmt.Fprintf(t.console, "classify: %s: %v\n", name, o.err)
-		failed := failure{name, o.err.Error()}
+		safe.Fprintf(t.console, "classify: %s: %v\n", name, o.err)
+		failed := failure{safe.String(name), safe.String(o.err.Error())}
 		t.format.fail(failed)
 		t.format.flush() // its error stays for close
 		if t.out != nil {
@@ -107,7 +113,7 @@ func (t *tally) close(ctx context.Context) error {
 		t.summary.Skipped = int(t.out.done.Load())
 	}
 	if t.idle() || t.out != nil {
-		fmt.Fprintf(t.console, "classify: %s\n", t.report())
+		safe.Fprintf(t.console, "classify: %s\n", t.report())
 	}
 	if err := t.format.close(t.summary); err != nil {
 		return err
@@ -131,9 +137,9 @@ func (t *tally) report() string {
 		return fmt.Sprintf("nothing to do: all %d inputs%s have results in %s (--force classifies them again)",
 			out.all, of, out.dir)
 	}
-	elapsed := time.Duration(s.Elapsed * seconds(time.Second)).Round(time.Millisecond)
-	text := fmt.Sprintf("%d of %d files classified: %.2f h of sound in %v (%.0f x real time)",
-		s.Files-s.Failed, out.all, s.AudioSeconds/3600, elapsed, s.AudioSeconds/s.Elapsed)
+	sound, elapsed := float64(s.AudioSeconds), float64(s.Elapsed)
+	text := fmt.Sprintf("%d of %d files classified: %s of sound in %s (%s x real time)", s.Files-s.Failed, out.all,
+		progress.Duration(sound), progress.Duration(elapsed), speed(sound, elapsed))
 	if s.Skipped > 0 {
 		text += fmt.Sprintf("; %d had results already (--force classifies them again)", s.Skipped)
 	}

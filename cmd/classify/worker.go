@@ -4,12 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"iter"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
 )
 
@@ -19,8 +20,8 @@ type worker struct {
 	queue      *queue
 	tally      *tally
 	stdin      io.Reader
-	labels     int    // of each window
-	windows    bool   // long sounds are answered by windows, not by events
+	labels     int    // of each window and result
+	as         string // how sounds are answered, auto included
 	saver      *saver // of events
 	failFast   bool   // no input is begun after one that failed
 	batch      int    // inputs that are computed together, at most
@@ -33,7 +34,20 @@ type worker struct {
 // pending is an input that has been read to its end.
 type pending struct {
 	item    *item
-	warning string
+	warning []safe.String
+}
+
+// warningSeparator is between the warnings of a decoder.
+const warningSeparator = "; "
+
+// warning returns the decoder's warnings.
+func (w *worker) warning() (list []safe.String) {
+	for text := range strings.SplitSeq(w.decoder.Warning(), warningSeparator) {
+		if text != "" {
+			list = append(list, safe.String(text))
+		}
+	}
+	return list
 }
 
 // run classifies inputs until there are no more. Its error is the device's or ctx's.
@@ -66,12 +80,12 @@ func (w *worker) begin(ctx context.Context, it *item) error {
 	n, err := audio.ReadFull(src, samples)
 	w.tally.processed(n, src.Rate())
 	switch {
-	case n == len(samples):
-		return w.long(ctx, it, &resumed{Source: src, beginning: samples, err: err, tally: w.tally})
+	case n == len(samples) || w.as == asEvents:
+		return w.long(ctx, it, &resumed{Source: src, beginning: samples[:n], err: err, tally: w.tally})
 	case err != io.EOF:
-		return w.end(ctx, it, record{err: err, warning: w.decoder.Warning()})
+		return w.end(ctx, it, record{err: err, result: result{Warning: w.warning()}})
 	}
-	w.pending = append(w.pending, pending{it, w.decoder.Warning()})
+	w.pending = append(w.pending, pending{it, w.warning()})
 	w.clips = append(w.clips, audio.Clip{Rate: src.Rate(), Samples: samples[:n]})
 	if len(w.pending) == w.batch || it.name == stdinName {
 		return w.flush(ctx)
@@ -110,17 +124,24 @@ func (w *worker) buffer() []float32 {
 // flush classifies the inputs that wait.
 func (w *worker) flush(ctx context.Context) error {
 	for i, answer := range w.recognizer.ClassifyBatch(w.clips) {
-		r := record{warning: w.pending[i].warning, err: answer.Err}
-		if answer.Err == nil {
-			end := float64(len(w.clips[i].Samples)) / float64(w.clips[i].Rate)
-			r.window, r.length = w.cut(polyphon.Window{End: end, Scores: answer.Scores}), seconds(end)
+		it, length := w.pending[i].item, seconds(float64(len(w.clips[i].Samples))/float64(w.clips[i].Rate))
+		r := record{err: answer.Err, result: w.result(it, asClip, length, answer.Scores)}
+		r.result.Warning = w.pending[i].warning
+		if w.as == asWindows && answer.Err == nil {
+			r.result.As = asWindows
+			r.window = &window{File: r.result.File, End: length, Labels: r.result.Labels}
 		}
-		if err := w.finish(ctx, w.pending[i].item, r); err != nil {
+		if err := w.finish(ctx, it, r); err != nil {
 			return err
 		}
 	}
 	w.pending, w.clips = w.pending[:0], w.clips[:0]
 	return nil
+}
+
+// result returns the record of an input.
+func (w *worker) result(it *item, as string, length seconds, scores []polyphon.Score) result {
+	return result{File: safe.String(it.name), Seconds: length, As: as, Labels: newLabels(scores, w.labels)}
 }
 
 // end finishes an input after those that wait, so that they come in order.
@@ -147,51 +168,65 @@ func (w *worker) finish(ctx context.Context, it *item, r record) error {
 	return ctx.Err()
 }
 
-// long classifies a sound that is longer than a window.
+// maxClipWindows is how many windows long a recording is at most that is answered as a clip unless flags say otherwise.
+const maxClipWindows = 3
+
+// long classifies a sound that is longer than a window, or is to be searched for events.
 func (w *worker) long(ctx context.Context, it *item, src *resumed) error {
 	if err := w.flush(ctx); err != nil {
 		return err
 	}
-	last := record{}
-	for r, err := range w.records(ctx, it.name, src) {
-		if err == nil && !w.queue.put(ctx, it, r) {
-			err = ctx.Err()
-		}
-		if last.err = err; err != nil {
-			break
+	as := w.as
+	if as == asAuto {
+		as = asEvents
+		if src.endsWithin(maxClipWindows * w.recognizer.Model().WindowSamples()) {
+			as = asClip
 		}
 	}
-	last.length, last.warning = seconds(float64(src.samples)/float64(src.Rate())), w.decoder.Warning()
-	return w.finish(ctx, it, last)
+	scores, err := w.answer(ctx, it, as, src)
+	r := record{err: err, result: w.result(it, as, seconds(float64(src.samples)/float64(src.Rate())), scores)}
+	r.result.Warning = w.warning()
+	return w.finish(ctx, it, r)
 }
 
-// records yields what is found in a sound that is longer than a window.
-func (w *worker) records(ctx context.Context, file string, src audio.Source) iter.Seq2[record, error] {
-	return func(yield func(record, error) bool) {
-		if w.windows {
-			for window, err := range w.recognizer.Windows(ctx, src) {
-				if !yield(record{window: w.cut(window)}, err) {
-					return
-				}
-			}
-			return
+// answer puts what is found in a sound, and returns the labels over the whole of it.
+func (w *worker) answer(ctx context.Context, it *item, as string, src audio.Source) ([]polyphon.Score, error) {
+	var whole polyphon.Overall
+	put := func(r record) error {
+		if w.queue.put(ctx, it, r) {
+			return nil
 		}
-		for found, err := range w.recognizer.Events(ctx, src) {
-			e := newEvent(file, found)
+		return ctx.Err()
+	}
+	switch as {
+	case asClip:
+		return w.recognizer.ClassifySource(ctx, src)
+	case asWindows:
+		for found, err := range w.recognizer.Windows(ctx, src) {
+			if err == nil {
+				whole.Add(found.Scores)
+				err = put(record{window: &window{safe.String(it.name), seconds(found.Start), seconds(found.End),
+					newLabels(found.Scores, w.labels)}})
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+	case asEvents:
+		for found, err := range w.recognizer.EventsOverall(ctx, src, &whole) {
+			e := newEvent(it.name, found)
 			if err == nil {
 				err = w.saver.save(e, found)
 			}
-			if !yield(record{event: &e}, err) {
-				return
+			if err == nil {
+				err = put(record{event: &e})
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
 	}
-}
-
-// cut leaves a window the labels that are wanted.
-func (w *worker) cut(window polyphon.Window) polyphon.Window {
-	window.Scores = slices.Clone(window.Scores[:min(w.labels, len(window.Scores))])
-	return window
+	return whole.Scores(), nil
 }
 
 // resumed is a Source whose beginning has been read before. It counts samples.
@@ -203,14 +238,31 @@ type resumed struct {
 	tally     *tally
 }
 
+// endsWithin reads ahead, and reports whether the sound has at most n samples.
+func (s *resumed) endsWithin(n int) bool {
+	ahead := s.beginning
+	for len(ahead) <= n && s.err == nil {
+		ahead = slices.Grow(ahead, n+1-len(ahead))
+		var got int
+		got, s.err = s.Source.Read(ahead[len(ahead):cap(ahead)])
+		s.tally.processed(got, s.Rate())
+		ahead = ahead[:len(ahead)+got]
+	}
+	s.beginning = ahead
+	return s.err == io.EOF && len(ahead) <= n
+}
+
 // Read implements audio.Source.
 func (s *resumed) Read(dst []float32) (n int, err error) {
-	if len(s.beginning) > 0 {
+	switch {
+	case len(s.beginning) > 0:
 		n = copy(dst, s.beginning)
 		if s.beginning = s.beginning[n:]; len(s.beginning) == 0 {
 			err = s.err
 		}
-	} else {
+	case s.err != nil:
+		err = s.err
+	default:
 		n, err = s.Source.Read(dst)
 		s.tally.processed(n, s.Rate())
 	}
