@@ -60,7 +60,7 @@ type Result struct {
 // together, which costs less than each by itself. An error concerns its sound alone.
 func (r *Recognizer) ClassifyBatch(clips []audio.Clip) []Result {
 	results := make([]Result, 0, len(clips))
-	for part := range slices.Chunk(clips, maxBatch) {
+	for part := range slices.Chunk(clips, r.maxBatch) {
 		results = append(results, r.classifyTogether(part)...)
 	}
 	return results

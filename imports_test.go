@@ -13,7 +13,9 @@ const module = "github.com/polyphon/polyphon"
 // CONTRIBUTING.md. A package that is not named may import nothing of the project, so a new one has to state its place.
 var allowed = map[string][]string{
 	"internal/atomicfile": {},
+	"internal/foreign":    {},
 	"internal/isa":        {},
+	"internal/memtest":    {},                      // test support
 	"internal/nettest":    {"features", "polynet"}, // test support
 	"internal/race":       {},
 	"audio":               {},
@@ -29,10 +31,10 @@ var allowed = map[string][]string{
 	"device/devicetest":      {"device", "device/internal/simd"},
 	"gpu":                    {"device"},
 
-	"polynet":   {"confidence", "detect", "features", "internal/atomicfile"},          // never audio
-	"inference": {"device", "features", "polynet"},                                    // never training
-	"datasets":  {"audio", "detect", "features"},                                      // never polynet
-	"training":  {"datasets", "device", "features", "internal/atomicfile", "polynet"}, // never inference
+	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
+	"inference": {"device", "features", "polynet"},                                               // never training
+	"datasets":  {"audio", "detect", "features"},                                                 // never polynet
+	"training":  {"datasets", "device", "features", "internal/atomicfile", "polynet"},            // never inference
 
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},

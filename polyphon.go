@@ -33,7 +33,8 @@ var (
 
 // Recognizer answers for sounds with one model on one device. Several goroutines may call its methods at once.
 type Recognizer struct {
-	plan *inference.Plan
+	plan     *inference.Plan
+	maxBatch int // sounds that are computed together
 	settings
 
 	mu     sync.Mutex
@@ -125,6 +126,7 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	if err != nil {
 		return nil, err
 	}
+	r.maxBatch = r.plan.BatchSize(maxBatch)
 	return r, nil
 }
 

@@ -14,18 +14,22 @@ type Norm struct {
 	Limit float32   `json:"limit,omitempty"` // in deviations; 0 is none
 }
 
-// Validate returns an error that wraps ErrConfig unless n is for so many mels and finite, with positive deviations.
+// Logarithms of energies, whatever their unit, lie within these bounds.
+const maxMean, maxStd, maxLimit = 1e4, 1e4, 1e6
+
+// Validate returns an error that wraps ErrConfig unless n is for so many mels, with means from -10,000 to 10,000,
+// positive deviations of at most 10,000 and a limit of at most 1,000,000 of them.
 func (n Norm) Validate(mels int) error {
 	if len(n.Mean) != mels || len(n.Std) != mels {
 		return fmt.Errorf("%w: normalisation of %d means and %d deviations for %d mels",
 			ErrConfig, len(n.Mean), len(n.Std), mels)
 	}
-	if !(n.Limit >= 0) || math.IsInf(float64(n.Limit), 0) {
+	if !(n.Limit >= 0 && n.Limit <= maxLimit) {
 		return fmt.Errorf("%w: normalisation with a limit of %g deviations", ErrConfig, n.Limit)
 	}
 	for i, m := range n.Mean {
 		s := float64(n.Std[i])
-		if math.IsNaN(float64(m)) || math.IsInf(float64(m), 0) || !(s > 0) || math.IsInf(s, 0) {
+		if !(m >= -maxMean && m <= maxMean && s > 0 && s <= maxStd) {
 			return fmt.Errorf("%w: normalisation of mel %d by mean %g and deviation %g", ErrConfig, i, m, s)
 		}
 	}

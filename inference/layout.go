@@ -136,6 +136,15 @@ func (l *layout) assign(runs []runSize, alloc allocator) {
 	}
 }
 
+// bytes returns how much memory assign needs for runs of one stream, computed without allocating any.
+func (l *layout) bytes(runs ...runSize) (sum int64) {
+	l.assign(runs, func(n int) device.Buffer {
+		sum += 4 * int64(device.AlignUp(n))
+		return device.AddrBuffer(0, n)
+	})
+	return sum
+}
+
 // allocTogether returns one buffer for all that place allocates. It calls place twice: to add up the sizes, and to give
 // it slices of the buffer.
 func allocTogether(d device.Device, place func(allocator)) device.Buffer {

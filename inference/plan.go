@@ -6,6 +6,7 @@ package inference
 
 import (
 	"fmt"
+	"math/bits"
 	"runtime"
 	"slices"
 	"sync"
@@ -39,8 +40,8 @@ type Plan struct {
 // runSize is the size of a run: the number of streams, and of new frames of each.
 type runSize struct{ streams, frames int }
 
-// Compile prepares the model for inference on d. A model that is not consistent gives an error that wraps
-// polynet.ErrModel.
+// Compile prepares the model for inference on d. A model that is not consistent, or whose tensors would take more than
+// 64 MB for a clip or a stream, gives an error that wraps polynet.ErrModel, before memory is allocated.
 func Compile(m *polynet.Model, d device.Device) (*Plan, error) { return compile(m, d, features.New) }
 
 // CompileReference is Compile with the slow, plain arithmetic of device.Ref and features.NewReference, which fast
@@ -68,9 +69,46 @@ func compile(
 		extractor: extractor, shared: map[runSize]*weights{},
 		clips: &weights{size: runSize{1, m.Features.Frames(m.WindowSamples())}},
 	}
+	if err := p.checkMemory(); err != nil {
+		return nil, err
+	}
 	p.clips.packed(p)
 	p.useDeviceFeatures()
 	return p, nil
+}
+
+// maxTensors bounds the bytes of all tensors that exist at the same time: of a clip of the model's window, and of a
+// stream in runs of the default size. maxBatch bounds those of clips that are computed together, with their samples.
+const maxTensors, maxBatch = 64 << 20, 256 << 20
+
+// clipBytes returns the memory of the tensors of a clip of the model's window.
+func (p *Plan) clipBytes() int64 {
+	l := newLayout(p.program, true)
+	return l.bytes(p.clips.size)
+}
+
+// BatchSize returns how many clips of the model's window, at most the given number, may be computed together in 256 MB:
+// a power of two if they are fewer, and at least one.
+func (p *Plan) BatchSize(most int) int {
+	each := p.clipBytes() + 4*int64(p.model.WindowSamples())
+	fit := max(1, maxBatch/each)
+	if int64(most) <= fit {
+		return most
+	}
+	return 1 << (bits.Len64(uint64(fit)) - 1)
+}
+
+func (p *Plan) checkMemory() error {
+	l := newLayout(p.program, false)
+	t := p.timing(StreamOptions{WholeWindows: true})
+	stream := l.bytes(runSize{1, t.step}, runSize{1, t.maxFrames}) + 4*int64(l.history)
+	for what, bytes := range map[string]int64{"clip": p.clipBytes(), "stream": stream} {
+		if bytes > maxTensors {
+			return fmt.Errorf("%w: the tensors of a %s take %d MB, at most %d are possible",
+				polynet.ErrModel, what, bytes>>20, maxTensors>>20)
+		}
+	}
+	return nil
 }
 
 // Model returns the model, which is read-only.

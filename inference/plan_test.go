@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/memtest"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
 	"pgregory.net/rapid"
@@ -19,6 +21,73 @@ func TestCompileRefusesInconsistentModels(t *testing.T) {
 	delete(m.Weights, "stages.1.1.norm2.bias")
 	if _, err := Compile(m, device.Ref()); !errors.Is(err, polynet.ErrModel) {
 		t.Errorf("a model without one of its weights: %v", err)
+	}
+}
+
+// TestCompileBoundsMemory compiles networks whose tensors have so many shapes that hardly any share memory.
+func TestCompileBoundsMemory(t *testing.T) {
+	for name, c := range map[string]struct {
+		inside, outside int // stages
+		model           func(stages int) *polynet.Model
+	}{
+		"clip": {3, 12, func(stages int) *polynet.Model {
+			c := stagesOf(stages, func(i int) (width, kernel int) { return 60 + i, 1 })
+			m := nettest.RandomModel(c, nettest.Rand(1))
+			m.Window = 262
+			return m
+		}},
+		"long clip": {12, 50, func(stages int) *polynet.Model {
+			c := stagesOf(stages, func(i int) (width, kernel int) { return 1 + i, 1 + i%3 })
+			m := nettest.RandomModel(c, nettest.Rand(1))
+			m.Window = 262
+			return m
+		}},
+		"stream": {5, 22, func(stages int) *polynet.Model {
+			c := stagesOf(stages, func(i int) (width, kernel int) { return 4, 1 + i })
+			m := nettest.RandomModel(c, nettest.Rand(1))
+			m.Features.Rate, m.Features.Hop, m.Window = 1e6, 2, 0.0001
+			return m
+		}},
+	} {
+		if p, err := Compile(c.model(c.inside), device.Ref()); err != nil {
+			t.Errorf("%s, inside: %v", name, err)
+		} else {
+			p.Close()
+		}
+		m, says := c.model(c.outside), "the tensors of a "+name[strings.Index(name, " ")+1:]+" take "
+		memtest.Within(t, 0, func() {
+			_, err := Compile(m, device.Ref())
+			if !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s, outside: %v, which should say %q", name, err, says)
+			}
+		})
+	}
+}
+
+// stagesOf returns a network of stages of one block each.
+func stagesOf(n int, shape func(i int) (width, kernel int)) polynet.Config {
+	c := polynet.Config{
+		Inputs: 1, Classes: 1, Block: polynet.Linear, Stem: polynet.Stem{Width: 1, Kernel: 1, Stride: 1},
+	}
+	for i := range n {
+		width, kernel := shape(i)
+		c.Stages = append(c.Stages, polynet.Stage{Width: width, Blocks: 1, Kernel: kernel, Stride: 1})
+	}
+	return c
+}
+
+func TestBatchSize(t *testing.T) {
+	m := configModel(polynet.Pi, 1)
+	for _, c := range []struct {
+		window     float64
+		most, want int
+	}{{0.2, 64, 64}, {0.2, 100, 100}, {60, 64, 32}, {60, 20, 20}, {250, 64, 8}, {250, 1, 1}} {
+		m.Window = c.window
+		p := newPlan(t, m, device.Ref())
+		if got := p.BatchSize(c.most); got != c.want {
+			t.Errorf("%g s: %d of %d clips, want %d", c.window, got, c.most, c.want)
+		}
+		p.Close()
 	}
 }
 

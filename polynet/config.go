@@ -57,32 +57,28 @@ type Config struct {
 	Dropout float64 `json:"dropout"` // probability of zeroing a pooled feature while training
 }
 
-const (
-	MaxDegree = 16      // bounds Config.Degree
-	maxStride = 1 << 16 // bounds the rows of features for one of the last stage
-)
-
-// Validate returns an error wrapping ErrConfig that names the field when c cannot be built.
+// Validate returns an error wrapping ErrConfig that names the field when c cannot be built, or is beyond the limits of
+// docs/models.md.
 func (c Config) Validate() error {
 	conv := func(name string, width, kernel, ahead, stride int) error {
 		switch {
-		case width < 1 || width > 1<<14:
+		case width < 1 || width > maxWidth:
 			return fmt.Errorf("%w: %s: width %d", ErrConfig, name, width)
-		case kernel < 1 || kernel > 1<<10:
+		case kernel < 1 || kernel > maxKernel:
 			return fmt.Errorf("%w: %s: kernel %d", ErrConfig, name, kernel)
 		case ahead < 0 || ahead >= kernel:
 			return fmt.Errorf("%w: %s: lookahead %d of a kernel of %d", ErrConfig, name, ahead, kernel)
-		case stride < 1 || stride > 64:
+		case stride < 1 || stride > maxStride:
 			return fmt.Errorf("%w: %s: stride %d", ErrConfig, name, stride)
 		}
 		return nil
 	}
 	switch {
-	case c.Inputs < 1 || c.Inputs > 1<<12:
+	case c.Inputs < 1 || c.Inputs > maxInputs:
 		return fmt.Errorf("%w: %d inputs", ErrConfig, c.Inputs)
-	case c.Classes < 1 || c.Classes > 1<<16:
+	case c.Classes < 1 || c.Classes > maxClasses:
 		return fmt.Errorf("%w: %d classes", ErrConfig, c.Classes)
-	case len(c.Stages) < 1 || len(c.Stages) > 64:
+	case len(c.Stages) < 1 || len(c.Stages) > maxStages:
 		return fmt.Errorf("%w: %d stages", ErrConfig, len(c.Stages))
 	case !(c.Dropout >= 0 && c.Dropout < 1):
 		return fmt.Errorf("%w: dropout %g", ErrConfig, c.Dropout)
@@ -104,14 +100,14 @@ func (c Config) Validate() error {
 		if err := conv(name, s.Width, s.Kernel, s.Ahead, s.Stride); err != nil {
 			return err
 		}
-		if s.Blocks < 1 || s.Blocks > 256 {
+		if s.Blocks < 1 || s.Blocks > maxBlocks {
 			return fmt.Errorf("%w: %s: %d blocks", ErrConfig, name, s.Blocks)
 		}
-		if stride *= s.Stride; stride > maxStride {
+		if stride *= s.Stride; stride > maxStrides {
 			return fmt.Errorf("%w: %s: a row for %d frames", ErrConfig, name, stride)
 		}
 	}
-	return nil
+	return c.checkSize()
 }
 
 // Lookahead returns how much sound after an instant the network needs before it can answer for it: the sum of its

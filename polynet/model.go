@@ -74,12 +74,10 @@ type Provenance struct {
 	Parameters int                `json:"parameters,omitempty"`
 }
 
-// maxWindow bounds a model's window, in seconds.
-const maxWindow = 3600
-
 // Validate returns an error that wraps ErrModel and names what is wrong when m is not consistent: configurations that
 // cannot be built or do not fit one another, labels that are empty, repeated or not as many as classes, detection
-// settings for other labels, weights that are missing, too many, of another shape, or not finite.
+// settings for other labels, weights that are missing, too many, of another shape, or not finite, or a cost beyond the
+// limits of docs/models.md.
 func (m *Model) Validate() error {
 	if err := m.validateConfig(); err != nil {
 		return err
@@ -101,9 +99,9 @@ func (m *Model) validateConfig() error {
 	switch {
 	case m.Net.Inputs != m.Features.Mels:
 		return fmt.Errorf("%w: a network of %d inputs for %d mels", ErrModel, m.Net.Inputs, m.Features.Mels)
-	case !(m.Window > 0 && m.Window <= maxWindow) || m.WindowSamples() < 1:
+	case !(m.Window > 0 && m.Window <= maxWindow) || math.Round(m.Window*float64(m.Features.Rate)) < 1:
 		return fmt.Errorf("%w: a window of %g s", ErrModel, m.Window)
-	case !(m.Temperature > 0 && m.Temperature <= math.MaxFloat32):
+	case !(m.Temperature >= minTemp && m.Temperature <= maxTemp):
 		return fmt.Errorf("%w: temperature %g", ErrModel, m.Temperature)
 	case len(m.Labels) != m.Net.Classes:
 		return fmt.Errorf("%w: %d labels for %d classes", ErrModel, len(m.Labels), m.Net.Classes)
@@ -112,6 +110,9 @@ func (m *Model) validateConfig() error {
 	for i, label := range m.Labels {
 		if label == "" || !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl) {
 			return fmt.Errorf("%w: class %d has the label %q", ErrModel, i, label)
+		}
+		if len(label) > maxLabel {
+			return fmt.Errorf("%w: class %d has a label of %d bytes, at most %d are possible", ErrModel, i, len(label), maxLabel)
 		}
 		if j, twice := classes[label]; twice {
 			return fmt.Errorf("%w: classes %d and %d share the label %q", ErrModel, j, i, label)
@@ -128,7 +129,7 @@ func (m *Model) validateConfig() error {
 			return fmt.Errorf("%w: %w", ErrModel, err)
 		}
 	}
-	return nil
+	return m.checkCost()
 }
 
 // WindowSamples returns the length of the model's window in samples of its rate.

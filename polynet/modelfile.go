@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/foreign"
 	"gorgonia.org/tensor"
 )
 
@@ -32,10 +33,17 @@ import (
 //	provenance   Provenance
 //	detection    detect.Config; may be missing
 //	calibration  confidence.Calibration; may be missing
+//
+// Nothing in the header may be there twice, and nothing may follow a JSON value: what programs make of that differs.
 const (
 	modelFormat = "polyphon/1"
 	metadataKey = "__metadata__"
-	maxHeader   = 16 << 20 // bytes; the format allows 100 MB, a network of 256 blocks needs 0.4 MB
+
+	// What a header takes in memory is a multiple of its length: 20 times for tensors, 30 for lists in the metadata.
+	maxHeader     = 4 << 20 // bytes; the format allows 100 MB, a network of 256 blocks needs 0.4 MB
+	maxText       = 1 << 20 // bytes of one text of the metadata
+	maxDimensions = 8       // of a tensor
+	maxTensors    = 1 << 15 // with PyTorch's counts of steps: more than maxSteps steps have
 )
 
 // tensorEntry is what a safetensors header says about one tensor.
@@ -59,8 +67,8 @@ func Load(path string) (*Model, error) {
 	return m, nil
 }
 
-// Read reads a model file to its end and validates the model. It never holds more memory than a small multiple of what
-// r has delivered, whatever the header claims. Errors wrap ErrModel.
+// Read reads a model file to its end and validates the model. It holds at most 64 MB more than r has delivered,
+// whatever the header claims, and refuses what is beyond the limits of docs/models.md. Errors wrap ErrModel.
 func Read(r io.Reader) (*Model, error) {
 	in := bufio.NewReaderSize(r, 1<<16)
 	metadata, entries, err := readHeader(in)
@@ -70,13 +78,6 @@ func Read(r io.Reader) (*Model, error) {
 	m, err := parseMetadata(metadata)
 	if err != nil {
 		return nil, err
-	}
-	blocks := 0
-	for _, s := range m.Net.Stages {
-		blocks += s.Blocks
-	}
-	if len(entries) < blocks { // a Program of so many would take long to make
-		return nil, fmt.Errorf("%w: %d tensors for a network of %d blocks", ErrModel, len(entries), blocks)
 	}
 	if m.Weights, err = readTensors(in, entries); err != nil {
 		return nil, err
@@ -89,12 +90,12 @@ func Read(r io.Reader) (*Model, error) {
 
 // readHeader returns a header's metadata and what it says about the tensors.
 func readHeader(in *bufio.Reader) (metadata map[string]string, entries map[string]tensorEntry, err error) {
-	start, err := in.Peek(8)
+	start, err := in.Peek(foreign.Start)
 	if err != nil && err != io.EOF {
 		return nil, nil, fmt.Errorf("%w: %w", ErrModel, err)
 	}
 	if len(start) < 8 || binary.LittleEndian.Uint64(start) > maxHeader {
-		return nil, nil, fmt.Errorf("%w: %s, not a safetensors file", ErrModel, foreignKind(start))
+		return nil, nil, fmt.Errorf("%w: %s, not a safetensors file", ErrModel, foreign.Kind(start))
 	}
 	size := int64(binary.LittleEndian.Uint64(start))
 	in.Discard(8)
@@ -103,49 +104,45 @@ func readHeader(in *bufio.Reader) (metadata map[string]string, entries map[strin
 		return nil, nil, fmt.Errorf("%w: the file ends after %d of the header's %d bytes: %w",
 			ErrModel, n, size, noEOF(err))
 	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(header.Bytes(), &fields); err != nil {
+	metadata, entries, err = parseHeader(header.Bytes())
+	if err != nil {
 		return nil, nil, fmt.Errorf("%w: not a safetensors file: header: %w", ErrModel, err)
-	}
-	entries = make(map[string]tensorEntry, len(fields))
-	for name, text := range fields {
-		if name == metadataKey {
-			if err := json.Unmarshal(text, &metadata); err != nil {
-				return nil, nil, fmt.Errorf("%w: metadata: %w", ErrModel, err)
-			}
-			continue
-		}
-		var e tensorEntry
-		if err := json.Unmarshal(text, &e); err != nil {
-			return nil, nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, name, err)
-		}
-		entries[name] = e
 	}
 	return metadata, entries, nil
 }
 
-// foreignKind names what a file is that does not begin with a length of at most maxHeader, by its first bytes.
-func foreignKind(start []byte) string {
-	for _, k := range []struct{ magic, kind string }{
-		{"PK\x03\x04", "a ZIP archive (perhaps a PyTorch checkpoint)"},
-		{"\x80\x02", "a Python pickle"}, {"\x80\x03", "a Python pickle"},
-		{"\x80\x04", "a Python pickle"}, {"\x80\x05", "a Python pickle"},
-		{"\x89HDF", "an HDF5 file"}, {"GGUF", "a GGUF file"}, {"\x93NUMPY", "a NumPy array"},
-		{"RIFF", "a RIFF file (perhaps a WAV)"}, {"fLaC", "a FLAC file"}, {"{", "a text file"},
-	} {
-		if bytes.HasPrefix(start, []byte(k.magic)) {
-			return k.kind
+func parseHeader(text []byte) (metadata map[string]string, entries map[string]tensorEntry, err error) {
+	if err := uniqueKeys(text); err != nil {
+		return nil, nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, nil, fmt.Errorf("it is no JSON object: %v", err)
+	}
+	for entries = map[string]tensorEntry{}; d.More(); {
+		token, err := d.Token()
+		if err != nil {
+			return nil, nil, err
+		}
+		name := token.(string)
+		if name == metadataKey {
+			if err := d.Decode(&metadata); err != nil {
+				return nil, nil, fmt.Errorf("metadata: %w", err)
+			}
+			continue
+		}
+		var e tensorEntry
+		if err := d.Decode(&e); err != nil {
+			return nil, nil, fmt.Errorf("tensor %.80q: %w", name, err)
+		}
+		if len(e.Shape) > maxDimensions {
+			return nil, nil, fmt.Errorf("tensor %.80q has %d dimensions", name, len(e.Shape))
+		}
+		if entries[name] = e; len(entries) > maxTensors {
+			return nil, nil, fmt.Errorf("more than %d tensors", maxTensors)
 		}
 	}
-	switch {
-	case len(start) == 0:
-		return "an empty file"
-	case len(start) < 8:
-		return fmt.Sprintf("a file of %d bytes", len(start))
-	case start[0] == 0x08 && start[2] == 0x12: // protobuf: field 1, the IR version, and field 2, the producer's name
-		return "an ONNX model"
-	}
-	return fmt.Sprintf("a file that begins with %q", start)
+	return metadata, entries, nil
 }
 
 // parseMetadata returns the model without its weights, its configurations valid.
@@ -320,6 +317,9 @@ func (m *Model) Metadata() (map[string]string, error) {
 		if f.optional && string(text) == "null" {
 			continue
 		}
+		if len(text) > maxText {
+			return nil, fmt.Errorf("%w: %s would have %d bytes, at most %d are possible", ErrModel, f.name, len(text), maxText)
+		}
 		metadata[f.name] = string(text)
 	}
 	return metadata, nil
@@ -337,9 +337,10 @@ func (m *Model) SetMetadata(metadata map[string]string) error {
 		if !ok {
 			continue
 		}
-		d := json.NewDecoder(strings.NewReader(text))
-		d.DisallowUnknownFields() // one would change what the model computes
-		if err := d.Decode(f.value); err != nil {
+		if len(text) > maxText {
+			return fmt.Errorf("%w: metadata: %s has %d bytes, at most %d are possible", ErrModel, f.name, len(text), maxText)
+		}
+		if err := strictJSON([]byte(text), f.value); err != nil {
 			return fmt.Errorf("%w: metadata: %s: %w", ErrModel, f.name, err)
 		}
 	}

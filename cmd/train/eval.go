@@ -121,8 +121,9 @@ func (c *evalCmd) evaluate(
 	if err != nil {
 		return e, modelError(err)
 	}
+	batch := plan.BatchSize(c.Batch)
 	config := datasets.LoaderConfig{
-		Extractor: extractor, Window: m.Window, Batch: c.Batch, Threads: c.Threads, CacheBytes: -1,
+		Extractor: extractor, Window: m.Window, Batch: batch, Threads: c.Threads, CacheBytes: -1,
 	}
 	if c.Context {
 		config.Context = datasets.Context{Before: contextSeconds, After: contextSeconds}
@@ -139,7 +140,7 @@ func (c *evalCmd) evaluate(
 		var clips *inference.Clips
 		r, err = training.Evaluate(batches, func(b *datasets.Batch) ([]float32, error) {
 			if clips == nil {
-				clips = plan.Clips(c.Batch, b.Frames)
+				clips = plan.Clips(batch, b.Frames)
 				clips.Pool(b.Lead, b.Window)
 			}
 			return clips.Run(b.X, b.B), nil
