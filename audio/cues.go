@@ -19,7 +19,7 @@ type Cue struct {
 
 const (
 	maxCueBytes = 16 << 20 // of points and labels: 700 000 points
-	maxData     = 1 << 40  // bytes of samples: what claims more reaches to the file's end
+	maxTrailers = 1 << 20  // bytes at a file's end in which chunks are looked for that no header says to begin
 )
 
 // Cues returns the cue points of a WAV or RF64 file, sorted by their starts; none where the file has none. Starts come
@@ -30,8 +30,8 @@ const (
 // contradicts itself or ends inside these chunks, ErrTooLong for one with more than 16 MiB of points or labels, and
 // r's own.
 func Cues(r io.ReadSeeker) ([]Cue, error) {
-	w := wavReader{r: bufio.NewReader(r), seeker: r}
-	if err := w.begin(); err != nil {
+	w := wavReader{r: bufio.NewReaderSize(r, readAhead), seeker: r}
+	if err := cmp.Or(skipID3(w.r), w.begin()); err != nil {
 		return nil, err
 	}
 	t := cueTable{labels: map[uint32]string{}, lengths: map[uint32]uint32{}}
@@ -43,10 +43,9 @@ func Cues(r io.ReadSeeker) ([]Cue, error) {
 		if err == nil {
 			switch c.id {
 			case "data":
-				if c.size = w.claim(c.size); c.size < 0 || c.size > maxData {
+				if err = w.skipSamples(c); err == io.EOF {
 					return t.cues(w.format)
 				}
-				err = w.skip(c, c.size)
 			case "cue ", "LIST":
 				err = t.read(&w, c)
 			default:
@@ -57,6 +56,57 @@ func Cues(r io.ReadSeeker) ([]Cue, error) {
 			return nil, err
 		}
 	}
+}
+
+// skipSamples passes over the samples of a data chunk, to the next chunk. Where that does not begin behind the bytes that
+// the data chunk claims, it is looked for at the file's end. Without any, the error is io.EOF.
+func (w *wavReader) skipSamples(c riffChunk) error {
+	begin, err := w.seeker.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return err
+	}
+	end, err := w.seeker.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	begin -= int64(w.r.Buffered())
+	if claimed := max(w.claim(c.size), 0); claimed < end-begin {
+		begin += claimed
+		if err := w.seek(begin); err != nil {
+			return err
+		}
+		head, err := w.r.Peek(lookAhead)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if beginsChunk(head) {
+			return nil
+		}
+		if claimed%2 == 1 && beginsChunk(head[1:]) {
+			_, err := w.r.Discard(1)
+			return err
+		}
+	}
+	if err := w.seek(max(begin, end-maxTrailers)); err != nil {
+		return err
+	}
+	for {
+		window, err := w.r.Peek(max(chunkHead, w.r.Buffered()))
+		at, complete := findTrailer(window)
+		w.r.Discard(at)
+		if complete {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (w *wavReader) seek(offset int64) error {
+	_, err := w.seeker.Seek(offset, io.SeekStart)
+	w.r.Reset(w.seeker)
+	return err
 }
 
 // cueTable collects what chunks say about cue points, which have numbers. (go-audio/wav reads no labels and no RF64,

@@ -117,8 +117,9 @@ func cueCases() []cueCase {
 		{name: "no data", bytes: riff(mono16, two), want: []Cue{{"", 0.25, 0.25}, {"", 0.5, 0.5}}},
 
 		// Sizes that are not so.
-		{name: "data of unknown size", bytes: riff(mono16, with(second, 4, 0xFF, 0xFF, 0xFF, 0xFF), two)},
-		{name: "data size 0", bytes: riff(mono16, chunk("data"), two)},
+		{name: "data of unknown size", bytes: riff(mono16, with(second, 4, 0xFF, 0xFF, 0xFF, 0xFF), two),
+			want: []Cue{{"", 0.25, 0.25}, {"", 0.5, 0.5}}},
+		{name: "data size 0", bytes: riff(mono16, chunk("data"), two), want: []Cue{{"", 0.25, 0.25}, {"", 0.5, 0.5}}},
 		{name: "data cut short", bytes: riff(mono16, two, sizedChunk("data", 1<<30, 1, 2, 3)),
 			want: []Cue{{"", 0.25, 0.25}, {"", 0.5, 0.5}}},
 		{name: "RF64 claims exabytes", bytes: file("RF64", ds64(1<<62), mono16, two, with(second, 4, 0xFF, 0xFF, 0xFF, 0xFF)),

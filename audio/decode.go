@@ -61,8 +61,8 @@ type Decoder struct {
 	err     error     // what follows pending
 	note    string    // what was odd about the header
 
-	in  *bufio.Reader // in and pcm keep their memory from one sound to the next
-	pcm pcmBlocks
+	in  *bufio.Reader // in and wav keep their memory from one sound to the next
+	wav wavBlocks
 }
 
 // readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz.
@@ -85,7 +85,7 @@ func Decode(r io.Reader) (*Decoder, error) {
 // Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds, only the
 // first one allocates. The zero Decoder can be reset too. After an error, Read returns that error.
 func (d *Decoder) Reset(r io.Reader) error {
-	*d = Decoder{in: d.in, pcm: d.pcm}
+	*d = Decoder{in: d.in, wav: d.wav}
 	if d.in == nil {
 		d.in = bufio.NewReaderSize(nil, readAhead)
 	}
@@ -105,7 +105,8 @@ func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
 		return nil, err
 	}
 	d := &Decoder{in: bufio.NewReaderSize(r, readAhead)}
-	if err := d.beginPCM(f, -1, ""); err != nil {
+	d.wav.reset(d.in, e, channels)
+	if err := d.begin(f, &d.wav.pcmBlocks, ""); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -120,11 +121,11 @@ func (d *Decoder) open() error {
 		}
 		return err
 	}
-	if bytes.HasPrefix(magic, []byte("ID3")) {
+	if isID3(magic) {
 		if err := skipID3(d.in); err != nil {
 			return err
 		}
-		if magic, _ = d.in.Peek(magicSize); !bytes.HasPrefix(magic, []byte("fLaC")) {
+		if magic, _ = d.in.Peek(magicSize); !bytes.HasPrefix(magic, []byte("fLaC")) && !isWAVE(magic) {
 			return foreign([]byte("ID3"))
 		}
 	}
@@ -152,12 +153,6 @@ func (d *Decoder) begin(f Format, b blocks, note string) error {
 		return fmt.Errorf("%w: %s", ErrEmpty, odd)
 	}
 	return ErrEmpty
-}
-
-// beginPCM begins samples as f says, of which the header claims so many bytes; -1 where it does not say.
-func (d *Decoder) beginPCM(f Format, claimed int64, note string) error {
-	d.pcm.reset(d.in, claimed, f.Encoding, f.Channels)
-	return d.begin(f, &d.pcm, note)
 }
 
 // advance decodes the next samples into pending.

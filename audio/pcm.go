@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
 )
 
 // blockSamples is how many samples, of all channels, are decoded at a time.
@@ -113,60 +114,53 @@ func bigEndian(size int, decode sampleDecoder) sampleDecoder {
 // pcmBlocks reads interleaved frames of PCM.
 type pcmBlocks struct {
 	in        *bufio.Reader
-	claimed   int64 // bytes of data that the header claims, -1 where it does not say
-	arrived   int64
+	arrived   int64 // bytes
 	channels  int
 	frameSize int // bytes
 	decode    sampleDecoder
 	samples   []float32 // interleaved
-	note      string
+	notes     []string
 }
 
 // reset makes p read another sound, in the memory that it has.
-func (p *pcmBlocks) reset(in *bufio.Reader, claimed int64, e Encoding, channels int) {
+func (p *pcmBlocks) reset(in *bufio.Reader, e Encoding, channels int) {
 	*p = pcmBlocks{
-		in: in, claimed: claimed, channels: channels, frameSize: channels * e.Bytes(),
-		decode: encodings[e].decode, samples: p.samples,
+		in: in, channels: channels, frameSize: channels * e.Bytes(), decode: encodings[e].decode, samples: p.samples,
 	}
 	if p.samples == nil {
 		p.samples = make([]float32, blockSamples)
 	}
 }
 
-// next implements blocks. It waits for one frame and decodes what has arrived with it.
+// next implements blocks with a raw stream. It waits for one frame and decodes what has arrived with it.
 func (p *pcmBlocks) next() ([]float32, error) {
-	left := int64(math.MaxInt64)
-	if p.claimed >= 0 {
-		left = p.claimed - p.arrived
-	}
-	first, err := p.in.Peek(int(min(left, int64(p.frameSize))))
+	first, err := p.in.Peek(p.frameSize)
 	if len(first) < p.frameSize {
-		if err != nil && err != io.EOF {
-			return nil, err
+		if err == io.EOF && len(first) > 0 {
+			p.notePart(p.arrived + int64(len(first)))
 		}
-		p.noteEnd(len(first))
-		return nil, io.EOF
+		return nil, err
 	}
-	frames := min(int(min(left, int64(p.in.Buffered())))/p.frameSize, len(p.samples)/p.channels)
+	return p.take(p.in.Buffered()), nil
+}
+
+// take decodes frames of the next n bytes, which have arrived.
+func (p *pcmBlocks) take(n int) []float32 {
+	frames := min(n/p.frameSize, len(p.samples)/p.channels)
 	raw, _ := p.in.Peek(frames * p.frameSize)
 	samples := p.samples[:frames*p.channels]
 	p.decode(samples, raw)
 	p.in.Discard(len(raw))
 	p.arrived += int64(len(raw))
-	return samples, nil
+	return samples
 }
 
-// noteEnd notes what is odd about the end of the data, rest bytes after the last frame.
-func (p *pcmBlocks) noteEnd(rest int) {
-	switch arrived := p.arrived + int64(rest); {
-	case p.claimed >= 0 && arrived < p.claimed:
-		p.note = fmt.Sprintf("data chunk says %d bytes, file ends after %d", p.claimed, arrived)
-	case rest > 0:
-		p.note = fmt.Sprintf("%d bytes of data are not a whole number of %d-byte frames", arrived, p.frameSize)
-	}
+// notePart notes that the last frame of so many bytes is not complete.
+func (p *pcmBlocks) notePart(bytes int64) {
+	p.notes = append(p.notes, fmt.Sprintf("%d bytes of data are not a whole number of %d-byte frames", bytes, p.frameSize))
 }
 
-func (p *pcmBlocks) warning() string { return p.note }
+func (p *pcmBlocks) warning() string { return strings.Join(p.notes, "; ") }
 
 // mixDown replaces interleaved frames by the mean of their channels, in place, and returns the mono samples.
 func mixDown(samples []float32, channels int) []float32 {

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 )
 
 // magicSize is how many bytes suffice to recognise a kind of file.
@@ -57,18 +56,38 @@ func foreign(start []byte) error {
 	return refusal(fmt.Sprintf("neither WAV nor FLAC, begins with %q", start[:min(len(start), magicSize)]), "")
 }
 
-// skipID3 skips the ID3v2 tag that some programs put before FLAC (id3.org, ID3v2.4 structure, 3.1).
+// isID3 reports whether the bytes begin with an ID3v2 tag (id3.org, ID3v2.4 structure, 3.1).
+func isID3(b []byte) bool {
+	return len(b) >= id3Header && string(b[:3]) == "ID3" && b[3] != 0xFF && b[4] != 0xFF && (b[6]|b[7]|b[8]|b[9])&0x80 == 0
+}
+
+const (
+	id3Header  = 10
+	id3Footer  = 0x10    // flag: the tag ends with a copy of its header
+	maxPadding = 1 << 20 // bytes of zeros behind tags, where the sound is looked for
+)
+
+// skipID3 skips the ID3v2 tags that some programs put before sound, and zeros behind them.
 func skipID3(r *bufio.Reader) error {
-	var header [10]byte
-	if _, err := io.ReadFull(r, header[:]); err != nil {
-		return cutShort(err, "its ID3 tag")
+	for {
+		header, _ := r.Peek(id3Header)
+		if !isID3(header) {
+			break
+		}
+		size := id3Header
+		if header[5]&id3Footer != 0 {
+			size += id3Header
+		}
+		size += int(header[6])<<21 | int(header[7])<<14 | int(header[8])<<7 | int(header[9])
+		if _, err := r.Discard(size); err != nil {
+			return cutShort(err, "its ID3 tag")
+		}
 	}
-	size := 0
-	for _, b := range header[6:] {
-		size = size<<7 | int(b&0x7F)
-	}
-	if _, err := r.Discard(size); err != nil && err != io.EOF {
-		return err
+	for range maxPadding {
+		if b, _ := r.Peek(1); len(b) == 0 || b[0] != 0 {
+			break
+		}
+		r.Discard(1)
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 )
 
 // The WAV reader follows "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, WAVE), Microsoft's
@@ -21,20 +20,12 @@ const (
 	tagExtensible = 0xFFFE
 )
 
-// tagNames are the names of format tags. Of PCM, float and G.711, some sample sizes are read; of the others, none.
-var tagNames = map[uint16]string{
-	tagPCM: "PCM", tagFloat: "float", tagALaw: "A-law", tagMuLaw: "µ-law",
-	0x0002: "Microsoft ADPCM", 0x0011: "IMA ADPCM", 0x0031: "GSM 6.10", 0x0045: "G.726 ADPCM", 0x0050: "MPEG audio",
-	0x0055: "MP3", 0x0092: "AC-3", 0x00FF: "AAC", 0x0161: "Windows Media Audio", 0x674F: "Vorbis",
-}
-
-// subFormatTail are the last 14 bytes of every sub-format GUID that stands for a format tag.
-const subFormatTail = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xAA\x00\x38\x9B\x71"
-
-// knownChunks are ids by which a chunk is recognised where it should not begin.
-var knownChunks = []string{
-	"fmt ", "data", "LIST", "fact", "bext", "cue ", "smpl", "id3 ", "ID3 ", "PEAK", "iXML", "JUNK",
-}
+// The last 14 bytes of sub-format GUIDs, behind a format tag.
+const (
+	subFormatTail = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xAA\x00\x38\x9B\x71"
+	ambisonicTail = "\x00\x00\x21\x07\xD3\x11\x86\x44\xC8\xC1\xCA\x00\x00\x00" // of PCM and float
+	passedTail    = "\x00\x00\xEA\x0C\x10\x00\x80\x00\x00\xAA\x00\x38\x9B\x71" // IEC 61937
+)
 
 // riffChunk is the head of a chunk.
 type riffChunk struct {
@@ -44,11 +35,13 @@ type riffChunk struct {
 
 // wavReader walks the chunks of a WAV file.
 type wavReader struct {
-	r        *bufio.Reader
-	seeker   io.ReadSeeker // what r reads, to skip faster; nil where that cannot seek
-	format   Format        // Channels is 0 before the fmt chunk
-	dataSize int64         // from the ds64 chunk, 0 without one
-	note     string
+	r         *bufio.Reader
+	seeker    io.ReadSeeker // what r reads, to skip faster; nil where that cannot seek
+	format    Format        // Channels is 0 before the fmt chunk
+	ambisonic bool          // the channels are ambisonic B-format: the first one is the sound from all directions
+	dataSize  int64         // from the ds64 chunk, 0 without one
+	fact      int64         // samples of a channel that the fact chunk claims, 0 without one
+	note      string        // what is odd about the fmt chunk
 }
 
 // openWAV reads up to the samples of a WAV file.
@@ -57,21 +50,36 @@ func (d *Decoder) openWAV() error {
 	if err := w.begin(); err != nil {
 		return err
 	}
+	empty := false
 	for {
 		c, err := w.chunk()
+		if err == io.EOF && empty {
+			return fmt.Errorf("%w: data chunk says 0 bytes", ErrEmpty)
+		}
 		if err != nil {
 			return cutShort(err, "the chunks before its data")
 		}
-		if c.id == "data" {
-			claimed, err := w.data(c)
-			if err != nil {
+		if c.id != "data" {
+			if err := w.pass(c); err != nil {
 				return err
 			}
-			return d.beginPCM(w.format, claimed, w.note)
+			continue
 		}
-		if err := w.pass(c); err != nil {
-			return err
+		if w.format.Channels == 0 {
+			return refusal("no fmt chunk before the data chunk", "wav")
 		}
+		claimed := w.claim(c.size)
+		if claimed < 0 && c.size == 0 { // a stream, or nothing
+			next, err := w.r.Peek(lookAhead)
+			if len(next) == 0 && err != io.EOF {
+				return err
+			}
+			if empty = len(next) == 0 || beginsChunk(next); empty {
+				continue
+			}
+		}
+		d.wav.begin(w, claimed)
+		return d.begin(d.wav.file.format, &d.wav, "")
 	}
 }
 
@@ -104,6 +112,8 @@ func (w *wavReader) pass(c riffChunk) error {
 		return w.readFormat(c)
 	case "ds64":
 		return w.readSizes(c)
+	case "fact":
+		return w.readFact(c)
 	}
 	return w.skip(c, c.size)
 }
@@ -124,7 +134,7 @@ func (w *wavReader) skip(c riffChunk, rest int64) error {
 		return nil
 	}
 	// Chunks begin at even offsets, but some writers do not pad.
-	if next, _ := w.r.Peek(4); !slices.Contains(knownChunks, string(next)) {
+	if next, _ := w.r.Peek(4); !isKnownChunk(next) {
 		w.r.Discard(1)
 	}
 	return nil
@@ -153,97 +163,27 @@ func (w *wavReader) readSizes(c riffChunk) error {
 	return err
 }
 
-// readFormat reads the fmt chunk.
-func (w *wavReader) readFormat(c riffChunk) error {
-	b, err := w.body(c, make([]byte, 40), 16)
-	if err != nil {
-		return err
+// readFact reads the fact chunk.
+func (w *wavReader) readFact(c riffChunk) error {
+	if c.size < 4 {
+		return w.skip(c, c.size)
 	}
-	tag := binary.LittleEndian.Uint16(b)
-	w.format.Channels = int(binary.LittleEndian.Uint16(b[2:]))
-	w.format.Rate = int(binary.LittleEndian.Uint32(b[4:]))
-	align := int(binary.LittleEndian.Uint16(b[12:]))
-	bits := int(binary.LittleEndian.Uint16(b[14:]))
-	w.format.Bits = bits
-	if tag == tagExtensible {
-		if tag, err = w.readExtension(b); err != nil {
-			return err
-		}
+	b, err := w.body(c, make([]byte, 4), 4)
+	if err == nil {
+		w.fact = int64(binary.LittleEndian.Uint32(b))
 	}
-	if err := w.format.check(); err != nil {
-		return err
-	}
-	if tag == tagPCM && bits == 24 && align == 4*w.format.Channels {
-		bits = 32 // 24 bits, left-justified as PCM is, in containers of 32
-	}
-	if w.format.Encoding, err = wavEncoding(tag, bits); err != nil {
-		return err
-	}
-	if need := w.format.Channels * w.format.Encoding.Bytes(); align != need {
-		w.note = fmt.Sprintf("fmt chunk says %d-byte frames, %d channels of %v are %d bytes",
-			align, w.format.Channels, w.format.Encoding, need)
-	}
-	return nil
-}
-
-// readExtension returns the format tag of a WAVE_FORMAT_EXTENSIBLE chunk and sets the significant bits of a sample.
-func (w *wavReader) readExtension(b []byte) (tag uint16, err error) {
-	if len(b) < 40 {
-		return 0, fmt.Errorf("%w: extensible fmt chunk has %d bytes, needs 40", ErrCorrupt, len(b))
-	}
-	guid := b[24:40]
-	if string(guid[2:]) != subFormatTail {
-		return 0, fmt.Errorf("%w: WAV sub-format %x", ErrFormat, guid)
-	}
-	if valid := int(binary.LittleEndian.Uint16(b[18:])); valid > 0 {
-		w.format.Bits = min(w.format.Bits, valid)
-	}
-	return binary.LittleEndian.Uint16(guid), nil
-}
-
-// wavEncoding returns the encoding of samples of the format tag in containers of so many bits.
-func wavEncoding(tag uint16, bits int) (Encoding, error) {
-	for e := U8; e <= MuLaw; e++ {
-		if encodings[e].tag == tag && 8*e.Bytes() == bits {
-			return e, nil
-		}
-	}
-	switch name := tagNames[tag]; {
-	case name == "":
-		return 0, fmt.Errorf("%w: WAV format tag 0x%04x", ErrFormat, tag)
-	case slices.ContainsFunc(encodings[U8:], func(e encoding) bool { return e.tag == tag }):
-		return 0, fmt.Errorf("%w: %d-bit %s", ErrFormat, bits, name)
-	default:
-		return 0, fmt.Errorf("%w: %s in a WAV file", ErrFormat, name)
-	}
-}
-
-// data returns how many bytes of samples a data chunk claims, -1 where it does not say, and sets the format's frames.
-func (w *wavReader) data(c riffChunk) (claimed int64, err error) {
-	if w.format.Channels == 0 {
-		return 0, fmt.Errorf("%w: no fmt chunk before the data chunk", ErrFormat)
-	}
-	if c.size == 0 {
-		if next, err := w.r.Peek(4); len(next) == 0 && err != io.EOF {
-			return 0, err
-		} else if len(next) == 0 || slices.Contains(knownChunks, string(next)) {
-			return 0, fmt.Errorf("%w: data chunk says 0 bytes", ErrEmpty)
-		}
-	}
-	w.format.Frames = -1
-	if claimed = w.claim(c.size); claimed >= 0 {
-		w.format.Frames = claimed / int64(w.format.Channels*w.format.Encoding.Bytes())
-	}
-	return claimed, nil
+	return err
 }
 
 // claim returns how many bytes of samples a data chunk of the size claims, or -1 where its writer could not know: it
 // wrote to a pipe and left 0, 0xFFFFFFFF (ffmpeg; also RF64 without its ds64), or about 2 GiB (0x7FFFF000 is sox's,
-// 0x80000000 arecord's).
+// 0x80000000 arecord's). The ds64 chunk counts first; it speaks of the first data chunk.
 func (w *wavReader) claim(size int64) int64 {
+	large := w.dataSize
+	w.dataSize = 0
 	switch {
-	case size == math.MaxUint32 && w.dataSize > 0 && w.dataSize < math.MaxInt64:
-		return w.dataSize
+	case large > 0 && large < math.MaxInt64:
+		return large
 	case size == 0, size >= 0x7FFFF000 && size <= 0x80000000, size >= 0xFFFFF000:
 		return -1
 	}

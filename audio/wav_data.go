@@ -1,0 +1,275 @@
+package audio
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+)
+
+// wavBlocks reads the samples of a WAV file. A data chunk's size is a claim: chunks that begin before it is reached
+// are no samples, and what follows it is looked at. Chunks and tags may follow; other sound is read too.
+type wavBlocks struct {
+	pcmBlocks
+	file    wavReader
+	claimed int64     // bytes of this data chunk, -1 where its header does not say
+	begun   int64     // bytes before this data chunk
+	more    bool      // the samples go on behind the claimed ones
+	ready   int       // of the next bytes, so many are samples
+	zeros   int64     // bytes: silence that follows the samples so far, if more of them come
+	last    []float32 // the samples before the next ones
+}
+
+// maxZeros is how many bytes of zeros may follow the samples without being taken for silence: files are filled up to
+// whole clusters of a disk.
+const maxZeros = 128 << 10
+
+// begin begins the samples of a file, of which the header claims so many bytes.
+func (b *wavBlocks) begin(w wavReader, claimed int64) {
+	w.format.Frames = -1
+	if claimed >= 0 {
+		w.format.Frames = claimed / int64(w.format.Channels*w.format.Encoding.Bytes())
+	}
+	*b = wavBlocks{pcmBlocks: b.pcmBlocks, file: w, claimed: claimed}
+	b.reset(w.r, w.format.Encoding, w.format.Channels)
+	if w.note != "" {
+		b.addNote("%s", w.note)
+	}
+}
+
+func (b *wavBlocks) addNote(format string, args ...any) {
+	if note := fmt.Sprintf(format, args...); !slices.Contains(b.notes, note) {
+		b.notes = append(b.notes, note)
+	}
+}
+
+// next implements blocks.
+func (b *wavBlocks) next() ([]float32, error) {
+	for b.ready < b.frameSize && b.zeros == 0 {
+		if err := b.fill(); err != nil {
+			if err == io.EOF {
+				b.noteFact()
+			}
+			return nil, err
+		}
+	}
+	before := b.arrived
+	if b.zeros > 0 {
+		b.last = b.silence()
+		b.zeros -= b.arrived - before
+	} else {
+		b.last = b.take(b.ready)
+		b.ready -= int(b.arrived - before)
+	}
+	if b.file.ambisonic {
+		for i := range b.last {
+			b.last[i] = b.last[i-i%b.channels]
+		}
+	}
+	return b.last, nil
+}
+
+// silence returns frames of the zeros.
+func (b *wavBlocks) silence() []float32 {
+	frames := min(int(b.zeros)/b.frameSize, len(b.samples)/b.channels)
+	b.arrived += int64(frames * b.frameSize)
+	b.decode(b.samples[:frames*b.channels], make([]byte, frames*b.frameSize))
+	return b.samples[:frames*b.channels]
+}
+
+// left returns how many bytes of this data chunk are still to come.
+func (b *wavBlocks) left() int64 {
+	if b.claimed < 0 || b.more {
+		return math.MaxInt64
+	}
+	return b.claimed - (b.arrived - b.begun)
+}
+
+// fill waits for one frame, and finds out how many of the bytes that have arrived with it are samples. Behind the last
+// frame of a data chunk, it goes on to what follows; its error is io.EOF where no samples do.
+func (b *wavBlocks) fill() error {
+	left, need := b.left(), b.frameSize
+	for {
+		window, err := b.in.Peek(int(min(left, int64(max(need, b.in.Buffered())))))
+		all := int64(len(window)) == left
+		at, trailer := findTrailer(window)
+		if !trailer && (all || err != nil) {
+			at = len(window) // nothing comes that could make a chunk of it
+		}
+		switch {
+		case at >= b.frameSize:
+			b.ready = at
+			return nil
+		case trailer:
+			return b.trailer(at)
+		case err != nil && err != io.EOF:
+			return err
+		case all:
+			return b.follow(at)
+		case err == io.EOF:
+			b.noteEnd(at)
+			return io.EOF
+		}
+		need = at + chunkHead
+	}
+}
+
+// seconds returns how long the sound is so far.
+func (b *wavBlocks) seconds() float64 {
+	return float64(b.arrived/int64(b.frameSize)) / float64(b.file.format.Rate)
+}
+
+// noteEnd notes what is odd about the end of a data chunk, rest bytes after the last frame.
+func (b *wavBlocks) noteEnd(rest int) {
+	switch size := b.arrived - b.begun + int64(rest); {
+	case b.more:
+		b.addNote("data chunk says %d bytes, the sound goes on behind them, to %.2f s", b.claimed, b.seconds())
+	case size < b.claimed:
+		b.addNote("data chunk says %d bytes, file ends after %d", b.claimed, size)
+	case rest > 0:
+		b.notePart(size)
+	}
+}
+
+// noteFact notes that there should be more samples, where nothing else has been noted.
+func (b *wavBlocks) noteFact() {
+	frames, fact := b.arrived/int64(b.frameSize), b.file.fact
+	if len(b.notes) == 0 && fact > frames && fact < math.MaxUint32 && fact != frames*int64(b.channels) {
+		b.addNote("fact chunk says %d samples, data chunk has %d", fact, frames)
+	}
+}
+
+// trailer goes on to a chunk that begins where samples were expected, in so many bytes.
+func (b *wavBlocks) trailer(at int) error {
+	b.in.Discard(at)
+	if id, _ := b.in.Peek(4); b.more {
+		b.noteEnd(0)
+	} else if b.claimed >= 0 {
+		b.addNote("data chunk says %d bytes, a %q chunk begins after %d", b.claimed, id, b.arrived-b.begun+int64(at))
+	}
+	return b.walk()
+}
+
+// follow goes on to what follows a data chunk, whose last frame has rest bytes only.
+func (b *wavBlocks) follow(rest int) error {
+	if rest == 0 {
+		b.skipZeros()
+	}
+	window, err := b.in.Peek(rest + lookAhead)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	tail := window[rest:]
+	odd := b.claimed%2 == 1 && len(tail) > 0 // a byte of padding may follow
+	chunk := beginsChunk(tail)
+	switch {
+	case chunk:
+	case odd && beginsChunk(tail[1:]):
+		chunk, rest = true, rest+1
+	case b.zeros < maxZeros && (len(tail) < chunkHead || len(bytes.Trim(tail, "\x00")) == 0),
+		isTag(tail), odd && isTag(tail[1:]):
+	case b.isSound(window):
+		b.more = true
+		return nil
+	default:
+		b.addNote("bytes that are neither a chunk nor sound follow the samples at %.2f s, they are left out", b.seconds())
+	}
+	b.zeros = 0
+	b.noteEnd(rest)
+	if !chunk {
+		return io.EOF
+	}
+	b.in.Discard(rest)
+	return b.walk()
+}
+
+// skipZeros counts frames of zeros and passes over them, until there are too many for padding.
+func (b *wavBlocks) skipZeros() {
+	for b.zeros < maxZeros {
+		window, err := b.in.Peek(lookAhead)
+		n := len(window) - len(bytes.TrimLeft(window, "\x00"))
+		n -= n % b.frameSize
+		b.in.Discard(n)
+		if b.zeros += int64(n); err != nil || n == 0 {
+			return
+		}
+	}
+}
+
+// isSound reports whether bytes that follow the samples look like more of them: not like text, and not like noise at
+// full scale, as compressed and encrypted data do, unless the samples before them do too.
+func (b *wavBlocks) isSound(data []byte) bool {
+	const minFrames = 64
+	printable := 0
+	for _, c := range data {
+		if c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t' {
+			printable++
+		}
+	}
+	frames := min(len(data)/b.frameSize, blockSamples/b.channels)
+	if frames < minFrames || float64(printable) > 0.95*float64(len(data)) {
+		return b.zeros >= maxZeros
+	}
+	samples := make([]float32, frames*b.channels)
+	b.decode(samples, data)
+	return !isNoise(samples, b.channels) || isNoise(b.last, b.channels)
+}
+
+// isNoise reports whether the samples are loud and unrelated to their neighbours.
+func isNoise(samples []float32, channels int) bool {
+	const loud, related = 0.3, 0.1
+	var energy, next float64
+	for i, v := range samples {
+		energy += float64(v) * float64(v)
+		if i >= channels {
+			next += float64(v) * float64(samples[i-channels])
+		}
+	}
+	return energy > loud*loud*float64(len(samples)) && math.Abs(next) < related*energy
+}
+
+// walk passes over the chunks behind samples, up to more samples of the same format. Without any, its error is io.EOF.
+func (b *wavBlocks) walk() error {
+	w, format := &b.file, b.file.format
+	for {
+		head, err := b.in.Peek(lookAhead)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if !beginsChunk(head) {
+			return io.EOF
+		}
+		another := isWAVE(head)
+		c, err := w.chunk()
+		switch {
+		case err != nil:
+		case another:
+			_, err = b.in.Discard(4)
+			b.addNote("another WAV file begins at %.2f s, read as one sound", b.seconds())
+		case c.id != "data":
+			err = w.pass(c)
+		default:
+			next, _ := b.in.Peek(lookAhead)
+			claimed := w.claim(c.size)
+			if claimed < 0 && (len(next) == 0 || beginsChunk(next)) {
+				continue
+			}
+			b.addNote("several data chunks, read as one sound")
+			b.claimed, b.begun, b.more = claimed, b.arrived, false
+			return nil
+		}
+		now := w.format
+		now.Frames = format.Frames
+		switch other := err == nil && now != format || errors.Is(err, ErrFormat); {
+		case other:
+			b.addNote("sound of another format begins at %.2f s, it is left out", b.seconds())
+			return io.EOF
+		case errors.Is(err, ErrCorrupt):
+			return io.EOF
+		case err != nil:
+			return err
+		}
+	}
+}
