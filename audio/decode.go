@@ -105,8 +105,7 @@ func Raw(r io.Reader, e Encoding, rate, channels int) (*Decoder, error) {
 		return nil, err
 	}
 	d := &Decoder{in: bufio.NewReaderSize(r, readAhead)}
-	d.wav.reset(d.in, e, channels)
-	if err := d.begin(f, &d.wav.pcmBlocks, ""); err != nil {
+	if err := d.beginPCM(f, -1, ""); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -121,13 +120,12 @@ func (d *Decoder) open() error {
 		}
 		return err
 	}
-	if isID3(magic) {
+	tagged := isID3(magic)
+	if tagged {
 		if err := skipID3(d.in); err != nil {
 			return err
 		}
-		if magic, _ = d.in.Peek(magicSize); !bytes.HasPrefix(magic, []byte("fLaC")) && !isWAVE(magic) {
-			return foreign([]byte("ID3"))
-		}
+		magic, err = d.in.Peek(magicSize)
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte("fLaC")):
@@ -138,6 +136,8 @@ func (d *Decoder) open() error {
 		return d.openAIFF()
 	case err != nil && err != io.EOF:
 		return err
+	case tagged:
+		return foreign([]byte("ID3"))
 	}
 	start, _ := d.in.Peek(maxKindBytes)
 	return foreign(start)
@@ -153,6 +153,12 @@ func (d *Decoder) begin(f Format, b blocks, note string) error {
 		return fmt.Errorf("%w: %s", ErrEmpty, odd)
 	}
 	return ErrEmpty
+}
+
+// beginPCM begins samples as f says, of which the header claims so many bytes; -1 where it does not say.
+func (d *Decoder) beginPCM(f Format, claimed int64, note string) error {
+	d.wav.reset(d.in, f, claimed)
+	return d.begin(f, &d.wav.pcmBlocks, note)
 }
 
 // advance decodes the next samples into pending.
@@ -190,8 +196,8 @@ func (d *Decoder) Read(dst []float32) (n int, err error) {
 }
 
 // Warning returns what was wrong with a sound that could be read all the same, such as
-// "data chunk says 64000 bytes, file ends after 31999"; "" where nothing was. It is complete once Read has returned
-// io.EOF.
+// "data chunk says 64000 bytes, file ends after 31999, at 1.00 s"; "" where nothing was. It is complete once Read has
+// returned io.EOF.
 func (d *Decoder) Warning() string {
 	if d.blocks == nil {
 		return ""

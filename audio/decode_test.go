@@ -256,7 +256,7 @@ func TestReadFile(t *testing.T) {
 	}
 	for _, rate := range []int{0, 16000} {
 		c, err := ReadFile(cut, rate)
-		if want := "data chunk says 88200 bytes, file ends after 956"; err != nil || c.Warning != want {
+		if want := "data chunk says 88200 bytes, file ends after 956, at 0.01 s"; err != nil || c.Warning != want {
 			t.Errorf("cut, at %d Hz: warning %q, error %v; want %q", rate, c.Warning, err, want)
 		}
 		if again, err := ReadAll(c.Source(), 0); err != nil || again.Warning != c.Warning {

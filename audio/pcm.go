@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
+	"slices"
 )
 
 // blockSamples is how many samples, of all channels, are decoded at a time.
@@ -114,7 +114,10 @@ func bigEndian(size int, decode sampleDecoder) sampleDecoder {
 // pcmBlocks reads interleaved frames of PCM.
 type pcmBlocks struct {
 	in        *bufio.Reader
+	claimed   int64 // bytes of the data chunk, -1 where its header does not say
+	begun     int64 // bytes before this data chunk
 	arrived   int64 // bytes
+	rate      int
 	channels  int
 	frameSize int // bytes
 	decode    sampleDecoder
@@ -123,25 +126,36 @@ type pcmBlocks struct {
 }
 
 // reset makes p read another sound, in the memory that it has.
-func (p *pcmBlocks) reset(in *bufio.Reader, e Encoding, channels int) {
+func (p *pcmBlocks) reset(in *bufio.Reader, f Format, claimed int64) {
 	*p = pcmBlocks{
-		in: in, channels: channels, frameSize: channels * e.Bytes(), decode: encodings[e].decode, samples: p.samples,
+		in: in, claimed: claimed, rate: f.Rate, channels: f.Channels, frameSize: f.Channels * f.Encoding.Bytes(),
+		decode: encodings[f.Encoding].decode, samples: p.samples,
 	}
 	if p.samples == nil {
 		p.samples = make([]float32, blockSamples)
 	}
 }
 
-// next implements blocks with a raw stream. It waits for one frame and decodes what has arrived with it.
-func (p *pcmBlocks) next() ([]float32, error) {
-	first, err := p.in.Peek(p.frameSize)
-	if len(first) < p.frameSize {
-		if err == io.EOF && len(first) > 0 {
-			p.notePart(p.arrived + int64(len(first)))
-		}
-		return nil, err
+// left returns how many bytes of the data chunk are still to come.
+func (p *pcmBlocks) left() int64 {
+	if p.claimed < 0 {
+		return math.MaxInt64
 	}
-	return p.take(p.in.Buffered()), nil
+	return p.claimed - (p.arrived - p.begun)
+}
+
+// next implements blocks. It waits for one frame and decodes what has arrived with it.
+func (p *pcmBlocks) next() ([]float32, error) {
+	left := p.left()
+	first, err := p.in.Peek(int(min(left, int64(p.frameSize))))
+	if len(first) < p.frameSize {
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		p.noteEnd(len(first))
+		return nil, io.EOF
+	}
+	return p.take(int(min(left, int64(p.in.Buffered())))), nil
 }
 
 // take decodes frames of the next n bytes, which have arrived.
@@ -155,12 +169,27 @@ func (p *pcmBlocks) take(n int) []float32 {
 	return samples
 }
 
-// notePart notes that the last frame of so many bytes is not complete.
-func (p *pcmBlocks) notePart(bytes int64) {
-	p.notes = append(p.notes, fmt.Sprintf("%d bytes of data are not a whole number of %d-byte frames", bytes, p.frameSize))
+// place returns how long the sound is so far, for messages.
+func (p *pcmBlocks) place() string { return place(p.arrived/int64(p.frameSize), p.rate) }
+
+// noteEnd notes what is odd about the end of the data, rest bytes after the last frame.
+func (p *pcmBlocks) noteEnd(rest int) {
+	switch size := p.arrived - p.begun + int64(rest); {
+	case size < p.claimed:
+		p.addNote("data chunk says %d bytes, file ends after %d, at %s", p.claimed, size, p.place())
+	case rest > 0:
+		p.addNote("%d bytes of data are not a whole number of %d-byte frames", size, p.frameSize)
+	}
 }
 
-func (p *pcmBlocks) warning() string { return strings.Join(p.notes, "; ") }
+// addNote adds a sentence to the warning, unless it is there.
+func (p *pcmBlocks) addNote(format string, args ...any) {
+	if note := fmt.Sprintf(format, args...); !slices.Contains(p.notes, note) {
+		p.notes = append(p.notes, note)
+	}
+}
+
+func (p *pcmBlocks) warning() string { return joinNotes("", p.notes) }
 
 // mixDown replaces interleaved frames by the mean of their channels, in place, and returns the mono samples.
 func mixDown(samples []float32, channels int) []float32 {

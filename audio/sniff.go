@@ -58,7 +58,8 @@ func foreign(start []byte) error {
 
 // isID3 reports whether the bytes begin with an ID3v2 tag (id3.org, ID3v2.4 structure, 3.1).
 func isID3(b []byte) bool {
-	return len(b) >= id3Header && string(b[:3]) == "ID3" && b[3] != 0xFF && b[4] != 0xFF && (b[6]|b[7]|b[8]|b[9])&0x80 == 0
+	return len(b) >= id3Header && string(b[:3]) == "ID3" && b[3] != 0xFF && b[4] != 0xFF &&
+		(b[6]|b[7]|b[8]|b[9])&0x80 == 0
 }
 
 const (

@@ -3,23 +3,19 @@ package audio
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"math"
-	"slices"
 )
 
 // wavBlocks reads the samples of a WAV file. A data chunk's size is a claim: chunks that begin before it is reached
 // are no samples, and what follows it is looked at. Chunks and tags may follow; other sound is read too.
 type wavBlocks struct {
 	pcmBlocks
-	file    wavReader
-	claimed int64     // bytes of this data chunk, -1 where its header does not say
-	begun   int64     // bytes before this data chunk
-	more    bool      // the samples go on behind the claimed ones
-	ready   int       // of the next bytes, so many are samples
-	zeros   int64     // bytes: silence that follows the samples so far, if more of them come
-	last    []float32 // the samples before the next ones
+	file  wavReader
+	more  bool      // the samples go on behind the claimed ones
+	ready int       // of the next bytes, so many are samples
+	zeros int64     // bytes: silence that follows the samples so far, if more of them come
+	last  []float32 // the samples before the next ones
 }
 
 // maxZeros is how many bytes of zeros may follow the samples without being taken for silence: files are filled up to
@@ -32,16 +28,10 @@ func (b *wavBlocks) begin(w wavReader, claimed int64) {
 	if claimed >= 0 {
 		w.format.Frames = claimed / int64(w.format.Channels*w.format.Encoding.Bytes())
 	}
-	*b = wavBlocks{pcmBlocks: b.pcmBlocks, file: w, claimed: claimed}
-	b.reset(w.r, w.format.Encoding, w.format.Channels)
+	*b = wavBlocks{pcmBlocks: b.pcmBlocks, file: w}
+	b.reset(w.r, w.format, claimed)
 	if w.note != "" {
 		b.addNote("%s", w.note)
-	}
-}
-
-func (b *wavBlocks) addNote(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !slices.Contains(b.notes, note) {
-		b.notes = append(b.notes, note)
 	}
 }
 
@@ -79,18 +69,13 @@ func (b *wavBlocks) silence() []float32 {
 	return b.samples[:frames*b.channels]
 }
 
-// left returns how many bytes of this data chunk are still to come.
-func (b *wavBlocks) left() int64 {
-	if b.claimed < 0 || b.more {
-		return math.MaxInt64
-	}
-	return b.claimed - (b.arrived - b.begun)
-}
-
 // fill waits for one frame, and finds out how many of the bytes that have arrived with it are samples. Behind the last
 // frame of a data chunk, it goes on to what follows; its error is io.EOF where no samples do.
 func (b *wavBlocks) fill() error {
 	left, need := b.left(), b.frameSize
+	if b.more {
+		left = math.MaxInt64
+	}
 	for {
 		window, err := b.in.Peek(int(min(left, int64(max(need, b.in.Buffered())))))
 		all := int64(len(window)) == left
@@ -116,21 +101,13 @@ func (b *wavBlocks) fill() error {
 	}
 }
 
-// seconds returns how long the sound is so far.
-func (b *wavBlocks) seconds() float64 {
-	return float64(b.arrived/int64(b.frameSize)) / float64(b.file.format.Rate)
-}
-
 // noteEnd notes what is odd about the end of a data chunk, rest bytes after the last frame.
 func (b *wavBlocks) noteEnd(rest int) {
-	switch size := b.arrived - b.begun + int64(rest); {
-	case b.more:
-		b.addNote("data chunk says %d bytes, the sound goes on behind them, to %.2f s", b.claimed, b.seconds())
-	case size < b.claimed:
-		b.addNote("data chunk says %d bytes, file ends after %d", b.claimed, size)
-	case rest > 0:
-		b.notePart(size)
+	if b.more {
+		b.addNote("data chunk says %d bytes, the sound goes on behind them, to %s", b.claimed, b.place())
+		return
 	}
+	b.pcmBlocks.noteEnd(rest)
 }
 
 // noteFact notes that there should be more samples, where nothing else has been noted.
@@ -174,7 +151,7 @@ func (b *wavBlocks) follow(rest int) error {
 		b.more = true
 		return nil
 	default:
-		b.addNote("bytes that are neither a chunk nor sound follow the samples at %.2f s, they are left out", b.seconds())
+		b.addNote("what follows the samples at %s is neither a chunk nor sound, it is left out", b.place())
 	}
 	b.zeros = 0
 	b.noteEnd(rest)
@@ -247,7 +224,7 @@ func (b *wavBlocks) walk() error {
 		case err != nil:
 		case another:
 			_, err = b.in.Discard(4)
-			b.addNote("another WAV file begins at %.2f s, read as one sound", b.seconds())
+			b.addNote("another WAV file begins at %s, read as one sound", b.place())
 		case c.id != "data":
 			err = w.pass(c)
 		default:
@@ -264,7 +241,7 @@ func (b *wavBlocks) walk() error {
 		now.Frames = format.Frames
 		switch other := err == nil && now != format || errors.Is(err, ErrFormat); {
 		case other:
-			b.addNote("sound of another format begins at %.2f s, it is left out", b.seconds())
+			b.addNote("sound of another format begins at %s, it is left out", b.place())
 			return io.EOF
 		case errors.Is(err, ErrCorrupt):
 			return io.EOF

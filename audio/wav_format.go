@@ -26,8 +26,8 @@ func (w *wavReader) readFormat(c riffChunk) error {
 	}
 	le := binary.LittleEndian
 	f := wavFormat{
-		tag: le.Uint16(b), channels: int(le.Uint16(b[2:])), rate: int(le.Uint32(b[4:])), byteRate: int(le.Uint32(b[8:])),
-		align: int(le.Uint16(b[12:])),
+		tag: le.Uint16(b), channels: int(le.Uint16(b[2:])), align: int(le.Uint16(b[12:])),
+		rate: int(le.Uint32(b[4:])), byteRate: int(le.Uint32(b[8:])),
 	}
 	if len(b) >= 16 {
 		f.bits = int(le.Uint16(b[14:]))

@@ -216,8 +216,9 @@ func wavCases() []wavCase {
 			format: Format{"rf64", S16LE, 16000, 1, 16, 5}},
 		{name: "BW64", bytes: file("BW64", ds64(10), mono16, sizedChunk("data", 0xFFFFFFFF, pcm(16, levels...)...)),
 			want: levels},
-		{name: "RF64 with a 32-bit size", bytes: file("RF64", ds64(10), mono16, sizedChunk("data", 4, pcm(16, levels...)...)),
-			want: levels, format: Format{"rf64", S16LE, 16000, 1, 16, 5}},
+		{name: "RF64 with a 32-bit size",
+			bytes: file("RF64", ds64(10), mono16, sizedChunk("data", 4, pcm(16, levels...)...)),
+			want:  levels, format: Format{"rf64", S16LE, 16000, 1, 16, 5}},
 		{name: "RF64 without ds64", bytes: file("RF64", mono16, sizedChunk("data", 0xFFFFFFFF, pcm(16, levels...)...)),
 			want:   levels,
 			format: Format{"rf64", S16LE, 16000, 1, 16, -1}},
@@ -239,8 +240,9 @@ func wavCases() []wavCase {
 			says: "9 bytes of data are not a whole number of 2-byte frames"},
 		{name: "block align 0", bytes: riff(chunk("fmt ", fmtBody(tagPCM, 1, 16000, 0, 16)...), data16), want: levels,
 			says: "fmt chunk says 0-byte frames, 1 channels of s16le are 2 bytes"},
-		{name: "block align 3", bytes: riff(with(chunk("fmt ", fmtBody(tagPCM, 1, 16000, 3, 16)...), 16, 0, 125), data16),
-			want: levels, says: "3-byte frames"},
+		{name: "block align 3, the byte rate of 16 bits",
+			bytes: riff(with(chunk("fmt ", fmtBody(tagPCM, 1, 16000, 3, 16)...), 16, 0, 125), data16),
+			want:  levels, says: "3-byte frames"},
 
 		// Refusals.
 		{name: "no fmt", bytes: riff(data16), err: ErrFormat, says: "no fmt chunk"},

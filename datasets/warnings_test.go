@@ -42,7 +42,7 @@ func TestLoaderWarnings(t *testing.T) {
 		for range 2 {
 			collect(t, l.Ordered(t.Context()))
 		}
-		want := f.path("high/b.wav") + ": data chunk says 80 bytes, file ends after 60"
+		want := f.path("high/b.wav") + ": data chunk says 80 bytes, file ends after 60, at 0.01 s"
 		if got := l.Warnings().Sentences(); !slices.Equal(got, []string{want}) {
 			t.Errorf("warnings %q, want %q", got, want)
 		}

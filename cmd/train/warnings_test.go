@@ -31,7 +31,7 @@ func TestFaultyFilesAreNamed(t *testing.T) {
 		}
 	}
 	want := "train: warning: " + filepath.Join(dir, "words", "left", "b.wav") +
-		": data chunk says 32000 bytes, file ends after 31000 (2 files in all are like this)\n"
+		": data chunk says 32000 bytes, file ends after 31000, at 0.97 s (2 files in all are like this)\n"
 	for _, args := range [][]string{
 		{"eval", "--model", "small", "--data", "words", "--split", "all"},
 		{"tune", "--model", "small", "--data", "words", "--split", "all", "--minutes", "0.1", "--measure",
