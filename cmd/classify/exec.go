@@ -87,14 +87,20 @@ type runner struct {
 	cancel   context.CancelFunc
 	worker   sync.WaitGroup
 
-	left    int // commands for which there was no room
-	failed  int // of the others; complete after close, as stopped
-	stopped int // that close did not wait for
+	left    int // commands for which there was no room; after close, also those that were not begun
+	failed  int // of the others; complete after close, as what follows
+	cut     int // killed by close
+	stopped int // not begun before close ended
+
+	mu      sync.Mutex
+	running *exec.Cmd // nil: none
+	killed  bool
 }
 
 const (
 	commandsQueued = 16
 	commandTimeout = 5 * time.Second // for what is queued, at the end
+	outputTimeout  = time.Second     // a grandchild may hold the output open
 )
 
 func newRunner(t commandTemplate, out *console) *runner {
@@ -119,7 +125,7 @@ func (r *runner) add(e event) {
 	}
 }
 
-// run runs the command for one event.
+// run runs the command for one event. The Ctrl-C that ends this program does not reach it.
 func (r *runner) run(ctx context.Context, e event) {
 	if ctx.Err() != nil {
 		r.stopped++
@@ -128,16 +134,53 @@ func (r *runner) run(ctx context.Context, e event) {
 	words := r.template.command(e)
 	cmd := exec.CommandContext(ctx, words[0], words[1:]...)
 	cmd.Stdout, cmd.Stderr = r.console.forChild(), r.console.forChild()
-	cmd.WaitDelay = time.Second // a grandchild may hold the output open
-	if err := cmd.Run(); err != nil {
+	cmd.WaitDelay = outputTimeout
+	cmd.Cancel = func() error { return killGroup(cmd) }
+	ownGroup(cmd)
+	err := r.start(cmd)
+	if err == nil {
+		err = cmd.Wait()
+	}
+	r.mu.Lock()
+	r.running = nil
+	r.mu.Unlock()
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		r.cut++
+		fmt.Fprintf(r.console, "classify: --exec: %s for %q at %v s was cut off\n", words[0], e.Label, e.Time)
+	default:
 		r.failed++
 		safe.Fprintf(r.console, "classify: --exec: %s for %q at %v s: %v\n", words[0], e.Label, e.Time, err)
 	}
 }
 
+func (r *runner) start(cmd *exec.Cmd) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.killed {
+		return context.Canceled
+	}
+	err := cmd.Start()
+	if err == nil {
+		r.running = cmd
+	}
+	return err
+}
+
+// kill kills the command that runs, at once, and begins no other.
+func (r *runner) kill() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.killed = true
+	if r.running != nil {
+		killGroup(r.running)
+	}
+}
+
 // close waits for the commands that are queued until the timeout. Then it kills the one that runs and leaves out the
-// rest.
-func (r *runner) close(timeout time.Duration) {
+// rest. It reports whether all were run to their ends.
+func (r *runner) close(timeout time.Duration) bool {
 	close(r.queue)
 	timer := time.AfterFunc(timeout, func() {
 		fmt.Fprintf(r.console, "classify: --exec: not done after %v, stopped\n", timeout)
@@ -146,6 +189,8 @@ func (r *runner) close(timeout time.Duration) {
 	r.worker.Wait()
 	timer.Stop()
 	r.cancel()
+	r.left += r.stopped
+	return r.cut+r.stopped == 0
 }
 
 // console is standard error, shared by goroutines.

@@ -163,6 +163,7 @@ type streamSummary struct {
 	Diverged       int     `json:"diverged"`     // decisions that were not finite
 	WorstLag       seconds `json:"worst_lag"`    // behind the sound
 	CommandsFailed int     `json:"commands_failed"`
+	CommandsCut    int     `json:"commands_cut"`  // off: killed at the end, when they took too long
 	CommandsLeft   int     `json:"commands_left"` // out
 }
 

@@ -44,11 +44,14 @@ type listener struct {
 const (
 	maxLag     = 1    // seconds behind the sound that are not worth a warning
 	livePieces = 4096 // samples that are decoded at a time, at most
+
+	// outputHold is how long results may take to be written after an interruption: a reader may have stopped reading.
+	outputHold = 2 * time.Second
 )
 
 // listen classifies live sound on the standard input.
 func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded) error {
-	ls, err := c.newListener(s, l)
+	ls, err := c.newListener(ctx, s, l)
 	if err != nil {
 		return err
 	}
@@ -61,7 +64,7 @@ func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded) error {
 	return errors.Join(err, program.WithStatus(program.StatusModel, l.device.Close()))
 }
 
-func (c *cli) newListener(s program.Streams, l *loaded) (ls *listener, err error) {
+func (c *cli) newListener(ctx context.Context, s program.Streams, l *loaded) (ls *listener, err error) {
 	o := c.formatOptions(l, survey{}, 1)
 	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
 	ls = &listener{
@@ -74,6 +77,7 @@ func (c *cli) newListener(s program.Streams, l *loaded) (ls *listener, err error
 			return nil, program.WithStatus(program.StatusUsage, err)
 		}
 		ls.commands = newRunner(template, ls.console)
+		program.OnAbort(ctx, ls.commands.kill)
 	}
 	ls.saver, err = newSaver(c.Events.Save, l.Model().Features.Rate)
 	return ls, err
@@ -84,10 +88,9 @@ func (l *listener) run(ctx context.Context, r io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.input = live.NewReader(ctx, r)
+	defer program.Hold(ctx, outputHold)()
 	err := l.process()
-	if l.commands != nil {
-		l.commands.close(commandTimeout)
-	}
+	allRun := l.finishCommands(ctx)
 	fault, failed := errors.AsType[*device.Fault](err)
 	interrupted := ctx.Err() != nil && l.broken == nil
 	if err != nil && l.broken == nil && !failed && !interrupted {
@@ -104,10 +107,19 @@ func (l *listener) run(ctx context.Context, r io.Reader) error {
 		return fault
 	case interrupted:
 		return ctx.Err()
-	case l.broken != nil || l.summary.Failed > 0:
+	case l.broken != nil || l.summary.Failed > 0 || !allRun:
 		return program.Exit(program.StatusFailed)
 	}
 	return nil
+}
+
+// finishCommands gives the commands that are queued some time, and reports whether all were run to their ends.
+func (l *listener) finishCommands(ctx context.Context) bool {
+	if l.commands == nil {
+		return true
+	}
+	defer program.Hold(ctx, commandTimeout+outputTimeout+outputHold)()
+	return l.commands.close(commandTimeout)
 }
 
 // process reports the events of the input until it ends.
@@ -237,9 +249,9 @@ func (l *listener) sumUp(interrupted bool) {
 		line += fmt.Sprintf(", %d decisions not finite", s.Diverged)
 	}
 	line += fmt.Sprintf(", at most %.2f s behind", l.lag.Worst)
-	if c := l.commands; c != nil && c.left+c.failed+c.stopped > 0 {
-		summary.CommandsFailed, summary.CommandsLeft = c.failed, c.left+c.stopped
-		line += fmt.Sprintf(", %d commands failed, %d left out", c.failed, c.left+c.stopped)
+	if c := l.commands; c != nil && c.left+c.failed+c.cut > 0 {
+		summary.CommandsFailed, summary.CommandsCut, summary.CommandsLeft = c.failed, c.cut, c.left
+		line += fmt.Sprintf(", %d commands failed, %d cut off, %d left out", c.failed, c.cut, c.left)
 	}
 	fmt.Fprintf(l.console, "classify: %s\n", line)
 	l.summary.AudioSeconds, l.summary.Interrupted, l.summary.Stream = seconds(s.Seconds), interrupted, summary

@@ -321,7 +321,7 @@ func TestStreamExec(t *testing.T) {
 	sound := bytes.NewReader(raw(audio.S16LE, threeSounds()))
 	status, out, errs := stream(t, sound, "--format", "ndjson", "--exec", line)
 	expect(t, "status", status, statusOK)
-	contains(t, "stderr", errs, ", 3 commands failed, 0 left out\n")
+	contains(t, "stderr", errs, ", 3 commands failed, 0 cut off, 0 left out\n")
 	events := parse(t, out)
 	expect(t, "failed", events[len(events)-1].Stream.CommandsFailed, 3)
 }
@@ -343,7 +343,7 @@ func TestStreamReportsItsLag(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := c.newListener(program.Streams{Out: &out, Err: &errs}, model)
+	l, err := c.newListener(t.Context(), program.Streams{Out: &out, Err: &errs}, model)
 	if err != nil {
 		t.Fatal(err)
 	}

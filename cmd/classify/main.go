@@ -25,10 +25,10 @@ var this = program.Program{
 	Statuses: [][2]string{
 		{"0", "Every input was classified."},
 		{"1", "Some inputs failed, each named on standard error; the others were classified. " +
-			"Also: the results could not be written."},
+			"Also: the results could not be written, or a command of --exec was cut off at the end."},
 		{"2", "Wrong usage; nothing was classified."},
 		{"3", "The model or the device cannot be used; nothing was classified."},
-		{"130", "Interrupted; what had been finished was written."},
+		{"130", "Interrupted; what had been finished was written. A second signal ends it at once."},
 	},
 	Environment: computing.Environment,
 	Examples: [][2]string{

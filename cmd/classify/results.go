@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/internal/atomicfile"
@@ -34,6 +35,8 @@ type results struct {
 const (
 	resultWriters = 16           // result files that are written at the same time, at most: each waits for the disk
 	labelTrack    = "labels.txt" // the extension of a label track
+
+	filesHold = 30 * time.Second // for the results of finished inputs to be written after an interruption
 )
 
 // newResults returns the result files of a shard; nil without --out.

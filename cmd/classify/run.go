@@ -90,13 +90,14 @@ var errFailFast = errors.New("stopped at the first failure (--fail-fast)")
 // run classifies the inputs. When it is interrupted, it still writes what has been finished, and does not wait for
 // workers, which may be reading the standard input.
 func (r *run) run(ctx context.Context, workers []*worker) error {
-	writers, write := 1, r.write
+	writers, write, hold := 1, r.write, outputHold
 	if r.out != nil {
 		if err := os.MkdirAll(r.out.dir, 0o777); err != nil {
 			return err
 		}
-		writers, write = resultWriters, r.writeFile
+		writers, write, hold = resultWriters, r.writeFile, filesHold
 	}
+	defer program.Hold(ctx, hold)()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	working, ctx := errgroup.WithContext(ctx)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -28,6 +29,9 @@ type fitCmd struct {
 	Training trainingFlags `embed:"" group:"Training:"`
 	Sound    soundFlags    `embed:"" group:"Sound:"`
 }
+
+// epochHold is how long an optimiser step, or writing a checkpoint, may take after an interruption.
+const epochHold = 5 * time.Second
 
 func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	cfg := c.config()
@@ -74,6 +78,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	shown.begin(log, t.History())
 	defer func() { warnFiles(s.Err, t.Skipped(), t.Warnings()) }()
+	defer program.Hold(ctx, epochHold)()
 	m, err := t.Run(ctx)
 	if err != nil {
 		shown.bar.Clear()

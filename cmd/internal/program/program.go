@@ -9,10 +9,8 @@ import (
 	"io"
 	"log"
 	"os"
-	"os/signal"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/polyphon/polyphon/device"
@@ -51,14 +49,13 @@ type Commands struct {
 	Version    kong.VersionFlag `help:"Print the version and exit."`
 }
 
-// Main is Run with the process's arguments and streams, in a context that SIGINT and SIGTERM end. It exits with the
-// status.
+// Main is Run with the process's arguments and streams, in a context that SIGINT, SIGTERM and SIGHUP end. It exits with
+// the status.
 func (p *Program) Main(grammar any) {
 	log.SetOutput(io.Discard) // the FLAC decoder logs a line a frame
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	status := p.Run(ctx, os.Args[1:], Streams{os.Stdin, os.Stdout, os.Stderr}, grammar)
-	stop()
-	os.Exit(status)
+	os.Exit(p.runUntilSignal(func(ctx context.Context) int {
+		return p.Run(ctx, os.Args[1:], Streams{os.Stdin, os.Stdout, os.Stderr}, grammar)
+	}))
 }
 
 // Run parses args into grammar, a pointer to a struct with kong's tags, calls the Run method of the command that they

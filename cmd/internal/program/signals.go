@@ -1,0 +1,116 @@
+package program
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/polyphon/polyphon/internal/atomicfile"
+)
+
+// endings are what a command that is running is to know of an end that comes from outside. The context of Main has one.
+type endings struct {
+	mu     sync.Mutex
+	holds  map[*time.Duration]struct{} // how long each wants to go on
+	aborts []func()
+}
+
+type endingsKey struct{}
+
+// Hold lets the command go on for so long after a signal, at most, to bring to its end what the end of ctx breaks off.
+// Without it the process ends at once. release ends the hold.
+func Hold(ctx context.Context, limit time.Duration) (release func()) {
+	e, ok := ctx.Value(endingsKey{}).(*endings)
+	if !ok {
+		return func() {}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.holds[&limit] = struct{}{}
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		delete(e.holds, &limit)
+	}
+}
+
+// OnAbort has f called when the process ends before the command does.
+func OnAbort(ctx context.Context, f func()) {
+	if e, ok := ctx.Value(endingsKey{}).(*endings); ok {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.aborts = append(e.aborts, f)
+	}
+}
+
+// limit returns how long the command may go on after a signal.
+func (e *endings) limit() (limit time.Duration) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for hold := range e.holds {
+		limit = max(limit, *hold)
+	}
+	return limit
+}
+
+// abort leaves nothing half done behind.
+func (e *endings) abort() {
+	atomicfile.Abandon()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, f := range e.aborts {
+		f()
+	}
+}
+
+// endSignals are the signals that end a command. A SIGHUP that nohup ignores stays ignored.
+func endSignals() []os.Signal {
+	list := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		list = append(list, syscall.SIGHUP)
+	}
+	return list
+}
+
+// holdChecks is how often it is checked whether a hold has ended.
+const holdChecks = 5 * time.Millisecond
+
+// runUntilSignal calls run in a context that the first signal ends, and returns its status. When run does not end
+// within its holds, or a second signal comes, it does not wait for run any more: whatever that is waiting for, be it a
+// pipe, a disk or a folder with a million files, the program ends.
+func (p *Program) runUntilSignal(run func(context.Context) int) int {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, endSignals()...)
+	e := &endings{holds: map[*time.Duration]struct{}{}}
+	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), endingsKey{}, e))
+	defer cancel()
+	done := make(chan int, 1)
+	go func() { done <- run(ctx) }()
+	select {
+	case status := <-done:
+		return status
+	case <-signals:
+	}
+	cancel()
+	for begun, twice := time.Now(), false; !twice && time.Since(begun) < e.limit(); {
+		select {
+		case status := <-done:
+			return status
+		case <-signals:
+			twice = true
+		case <-time.After(holdChecks):
+		}
+	}
+	select {
+	case status := <-done:
+		return status
+	default:
+	}
+	e.abort()
+	fmt.Fprintf(os.Stderr, "%s: interrupted\n", p.Name)
+	return StatusInterrupted
+}
