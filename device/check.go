@@ -186,15 +186,15 @@ func (c checked) AvgPoolGrad(dst, x View, scale float32) {
 	c.Trainer.AvgPoolGrad(dst, x, scale)
 }
 
-func (c checked) CrossEntropy(dlogits View, losses Buffer, logits, targets View, scale float32) {
-	checkView("CrossEntropy", "logits", logits)
-	checkLike("CrossEntropy", logits, "targets", targets)
-	checkLen("CrossEntropy", logits.Count(), "losses", losses)
+func (c checked) Loss(dlogits View, losses Buffer, logits, targets View, l Loss, scale float32) {
+	checkView("Loss", "logits", logits)
+	checkLike("Loss", logits, "targets", targets)
+	checkLen("Loss", logits.Count(), "losses", losses)
 	if !dlogits.Empty() {
-		checkDst("CrossEntropy", "dlogits", dlogits)
-		checkLike("CrossEntropy", logits, "dlogits", dlogits)
+		checkDst("Loss", "dlogits", dlogits)
+		checkLike("Loss", logits, "dlogits", dlogits)
 	}
-	c.Trainer.CrossEntropy(dlogits, losses, logits, targets, scale)
+	c.Trainer.Loss(dlogits, losses, logits, targets, l, scale)
 }
 
 func (c checked) SGD(w, g, m Buffer, rate, momentum, decay float32) {

@@ -3,6 +3,7 @@ package device_test
 import (
 	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
@@ -115,26 +116,86 @@ func TestHadamardBlockAgreesWithPyTorch(t *testing.T) {
 	})
 }
 
-func TestCrossEntropyAgreesWithPyTorch(t *testing.T) {
-	g := golden(t, "crossentropy")
-	eachDevice(t, func(t *testing.T, d device.Trainer) {
-		dlogits, losses := d.Alloc(4*6), d.Alloc(4)
-		d.CrossEntropy(device.Matrix(dlogits, 4, 6), losses, device.Matrix(upload(d, g["logits"]), 4, 6),
-			device.Matrix(upload(d, g["targets"]), 4, 6), 0.25)
-		wantValues(t, d, "losses", losses, g["losses"])
-		wantValues(t, d, "dlogits", dlogits, g["dlogits"])
-	})
+func TestLossAgreesWithPyTorch(t *testing.T) {
+	for _, c := range []struct {
+		golden     string
+		loss       device.Loss
+		rows, cols int
+		scale      float32
+	}{
+		{"crossentropy", device.Loss{}, 4, 6, 0.25},
+		{"loss brier", device.Loss{Kind: device.Brier}, 12, 5, 1},
+		{"loss focal", device.Loss{Kind: device.Focal, Gamma: 3}, 12, 5, 1},
+		{"loss focal half", device.Loss{Kind: device.Focal, Gamma: 0.5}, 12, 5, 1},
+		{"loss flsd", device.Loss{Kind: device.FLSD}, 12, 5, 1},
+		{"loss dual", device.Loss{Kind: device.DualFocal, Gamma: 2}, 12, 5, 1},
+	} {
+		g := golden(t, c.golden)
+		eachDevice(t, func(t *testing.T, d device.Trainer) {
+			matrix := func(b device.Buffer) device.View { return device.Matrix(b, c.rows, c.cols) }
+			dlogits, losses := d.Alloc(c.rows*c.cols), d.Alloc(c.rows)
+			d.Loss(matrix(dlogits), losses, matrix(upload(d, g["logits"])), matrix(upload(d, g["targets"])), c.loss, c.scale)
+			wantValues(t, d, c.golden+": losses", losses, g["losses"])
+			wantValues(t, d, c.golden+": dlogits", dlogits, g["dlogits"])
+		})
+	}
 }
 
-func TestCrossEntropyOfExtremeLogits(t *testing.T) {
+// TestLossGradients compares the gradient of each loss for soft targets with differences of the loss, in float64 but
+// for the logits.
+func TestLossGradients(t *testing.T) {
+	const cols, step = 7, 1.0 / 256
+	for kind := device.CrossEntropy; kind <= device.DualFocal; kind++ {
+		rng := rand.New(rand.NewPCG(1, uint64(kind)))
+		d, l := device.Ref(), device.Loss{Kind: kind, Gamma: 2.5}
+		x, targets := make([]float32, cols), make([]float32, cols)
+		for i := range x {
+			x[i], targets[i] = float32(2*rng.NormFloat64()), 0.05
+		}
+		targets[2], targets[5] = 0.6, 0
+		one := func(b device.Buffer) device.View { return device.Matrix(b, 1, cols) }
+		dlogits, losses := d.Alloc(cols), d.Alloc(1)
+		read := func(b device.Buffer) []float32 {
+			host := make([]float32, b.Len())
+			d.Download(host, b)
+			return host
+		}
+		loss := func() float64 {
+			d.Loss(one(dlogits), losses, one(upload(d, x)), one(upload(d, targets)), l, 1)
+			return float64(read(losses)[0])
+		}
+		loss()
+		for i, got := range read(dlogits) {
+			v := x[i]
+			x[i] = v + step
+			up := loss()
+			x[i] = v - step
+			want := (up - loss()) / (2 * step)
+			if x[i] = v; math.Abs(float64(got)-want) > 1e-4 {
+				t.Errorf("loss %d, logit %d: gradient %g, differences give %g", kind, i, got, want)
+			}
+		}
+	}
+}
+
+func TestLossOfExtremeLogits(t *testing.T) {
 	eachDevice(t, func(t *testing.T, d device.Trainer) {
 		inf := float32(math.Inf(-1))
 		logits := device.Matrix(upload(d, []float32{1000, -1000, inf, 300, 300, inf}), 2, 3)
 		targets := device.Matrix(upload(d, []float32{0, 1, 0, 0.5, 0.5, 0}), 2, 3)
 		dlogits, losses := d.Alloc(6), d.Alloc(2)
-		d.CrossEntropy(device.Matrix(dlogits, 2, 3), losses, logits, targets, 1)
+		d.Loss(device.Matrix(dlogits, 2, 3), losses, logits, targets, device.Loss{}, 1)
 		wantValues(t, d, "losses", losses, []float32{2000, math.Ln2})
 		wantValues(t, d, "dlogits", dlogits, []float32{1, -1, 0, 0, 0, 0})
+		// A certain wrong answer has the weight 1, and the gradient of cross entropy.
+		first := func(v device.View) device.View { return device.Matrix(v.Data.Slice(0, 3), 1, 3) }
+		for _, l := range []device.Loss{
+			{Kind: device.Focal, Gamma: 3}, {Kind: device.FLSD}, {Kind: device.DualFocal, Gamma: 2},
+		} {
+			d.Loss(device.Matrix(dlogits, 1, 3), losses.Slice(0, 1), first(logits), first(targets), l, 1)
+			wantValues(t, d, "losses", losses.Slice(0, 1), []float32{2000})
+			wantValues(t, d, "dlogits", dlogits.Slice(0, 3), []float32{1, -1, 0})
+		}
 	})
 }
 

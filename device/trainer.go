@@ -38,9 +38,10 @@ type Trainer interface {
 	// AvgPoolGrad computes dst[g][r] = scale·x[g] for every row r, AvgPool's gradient with scale = 1/rows.
 	AvgPoolGrad(dst, x View, scale float32)
 
-	// CrossEntropy computes, for each row r of logits (one group of n rows), losses[r] = −Σ_c t·log softmax and
-	// dlogits = scale·(softmax·Σt − t), with t the row of target probabilities. dlogits may be empty.
-	CrossEntropy(dlogits View, losses Buffer, logits, targets View, scale float32)
+	// Loss computes, for each row of logits, losses[row] = l with t the row of target probabilities, and dlogits = scale
+	// times its gradient with respect to the logits. A target of 0 adds nothing, whatever the logit, except to Brier's.
+	// dlogits may be empty, and overlaps none of the others.
+	Loss(dlogits View, losses Buffer, logits, targets View, l Loss, scale float32)
 
 	// SGD steps w with Nesterov momentum in PyTorch's form: g += decay·w; m = momentum·m + g;
 	// w −= rate·(g + momentum·m). g is not written.

@@ -14,7 +14,7 @@ const host::Kernel kernels[] = {
 	fillKernel, copy_floatsKernel, affineKernel, relu_gradKernel, tanh_forwardKernel, tanh_gradKernel, transposeKernel,
 	hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
 	momentsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, avg_poolKernel, avg_pool_gradKernel,
-	cross_entropyKernel, sgdKernel, adamwKernel, ema_updateKernel, square_runsKernel, clip_normKernel,
+	lossKernel, sgdKernel, adamwKernel, ema_updateKernel, square_runsKernel, clip_normKernel,
 	logmel_512Kernel, logmel_4096Kernel, matmul_runsKernel, matmul_trans_a_runsKernel,
 	PRODUCT_KERNELS(float32), PRODUCT_KERNELS(tf32), PRODUCT_KERNELS(bf16),
 };

@@ -50,7 +50,9 @@ func (g *gpu) AvgPoolGrad(dst, x device.View, scale float32) {
 	g.launchElements("avg_pool_grad", dst, newArgs().views(dst, x).shape(dst).floats(float64(scale)))
 }
 
-func (g *gpu) CrossEntropy(dlogits device.View, losses device.Buffer, logits, targets device.View, scale float32) {
-	g.launchThreads("cross_entropy", 32*logits.Count(),
-		newArgs().views(dlogits, logits, targets).buffers(losses).shape(logits).floats(float64(scale)))
+func (g *gpu) Loss(
+	dlogits device.View, losses device.Buffer, logits, targets device.View, l device.Loss, scale float32,
+) {
+	g.launchThreads("loss", 32*logits.Count(), newArgs().views(dlogits, logits, targets).buffers(losses).
+		shape(logits).ints(int(l.Kind)).floats(float64(l.Gamma), float64(scale)))
 }

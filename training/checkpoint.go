@@ -1,6 +1,7 @@
 package training
 
 import (
+	"cmp"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -78,6 +79,7 @@ func (t *Trainer) resume(path string) error {
 		return fmt.Errorf("%w: %s has version %d, this program writes %d",
 			ErrCheckpoint, path, c.Version, checkpointVersion)
 	}
+	c.Config.Loss = cmp.Or(c.Config.Loss, LossLS) // there was no other once
 	if err := c.matches(t.cfg, t.labels, t.digest); err != nil {
 		return err
 	}

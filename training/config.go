@@ -48,7 +48,9 @@ type Config struct {
 	Decay        float64       `json:"decay"`                   // weight decay, of matrices only; negative: auto
 	Momentum     float64       `json:"momentum"`                // SGD only
 	Clip         float64       `json:"clip"`                    // bound of the gradient's Euclidean norm; 0: none
-	Smoothing    float64       `json:"smoothing"`               // of the labels; see Targets
+	Loss         LossKind      `json:"loss"`                    // what is minimised; "": LossLS
+	Gamma        float64       `json:"gamma,omitempty"`         // of LossFocal and LossDual
+	Smoothing    float64       `json:"smoothing"`               // of the labels, with LossLS; see Targets
 	EMA          float64       `json:"ema"`                     // decay of the average of weights that is kept; 0: none
 	Balance      float64       `json:"balance"`                 // of labels, 0 to 1; see datasets.LoaderConfig
 	Seed         int64         `json:"seed"`
@@ -78,7 +80,8 @@ func Default() Config {
 			},
 		},
 		Features: features.Default(), ClampSigma: 4,
-		Epochs: 60, Optimizer: SGD, Warmup: 2, Decay: -1, Momentum: 0.9, Clip: 2, Smoothing: 0.1, EMA: 0.998,
+		Epochs: 60, Optimizer: SGD, Warmup: 2, Decay: -1, Momentum: 0.9, Clip: 2, Loss: LossLS, Gamma: 3,
+		Smoothing: 0.1, EMA: 0.998,
 		Balance: 0.5, Seed: 1, DistillWeight: 0.7,
 		Context: datasets.Context{Before: 1.5, After: -1, Share: 0.5}, Augment: augment, Mask: mask,
 	}
@@ -120,6 +123,9 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 		c.Decay = decay
 	}
 	c.Warmup = min(c.Warmup, float64(c.Epochs))
+	if c.Loss = cmp.Or(c.Loss, LossLS); !c.Loss.UsesGamma() {
+		c.Gamma = 0
+	}
 	// Lists are compared with those of checkpoints, in which an empty one is nil.
 	c.LRMilestones = append([]int(nil), c.LRMilestones...)
 	c.Net.Stages = slices.Clone(c.Net.Stages)
@@ -155,6 +161,9 @@ func (c Config) Validate() error {
 	if c.Optimizer != SGD && c.Optimizer != AdamW {
 		return fmt.Errorf("%w: unknown optimizer %q", ErrConfig, c.Optimizer)
 	}
+	if !slices.Contains(LossKinds, c.Loss) {
+		return fmt.Errorf("%w: unknown loss %q", ErrConfig, c.Loss)
+	}
 	for i, epoch := range c.LRMilestones {
 		if epoch < 1 || epoch >= c.Epochs || i > 0 && epoch <= c.LRMilestones[i-1] {
 			return fmt.Errorf("%w: the rate cannot fall after the epochs %v of %d", ErrConfig, c.LRMilestones, c.Epochs)
@@ -170,6 +179,7 @@ func (c Config) Validate() error {
 		within("weight decay", c.Decay, 0, 10),
 		within("momentum", c.Momentum, 0, below1),
 		within("gradient clip", c.Clip, 0, math.MaxFloat32),
+		within("gamma", c.Gamma, 0, 100),
 		within("label smoothing", c.Smoothing, 0, below1),
 		within("balance", c.Balance, 0, 1),
 		within("EMA decay", c.EMA, 0, below1),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -32,7 +33,7 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 			return Epoch{}, err
 		}
 		batch++
-		loss, n, err := t.trainStep(pass, b, rng)
+		loss, n, err := t.trainStep(pass, b, rng, t.cfg.loss(epoch))
 		if err != nil {
 			return Epoch{}, fmt.Errorf("epoch %d of %d, batch %d of %d: %w",
 				epoch, t.cfg.Epochs, batch, t.train.Batches(), err)
@@ -55,12 +56,14 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 }
 
 // trainStep makes one optimiser step and returns the batch's mean loss and the number of clips classified correctly.
-// rng draws its mixup. A loss or a gradient that is not finite gives an error wrapping ErrDiverged; the weights are
-// then of no use.
-func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss float64, correct int, err error) {
+// rng draws its mixup, l is the loss. A loss or a gradient that is not finite gives an error wrapping ErrDiverged; the
+// weights are then of no use.
+func (t *Trainer) trainStep(
+	pass *Pass, b *datasets.Batch, rng *rand.Rand, l device.Loss,
+) (loss float64, correct int, err error) {
 	classes := t.cfg.Net.Classes
 	targets := make([]float32, b.B*classes)
-	Targets(targets, b.Labels, classes, t.cfg.Smoothing)
+	Targets(targets, b.Labels, classes, t.cfg.smoothing())
 	if len(t.teachers) > 0 {
 		if err := t.teachers.mix(targets, b, float32(t.cfg.DistillWeight)); err != nil {
 			return 0, 0, err
@@ -74,7 +77,7 @@ func (t *Trainer) trainStep(pass *Pass, b *datasets.Batch, rng *rand.Rand) (loss
 	x := pass.Input(b.X, b.B, b.Frames)
 	pass.pool(b.Lead, b.Window)
 	logits := t.net.Forward(pass, x)
-	t.net.Backward(pass, pass.CrossEntropy(logits, targets))
+	t.net.Backward(pass, pass.LossGradient(logits, targets, l))
 	clip := math.Inf(1) // which only computes the norm
 	if t.cfg.Clip > 0 {
 		clip = t.cfg.Clip

@@ -108,7 +108,7 @@ func trainStep(
 	classes := n.program.Steps[len(n.program.Steps)-1].Width
 	targets := make([]float32, len(labels)*classes)
 	Targets(targets, labels, classes, 0.1)
-	gradient := p.CrossEntropy(n.Forward(p, p.Input(rows, len(labels), frames)), targets)
+	gradient := p.LossGradient(n.Forward(p, p.Input(rows, len(labels), frames)), targets, device.Loss{})
 	n.ZeroGradient()
 	n.Backward(p, gradient)
 	o.Step(rate, step)

@@ -331,7 +331,7 @@ func checkNetwork(t *testing.T, d device.Trainer, kind polynet.BlockKind, pool p
 		p.rng = nettest.Rand(4)
 		x := p.Input(rows, batch, frames)
 		p.pool(pool.first, pool.count)
-		gradient := p.CrossEntropy(n.Forward(p, x), targets)
+		gradient := p.LossGradient(n.Forward(p, x), targets, device.Loss{})
 		return p.Loss(), gradient
 	}
 	_, gradient := run()

@@ -11,7 +11,7 @@ import (
 
 // Targets writes one row of classes target probabilities for each label: 1−smoothing on the label, and smoothing spread
 // evenly over all classes (Szegedy et al., 2016; PyTorch's label_smoothing). dst is (len(labels), classes); its rows
-// may be mixed before they go into CrossEntropy.
+// may be mixed before they go into LossGradient.
 func Targets(dst []float32, labels []int, classes int, smoothing float64) {
 	if len(dst) != len(labels)*classes {
 		panic(fmt.Sprintf("training: %d targets for %d labels of %d classes", len(dst), len(labels), classes))
@@ -43,10 +43,10 @@ func mixUp(x, targets []float32, clips int, alpha float64, rng *rand.Rand) {
 	mix(targets)
 }
 
-// CrossEntropy starts computing the batch's mean cross-entropy between the rows of targets, (batch, classes)
-// probabilities, and the softmax of the logits, which Loss returns. It returns the loss's gradient with respect to the
-// logits, which is valid until the next Input.
-func (p *Pass) CrossEntropy(logits device.View, targets []float32) (gradient device.View) {
+// LossGradient starts computing the batch's mean loss of the logits for the rows of targets, (batch, classes)
+// probabilities, which Loss returns. It returns the loss's gradient with respect to the logits, which is valid until
+// the next Input.
+func (p *Pass) LossGradient(logits device.View, targets []float32, l device.Loss) (gradient device.View) {
 	batch, classes := logits.Rows, logits.Cols
 	if len(targets) != batch*classes {
 		panic(fmt.Sprintf("training: %d targets for logits %v", len(targets), logits))
@@ -55,12 +55,12 @@ func (p *Pass) CrossEntropy(logits device.View, targets []float32) (gradient dev
 	p.dev.Upload(t.Data, targets)
 	gradient = p.matrix(batch, classes)
 	p.losses = p.memory.alloc(batch)
-	p.dev.CrossEntropy(gradient, p.losses, logits, t, 1/float32(batch))
+	p.dev.Loss(gradient, p.losses, logits, t, l, 1/float32(batch))
 	return gradient
 }
 
-// Loss returns the mean cross-entropy, in nats, of the latest CrossEntropy. It waits for the device: call it when the
-// whole step has been started.
+// Loss returns the mean loss of the latest LossGradient. It waits for the device: call it when the whole step has been
+// started.
 func (p *Pass) Loss() (loss float64) {
 	losses := download(p.dev, p.losses)
 	for _, l := range losses {

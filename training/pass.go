@@ -75,7 +75,7 @@ type Pass struct {
 	shapes   []shape       // of those in padded whose padding is known to be zero, in order
 	laidOut  int           // how many of them this step has
 	hostRows []float32     // the input with its padding, before its upload
-	losses   device.Buffer // of the latest CrossEntropy
+	losses   device.Buffer // of the latest LossGradient
 
 	steps          []polynet.Step // of the program that runs
 	tensors        []Activation   // by polynet.Tensor

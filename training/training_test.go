@@ -71,7 +71,7 @@ func small() Config {
 			MinHz: 100, MaxHz: 4000, Floor: 1e-3, Scale: features.HTK,
 		},
 		Window: 0.5, ClampSigma: 4, Epochs: 4, Batch: 8, Optimizer: SGD, Rate: 0.05, Warmup: 1, Decay: 1e-4,
-		Momentum: 0.9, Clip: 2, Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
+		Momentum: 0.9, Clip: 2, Loss: LossLS, Smoothing: 0.05, EMA: 0.9, Balance: 0.5, Seed: 3,
 		Augment: datasets.Augment{Speed: 0.05, Shift: 0.05, Gain: [2]float64{-3, 3}},
 		Mask:    features.Mask{TimeMasks: 1, MaxTime: 3},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/training"
 )
 
@@ -35,7 +36,7 @@ func prepareStep(a stepArgs) *serve.Case {
 	step := func() float64 {
 		training.Targets(targets, labels, m.Net.Classes, smoothing)
 		n.ZeroGradient()
-		gradient := pass.CrossEntropy(n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)), targets)
+		gradient := pass.LossGradient(n.Forward(pass, pass.Input(rows, a.Batch, a.Frames)), targets, device.Loss{})
 		n.Backward(pass, gradient)
 		n.ClipGradient(clip)
 		number++

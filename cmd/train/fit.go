@@ -34,7 +34,10 @@ type fitCmd struct {
 const epochHold = 5 * time.Second
 
 func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
-	cfg := c.config()
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
 	if c.Training.Threads < 0 {
 		return usageError("--threads must not be negative")
 	}

@@ -29,7 +29,10 @@ type trainingFlags struct {
 	Schedule  scheduleFlag `help:"${scheduleHelp}" default:"cosine"`
 	Decay     float64      `help:"Weight decay. Default: 0.0005 for sgd, 0.05 for adamw." default:"${decay}"`
 	Clip      float64      `help:"Limit of the gradient's norm; 0 turns it off." default:"${clip}"`
-	Smoothing float64      `help:"Label smoothing." default:"${smoothing}"`
+	Loss      string       `help:"${lossHelp}" enum:"${losses}" default:"${loss}" placeholder:"LOSS"`
+	Gamma     *gammaFlag   `help:"${gammaHelp}" placeholder:"G"`
+	P0        float64      `name:"p0" help:"Probability for --gamma auto." default:"0.25" placeholder:"P"`
+	Smoothing float64      `help:"Label smoothing, with --loss ls." default:"${smoothing}"`
 	EMA       float64      `help:"Decay of the average of weights that is kept; 0 turns it off." default:"${ema}"`
 	Balance   float64      `help:"Evens out how often labels come: 0 as in the data, 1 equally." default:"${balance}"`
 	Mixup     float64      `help:"Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off." placeholder:"A"`
@@ -54,19 +57,38 @@ type soundFlags struct {
 }
 
 // config returns the recipe with the flags' settings.
-func (c *fitCmd) config() training.Config {
-	t, s, cfg := c.Training, c.Sound, recipe
+func (c *fitCmd) config() (cfg training.Config, err error) {
+	t, s := c.Training, c.Sound
+	cfg = recipe
 	cfg.Net = c.Network.config()
 	cfg.Features, cfg.Window, cfg.ClampSigma = featurePresets[s.Features](), s.Window, s.Limit
 	cfg.Epochs, cfg.Batch, cfg.Optimizer, cfg.Rate = t.Epochs, t.Batch, training.OptimizerKind(t.Optimizer), t.LR
 	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
+	if cfg.Loss, err = training.LossKind(t.Loss), t.gamma(&cfg); err != nil {
+		return cfg, nil
+	}
 	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
 	cfg.Seed, cfg.DistillWeight = t.Seed, t.DistillWeight
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
 	if cfg.Context.Share = s.InContext; s.Context != nil {
 		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
 	}
-	return cfg
+	return cfg, nil
+}
+
+// gamma sets the gamma of a focal loss, where it is given.
+func (f trainingFlags) gamma(cfg *training.Config) (err error) {
+	switch {
+	case f.Gamma == nil:
+		return nil
+	case !cfg.Loss.UsesGamma():
+		return usageError("--gamma is about --loss focal and dual")
+	case *f.Gamma == gammaAuto:
+		cfg.Gamma, err = training.FocalGamma(f.P0)
+		return err
+	}
+	cfg.Gamma = float64(*f.Gamma)
+	return nil
 }
 
 // teachers opens the models of --teacher.
@@ -136,6 +158,25 @@ func (f *scheduleFlag) UnmarshalText(text []byte) error {
 		}
 		f.epochs = append(f.epochs, epoch)
 	}
+	return nil
+}
+
+// gammaFlag is a gamma of focal losses.
+type gammaFlag float64
+
+// gammaAuto stands for the gamma that follows from --p0.
+const gammaAuto gammaFlag = -1
+
+// UnmarshalText parses a number or auto.
+func (f *gammaFlag) UnmarshalText(text []byte) error {
+	if *f = gammaAuto; string(text) == "auto" {
+		return nil
+	}
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || !(v >= 0) {
+		return fmt.Errorf("%q is neither auto nor a number from 0 on", text)
+	}
+	*f = gammaFlag(v)
 	return nil
 }
 

@@ -26,6 +26,8 @@ var texts = map[string]string{
 	"warmup":    fmt.Sprint(recipe.Warmup),
 	"decay":     fmt.Sprint(recipe.Decay),
 	"clip":      fmt.Sprint(recipe.Clip),
+	"loss":      string(recipe.Loss),
+	"losses":    strings.ReplaceAll(flagText(training.LossKinds), ":", ","),
 	"smoothing": fmt.Sprint(recipe.Smoothing),
 	"ema":       fmt.Sprint(recipe.EMA),
 	"balance":   fmt.Sprint(recipe.Balance),
@@ -44,7 +46,11 @@ var texts = map[string]string{
 		"Default: %d.", polynet.MaxDegree, training.DefaultDegree),
 	"stemHelp":   "First convolution, WIDTH:KERNEL:AHEAD:STRIDE",
 	"stagesHelp": "Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE",
-	"lrHelp":     "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw.",
+	"lossHelp": "Loss: ls (cross-entropy with label smoothing), ce (without), brier, or for probabilities that are " +
+		"better calibrated focal, flsd (FLSD-53), flsc (FLSc-532) or dual. Default: " + string(recipe.Loss) + ".",
+	"gammaHelp": fmt.Sprintf("Gamma of --loss focal and dual, or auto: the one that --p0 gives. Default: %g.",
+		recipe.Gamma),
+	"lrHelp": "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw.",
 	"scheduleHelp": "What follows the warm-up: cosine, to zero, or steps:EPOCH,..., " +
 		"the epochs after which the rate falls to a tenth.",
 	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",

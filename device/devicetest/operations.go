@@ -56,10 +56,17 @@ var rowOperations = []operation{
 	}},
 	{"AvgPool", 1, func(f *fixture) { f.AvgPool(f.pooled("dst"), f.main("x")) }},
 	{"AvgPoolGrad", 1, func(f *fixture) { f.AvgPoolGrad(f.main("dst"), f.pooled("x"), 0.37) }},
-	{"CrossEntropy", 3, func(f *fixture) {
-		losses := f.vector("losses", f.groups*f.rows, f.random)
-		f.CrossEntropy(f.main("dlogits"), losses, f.main("logits"), f.dense("targets"), 0.25)
-	}},
+	{"Loss", 3, func(f *fixture) { f.loss(device.Loss{}) }},
+	{"Loss, Brier", 3, func(f *fixture) { f.loss(device.Loss{Kind: device.Brier}) }},
+	{"Loss, focal", 3, func(f *fixture) { f.loss(device.Loss{Kind: device.Focal, Gamma: 3}) }},
+	{"Loss, focal of a small gamma", 3, func(f *fixture) { f.loss(device.Loss{Kind: device.Focal, Gamma: 0.5}) }},
+	{"Loss, FLSD", 3, func(f *fixture) { f.loss(device.Loss{Kind: device.FLSD}) }},
+	{"Loss, dual focal", 3, func(f *fixture) { f.loss(device.Loss{Kind: device.DualFocal, Gamma: 2}) }},
+}
+
+func (f *fixture) loss(l device.Loss) {
+	losses := f.vector("losses", f.groups*f.rows, f.random)
+	f.Loss(f.main("dlogits"), losses, f.main("logits"), f.dense("targets"), l, 0.25)
 }
 
 // vectorOperations are those on whole vectors or on one value a column; they use a shape's columns.

@@ -66,6 +66,37 @@ p.grad = grads[0].clone()
 length = torch.nn.utils.clip_grad_norm_([p], 0.5)
 save("clip", g=grads[0], norm=length, clipped=p.grad)
 
+# Losses of the authors' repositories, restated for rows of one-hot targets, each summed over the batch.
+logits = (3 * torch.randn(12, 5)).round(decimals=3)
+labels = torch.randint(5, (12,))
+
+
+def focal(z, gamma):
+    logp = F.log_softmax(z, 1).gather(1, labels[:, None])[:, 0]
+    return -((1 - logp.exp()) ** gamma) * logp
+
+
+def flsd(z):  # focal_loss_adaptive_gamma.py of Mukhoti et al.
+    p = F.softmax(z, 1).gather(1, labels[:, None])[:, 0].detach()
+    return focal(z, torch.where(p < 0.2, 5.0, 3.0))
+
+
+def dual_focal(z, gamma):  # dual_focal_loss.py of Tao et al.
+    logp = F.log_softmax(z, 1).gather(1, labels[:, None])[:, 0]
+    p = F.softmax(z, 1)
+    below = torch.where(p < p.gather(1, labels[:, None]), p, torch.zeros(()))
+    return -((1 - logp.exp() + below.max(1).values) ** gamma) * logp
+
+
+for name, loss in {
+    "focal": lambda z: focal(z, 3.0), "focal half": lambda z: focal(z, 0.5), "flsd": flsd,
+    "dual": lambda z: dual_focal(z, 2.0), "brier": lambda z: (F.softmax(z, 1) - F.one_hot(labels, 5)).square().sum(1),
+}.items():
+    z = logits.clone().requires_grad_()
+    losses = loss(z)
+    losses.sum().backward()
+    save("loss " + name, logits=z, targets=F.one_hot(labels, 5), losses=losses, dlogits=z.grad)
+
 with open("torch_golden.json", "w") as file:
     json.dump(golden, file, indent=1)
     file.write("\n")
