@@ -39,7 +39,7 @@ var allowed = map[string][]string{
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},
 	"calibrate":   {"confidence", "detect", "polynet"},
-	"export/onnx": {"features", "polynet"},
+	"export/onnx": {"features", "internal/foreign", "polynet"},
 	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }
 

@@ -81,10 +81,18 @@ func (c *codec) bytes(number protowire.Number, v *[]byte) {
 	}
 }
 
-func (c *codec) text(number protowire.Number, v *string) {
+// text is a name, long a longer text.
+func (c *codec) text(number protowire.Number, v *string) { c.bounded(number, v, maxName) }
+func (c *codec) long(number protowire.Number, v *string) { c.bounded(number, v, maxText) }
+
+func (c *codec) bounded(number protowire.Number, v *string, limit int) {
 	if c.writes() {
 		c.out = protowire.AppendString(protowire.AppendTag(c.out, number, protowire.BytesType), *v)
 	} else if c.reads(number) {
+		if len(c.field.bytes) > limit {
+			c.err = fmt.Errorf("field %d: a text of %d bytes, at most %d are possible", number, len(c.field.bytes), limit)
+			return
+		}
 		*v = string(c.field.bytes)
 	}
 }
@@ -95,7 +103,8 @@ func (c *codec) texts(number protowire.Number, list *[]string, limit int) {
 			c.text(number, &(*list)[i])
 		}
 	} else if c.reads(number) && c.room(len(*list), limit) {
-		*list = append(*list, string(c.field.bytes))
+		*list = append(*list, "")
+		c.text(number, &(*list)[len(*list)-1])
 	}
 }
 

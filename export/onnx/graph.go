@@ -63,8 +63,15 @@ func (w *walk) origin(name string) string {
 	return name
 }
 
+// maxUsers bounds how many nodes may read a value of a network, so that no graph takes quadratic time.
+const maxUsers = 256
+
 // usersOf returns the nodes of the given operators that read value x.
 func (w *walk) usersOf(x string, ops ...string) []*nodeProto {
+	if n := len(w.users[x]); n > maxUsers {
+		w.fail("%d operators read %.80q", n, x)
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(w.users[x]), func(n *nodeProto) bool { return !slices.Contains(ops, n.op) })
 }
 
@@ -72,7 +79,7 @@ func (w *walk) usersOf(x string, ops ...string) []*nodeProto {
 func (w *walk) user(what, x, op string) *nodeProto {
 	found := w.usersOf(x, op)
 	if len(found) != 1 {
-		w.fail("%s: %d operators %s read %q, instead of one", what, len(found), op, x)
+		w.fail("%s: %d operators %s read %.80q, instead of one", what, len(found), op, x)
 		return &nodeProto{outputs: []string{""}}
 	}
 	return found[0]
@@ -82,7 +89,7 @@ func (w *walk) user(what, x, op string) *nodeProto {
 func (w *walk) joins(what, op, x, y string) string {
 	n := w.user(what, x, op)
 	if a, b := w.origin(n.input(0)), w.origin(n.input(1)); a != y && b != y {
-		w.fail("%s: %s of %q and %q, not of %q", what, op, a, b, y)
+		w.fail("%s: %s of %.80q and %.80q, not of %.80q", what, op, a, b, y)
 	}
 	return n.outputs[0]
 }
@@ -91,7 +98,7 @@ func (w *walk) joins(what, op, x, y string) string {
 func (w *walk) constant(what, name string, dims int) *tensorProto {
 	t := w.tensors[w.origin(name)]
 	if t == nil || t.kind != tensorFloat || len(t.dims) != dims || len(t.floats) == 0 {
-		w.fail("%s: %q is no float32 constant of %d dimensions", what, name, dims)
+		w.fail("%s: %.80q is no float32 constant of %d dimensions", what, name, dims)
 		return &tensorProto{dims: make([]int64, dims)}
 	}
 	w.used[t] = true

@@ -5,12 +5,18 @@ import (
 	"fmt"
 )
 
-// Limits of what is read.
+// Limits of what is read, so that a file takes at most 64 MB besides its own size and that of its weights: the smallest
+// items take 2 bytes in a file and up to 150 in memory. A network of polynet.Config's limits has less.
 const (
-	maxFile   = 2 << 30 // bytes; protobuf allows no more
-	maxItems  = 1 << 18 // nodes, initializers, ...: a network of 64 stages of 256 blocks has less
-	maxOfNode = 16      // inputs, outputs and attributes, of each, whose smallest take 2 bytes in a file and 64 in memory
-	maxDims   = 8       // of a tensor
+	maxFile     = 2 << 30 // bytes; protobuf allows no more
+	maxNodes    = 1 << 15
+	maxParts    = 3 << 16 // inputs, outputs and attributes of all nodes
+	maxOfNode   = 16      // of each of these
+	maxItems    = 1 << 16 // initializers, entries of the metadata, ...
+	maxDims     = 8       // of a tensor
+	maxIntegers = 64      // of a tensor of integers that are not raw
+	maxName     = 1 << 12 // bytes
+	maxText     = 1 << 20 // bytes of an entry of the metadata
 )
 
 // Values of AttributeProto.AttributeType.
@@ -50,6 +56,7 @@ type (
 		nodes           []nodeProto // each after those that it depends on
 		initializers    []tensorProto
 		inputs, outputs []valueProto
+		parts           int // inputs, outputs and attributes of the nodes that have been read
 	}
 	nodeProto struct {
 		name, op        string
@@ -74,6 +81,7 @@ type (
 		integers []int64
 		raw      []byte // the values as they are in a file, until they have been read
 		external []byte // where in another file they are
+		location int64  // 1: in another file
 	}
 	// valueProto is a float32 input or output of a graph, of which only the name is read.
 	valueProto struct {
@@ -95,7 +103,7 @@ func (p *modelProto) fields(c *codec) {
 	version := int64(irVersion)
 	c.integer(1, &version)
 	c.text(2, &p.producer)
-	c.text(6, &p.doc)
+	c.long(6, &p.doc)
 	c.message(7, &p.graph)
 	messages(c, 8, &p.opsets, maxItems)
 	messages(c, 14, &p.metadata, maxItems)
@@ -108,11 +116,17 @@ func (o *opsetProto) fields(c *codec) {
 
 func (e *entryProto) fields(c *codec) {
 	c.text(1, &e.key)
-	c.text(2, &e.value)
+	c.long(2, &e.value)
 }
 
 func (g *graphProto) fields(c *codec) {
-	messages(c, 1, &g.nodes, maxItems)
+	messages(c, 1, &g.nodes, maxNodes)
+	if c.reads(1) && c.err == nil {
+		n := &g.nodes[len(g.nodes)-1]
+		if g.parts += len(n.inputs) + len(n.outputs) + len(n.attributes); g.parts > maxParts {
+			c.err = fmt.Errorf("more than %d inputs, outputs and attributes", maxParts)
+		}
+	}
 	c.text(2, &g.name)
 	messages(c, 5, &g.initializers, maxItems)
 	messages(c, 11, &g.inputs, maxItems)
@@ -129,7 +143,7 @@ func (n *nodeProto) fields(c *codec) {
 
 func (n *nodeProto) check() error {
 	if n.op == "" || len(n.outputs) == 0 {
-		return fmt.Errorf("node %q: no operator or no output", n.name)
+		return fmt.Errorf("node %.80q: no operator or no output", n.name)
 	}
 	return nil
 }
@@ -166,15 +180,16 @@ func (t *tensorProto) fields(c *codec) {
 		floats, c.err = values[float32](c.field.bytes)
 		t.floats = append(t.floats, floats...)
 	}
-	c.integers(7, &t.integers, maxItems)
+	c.integers(7, &t.integers, maxIntegers)
 	c.bytes(9, &t.raw)
 	c.bytes(13, &t.external)
+	c.integer(14, &t.location)
 }
 
 // check reads raw values, and returns an error unless the dimensions are of as many values as there are.
 func (t *tensorProto) check() (err error) {
-	if t.external != nil {
-		return fmt.Errorf("tensor %q: its values lie in another file; save the model as one", t.name)
+	if t.external != nil || t.location != 0 {
+		return fmt.Errorf("tensor %.80q: its values lie in another file; save the model as one", t.name)
 	}
 	if t.raw != nil && t.kind == tensorFloat {
 		t.floats, err = values[float32](t.raw)
@@ -183,19 +198,19 @@ func (t *tensorProto) check() (err error) {
 		t.integers, err = values[int64](t.raw)
 	}
 	if err != nil {
-		return fmt.Errorf("tensor %q: %w", t.name, err)
+		return fmt.Errorf("tensor %.80q: %w", t.name, err)
 	}
 	t.raw = nil
 	size := int64(1)
 	for _, d := range t.dims {
 		if d < 0 || d > maxFile || size*d > maxFile {
-			return fmt.Errorf("tensor %q: shape %v", t.name, t.dims)
+			return fmt.Errorf("tensor %.80q: shape %v", t.name, t.dims)
 		}
 		size *= d
 	}
 	count, known := map[int64]int{tensorFloat: len(t.floats), tensorInt64: len(t.integers)}[t.kind]
 	if known && int64(count) != size {
-		return fmt.Errorf("tensor %q: %d values in a shape of %v", t.name, count, t.dims)
+		return fmt.Errorf("tensor %.80q: %d values in a shape of %v", t.name, count, t.dims)
 	}
 	return nil
 }
@@ -209,7 +224,7 @@ func (v *valueProto) fields(c *codec) {
 	shape := fieldsOf(func(c *codec) { messages(c, 1, &v.dims, maxDims) })
 	tensor := fieldsOf(func(c *codec) { c.integer(1, &kind); c.message(2, shape) })
 	c.message(2, fieldsOf(func(c *codec) { c.message(1, tensor) }))
-	c.text(3, &v.doc)
+	c.long(3, &v.doc)
 }
 
 func (d *dimension) fields(c *codec) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/polyphon/polyphon/internal/foreign"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -15,26 +16,33 @@ var ErrFormat = errors.New("unusable ONNX file")
 // File is an ONNX file that has been read.
 type File struct{ model modelProto }
 
-// Read reads an ONNX file to its end. It never holds more memory than a small multiple of what r has delivered. Errors
-// wrap ErrFormat.
+// Read reads an ONNX file of at most 2 GiB to its end. It never holds more than 64 MB and four times what r has
+// delivered. Errors wrap ErrFormat.
 func Read(r io.Reader) (*File, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	f := new(File)
 	switch {
 	case err != nil:
-	case len(data) == 0:
-		err = errors.New("it is empty")
 	case len(data) > maxFile:
 		err = fmt.Errorf("more than %d bytes", maxFile)
 	default:
-		if err = decode(data, &f.model); err == nil && f.model.graph.nodes == nil {
-			err = errors.New("it has no graph")
-		}
+		err = f.decode(data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	return f, nil
+}
+
+func (f *File) decode(data []byte) error {
+	err := decode(data, &f.model)
+	if err == nil && f.model.graph.nodes == nil {
+		err = errors.New("it has no graph")
+	}
+	if kind := foreign.Known(data[:min(len(data), foreign.Start)]); err != nil && kind != "" {
+		err = fmt.Errorf("it is %s", kind)
+	}
+	return err
 }
 
 // Metadata returns what the file says in metadata_props, as polynet.Model.SetMetadata takes it where Write wrote it.
@@ -62,7 +70,7 @@ func (f *File) StateDict(c polynet.Config) (polynet.StateDict, error) {
 		return nil, fmt.Errorf("%w: the graph is not this network of %s blocks: %w", ErrFormat, c.Block, w.err)
 	}
 	if unused := w.unused(); len(unused) > 0 {
-		return nil, fmt.Errorf("%w: the network has no %s", ErrFormat, strings.Join(unused, ", "))
+		return nil, fmt.Errorf("%w: the network has no %.1000s", ErrFormat, strings.Join(unused, ", "))
 	}
 	return w.weights, nil
 }

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/polyphon/polyphon/internal/memtest"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
+	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // imported returns the model that the file makes of m's configuration.
@@ -171,24 +173,104 @@ func TestStateDictNamesWhatIsWrong(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	whole := exported(t, randomModel(polynet.Linear, rand.New(rand.NewPCG(17, 18))), LogMel)
-	external := encode(&modelProto{graph: graphProto{
-		nodes:        []nodeProto{{op: "Conv", outputs: []string{"y"}}},
-		initializers: []tensorProto{{name: "w", kind: tensorFloat, dims: []int64{1 << 40, 1 << 40}}},
-	}})
-	for name, file := range map[string][]byte{
-		"many inputs": encode(&modelProto{graph: graphProto{
-			nodes: []nodeProto{{op: "Concat", outputs: []string{"y"}, inputs: make([]string, 100)}},
-		}}),
-		"empty": nil, "text": []byte("a text, no model"), "cut": whole[:len(whole)/2], "no graph": {8, 8},
-		"claims": external,
+	graph := func(g graphProto) []byte { return encode(&modelProto{graph: g}) }
+	node := nodeProto{op: "Conv", outputs: []string{"y"}}
+	weight := func(t tensorProto) []byte {
+		t.name, t.kind = "w", tensorFloat
+		return graph(graphProto{nodes: []nodeProto{node}, initializers: []tensorProto{t}})
+	}
+	// outside returns a file whose weight has one more field.
+	outside := func(field protowire.Number, kind protowire.Type, value ...byte) []byte {
+		inner := append(encode(&tensorProto{name: "w", kind: tensorFloat, dims: []int64{0}}), byte(field)<<3|byte(kind))
+		g := protowire.AppendBytes(protowire.AppendTag(nil, 5, protowire.BytesType), append(inner, value...))
+		return protowire.AppendBytes(protowire.AppendTag(nil, 7, protowire.BytesType), g)
+	}
+	long := strings.Repeat("x", maxName)
+	for name, c := range map[string]struct {
+		file []byte
+		says string
+	}{
+		"inputs of a node": {graph(graphProto{
+			nodes: []nodeProto{{op: "Concat", outputs: []string{"y"}, inputs: make([]string, maxOfNode+1)}},
+		}), "field 1: more than 16 items"},
+		"nodes":        {graph(graphProto{nodes: slices.Repeat([]nodeProto{node}, maxNodes+1)}), "more than 32768 items"},
+		"initializers": {graph(graphProto{initializers: make([]tensorProto, maxItems+1)}), "more than 65536 items"},
+		"parts": {graph(graphProto{nodes: slices.Repeat([]nodeProto{{
+			op: "Concat", outputs: make([]string, 13), inputs: make([]string, 16), attributes: make([]attributeProto, 16),
+		}}, maxParts/45+1)}), "more than 196608 inputs, outputs and attributes"},
+		"a name": {graph(graphProto{nodes: []nodeProto{{op: long + "x", outputs: node.outputs}}}), "a text of 4097 bytes"},
+		"metadata": {
+			encode(&modelProto{metadata: []entryProto{{"x", string(make([]byte, maxText+1))}}}), "1048577 bytes",
+		},
+		"empty":            {nil, "it is an empty file"},
+		"text":             {[]byte("a text, no model"), "field"},
+		"cut":              {whole[:len(whole)/2], "unexpected EOF"},
+		"no graph":         {[]byte{8, 8}, "no graph"},
+		"Git LFS":          {[]byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"), "git lfs pull"},
+		"HTML":             {[]byte("<!doctype html><title>404"), "an HTML page"},
+		"a checkpoint":     {[]byte("PK\x03\x04\x00\x00\x08\x08"), "ZIP archive"},
+		"claims":           {weight(tensorProto{dims: []int64{1 << 40, 1 << 40}}), "shape [1099511627776 1099511627776]"},
+		"an overflow":      {weight(tensorProto{dims: []int64{1 << 31, 1 << 31, 1 << 31}}), "shape"},
+		"to nothing":       {weight(tensorProto{dims: []int64{1 << 30, 1 << 30, 16}}), "shape"},
+		"a negative shape": {weight(tensorProto{dims: []int64{-1, -1}, floats: []float32{1}}), "shape [-1 -1]"},
+		"too few values":   {weight(tensorProto{dims: []int64{3}, floats: []float32{1}}), "1 values in a shape of [3]"},
+		"dimensions":       {weight(tensorProto{dims: make([]int64, maxDims+1)}), "more than 8 items"},
+		"external data":    {outside(13, protowire.BytesType, 0), "lie in another file"},
+		"external place":   {outside(14, protowire.VarintType, 1), "lie in another file"},
 	} {
-		if _, err := Read(bytes.NewReader(file)); !errors.Is(err, ErrFormat) {
-			t.Errorf("%s: %v", name, err)
+		var err error
+		memtest.Within(t, 5*len(c.file), func() { _, err = Read(bytes.NewReader(c.file)) })
+		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, which should say %q", name, err, c.says)
+		}
+	}
+	for name, file := range map[string][]byte{ // just inside
+		"inputs": graph(graphProto{
+			nodes: []nodeProto{{op: "Concat", outputs: []string{"y"}, inputs: make([]string, maxOfNode)}},
+		}),
+		"nodes": graph(graphProto{nodes: slices.Repeat([]nodeProto{node}, maxNodes)}),
+		"initializers": graph(graphProto{
+			nodes:        []nodeProto{node},
+			initializers: slices.Repeat([]tensorProto{{kind: tensorFloat, dims: []int64{0}}}, maxItems),
+		}),
+		"parts": graph(graphProto{nodes: slices.Repeat([]nodeProto{{
+			op: "Concat", outputs: make([]string, 13), inputs: make([]string, 16), attributes: make([]attributeProto, 16),
+		}}, maxParts/45)}),
+		"name":       graph(graphProto{nodes: []nodeProto{{op: long, outputs: node.outputs}}}),
+		"dimensions": weight(tensorProto{dims: make([]int64, maxDims)}),
+	} {
+		var err error
+		memtest.Within(t, 5*len(file), func() { _, err = Read(bytes.NewReader(file)) })
+		if err != nil {
+			t.Errorf("inside: %s: %v", name, err)
 		}
 	}
 }
 
-func FuzzRead(f *testing.F) {
+// TestReadHoldsLittle reads a file of 40 MB.
+func TestReadHoldsLittle(t *testing.T) {
+	file := encode(&modelProto{graph: graphProto{
+		nodes:        []nodeProto{{op: "Conv", outputs: []string{"y"}}},
+		initializers: []tensorProto{{name: "w", kind: tensorFloat, dims: []int64{10e6}, floats: make([]float32, 10e6)}},
+	}})
+	memtest.Within(t, 3*len(file), func() {
+		if _, err := Read(bytes.NewReader(file)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCrowdedGraphsTakeNoTime gives a value that every node of a large graph reads.
+func TestCrowdedGraphsTakeNoTime(t *testing.T) {
+	node := nodeProto{op: "Conv", inputs: []string{"x"}, outputs: []string{"x"}}
+	file := encode(&modelProto{graph: graphProto{nodes: slices.Repeat([]nodeProto{node}, maxNodes)}})
+	_, err := imported(t, file, nettest.RandomModel(nettest.Tiny(polynet.Pi), nettest.Rand(1)))
+	if err == nil || !strings.Contains(err.Error(), `32768 operators read "x"`) {
+		t.Error(err)
+	}
+}
+
+func FuzzONNXImport(f *testing.F) {
 	var nets []polynet.Config
 	for _, kind := range polynet.BlockKinds() { // small, since mutations of large files rarely reach what matters
 		net := polynet.Config{
@@ -199,8 +281,11 @@ func FuzzRead(f *testing.F) {
 		nets = append(nets, net)
 		f.Add(exported(f, nettest.RandomModel(net, nettest.Rand(19)), LogMel))
 	}
+	f.Add([]byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		p, err := Read(bytes.NewReader(file))
+		var p *File
+		var err error
+		memtest.Within(t, 5*len(file), func() { p, err = Read(bytes.NewReader(file)) })
 		if err != nil {
 			if !errors.Is(err, ErrFormat) {
 				t.Fatalf("%v does not wrap ErrFormat", err)

@@ -64,7 +64,7 @@ func (w *walk) convolution(name, x string, leads bool) *nodeProto {
 		found = slices.DeleteFunc(found, func(n *nodeProto) bool { return w.leads(n) != leads })
 	}
 	if len(found) != 1 {
-		w.fail("%s: %d convolutions that could be it read %q, instead of one", name, len(found), x)
+		w.fail("%s: %d convolutions that could be it read %.80q, instead of one", name, len(found), x)
 		return &nodeProto{outputs: []string{""}}
 	}
 	return found[0]

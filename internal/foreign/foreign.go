@@ -20,9 +20,8 @@ var kinds = []struct{ magic, kind string }{
 	{"{", "a text file"},
 }
 
-// Kind says what a file is that begins with start, the first Start bytes or all of a shorter file. Without a known
-// beginning it quotes the first 8 bytes.
-func Kind(start []byte) string {
+// Known says what a file is that begins with start, the first Start bytes or all of a shorter file, or returns "".
+func Known(start []byte) string {
 	for _, k := range kinds {
 		if bytes.HasPrefix(start, []byte(k.magic)) {
 			return k.kind
@@ -34,6 +33,16 @@ func Kind(start []byte) string {
 		return "an empty file"
 	case bytes.HasPrefix(text, []byte("<!doctype html")) || bytes.HasPrefix(text, []byte("<html")):
 		return "an HTML page (perhaps a web page that was saved in place of the file it offers)"
+	}
+	return ""
+}
+
+// Kind is Known with an ONNX model among the kinds, and a word about files of no known kind.
+func Kind(start []byte) string {
+	known := Known(start)
+	switch {
+	case known != "":
+		return known
 	case len(start) < 8:
 		return fmt.Sprintf("a file of %d bytes", len(start))
 	case start[0] == 0x08 && start[2] == 0x12: // protobuf: field 1, the IR version, and field 2, the producer's name
