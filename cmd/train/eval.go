@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -72,11 +73,16 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	e, err := c.evaluate(ctx, model, set, dev)
+	e, err := c.evaluate(ctx, model, set, dev, s.Err)
 	if err != nil {
 		return err
 	}
-	warnFiles(s.Err, e.skipped, e.warnings)
+	warnFiles(s.Err, nil, e.skipped, e.warnings)
+	if e.Invalid > 0 {
+		fmt.Fprintf(s.Err,
+			"train: warning: the model's outputs are not finite for %d of %d clips, which count as wrong\n",
+			e.Invalid, e.Clips)
+	}
 	if c.Record {
 		training.Record(model, c.Split, e.Report)
 		if c.Context {
@@ -110,7 +116,7 @@ const contextSeconds = 2
 
 // evaluate measures the model, with --context also in noise and in context: their difference is what context costs.
 func (c *evalCmd) evaluate(
-	ctx context.Context, m *polynet.Model, set *datasets.Set, dev device.Device,
+	ctx context.Context, m *polynet.Model, set *datasets.Set, dev device.Device, console io.Writer,
 ) (e evaluation, err error) {
 	plan, err := inference.Compile(m, dev)
 	if err != nil {
@@ -129,15 +135,20 @@ func (c *evalCmd) evaluate(
 		config.Context = datasets.Context{Before: contextSeconds, After: contextSeconds}
 		config.CacheBytes = 0 // each clip is read again as a neighbour
 	}
-	loader, err := datasets.NewLoader(set.Split(splits[c.Split]), set.Noise, config)
+	items := set.Split(splits[c.Split])
+	if len(items) == 0 {
+		return e, fmt.Errorf("%w: no clip of %s is in --split %s", datasets.ErrNoData, c.Data, c.Split)
+	}
+	loader, err := datasets.NewLoader(items, set.Noise, config)
 	if err != nil {
 		return e, err
 	}
-	measure := func(batches iter.Seq2[*datasets.Batch, error]) (r *training.Report) {
+	measure := func(what string, batches iter.Seq2[*datasets.Batch, error]) (r *training.Report) {
 		if err != nil {
 			return nil
 		}
 		var clips *inference.Clips
+		batches = counted(console, what, len(items), batches)
 		r, err = training.Evaluate(batches, func(b *datasets.Batch) ([]float32, error) {
 			if clips == nil {
 				clips = plan.Clips(batch, b.Frames)
@@ -148,25 +159,38 @@ func (c *evalCmd) evaluate(
 		if clips != nil {
 			clips.Close()
 		}
+		if errors.Is(err, training.ErrDiverged) {
+			err = modelError(err)
+		}
 		if err == nil {
 			r.Skipped = len(loader.Skipped())
 		}
 		return r
 	}
-	e.Report = measure(loader.Ordered(ctx))
+	e.Report = measure("clips", loader.Ordered(ctx))
 	if c.Context {
-		e.InNoise, e.InContext = measure(loader.InNoise(ctx, c.Noise)), measure(loader.InContext(ctx, c.Noise))
+		e.InNoise = measure("clips in noise", loader.InNoise(ctx, c.Noise))
+		e.InContext = measure("clips in context", loader.InContext(ctx, c.Noise))
 	}
 	e.skipped, e.warnings = loader.Skipped(), loader.Warnings()
 	return e, err
 }
 
-// warnFiles prints which files could not be read, and what was wrong with others.
-func warnFiles(w io.Writer, skipped []error, warnings datasets.Warnings) {
+// warnFiles prints which files could not be read, and what was wrong with others, each line once, and returns the lines
+// printed by this call and before.
+func warnFiles(w io.Writer, printed []string, skipped []error, warnings datasets.Warnings) []string {
+	var lines []string
 	for _, err := range skipped {
-		fmt.Fprintf(w, "train: skipped %v\n", err)
+		lines = append(lines, fmt.Sprintf("train: skipped %v\n", err))
 	}
 	for _, sentence := range warnings.Sentences() {
-		fmt.Fprintf(w, "train: warning: %s\n", sentence)
+		lines = append(lines, fmt.Sprintf("train: warning: %s\n", sentence))
 	}
+	for _, line := range lines {
+		if !slices.Contains(printed, line) {
+			io.WriteString(w, line)
+			printed = append(printed, line)
+		}
+	}
+	return printed
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
 
@@ -34,15 +37,14 @@ type fitCmd struct {
 const epochHold = 5 * time.Second
 
 func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
-	cfg, err := c.config()
-	if err != nil {
-		return err
-	}
 	if c.Training.Threads < 0 {
 		return usageError("--threads must not be negative")
 	}
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err // now, and not after the training
+	}
+	if err := c.checkLog(); err != nil {
+		return err
 	}
 	dev, err := openDevice(c.Computing, c.Training.Threads, s.Err)
 	if err != nil {
@@ -57,14 +59,18 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	checkpoint := c.Out + ".checkpoint"
+	shown := &runProgress{out: s.Err}
+	cfg, err := c.complete(ctx, set, shown)
+	if err != nil {
+		return err
+	}
+	checkpoint := c.checkpoint()
 	if _, err := os.Stat(checkpoint); c.Resume && errors.Is(err, os.ErrNotExist) {
 		fmt.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
 	}
-	shown := &runProgress{out: s.Err}
 	t, err := training.New(ctx, set, cfg, training.Options{
 		Device: dev, Threads: c.Training.Threads, Checkpoint: checkpoint, Resume: c.Resume, Teachers: teachers,
-		Observer: training.Observer{Step: shown.step, Epoch: shown.epoch},
+		Observer: training.Observer{Work: shown.work, Step: shown.step, Epoch: shown.epoch},
 	})
 	if err != nil {
 		return err
@@ -79,25 +85,79 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		defer file.Close()
 		log = file
 	}
+	for _, note := range t.Notes() {
+		fmt.Fprintf(s.Err, "train: %s\n", note)
+	}
+	warned := warnFiles(s.Err, nil, t.Skipped(), t.Warnings())
 	shown.begin(log, t.History())
-	defer func() { warnFiles(s.Err, t.Skipped(), t.Warnings()) }()
+	defer func() { warnFiles(s.Err, warned, t.Skipped(), t.Warnings()) }()
 	defer program.Hold(ctx, epochHold)()
 	m, err := t.Run(ctx)
+	shown.bar.Clear()
+	if errors.Is(err, training.ErrDiverged) {
+		return c.diverged(err, cfg, m)
+	}
 	if err != nil {
-		shown.bar.Clear()
 		if errors.Is(err, context.Canceled) && len(t.History()) > 0 {
 			fmt.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
 		}
 		return err
 	}
-	m.Provenance.Command, m.Provenance.Commit = commandLine(), program.Commit()
-	if err := m.Save(c.Out); err != nil {
+	if err := c.save(m); err != nil {
 		return err
 	}
-	p := m.Provenance
-	fmt.Fprintf(s.Out, "%s: %d parameters, epoch %d of %d, %.2f %% on the validation clips\n",
-		c.Out, p.Parameters, p.BestEpoch, p.Epochs, p.Metrics["valid_accuracy"])
+	p, clips := m.Provenance, int(m.Provenance.Metrics["valid_clips"])
+	fmt.Fprintf(s.Out, "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
+		c.Out, p.Parameters, p.BestEpoch, p.Epochs, percent(p.Metrics["valid_accuracy"], clips), clips)
 	return nil
+}
+
+// checkpoint returns the path of the run's checkpoint.
+func (c *fitCmd) checkpoint() string { return c.Out + ".checkpoint" }
+
+// complete returns the recipe for the data. Where no window is given, it measures the clips.
+func (c *fitCmd) complete(ctx context.Context, set *datasets.Set, shown *runProgress) (training.Config, error) {
+	cfg, err := c.config()
+	if err != nil {
+		return cfg, err
+	}
+	cfg.Window = cmp.Or(cfg.Window, 1)
+	if cfg, err = cfg.WithData(set); err == nil {
+		err = cfg.Validate() // before clips are read
+	}
+	if err != nil || c.Sound.Window != 0 {
+		return cfg, err
+	}
+	lengths, err := set.Lengths(ctx, func(done, total int) { shown.work("measuring clips", done, total) })
+	if err != nil {
+		return cfg, err
+	}
+	if cfg.Window = lengths.Window(); lengths.Longer > 0 {
+		fmt.Fprintf(shown.out, "train: %s\n", lengthNote(lengths))
+	}
+	return cfg, nil
+}
+
+// save writes the model with where it comes from.
+func (c *fitCmd) save(m *polynet.Model) error {
+	m.Provenance.Command, m.Provenance.Commit = commandLine(), program.Commit()
+	return m.Save(c.Out)
+}
+
+// diverged writes the best model of a run that diverged, if there is one, and returns the error with advice.
+func (c *fitCmd) diverged(err error, cfg training.Config, best *polynet.Model) error {
+	advice := fmt.Sprintf("lower --lr (now %.4g) or set --clip (now off)", cfg.Rate)
+	if cfg.Clip > 0 {
+		advice = fmt.Sprintf("lower --lr (now %.4g) or --clip (now %g)", cfg.Rate, cfg.Clip)
+	}
+	if best == nil {
+		return fmt.Errorf("%w; %s; there is no model of an earlier epoch to write to %s", err, advice, c.Out)
+	}
+	if failed := c.save(best); failed != nil {
+		return errors.Join(err, failed)
+	}
+	return fmt.Errorf("%w; %s; the best model so far, of epoch %d, is in %s",
+		err, advice, best.Provenance.BestEpoch, c.Out)
 }
 
 // openData opens the data set, and prints what there is to note about it.
@@ -109,10 +169,11 @@ func (c *fitCmd) openData(console io.Writer) (*datasets.Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range set.Notes {
+	notes, err := checkLabels(set.Labels)
+	for _, note := range slices.Concat(set.Notes, notes) {
 		fmt.Fprintf(console, "train: %s\n", note)
 	}
-	return set, nil
+	return set, err
 }
 
 // openDevice opens the device that the flags choose, and prints what there is to note about the choice.

@@ -64,8 +64,9 @@ func (c *fitCmd) config() (cfg training.Config, err error) {
 	cfg.Features, cfg.Window, cfg.ClampSigma = featurePresets[s.Features](), s.Window, s.Limit
 	cfg.Epochs, cfg.Batch, cfg.Optimizer, cfg.Rate = t.Epochs, t.Batch, training.OptimizerKind(t.Optimizer), t.LR
 	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
-	if cfg.Loss, err = training.LossKind(t.Loss), t.gamma(&cfg); err != nil {
-		return cfg, nil
+	cfg.Loss = training.LossKind(t.Loss)
+	if err := t.gamma(&cfg); err != nil {
+		return cfg, err
 	}
 	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
 	cfg.Seed, cfg.DistillWeight = t.Seed, t.DistillWeight

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -22,8 +22,8 @@ func (c *infoCmd) Run(s program.Streams) error {
 		return modelError(err)
 	}
 	f, n, net, p := m.Features, m.Net, m.Net.Program(), m.Provenance
-	t := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+	t := table{columns: "l"}
+	row := func(name, format string, args ...any) { t.row(name, fmt.Sprintf(format, args...)) }
 	row("labels", "%d: %s", len(m.Labels), strings.Join(m.Labels, " "))
 	row("window", "%g s", m.Window)
 	row("features", "%d %s mels, %g-%g Hz, from %d Hz sound; window %d, hop %d, FFT %d samples",
@@ -49,7 +49,8 @@ func (c *infoCmd) Run(s program.Streams) error {
 	if m.Detection == nil {
 		own = " (the default)"
 	}
-	row("detection", "threshold %.3g, smoothing %.3g s, release %.3g, minimum duration %.3g s, refractory time %.3g s%s",
+	row("detection",
+		"threshold %.3g, smoothing %.3g s, release %.3g, minimum duration %.3g s, refractory time %.3g s%s",
 		d.Threshold, d.Smoothing, d.Release, d.MinDuration, d.Refractory, own)
 	for _, label := range slices.Sorted(maps.Keys(d.Thresholds)) {
 		row("", "threshold of %s %g", label, d.Thresholds[label])
@@ -61,7 +62,30 @@ func (c *infoCmd) Run(s program.Streams) error {
 	row("epochs", "%d, best %d", p.Epochs, p.BestEpoch)
 	row("created", "%s", p.Created)
 	for _, name := range slices.Sorted(maps.Keys(p.Metrics)) {
-		row(name, "%.4g", p.Metrics[name])
+		row(name, "%s", metric(p.Metrics, name))
 	}
-	return t.Flush()
+	return t.write(s.Out)
+}
+
+// metric formats a metric. The number of clips that it was measured on, where the model has it, is another one.
+func metric(metrics map[string]float64, name string) string {
+	split, kind := name, ""
+	if at := strings.LastIndexByte(name, '_'); at >= 0 {
+		split, kind = name[:at], name[at+1:]
+	}
+	clips := metrics[split+"_clips"]
+	if clips == 0 {
+		first, _, _ := strings.Cut(split, "_") // valid_context has the clips of valid
+		clips = metrics[first+"_clips"]
+	}
+	switch v, n := metrics[name], int(clips); {
+	case kind == "accuracy" && n > 0:
+		return percent(v, n)
+	case kind == "nll" && n > 0:
+		return nats(v, n)
+	case kind == "clips":
+		return fixed(v, 0)
+	default:
+		return strconv.FormatFloat(v, 'g', 3, 64)
+	}
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strconv"
 
 	"github.com/polyphon/polyphon/training"
 )
@@ -13,34 +13,41 @@ func (c *evalCmd) print(w io.Writer, e evaluation, seconds float64) error {
 	if err := printReport(w, e.Report); err != nil || !c.Context {
 		return err
 	}
-	fmt.Fprintf(w, "\nin noise %g dB below the clip:\n\naccuracy  %.2f %%\nNLL       %.4f\n",
-		c.Noise, e.InNoise.Accuracy, e.InNoise.NLL)
+	fmt.Fprintf(w, "\nin noise %g dB below the clip:\n\n", c.Noise)
+	printFigures(w, e.InNoise)
 	fmt.Fprintf(w, "\nin the middle of %g seconds of other sound, in noise %g dB below the clip:\n\n", seconds, c.Noise)
 	return printReport(w, e.InContext)
 }
 
+func printFigures(w io.Writer, r *training.Report) {
+	fmt.Fprintf(w, "accuracy  %s %%\nNLL       %s\n", percent(r.Accuracy, r.Clips), nats(r.NLL, r.Clips))
+}
+
 func printReport(w io.Writer, r *training.Report) error {
-	fmt.Fprintf(w, "accuracy  %.2f %%\nNLL       %.4f\nclips     %d", r.Accuracy, r.NLL, r.Clips)
+	printFigures(w, r)
+	fmt.Fprintf(w, "clips     %d", r.Clips)
 	if r.Skipped > 0 {
 		fmt.Fprintf(w, " (%d unreadable ones skipped)", r.Skipped)
 	}
 	fmt.Fprint(w, "\n\n")
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "label\tclips\tprecision\trecall\t")
-	for _, c := range r.Classes {
-		fmt.Fprintf(t, "%s\t%d\t%.3f\t%.3f\t\n", c.Label, c.Clips, c.Precision, c.Recall)
-	}
-	fmt.Fprint(t, "\ntruth \\ answer\t")
-	for _, c := range r.Classes {
-		fmt.Fprintf(t, "%s\t", c.Label)
-	}
-	fmt.Fprintln(t)
-	for i, row := range r.Confusion {
-		fmt.Fprintf(t, "%s\t", r.Classes[i].Label)
-		for _, n := range row {
-			fmt.Fprintf(t, "%d\t", n)
+	classes := table{columns: "lrdd"}
+	classes.row("label", "clips", "precision", "recall")
+	confusion := table{columns: "lr"}
+	heads := []string{`truth \ answer`}
+	for i, c := range r.Classes {
+		predicted, counts := 0, []string{c.Label}
+		for j, n := range r.Confusion[i] {
+			predicted += r.Confusion[j][i]
+			counts = append(counts, strconv.Itoa(n))
 		}
-		fmt.Fprintln(t)
+		classes.row(c.Label, strconv.Itoa(c.Clips), share(c.Precision, predicted), share(c.Recall, c.Clips))
+		heads = append(heads, c.Label)
+		confusion.row(counts...)
 	}
-	return t.Flush()
+	confusion.rows = append([][]string{heads}, confusion.rows...)
+	if err := classes.write(w); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return confusion.write(w)
 }

@@ -1,7 +1,8 @@
-// Package progress shows on a terminal how much of a command's work is done.
+// Package progress shows how much of a command's work is done.
 package progress
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -11,31 +12,35 @@ import (
 )
 
 const (
-	delay  = time.Second            // from the beginning of the work to the first drawing
+	delay  = time.Second            // from the beginning of the work to the first drawing on a terminal
 	redraw = 100 * time.Millisecond // from one drawing to the next, at least
+	period = 30 * time.Second       // from one line to the next where there is no terminal
 )
 
-// Bar shows a description, a bar, counts and the time that is left on one line of a terminal, redrawn in place. A nil
-// Bar shows nothing. It is used by one goroutine at a time.
+// Bar shows a description, counts and the time that is left: on a terminal beside a bar on one line, redrawn in place,
+// elsewhere as a line now and then. A nil Bar shows nothing. It is used by one goroutine at a time.
 type Bar struct {
-	bar         *progressbar.ProgressBar
+	out         io.Writer
+	program     string
+	bar         *progressbar.ProgressBar // nil: no terminal
 	description string
-	done        int
+	done, total int
 	begun       time.Time
-	drawn       time.Time // zero while nothing is on the terminal
+	shown       time.Time // zero while nothing is
 }
 
-// New returns a Bar on w for an amount of work, or nil where w is no terminal.
-func New(w io.Writer, total int, description string) *Bar {
-	if !IsTerminal(w) {
-		return nil
+// New returns a Bar on w for an amount of work of a program.
+func New(w io.Writer, total int, program string) *Bar {
+	b := &Bar{out: w, program: program, total: total, begun: time.Now()}
+	if IsTerminal(w) {
+		b.bar = progressbar.NewOptions(total,
+			progressbar.OptionSetWriter(w),
+			progressbar.OptionShowCount(),
+			progressbar.OptionSetPredictTime(true),
+			progressbar.OptionFullWidth(),
+		)
 	}
-	return &Bar{description: description, begun: time.Now(), bar: progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(w),
-		progressbar.OptionShowCount(),
-		progressbar.OptionSetPredictTime(true),
-		progressbar.OptionFullWidth(),
-	)}
+	return b
 }
 
 // IsTerminal reports whether w is a terminal.
@@ -47,8 +52,15 @@ func IsTerminal(w io.Writer) bool {
 // Add counts work that has been done.
 func (b *Bar) Add(n int) {
 	if b != nil {
-		b.done += n
-		b.draw()
+		b.Set(b.done + n)
+	}
+}
+
+// Set says how much work has been done. What exceeds the total counts as the total.
+func (b *Bar) Set(done int) {
+	if b != nil {
+		b.done = min(done, b.total)
+		b.show()
 	}
 }
 
@@ -56,21 +68,46 @@ func (b *Bar) Add(n int) {
 func (b *Bar) Describe(text string) {
 	if b != nil {
 		b.description = text
-		b.draw()
+		b.show()
 	}
 }
 
-// Clear removes the bar from the terminal, for a message. The next Add or Describe may show it again.
+// Clear removes the bar from the terminal, for a message, which elsewhere stands for a line about the progress. The
+// next Add, Set or Describe may show it again.
 func (b *Bar) Clear() {
-	if b != nil && !b.drawn.IsZero() {
+	switch {
+	case b == nil:
+	case b.bar == nil:
+		b.shown = time.Now()
+	case !b.shown.IsZero():
 		b.bar.Clear()
 	}
 }
 
-func (b *Bar) draw() {
-	if now := time.Now(); now.Sub(b.begun) >= delay && now.Sub(b.drawn) >= redraw {
-		b.drawn = now
+func (b *Bar) show() {
+	now := time.Now()
+	switch {
+	case b.bar == nil:
+		if b.done < b.total && now.Sub(b.begun) >= period && now.Sub(b.shown) >= period {
+			b.shown = now
+			fmt.Fprintln(b.out, b.line(now.Sub(b.begun)))
+		}
+	case now.Sub(b.begun) >= delay && now.Sub(b.shown) >= redraw:
+		b.shown = now
 		b.bar.Describe(b.description)
 		b.bar.Set(b.done)
 	}
+}
+
+// line returns what is said after so much time.
+func (b *Bar) line(after time.Duration) string {
+	text := fmt.Sprintf("%s: %d of %d, %d %%", b.program, b.done, b.total, 100*b.done/b.total)
+	if b.done > 0 {
+		left := time.Duration(float64(after) * float64(b.total-b.done) / float64(b.done))
+		text += fmt.Sprintf(", %v left", left.Round(time.Second))
+	}
+	if b.description != "" {
+		text += "  " + b.description
+	}
+	return text
 }
