@@ -9,10 +9,12 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/audio"
+	"golang.org/x/text/unicode/norm"
 )
 
 const (
 	minCueBytes = 64 << 10 // of a file that is searched for cue points; two seconds of 16 kHz and 16 bit
+	namedLoose  = 5        // ignored files that a note names, at most
 	cueLead     = 0.1      // seconds from the beginning of an example to its cue point that states no length
 )
 
@@ -37,7 +39,9 @@ func (t *tree) expandCues() {
 		case len(clips) > 0:
 			recordings++
 		case c.class == "":
-			t.ignored["."]++
+			if t.ignored["."]++; len(t.loose) < namedLoose {
+				t.loose = append(t.loose, c.path)
+			}
 		default:
 			clips = []clip{c}
 		}
@@ -77,7 +81,7 @@ func readCues(name string) ([]audio.Cue, error) {
 func expand(recording clip, cues []audio.Cue) (clips []clip) {
 	for _, cue := range cues {
 		c := recording
-		if c.class = strings.TrimSpace(cue.Label); c.class == "" {
+		if c.class = norm.NFC.String(strings.TrimSpace(cue.Label)); c.class == "" {
 			continue
 		}
 		c.part = Span{cue.Start, min(cue.End, cue.Start+maxSeconds)}

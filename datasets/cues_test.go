@@ -20,6 +20,7 @@ func (f folder) recording(name string, seconds int, cues ...audio.Cue) {
 	for i := range seconds {
 		samples = append(samples, tone(float64(200+100*(i%10)), 0.5, testRate)...)
 	}
+	samples[0] = float32(nameHash(name)) / setRange // each has its own content
 	var points []audiotest.Cue
 	for _, c := range cues {
 		length := uint32((c.End-c.Start)*testRate + 0.5)
@@ -81,8 +82,8 @@ func TestCuesAreLabels(t *testing.T) {
 		return s
 	}
 	s := check(Options{}, "a", "b", "c")
-	if len(s.Notes) != 2 || !strings.HasPrefix(s.Notes[0], "1 recording(s)") ||
-		!strings.HasPrefix(s.Notes[1], "1 cue point(s)") {
+	if len(s.Notes) != 3 || !strings.HasPrefix(s.Notes[0], "1 recording(s)") ||
+		!strings.HasPrefix(s.Notes[1], "1 cue point(s)") || !strings.HasPrefix(s.Notes[2], "no validation clips of c") {
 		t.Errorf("notes %q", s.Notes)
 	}
 	check(Options{Words: []string{"a", "b"}, Unknown: 1}, "a", "b", detect.UnknownLabel)
@@ -121,7 +122,8 @@ func TestOnlyRecordings(t *testing.T) {
 			t.Errorf("%s has %v", c.Label, c.Clips)
 		}
 	}
-	if len(s.Notes) != 2 || !strings.HasPrefix(s.Notes[1], "a has clips of 1 speaker(s)") {
+	if len(s.Notes) != 3 || !strings.HasPrefix(s.Notes[1], "a has clips of 1 speaker(s)") ||
+		s.Notes[2] != "ignored 1 sound file(s) that are in no class folder: stray.wav" {
 		t.Errorf("notes %q", s.Notes)
 	}
 	f.write("validation_list.txt", "more/me_nohash_1.wav\n")

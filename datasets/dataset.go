@@ -91,7 +91,8 @@ type Set struct {
 	Ignored map[string]int // classes left out, with their number of clips; "." counts clips beside the class folders
 	Notes   []string       // what a user should know about the data, one sentence each
 
-	files []dataFile // every file that decides the set
+	files []dataFile     // every file that decides the set
+	index map[string]int // of each label in Labels, by its normalised form
 }
 
 // dataFile is a file by its path and by its name in the digest.

@@ -51,11 +51,11 @@ func (f folder) sound(name string, samples []float32) {
 	f.write(name, string(audiotest.WAV(audio.S16LE, testRate, samples)))
 }
 
-// clips writes short clips.
+// clips writes short clips, each of its own content.
 func (f folder) clips(names ...string) {
 	f.Helper()
-	for i, name := range names {
-		f.sound(name, tone(200+float64(i), 0.5, 40))
+	for _, name := range names {
+		f.sound(name, tone(200+1000*float64(nameHash(name))/setRange, 0.5, 40))
 	}
 }
 

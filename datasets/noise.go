@@ -32,10 +32,10 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 		files = append(files, t.file(name))
 	}
 	for _, folder := range folders {
-		found, errs := soundFiles(folder)
+		found, err := soundFiles(folder)
 		switch {
-		case len(errs) > 0:
-			return errs[0]
+		case err != nil:
+			return err
 		case len(found) == 0:
 			return fmt.Errorf("%w: no sound files (.wav, .wave, .flac) in the noise folder %s", ErrNoData, folder)
 		}

@@ -11,10 +11,13 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/detect"
+	"golang.org/x/text/unicode/norm"
 )
 
-// Open reads a folder of recordings. WAV and FLAC files count (in any case of the extension); links are followed;
-// hidden files and folders are left out. The layout is one of
+const mostLabels = 60 // that a message names
+
+// Open reads a folder of recordings: the files that audio.Files finds. Names of classes, words and labels are compared
+// in Unicode's form NFC, since macOS gives names in another one than other systems. The layout is one of
 //
 //   - CLASS/*.wav, subfolders of a class included, as in Google Speech Commands (WORD/SPEAKER_nohash_N.wav). The lists
 //     validation_list.txt and testing_list.txt, where present, name the clips of these splits; a split whose list is
@@ -33,14 +36,20 @@ import (
 // moved, and a class with fewer than three speakers is split by file (Notes says so). A class with fewer than three
 // files may be missing in a split.
 //
+// Files with the same content are in one split: together where none names a speaker, and otherwise by leaving out those
+// of which a copy is for the test or, after that, for validation. Notes names them, files that are in no class folder,
+// and labels without validation clips.
+//
 // The examples of `_unknown_` are clips of the other words, drawn by seed as evenly over these words as possible, those
 // of `_silence_` are cut from the noise recordings at random offsets with a random gain in [0, 1], a tenth of them with
 // gain 0. Classes of these names hold ready-made examples, which are all used, and drawn ones fill up the share. A
 // tenth of each noise recording's length is for validation, a tenth for the test; see Recording.
 //
-// Errors wrap ErrNoData (no clips, a single label, a label without training clips, no validation clips, a split list
-// that does not fit) or ErrOptions (shares, a word without a folder). Given Labels, labels and splits may be empty.
+// Errors wrap ErrNoData (no clips, a folder that cannot be read, a single label, a label without training clips, no
+// validation clips, a split list that does not fit) or ErrOptions (shares, a word without a folder). Given Labels,
+// labels and splits may be empty.
 func Open(dir string, o Options) (*Set, error) {
+	o.Words = normalised(o.Words)
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -48,18 +57,24 @@ func Open(dir string, o Options) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	files := t.files()
 	if err := t.assignSplits(o); err != nil {
 		return nil, err
 	}
-	s := &Set{Dir: dir, Ignored: t.ignored, Notes: t.notes, files: t.files()}
+	s := &Set{Dir: dir, Ignored: t.ignored, Notes: t.notes, files: files}
 	if err := s.openNoise(t, o.Noise); err != nil {
 		return nil, err
 	}
 	if err := s.chooseLabels(t, o); err != nil {
 		return nil, err
 	}
+	s.index = make(map[string]int, len(s.Labels))
+	for i, label := range slices.Backward(normalised(s.Labels)) {
+		s.index[label] = i
+	}
 	s.addClips(t, o)
 	s.addSilence(o)
+	s.noteIgnored(t)
 	if err := s.addExtra(o.Extra); err != nil {
 		return nil, err
 	}
@@ -75,7 +90,7 @@ func (o Options) check() error {
 		return fmt.Errorf("%w: both words and labels are given", ErrOptions)
 	}
 	seen := map[string]bool{}
-	for _, word := range slices.Concat(o.Words, o.Labels) {
+	for _, word := range normalised(slices.Concat(o.Words, o.Labels)) {
 		switch {
 		case word == "" || seen[word]:
 			return fmt.Errorf("%w: the word %q is given twice or empty", ErrOptions, word)
@@ -85,6 +100,18 @@ func (o Options) check() error {
 		seen[word] = true
 	}
 	return nil
+}
+
+// SameLabel reports whether two labels are the same but for Unicode's forms of a text.
+func SameLabel(a, b string) bool { return a == b || norm.NFC.String(a) == norm.NFC.String(b) }
+
+// normalised returns names in Unicode's form NFC, in which labels are compared.
+func normalised(names []string) []string {
+	names = slices.Clone(names)
+	for i, name := range names {
+		names[i] = norm.NFC.String(name)
+	}
+	return names
 }
 
 // chooseLabels sets the labels: those of the options, or the words and what else there is training material for.
@@ -99,7 +126,8 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 	for _, word := range s.Labels {
 		switch n, exists := t.count[word]; {
 		case !exists:
-			return fmt.Errorf("%w: no folder for the word %q; the folders are: %s", ErrOptions, word, enumerate(classes))
+			return fmt.Errorf("%w: no folder for the word %q; the folders are: %s",
+				ErrOptions, word, enumerate(classes, mostLabels))
 		case n == 0:
 			return fmt.Errorf("%w: folder %s has no WAV or FLAC files; remove it, or name the words to learn", ErrNoData, word)
 		}
@@ -121,6 +149,14 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 	return nil
 }
 
+// label returns the index of a class's label, or -1 where it has none.
+func (s *Set) label(class string) int {
+	if i, ok := s.index[class]; ok {
+		return i
+	}
+	return -1
+}
+
 // add adds a clip of a tree as an example of the label with the given index.
 func (s *Set) add(t *tree, c clip, label int) {
 	s.Items = append(s.Items, Item{
@@ -135,7 +171,7 @@ func (s *Set) addClips(t *tree, o Options) {
 	others := [All]map[string][]clip{{}, {}, {}}
 	unknown := slices.Index(s.Labels, detect.UnknownLabel)
 	for _, c := range t.clips {
-		label := slices.Index(s.Labels, c.class)
+		label := s.label(c.class)
 		switch {
 		case label < 0 && unknown >= 0 && c.class != detect.SilenceLabel:
 			others[c.split][c.class] = append(others[c.split][c.class], c)
@@ -172,7 +208,7 @@ func (s *Set) addExtra(folders []string) error {
 		s.Notes = append(s.Notes, t.notes...)
 		before := len(s.Items)
 		for _, c := range t.clips {
-			label := slices.Index(s.Labels, c.class)
+			label := s.label(c.class)
 			if label < 0 && unknown < 0 {
 				s.Ignored[c.class]++
 				continue
@@ -185,7 +221,8 @@ func (s *Set) addExtra(folders []string) error {
 			s.files = append(s.files, dataFile{t.file(c.path), path.Join("extra", c.path)})
 		}
 		if len(s.Items) == before {
-			return fmt.Errorf("%w: no folder of %s is named like one of the labels %s", ErrNoData, folder, enumerate(s.Labels))
+			return fmt.Errorf("%w: no folder of %s is named like one of the labels %s",
+				ErrNoData, folder, enumerate(s.Labels, mostLabels))
 		}
 	}
 	s.files = slices.Compact(s.files) // a recording with cue points has several examples
@@ -220,37 +257,54 @@ func drawEvenly(words map[string][]clip, n int, rng *rand.Rand) (drawn []clip) {
 	return drawn
 }
 
+// noteIgnored notes sound files that are in no class folder.
+func (s *Set) noteIgnored(t *tree) {
+	if n := s.Ignored["."]; n > 0 {
+		names := strings.Join(t.loose, ", ")
+		if n > len(t.loose) {
+			names += ", …"
+		}
+		s.Notes = append(s.Notes, fmt.Sprintf("ignored %d sound file(s) that are in no class folder: %s", n, names))
+	}
+}
+
 // check returns an error when the set cannot be trained on. A set for evaluation only needs examples.
 func (s *Set) check(o Options) error {
 	switch {
 	case len(s.Items) == 0:
-		return fmt.Errorf("%w: no folder of %s is named like one of the labels %s", ErrNoData, s.Dir, enumerate(s.Labels))
+		return fmt.Errorf("%w: no folder of %s is named like one of the labels %s",
+			ErrNoData, s.Dir, enumerate(s.Labels, mostLabels))
 	case len(o.Labels) > 0:
 		return nil
 	case len(s.Labels) < 2:
 		return fmt.Errorf("%w: %s has the single class %s; at least two are needed, each in a folder of its own",
-			ErrNoData, s.Dir, enumerate(s.Labels))
+			ErrNoData, s.Dir, enumerate(s.Labels, mostLabels))
 	}
-	valid := 0
+	valid, without := 0, []string(nil)
 	for i, n := range s.counts() {
 		if n[Train] == 0 {
 			return fmt.Errorf("%w: %s has no training clips (%d for validation, %d for the test)",
 				ErrNoData, s.Labels[i], n[Valid], n[Test])
 		}
-		valid += n[Valid]
+		if valid += n[Valid]; n[Valid] == 0 {
+			without = append(without, s.Labels[i])
+		}
 	}
 	if valid == 0 {
 		return fmt.Errorf("%w: no clips for validation among %d; add clips or speakers, or name some in %s",
 			ErrNoData, len(s.Items), listNames[Valid])
 	}
+	if len(without) > 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("no validation clips of %s: nothing measures how well it is learnt",
+			enumerate(without, mostLabels)))
+	}
 	return nil
 }
 
-// enumerate lists names, not all of them if they are many.
-func enumerate(names []string) string {
-	const maxNames = 60
-	if len(names) > maxNames {
-		return fmt.Sprintf("%s, … (%d in all)", strings.Join(names[:maxNames], ", "), len(names))
+// enumerate lists names, not all of them if they are more than most.
+func enumerate(names []string, most int) string {
+	if len(names) > most {
+		return fmt.Sprintf("%s, … (%d in all)", strings.Join(names[:most], ", "), len(names))
 	}
 	return strings.Join(names, ", ")
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/audio"
+	"golang.org/x/text/unicode/norm"
 )
 
 const noiseFolder = "_background_noise_"
@@ -40,6 +41,8 @@ type tree struct {
 	folds   []int          // numbers of the folds, sorted; nil in other layouts
 	ignored map[string]int // for Set.Ignored
 	notes   []string       // for Set.Notes
+	loose   []string       // some of the clips that are ignored since they are in no class folder
+	copies  [][]string     // paths of recordings with the same content
 }
 
 // scan reads the folder's layout and finds its clips.
@@ -73,6 +76,7 @@ func scan(dir string) (*tree, error) {
 	t.expandCues()
 	slices.SortStableFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
 	slices.Sort(t.noise)
+	t.findCopies()
 	if len(t.clips) == 0 {
 		return nil, fmt.Errorf("%w: %s has no folders with WAV or FLAC files in them; the clips of each class belong in "+
 			"a folder of that name, or in WAV recordings of %d KiB or more with labelled cue points",
@@ -101,10 +105,22 @@ func (t *tree) files() (files []dataFile) {
 func (t *tree) scanGroups(top listing, template func(folder string) clip) error {
 	for _, folder := range top.folders {
 		if folder == noiseFolder {
-			t.noise = append(t.noise, t.walk(folder)...)
+			paths, err := t.walk(folder)
+			if err != nil {
+				return err
+			}
+			t.noise = append(t.noise, paths...)
 			continue
 		}
 		c, before := template(folder), len(t.clips)
+		l, err := t.list(folder)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrNoData, err)
+		}
+		for _, name := range l.clips {
+			c.path = path.Join(folder, name)
+			t.clips = append(t.clips, c)
+		}
 		if err := t.scanClasses(folder, c); err != nil {
 			return err
 		}
@@ -120,11 +136,15 @@ func (t *tree) scanClasses(folder string, template clip) error {
 		return fmt.Errorf("%w: %w", ErrNoData, err)
 	}
 	for _, class := range l.folders {
-		paths := t.walk(path.Join(folder, class))
+		paths, err := t.walk(path.Join(folder, class))
+		if err != nil {
+			return err
+		}
 		if class == noiseFolder {
 			t.noise = append(t.noise, paths...)
 			continue
 		}
+		class = norm.NFC.String(class)
 		if len(paths) == 0 {
 			t.count[class] += 0 // the folder exists
 		}
@@ -140,7 +160,7 @@ func (t *tree) scanClasses(folder string, template clip) error {
 func (t *tree) readLists(files []string) error {
 	index := make(map[string]int, len(t.clips))
 	for i, c := range t.clips {
-		index[c.path] = i
+		index[norm.NFC.String(c.path)] = i
 	}
 	for i, name := range listNames {
 		split := Split(i)
@@ -175,7 +195,7 @@ func (t *tree) readLists(files []string) error {
 func listEntries(text string) (entries []string) {
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(strings.TrimPrefix(line, "\uFEFF")); line != "" {
-			entries = append(entries, path.Clean(strings.ReplaceAll(line, `\`, "/")))
+			entries = append(entries, norm.NFC.String(path.Clean(strings.ReplaceAll(line, `\`, "/"))))
 		}
 	}
 	return entries
@@ -195,14 +215,14 @@ func isSplit(folder string) bool {
 	return ok
 }
 
-// allMatch reports whether all folders have names that match and hold folders; a class called "test" holds clips.
+// allMatch reports whether all folders have names that match and hold folders; a class called "test" holds clips alone.
 func (t *tree) allMatch(folders []string, match func(string) bool) bool {
 	return len(folders) > 0 && !slices.ContainsFunc(folders, func(folder string) bool {
 		if !match(folder) {
 			return true
 		}
 		l, err := t.list(folder)
-		return err != nil || len(l.clips) > 0 || len(l.folders) == 0
+		return err == nil && len(l.folders) == 0
 	})
 }
 
@@ -210,7 +230,7 @@ func without(names []string, drop ...string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(drop, n) })
 }
 
-// listing is what a folder holds, each part sorted by name, but hidden entries (as macOS's ._x.wav) and __MACOSX.
+// listing is what a folder holds, each part sorted by name, but what audio.Skipped names.
 type listing struct{ folders, clips, others []string }
 
 // list lists a folder below dir; links are followed.
@@ -221,7 +241,7 @@ func (t *tree) list(folder string) (l listing, err error) {
 	}
 	for _, e := range entries {
 		mode := e.Type()
-		if strings.HasPrefix(e.Name(), ".") || e.Name() == "__MACOSX" {
+		if audio.Skipped(e.Name()) {
 			continue
 		}
 		if mode&fs.ModeSymlink != 0 {
@@ -242,27 +262,24 @@ func (t *tree) list(folder string) (l listing, err error) {
 	return l, nil
 }
 
-// walk returns the paths of all clips in and below a folder, dangling links included. A note names each folder that
-// cannot be read, which counts as empty.
-func (t *tree) walk(folder string) (paths []string) {
-	files, errs := soundFiles(t.file(folder))
+// walk returns the paths of all clips in and below a folder, dangling links included, or the error of a folder that
+// cannot be read.
+func (t *tree) walk(folder string) (paths []string, err error) {
+	files, err := soundFiles(t.file(folder))
 	for _, f := range files {
 		paths = append(paths, path.Join(folder, f.Rel))
 	}
-	for _, err := range errs {
-		t.notes = append(t.notes, fmt.Sprintf("a folder is left out: %v", err))
-	}
-	return paths
+	return paths, err
 }
 
-// soundFiles returns what audio.Files finds, dangling links included (the loader names them), and its other errors.
-func soundFiles(root string) (files []audio.File, errs []error) {
+// soundFiles returns what audio.Files finds, dangling links included (the loader names them). Its error wraps
+// ErrNoData: what a folder that cannot be read holds would be missing in silence.
+func soundFiles(root string) (files []audio.File, err error) {
 	for f, err := range audio.Files(root) {
-		if err == nil || f.Path != root && audio.IsAudio(f.Path) {
-			files = append(files, f)
-		} else {
-			errs = append(errs, err)
+		if err != nil && (f.Path == root || !audio.IsAudio(f.Path)) {
+			return nil, fmt.Errorf("%w: %w", ErrNoData, err)
 		}
+		files = append(files, f)
 	}
-	return files, errs
+	return files, nil
 }

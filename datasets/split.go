@@ -9,15 +9,17 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// assignSplits gives every clip that is in no folder or list of a split its split: training where both other splits are
+// divide gives every clip that is in no folder or list of a split its split: training where both other splits are
 // given, otherwise by hash (see Open), with two exceptions for small folders:
 //
 //   - a class with fewer speakers than splits but enough files is split by file (a note says so);
 //   - a class that the hash leaves without clips in a split gets a whole speaker (or file) moved there, as long as
 //     that empties no other split of any class; training comes first.
-func (t *tree) assignSplits(o Options) error {
+func (t *tree) divide(o Options) error {
 	if t.folds != nil {
 		return t.assignFolds(o)
 	}
@@ -65,7 +67,7 @@ func (t *tree) assignFolds(o Options) error {
 	return nil
 }
 
-// group is a set of clips that must not be divided: a speaker's, or those of a single file.
+// group is a set of clips that must not be divided: a speaker's, or those of a single file and its copies.
 type group struct {
 	key   string
 	hash  uint32
@@ -92,7 +94,8 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 	for _, class := range slices.Sorted(maps.Keys(files)) {
 		paths, speakers := slices.Compact(files[class]), map[string]bool{}
 		for _, file := range paths {
-			speakers[speaker(file)] = true
+			who, _ := speaker(file)
+			speakers[who] = true
 		}
 		if n := len(speakers); n < len(p.open) && n < len(paths) {
 			for _, file := range paths {
@@ -101,19 +104,35 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 			t.notes = append(t.notes, fmt.Sprintf("%s has clips of %d speaker(s) only, so its splits share speakers", class, n))
 		}
 	}
+	copyOf := map[string]string{} // keys of copies: a speaker's, if one of them names a speaker
+	for _, set := range t.copies {
+		key := set[0]
+		for _, file := range slices.Backward(set) {
+			if who, named := speaker(file); named && !byFile[file] {
+				key = who
+			}
+		}
+		for _, file := range set {
+			copyOf[file] = key
+		}
+	}
 	groups = map[string]*group{}
 	for i := range t.clips {
 		c := &t.clips[i]
 		if c.split != Train {
 			continue
 		}
-		key := speaker(c.path)
-		if byFile[c.path] {
+		key, named := speaker(c.path)
+		switch of, copied := copyOf[c.path]; {
+		case named && !byFile[c.path]:
+		case copied:
+			key = of
+		case byFile[c.path]:
 			key = c.path
 		}
 		g := groups[key]
 		if g == nil {
-			g = &group{key: key, hash: nameHash(path.Base(key)), count: map[string]int{}}
+			g = &group{key: key, hash: nameHash(norm.NFC.String(path.Base(key))), count: map[string]int{}}
 			if s := hashSplit(g.hash); slices.Contains(p.open, s) {
 				g.split = s
 			}
@@ -166,10 +185,10 @@ func (p *partition) has(n int, class string, s Split) bool {
 	return n == 0 && (s == Train || len(p.classes[class]) >= len(p.open))
 }
 
-// speaker returns the part of a clip's name that stands for the speaker, the whole base name where there is none.
-func speaker(file string) string {
-	name, _, _ := strings.Cut(path.Base(file), "_nohash_")
-	return name
+// speaker returns the part of a clip's name that names the speaker, the whole base name where there is none.
+func speaker(file string) (name string, named bool) {
+	name, _, named = strings.Cut(path.Base(file), "_nohash_")
+	return norm.NFC.String(name), named // the same split on every system
 }
 
 const setRange = 1 << 27 // of nameHash

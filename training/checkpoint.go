@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/internal/atomicfile"
 )
 
@@ -103,7 +104,7 @@ func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
 				ErrCheckpoint, a.Type().Field(i).Name, was, is)
 		}
 	}
-	if !slices.Equal(c.Labels, labels) {
+	if !slices.EqualFunc(c.Labels, labels, datasets.SameLabel) {
 		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v",
 			ErrCheckpoint, c.Labels, labels)
 	}

@@ -39,7 +39,7 @@ func checkTeachers(models []*polynet.Model, cfg Config, labels []string) ([]stri
 	var digests []string
 	for _, m := range models {
 		switch {
-		case !slices.Equal(m.Labels, labels):
+		case !slices.EqualFunc(m.Labels, labels, datasets.SameLabel):
 			return nil, fmt.Errorf("%w: a teacher model has the labels %v, not %v", ErrConfig, m.Labels, labels)
 		case m.Features != cfg.Features || m.Window != cfg.Window:
 			return nil, fmt.Errorf(

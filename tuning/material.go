@@ -167,8 +167,9 @@ func (m *Material) words(path string) (words []Word, ok bool) {
 	}
 	for _, c := range cues {
 		label := strings.TrimSpace(c.Label)
-		if slices.Contains(m.Labels, label) && !detect.Background(label) {
-			words = append(words, Word{label, c.Start, c.End})
+		i := slices.IndexFunc(m.Labels, func(l string) bool { return datasets.SameLabel(l, label) })
+		if i >= 0 && !detect.Background(label) {
+			words = append(words, Word{m.Labels[i], c.Start, c.End})
 		}
 	}
 	if len(words) == 0 {
