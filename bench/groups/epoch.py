@@ -16,7 +16,8 @@ def rows(bench):
     shared = ["--data", bench.data, "--epochs", 2, "--warmup", 1, "--threads", THREADS]
     for _ in range(ROUNDS):
         log = bench.work / "log.csv"
-        run([BIN / "train", "fit", *shared, "--words", WORDS, "--in-context", 0, "--out", bench.work / "m.safetensors", "--log", log])
+        run([BIN / "train", "fit", *shared, "--words", WORDS, "--in-context", 0,
+             "--out", bench.work / "m.safetensors", "--force", "--log", log])
         with log.open() as f:
             ours.append(float(list(csv.DictReader(f))[-1]["train_seconds"]))
         _, out, _ = run([PYTHON, HERE / "pytorch/fit.py", *shared])

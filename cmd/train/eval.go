@@ -15,6 +15,7 @@ import (
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/inference"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
@@ -51,6 +52,11 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	model, err := models.Open(c.Model)
 	if err != nil {
 		return modelError(err)
+	}
+	if c.Record {
+		if err := atomicfile.Check(c.Model); err != nil {
+			return err
+		}
 	}
 	set, err := datasets.Open(c.Data, datasets.Options{Labels: model.Labels, Silence: c.Silence})
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/export/onnx"
@@ -21,6 +20,9 @@ type exportCmd struct {
 }
 
 func (c *exportCmd) Run(s program.Streams) error {
+	if err := atomicfile.Check(c.ONNX); err != nil {
+		return err
+	}
 	m, err := models.Open(c.Model)
 	if err != nil {
 		return modelError(err)
@@ -29,18 +31,23 @@ func (c *exportCmd) Run(s program.Streams) error {
 	if c.WithFeatures {
 		input = onnx.Samples
 	}
-	err = atomicfile.Write(c.ONNX, func(w io.Writer) error { return onnx.Write(w, m, input) })
+	var size counter
+	err = atomicfile.Write(c.ONNX, func(w io.Writer) error { return onnx.Write(io.MultiWriter(w, &size), m, input) })
 	if errors.Is(err, polynet.ErrModel) || errors.Is(err, features.ErrConfig) {
 		return modelError(err)
 	}
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(c.ONNX)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(s.Out, "%s: %s to %s and %s of %d labels, ONNX operators %d, %.1f MB\n",
-		c.ONNX, input, onnx.Logits, onnx.Probabilities, len(m.Labels), onnx.Opset, float64(info.Size())*1e-6)
+	fmt.Fprintf(reportTo(s, c.ONNX), "%s: %s to %s and %s of %d labels, ONNX operators %d, %.1f MB\n",
+		c.ONNX, input, onnx.Logits, onnx.Probabilities, len(m.Labels), onnx.Opset, float64(size)*1e-6)
 	return nil
+}
+
+// counter counts what is written to it.
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
 }

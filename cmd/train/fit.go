@@ -14,7 +14,6 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/datasets"
-	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
@@ -24,6 +23,7 @@ type fitCmd struct {
 	Out    string   `help:"${outHelp}" required:"" type:"path" placeholder:"FILE"`
 	Words  []string `help:"${wordsHelp}" placeholder:"WORD"`
 	Resume bool     `help:"Continue from the checkpoint, where there is one."`
+	Force  bool     `help:"Replace the model and the checkpoint of an earlier run."`
 	Log    string   `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
 
 	Computing computing.Flags `embed:""`
@@ -40,8 +40,8 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if c.Training.Threads < 0 {
 		return usageError("--threads must not be negative")
 	}
-	if err := atomicfile.Check(c.Out); err != nil {
-		return err // now, and not after the training
+	if err := c.checkOutputs(); err != nil {
+		return err
 	}
 	if err := c.checkLog(); err != nil {
 		return err
@@ -65,7 +65,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	checkpoint := c.checkpoint()
-	if _, err := os.Stat(checkpoint); c.Resume && errors.Is(err, os.ErrNotExist) {
+	if c.Resume && !exists(checkpoint) {
 		fmt.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
 	}
 	t, err := training.New(ctx, set, cfg, training.Options{
@@ -98,7 +98,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return c.diverged(err, cfg, m)
 	}
 	if err != nil {
-		if errors.Is(err, context.Canceled) && len(t.History()) > 0 {
+		if errors.Is(err, context.Canceled) && len(t.History()) > 0 && checkpoint != "" {
 			fmt.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
 		}
 		return err
@@ -107,13 +107,10 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	p, clips := m.Provenance, int(m.Provenance.Metrics["valid_clips"])
-	fmt.Fprintf(s.Out, "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
+	fmt.Fprintf(reportTo(s, c.Out), "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
 		c.Out, p.Parameters, p.BestEpoch, p.Epochs, percent(p.Metrics["valid_accuracy"], clips), clips)
 	return nil
 }
-
-// checkpoint returns the path of the run's checkpoint.
-func (c *fitCmd) checkpoint() string { return c.Out + ".checkpoint" }
 
 // complete returns the recipe for the data. Where no window is given, it measures the clips.
 func (c *fitCmd) complete(ctx context.Context, set *datasets.Set, shown *runProgress) (training.Config, error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/export/onnx"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -38,6 +39,9 @@ type statedFlags struct {
 }
 
 func (c *importCmd) Run(s program.Streams) error {
+	if err := atomicfile.Check(c.Out); err != nil {
+		return err
+	}
 	path := cmp.Or(c.Safetensors, c.ONNX)
 	metadata, weights, err := c.read(path)
 	if err != nil {
@@ -67,7 +71,8 @@ func (c *importCmd) Run(s program.Streams) error {
 	if err := m.Save(c.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "%s: %d parameters, %s blocks, %d labels\n", c.Out, parameters, m.Net.Block, len(m.Labels))
+	fmt.Fprintf(reportTo(s, c.Out), "%s: %d parameters, %s blocks, %d labels\n",
+		c.Out, parameters, m.Net.Block, len(m.Labels))
 	return nil
 }
 

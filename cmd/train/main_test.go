@@ -260,8 +260,9 @@ func TestDistillation(t *testing.T) {
 	if m, err := polynet.Load(student); err != nil || m.Provenance.Metrics["valid_accuracy"] < 60 {
 		t.Errorf("%v, %v", m.Provenance, err)
 	}
-	checkFailure(t, "a teacher of other labels", quick(data, student, "--teacher", "base"), program.StatusUsage, "labels")
+	other := filepath.Join(folder, "other")
+	checkFailure(t, "a teacher of other labels", quick(data, other, "--teacher", "base"), program.StatusUsage, "labels")
 	for _, schedule := range []string{"cosin", "steps:", "steps:5,3", "steps:9"} {
-		checkFailure(t, schedule, quick(data, student, "--schedule", schedule), program.StatusUsage, "")
+		checkFailure(t, schedule, quick(data, other, "--schedule", schedule), program.StatusUsage, "")
 	}
 }

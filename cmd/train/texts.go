@@ -39,7 +39,8 @@ var texts = map[string]string{
 	"modelHelp": "Model file, or an embedded model: base, the default, or small.",
 	"dataHelp": "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands. " +
 		"In WAV files of 64 KiB or more, each cue point with a label is a clip of that class.",
-	"outHelp": "Model file to write. The checkpoint lies beside it, as FILE.checkpoint.",
+	"outHelp": "Model file to write. The checkpoint lies beside it, as FILE.checkpoint. " +
+		"Where either is there, --resume or --force must say what to do with it.",
 	"wordsHelp": "Words to learn, separated by commas; the other folders become _unknown_. " +
 		"Without it, every folder is a label.",
 	"degreeHelp": fmt.Sprintf("Degree of each block's polynomial, 2 to %d, where the kind has one to choose. "+

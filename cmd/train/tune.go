@@ -40,8 +40,11 @@ func (c *tuneCmd) Run(ctx context.Context, s program.Streams) error {
 	if c.Measure && c.Out != "" {
 		return usageError("--measure changes nothing that --out could write")
 	}
-	if c.Out != "" {
-		if err := atomicfile.Check(c.Out); err != nil {
+	for _, path := range append(c.Det, c.Out) {
+		if path == "" {
+			continue
+		}
+		if err := atomicfile.Check(path); err != nil {
 			return err
 		}
 	}
