@@ -30,15 +30,24 @@ type Format struct {
 
 // check refuses rates and channel counts that no sound has.
 func (f Format) check() error {
+	reason := ""
 	switch {
 	case f.Rate < 1:
-		return fmt.Errorf("%w: a rate of %d Hz", ErrFormat, f.Rate)
+		reason = fmt.Sprintf("a rate of %d Hz", f.Rate)
 	case f.Rate > MaxRate:
-		return fmt.Errorf("%w: a rate of %d Hz, the highest read is %d", ErrFormat, f.Rate, MaxRate)
+		reason = fmt.Sprintf("a rate of %d Hz, the highest read is %d", f.Rate, MaxRate)
 	case f.Channels < 1 || f.Channels > MaxChannels:
-		return fmt.Errorf("%w: %d channels, 1 to %d are read", ErrFormat, f.Channels, MaxChannels)
+		reason = fmt.Sprintf("%d channels, 1 to %d are read", f.Channels, MaxChannels)
+	default:
+		return nil
 	}
-	return nil
+	switch f.Container {
+	case "raw":
+		return fmt.Errorf("%w: %s", ErrFormat, reason)
+	case "rf64":
+		return refusal(reason, "wav")
+	}
+	return refusal(reason, f.Container)
 }
 
 // blocks reads a sound piece by piece.

@@ -26,28 +26,28 @@ func isKnownChunk(b []byte) bool {
 const lookAhead = 16 << 10
 
 // beginsChunk reports whether a chunk or another file begins with b, of which there are fewer than lookAhead only where
-// the file ends. An unknown chunk is recognised by its letters and by what follows it.
+// the file ends. Unknown chunks are recognised by their letters and by what follows them: a known one, or the end.
 func beginsChunk(b []byte) bool {
-	if len(b) < 8 {
-		return false
-	}
-	if isKnownChunk(b) {
-		return true
-	}
-	for _, c := range b[:4] {
-		if c < ' ' || c > '~' {
+	ends := len(b) < lookAhead
+	for first := true; ; first = false {
+		switch {
+		case len(b) <= 1:
+			return !first && ends
+		case len(b) < 8:
+			return false
+		case isKnownChunk(b), !first && isTag(b):
+			return true
+		}
+		for _, c := range b[:4] {
+			if c < ' ' || c > '~' {
+				return false
+			}
+		}
+		size := int64(binary.LittleEndian.Uint32(b[4:]))
+		if 8+size > int64(len(b)) {
 			return false
 		}
-	}
-	end := 8 + int64(binary.LittleEndian.Uint32(b[4:]))
-	padded := end + end&1
-	switch whole := int64(len(b)); {
-	case whole < lookAhead && (whole == end || whole == padded):
-		return true
-	case padded+8 > whole:
-		return false
-	default:
-		return isKnownChunk(b[padded:]) || isTag(b[padded:])
+		b = b[min(8+size+size%2, int64(len(b))):]
 	}
 }
 

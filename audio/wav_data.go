@@ -11,11 +11,11 @@ import (
 // are no samples, and what follows it is looked at. Chunks and tags may follow; other sound is read too.
 type wavBlocks struct {
 	pcmBlocks
-	file  wavReader
-	more  bool      // the samples go on behind the claimed ones
-	ready int       // of the next bytes, so many are samples
-	zeros int64     // bytes: silence that follows the samples so far, if more of them come
-	last  []float32 // the samples before the next ones
+	file   wavReader
+	more   bool         // the samples go on behind the claimed ones
+	ready  int          // of the next bytes, so many are samples
+	zeros  int64        // bytes: silence that follows the samples so far, if more of them come
+	recent [512]float32 // the last samples
 }
 
 // maxZeros is how many bytes of zeros may follow the samples without being taken for silence: files are filled up to
@@ -45,20 +45,24 @@ func (b *wavBlocks) next() ([]float32, error) {
 			return nil, err
 		}
 	}
+	var samples []float32
 	before := b.arrived
 	if b.zeros > 0 {
-		b.last = b.silence()
+		samples = b.silence()
 		b.zeros -= b.arrived - before
 	} else {
-		b.last = b.take(b.ready)
+		samples = b.take(b.ready)
 		b.ready -= int(b.arrived - before)
 	}
+	kept := max(0, len(b.recent)-len(samples))
+	copy(b.recent[:kept], b.recent[len(b.recent)-kept:])
+	copy(b.recent[kept:], samples[max(0, len(samples)-len(b.recent)):])
 	if b.file.ambisonic {
-		for i := range b.last {
-			b.last[i] = b.last[i-i%b.channels]
+		for i := range samples {
+			samples[i] = samples[i-i%b.channels]
 		}
 	}
-	return b.last, nil
+	return samples, nil
 }
 
 // silence returns frames of the zeros.
@@ -191,7 +195,7 @@ func (b *wavBlocks) isSound(data []byte) bool {
 	}
 	samples := make([]float32, frames*b.channels)
 	b.decode(samples, data)
-	return !isNoise(samples, b.channels) || isNoise(b.last, b.channels)
+	return !isNoise(samples, b.channels) || isNoise(b.recent[:], b.channels)
 }
 
 // isNoise reports whether the samples are loud and unrelated to their neighbours.
