@@ -422,7 +422,8 @@ func TestCases(t *testing.T) {
 		"04_rf64_data32_zero_list_behind_read_as_sound.wav": {samples: 8000},
 		"08_pcm_12bit_in_2_bytes.wav":                       {samples: 8000},
 		"14_ambisonic_b_format_guid.wav":                    {samples: 8000},
-		"16_two_data_chunks.wav":                            {samples: 8000, warning: "several data chunks, read as one sound"},
+		"16_two_data_chunks.wav": {samples: 8000,
+			warning: "several data chunks, read as one sound"},
 		"18_codec_unnamed_aac_adts_1600.wav": {
 			err: "sound format not supported: AAC (ADTS) in a WAV file" + convert},
 		"18_codec_unnamed_opus_704f.wav": {err: "sound format not supported: Opus in a WAV file" + convert},
