@@ -34,7 +34,9 @@ var allowed = map[string][]string{
 	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
 	"inference": {"device", "features", "polynet"},                                               // never training
 	"datasets":  {"audio", "detect", "features"},                                                 // never polynet
-	"training":  {"datasets", "device", "features", "internal/atomicfile", "polynet"},            // never inference
+	"training": { // never inference
+		"datasets", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
+	},
 
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},

@@ -1,7 +1,9 @@
 package training
 
 import (
-	"cmp"
+	"bufio"
+	"bytes"
+	"crypto/sha256"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -12,27 +14,41 @@ import (
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/foreign"
 )
 
-// checkpointVersion changes with the fields of checkpoint.
-const checkpointVersion = 3
+// A checkpoint file is a sequence of gob messages: the head, each epoch done, the values of each list in pieces, the
+// best model's file in pieces; and then the SHA-256 of all of these. Messages are small, so that no claim of one costs
+// memory, and how many values there are is known from the run, not from the file.
+const (
+	checkpointVersion = 4             // changes with what is in the file
+	maxCheckpoint     = 4 << 30       // bytes of a file
+	maxHead           = 1<<20 + 1<<16 // bytes of the head, labels being at most those of a model file
+	piece             = 1 << 16       // values, or bytes of a model, in a message
+)
 
-// maxCheckpoint bounds how much of a checkpoint file is read.
-const maxCheckpoint = 4 << 30
+var errVersion = errors.New("it has version")
 
 // checkpoint is the whole state of a run between two epochs. Random numbers need no state: each epoch draws from
 // its own generator.
 type checkpoint struct {
+	head
+	History []Epoch // one for each epoch done
+	Weights state
+	Average state       // of the EMA, where there is one
+	Moments [][]float32 // of the optimiser
+}
+
+// head is what a checkpoint says about itself.
+type head struct {
 	Version int
 	Config  Config
 	Labels  []string
 	Data    string // digest of the training data
 	Step    int    // optimiser steps done
-	Weights state
-	Average state       // of the EMA, where there is one
-	Moments [][]float32 // of the optimiser
+	Epochs  int    // done
 	Best    bestState
-	History []Epoch // one for each epoch done
+	Model   int // bytes of the best model's file, which is not in the head
 }
 
 // bestState is the best epoch on the validation split.
@@ -44,16 +60,146 @@ type bestState struct {
 	Model                       []byte // as in its file
 }
 
+// lists returns the lists of values, in the order of a file.
+func (c *checkpoint) lists() []*[]float32 {
+	all := []*[]float32{&c.Weights.Params, &c.Weights.Running, &c.Average.Params, &c.Average.Running}
+	for i := range c.Moments {
+		all = append(all, &c.Moments[i])
+	}
+	return all
+}
+
 // save writes c to path, whole or not at all.
-func (c *checkpoint) save(path string) error {
-	return atomicfile.Write(path, func(w io.Writer) error { return gob.NewEncoder(w).Encode(c) })
+func (c *checkpoint) save(path string) error { return atomicfile.Write(path, c.write) }
+
+func (c *checkpoint) write(w io.Writer) error {
+	out, sum := bufio.NewWriterSize(w, 1<<16), sha256.New()
+	e := gob.NewEncoder(io.MultiWriter(out, sum))
+	about := c.head
+	about.Best.Model = nil
+	err := e.Encode(about)
+	for _, epoch := range c.History {
+		err = errors.Join(err, e.Encode(epoch))
+	}
+	for _, list := range c.lists() {
+		for part := range slices.Chunk(*list, piece) {
+			err = errors.Join(err, e.Encode(part))
+		}
+	}
+	for part := range slices.Chunk(c.Best.Model, piece) {
+		err = errors.Join(err, e.Encode(part))
+	}
+	out.Write(sum.Sum(nil)) // errors stick to out and come with Flush
+	return errors.Join(err, out.Flush())
+}
+
+// read reads the messages of a checkpoint of the run that c, made by Trainer.checkpoint, is one of.
+func (c *checkpoint) read(r io.Reader) error {
+	limited := &io.LimitedReader{R: r, N: maxHead}
+	d := gob.NewDecoder(limited)
+	var h head
+	if err := d.Decode(&h); err != nil {
+		return fmt.Errorf("it is damaged, no checkpoint or one of another version: %w", noEOF(err))
+	}
+	if h.Version != checkpointVersion {
+		return fmt.Errorf("%w %d, this program writes %d", errVersion, h.Version, checkpointVersion)
+	}
+	if err := c.matches(&h); err != nil {
+		return err
+	}
+	if h.Step < 0 || h.Epochs < 0 || h.Epochs > c.Config.Epochs || h.Best.Epoch < 0 || h.Best.Epoch > h.Epochs ||
+		h.Model < 0 || len(h.Best.Model) > 0 {
+		return errors.New("it is damaged: its counts are impossible")
+	}
+	c.head, c.History, limited.N = h, nil, maxCheckpoint
+	var epoch Epoch
+	for range h.Epochs {
+		epoch = Epoch{} // gob leaves out what is zero
+		if err := d.Decode(&epoch); err != nil {
+			return fmt.Errorf("it is damaged: epoch %d: %w", len(c.History)+1, noEOF(err))
+		}
+		c.History = append(c.History, epoch)
+	}
+	for i, list := range c.lists() {
+		values, err := readPieces[float32](d, len(*list))
+		if err != nil {
+			return fmt.Errorf("it is damaged: list %d: %w", i, err)
+		}
+		*list = values
+	}
+	var err error
+	if c.Best.Model, err = readPieces[byte](d, h.Model); err != nil {
+		return fmt.Errorf("it is damaged: the best model: %w", err)
+	}
+	return nil
+}
+
+// readPieces reads so many values. Memory grows with what arrives.
+func readPieces[T float32 | byte](d *gob.Decoder, n int) (values []T, err error) {
+	var part []T
+	for len(values) < n {
+		part = part[:0]
+		if err := d.Decode(&part); err != nil {
+			return nil, noEOF(err)
+		}
+		if len(part) == 0 || len(part) > n-len(values) {
+			return nil, fmt.Errorf("%d values after %d of %d", len(part), len(values), n)
+		}
+		values = append(values, part...)
+	}
+	return values, nil
+}
+
+// noEOF turns an end of file in the middle of something into io.ErrUnexpectedEOF.
+func noEOF(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// checksum returns an error unless the file ends with the SHA-256 of all before, and rewinds it.
+func checksum(f io.ReadSeeker) error {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	if size > maxCheckpoint {
+		return fmt.Errorf("it has %d bytes, at most %d are possible", size, maxCheckpoint)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	sum, start := sha256.New(), new(bytes.Buffer)
+	body := io.TeeReader(io.LimitReader(f, size-sha256.Size), sum)
+	if _, err := io.CopyN(start, body, foreign.Start); err != nil && err != io.EOF {
+		return err
+	}
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return err
+	}
+	stored, err := io.ReadAll(io.LimitReader(f, sha256.Size))
+	if err != nil {
+		return err
+	}
+	if kind := foreign.Known(append(start.Bytes(), stored...)); kind != "" {
+		return fmt.Errorf("it is %s, no checkpoint", kind)
+	}
+	if !bytes.Equal(stored, sum.Sum(nil)) {
+		err = errors.New("it is damaged, cut short, of an earlier version or no checkpoint: its checksum is wrong")
+	}
+	_, seek := f.Seek(0, io.SeekStart)
+	return errors.Join(err, seek)
 }
 
 // checkpoint returns the state after the latest epoch.
 func (t *Trainer) checkpoint() *checkpoint {
 	c := &checkpoint{
-		Version: checkpointVersion, Config: t.cfg, Labels: t.labels, Data: t.digest,
-		Step: t.step, Weights: t.net.state(), Moments: t.opt.state(), Best: t.best, History: t.history,
+		head: head{
+			Version: checkpointVersion, Config: t.cfg, Labels: t.labels, Data: t.digest,
+			Step: t.step, Epochs: len(t.history), Best: t.best, Model: len(t.best.Model),
+		},
+		History: t.history, Weights: t.net.state(), Moments: t.opt.state(),
 	}
 	if t.ema != nil {
 		c.Average = t.ema.average.state()
@@ -62,7 +208,8 @@ func (t *Trainer) checkpoint() *checkpoint {
 }
 
 // resume continues from the checkpoint at path: the run then gives what it would have given without the interruption.
-// Where there is no such file, it does nothing. A file of another run gives an error wrapping ErrCheckpoint.
+// Where there is no such file, it does nothing. A file that is damaged or of another run gives an error wrapping
+// ErrCheckpoint.
 func (t *Trainer) resume(path string) error {
 	f, err := os.Open(path)
 	if err != nil {
@@ -72,44 +219,38 @@ func (t *Trainer) resume(path string) error {
 		return err
 	}
 	defer f.Close()
-	var c checkpoint
-	if err := gob.NewDecoder(io.LimitReader(f, maxCheckpoint)).Decode(&c); err != nil {
-		return fmt.Errorf("%w: %s is not a checkpoint: %v", ErrCheckpoint, path, err)
+	c, damage := t.checkpoint(), checksum(f)
+	err = c.read(bufio.NewReaderSize(f, 1<<16))
+	if damage != nil && !errors.Is(err, errVersion) {
+		err = damage
 	}
-	if c.Version != checkpointVersion {
-		return fmt.Errorf("%w: %s has version %d, this program writes %d",
-			ErrCheckpoint, path, c.Version, checkpointVersion)
+	if err == nil {
+		err = errors.Join(t.net.setState(c.Weights), t.opt.setState(c.Moments))
 	}
-	c.Config.Loss = cmp.Or(c.Config.Loss, LossLS) // there was no other once
-	if err := c.matches(t.cfg, t.labels, t.digest); err != nil {
-		return err
-	}
-	err = errors.Join(t.net.setState(c.Weights), t.opt.setState(c.Moments))
-	if t.ema != nil {
-		err = errors.Join(err, t.ema.average.setState(c.Average))
+	if err == nil && t.ema != nil {
+		err = t.ema.average.setState(c.Average)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %s: %v", ErrCheckpoint, path, err)
+		return fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
 	}
 	t.step, t.best, t.history = c.Step, c.Best, c.History
 	return nil
 }
 
-// matches returns an error when c was not made by a run of the same configuration on the same data.
-func (c *checkpoint) matches(cfg Config, labels []string, data string) error {
-	a, b := reflect.ValueOf(c.Config), reflect.ValueOf(cfg)
+// matches returns an error when h is not that of a checkpoint of the same configuration on the same data as c.
+func (c *checkpoint) matches(h *head) error {
+	a, b := reflect.ValueOf(h.Config), reflect.ValueOf(c.Config)
 	for i := range a.NumField() {
 		if was, is := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(was, is) {
-			return fmt.Errorf("%w: the checkpoint was made with other settings: %s was %v and is now %v",
-				ErrCheckpoint, a.Type().Field(i).Name, was, is)
+			return fmt.Errorf("the checkpoint was made with other settings: %s was %v and is now %v",
+				a.Type().Field(i).Name, was, is)
 		}
 	}
-	if !slices.EqualFunc(c.Labels, labels, datasets.SameLabel) {
-		return fmt.Errorf("%w: the checkpoint was made for the labels %v, the data has %v",
-			ErrCheckpoint, c.Labels, labels)
+	if !slices.EqualFunc(h.Labels, c.Labels, datasets.SameLabel) {
+		return fmt.Errorf("the checkpoint was made for the labels %v, the data has %v", h.Labels, c.Labels)
 	}
-	if c.Data != data {
-		return fmt.Errorf("%w: the training data changed since the checkpoint was made", ErrCheckpoint)
+	if h.Data != c.Data {
+		return errors.New("the training data changed since the checkpoint was made")
 	}
 	return nil
 }

@@ -233,7 +233,7 @@ func TestResumeRefuses(t *testing.T) {
 	if err := os.WriteFile(short, file[:len(file)/2], 0o644); err != nil {
 		t.Fatal(err)
 	}
-	refused("truncated", "not a checkpoint", cfg, short)
+	refused("truncated", "its checksum is wrong", cfg, short)
 
 	// What version 2 had, as far as its fields had other names.
 	old := filepath.Join(t.TempDir(), "old")
@@ -253,7 +253,7 @@ func TestResumeRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused("an older version", "has version 2, this program writes 3", cfg, old)
+	refused("an older version", "has version 2, this program writes 4", cfg, old)
 
 	writeTone(t, filepath.Join(dir, "rising", "brising_nohash_0.wav"), 1, rand.New(rand.NewPCG(9, 9)))
 	refused("other data", "data changed", cfg, path)
