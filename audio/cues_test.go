@@ -246,6 +246,10 @@ func FuzzCues(f *testing.F) {
 			f.Add(c.bytes)
 		}
 	}
+	for _, file := range cases(f) {
+		f.Add(file)
+	}
+	f.Add(riff(mono8k, sized(100), cueChunk(point(1, 2), point(2, 1)), adtl(labl(1, "a"))))
 	f.Add(riff(mono16, data16, cueChunk(point(1, 2), point(2, 1)), adtl(labl(1, "a"), ltxt(2, 3, "rgn ", "b"))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > maxInput {

@@ -82,6 +82,11 @@ func FuzzWAV(f *testing.F) {
 	for _, c := range wavCases() {
 		f.Add(c.bytes)
 	}
+	for _, file := range cases(f) {
+		f.Add(file)
+	}
+	f.Add(riff(mono8k, sized(100), list, sized(1000), mono8k, sized(16000)))
+	f.Add(slices.Concat(riff(mono8k, sized(16000)), make([]byte, 300), riff(mono8k, sized(16000))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > maxInput || bytes.Contains(data, []byte("fLaC")) {
 			return

@@ -182,9 +182,12 @@ func (p *pcmBlocks) noteEnd(rest int) {
 	}
 }
 
+// maxNotes is how many sentences a warning has at most.
+const maxNotes = 8
+
 // addNote adds a sentence to the warning, unless it is there.
 func (p *pcmBlocks) addNote(format string, args ...any) {
-	if note := fmt.Sprintf(format, args...); !slices.Contains(p.notes, note) {
+	if note := fmt.Sprintf(format, args...); len(p.notes) < maxNotes && !slices.Contains(p.notes, note) {
 		p.notes = append(p.notes, note)
 	}
 }

@@ -28,14 +28,15 @@ const lookAhead = 16 << 10
 // beginsChunk reports whether a chunk or another file begins with b, of which there are fewer than lookAhead only where
 // the file ends. Unknown chunks are recognised by their letters and by what follows them: a known one, or the end.
 func beginsChunk(b []byte) bool {
+	const maxUnknown = 16 // in a row
 	ends := len(b) < lookAhead
-	for first := true; ; first = false {
+	for n := range maxUnknown {
 		switch {
 		case len(b) <= 1:
-			return !first && ends
+			return n > 0 && ends
 		case len(b) < 8:
 			return false
-		case isKnownChunk(b), !first && isTag(b):
+		case isKnownChunk(b), n > 0 && isTag(b):
 			return true
 		}
 		for _, c := range b[:4] {
@@ -49,6 +50,7 @@ func beginsChunk(b []byte) bool {
 		}
 		b = b[min(8+size+size%2, int64(len(b))):]
 	}
+	return false
 }
 
 // isTag reports whether b begins a tag that programs put at a file's end: ID3v1, ID3v2, APE or Lyrics3.
