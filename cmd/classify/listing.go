@@ -21,6 +21,8 @@ type input struct {
 	name string
 	rel  string // the path below the folder that was given, or the file's base name; with slashes on every system
 	err  error
+
+	stamp uint32 // with result files: what it was when the work on it began
 }
 
 var errNoSounds = errors.New("no sound files (.wav, .wave, .flac) in this folder")
@@ -43,7 +45,7 @@ func (l listing) all(yield func(input) bool) {
 		if folder {
 			in.err = errNoSounds
 			for f, err := range audio.Files(path) {
-				if in.err = nil; !yield(input{f.Path, f.Rel, err}) {
+				if in.err = nil; !yield(input{name: f.Path, rel: f.Rel, err: err}) {
 					return
 				}
 			}

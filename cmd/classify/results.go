@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -25,6 +26,10 @@ type results struct {
 	dir       string
 	extension string
 	list      string // name of the file in dir that lists the failures
+
+	index  *index
+	begin  sync.Once // before the first input that is not done
+	broken error     // why none can be
 
 	all  int          // inputs of the shard
 	done atomic.Int64 // of these, had results, as far as is known
@@ -40,16 +45,17 @@ const (
 )
 
 // newResults returns the result files of a shard; nil without --out.
-func (c *cli) newResults(share shard) *results {
+func (c *cli) newResults(share shard) (r *results, err error) {
 	if c.Many.Out == "" {
-		return nil
+		return nil, nil
 	}
 	extensions := map[string]string{"text": "txt", "audacity": labelTrack}
-	r := &results{dir: c.Many.Out, extension: cmp.Or(extensions[c.Format], c.Format), list: "failures.csv"}
+	r = &results{dir: c.Many.Out, extension: cmp.Or(extensions[c.Format], c.Format), list: "failures.csv"}
 	if share.count > 1 {
 		r.list = fmt.Sprintf("failures-%d-of-%d.csv", share.index, share.count)
 	}
-	return r
+	r.index, err = openIndex(r.dir, share)
+	return r, err
 }
 
 // path returns the result file of an input.
@@ -57,40 +63,54 @@ func (r *results) path(in input) string {
 	return filepath.Join(r.dir, filepath.FromSlash(in.rel)+"."+r.extension)
 }
 
-// todo yields the inputs of a shard without those that have results, which it counts, unless force includes these.
+// todo yields the inputs of a shard without those that have results, which it counts, unless force includes these. It
+// ends where no results can be written, for the reason in broken.
 func (r *results) todo(inputs iter.Seq[input], force bool) iter.Seq[input] {
 	return func(yield func(input) bool) {
 		for in := range inputs {
 			done := false
 			if in.err == nil {
-				done, in.err = r.isDone(in)
+				done, in.stamp, in.err = r.isDone(in)
 			}
 			if done && !force {
 				r.done.Add(1)
-			} else if !yield(in) {
+				continue
+			}
+			r.begin.Do(func() { r.broken = r.check() })
+			if r.broken != nil || !yield(in) {
 				return
 			}
 		}
 	}
 }
 
-// isDone reports whether an input has results that are not older than itself. A result file is complete, since it gets
-// its name last; an empty one is not one of these, except a label track without labels. The error says why there cannot
-// be results.
-func (r *results) isDone(in input) (bool, error) {
+// check makes the folder, and finds out whether it can be written to.
+func (r *results) check() error {
+	if err := os.MkdirAll(r.dir, 0o777); err != nil {
+		return err
+	}
+	return atomicfile.Check(r.index.path)
+}
+
+// isDone reports whether an input has results that were written from itself as it is, and returns its stamp. A result
+// file is complete, since it gets its name last; an empty one is not one of these, except a label track without labels.
+// The error says why there cannot be results.
+func (r *results) isDone(in input) (done bool, mark uint32, err error) {
 	path := r.path(in)
 	result, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
-	case err != nil:
-		return false, fmt.Errorf("%s: %w", path, reason(err))
-	case !result.Mode().IsRegular():
-		return false, fmt.Errorf("%s is in the way of the results", path)
+	if err == nil && !result.Mode().IsRegular() {
+		return false, 0, fmt.Errorf("%s is in the way of the results", path)
 	}
-	source, err := os.Stat(in.name)
-	whole := result.Size() > 0 || r.extension == labelTrack
-	return err == nil && whole && !source.ModTime().After(result.ModTime()), nil
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, 0, fmt.Errorf("%s: %w", path, reason(err))
+	}
+	source, failed := os.Stat(in.name)
+	if failed != nil {
+		return false, 0, nil // what opens it reports that
+	}
+	mark = stamp(source)
+	whole := err == nil && (result.Size() > 0 || r.extension == labelTrack)
+	return whole && r.index.has(indexKey(in.rel, r.extension), mark), mark, nil
 }
 
 // errUnfinished says that the run ended before the input did, which therefore has no result file.
@@ -119,7 +139,25 @@ func (r *run) writeFile(ctx context.Context, it *item) error {
 	case err != nil && o.err == nil:
 		return fmt.Errorf("%s: %w", path, reason(err))
 	}
+	if err := r.out.note(it.input, o.err); err != nil {
+		return err
+	}
 	return r.count(it, o, true)
+}
+
+// note notes that the results of an input are written. Of one that failed, it removes those that were written from what
+// was in its place before.
+func (r *results) note(in input, failed error) error {
+	switch {
+	case failed == nil:
+		return r.index.add(indexKey(in.rel, r.extension), in.stamp)
+	case in.err == nil:
+		err := os.Remove(r.path(in))
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENAMETOOLONG) {
+			return err
+		}
+	}
+	return nil
 }
 
 // writeResult writes the results of an input to w. Its error is the outcome's where the input failed.

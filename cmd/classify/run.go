@@ -28,7 +28,11 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	if err != nil {
 		return usage(err)
 	}
-	out, list := c.newResults(share), listing{expandPatterns(c.Paths), share}
+	out, err := c.newResults(share)
+	if err != nil {
+		return err
+	}
+	list := listing{expandPatterns(c.Paths), share}
 	found, err := list.survey(ctx, out)
 	switch {
 	case ctx.Err() != nil:
@@ -92,9 +96,6 @@ var errFailFast = errors.New("stopped at the first failure (--fail-fast)")
 func (r *run) run(ctx context.Context, workers []*worker) error {
 	writers, write, hold := 1, r.write, outputHold
 	if r.out != nil {
-		if err := os.MkdirAll(r.out.dir, 0o777); err != nil {
-			return err
-		}
 		writers, write, hold = resultWriters, r.writeFile, filesHold
 	}
 	defer program.Hold(ctx, hold)()
@@ -119,7 +120,7 @@ func (r *run) run(ctx context.Context, workers []*worker) error {
 	writing.Wait()
 	err := r.tally.close(ctx)
 	if r.out != nil {
-		err = cmp.Or(err, r.out.writeFailures())
+		err = cmp.Or(r.out.broken, err, r.out.writeFailures(), r.out.index.close())
 	}
 	switch {
 	case err == nil:
