@@ -16,6 +16,7 @@ var allowed = map[string][]string{
 	"internal/foreign":    {},
 	"internal/isa":        {},
 	"internal/memtest":    {},                      // test support
+	"internal/need":       {"internal/race"},       // test support
 	"internal/nettest":    {"features", "polynet"}, // test support
 	"internal/race":       {},
 	"audio":               {},

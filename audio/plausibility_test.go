@@ -5,11 +5,11 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // voice returns something like a voiced sound: a few harmonics whose loudness and pitch change, over a little noise.
@@ -132,13 +132,10 @@ func TestPlausibilityOfSound(t *testing.T) {
 // TestPlausibilityOfRecordings and notices when they are read as something else. Recordings are in the folder that
 // POLYPHON_DATA names.
 func TestPlausibilityOfRecordings(t *testing.T) {
-	root := os.Getenv("POLYPHON_DATA")
-	if root == "" {
-		t.Skip("POLYPHON_DATA names no folder of recordings")
-	}
+	root := need.Data(t)
 	clips, err := filepath.Glob(filepath.Join(root, "speech_commands", "*", "*.wav"))
 	if err != nil || len(clips) < 1000 {
-		t.Skipf("%d recordings in %s, %v", len(clips), root, err)
+		t.Fatalf("%d recordings in %s, %v", len(clips), root, err)
 	}
 	noticed, pieces := map[string]int{}, 0
 	for i := 0; i < len(clips); i += len(clips) / 1000 {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // longData is a second of sound at 8 kHz as it is in a WAV file, longClip as it is read.
@@ -169,9 +171,7 @@ func (g *generated) Read(b []byte) (int, error) {
 
 // TestWAVWrapped reads a recording of 37.8 hours, whose size in 32 bits is that of 33 minutes.
 func TestWAVWrapped(t *testing.T) {
-	if testing.Short() {
-		t.Skip("4 GB")
-	}
+	need.Long(t, "4 GB")
 	const rate, seconds = 4000, 1<<32/(8*4000) + 33*60 // f64: 32,000 bytes a second
 	second := wavOf(tone(rate, rate), F64LE)
 	second = second[len(second)-8*rate:]

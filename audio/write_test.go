@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-audio/wav"
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // TestG711 compares all codes, and the codes of all 16-bit values, with the checksums of testdata/g711.py.
@@ -212,13 +213,10 @@ func TestWriteWAVToAFile(t *testing.T) {
 	if c, err := ReadFile(path, 0); err != nil || c.Rate != 22050 || len(c.Samples) != 22050 {
 		t.Errorf("%d samples of %d Hz, error %v", len(c.Samples), c.Rate, err)
 	}
-	probe := exec.Command("ffprobe", "-v", "warning",
+	probe := exec.Command(need.Tool(t, "ffprobe"), "-v", "warning",
 		"-show_entries", "format=duration:format_tags=title,comment,encoder",
 		path)
 	out, err := probe.CombinedOutput()
-	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip("no ffprobe")
-	}
 	for _, want := range []string{"[FORMAT]", "duration=1.000000", "TAG:title=stop", "TAG:comment=even",
 		"TAG:encoder=odd"} {
 		if !strings.Contains(string(out), want) || !strings.HasPrefix(string(out), "[FORMAT]") {

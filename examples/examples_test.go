@@ -16,15 +16,14 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/polynet"
 )
 
 // run builds an example, runs it and returns what it prints.
 func run(t *testing.T, name string, stdin []byte, args ...string) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds and runs a program")
-	}
+	need.Long(t, "builds and runs a program")
 	program := filepath.Join(t.TempDir(), name+".exe") // of any system
 	if out, err := exec.Command("go", "build", "-o", program, "./"+name).CombinedOutput(); err != nil {
 		t.Fatalf("go build: %v\n%s", err, out)

@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/features/internal/simd"
-	"github.com/polyphon/polyphon/internal/race"
+	"github.com/polyphon/polyphon/internal/need"
 	"pgregory.net/rapid"
 )
 
@@ -66,9 +66,7 @@ func TestFramerRefusesSamplesAfterTheEnd(t *testing.T) {
 func TestFramerAllocatesNothing(t *testing.T) { eachSet(t, framerAllocatesNothing) }
 
 func framerAllocatesNothing(t *testing.T) {
-	if race.Enabled() {
-		t.Skip("under the race detector, pools drop what they are given")
-	}
+	need.Unraced(t, "pools drop what they are given")
 	c := Default()
 	f, x, row := testExtractor(t, c).Framer(), noise(c.Hop, rand.New(rand.NewPCG(1, 8))), make([]float32, c.Mels)
 	next := func() {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/device/devicetest"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // open skips a test where there is no GPU, or none that has the precision.
@@ -15,7 +16,7 @@ func open(t testing.TB, p Precision) *Device {
 	t.Helper()
 	d, err := Open(0, p)
 	if errors.Is(err, ErrUnavailable) {
-		t.Skip(err)
+		need.Platform(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func TestRepeatedBatchesBecomeGraphs(t *testing.T) {
 	d := open(t, Float32)
 	batch := &d.g.driver.(*cudaDriver).batch
 	if batch.direct {
-		t.Skip("CUDA_LAUNCH_BLOCKING=1: kernels are started one by one")
+		need.Platform(t, "CUDA_LAUNCH_BLOCKING=1: kernels are started one by one")
 	}
 	const kernels, threads = 6, 256
 	b := d.Alloc(maxGraphs * threads * 2)

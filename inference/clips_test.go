@@ -7,8 +7,8 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/nettest"
-	"github.com/polyphon/polyphon/internal/race"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -114,9 +114,7 @@ func TestClipsShareOnePlan(t *testing.T) {
 }
 
 func TestClipsDoNotAllocate(t *testing.T) {
-	if race.Enabled() {
-		t.Skip("under the race detector, pools drop what they are given")
-	}
+	need.Unraced(t, "pools drop what they are given")
 	cpu := oneThread(t)
 	for _, kind := range polynet.BlockKinds() {
 		m := configModel(kind, 1)

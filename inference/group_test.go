@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/nettest"
-	"github.com/polyphon/polyphon/internal/race"
 	"github.com/polyphon/polyphon/polynet"
 	"pgregory.net/rapid"
 )
@@ -96,9 +96,7 @@ func takeAll(g *Group, each func(i int, d Decision, err error)) {
 
 // TestGroupDoesNotAllocate checks the steady state, with steps of all or of some streams.
 func TestGroupDoesNotAllocate(t *testing.T) {
-	if race.Enabled() {
-		t.Skip("under the race detector, pools drop what they are given")
-	}
+	need.Unraced(t, "pools drop what they are given")
 	m := nettest.RandomModel(nettest.Tiny(polynet.Pi), nettest.Rand(1))
 	tame(m)
 	g, err := newPlan(t, m, oneThread(t)).Group(4, StreamOptions{Step: 0.08})

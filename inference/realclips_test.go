@@ -14,8 +14,8 @@ import (
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/inference"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/nettest"
-	"github.com/polyphon/polyphon/internal/race"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
@@ -26,7 +26,10 @@ import (
 func realClips(t *testing.T) (clips [][]float32) {
 	t.Helper()
 	paths, _ := filepath.Glob("../examples/*.wav")
-	data := os.Getenv("POLYPHON_DATA")
+	data := os.Getenv(need.Folder)
+	if os.Getenv(need.CI) == "1" {
+		data = need.Data(t)
+	}
 	if list, err := os.Open(filepath.Join(data, "speech_commands", "testing_list.txt")); err == nil {
 		defer list.Close()
 		paths = nil
@@ -61,9 +64,7 @@ func TestRealClips(t *testing.T) {
 	clips := realClips(t)
 	embedded := models.Base()
 	t.Run("embedded", func(t *testing.T) { agreeOnRealClips(t, embedded, clips) })
-	if race.Enabled() {
-		t.Skip("slow under the race detector, which has nothing to find here")
-	}
+	need.Unraced(t, "slow, and it has nothing to find here")
 	clips = clips[:min(len(clips), 40)]
 	var some []float32 // rows, from the middle of each clip
 	for _, clip := range clips {

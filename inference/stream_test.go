@@ -10,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/internal/race"
 	"github.com/polyphon/polyphon/polynet"
@@ -376,9 +377,7 @@ func TestStreamRecovers(t *testing.T) {
 
 // TestStreamDoesNotAllocate checks the steady state, with a gate and without one.
 func TestStreamDoesNotAllocate(t *testing.T) {
-	if race.Enabled() {
-		t.Skip("under the race detector, pools drop what they are given")
-	}
+	need.Unraced(t, "pools drop what they are given")
 	for _, kind := range polynet.BlockKinds() {
 		for _, gate := range []float64{0, -10, -60} {
 			m := configModel(kind, 1)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -41,9 +42,7 @@ func promise(t *testing.T, name string, m *polynet.Model, parameters int) {
 // TestProgramsCarryTheModelsThatTheyName builds a program that calls Small alone, and looks for the models' last bytes
 // in it.
 func TestProgramsCarryTheModelsThatTheyName(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it links a program")
-	}
+	need.Long(t, "it links a program")
 	path := filepath.Join(t.TempDir(), "small.exe")
 	if out, err := exec.Command("go", "build", "-o", path, "./testdata/small").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)

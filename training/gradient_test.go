@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -310,9 +311,7 @@ func TestNetworkGradient(t *testing.T) {
 // sequential skips a long test on one goroutine in short runs: those with the race detector, which has nothing to find.
 func sequential(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("long, on one goroutine")
-	}
+	need.Long(t, "one goroutine")
 }
 
 func checkNetwork(t *testing.T, d device.Trainer, kind polynet.BlockKind, pool poolRange) {

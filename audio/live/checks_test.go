@@ -3,7 +3,6 @@ package live
 import (
 	"bytes"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 const rate = 16000
@@ -107,9 +107,9 @@ func TestChecks(t *testing.T) {
 
 // TestChecksAcceptRecordings reads recordings one after the other, as a microphone would bring them.
 func TestChecksAcceptRecordings(t *testing.T) {
-	clips, _ := filepath.Glob(filepath.Join(os.Getenv("POLYPHON_DATA"), "speech_commands", "*", "*.wav"))
+	clips, err := filepath.Glob(filepath.Join(need.Data(t), "speech_commands", "*", "*.wav"))
 	if len(clips) < 1000 {
-		t.Skip("POLYPHON_DATA names no folder of recordings")
+		t.Fatalf("%d recordings, %v", len(clips), err)
 	}
 	var sound []float32
 	for i := 0; i < len(clips); i += len(clips) / 400 {

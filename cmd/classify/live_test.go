@@ -20,6 +20,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // threeSounds is 13 s of silence with loud sounds from 2 to 3, from 5 to 6 and from 9 to 11 s.
@@ -359,9 +360,7 @@ func TestStreamReportsItsLag(t *testing.T) {
 
 // TestStreamMemoryIsBounded processes a long sound and compares the memory in use early and late.
 func TestStreamMemoryIsBounded(t *testing.T) {
-	if testing.Short() {
-		t.Skip("long")
-	}
+	need.Long(t, "a long sound")
 	minute := raw(audio.S16LE, slices.Concat(threeSounds(), noise(20*rate, hum), threeSounds(), noise(14*rate, hum)))
 	heap := func() (bytes uint64, goroutines int) {
 		runtime.GC()

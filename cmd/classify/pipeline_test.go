@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // TestPipelines runs the pipelines of the README, with a recording in place of the microphone. It is skipped where a
@@ -32,8 +33,8 @@ func TestPipelines(t *testing.T) {
 			./classify --stream --rate 48000 --channels 2 --encoding f32le`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := exec.LookPath(c.tool); c.tool != "" && err != nil {
-				t.Skipf("%s is not installed", c.tool)
+			if c.tool != "" {
+				need.Tool(t, c.tool)
 			}
 			cmd := exec.Command("sh", "-c", c.pipeline)
 			cmd.Dir = dir
@@ -74,7 +75,7 @@ func TestReaderGoes(t *testing.T) {
 
 func TestSignals(t *testing.T) {
 	if runtime.GOOS == "windows" {
-		t.Skip("there are no such signals")
+		need.Platform(t, "there are no such signals")
 	}
 	dir := workshop(t)
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // The embedded models' floors in percent on the test split of Speech Commands as polyphon's developers share it: of
@@ -18,10 +18,7 @@ var accuracyFloors = map[string]struct{ alone, inContext float64 }{
 
 // TestEmbeddedModelsAccuracy measures the embedded models on the recordings in POLYPHON_DATA, which .ci/run unpacks.
 func TestEmbeddedModelsAccuracy(t *testing.T) {
-	data := os.Getenv("POLYPHON_DATA")
-	if data == "" {
-		t.Skip("POLYPHON_DATA names no folder of recordings")
-	}
+	data := need.Data(t)
 	for model, floors := range accuracyFloors {
 		folder := filepath.Join(data, "speech_commands")
 		status, out, errs := train(t.Context(), "eval", "--model", model, "--data", folder, "--context", "--json")

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/gpu"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 func TestDevicesThatThereCanBe(t *testing.T) {
@@ -64,7 +65,7 @@ func TestPrecisionIsChosenByTheEnvironment(t *testing.T) {
 	t.Setenv(gpu.Variable, "float32")
 	d, err := Flags{"cuda"}.Open(1)
 	if errors.Is(err, gpu.ErrUnavailable) {
-		t.Skip(err)
+		need.Platform(t, err.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

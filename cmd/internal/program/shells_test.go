@@ -8,16 +8,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // programs builds polyphon's commands and returns their folder.
 func programs(t *testing.T) string {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("builds the commands")
-	}
+	need.Long(t, "builds the commands")
 	if runtime.GOOS == "windows" {
-		t.Skip("shells of Unix")
+		need.Platform(t, "shells of Unix")
 	}
 	dir := t.TempDir()
 	build := exec.Command("go", "build", "-o", dir+string(os.PathSeparator), "../../classify", "../../train")
@@ -30,11 +30,7 @@ func programs(t *testing.T) string {
 // tool returns a command that finds the programs, or skips the test where the tool is not installed.
 func tool(t *testing.T, dir, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("%s is not installed", name)
-	}
-	c := exec.Command(path, args...)
+	c := exec.Command(need.Tool(t, name), args...)
 	c.Env = append(os.Environ(), "PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"), "HOME="+dir, "TERM=dumb")
 	c.Dir = filepath.Join(dir, "work")
 	for _, sub := range []string{"rec", "results"} {

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/polyphon/polyphon/internal/need"
 	"golang.org/x/sys/unix"
 )
 
@@ -14,9 +15,7 @@ import (
 func terminal(t *testing.T) (keyboard, screen *os.File) {
 	t.Helper()
 	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skip(err)
-	}
+	need.Host(t, "pseudo-terminals", err)
 	t.Cleanup(func() { keyboard.Close() })
 	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
 	if err == nil {
@@ -25,9 +24,7 @@ func terminal(t *testing.T) (keyboard, screen *os.File) {
 	if err == nil {
 		screen, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|unix.O_NOCTTY, 0)
 	}
-	if err != nil {
-		t.Skip(err)
-	}
+	need.Host(t, "pseudo-terminals", err)
 	t.Cleanup(func() { screen.Close() })
 	return keyboard, screen
 }
