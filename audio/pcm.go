@@ -28,17 +28,27 @@ func tableDecoder(linear func(code byte) int) sampleDecoder {
 	}
 }
 
-// The floats are as they are written: NaN, infinite and absurd ones are replaced afterwards (oddSamples).
+// maxFloat is the largest float sample that is taken for one; larger ones, infinities and NaN become 0. It lies beyond
+// any integer scale that a writer may have forgotten to divide by, and its square is an ordinary float32.
+const maxFloat = 1 << 32
 
 func decodeFloat32(dst []float32, src []byte) {
 	for i := range dst {
-		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		v := math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		if !(v >= -maxFloat && v <= maxFloat) {
+			v = 0
+		}
+		dst[i] = v
 	}
 }
 
 func decodeFloat64(dst []float32, src []byte) {
 	for i := range dst {
-		dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
+		v := math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:]))
+		if !(v >= -maxFloat && v <= maxFloat) {
+			v = 0
+		}
+		dst[i] = float32(v)
 	}
 }
 
@@ -112,7 +122,6 @@ type pcmBlocks struct {
 	frameSize int // bytes
 	decode    sampleDecoder
 	samples   []float32 // interleaved
-	skip      int       // bytes to leave out before the next frame
 	notes     []string
 }
 
@@ -138,8 +147,8 @@ func (p *pcmBlocks) left() int64 {
 // next implements blocks. It waits for one frame and decodes what has arrived with it.
 func (p *pcmBlocks) next() ([]float32, error) {
 	left := p.left()
-	first, err := p.in.Peek(int(min(left, int64(p.need()))))
-	if len(first) < p.need() {
+	first, err := p.in.Peek(int(min(left, int64(p.frameSize))))
+	if len(first) < p.frameSize {
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
@@ -149,17 +158,8 @@ func (p *pcmBlocks) next() ([]float32, error) {
 	return p.take(int(min(left, int64(p.in.Buffered())))), nil
 }
 
-// need returns how many bytes the next frame needs.
-func (p *pcmBlocks) need() int { return p.skip + p.frameSize }
-
-// realign has the next frame begin some bytes later.
-func (p *pcmBlocks) realign(later int) { p.skip = later }
-
-// take decodes frames of the next n bytes, which have arrived and are as many as need says.
+// take decodes frames of the next n bytes, which have arrived.
 func (p *pcmBlocks) take(n int) []float32 {
-	p.in.Discard(p.skip)
-	p.arrived += int64(p.skip)
-	n, p.skip = n-p.skip, 0
 	frames := min(n/p.frameSize, len(p.samples)/p.channels)
 	raw, _ := p.in.Peek(frames * p.frameSize)
 	samples := p.samples[:frames*p.channels]

@@ -6,6 +6,7 @@ package calibrate
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/polyphon/polyphon/polynet"
 	"gonum.org/v1/gonum/floats"
@@ -85,4 +86,37 @@ func (p Probabilities) take(clips []int) Probabilities {
 		q.Values, q.Truth = append(q.Values, p.Row(i)...), append(q.Truth, p.Truth[i])
 	}
 	return q
+}
+
+// Raw returns m without its temperature and calibration: a model whose logits are what they are fitted to.
+func Raw(m *polynet.Model) *polynet.Model {
+	raw := *m
+	raw.Temperature, raw.Calibration = 1, nil
+	return &raw
+}
+
+// Answer returns the Map that m's temperature and calibration make of Raw(m)'s logits.
+func Answer(m *polynet.Model) Map {
+	return func(row []float64) {
+		if m.Calibration != nil && m.Calibration.Scaling != nil {
+			m.Calibration.Scaling.Apply(row)
+		}
+		m.Probabilities(row)
+	}
+}
+
+// Add adds rows of logits of clips, (clips, Classes), but not those that are not finite. It returns how many these are.
+func (l *Logits) Add(logits []float32, truth []int) (left int) {
+	for i, class := range truth {
+		row := logits[i*l.Classes : (i+1)*l.Classes]
+		if slices.ContainsFunc(row, func(v float32) bool { return v-v != 0 }) {
+			left++
+			continue
+		}
+		for _, v := range row {
+			l.Values = append(l.Values, float64(v))
+		}
+		l.Truth = append(l.Truth, class)
+	}
+	return left
 }

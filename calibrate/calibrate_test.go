@@ -148,7 +148,7 @@ func TestEachFitCalibrates(t *testing.T) {
 	}
 	nll, err1 := FitTemperature(train, ByNLL)
 	ece, err2 := FitTemperature(train, ByECE)
-	scaling, err3 := FitVector(train)
+	vector, err3 := VectorMap(train)
 	platt, err4 := FitPlatt(train)
 	isotonic, err5 := FitIsotonic(train)
 	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
@@ -157,7 +157,7 @@ func TestEachFitCalibrates(t *testing.T) {
 	near(t, "temperatures", []float64{nll, ece}, []float64{3, 3}, 0.3)
 	for name, p := range map[string]Probabilities{
 		"temperature by NLL": test.Probabilities(nll), "temperature by ECE": test.Probabilities(ece),
-		"vector": test.Map(Softmax(scaling)), "Platt": test.Map(platt), "isotonic": test.Map(isotonic),
+		"vector": test.Map(vector), "Platt": test.Map(platt), "isotonic": test.Map(isotonic),
 	} {
 		if after := Measure(p); after.ECE > 3 || after.AdaptiveECE > 3 || after.NLL > 0.9 && name != "isotonic" {
 			// Isotonic regression gives some clips a probability of 0.
@@ -299,4 +299,13 @@ func TestBootstrap(t *testing.T) {
 	got := Bootstrap(p, 1000, 1, func(p Probabilities) []float64 { return []float64{Measure(p).Accuracy} })
 	deviation := 100 * math.Sqrt(0.9*0.1/400)
 	near(t, "interval", []float64{got[0].Low, got[0].High}, []float64{90 - 1.96*deviation, 90 + 1.96*deviation}, 0.6)
+}
+
+// TestFewClipsDoNotMakeSure: clips that are all classified right by a little.
+func TestFewClipsDoNotMakeSure(t *testing.T) {
+	l := Logits{3, []float64{1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0}, []int{0, 1, 2, 0}}
+	temperature, scaling, err := FitBest(l)
+	if err != nil || scaling != nil || temperature < 0.2 || temperature > 1 {
+		t.Errorf("temperature %g, scaling %+v, error %v", temperature, scaling, err)
+	}
 }

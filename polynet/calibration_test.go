@@ -98,9 +98,9 @@ func TestProbabilities(t *testing.T) {
 	}{
 		{"without a calibration", []string{"a", "b"}, nil, []float64{e / (1 + e), 1 / (1 + e)}},
 		{"at the threshold", []string{"a", "b"}, unknown, []float64{e / (1 + e) / 2, 1 / (1 + e) / 2}},
-		{"with a label for it", []string{"a", "_unknown_"}, unknown, []float64{e / (1 + e) / 2, 1/(1+e)/2 + 0.5}},
+		{"with a label for it", []string{"a", "_unknown_"}, unknown, []float64{e / (1 + e) / 2, 1/(1+e) + e/(1+e)/2}},
 		{"the other is background", []string{"_silence_", "a"}, unknown, []float64{
-			e / (1 + e) * (1 - 1/(1+math.Exp(-2))), 1 / (1 + e) * (1 - 1/(1+math.Exp(-2))),
+			e / (1 + e), 1 / (1 + e) * (1 - 1/(1+math.Exp(-2))),
 		}},
 	} {
 		m := &polynet.Model{Labels: c.labels, Temperature: 2, Calibration: c.calibration}

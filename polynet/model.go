@@ -136,8 +136,8 @@ func (m *Model) validateConfig() error {
 func (m *Model) WindowSamples() int { return int(math.Round(m.Window * float64(m.Features.Rate))) }
 
 // Probabilities turns logits of the program that Inference returns into the probabilities of the labels, in place. With
-// Calibration.Unknown, the probability that the sound is of no known class goes to _unknown_; in a model without that
-// label, it is what is missing from a sum of 1. It reports whether the probabilities are finite.
+// Calibration.Unknown, known classes give as much of theirs to _unknown_ as the sound is likely to be of no known
+// class; in a model without that label, it is missing from a sum of 1. It reports whether the probabilities are finite.
 func (m *Model) Probabilities(logits []float64) (finite bool) {
 	if m.Calibration == nil || m.Calibration.Unknown == nil {
 		return Softmax(logits, m.Temperature)
@@ -147,11 +147,15 @@ func (m *Model) Probabilities(logits []float64) (finite bool) {
 	}
 	unknown := m.Calibration.Unknown.Probability(logits, m.Labels)
 	finite = Softmax(logits, 1)
-	for i := range logits {
-		logits[i] *= 1 - unknown
-		if m.Labels[i] == UnknownLabel {
-			logits[i] += unknown
+	moved := 0.0
+	for i, label := range m.Labels {
+		if !detect.Background(label) {
+			moved += unknown * logits[i]
+			logits[i] *= 1 - unknown
 		}
+	}
+	if i := slices.Index(m.Labels, UnknownLabel); i >= 0 {
+		logits[i] += moved
 	}
 	return finite
 }

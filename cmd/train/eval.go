@@ -2,19 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
 
+	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
-	"github.com/polyphon/polyphon/features"
-	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
@@ -68,10 +67,10 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 			clips = "clip"
 		}
 		if word == "." {
-			safe.Fprintf(s.Err, "train: left out %d %s beside the class folders\n", n, clips)
+			fmt.Fprintf(s.Err, "train: left out %d %s beside the class folders\n", n, clips)
 			continue
 		}
-		safe.Fprintf(s.Err, "train: left out %s (%d %s): the model has no such label and no %s\n",
+		fmt.Fprintf(s.Err, "train: left out %s (%d %s): the model has no such label and no %s\n",
 			word, n, clips, polynet.UnknownLabel)
 	}
 	dev, err := openDevice(c.Computing, c.Threads, s.Err)
@@ -85,7 +84,7 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	warnFiles(s.Err, nil, e.skipped, e.warnings)
 	if e.Invalid > 0 {
-		safe.Fprintf(s.Err,
+		fmt.Fprintf(s.Err,
 			"train: warning: the model's outputs are not finite for %d of %d clips, which count as wrong\n",
 			e.Invalid, e.Clips)
 	}
@@ -101,7 +100,9 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		}
 	}
 	if c.JSON {
-		return safe.WriteJSON(s.Out, e)
+		out := json.NewEncoder(s.Out)
+		out.SetIndent("", "  ")
+		return out.Encode(e)
 	}
 	return c.print(s.Out, e, model.Window+2*contextSeconds)
 }
@@ -109,6 +110,7 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 // evaluation is what --json prints.
 type evaluation struct {
 	*training.Report                  // of the clips alone
+	*reliability                      // of the same
 	InNoise          *training.Report `json:"in_noise,omitempty"`
 	InContext        *training.Report `json:"in_context,omitempty"` // and in that noise
 	skipped          []error          // clips and, where it is used, noise
@@ -120,58 +122,38 @@ const contextSeconds = 2
 
 // evaluate measures the model, with --context also in noise and in context: their difference is what context costs.
 func (c *evalCmd) evaluate(
-	ctx context.Context, m *polynet.Model, set *datasets.Set, dev device.Device, console io.Writer,
+	ctx context.Context, model *polynet.Model, set *datasets.Set, dev device.Device, console io.Writer,
 ) (e evaluation, err error) {
-	plan, err := inference.Compile(m, dev)
+	m, err := newMeasurer(model, dev, c.Batch)
 	if err != nil {
-		return e, modelError(err)
+		return e, err
 	}
-	defer plan.Close()
-	extractor, err := features.New(m.Features)
-	if err != nil {
-		return e, modelError(err)
-	}
-	batch := plan.BatchSize(c.Batch)
-	config := datasets.LoaderConfig{
-		Extractor: extractor, Window: m.Window, Batch: batch, Threads: c.Threads, CacheBytes: -1,
-	}
+	defer m.close()
+	var around datasets.Context
 	if c.Context {
-		config.Context = datasets.Context{Before: contextSeconds, After: contextSeconds}
-		config.CacheBytes = 0 // each clip is read again as a neighbour
+		around = datasets.Context{Before: contextSeconds, After: contextSeconds}
 	}
 	items := set.Split(splits[c.Split])
 	if len(items) == 0 {
 		return e, fmt.Errorf("%w: no clip of %s is in --split %s", datasets.ErrNoData, c.Data, c.Split)
 	}
-	loader, err := datasets.NewLoader(items, set.Noise, config)
+	loader, err := m.loader(items, set.Noise, c.Threads, around)
 	if err != nil {
 		return e, err
 	}
+	var raw calibrate.Logits
 	measure := func(what string, batches iter.Seq2[*datasets.Batch, error]) (r *training.Report) {
 		if err != nil {
 			return nil
 		}
-		var clips *inference.Clips
-		batches = counted(console, what, len(items), batches)
-		r, err = training.Evaluate(batches, func(b *datasets.Batch) ([]float32, error) {
-			if clips == nil {
-				clips = plan.Clips(batch, b.Frames)
-				clips.Pool(b.Lead, b.Window)
-			}
-			return clips.Run(b.X, b.B), nil
-		}, m.Labels, m.Temperature)
-		if clips != nil {
-			clips.Close()
-		}
-		if errors.Is(err, training.ErrDiverged) {
-			err = modelError(err)
-		}
-		if err == nil {
+		if r, raw, err = m.run(counted(console, what, len(items), batches)); err == nil {
 			r.Skipped = len(loader.Skipped())
 		}
 		return r
 	}
-	e.Report = measure("clips", loader.Ordered(ctx))
+	if e.Report = measure("clips", loader.Ordered(ctx)); err == nil {
+		e.reliability = measureReliability(model, raw)
+	}
 	if c.Context {
 		e.InNoise = measure("clips in noise", loader.InNoise(ctx, c.Noise))
 		e.InContext = measure("clips in context", loader.InContext(ctx, c.Noise))

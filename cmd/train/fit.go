@@ -13,7 +13,6 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
@@ -67,7 +66,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	checkpoint := c.checkpoint()
 	if c.Resume && !exists(checkpoint) {
-		safe.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
+		fmt.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
 	}
 	t, err := training.New(ctx, set, cfg, training.Options{
 		Device: dev, Threads: c.Training.Threads, Checkpoint: checkpoint, Resume: c.Resume, Teachers: teachers,
@@ -87,7 +86,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		log = file
 	}
 	for _, note := range t.Notes() {
-		safe.Fprintf(s.Err, "train: %s\n", note)
+		fmt.Fprintf(s.Err, "train: %s\n", note)
 	}
 	warned := warnFiles(s.Err, nil, t.Skipped(), t.Warnings())
 	shown.begin(log, t.History())
@@ -100,15 +99,20 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	if err != nil {
 		if errors.Is(err, context.Canceled) && len(t.History()) > 0 && checkpoint != "" {
-			safe.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
+			fmt.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
 		}
 		return err
+	}
+	if c.Training.Calibrate {
+		if m, err = calibrateFitted(ctx, m, set, dev, c.Training.Threads, s.Err); err != nil {
+			return err
+		}
 	}
 	if err := c.save(m); err != nil {
 		return err
 	}
 	p, clips := m.Provenance, int(m.Provenance.Metrics["valid_clips"])
-	safe.Fprintf(reportTo(s, c.Out), "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
+	fmt.Fprintf(reportTo(s, c.Out), "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
 		c.Out, p.Parameters, p.BestEpoch, p.Epochs, percent(p.Metrics["valid_accuracy"], clips), clips)
 	return nil
 }
@@ -131,7 +135,7 @@ func (c *fitCmd) complete(ctx context.Context, set *datasets.Set, shown *runProg
 		return cfg, err
 	}
 	if cfg.Window = lengths.Window(); lengths.Longer > 0 {
-		safe.Fprintf(shown.out, "train: %s\n", lengthNote(lengths))
+		fmt.Fprintf(shown.out, "train: %s\n", lengthNote(lengths))
 	}
 	return cfg, nil
 }
@@ -169,7 +173,7 @@ func (c *fitCmd) openData(console io.Writer) (*datasets.Set, error) {
 	}
 	notes, err := checkLabels(set.Labels)
 	for _, note := range slices.Concat(set.Notes, notes) {
-		safe.Fprintf(console, "train: %s\n", note)
+		fmt.Fprintf(console, "train: %s\n", note)
 	}
 	return set, err
 }
@@ -181,7 +185,7 @@ func openDevice(flags computing.Flags, threads int, console io.Writer) (*computi
 		return nil, modelError(err)
 	}
 	if dev.Note != "" {
-		safe.Fprintf(console, "train: %s\n", dev.Note)
+		fmt.Fprintf(console, "train: %s\n", dev.Note)
 	}
 	return dev, nil
 }

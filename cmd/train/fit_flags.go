@@ -39,6 +39,8 @@ type trainingFlags struct {
 	Seed      int64        `help:"Seed of everything random." default:"${seed}"`
 	Threads   int          `help:"Threads; 0 is one per core." default:"0"`
 
+	Calibrate bool `help:"${calibrateHelp}" default:"true" negatable:""`
+
 	Teacher       []string `help:"${teacherHelp}" placeholder:"FILE"`
 	DistillWeight float64  `name:"taught" help:"${taughtHelp}" default:"${taught}"`
 }

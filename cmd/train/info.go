@@ -43,7 +43,10 @@ func (c *infoCmd) Run(s program.Streams) error {
 	second := f.Frames(f.Rate)
 	row("MACs", "%.1f million per second of audio", float64(net.MACs(second))/1e6)
 	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
-	row("temperature", "%g", m.Temperature)
+	row("temperature", "%.4g", m.Temperature)
+	if c := m.Calibration; c != nil {
+		row("calibration", "%s", describeCalibration(c))
+	}
 	d := m.DetectionConfig()
 	own := ""
 	if m.Detection == nil {

@@ -3,6 +3,7 @@
 //	train fit  --data DIR --out model.safetensors
 //	train eval [--model M] --data DIR [--split test]
 //	train tune [--model M] --data DIR --without DIR --out M
+//	train calibrate [--model M] --data DIR --out M
 //	train info [M]
 //	train export --onnx OUT [--with-features] [M]
 //	train import --safetensors W | --onnx W --out model.safetensors
@@ -19,12 +20,13 @@ import (
 )
 
 type commands struct {
-	Fit    fitCmd    `cmd:"" help:"Train a model on a folder of recordings."`
-	Eval   evalCmd   `cmd:"" help:"Measure a model on a folder of recordings."`
-	Tune   tuneCmd   `cmd:"" help:"Find the operating point at which a model detects words in live sound."`
-	Info   infoCmd   `cmd:"" help:"Describe a model."`
-	Export exportCmd `cmd:"" help:"Write a model in another format."`
-	Import importCmd `cmd:"" help:"Make a model of weights trained with PyTorch."`
+	Fit       fitCmd       `cmd:"" help:"Train a model on a folder of recordings."`
+	Eval      evalCmd      `cmd:"" help:"Measure a model on a folder of recordings."`
+	Tune      tuneCmd      `cmd:"" help:"Find the operating point at which a model detects words in live sound."`
+	Calibrate calibrateCmd `cmd:"" help:"Make a model's probabilities agree with how often it is right."`
+	Info      infoCmd      `cmd:"" help:"Describe a model."`
+	Export    exportCmd    `cmd:"" help:"Write a model in another format."`
+	Import    importCmd    `cmd:"" help:"Make a model of weights trained with PyTorch."`
 	program.Commands
 }
 

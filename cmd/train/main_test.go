@@ -102,7 +102,7 @@ func TestFitEvalInfo(t *testing.T) {
 		t.Errorf("labels %v; the folder that is no word should be _unknown_", r.Classes)
 	}
 	status, out, _ = train(t.Context(), "eval", "--model", model, "--data", data, "--context", "--record")
-	if status != program.StatusOK || strings.Count(out, "accuracy") != 3 ||
+	if status != program.StatusOK || strings.Count(out, "accuracy  ") != 3 ||
 		!strings.Contains(out, "in noise 20 dB") || !strings.Contains(out, "of other sound") {
 		t.Errorf("eval: status %d, %q", status, out)
 	}

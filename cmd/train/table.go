@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/rivo/uniseg"
 )
 
@@ -16,14 +15,7 @@ type table struct {
 	rows    [][]string
 }
 
-// row adds a row of cells, as they are shown on a terminal.
-func (t *table) row(cells ...string) {
-	row := make([]string, len(cells))
-	for i, cell := range cells {
-		row[i] = safe.Text(cell)
-	}
-	t.rows = append(t.rows, row)
-}
+func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
 // write writes the rows, with two spaces between columns.
 func (t *table) write(w io.Writer) error {

@@ -54,7 +54,8 @@ var texts = map[string]string{
 	"lrHelp": "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw.",
 	"scheduleHelp": "What follows the warm-up: cosine, to zero, or steps:EPOCH,..., " +
 		"the epochs after which the rate falls to a tenth.",
-	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",
+	"calibrateHelp": "Make the probabilities agree with how often the model is right about the validation clips.",
+	"taughtHelp":    "Distillation: weight of the teachers' probabilities in what is learnt.",
 	"teacherHelp": "Distillation: trained models whose mean probabilities are learnt too, separated by commas. " +
 		"They have the same labels.",
 	"windowHelp": "Seconds of sound in one decision. Default: the longest clip, at most 10 s; " +
@@ -76,6 +77,12 @@ var texts = map[string]string{
 		"their label say when it is said.",
 	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; " +
 		"0, the default, is any number.",
+
+	"methodHelp": "What is fitted: one temperature, or with vector a factor and a shift for each label. Default: " +
+		"the one that is likelier for clips that it was not fitted to.",
+	"unknownHelp": "Folders of sounds that are of none of the labels, separated by commas: the model learns to answer " +
+		"_unknown_ to such.",
+	"lostHelp": "With --unknown, how many of the clips that are classified right may be lost to _unknown_.",
 
 	"tunedHelp": "Write the model with the operating point that was chosen to this file.",
 	"detHelp":   "Write the curve of misses over false alarms to this file, .png or .svg.",

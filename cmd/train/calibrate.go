@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"github.com/polyphon/polyphon/calibrate"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/confidence"
+	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+type calibrateCmd struct {
+	Model   string   `help:"${modelHelp}" placeholder:"FILE"`
+	Data    string   `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
+	Out     string   `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
+	Split   string   `help:"Part of the data: valid or train; never the test's." enum:"valid,train" default:"valid"`
+	Method  string   `help:"${methodHelp}" enum:"auto,temperature,vector" default:"auto"`
+	By      string   `help:"What the temperature makes small: nll or ece." enum:"nll,ece" default:"nll"`
+	Unknown []string `help:"${unknownHelp}" type:"path" placeholder:"DIR"`
+	Lost    float64  `help:"${lostHelp}" default:"0.5" placeholder:"PERCENT"`
+	Silence float64  `help:"${silenceHelp}" default:"0.1"`
+	Threads int      `help:"Threads; 0 is one per core." default:"0"`
+
+	Computing computing.Flags `embed:""`
+}
+
+func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if c.Threads < 0 {
+		return usageError("--threads must not be negative")
+	}
+	if !(c.Lost >= 0 && c.Lost <= 100) {
+		return usageError("--lost %g is no percentage", c.Lost)
+	}
+	if err := atomicfile.Check(c.Out); err != nil {
+		return err
+	}
+	model, err := models.Open(c.Model)
+	if err != nil {
+		return modelError(err)
+	}
+	set, err := datasets.Open(c.Data, datasets.Options{Labels: model.Labels, Silence: c.Silence})
+	if err != nil {
+		return err
+	}
+	items := set.Split(splits[c.Split])
+	if len(items) == 0 {
+		return fmt.Errorf("%w: no clip of %s is in --split %s", datasets.ErrNoData, c.Data, c.Split)
+	}
+	dev, err := openDevice(c.Computing, c.Threads, s.Err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
+	m, err := newMeasurer(model, dev, calibrationBatch)
+	if err != nil {
+		return err
+	}
+	defer m.close()
+	raw, err := m.logits(ctx, items, set.Noise, c.Threads, s.Err)
+	if err != nil {
+		return err
+	}
+	calibrated, err := c.fit(model, raw)
+	if err != nil {
+		return err
+	}
+	if err := printMethods(s.Out, raw); err != nil {
+		return err
+	}
+	if len(c.Unknown) > 0 {
+		if err := c.fitUnknown(ctx, m, calibrated, raw, s); err != nil {
+			return err
+		}
+	}
+	calibrated.Calibration.Sets = calibrate.FitSets(raw.Map(calibrate.Answer(calibrated)))
+	if err := calibrated.Save(c.Out); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Out, "\n%s: temperature %.3g; %s\n",
+		c.Out, calibrated.Temperature, describeCalibration(calibrated.Calibration))
+	return nil
+}
+
+// calibrationBatch is how many clips are computed together.
+const calibrationBatch = 64
+
+// logits returns the logits of clips before calibration.
+func (m *measurer) logits(
+	ctx context.Context, items []datasets.Item, noise []datasets.Recording, threads int, console io.Writer,
+) (calibrate.Logits, error) {
+	loader, err := m.loader(items, noise, threads, datasets.Context{})
+	if err != nil {
+		return calibrate.Logits{}, err
+	}
+	_, raw, err := m.run(counted(console, "clips", len(items), loader.Ordered(ctx)))
+	warnFiles(console, nil, loader.Skipped(), loader.Warnings())
+	return raw, err
+}
+
+// fit returns the model with a new temperature or scaling.
+func (c *calibrateCmd) fit(m *polynet.Model, raw calibrate.Logits) (*polynet.Model, error) {
+	calibrated := calibrate.Raw(m)
+	calibrated.Calibration = new(confidence.Calibration)
+	var err error
+	switch c.Method {
+	case "vector":
+		calibrated.Calibration.Scaling, err = calibrate.FitVector(raw)
+	case "temperature":
+		calibrated.Temperature, err = calibrate.FitTemperature(raw, calibrate.Objective(c.By))
+	default:
+		calibrated.Temperature, calibrated.Calibration.Scaling, err = calibrate.FitBest(raw)
+	}
+	return calibrated, err
+}
+
+// calibrateFitted returns a model that was just trained with its probabilities calibrated on the validation clips.
+func calibrateFitted(
+	ctx context.Context, model *polynet.Model, set *datasets.Set, dev device.Device, threads int, console io.Writer,
+) (*polynet.Model, error) {
+	m, err := newMeasurer(model, dev, calibrationBatch)
+	if err != nil {
+		return nil, err
+	}
+	defer m.close()
+	raw, err := m.logits(ctx, set.Split(datasets.Valid), set.Noise, threads, console)
+	if err != nil {
+		return nil, err
+	}
+	calibrated, err := new(calibrateCmd).fit(model, raw)
+	if err == nil {
+		calibrated.Calibration.Sets = calibrate.FitSets(raw.Map(calibrate.Answer(calibrated)))
+	}
+	return calibrated, err
+}
+
+// fitUnknown stores in the model how sounds of no known class are told, and prints how well each score does.
+func (c *calibrateCmd) fitUnknown(
+	ctx context.Context, m *measurer, calibrated *polynet.Model, raw calibrate.Logits, s program.Streams,
+) error {
+	unknown, err := m.windows(ctx, c.Unknown, s.Err)
+	if err != nil {
+		return err
+	}
+	scale := func(row []float64) {
+		if scaling := calibrated.Calibration.Scaling; scaling != nil {
+			scaling.Apply(row)
+		}
+		for i := range row {
+			row[i] /= calibrated.Temperature
+		}
+	}
+	known := calibrate.Logits(raw.Map(scale))
+	for _, row := range unknown {
+		scale(row)
+	}
+	u, by, err := calibrate.FitUnknown(known, unknown, calibrated.Labels, c.Lost/100)
+	if err != nil {
+		return err
+	}
+	calibrated.Calibration.Unknown = u
+	fmt.Fprintf(s.Out, "\n%d windows of unknown sounds against %d clips:\n\n", len(unknown), known.Len())
+	t := table{columns: "ldd"}
+	t.row("score", "AUROC", "taken for known where 95 % of the known are kept, %")
+	for _, score := range confidence.Unfamiliarities {
+		if d, ok := by[score]; ok {
+			t.row(string(score), fmt.Sprintf("%.4f", d.AUROC), percent(100*d.FPR95, len(unknown)))
+		}
+	}
+	return t.write(s.Out)
+}
+
+// printMethods compares methods of calibration: each is fitted to one half of the clips and measured on the other, both
+// ways.
+func printMethods(w io.Writer, raw calibrate.Logits) error {
+	t := table{columns: "ld"}
+	t.row("calibration", "accuracy, %", "ECE, %", "adaptive ECE, %", "classwise ECE, %", "NLL", "Brier")
+	for _, method := range []struct {
+		name string
+		fit  func(l calibrate.Logits) (calibrate.Map, error)
+	}{
+		{"none", func(calibrate.Logits) (calibrate.Map, error) { return calibrate.Scale(1), nil }},
+		{"temperature by nll", calibrate.TemperatureMap},
+		{"temperature by ece", func(l calibrate.Logits) (calibrate.Map, error) {
+			temperature, err := calibrate.FitTemperature(l, calibrate.ByECE)
+			return calibrate.Scale(temperature), err
+		}},
+		{"vector", calibrate.VectorMap},
+		{"Platt, a class at a time", calibrate.FitPlatt},
+		{"isotonic, a class at a time", calibrate.FitIsotonic},
+	} {
+		p, err := raw.CrossFit(method.fit)
+		if err != nil || p.Len() == 0 { // none: no class has two clips
+			return err
+		}
+		m, n := calibrate.Measure(p), p.Len()
+		t.row(method.name, percent(m.Accuracy, n), percent(m.ECE, n), percent(m.AdaptiveECE, n),
+			percent(m.ClasswiseECE, n), nats(m.NLL, n), fixed(m.Brier, m.Brier/math.Sqrt(float64(n))))
+	}
+	fmt.Fprintf(w, "%d clips, each measured with what the other half gives:\n\n", raw.Len())
+	return t.write(w)
+}
+
+// describeCalibration says what a model's calibration consists of.
+func describeCalibration(c *confidence.Calibration) string {
+	var parts []string
+	if c.Scaling != nil {
+		parts = append(parts, "a factor and a shift for each label")
+	}
+	if c.Sets != nil {
+		parts = append(parts, fmt.Sprintf("sets by the %s score", c.Sets.Score))
+	}
+	if c.Unknown != nil {
+		parts = append(parts, fmt.Sprintf("unknown sounds by the %s score above %.3g", c.Unknown.Score, c.Unknown.Threshold))
+	}
+	return strings.Join(parts, "; ")
+}
