@@ -214,7 +214,7 @@ func isNoise(samples []float32, channels int) bool {
 // walk passes over the chunks behind samples, up to more samples of the same format. Without any, its error is io.EOF.
 func (b *wavBlocks) walk() error {
 	w, format := &b.file, b.file.format
-	for {
+	for another := false; ; {
 		head, err := b.in.Peek(lookAhead)
 		if err != nil && err != io.EOF {
 			return err
@@ -222,11 +222,11 @@ func (b *wavBlocks) walk() error {
 		if !beginsChunk(head) {
 			return io.EOF
 		}
-		another := isWAVE(head)
 		c, err := w.chunk()
 		switch {
 		case err != nil:
-		case another:
+		case isWAVE(head):
+			another = true
 			_, err = b.in.Discard(4)
 			b.addNote("another WAV file begins at %s, read as one sound", b.place())
 		case c.id != "data":
@@ -237,7 +237,9 @@ func (b *wavBlocks) walk() error {
 			if claimed < 0 && (len(next) == 0 || beginsChunk(next)) {
 				continue
 			}
-			b.addNote("several data chunks, read as one sound")
+			if !another {
+				b.addNote("several data chunks, read as one sound")
+			}
 			b.claimed, b.begun, b.more = claimed, b.arrived, false
 			return nil
 		}
