@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -59,10 +60,18 @@ type blocks interface {
 	warning() string
 }
 
+// realigner are blocks that can begin the next frame some bytes later.
+type realigner interface{ realign(later int) }
+
 // Decoder is a Source that decodes a sound while it is read, mixed down to mono: the mean of the channels. It holds a
 // bounded piece of the sound.
 //
-// Float samples that are NaN, infinite or beyond ±2³² are damage, and read as 0.
+// What is wrong with the samples themselves is looked for, corrected where that is certain, and reported by Warning:
+// samples that are NaN, infinite or far beyond full scale read as 0; floats on an integer scale, 24 bits in the low
+// bytes of 32, and integers and floats that the header takes for each other are converted; of channels that cancel each
+// other or are delayed copies, one is used; bytes that are out of step are read in step again; a very quiet sound is
+// named. For this, the beginning of sound in float or 32-bit samples or two channels is held back, about 65536 samples
+// of all channels at most.
 type Decoder struct {
 	format  Format
 	blocks  blocks
@@ -70,8 +79,9 @@ type Decoder struct {
 	err     error     // what follows pending
 	note    string    // what was odd about the header
 
-	in  *bufio.Reader // in and wav keep their memory from one sound to the next
-	wav wavBlocks
+	in     *bufio.Reader // in, wav and screen keep their memory from one sound to the next
+	wav    wavBlocks
+	screen screen
 }
 
 // readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz.
@@ -79,7 +89,7 @@ const readAhead = 40 << 10
 
 // Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64 with samples
 // of every Encoding) and FLAC, from any reader: one that cannot seek, delivers odd pieces, or never ends. It returns as
-// soon as the first samples have arrived.
+// soon as the first samples have arrived and are certain.
 //
 // Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts itself,
 // ErrEmpty for one without samples, and r's own.
@@ -94,13 +104,16 @@ func Decode(r io.Reader) (*Decoder, error) {
 // Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds, only the
 // first one allocates. The zero Decoder can be reset too. After an error, Read returns that error.
 func (d *Decoder) Reset(r io.Reader) error {
-	*d = Decoder{in: d.in, wav: d.wav}
+	*d = Decoder{in: d.in, wav: d.wav, screen: d.screen}
 	if d.in == nil {
 		d.in = bufio.NewReaderSize(nil, readAhead)
 	}
 	d.in.Reset(r)
-	d.err = d.open()
-	return d.err
+	err := d.open()
+	if err != nil {
+		d.err = err
+	}
+	return err
 }
 
 // Raw returns the decoder of headerless PCM: frames of so many interleaved channels, rate frames a second. It returns
@@ -155,7 +168,11 @@ func (d *Decoder) open() error {
 // begin decodes the first samples, so that the opener of a sound without any gets ErrEmpty.
 func (d *Decoder) begin(f Format, b blocks, note string) error {
 	d.format, d.blocks, d.note = f, b, note
-	if d.advance(); len(d.pending) > 0 || d.err != io.EOF {
+	_, moves := b.(realigner)
+	d.screen.reset(&d.format, !moves)
+	if d.advance(); len(d.pending) > 0 {
+		return nil // d.err comes afterwards
+	} else if d.err != io.EOF {
 		return d.err
 	}
 	if odd := b.warning(); odd != "" {
@@ -172,9 +189,19 @@ func (d *Decoder) beginPCM(f Format, claimed int64, note string) error {
 
 // advance decodes the next samples into pending.
 func (d *Decoder) advance() {
-	var frames []float32
-	frames, d.err = d.blocks.next()
-	d.pending = mixDown(frames, d.format.Channels)
+	for d.err == nil && len(d.pending) == 0 {
+		frames, err := d.blocks.next()
+		if err != nil {
+			if d.pending, d.err = d.screen.finish(); d.err == nil {
+				d.err = err
+			}
+			return
+		}
+		var shift int
+		if d.pending, shift, d.err = d.screen.process(frames); shift > 0 {
+			d.blocks.(realigner).realign(shift)
+		}
+	}
 }
 
 // Format returns what the header says.
@@ -211,5 +238,6 @@ func (d *Decoder) Warning() string {
 	if d.blocks == nil {
 		return ""
 	}
-	return strings.Trim(d.note+"; "+d.blocks.warning(), "; ")
+	all := append([]string{d.note, d.blocks.warning()}, d.screen.warnings(d.err == io.EOF)...)
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")
 }

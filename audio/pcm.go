@@ -28,27 +28,17 @@ func tableDecoder(linear func(code byte) int) sampleDecoder {
 	}
 }
 
-// maxFloat is the largest float sample that is taken for one; larger ones, infinities and NaN become 0. It lies beyond
-// any integer scale that a writer may have forgotten to divide by, and its square is an ordinary float32.
-const maxFloat = 1 << 32
+// The floats are as they are written: NaN, infinite and absurd ones are replaced afterwards (oddSamples).
 
 func decodeFloat32(dst []float32, src []byte) {
 	for i := range dst {
-		v := math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
-		if !(v >= -maxFloat && v <= maxFloat) {
-			v = 0
-		}
-		dst[i] = v
+		dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
 	}
 }
 
 func decodeFloat64(dst []float32, src []byte) {
 	for i := range dst {
-		v := math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:]))
-		if !(v >= -maxFloat && v <= maxFloat) {
-			v = 0
-		}
-		dst[i] = float32(v)
+		dst[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(src[8*i:])))
 	}
 }
 
@@ -122,6 +112,7 @@ type pcmBlocks struct {
 	frameSize int // bytes
 	decode    sampleDecoder
 	samples   []float32 // interleaved
+	skip      int       // bytes to leave out before the next frame
 	notes     []string
 }
 
@@ -147,8 +138,8 @@ func (p *pcmBlocks) left() int64 {
 // next implements blocks. It waits for one frame and decodes what has arrived with it.
 func (p *pcmBlocks) next() ([]float32, error) {
 	left := p.left()
-	first, err := p.in.Peek(int(min(left, int64(p.frameSize))))
-	if len(first) < p.frameSize {
+	first, err := p.in.Peek(int(min(left, int64(p.need()))))
+	if len(first) < p.need() {
 		if err != nil && err != io.EOF {
 			return nil, err
 		}
@@ -158,8 +149,17 @@ func (p *pcmBlocks) next() ([]float32, error) {
 	return p.take(int(min(left, int64(p.in.Buffered())))), nil
 }
 
-// take decodes frames of the next n bytes, which have arrived.
+// need returns how many bytes the next frame needs.
+func (p *pcmBlocks) need() int { return p.skip + p.frameSize }
+
+// realign has the next frame begin some bytes later.
+func (p *pcmBlocks) realign(later int) { p.skip = later }
+
+// take decodes frames of the next n bytes, which have arrived and are as many as need says.
 func (p *pcmBlocks) take(n int) []float32 {
+	p.in.Discard(p.skip)
+	p.arrived += int64(p.skip)
+	n, p.skip = n-p.skip, 0
 	frames := min(n/p.frameSize, len(p.samples)/p.channels)
 	raw, _ := p.in.Peek(frames * p.frameSize)
 	samples := p.samples[:frames*p.channels]

@@ -37,7 +37,7 @@ func (b *wavBlocks) begin(w wavReader, claimed int64) {
 
 // next implements blocks.
 func (b *wavBlocks) next() ([]float32, error) {
-	for b.ready < b.frameSize && b.zeros == 0 {
+	for b.ready < b.need() && b.zeros == 0 {
 		if err := b.fill(); err != nil {
 			if err == io.EOF {
 				b.noteFact()
@@ -76,7 +76,7 @@ func (b *wavBlocks) silence() []float32 {
 // fill waits for one frame, and finds out how many of the bytes that have arrived with it are samples. Behind the last
 // frame of a data chunk, it goes on to what follows; its error is io.EOF where no samples do.
 func (b *wavBlocks) fill() error {
-	left, need := b.left(), b.frameSize
+	left, need := b.left(), b.need()
 	if b.more {
 		left = math.MaxInt64
 	}
@@ -88,7 +88,7 @@ func (b *wavBlocks) fill() error {
 			at = len(window) // nothing comes that could make a chunk of it
 		}
 		switch {
-		case at >= b.frameSize:
+		case at >= b.need():
 			b.ready = at
 			return nil
 		case trailer:

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -19,6 +18,7 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/gpu"
 	"github.com/polyphon/polyphon/models"
@@ -60,24 +60,26 @@ type deviceFacts struct {
 }
 
 type modelFacts struct {
-	Source     string   `json:"source"`
-	Labels     []string `json:"labels"` // none: the model cannot be used
-	Parameters int      `json:"parameters"`
-	Rate       int      `json:"rate"` // hertz
-	Window     seconds  `json:"window"`
-	Lookahead  seconds  `json:"lookahead"`
+	Source     safe.String `json:"source"`
+	Labels     []string    `json:"labels"` // none: the model cannot be used
+	Parameters int         `json:"parameters"`
+	Rate       int         `json:"rate"` // hertz
+	Window     seconds     `json:"window"`
+	Lookahead  seconds     `json:"lookahead"`
 }
 
 // problem is something that is not as it should be, and what to do about it.
 type problem struct {
-	What string `json:"what"`
-	Do   string `json:"do"`
+	What safe.String `json:"what"`
+	Do   safe.String `json:"do"`
 }
 
 func (d *diagnosis) problem(err error, do string) {
-	d.Problems = append(d.Problems, problem{err.Error(), do})
+	d.Problems = append(d.Problems, problem{safe.String(err.Error()), safe.String(do)})
 }
-func (d *diagnosis) note(what, do string) { d.Notes = append(d.Notes, problem{what, do}) }
+func (d *diagnosis) note(what, do string) {
+	d.Notes = append(d.Notes, problem{safe.String(what), safe.String(do)})
+}
 
 // Run examines and reports.
 func (d *doctor) Run(s program.Streams) error {
@@ -87,10 +89,7 @@ func (d *doctor) Run(s program.Streams) error {
 	found := d.examine()
 	var err error
 	if d.Format == "json" {
-		e := json.NewEncoder(s.Out)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		err = e.Encode(found)
+		err = safe.WriteJSON(s.Out, found)
 	} else {
 		err = found.print(s.Out)
 	}
@@ -152,14 +151,16 @@ func (d *diagnosis) examineDevice(flags computing.Flags, threads int) *computing
 		d.note(fmt.Sprintf("%s=%s keeps faster kernels (%s) from being used", device.KernelsVariable, forced, fastest),
 			"unset "+device.KernelsVariable)
 	case len(f.Kernels) == 1 && runtime.GOARCH == "amd64":
-		d.note("there are no vectorised kernels: the processor lacks AVX2 or FMA, or the program was built with -tags purego",
+		d.note("there are no vectorised kernels: the processor lacks AVX2 or FMA, "+
+			"or the program was built with -tags purego",
 			"use a build without purego; in a virtual machine, expose the host's processor to it")
 	case len(f.Kernels) == 1:
 		d.note("there are vectorised kernels for amd64 only; plain Go is several times slower",
 			"nothing, where it is fast enough")
 	}
 	if f.Threads < f.Cores && threads == 0 {
-		d.note(fmt.Sprintf("%d threads on %d cores", f.Threads, f.Cores), "see GOMAXPROCS and the container's limit of CPUs")
+		d.note(fmt.Sprintf("%d threads on %d cores", f.Threads, f.Cores),
+			"see GOMAXPROCS and the container's limit of CPUs")
 	}
 	return dev
 }
@@ -184,9 +185,9 @@ func cpuFeatures() []string {
 
 func (d *diagnosis) examineModel(path string) *polynet.Model {
 	f := &d.Model
-	f.Source = path
+	f.Source = safe.String(path)
 	if models.Embedded(path) {
-		f.Source = cmp.Or(path, defaultModel) + " (embedded)"
+		f.Source = safe.String(cmp.Or(path, defaultModel) + " (embedded)")
 	}
 	m, err := models.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
@@ -197,7 +198,8 @@ func (d *diagnosis) examineModel(path string) *polynet.Model {
 		d.problem(err, "name a file that train fit has written")
 		return nil
 	}
-	f.Labels, f.Parameters, f.Rate, f.Window = m.Labels, m.Net.Program().Parameters(), m.Features.Rate, seconds(m.Window)
+	f.Labels, f.Parameters = m.Labels, m.Net.Program().Parameters()
+	f.Rate, f.Window = m.Features.Rate, seconds(m.Window)
 	f.Lookahead = seconds(m.Net.Lookahead(m.Features).Seconds())
 	if !slices.Contains(m.Labels, polynet.UnknownLabel) {
 		d.note("the model has no label "+polynet.UnknownLabel+": it gives every sound one of its labels",
@@ -209,7 +211,9 @@ func (d *diagnosis) examineModel(path string) *polynet.Model {
 // print writes the diagnosis for people.
 func (d *diagnosis) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	row := func(name, format string, args ...any) { fmt.Fprintf(t, name+"\t"+format+"\n", args...) }
+	row := func(name, format string, args ...any) {
+		safe.Fprintf(t, "%s\t"+format+"\n", append([]any{name}, args...)...)
+	}
 	row("version", "polyphon %s, %s, %s", d.Version, d.Go, d.Platform)
 	if d.Device.Name != "" {
 		row("device", "%s: %s", d.Device.Name, d.Device.Why)
@@ -229,7 +233,8 @@ func (d *diagnosis) print(w io.Writer) error {
 		if !s.Passed {
 			verdict = "FAILED"
 		}
-		row("self-test", "%s: log-probabilities within %.1g of the reference's (limit %g)", verdict, s.Difference, s.Limit)
+		row("self-test", "%s: log-probabilities within %.1g of the reference's (limit %g)",
+			verdict, s.Difference, s.Limit)
 		row("speed", "%.2f ms for a window of %v s on one thread, %.0f x real time",
 			s.Milliseconds, d.Model.Window, s.RealTime)
 	}
@@ -266,11 +271,13 @@ var selfTestLimits = map[gpu.Precision]float64{gpu.Float32: 1e-2, gpu.TF32: 3e-2
 
 // test classifies the test sound with m on dev, whose products have the precision, and with the reference arithmetic.
 func (d *diagnosis) test(m *polynet.Model, dev device.Device, p gpu.Precision) {
-	const wrongKernels = "set " + device.KernelsVariable + "=generic, and report this with all that classify doctor says"
+	const wrongKernels = "set " + device.KernelsVariable +
+		"=generic, and report this with all that classify doctor says"
 	sound := testSound(m.Features.Rate, m.Window)
 	want, _, err := classifyFor(0, m, sound, polyphon.WithReference())
 	if err != nil {
-		d.problem(fmt.Errorf("self-test: %w", err), "use another model; one trained with --limit does not grow beyond bounds")
+		d.problem(fmt.Errorf("self-test: %w", err),
+			"use another model; one trained with --limit does not grow beyond bounds")
 		return
 	}
 	got, took, err := classifyFor(selfTestTime, m, sound, polyphon.WithDevice(dev))
@@ -285,7 +292,8 @@ func (d *diagnosis) test(m *polynet.Model, dev device.Device, p gpu.Precision) {
 	s.Passed = s.Difference <= s.Limit
 	d.SelfTest = s
 	if !s.Passed {
-		d.problem(fmt.Errorf("self-test: %s is off by %.3g in a log-probability", dev.Name(), s.Difference), wrongKernels)
+		err := fmt.Errorf("self-test: %s is off by %.3g in a log-probability", dev.Name(), s.Difference)
+		d.problem(err, wrongKernels)
 	}
 }
 

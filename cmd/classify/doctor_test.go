@@ -85,7 +85,7 @@ func TestSelfTestFindsAWrongKernel(t *testing.T) {
 	if found.SelfTest == nil || found.SelfTest.Passed || len(found.Problems) != 1 {
 		t.Fatalf("%+v", found)
 	}
-	contains(t, "advice", found.Problems[0].Do, "POLYPHON_CPU=generic")
+	contains(t, "advice", string(found.Problems[0].Do), "POLYPHON_CPU=generic")
 }
 
 func TestFileNamedLikeACommand(t *testing.T) {

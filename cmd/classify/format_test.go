@@ -9,6 +9,10 @@ import (
 	"testing"
 )
 
+// tooQuiet is the warning of noise of the level hum.
+const tooQuiet = "very quiet, the loudest 100 ms are at -53 dBFS: raise the recording level, or amplify the file " +
+	"(sox in.wav out.wav gain -n -3)"
+
 func TestText(t *testing.T) {
 	model := loudness(t)
 	middle := slices.Concat(noise(2*rate, hum), noise(rate, loud), make([]float32, 2*rate+rate/4))
@@ -22,7 +26,7 @@ func TestText(t *testing.T) {
 	status, out, errs := classify(t, nil, "--model", model, "--windows",
 		"a.wav", "silent.wav", "long.wav", "quiet.wav", "new\nline.wav")
 	expect(t, "status", status, statusOK)
-	expect(t, "stderr", errs, "")
+	expect(t, "stderr", errs, `classify: new\nline.wav: warning: `+tooQuiet+"\n")
 	lines := strings.Split(strings.TrimSuffix(out, "\n"), "\n")
 	for i, want := range map[int][]string{
 		0:  {"a.wav          loud ", " %  at 0.00-1.00 s"},
@@ -31,7 +35,7 @@ func TestText(t *testing.T) {
 		8:  {"long.wav       loud ", " %  at 2.00-3.00 s"},
 		14: {"long.wav       loud ", " %  in 5.25 s, 10 windows"},
 		17: {"quiet.wav      _silence_ ", " %  in 1.5 s, 2 windows"},
-		19: {`new\nline.wav  hum `, " %  in 1 s, 1 window"},
+		19: {`new\nline.wav  hum `, " %  in 1 s, 1 window  (warning: " + tooQuiet + ")"},
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want[0]) || !strings.HasSuffix(lines[i], want[1]) {
 			t.Errorf("line %d is not %q in\n%s", i, want, out)
@@ -155,7 +159,7 @@ func TestCSV(t *testing.T) {
 	expect(t, "header", strings.Join(rows[0], " "), "kind file start end events message label1 p1 label2 p2")
 	expect(t, "number of rows", len(rows), 16)
 	expect(t, "first row", strings.Join(rows[1][:7], " "), "window b,\"x\".wav 0 1   hum")
-	expect(t, "a result", strings.Join(rows[2][:7], " "), "result b,\"x\".wav 0 1 0  hum")
+	expect(t, "a result", strings.Join(rows[2][:7], " "), "result b,\"x\".wav 0 1 0 "+tooQuiet+" hum")
 	expect(t, "a window", strings.Join(rows[6][:7], " "), "window b/a/two.wav 0.5 1.5   loud")
 	expect(t, "an error", strings.Join(rows[10][:5], " "), "error b/empty.wav   ")
 	_, out, _ = classify(t, nil, "--model", model, "--format", "csv", "--top", "0", "notes.txt")
@@ -177,7 +181,7 @@ func TestEmbeddedModel(t *testing.T) {
 	folder(t, map[string][]byte{"x.wav": wav(noise(rate, hum))})
 	status, out, errs := classify(t, nil, "--format", "ndjson", "x.wav")
 	expect(t, "status", status, statusOK)
-	expect(t, "stderr", errs, "")
+	expect(t, "stderr", errs, "classify: x.wav: warning: "+tooQuiet+"\n")
 	events := parse(t, out)
 	expect(t, "model", events[1].Model, "base")
 }

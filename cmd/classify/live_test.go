@@ -399,7 +399,7 @@ func TestStreamUsage(t *testing.T) {
 		{"--stream --shard 0/2", "--shard"},
 		{"--stream --shards 2", "--shards"},
 		{"--stream --top 3", "--top"},
-		{"--stream --encoding s16be", "s16be"},
+		{"--stream --encoding s20be", "s20be"},
 		{"--stream --rate 0", "--rate 0"},
 		{"--stream --rate 1000", "4000 to 384000"},
 		{"--stream --channels 65", "--channels 65"},

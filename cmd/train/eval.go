@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/internal/atomicfile"
@@ -67,10 +67,10 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 			clips = "clip"
 		}
 		if word == "." {
-			fmt.Fprintf(s.Err, "train: left out %d %s beside the class folders\n", n, clips)
+			safe.Fprintf(s.Err, "train: left out %d %s beside the class folders\n", n, clips)
 			continue
 		}
-		fmt.Fprintf(s.Err, "train: left out %s (%d %s): the model has no such label and no %s\n",
+		safe.Fprintf(s.Err, "train: left out %s (%d %s): the model has no such label and no %s\n",
 			word, n, clips, polynet.UnknownLabel)
 	}
 	dev, err := openDevice(c.Computing, c.Threads, s.Err)
@@ -84,7 +84,7 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	warnFiles(s.Err, nil, e.skipped, e.warnings)
 	if e.Invalid > 0 {
-		fmt.Fprintf(s.Err,
+		safe.Fprintf(s.Err,
 			"train: warning: the model's outputs are not finite for %d of %d clips, which count as wrong\n",
 			e.Invalid, e.Clips)
 	}
@@ -100,9 +100,7 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		}
 	}
 	if c.JSON {
-		out := json.NewEncoder(s.Out)
-		out.SetIndent("", "  ")
-		return out.Encode(e)
+		return safe.WriteJSON(s.Out, e)
 	}
 	return c.print(s.Out, e, model.Window+2*contextSeconds)
 }

@@ -2,10 +2,10 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/export/onnx"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/atomicfile"
@@ -39,7 +39,7 @@ func (c *exportCmd) Run(s program.Streams) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(reportTo(s, c.ONNX), "%s: %s to %s and %s of %d labels, ONNX operators %d, %.1f MB\n",
+	safe.Fprintf(reportTo(s, c.ONNX), "%s: %s to %s and %s of %d labels, ONNX operators %d, %.1f MB\n",
 		c.ONNX, input, onnx.Logits, onnx.Probabilities, len(m.Labels), onnx.Opset, float64(size)*1e-6)
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
@@ -66,7 +67,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	checkpoint := c.checkpoint()
 	if c.Resume && !exists(checkpoint) {
-		fmt.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
+		safe.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
 	}
 	t, err := training.New(ctx, set, cfg, training.Options{
 		Device: dev, Threads: c.Training.Threads, Checkpoint: checkpoint, Resume: c.Resume, Teachers: teachers,
@@ -86,7 +87,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		log = file
 	}
 	for _, note := range t.Notes() {
-		fmt.Fprintf(s.Err, "train: %s\n", note)
+		safe.Fprintf(s.Err, "train: %s\n", note)
 	}
 	warned := warnFiles(s.Err, nil, t.Skipped(), t.Warnings())
 	shown.begin(log, t.History())
@@ -99,7 +100,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	if err != nil {
 		if errors.Is(err, context.Canceled) && len(t.History()) > 0 && checkpoint != "" {
-			fmt.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
+			safe.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
 		}
 		return err
 	}
@@ -112,7 +113,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	p, clips := m.Provenance, int(m.Provenance.Metrics["valid_clips"])
-	fmt.Fprintf(reportTo(s, c.Out), "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
+	safe.Fprintf(reportTo(s, c.Out), "%s: %d parameters, epoch %d of %d, %s %% of %d validation clips\n",
 		c.Out, p.Parameters, p.BestEpoch, p.Epochs, percent(p.Metrics["valid_accuracy"], clips), clips)
 	return nil
 }
@@ -135,7 +136,7 @@ func (c *fitCmd) complete(ctx context.Context, set *datasets.Set, shown *runProg
 		return cfg, err
 	}
 	if cfg.Window = lengths.Window(); lengths.Longer > 0 {
-		fmt.Fprintf(shown.out, "train: %s\n", lengthNote(lengths))
+		safe.Fprintf(shown.out, "train: %s\n", lengthNote(lengths))
 	}
 	return cfg, nil
 }
@@ -173,7 +174,7 @@ func (c *fitCmd) openData(console io.Writer) (*datasets.Set, error) {
 	}
 	notes, err := checkLabels(set.Labels)
 	for _, note := range slices.Concat(set.Notes, notes) {
-		fmt.Fprintf(console, "train: %s\n", note)
+		safe.Fprintf(console, "train: %s\n", note)
 	}
 	return set, err
 }
@@ -185,7 +186,7 @@ func openDevice(flags computing.Flags, threads int, console io.Writer) (*computi
 		return nil, modelError(err)
 	}
 	if dev.Note != "" {
-		fmt.Fprintf(console, "train: %s\n", dev.Note)
+		safe.Fprintf(console, "train: %s\n", dev.Note)
 	}
 	return dev, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/export/onnx"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/atomicfile"
@@ -71,7 +72,7 @@ func (c *importCmd) Run(s program.Streams) error {
 	if err := m.Save(c.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(reportTo(s, c.Out), "%s: %d parameters, %s blocks, %d labels\n",
+	safe.Fprintf(reportTo(s, c.Out), "%s: %d parameters, %s blocks, %d labels\n",
 		c.Out, parameters, m.Net.Block, len(m.Labels))
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/training"
 )
 
@@ -16,27 +17,31 @@ func (c *evalCmd) print(w io.Writer, e evaluation, seconds float64) error {
 	if err := e.reliability.print(w); err != nil || !c.Context {
 		return err
 	}
-	fmt.Fprintf(w, "\nin noise %g dB below the clip:\n\n", c.Noise)
+	safe.Fprintf(w, "\nin noise %g dB below the clip:\n\n", c.Noise)
 	printFigures(w, e.InNoise)
-	fmt.Fprintf(w, "\nin the middle of %g seconds of other sound, in noise %g dB below the clip:\n\n", seconds, c.Noise)
+	safe.Fprintf(w, "\nin the middle of %g seconds of other sound, in noise %g dB below the clip:\n\n", seconds, c.Noise)
 	return printReport(w, e.InContext)
 }
 
 func printFigures(w io.Writer, r *training.Report) {
-	fmt.Fprintf(w, "accuracy  %s %%\nNLL       %s\n", percent(r.Accuracy, r.Clips), nats(r.NLL, r.Clips))
+	safe.Fprintf(w, "accuracy  %s %%\nNLL       %s\n", percent(r.Accuracy, r.Clips), nats(r.NLL, r.Clips))
 }
 
 func printReport(w io.Writer, r *training.Report) error {
 	printFigures(w, r)
-	fmt.Fprintf(w, "clips     %d", r.Clips)
+	safe.Fprintf(w, "clips     %d", r.Clips)
 	if r.Skipped > 0 {
-		fmt.Fprintf(w, " (%d unreadable ones skipped)", r.Skipped)
+		safe.Fprintf(w, " (%d unreadable ones skipped)", r.Skipped)
 	}
 	fmt.Fprint(w, "\n\n")
 	classes := table{columns: "lrdd"}
 	classes.row("label", "clips", "precision", "recall")
 	confusion := table{columns: "lr"}
 	heads := []string{`truth \ answer`}
+	for _, c := range r.Classes {
+		heads = append(heads, c.Label)
+	}
+	confusion.row(heads...)
 	for i, c := range r.Classes {
 		predicted, counts := 0, []string{c.Label}
 		for j, n := range r.Confusion[i] {
@@ -44,10 +49,8 @@ func printReport(w io.Writer, r *training.Report) error {
 			counts = append(counts, strconv.Itoa(n))
 		}
 		classes.row(c.Label, strconv.Itoa(c.Clips), share(c.Precision, predicted), share(c.Recall, c.Clips))
-		heads = append(heads, c.Label)
 		confusion.row(counts...)
 	}
-	confusion.rows = append([][]string{heads}, confusion.rows...)
 	if err := classes.write(w); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/rivo/uniseg"
 )
 
@@ -15,7 +16,14 @@ type table struct {
 	rows    [][]string
 }
 
-func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
+// row adds a row of cells, as they are shown on a terminal.
+func (t *table) row(cells ...string) {
+	row := make([]string, len(cells))
+	for i, cell := range cells {
+		row[i] = safe.Text(cell)
+	}
+	t.rows = append(t.rows, row)
+}
 
 // write writes the rows, with two spaces between columns.
 func (t *table) write(w io.Writer) error {

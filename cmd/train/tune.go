@@ -9,6 +9,7 @@ import (
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/internal/atomicfile"
@@ -93,7 +94,7 @@ func (c *tuneCmd) recordings(m *polynet.Model, s program.Streams) ([]tuning.Reco
 	material := tuning.Material{
 		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: clips,
 		Backgrounds: c.Without, Recorded: c.Recordings, SNR: c.SNR, Minutes: c.Minutes, Seed: c.Seed,
-		Note: func(err error) { fmt.Fprintf(s.Err, "train: %v\n", err) },
+		Note: func(err error) { safe.Fprintf(s.Err, "train: %v\n", err) },
 	}
 	return material.Recordings()
 }
@@ -125,7 +126,7 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	t := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(t, "smoothing\tmin duration\tthreshold\tfalse alarms/h\tmisses %\tdelay ms, median\t95 %\t")
 	row := func(name string, r tuning.Score) {
-		fmt.Fprintf(t, "%.2f\t%.2f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%s\n",
+		safe.Fprintf(t, "%.2f\t%.2f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%s\n",
 			r.Config.Smoothing, r.Config.MinDuration, r.Config.Threshold,
 			r.FalseAlarmsPerHour(), 100*r.MissRate(), 1000*r.Delay(0.5), 1000*r.Delay(0.95), name)
 	}
@@ -139,21 +140,21 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "%d words and %s of sound\n", chosen.Words, duration(chosen.Hours))
+	safe.Fprintf(s.Out, "%d words and %s of sound\n", chosen.Words, duration(chosen.Hours))
 	limit := model.Net.Lookahead(model.Features).Seconds() + reportDelay
 	detected := len(chosen.Delays) > 0
 	if detected {
-		fmt.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
+		safe.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
 			100*chosen.Within(limit), 1000*limit)
 	} else {
 		fmt.Fprintln(s.Out, "no word was detected")
 	}
 	if chosen.Words < minWords {
-		fmt.Fprintf(s.Err, "train: fewer than %d words were said (%d): the figures are rough\n", minWords, chosen.Words)
+		safe.Fprintf(s.Err, "train: fewer than %d words were said (%d): the figures are rough\n", minWords, chosen.Words)
 	}
 	for kind, part := range chosen.Parts {
 		if part.Hours > 0 || kind != int(tuning.Recorded) {
-			fmt.Fprintf(s.Out, "%d false alarms %s in %s\n", part.FalseAlarms, kindNames[kind], duration(part.Hours))
+			safe.Fprintf(s.Out, "%d false alarms %s in %s\n", part.FalseAlarms, kindNames[kind], duration(part.Hours))
 		}
 	}
 	for _, path := range c.Det {
@@ -168,7 +169,7 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 		return fmt.Errorf("no word was detected at the chosen operating point: %s is not written", c.Out)
 	}
 	if over, late := chosen.FalseAlarmsPerHour(), chosen.Delay(0.95); over > c.FalseAlarms || late > c.Delay {
-		fmt.Fprintf(s.Err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest false "+
+		safe.Fprintf(s.Err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest false "+
 			"alarms has %.2f an hour, and reports words after %.2f s\n", over, late)
 	}
 	tuned := *model

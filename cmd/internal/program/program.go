@@ -9,10 +9,12 @@ import (
 	"io"
 	"log"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
 )
 
@@ -65,6 +67,8 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any
 	exited := -1
 	parser, err := kong.New(grammar,
 		kong.Name(p.Name), kong.Description(p.Does), kong.Help(printHelp),
+		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
+		kong.NamedMapper("path", kong.MapperFunc(decodePath)),
 		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { exited = code }),
 		kong.Vars{
 			"version":    "polyphon " + Version(),
@@ -157,7 +161,7 @@ func (p *Program) report(w io.Writer, err error) int {
 	case errors.Is(err, context.Canceled):
 		fmt.Fprintf(w, "%s: interrupted\n", p.Name)
 	default:
-		fmt.Fprintf(w, "%s: %v\n", p.Name, err)
+		safe.Fprintf(w, "%s: %v\n", p.Name, err)
 		if status == StatusUsage {
 			fmt.Fprintf(w, "Run \"%s --help\" for the usage.\n", p.Name)
 		}

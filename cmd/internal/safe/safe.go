@@ -3,6 +3,7 @@
 package safe
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
@@ -90,19 +91,38 @@ type String string
 // MarshalJSON implements json.Marshaler.
 func (s String) MarshalJSON() ([]byte, error) {
 	return []byte(`"` + replace(string(s), func(b *strings.Builder, r rune, bytes string) {
-		switch {
-		case r == mark:
+		switch r {
+		case mark:
 			writeBytes(b, r, bytes)
-		case r == '"' || r == '\\':
+		case '"', '\\':
 			b.WriteByte('\\')
 			b.WriteRune(r)
-		case r > 0xFFFF:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(b, `\u%04x\u%04x`, high, low)
 		default:
-			fmt.Fprintf(b, `\u%04x`, r)
+			writeUnicode(b, r, bytes)
 		}
 	}, func(r rune, bytes string) bool { return plain(r, bytes) && r != mark && r != '"' && r != '\\' }) + `"`), nil
+}
+
+// writeUnicode writes an escape of JSON.
+func writeUnicode(b *strings.Builder, r rune, _ string) {
+	for _, unit := range utf16.AppendRune(nil, r) {
+		fmt.Fprintf(b, `\u%04x`, unit)
+	}
+}
+
+// WriteJSON writes v in JSON, indented. In strings of other types than String, what is not UTF-8 becomes U+FFFD.
+func WriteJSON(w io.Writer, v any) error {
+	var text strings.Builder
+	e := json.NewEncoder(&text)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, replace(text.String(), writeUnicode, func(r rune, bytes string) bool {
+		return plain(r, bytes) || r == '\n' // between values
+	}))
+	return err
 }
 
 // replace returns s with what is not kept as write writes it: a rune and its bytes, or mark and a byte that is none.

@@ -100,6 +100,16 @@ func check(t *testing.T, name string) {
 	}
 }
 
+func TestWriteJSON(t *testing.T) {
+	var b strings.Builder
+	err := WriteJSON(&b, map[string]any{"a<\u009b": []string{"\u202e\n", "\xff", "é"}, "b": String("\xff\U000e0041")})
+	want := "{\n  \"a<\\u009b\": [\n    \"\\u202e\\n\",\n    \"\\ufffd\",\n    \"é\"\n  ],\n" +
+		"  \"b\": \"\ufffdFF\\udb40\\udc41\"\n}\n"
+	if err != nil || b.String() != want {
+		t.Errorf("%v, %q, want %q", err, b.String(), want)
+	}
+}
+
 func FuzzNames(f *testing.F) {
 	for _, s := range []string{
 		"a", "\xff\ufffd", "\ufffd0A", "=\x1b[2J", "\u202e\\\"", "\xed\xa0\x80\xf4\x90\x80\x80",
