@@ -160,10 +160,16 @@ func TestKubernetesJob(t *testing.T) {
 			Completions, Parallelism int
 			Template                 struct {
 				Spec struct {
-					RestartPolicy string `yaml:"restartPolicy"`
-					Containers    []struct {
-						Args []string
-						Env  []struct{ Name, Value string }
+					RestartPolicy   string `yaml:"restartPolicy"`
+					SecurityContext struct {
+						FSGroup *int64 `yaml:"fsGroup"`
+					} `yaml:"securityContext"`
+					Containers []struct {
+						Args            []string
+						Env             []struct{ Name, Value string }
+						SecurityContext struct {
+							RunAsUser int64 `yaml:"runAsUser"`
+						} `yaml:"securityContext"`
 					}
 				}
 			}
@@ -176,6 +182,9 @@ func TestKubernetesJob(t *testing.T) {
 	got := fmt.Sprintln(job.Kind, job.Spec.CompletionMode, pod.RestartPolicy, len(pod.Containers))
 	expect(t, "job", got, "Job Indexed Never 1\n")
 	c := pod.Containers[0]
+	if group := pod.SecurityContext.FSGroup; group == nil || *group != c.SecurityContext.RunAsUser {
+		t.Errorf("the results belong to group %v, and user %d writes them", group, c.SecurityContext.RunAsUser)
+	}
 	expect(t, "environment", fmt.Sprint(c.Env), fmt.Sprintf("[{%s %d}]", countVariable, job.Spec.Completions))
 	model := loudness(t)
 	folder(t, sounds(t, 40))

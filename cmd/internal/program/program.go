@@ -55,6 +55,9 @@ type Commands struct {
 // the status.
 func (p *Program) Main(grammar any) {
 	log.SetOutput(io.Discard) // the FLAC decoder logs a line a frame
+	if err := checkAddressSpace(); err != nil {
+		os.Exit(p.report(os.Stderr, err))
+	}
 	os.Exit(p.runUntilSignal(func(ctx context.Context) int {
 		return p.Run(ctx, os.Args[1:], Streams{os.Stdin, os.Stdout, os.Stderr}, grammar)
 	}))
