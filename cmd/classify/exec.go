@@ -148,7 +148,7 @@ func (r *runner) run(ctx context.Context, e event) {
 	case err == nil:
 	case ctx.Err() != nil:
 		r.cut++
-		fmt.Fprintf(r.console, "classify: --exec: %s for %q at %v s was cut off\n", words[0], e.Label, e.Time)
+		safe.Fprintf(r.console, "classify: --exec: %s for %q at %v s was cut off\n", words[0], e.Label, e.Time)
 	default:
 		r.failed++
 		safe.Fprintf(r.console, "classify: --exec: %s for %q at %v s: %v\n", words[0], e.Label, e.Time, err)
