@@ -14,11 +14,28 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// WriteDET plots misses in percent over false alarms an hour, with the chosen score marked, as path ends: .png or .svg.
-func WriteDET(path string, frontier []Score, chosen Score) error {
+// CheckDET returns an error when WriteDET could not write to path, so that long work need not end with it.
+func CheckDET(path string) error {
+	if err := atomicfile.Check(path); err != nil {
+		return err
+	}
+	_, err := detFormat(path)
+	return err
+}
+
+func detFormat(path string) (string, error) {
 	format := strings.TrimPrefix(strings.ToLower(filepath.Ext(path)), ".")
 	if format != "png" && format != "svg" {
-		return fmt.Errorf("%s: a curve is written as .png or .svg", path)
+		return "", fmt.Errorf("%s: a curve is written as .png or .svg", path)
+	}
+	return format, nil
+}
+
+// WriteDET plots misses in percent over false alarms an hour, with the chosen score marked, as path ends: .png or .svg.
+func WriteDET(path string, frontier []Score, chosen Score) error {
+	format, err := detFormat(path)
+	if err != nil {
+		return err
 	}
 	p := plot.New()
 	p.Title.Text, p.X.Label.Text, p.Y.Label.Text = "Detection error trade-off", "false alarms an hour", "misses, %"

@@ -1,17 +1,21 @@
 package tuning
 
 import (
+	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
 )
 
-// clip is the sound of one word.
+// clip is one word.
 type clip struct {
 	label   string
-	samples []float32
+	item    datasets.Item
+	samples []float32 // nil: those of the item's file, which are read for a scene
 }
 
 const (
@@ -20,33 +24,58 @@ const (
 	leadIn             = 2        // seconds of background before the first clip, and after the last
 )
 
-// scenes returns the words and the others on backgrounds, and the backgrounds alone.
-func (m *Material) scenes(words, others []clip, backgrounds [][]float32) []Recording {
+// scenes makes the words and the others on backgrounds, and the backgrounds alone, until use returns false.
+func (m *Material) scenes(backgrounds []background, use func(Recording) bool) (goOn bool, err error) {
+	words, others := m.clips()
+	m.readParts(words)
+	m.readParts(others)
 	rng := rand.New(rand.NewPCG(uint64(m.Seed), 1))
-	var list []Recording
-	add := func(clips []clip, kind Kind) {
-		r := m.scene(clips, backgrounds[rng.IntN(len(backgrounds))], rng)
-		r.Kind = kind
-		list = append(list, r)
+	said := 0
+	add := func(clips []clip, kind Kind) (seconds float64, err error) {
+		b := backgrounds[rng.IntN(len(backgrounds))]
+		if clips = m.load(clips); len(clips) == 0 {
+			return 0, nil
+		}
+		samples, words, err := m.scene(clips, b, rng)
+		if err != nil {
+			return 0, err
+		}
+		said += len(words)
+		c := audio.Clip{Rate: m.Rate, Samples: samples}
+		goOn = use(Recording{c.Source(), words, kind})
+		return c.Duration().Seconds(), nil
 	}
+	goOn = true
 	rng.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
 	for clips := range slices.Chunk(words, clipsInScene) {
-		add(clips, Spoken)
+		if _, err := add(clips, Spoken); err != nil || !goOn {
+			return false, err
+		}
 	}
-	for seconds := 0.0; seconds < 60*m.Minutes && len(others) > 0; seconds += list[len(list)-1].Duration().Seconds() {
+	if said == 0 {
+		return false, errors.New("no clip of a word of the model could be read")
+	}
+	for seconds := 0.0; seconds < 60*m.Minutes && len(others) > 0; {
 		rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-		add(others[:min(len(others), clipsInScene)], OtherWord)
+		made, err := add(others[:min(len(others), clipsInScene)], OtherWord)
+		if err != nil || !goOn {
+			return false, err
+		}
+		seconds += made
+		others = slices.DeleteFunc(others, func(c clip) bool {
+			return m.unread[c.item.Path] || c.item.Part != (datasets.Span{}) && len(c.samples) == 0
+		})
 	}
-	noise := audio.Clip{Rate: m.Rate}
-	for noise.Duration().Seconds() < 60*m.Minutes {
-		noise.Samples = append(noise.Samples, slices.Concat(backgrounds...)...)
+	if m.Minutes == 0 {
+		return true, nil
 	}
-	return append(list, Recording{Clip: noise, Kind: Wordless})
+	noise := &chain{m: m, files: backgrounds, least: int(math.Ceil(60 * m.Minutes * float64(m.Rate)))}
+	return use(Recording{Sound: noise, Kind: Wordless}), nil
 }
 
 // scene returns the clips, one after the other with random pauses, on the background, which is repeated as often as
-// necessary. The clips with labels of words are the recording's words.
-func (m *Material) scene(clips []clip, background []float32, rng *rand.Rand) Recording {
+// necessary, and the words: those clips whose labels are words.
+func (m *Material) scene(clips []clip, b background, rng *rand.Rand) (samples []float32, words []Word, err error) {
 	at, power := leadIn*m.Rate, 0.0
 	begins := make([]int, len(clips))
 	for i, c := range clips {
@@ -54,12 +83,15 @@ func (m *Material) scene(clips []clip, background []float32, rng *rand.Rand) Rec
 		at += len(c.samples) + int((minPause+(maxPause-minPause)*rng.Float64())*float64(m.Rate))
 		power += audio.MeanSquare(c.samples) / float64(len(clips))
 	}
-	samples := make([]float32, at+leadIn*m.Rate)
-	gain := audio.SNRGain(power, audio.MeanSquare(background), m.SNR)
+	samples = make([]float32, at+leadIn*m.Rate)
+	background, err := m.beginning(b, len(samples))
+	if err != nil {
+		return nil, nil, err
+	}
+	gain := audio.SNRGain(power, b.power, m.SNR)
 	for i := range samples {
 		samples[i] = gain * background[i%len(background)]
 	}
-	r := Recording{Clip: audio.Clip{Rate: m.Rate, Samples: samples}}
 	for i, c := range clips {
 		for at, v := range c.samples {
 			samples[begins[i]+at] = max(-1, min(samples[begins[i]+at]+v, 1))
@@ -67,10 +99,10 @@ func (m *Material) scene(clips []clip, background []float32, rng *rand.Rand) Rec
 		if !detect.Background(c.label) {
 			first, last := extent(c.samples, m.Rate)
 			seconds := func(at int) float64 { return float64(begins[i]+at) / float64(m.Rate) }
-			r.Words = append(r.Words, Word{c.label, seconds(first), seconds(last)})
+			words = append(words, Word{c.label, seconds(first), seconds(last)})
 		}
 	}
-	return r
+	return samples, words, nil
 }
 
 // extent returns a word's first and last hundredth of a second, in samples, whose level is within 20 dB of the loudest.

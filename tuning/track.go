@@ -3,11 +3,17 @@
 package tuning
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"io"
+	"iter"
 	"runtime"
 	"slices"
+	"sync"
 
 	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/detect"
 	"golang.org/x/sync/errgroup"
 )
@@ -22,31 +28,67 @@ type Track struct {
 	decisions []polyphon.Decision
 }
 
-// Tracks returns r's decisions on the recordings, in their order, computed on all cores.
-func Tracks(ctx context.Context, r *polyphon.Recognizer, recordings []Recording) ([]*Track, error) {
-	tracks := make([]*Track, len(recordings))
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, recording := range recordings {
-		g.Go(func() (err error) {
-			tracks[i], err = newTrack(ctx, r, recording)
-			return err
-		})
+// Tracks returns r's decisions on the recordings, in their order, computed on all cores: as many recordings are in
+// memory as there are cores, and one more. progress gets the seconds of sound processed so far; nil is allowed.
+func Tracks(
+	ctx context.Context, r *polyphon.Recognizer, recordings iter.Seq2[Recording, error], progress func(seconds float64),
+) ([]*Track, error) {
+	var tracks []*Track
+	var mutex sync.Mutex
+	total := 0.0
+	report := func(seconds float64) {
+		mutex.Lock()
+		defer mutex.Unlock()
+		if total += seconds; progress != nil {
+			progress(total)
+		}
 	}
-	return tracks, g.Wait()
+	g, running := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	var failed error
+	for recording, err := range recordings {
+		if failed = err; err != nil || running.Err() != nil {
+			break
+		}
+		t := &Track{Words: recording.Words, Kind: recording.Kind}
+		tracks = append(tracks, t)
+		g.Go(func() error { return t.fill(running, r, recording.Sound, report) })
+	}
+	return tracks, cmp.Or(failed, g.Wait(), ctx.Err())
 }
 
-func newTrack(ctx context.Context, r *polyphon.Recognizer, recording Recording) (*Track, error) {
-	t := &Track{Words: recording.Words, Kind: recording.Kind, Seconds: recording.Duration().Seconds()}
+// fill computes the decisions.
+func (t *Track) fill(
+	ctx context.Context, r *polyphon.Recognizer, sound audio.Source, report func(seconds float64),
+) (err error) {
+	if c, ok := sound.(io.Closer); ok {
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
 	t.labels = r.Model().Labels
-	for d, err := range r.Decisions(ctx, recording.Source()) {
+	s := &countedSource{Source: sound, report: report}
+	for d, err := range r.Decisions(ctx, s) {
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.P = slices.Clone(d.P)
 		t.decisions = append(t.decisions, d)
 	}
-	return t, nil
+	t.Seconds = float64(s.samples) / float64(sound.Rate())
+	return nil
+}
+
+// countedSource counts the samples that are read from it.
+type countedSource struct {
+	audio.Source
+	samples int
+	report  func(seconds float64)
+}
+
+func (s *countedSource) Read(dst []float32) (int, error) {
+	n, err := s.Source.Read(dst)
+	s.samples += n
+	s.report(float64(n) / float64(s.Rate()))
+	return n, err
 }
 
 // events returns the events that an operating point makes of the track.

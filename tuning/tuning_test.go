@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"image/png"
 	"io/fs"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -148,7 +149,7 @@ func TestSweep(t *testing.T) {
 func TestScene(t *testing.T) {
 	m := Material{Rate: 1000, SNR: 10}
 	word := func(label string, amplitude float32) clip {
-		c := clip{label, make([]float32, m.Rate)}
+		c := clip{label: label, samples: make([]float32, m.Rate)}
 		for i := m.Rate / 4; i < m.Rate/2; i++ { // a word in the second quarter
 			c.samples[i] = amplitude
 		}
@@ -156,24 +157,59 @@ func TestScene(t *testing.T) {
 	}
 	background := slices.Repeat([]float32{0.5, -0.5}, 300)
 	clips := []clip{word("yes", 0.8), word("_unknown_", 0.8), word("no", 0.8)}
-	r := m.scene(clips, background, rand.New(rand.NewPCG(1, 1)))
-	if len(r.Words) != 2 || r.Words[0].Label != "yes" || r.Words[1].Label != "no" {
-		t.Fatalf("words %v", r.Words)
+	scene := func(clips []clip, background []float32) ([]float32, []Word) {
+		path := filepath.Join(t.TempDir(), "background.wav")
+		if err := os.WriteFile(path, audiotest.WAV(audio.F32LE, m.Rate, background), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		b, ok := m.measure(path)
+		if !ok {
+			t.Fatal("the background cannot be read")
+		}
+		samples, words, err := m.scene(clips, b, rand.New(rand.NewPCG(1, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return samples, words
 	}
-	if math.Abs(r.Words[0].Start-2.25) > 0.011 || math.Abs(r.Words[0].End-2.5) > 0.011 {
-		t.Errorf("the first word lies at %+v, want 2.25 to 2.5", r.Words[0])
+	samples, words := scene(clips, background)
+	if len(words) != 2 || words[0].Label != "yes" || words[1].Label != "no" {
+		t.Fatalf("words %v", words)
 	}
-	if gap := r.Words[1].Start - r.Words[0].Start; gap < 2+2*minPause || gap > 2+2*maxPause {
+	if math.Abs(words[0].Start-2.25) > 0.011 || math.Abs(words[0].End-2.5) > 0.011 {
+		t.Errorf("the first word lies at %+v, want 2.25 to 2.5", words[0])
+	}
+	if gap := words[1].Start - words[0].Start; gap < 2+2*minPause || gap > 2+2*maxPause {
 		t.Errorf("%g s from a word to the one after the next", gap)
 	}
-	noise, signal := audio.MeanSquare(r.Samples[:m.Rate]), audio.MeanSquare(clips[0].samples)
+	noise, signal := audio.MeanSquare(samples[:m.Rate]), audio.MeanSquare(clips[0].samples)
 	if got := 10 * math.Log10(signal/noise); math.Abs(got-10) > 0.01 {
 		t.Errorf("%.2f dB, want 10", got)
 	}
-	quiet := m.scene(clips[:1], make([]float32, 10), rand.New(rand.NewPCG(1, 1)))
-	if slices.Max(quiet.Samples) != 0.8 {
+	if quiet, _ := scene(clips[:1], make([]float32, 10)); slices.Max(quiet) != 0.8 {
 		t.Error("a silent background changed the word")
 	}
+}
+
+// madeRecording is a Recording with its samples.
+type madeRecording struct {
+	Recording
+	audio.Clip
+}
+
+// made returns all recordings.
+func made(m *Material) (list []madeRecording, err error) {
+	for r, err := range m.Recordings() {
+		if err != nil {
+			return list, err
+		}
+		c, err := audio.ReadAll(r.Sound, 600*r.Sound.Rate())
+		if err != nil {
+			return list, err
+		}
+		list = append(list, madeRecording{r, c})
+	}
+	return list, nil
 }
 
 // TestRecordings makes recordings of every kind of files, and of some that are left out.
@@ -205,7 +241,7 @@ func TestRecordings(t *testing.T) {
 		Backgrounds: []string{filepath.Join(dir, "backgrounds")}, Recorded: []string{filepath.Join(dir, "recordings")},
 		Note: func(err error) { notes = append(notes, err.Error()) },
 	}
-	if _, err := m.Recordings(); err == nil {
+	if _, err := made(&m); err == nil {
 		t.Error("recordings without words were made")
 	}
 	for i := range clipsInScene + 1 {
@@ -214,7 +250,7 @@ func TestRecordings(t *testing.T) {
 	m.Clips = append(m.Clips, datasets.Item{Path: write("up/0.wav", second), Label: 2},
 		datasets.Item{Path: filepath.Join(dir, "none.wav")})
 	notes = nil
-	list, err := m.Recordings()
+	list, err := made(&m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,6 +260,9 @@ func TestRecordings(t *testing.T) {
 		words[r.Kind] += len(r.Words)
 		if r.Rate != rate || r.Duration() < time.Second {
 			t.Errorf("a recording of %v at %d Hz", r.Duration(), r.Rate)
+		}
+		if r.Kind == Wordless && r.Duration() != 6*time.Second {
+			t.Errorf("%v without words", r.Duration())
 		}
 	}
 	if words != [kinds]int{clipsInScene + 1, 0, 0, 2} || of[OtherWord] < 1 || of != [kinds]int{2, of[OtherWord], 1, 2} {
@@ -239,8 +278,49 @@ func TestRecordings(t *testing.T) {
 		}
 	}
 	m.Backgrounds = []string{filepath.Join(dir, "nowhere")}
-	if _, err := m.Recordings(); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := made(&m); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a folder that does not exist: %v", err)
+	}
+}
+
+// TestOneSceneAtATime: clips are read when their scene is asked for, and not before.
+func TestOneSceneAtATime(t *testing.T) {
+	const rate, scenes = 8000, 4
+	dir := t.TempDir()
+	second := audiotest.WAV(audio.S16LE, rate, slices.Repeat([]float32{0.3, -0.3}, rate/2))
+	m := Material{Labels: []string{"yes"}, Rate: rate, Backgrounds: []string{filepath.Join(dir, "quiet")}}
+	notes := 0
+	m.Note = func(error) { notes++ }
+	write := func(folder string, i int) string {
+		path := filepath.Join(dir, folder, fmt.Sprintf("%d.wav", i))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, second, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	write("quiet", 0)
+	for i := range scenes * clipsInScene {
+		m.Clips = append(m.Clips, datasets.Item{Path: write("yes", i)})
+	}
+	made := 0
+	for r, err := range m.Recordings() {
+		if err != nil || len(r.Words) != clipsInScene {
+			t.Fatalf("a scene of %d words, %v", len(r.Words), err)
+		}
+		if made++; made == 2 {
+			if err := os.RemoveAll(filepath.Join(dir, "yes")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if made != 2 || notes != (scenes-2)*clipsInScene {
+		t.Errorf("%d scenes, %d clips of later ones are missing", made, notes)
+	}
+	for range m.Recordings() { // which may be left early
+		break
 	}
 }
 
@@ -269,7 +349,11 @@ func TestClipsOfCuePoints(t *testing.T) {
 			{Path: path},
 		},
 	}
+	m.unread, m.warnings = map[string]bool{}, datasets.Warnings{}
 	words, others := m.clips()
+	m.readParts(words)
+	m.readParts(others)
+	words, others = m.load(words), m.load(others)
 	var spans [][2]float32 // in seconds
 	for _, c := range slices.Concat(words, others) {
 		spans = append(spans, [2]float32{c.samples[0] * (1 << 15) / rate, float32(len(c.samples)) / rate})
@@ -298,10 +382,20 @@ func TestTracks(t *testing.T) {
 		t.Fatal(err)
 	}
 	clip.Samples = slices.Concat(clip.Samples, make([]float32, m.Features.Rate))
-	recording := Recording{Clip: clip, Words: []Word{{"left", 0.2, 0.8}}, Kind: Recorded}
-	tracks, err := Tracks(t.Context(), r, []Recording{recording, recording})
+	recordings := func(yield func(Recording, error) bool) {
+		for range 5 {
+			if !yield(Recording{Sound: clip.Source(), Words: []Word{{"left", 0.2, 0.8}}, Kind: Recorded}, nil) {
+				return
+			}
+		}
+	}
+	heard := 0.0
+	tracks, err := Tracks(t.Context(), r, recordings, func(seconds float64) { heard = max(heard, seconds) })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if want := 5 * clip.Duration().Seconds(); len(tracks) != 5 || math.Abs(heard-want) > 1e-6 {
+		t.Errorf("%d tracks, %g seconds of %g", len(tracks), heard, want)
 	}
 	l, err := r.Listen(polyphon.Format{})
 	if err != nil {
@@ -326,10 +420,33 @@ func TestTracks(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Tracks(ctx, r, []Recording{recording}); !errors.Is(err, context.Canceled) {
+	if _, err := Tracks(ctx, r, recordings, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled context: %v", err)
 	}
+	broken := errors.New("broken")
+	for name, list := range map[string]iter.Seq2[Recording, error]{
+		"of a recording": func(yield func(Recording, error) bool) {
+			for range 10 {
+				if !yield(Recording{Sound: failing{clip.Source(), broken}}, nil) {
+					return
+				}
+			}
+		},
+		"instead of a recording": func(yield func(Recording, error) bool) { yield(Recording{}, broken) },
+	} {
+		if _, err := Tracks(t.Context(), r, list, nil); !errors.Is(err, broken) || errors.Is(err, context.Canceled) {
+			t.Errorf("an error %s: %v", name, err)
+		}
+	}
 }
+
+// failing is a source that fails at once.
+type failing struct {
+	audio.Source
+	err error
+}
+
+func (f failing) Read([]float32) (int, error) { return 0, f.err }
 
 func TestWriteDET(t *testing.T) {
 	dir := t.TempDir()
@@ -351,7 +468,13 @@ func TestWriteDET(t *testing.T) {
 			t.Errorf("no SVG: %.80s", file)
 		}
 	}
-	if err := WriteDET(filepath.Join(dir, "det.gif"), scores, scores[1]); err == nil {
-		t.Error("a curve was written as GIF")
+	for _, path := range []string{"det.gif", "det", "png", filepath.Join("none", "det.svg")} {
+		path = filepath.Join(dir, path)
+		if err, later := CheckDET(path), WriteDET(path, scores, scores[1]); err == nil || later == nil {
+			t.Errorf("%s: %v, and later %v", path, err, later)
+		}
+	}
+	if err := CheckDET(filepath.Join(dir, "new.svg")); err != nil {
+		t.Error(err)
 	}
 }

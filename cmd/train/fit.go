@@ -38,6 +38,10 @@ type fitCmd struct {
 const epochHold = 5 * time.Second
 
 func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	cfg, err := c.config()
+	if err != nil {
+		return err
+	}
 	if c.Training.Threads < 0 {
 		return usageError("--threads must not be negative")
 	}
@@ -61,8 +65,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	shown := &runProgress{out: s.Err}
-	cfg, err := c.complete(ctx, set, shown)
-	if err != nil {
+	if cfg, err = c.complete(ctx, cfg, set, shown); err != nil {
 		return err
 	}
 	checkpoint := c.checkpoint()
@@ -119,13 +122,12 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 }
 
 // complete returns the recipe for the data. Where no window is given, it measures the clips.
-func (c *fitCmd) complete(ctx context.Context, set *datasets.Set, shown *runProgress) (training.Config, error) {
-	cfg, err := c.config()
-	if err != nil {
-		return cfg, err
-	}
+func (c *fitCmd) complete(
+	ctx context.Context, cfg training.Config, set *datasets.Set, shown *runProgress,
+) (training.Config, error) {
 	cfg.Window = cmp.Or(cfg.Window, 1)
-	if cfg, err = cfg.WithData(set); err == nil {
+	cfg, err := cfg.WithData(set)
+	if err == nil {
 		err = cfg.Validate() // before clips are read
 	}
 	if err != nil || c.Sound.Window != 0 {

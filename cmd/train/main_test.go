@@ -220,6 +220,7 @@ func TestErrors(t *testing.T) {
 		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
 		"bad noise":         {eval("--context", "--noise", "500"), program.StatusUsage, "--noise"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},
+		"gamma of others":   {quick(data, out, "--loss", "ce", "--gamma", "2"), program.StatusUsage, "--gamma is"},
 		"batch of one":      {quick(data, out, "--batch", "1"), program.StatusUsage, "batch"},
 		"one class":         {quick(single, out), program.StatusFailed, "single class"},
 		"no sound":          {quick(empty, out), program.StatusFailed, empty},

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"text/tabwriter"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/progress"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
@@ -41,11 +41,13 @@ func (c *tuneCmd) Run(ctx context.Context, s program.Streams) error {
 	if c.Measure && c.Out != "" {
 		return usageError("--measure changes nothing that --out could write")
 	}
-	for _, path := range append(c.Det, c.Out) {
-		if path == "" {
-			continue
+	for _, path := range c.Det {
+		if err := tuning.CheckDET(path); err != nil {
+			return err
 		}
-		if err := atomicfile.Check(path); err != nil {
+	}
+	if c.Out != "" {
+		if err := atomicfile.Check(c.Out); err != nil {
 			return err
 		}
 	}
@@ -58,11 +60,17 @@ func (c *tuneCmd) Run(ctx context.Context, s program.Streams) error {
 		return modelError(err)
 	}
 	defer recognizer.Close()
-	recordings, err := c.recordings(model, s)
+	material, err := c.material(model, s)
 	if err != nil {
 		return err
 	}
-	tracks, err := tuning.Tracks(ctx, recognizer, recordings)
+	total := material.Seconds()
+	bar := progress.New(s.Err, int(math.Ceil(total)), "train")
+	bar.Describe("seconds of sound")
+	note := material.Note
+	material.Note = func(err error) { bar.Clear(); note(err) }
+	tracks, err := tuning.Tracks(ctx, recognizer, material.Recordings(), func(at float64) { bar.Set(int(at)) })
+	bar.Clear()
 	if err != nil {
 		return err
 	}
@@ -80,7 +88,8 @@ func (c *tuneCmd) Run(ctx context.Context, s program.Streams) error {
 	return c.report(s, model, scores)
 }
 
-func (c *tuneCmd) recordings(m *polynet.Model, s program.Streams) ([]tuning.Recording, error) {
+// material returns what the recordings are made of.
+func (c *tuneCmd) material(m *polynet.Model, s program.Streams) (*tuning.Material, error) {
 	set, err := datasets.Open(c.Data, datasets.Options{Labels: m.Labels})
 	if err != nil {
 		return nil, err
@@ -91,12 +100,11 @@ func (c *tuneCmd) recordings(m *polynet.Model, s program.Streams) ([]tuning.Reco
 	}) {
 		return nil, fmt.Errorf("no clip of any of the model's words in %s (--split %s)", c.Data, c.Split)
 	}
-	material := tuning.Material{
+	return &tuning.Material{
 		Labels: m.Labels, Rate: m.Features.Rate, Window: m.Window, Clips: clips,
 		Backgrounds: c.Without, Recorded: c.Recordings, SNR: c.SNR, Minutes: c.Minutes, Seed: c.Seed,
 		Note: func(err error) { safe.Fprintf(s.Err, "train: %v\n", err) },
-	}
-	return material.Recordings()
+	}, nil
 }
 
 // kindNames name the kinds of recordings in tune's report.
@@ -108,12 +116,12 @@ var kindNames = []string{
 // reportDelay is how many seconds after a word's end, and the model's lookahead, it should have been reported.
 const reportDelay = 0.25
 
-// duration returns hours with their unit, as minutes below one.
-func duration(hours float64) string {
-	if hours < 1 {
-		return fmt.Sprintf("%.1f minutes", 60*hours)
+// count returns a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
 	}
-	return fmt.Sprintf("%.2f hours", hours)
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 // minWords is how many words must be said for tune's figures not to come with a warning.
@@ -123,29 +131,30 @@ const minWords = 20
 func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tuning.Score) error {
 	limits := tuning.Limits{FalseAlarms: c.FalseAlarms, Delay: c.Delay}
 	chosen, frontier := tuning.Choose(scores, limits), tuning.Frontier(scores)
-	t := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "smoothing\tmin duration\tthreshold\tfalse alarms/h\tmisses %\tdelay ms, median\t95 %\t")
+	t := table{columns: "rrrddrrl"}
+	t.row("smoothing", "min duration", "threshold", "false alarms/h", "misses %", "delay ms, median", "delay ms, 95 %")
 	row := func(name string, r tuning.Score) {
-		safe.Fprintf(t, "%.2f\t%.2f\t%.3f\t%.2f\t%.2f\t%.0f\t%.0f\t%s\n",
-			r.Config.Smoothing, r.Config.MinDuration, r.Config.Threshold,
-			r.FalseAlarmsPerHour(), 100*r.MissRate(), 1000*r.Delay(0.5), 1000*r.Delay(0.95), name)
+		p := r.Config
+		t.row(fixed(p.Smoothing, 0.01), fixed(p.MinDuration, 0.01), fixed(p.Threshold, 0.001),
+			perHour(r.FalseAlarmsPerHour(), r.Hours), percent(100*r.MissRate(), r.Words),
+			fixed(1000*r.Delay(0.5), 1), fixed(1000*r.Delay(0.95), 1), name)
 	}
-	row("  the model's own", scores[0])
+	row("the model's own", scores[0])
 	if !c.Measure {
 		for _, r := range frontier {
 			row("", r)
 		}
-		row("  chosen", chosen)
+		row("chosen", chosen)
 	}
-	if err := t.Flush(); err != nil {
+	if err := t.write(s.Out); err != nil {
 		return err
 	}
-	safe.Fprintf(s.Out, "%d words and %s of sound\n", chosen.Words, duration(chosen.Hours))
+	safe.Fprintf(s.Out, "%s and %s of sound\n", count(chosen.Words, "word"), progress.Duration(3600*chosen.Hours))
 	limit := model.Net.Lookahead(model.Features).Seconds() + reportDelay
 	detected := len(chosen.Delays) > 0
 	if detected {
-		safe.Fprintf(s.Out, "%.1f %% of the detected words were reported within %.0f ms after their end\n",
-			100*chosen.Within(limit), 1000*limit)
+		safe.Fprintf(s.Out, "%s %% of the detected words were reported within %.0f ms after their end\n",
+			percent(100*chosen.Within(limit), len(chosen.Delays)), 1000*limit)
 	} else {
 		fmt.Fprintln(s.Out, "no word was detected")
 	}
@@ -154,7 +163,8 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	}
 	for kind, part := range chosen.Parts {
 		if part.Hours > 0 || kind != int(tuning.Recorded) {
-			safe.Fprintf(s.Out, "%d false alarms %s in %s\n", part.FalseAlarms, kindNames[kind], duration(part.Hours))
+			safe.Fprintf(s.Out, "%s %s in %s\n",
+				count(part.FalseAlarms, "false alarm"), kindNames[kind], progress.Duration(3600*part.Hours))
 		}
 	}
 	for _, path := range c.Det {
@@ -169,8 +179,8 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 		return fmt.Errorf("no word was detected at the chosen operating point: %s is not written", c.Out)
 	}
 	if over, late := chosen.FalseAlarmsPerHour(), chosen.Delay(0.95); over > c.FalseAlarms || late > c.Delay {
-		safe.Fprintf(s.Err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest false "+
-			"alarms has %.2f an hour, and reports words after %.2f s\n", over, late)
+		safe.Fprintf(s.Err, "train: no operating point keeps to --false-alarms and --delay; the one with the fewest "+
+			"false alarms has %s an hour, and reports words after %.2f s\n", perHour(over, chosen.Hours), late)
 	}
 	tuned := *model
 	tuned.Detection = &chosen.Config

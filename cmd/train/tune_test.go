@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,7 +12,10 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/tuning"
 )
 
 // TestTune tunes the small model on a few words, with and without a recording that has cue points.
@@ -74,7 +78,8 @@ func TestTune(t *testing.T) {
 	if status != program.StatusOK || !strings.Contains(out, "\n3 words ") ||
 		strings.Count(errs, "\n") != 2 || !strings.Contains(errs, "fewer than 20 words were said (3)") ||
 		!strings.Contains(errs, "quiet/a.wav: very quiet, the loudest 100 ms are at -62 dBFS: ") ||
-		!strings.Contains(out, "among the words in 0.2 minutes") { // over 0.5 if each were the whole recording
+		!strings.Contains(out, "0 false alarms among the words in ") ||
+		strings.Contains(out, "words in 3") { // s, if each were the whole recording
 		t.Errorf("words of a recording with cue points: status %d, %s, %s", status, out, errs)
 	}
 	for _, word := range []string{"left", "stop", "yes"} {
@@ -91,5 +96,57 @@ func TestTune(t *testing.T) {
 		"no clip of any of the model's words in "+filepath.Join(dir, "foreign"))
 	checkFailure(t, "nothing measured to write", tune("--measure", "--out", tuned), program.StatusUsage, "--measure")
 	checkFailure(t, "negative delay", tune("--delay", "-1"), program.StatusUsage, "--delay")
+	checkFailure(t, "no such curve", tune("--det", "curve.gif"), program.StatusFailed,
+		"curve.gif: a curve is written as .png or .svg")
 	checkFailure(t, "no backgrounds", tune("--without", filepath.Join(dir, "none")), program.StatusFailed, "none")
+}
+
+// TestTuneReport: the table's columns are aligned, and no figure has more digits than the words and hours leave it.
+func TestTuneReport(t *testing.T) {
+	score := func(threshold float64, words, missed, alarms int, hours float64, delays ...float64) tuning.Score {
+		return tuning.Score{
+			Config: detect.Config{Threshold: threshold, Smoothing: 0.2, MinDuration: 0.05},
+			Words:  words, Missed: missed, FalseAlarms: alarms, Hours: hours, Delays: delays,
+			Parts: [4]tuning.Part{{FalseAlarms: alarms, Hours: hours}},
+		}
+	}
+	for _, c := range []struct {
+		measure bool
+		scores  []tuning.Score
+		want    string
+	}{
+		{false, []tuning.Score{
+			score(0.5, 107, 3, 7, 2, 0.12, 0.34), score(0.985, 107, 60, 0, 2, 0.5),
+			score(0.7, 107, 10, 1, 2, 0.13, 1.25),
+		}, strings.TrimPrefix(`
+smoothing  min duration  threshold  false alarms/h  misses %  delay ms, median  delay ms, 95 %
+     0.20          0.05      0.500             3.5         3               120             120  the model's own
+     0.20          0.05      0.985             0.0        56               500             500
+     0.20          0.05      0.700             0.5         9               130             130
+     0.20          0.05      0.500             3.5         3               120             120
+     0.20          0.05      0.700             0.5         9               130             130  chosen
+107 words and 2 h of sound
+`, "\n")},
+		{true, []tuning.Score{score(0.5, 4890, 123, 3, 24, 0.1, 0.2, 0.3)}, strings.TrimPrefix(`
+smoothing  min duration  threshold  false alarms/h  misses %  delay ms, median  delay ms, 95 %
+     0.20          0.05      0.500            0.12       2.5               200             200  the model's own
+4890 words and 24 h of sound
+`, "\n")},
+		{true, []tuning.Score{score(0.5, 1, 1, 1, 0.05)}, strings.TrimPrefix(`
+smoothing  min duration  threshold  false alarms/h  misses %  delay ms, median  delay ms, 95 %
+     0.20          0.05      0.500              20       100                 -               -  the model's own
+1 word and 3 min of sound
+no word was detected
+1 false alarm among the words in 3 min
+`, "\n")},
+	} {
+		var out, errs strings.Builder
+		cmd := tuneCmd{FalseAlarms: 0.5, Delay: math.Inf(1), Measure: c.measure}
+		if err := cmd.report(program.Streams{Out: &out, Err: &errs}, models.Small(), c.scores); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.HasPrefix(out.String(), c.want) {
+			t.Errorf("%s\nwant\n%s", out.String(), c.want)
+		}
+	}
 }

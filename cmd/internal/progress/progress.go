@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -18,10 +19,11 @@ const (
 )
 
 // Bar shows a description, counts and the time that is left: on a terminal beside a bar on one line, redrawn in place,
-// elsewhere as a line now and then. A nil Bar shows nothing. It is used by one goroutine at a time.
+// elsewhere as a line now and then. A nil Bar shows nothing. Several goroutines may use it.
 type Bar struct {
 	out         io.Writer
 	program     string
+	mu          sync.Mutex               // guards what follows
 	bar         *progressbar.ProgressBar // nil: no terminal
 	description string
 	done, total int
@@ -51,32 +53,39 @@ func IsTerminal(w io.Writer) bool {
 
 // Add counts work that has been done.
 func (b *Bar) Add(n int) {
-	if b != nil {
-		b.Set(b.done + n)
-	}
+	b.update(func() { b.done += n })
 }
 
 // Set says how much work has been done. What exceeds the total counts as the total.
 func (b *Bar) Set(done int) {
-	if b != nil {
-		b.done = min(done, b.total)
-		b.show()
-	}
+	b.update(func() { b.done = done })
 }
 
 // Describe replaces the description.
 func (b *Bar) Describe(text string) {
-	if b != nil {
-		b.description = text
-		b.show()
+	b.update(func() { b.description = text })
+}
+
+func (b *Bar) update(change func()) {
+	if b == nil {
+		return
 	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change()
+	b.done = min(b.done, b.total)
+	b.show()
 }
 
 // Clear removes the bar from the terminal, for a message, which elsewhere stands for a line about the progress. The
 // next Add, Set or Describe may show it again.
 func (b *Bar) Clear() {
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch {
-	case b == nil:
 	case b.bar == nil:
 		b.shown = time.Now()
 	case !b.shown.IsZero():
