@@ -29,7 +29,7 @@ type Window struct {
 func (w Window) Background() bool { return detect.Background(w.Scores[0].Label) }
 
 // Classify returns the probabilities of all labels for mono samples in [-1, 1] at a rate in hertz that audio.Resample
-// converts, the likeliest first.
+// converts, the likeliest first. Samples that are NaN, infinite or beyond ±2³² count as 0.
 //
 // A sound of a window's length or less is one run of the network; where it is shorter, it is put in the middle of a
 // window, between zeros, as in training. A longer sound is cut into windows, one every quarter of a window and a last
@@ -269,6 +269,7 @@ func (b *batch) add(i int, samples []float32) {
 	front := (b.window - len(samples)) / 2
 	clear(window[:front])
 	copy(window[front:], samples)
+	audio.ReplaceOdd(window[front:][:len(samples)])
 	clear(window[front+len(samples):])
 	b.index = append(b.index, i)
 }

@@ -52,6 +52,7 @@ func (r *Recognizer) decisions(
 		}
 		defer stream.Close()
 		for {
+			audio.ReplaceOdd(buffer[:n])
 			stream.Push(0, buffer[:n])
 			if err == io.EOF {
 				stream.Flush(0)

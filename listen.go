@@ -40,7 +40,8 @@ func (l *Listener) Write(pcm []byte) (int, error) {
 	return len(pcm), l.group.Compute()
 }
 
-// Push is Write of samples in [-1, 1], interleaved where the format has several channels.
+// Push is Write of samples in [-1, 1], interleaved where the format has several channels. Samples that are NaN,
+// infinite or beyond ±2³² count as 0, with and without a gate; ListenStats.Odd counts them.
 func (l *Listener) Push(samples []float32) error {
 	if err := l.group.Push(0, samples); err != nil {
 		return err
@@ -114,11 +115,13 @@ func (l *Listener) Close() error { return l.group.Close() }
 type ListenStats struct {
 	Seconds   float64 // of sound that was pushed
 	Decisions int
-	Frames    int   // rows of features
-	Gated     int   // of the Frames, those that the network has not computed because of the gate
-	Dropped   int   // events, the oldest, because too many waited for a call of Events
-	Diverged  int   // decisions whose probabilities were not finite: they count as zeros
-	FirstErr  error // about the first of these, wrapping ErrDiverged
+	Frames    int    // rows of features
+	Gated     int    // of the Frames, those that the network has not computed because of the gate
+	Odd       int    // samples of all channels that were NaN, infinite or beyond ±2³²: they count as 0
+	Warning   string // what is odd about the scale of the samples that were pushed, and what to do; "" for nothing
+	Dropped   int    // events, the oldest, because too many waited for a call of Events
+	Diverged  int    // decisions whose probabilities were not finite: they count as zeros
+	FirstErr  error  // about the first of these, wrapping ErrDiverged
 }
 
 // ListenerGroup is Listeners that share one model and compute together, which costs less than each by itself. Sounds
@@ -152,7 +155,8 @@ func (r *Recognizer) listenGroup(n int, f Format, step float64, recording bool) 
 		return nil, err
 	}
 	format := audio.Format{
-		Rate: cmp.Or(f.Rate, m.Features.Rate), Channels: cmp.Or(f.Channels, 1), Encoding: cmp.Or(f.Encoding, audio.S16LE),
+		Rate: cmp.Or(f.Rate, m.Features.Rate), Channels: cmp.Or(f.Channels, 1),
+		Encoding: cmp.Or(f.Encoding, audio.S16LE),
 	}
 	silence := (m.Window + r.detection.Smoothing + r.detection.MinDuration) * float64(m.Features.Rate)
 	g := &ListenerGroup{group: group, silence: make([]float32, int(silence))}
@@ -267,6 +271,7 @@ func (g *ListenerGroup) Reset(i int) (err error) {
 func (g *ListenerGroup) Stats(i int) ListenStats {
 	s, done := g.trackers[i].stats, g.group.Stats(i)
 	s.Seconds, s.Decisions, s.Frames, s.Gated = g.trackers[i].seconds(), done.Decisions, done.Frames, done.Gated
+	s.Odd, s.Warning = g.trackers[i].input.Odd(), g.trackers[i].input.Warning()
 	return s
 }
 

@@ -57,7 +57,8 @@ func (s *clipSource) Read(dst []float32) (int, error) {
 	return n, nil
 }
 
-// Source delivers mono samples in [-1, 1]. It is an io.Reader that counts samples:
+// Source delivers mono samples in [-1, 1]. Samples that are NaN, infinite or beyond ±2³² count as 0 everywhere
+// (ReplaceOdd); a Decoder delivers none. It is an io.Reader that counts samples:
 //
 //   - n > 0, err == nil: n samples; fewer than len(dst) do not mean that the end is near;
 //   - n ≥ 0, err == io.EOF: the n samples are the last ones;
@@ -67,6 +68,22 @@ func (s *clipSource) Read(dst []float32) (int, error) {
 type Source interface {
 	Rate() int // hertz
 	Read(dst []float32) (n int, err error)
+}
+
+// maxFloat is the largest magnitude of a sample: beyond any integer scale that a writer may have forgotten to divide
+// by, and its square is an ordinary float32.
+const maxFloat = 1 << 32
+
+// ReplaceOdd replaces by 0 the samples that no sound has, those that are NaN, infinite or beyond ±2³², and returns
+// their number. One of them would spoil every sum that it is part of.
+func ReplaceOdd(samples []float32) (n int) {
+	for i, v := range samples {
+		if !(v >= -maxFloat && v <= maxFloat) {
+			samples[i] = 0
+			n++
+		}
+	}
+	return n
 }
 
 // ReadFull reads until dst is full or s ends:

@@ -178,6 +178,9 @@ func FuzzResample(f *testing.F) {
 		}
 		c := Clip{Rate: in, Samples: make([]float32, len(data)/4)}
 		decodeFloat32(c.Samples, data)
+		if in == out {
+			ReplaceOdd(c.Samples) // the source is returned as it is
+		}
 		var s Source
 		var err error
 		thrifty(t, len(data), func() { s, err = Resample(c.Source(), out) })

@@ -28,8 +28,7 @@ type scaleStats struct {
 }
 
 const (
-	maxFloat = 1 << 32 // beyond any integer scale that a writer may have forgotten to divide by
-	minFloat = 1e-20   // of samples that are not 0; the softest of 32 bits is 5e-10
+	minFloat = 1e-20 // of samples that are not 0; the softest of 32 bits is 5e-10
 
 	maxFloats = 1024 // samples that are judged
 

@@ -48,10 +48,11 @@ func (r *resampler) reset() {
 	r.first, r.arrived, r.ended, r.at, r.phase = -int64(before), 0, false, 0, 0
 }
 
-// write adds input.
+// write adds input, without odd samples.
 func (r *resampler) write(samples []float32) {
 	done := min(int(r.at-int64(r.kernel.taps/2-1)-r.first), len(r.input)) // no longer needed
 	r.input = append(r.input[:copy(r.input, r.input[done:])], samples...)
+	ReplaceOdd(r.input[len(r.input)-len(samples):])
 	r.first += int64(done)
 	r.arrived += int64(len(samples))
 }

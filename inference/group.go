@@ -72,8 +72,8 @@ func (g *Group) Reset(i int) {
 	g.history.restart(i, 0)
 }
 
-// Push adds any number of samples to stream i, mono at the model's rate. They are kept until Next computes with them:
-// so call Next until it has no more before the next Push. To push after Flush is a bug and panics.
+// Push adds any number of samples to stream i, mono at the model's rate and finite. They are kept until Next computes
+// with them: so call Next until it has no more before the next Push. To push after Flush is a bug and panics.
 func (g *Group) Push(i int, samples []float32) { g.visit(i).push(samples) }
 
 // Flush ends stream i: Next gives its remaining decisions, the last of which ends where the sound does.
