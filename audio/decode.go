@@ -60,8 +60,10 @@ type blocks interface {
 	warning() string
 }
 
-// realigner are blocks that can begin the next frame some bytes later.
-type realigner interface{ realign(later int) }
+// realigner are blocks that can begin the next frame some bytes later, or with bytes that were read before.
+type realigner interface {
+	realign(later int, head []byte)
+}
 
 // Decoder is a Source that decodes a sound while it is read, mixed down to mono: the mean of the channels. It holds a
 // bounded piece of the sound.
@@ -197,9 +199,9 @@ func (d *Decoder) advance() {
 			}
 			return
 		}
-		var shift int
-		if d.pending, shift, d.err = d.screen.process(frames); shift > 0 {
-			d.blocks.(realigner).realign(shift)
+		d.pending, d.err = d.screen.process(frames)
+		if skip, head := d.screen.step(); skip+len(head) > 0 {
+			d.blocks.(realigner).realign(skip, head)
 		}
 	}
 }

@@ -113,6 +113,7 @@ type pcmBlocks struct {
 	decode    sampleDecoder
 	samples   []float32 // interleaved
 	skip      int       // bytes to leave out before the next frame
+	head      []byte    // of the next frame, read before
 	notes     []string
 }
 
@@ -120,7 +121,7 @@ type pcmBlocks struct {
 func (p *pcmBlocks) reset(in *bufio.Reader, f Format, claimed int64) {
 	*p = pcmBlocks{
 		in: in, claimed: claimed, rate: f.Rate, channels: f.Channels, frameSize: f.Channels * f.Encoding.Bytes(),
-		decode: encodings[f.Encoding].decode, samples: p.samples,
+		decode: encodings[f.Encoding].decode, samples: p.samples, head: p.head[:0],
 	}
 	if p.samples == nil {
 		p.samples = make([]float32, blockSamples)
@@ -150,16 +151,26 @@ func (p *pcmBlocks) next() ([]float32, error) {
 }
 
 // need returns how many bytes the next frame needs.
-func (p *pcmBlocks) need() int { return p.skip + p.frameSize }
+func (p *pcmBlocks) need() int { return p.skip + p.frameSize - len(p.head) }
 
-// realign has the next frame begin some bytes later.
-func (p *pcmBlocks) realign(later int) { p.skip = later }
+// realign has the next frame begin some bytes later, or with bytes that were read before.
+func (p *pcmBlocks) realign(later int, head []byte) {
+	p.skip, p.head = later, append(p.head[:0], head...)
+}
 
 // take decodes frames of the next n bytes, which have arrived and are as many as need says.
 func (p *pcmBlocks) take(n int) []float32 {
 	p.in.Discard(p.skip)
 	p.arrived += int64(p.skip)
 	n, p.skip = n-p.skip, 0
+	if len(p.head) > 0 {
+		rest, _ := p.in.Peek(p.frameSize - len(p.head))
+		p.decode(p.samples[:p.channels], append(p.head, rest...))
+		p.in.Discard(len(rest))
+		p.arrived += int64(len(rest))
+		p.head = p.head[:0]
+		return p.samples[:p.channels]
+	}
 	frames := min(n/p.frameSize, len(p.samples)/p.channels)
 	raw, _ := p.in.Peek(frames * p.frameSize)
 	samples := p.samples[:frames*p.channels]

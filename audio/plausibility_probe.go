@@ -16,9 +16,11 @@ type probe struct {
 	cancelled int // whole pieces in a row in which the channels cancel each other
 	delay     int // between the channels of the latest whole piece, in frames
 
-	votes   int   // probes in a row that reading them shift bytes later makes smooth
-	shift   int   // bytes
-	suspect int64 // frame of the first of these
+	votes   int    // probes in a row that reading them shift bytes later makes smooth
+	shift   int    // bytes
+	suspect int64  // frame of the first of these
+	skip    int    // bytes to leave out
+	head    []byte // of the next frame
 }
 
 const (
@@ -29,7 +31,9 @@ const (
 
 // reset prepares p for a sound of the format, in the memory that it has.
 func (p *probe) reset(f *Format, fixed bool) {
-	*p = probe{channels: f.Channels, samples: p.samples[:0], data: p.data, other: p.other, size: probeFrames}
+	*p = probe{
+		channels: f.Channels, samples: p.samples[:0], data: p.data, other: p.other, head: p.head[:0], size: probeFrames,
+	}
 	if !fixed && (f.Encoding == S16LE || f.Encoding == S24LE) {
 		p.bytes = f.Encoding.Bytes()
 	}
@@ -171,16 +175,17 @@ func (p *probe) encode(samples []float32, size int) {
 	}
 }
 
-// restep decodes frames that were read out of step from some bytes later on, in place. It drops the last one, which is
-// not complete.
-func (s *screen) restep(frames []float32, shift int) []float32 {
-	if len(frames) == 0 {
-		return nil
-	}
-	s.probe.encode(frames, s.format.Encoding.Bytes())
-	frames = frames[:len(frames)-s.format.Channels]
-	encodings[s.format.Encoding].decode(frames, s.probe.data[shift:])
-	return frames
+// restep decodes frames that were read out of step from some bytes later on, in place. head gets the bytes of the last
+// frame, which is not complete; where there are too few, skip says how many of the next ones do not count.
+func (p *probe) restep(frames []float32, e Encoding, shift int) []float32 {
+	p.encode(frames, e.Bytes())
+	data := append(p.data, p.head...)
+	p.skip, p.head = max(shift-len(data), 0), p.head[:0]
+	data = data[min(shift, len(data)):]
+	samples := len(data) / (e.Bytes() * p.channels) * p.channels
+	encodings[e].decode(frames[:samples], data)
+	p.head = append(p.head, data[samples*e.Bytes():]...)
+	return frames[:samples]
 }
 
 // lowBytesFollow reports whether a byte below the highest one mostly changes little from sample to sample, as the

@@ -11,7 +11,7 @@ import (
 //
 // Questions that concern the whole sound (plausibility_scale.go, plausibility_channels.go) hold back its beginning, at
 // most maxHeld samples, until they are answered. Later sound passes at once, and samples of it are judged: answers do
-// not depend on how the sound is cut into blocks, but for one frame where bytes were out of step.
+// not depend on how the sound is cut into blocks.
 type screen struct {
 	format *Format
 	frames int64 // that have passed
@@ -55,9 +55,8 @@ func mayBeFloat(f *Format) bool {
 	return false
 }
 
-// process takes frames, interleaved, which it may change, and returns the mono samples that are certain. What follows
-// has to be read shift bytes later.
-func (s *screen) process(frames []float32) (mono []float32, shift int, err error) {
+// process takes frames, interleaved, which it may change, and returns the mono samples that are certain.
+func (s *screen) process(frames []float32) (mono []float32, err error) {
 	if s.holding {
 		s.held = append(s.held, frames...)
 		for size := pieceFrames * s.format.Channels; s.holding && len(s.held)-s.learnt >= size; {
@@ -67,12 +66,20 @@ func (s *screen) process(frames []float32) (mono []float32, shift int, err error
 			}
 		}
 		if s.holding || err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		frames = s.held
 	}
-	mono, shift = s.pass(frames)
-	return mono, shift, nil
+	return s.pass(frames), nil
+}
+
+// step returns how many bytes have to be left out before the next frame, or with which ones it begins, where bytes were
+// out of step.
+func (s *screen) step() (skip int, head []byte) {
+	p := &s.probe
+	skip, head = p.skip, p.head
+	p.skip, p.head = 0, p.head[:0]
+	return skip, head
 }
 
 // finish ends the sound and returns the samples that were held back.
@@ -88,8 +95,7 @@ func (s *screen) finish() (mono []float32, err error) {
 	if err := s.settle(); err != nil {
 		return nil, err
 	}
-	mono, _ = s.pass(s.held)
-	return mono, nil
+	return s.pass(s.held), nil
 }
 
 // learn takes a piece into account.
@@ -127,9 +133,8 @@ func (s *screen) settle() error {
 	return nil
 }
 
-// pass converts frames, judges samples of them, and mixes them down. It returns by how many bytes later the next ones
-// have to be read.
-func (s *screen) pass(frames []float32) (mono []float32, later int) {
+// pass converts frames, judges samples of them, and mixes them down.
+func (s *screen) pass(frames []float32) (mono []float32) {
 	channels := s.format.Channels
 	if s.convert != nil {
 		s.convert(frames)
@@ -148,11 +153,11 @@ func (s *screen) pass(frames []float32) (mono []float32, later int) {
 			mixed += copy(all[mixed:], mix(frames[:n], channels, pick))
 		}
 		if frames = frames[n:]; shift > 0 {
-			frames, later = s.restep(frames, shift), shift
+			frames = s.probe.restep(frames, s.format.Encoding, shift)
 		}
 	}
 	s.level.add(all[:mixed])
-	return all[:mixed], later
+	return all[:mixed]
 }
 
 // mix returns the mono samples of frames, in place: those of the channel pick, or where that is negative the mean.

@@ -307,10 +307,15 @@ func TestOutOfStep(t *testing.T) {
 func TestScreenWhateverThePieces(t *testing.T) {
 	x := slices.Repeat(utterance(0.5, 1), 3)
 	for name, file := range map[string][]byte{
-		"S24_LE":    wavFile(1, 1, 32, audiotest.PCM(S24In32LE, x)),
-		"scale":     wavFile(3, 1, 32, audiotest.PCM(F32LE, scaled(x, 32768))),
-		"inverted":  wavFile(1, 2, 16, encode(S16LE, x, scaled(x, -1))),
-		"delayed":   wavFile(1, 2, 16, encode(S16LE, x[100:], x)[:120000]),
+		"S24_LE":   wavFile(1, 1, 32, audiotest.PCM(S24In32LE, x)),
+		"scale":    wavFile(3, 1, 32, audiotest.PCM(F32LE, scaled(x, 32768))),
+		"inverted": wavFile(1, 2, 16, encode(S16LE, x, scaled(x, -1))),
+		"delayed":  wavFile(1, 2, 16, encode(S16LE, x[100:], x)[:120000]),
+		"a byte":   wavFile(1, 1, 16, slices.Concat(encode(S16LE, x[:20000]), []byte{1}, encode(S16LE, x[20000:]))),
+		"3 bytes": wavFile(1, 3, 16, slices.Concat(encode(S16LE, x[:20000], x[:20000], x[:20000]), []byte{1, 2, 3},
+			encode(S16LE, x[20000:], x[20000:], x[20000:]))),
+		"24 bits": wavFile(1, 2, 24, slices.Concat(encode(S24LE, x[:20000], x[:20000]), []byte{1, 2, 3, 4, 5},
+			encode(S24LE, x[20000:], x[20000:]))),
 		"later":     wavFile(1, 2, 16, slices.Concat(encode(S16LE, x, x), encode(S16LE, x, scaled(x, -1)))),
 		"ambiguous": wavFile(1, 2, 16, encode(S16LE, make([]float32, 48000), make([]float32, 48000))),
 	} {
