@@ -69,8 +69,8 @@ func aiffCases() (cases []aiffCase) {
 		cases = append(cases, aiffCase{name, file, want, nil, ""})
 	}
 	frames := audiotest.PCM(S16BE, []float32{0, 0.5, -0.5, 0.25, -1, 0})
-	big := func(size int) []byte {
-		return with(aiff(mono, iffChunk("SSND", size, append(make([]byte, 8), samples...)...)), 4, 0, 0, 0, 0)
+	big := func(size uint32) []byte {
+		return with(aiff(mono, iffChunk("SSND", int(int32(size)), append(make([]byte, 8), samples...)...)), 4, 0, 0, 0, 0)
 	}
 	return append(cases, []aiffCase{
 		{"µ-law", aiff(comm(1, 5, 16, "ulaw"), ssnd(0, muLawBytes)), muLawLevels, nil, ""},

@@ -46,7 +46,7 @@ func (p *probe) idle() bool { return p.channels != 2 && p.bytes == 0 }
 func (p *probe) wanted(frame int64) int {
 	switch {
 	case p.idle():
-		return math.MaxInt32
+		return math.MaxInt32 / MaxChannels
 	case frame < p.next:
 		return int(min(p.next-frame, math.MaxInt32/MaxChannels))
 	}

@@ -63,7 +63,7 @@ func (f folder) clips(names ...string) {
 func (f folder) class(word string, speakers int) {
 	f.Helper()
 	for i := range speakers {
-		f.clips(fmt.Sprintf("%s/%08x_nohash_0.wav", word, i*2654435761%(1<<32)))
+		f.clips(fmt.Sprintf("%s/%08x_nohash_0.wav", word, uint32(i)*2654435761))
 	}
 }
 

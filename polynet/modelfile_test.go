@@ -271,7 +271,7 @@ func TestReadRefusesDamagedAndForeignFiles(t *testing.T) {
 		},
 		{"a negative shape", editTensor(t, file, "head.weight", "shape", []int{-8, -3}), "shape"},
 		{"overlapping tensors", editTensor(t, file, "stem.norm.bias", "data_offsets", []int{0, 20}), "overlaps"},
-		{"offsets out of range", editTensor(t, file, "head.bias", "data_offsets", []int{1 << 40, 1<<40 + 12}), "gaps"},
+		{"offsets out of range", editTensor(t, file, "head.bias", "data_offsets", []int64{1 << 40, 1<<40 + 12}), "gaps"},
 		{"offsets backwards", editTensor(t, file, "head.bias", "data_offsets", []int{12, 0}), "overlaps"},
 		{"negative offsets", editTensor(t, file, "head.bias", "data_offsets", []int{-12, 0}), "overlaps"},
 		{"three offsets", editTensor(t, file, "head.bias", "data_offsets", "all"), "head.bias"},

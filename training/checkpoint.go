@@ -165,7 +165,7 @@ func checksum(f io.ReadSeeker) error {
 		return err
 	}
 	if size > maxCheckpoint {
-		return fmt.Errorf("it has %d bytes, at most %d are possible", size, maxCheckpoint)
+		return fmt.Errorf("it has %d bytes, at most %d are possible", size, int64(maxCheckpoint))
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err

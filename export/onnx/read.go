@@ -23,8 +23,8 @@ func Read(r io.Reader) (*File, error) {
 	f := new(File)
 	switch {
 	case err != nil:
-	case len(data) > maxFile:
-		err = fmt.Errorf("more than %d bytes", maxFile)
+	case int64(len(data)) > maxFile:
+		err = fmt.Errorf("more than %d bytes", int64(maxFile))
 	default:
 		err = f.decode(data)
 	}
