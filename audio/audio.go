@@ -1,5 +1,5 @@
-// Package audio reads and writes sound: WAV and FLAC files and raw PCM, of any rate and number of channels, as mono
-// float32 samples.
+// Package audio reads sound: WAV, AIFF, FLAC, MP3, Ogg Vorbis and Opus, and raw PCM, of any rate and number of
+// channels, as mono float32 samples. It writes WAV.
 //
 // Decode makes a Source of bytes, Resample converts a Source to another rate, and ReadAll collects a Source in a Clip.
 // Each holds a bounded piece of the sound at a time, whatever a header claims.
@@ -124,7 +124,7 @@ func ReadAll(s Source, limit int) (c Clip, err error) {
 	}
 }
 
-// ReadFile reads the whole WAV or FLAC file at path, mixed down to mono and resampled to rate hertz; rate 0 keeps the
+// ReadFile reads the whole sound file at path, mixed down to mono and resampled to rate hertz; rate 0 keeps the
 // file's own. Errors name the path. A truncated or damaged file gives what is there, and Clip.Warning says so.
 func ReadFile(path string, rate int) (Clip, error) {
 	f, err := os.Open(path)
@@ -165,12 +165,12 @@ func readFrom(r io.Reader, rate int) (Clip, error) {
 	return ReadAll(s, 0)
 }
 
-// IsAudio reports whether name has the extension of a file that Decode reads: .wav, .wave, .flac, .aif, .aiff, .aifc
-// or .afc, in any case.
+// Extensions returns the extensions of files that Decode reads, with their dots, in lower case.
+func Extensions() []string {
+	return []string{".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".afc"}
+}
+
+// IsAudio reports whether name has one of the Extensions, in any case.
 func IsAudio(name string) bool {
-	switch strings.ToLower(filepath.Ext(name)) {
-	case ".wav", ".wave", ".flac", ".aif", ".aiff", ".aifc", ".afc":
-		return true
-	}
-	return false
+	return slices.Contains(Extensions(), strings.ToLower(filepath.Ext(name)))
 }

@@ -2,7 +2,6 @@ package audio
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -21,11 +20,11 @@ const MaxChannels = 64
 
 // Format is what a sound's header says of it.
 type Format struct {
-	Container string   // "wav", "rf64", "flac", "aiff" or "raw"
+	Container string   // "wav", "rf64", "flac", "aiff", "ogg", "mp3" or "raw"
 	Encoding  Encoding // zero where samples are not PCM
 	Rate      int      // hertz
 	Channels  int
-	Bits      int   // significant bits of a sample: 20 for 20 bits in a container of 24
+	Bits      int   // significant bits of a sample: 20 for 20 bits in a container of 24, 0 where a codec has none
 	Frames    int64 // samples of a channel, -1 where the header does not say; a claim, not a size to allocate by
 }
 
@@ -89,9 +88,10 @@ type Decoder struct {
 // readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz.
 const readAhead = 40 << 10
 
-// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64 with samples
-// of every Encoding) and FLAC, from any reader: one that cannot seek, delivers odd pieces, or never ends. It returns as
-// soon as the first samples have arrived and are certain.
+// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64) and AIFF
+// with samples of every Encoding, FLAC, MP3 (not of MPEG-2.5), and Vorbis, Opus (mono and stereo) and FLAC in Ogg, from
+// any reader: one that cannot seek, delivers odd pieces, or never ends. It returns as soon as the first samples have
+// arrived and are certain. Damage after them is skipped, or ends the sound: Warning says where.
 //
 // Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts itself,
 // ErrEmpty for one without samples, and r's own.
@@ -151,20 +151,20 @@ func (d *Decoder) open() error {
 		}
 		magic, err = d.in.Peek(magicSize)
 	}
-	switch {
-	case bytes.HasPrefix(magic, []byte("fLaC")):
-		return d.openFLAC()
-	case isWAVE(magic):
+	switch sniffed(magic) {
+	case "flac":
+		return d.openFLAC(d.in, "flac", "")
+	case "wav", "rf64":
 		return d.openWAV()
-	case isAIFF(magic):
+	case "ogg":
+		return d.openOgg()
+	case "aiff":
 		return d.openAIFF()
-	case err != nil && err != io.EOF:
-		return err
-	case tagged:
-		return foreign([]byte("ID3"))
 	}
-	start, _ := d.in.Peek(maxKindBytes)
-	return foreign(start)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	return d.openOther(tagged)
 }
 
 // begin decodes the first samples, so that the opener of a sound without any gets ErrEmpty.

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"io"
@@ -144,11 +145,11 @@ func TestMemory(t *testing.T) {
 
 func TestForeignFiles(t *testing.T) {
 	for _, c := range []struct{ magic, says string }{
-		{"ID3\x03\x00\x00\x00\x00\x00\x02ab\xFF\xFB\x90\x64",
-			"this is an MP3 file; convert it with ffmpeg -i in.mp3 out.wav"},
-		{"\xFF\xFB\x90\x64 and so on....", "MP3 file; convert it with ffmpeg -i in.mp3 out.wav"},
+		{"ID3\x03\x00\x00\x00\x00\x00\x02ab\xFF\xF1\x50\x80....", "AAC stream (ADTS)"},
+		{"\xFF\xFD\x90\x64 and so on....", "MPEG audio of layer 2, not MP3; convert it with ffmpeg -i in.mp2 out.wav"},
+		{"\xFF\xFB\x00\x64 and so on....", "MP3 in free format; convert it with ffmpeg -i in.mp3 out.wav"},
 		{"\xFF\xF1\x50\x80 and so on....", "AAC stream (ADTS); convert it with ffmpeg -i in.aac out.wav"},
-		{"OggS\x00\x02............", "Ogg"},
+		{string(oggPage(1, 0, 0, oggFirst, []byte("Speex   1.2"))), "Ogg with Speex; convert it with ffmpeg -i in.ogg"},
 		{"\x00\x00\x00\x20ftypM4A ......", "M4A file (AAC or ALAC); convert it with ffmpeg -i in.m4a out.wav"},
 		{"\x00\x00\x00\x20ftypisom....", "MP4 file (AAC, ALAC or another codec); convert it with ffmpeg -i in.mp4"},
 		{"\x1a\x45\xdf\xa3\x01\x00\x00\x00", "WebM file; convert it with ffmpeg -i in.webm out.wav"},
@@ -166,7 +167,7 @@ func TestForeignFiles(t *testing.T) {
 		{"PK\x03\x04......", "a zip archive; unpack it"},
 		{"%PDF-1.7......", "a PDF document"},
 		{"RI", `begins with "RI"; if it is sound, convert it with ffmpeg -i in out.wav`},
-		{"\x00", "neither WAV nor FLAC"},
+		{"\x00", "no sound format that is known"},
 	} {
 		_, err := Decode(strings.NewReader(c.magic))
 		if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), c.says) {
@@ -284,7 +285,8 @@ func TestReadFile(t *testing.T) {
 
 func TestIsAudio(t *testing.T) {
 	for name, want := range map[string]bool{
-		"a.wav": true, "A.WAV": true, "dir.x/b.Wave": true, "c.flac": true, "d.mp3": false, "wav": false,
+		"a.wav": true, "A.WAV": true, "dir.x/b.Wave": true, "c.flac": true, "d.mp3": true, "e.OGG": true,
+		"f.oga": true, "g.opus": true, "h.aiff": true, "i.aif": true, "j.aifc": true, "k.m4a": false, "wav": false,
 		"e.wav.txt": false,
 	} {
 		if IsAudio(name) != want {
@@ -298,16 +300,20 @@ func TestSniff(t *testing.T) {
 		{"RIFF\xff\xff\xff\xffWAVEfmt ", "wav", ""},
 		{"RF64\xff\xff\xff\xffWAVEds64", "rf64", ""},
 		{"fLaC\x00\x00\x00\x22\x10\x00\x10\x00", "flac", ""},
-		{"OggS\x00\x02\x00\x00\x00\x00\x00\x00", "", "an Ogg file"},
+		{"OggS\x00\x02\x00\x00\x00\x00\x00\x00", "ogg", ""},
+		{"FORM\x00\x00\x00\x00AIFC", "aiff", ""},
+		{"ID3\x04\x00\x00\x00\x00\x00\x00\x00\x00", "id3", ""},
+		{string(mp3Frames(3)), "mp3", ""},
+		{string(mp3Frames(2)) + "and something else", "", ""},
+		{strings.Repeat("\xff\xf1\x50\x80\x01\x7f\xfc\x00\x00\x00\x00", 3), "", "an AAC stream"},
 		{"\x00\x00\x00\x20ftypM4A ", "", "an M4A"},
 		{"RIFF\x00\x00\x00\x00AVI ", "", "an AVI file"},
 		{"RIFF", "", ""}, // too short to be sure
-		{"ID3\x04\x00\x00\x00\x00\x00\x00\x00\x00", "", ""},
 		{"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "", ""},
 		{"\x00\x00\x01\x00\xff\xff\x02\x00\x01\x00\x00\x00", "", ""},
 		{"", "", ""},
 	} {
-		container, err := Sniff([]byte(c.start))
+		container, err := Sniff(bufio.NewReader(strings.NewReader(c.start)))
 		if container != c.container || (err != nil) != (c.problem != "") {
 			t.Errorf("%q: %q, %v", c.start, container, err)
 		}

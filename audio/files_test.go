@@ -73,7 +73,7 @@ func TestFiles(t *testing.T) {
 	}{
 		{"sorted by components", "", []string{"b.wav", "a/2.wav", "a/1.flac", "a-b.wav", "a.WAVE", "c/d/e.Wav"},
 			[]string{"a/1.flac", "a/2.wav", "a-b.wav", "a.WAVE", "b.wav", "c/d/e.Wav"}},
-		{"by extension", "", []string{"a.mp3", "b.txt", "wav", "c.wav.bak", "d.wav"}, []string{"d.wav"}},
+		{"by extension", "", []string{"a.m4a", "b.txt", "wav", "c.wav.bak", "d.wav"}, []string{"d.wav"}},
 		{"hidden", "", []string{".git/a.wav", "._x.wav", ".x.wav", "__MACOSX/b.wav", "c/._d.wav", "c/d.wav"},
 			[]string{"c/d.wav"}},
 		{"of file systems", "",

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -45,10 +46,10 @@ type flacGap struct {
 	why   error  // the first of them are no frame
 }
 
-// openFLAC reads up to the samples of a stream whose first bytes are "fLaC".
-func (d *Decoder) openFLAC() error {
+// openFLAC reads up to the samples of a stream whose first bytes are "fLaC", in a container.
+func (d *Decoder) openFLAC(in *bufio.Reader, container, note string) error {
 	var head [8 + streamInfoSize]byte
-	if n, err := io.ReadFull(d.in, head[:]); err != nil {
+	if n, err := io.ReadFull(in, head[:]); err != nil {
 		return cutShort(err, fmt.Sprintf("its metadata, after %d bytes", n))
 	}
 	kind, size := head[4]&0x7F, int(binary.BigEndian.Uint32(head[4:])&0xFFFFFF)
@@ -58,7 +59,7 @@ func (d *Decoder) openFLAC() error {
 	}
 	info := binary.BigEndian.Uint64(head[18:]) // 20 bits of rate, 3 of channels, 5 of bits, 36 of samples
 	format := Format{
-		Container: "flac",
+		Container: container,
 		Rate:      int(info >> 44),
 		Channels:  int(info>>41&7) + 1,
 		Bits:      int(info>>36&31) + 1,
@@ -76,16 +77,16 @@ func (d *Decoder) openFLAC() error {
 	if format.Bits > maxFLACBits {
 		return refusal(fmt.Sprintf("%d-bit FLAC", format.Bits), "flac")
 	}
-	if err := d.skipMetadata(head[4]&0x80 != 0); err != nil {
+	if err := skipMetadata(in, head[4]&0x80 != 0); err != nil {
 		return cutShort(err, "its metadata")
 	}
-	return d.begin(format, &flacBlocks{in: newRewinder(d.in), format: format}, "")
+	return d.begin(format, &flacBlocks{in: newRewinder(in), format: format}, note)
 }
 
 // skipMetadata skips the FLAC metadata blocks after the first one, which may be the last. A frame ends them, too.
-func (d *Decoder) skipMetadata(last bool) error {
+func skipMetadata(in *bufio.Reader, last bool) error {
 	for !last {
-		head, err := d.in.Peek(4)
+		head, err := in.Peek(4)
 		if err != nil {
 			return err
 		}
@@ -94,7 +95,7 @@ func (d *Decoder) skipMetadata(last bool) error {
 		}
 		last = head[0]&0x80 != 0
 		size := int(binary.BigEndian.Uint32(head) & 0xFFFFFF)
-		if _, err := d.in.Discard(4 + size); err != nil {
+		if _, err := in.Discard(4 + size); err != nil {
 			return err
 		}
 	}

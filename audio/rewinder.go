@@ -78,6 +78,9 @@ func (r *rewinder) peek(n int) []byte {
 	return peeked
 }
 
+// discard reads n bytes that peek has returned. These stay valid until the next mark.
+func (r *rewinder) discard(n int) { r.at += n }
+
 // skipTo skips at least one byte, up to the next two that begin a frame or to the end, and returns how many.
 func (r *rewinder) skipTo(begins func(b []byte) bool) (skipped int64) {
 	var two [2]byte

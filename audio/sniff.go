@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 )
 
 // magicSize is how many bytes suffice to recognise a kind of file.
@@ -21,39 +22,78 @@ func isWAVE(magic []byte) bool {
 	return false
 }
 
-// Sniff recognises a sound by its first bytes, of which 12 are enough for those that are read and 32 for others:
-// "wav", "rf64", "flac" or "aiff" for what Decode reads, and "" for what may be raw samples. What is clearly a file of
-// another kind gives an error that wraps ErrFormat and names the kind.
-func Sniff(start []byte) (container string, err error) {
+// sniffed returns the container that Decode reads and the bytes begin with, "" for others. A tag is one of them.
+func sniffed(start []byte) string {
 	switch {
+	case isID3(start):
+		return "id3"
 	case bytes.HasPrefix(start, []byte("fLaC")):
-		return "flac", nil
-	case len(start) >= magicSize && isWAVE(start):
-		if string(start[:4]) == "RIFF" {
-			return "wav", nil
-		}
-		return "rf64", nil
+		return "flac"
+	case bytes.HasPrefix(start, []byte("RIFF")) && isWAVE(start):
+		return "wav"
+	case isWAVE(start):
+		return "rf64"
+	case bytes.HasPrefix(start, []byte("OggS")):
+		return "ogg"
 	case isAIFF(start):
-		return "aiff", nil
+		return "aiff"
+	}
+	return ""
+}
+
+// Sniff recognises what in begins with, without reading it: "wav", "rf64", "flac", "ogg", "aiff", "mp3" or "id3" (a tag
+// before one of these) for what Decode reads, and "" for what may be raw samples. What is clearly a file of another
+// kind gives an error that wraps ErrFormat and names the kind. It waits for 12 bytes, for 32 of what is not read, and
+// for two frames of what looks like MPEG audio; in has a buffer of 4096 bytes or more.
+func Sniff(in *bufio.Reader) (container string, err error) {
+	start, err := in.Peek(magicSize)
+	if err != nil && err != io.EOF {
+		return "", err
+	}
+	if len(start) == magicSize {
+		if container := sniffed(start); container != "" {
+			return container, nil
+		}
+	}
+	const frames = 3 // one after the other are no coincidence
+	if len(start) >= 2 && start[0] == 0xFF && start[1]&0xE0 == 0xE0 {
+		start, _ = in.Peek(maxSniff)
+		switch {
+		case isMPEG(start, frames):
+			return "mp3", nil
+		case isADTS(start, frames):
+			return "", errADTS
+		}
+	}
+	if start, err = in.Peek(maxKindBytes); err != nil && err != io.EOF {
+		return "", err
 	}
 	return "", foreignKind(start, 4) // samples that spell out a shorter magic are not unlikely
 }
 
-// foreign returns the ErrFormat of a file that begins with the bytes and is neither WAV nor FLAC.
-func foreign(start []byte) error {
-	if err := foreignKind(start, 0); err != nil {
+// maxSniff is how many bytes suffice for some frames of MPEG audio.
+const maxSniff = 4096
+
+// openOther reads up to the samples of what is none of the other containers: MP3, or nothing that is read.
+func (d *Decoder) openOther(tagged bool) error {
+	start, err := d.in.Peek(maxSniff)
+	if err != nil && err != io.EOF {
 		return err
 	}
-	if bytes.HasPrefix(start, []byte("ID3")) {
-		return refusal("this is an MP3 file", "mp3")
+	h, ok := mpegHeaderAt(start)
+	switch err := foreignKind(start, 0); {
+	case err != nil:
+		return err
+	case isADTS(start, 1):
+		return errADTS
+	case ok && h.layer() != 3:
+		return refusal(fmt.Sprintf("this is MPEG audio of layer %d, not MP3", h.layer()), "mp2")
+	case ok && h.size() == 0:
+		return refusal("this is MP3 in free format", "mp3")
+	case ok, tagged, holdsMPEG(start):
+		return d.openMP3()
 	}
-	if len(start) >= 2 && start[0] == 0xFF && start[1]&0xE0 == 0xE0 { // MPEG frame sync (ISO 11172-3, 2.4.1.3)
-		if layer := start[1] >> 1 & 3; layer == 0 {
-			return refusal("this is an AAC stream (ADTS)", "aac")
-		}
-		return refusal("this is an MP3 file", "mp3")
-	}
-	return refusal(fmt.Sprintf("neither WAV nor FLAC, begins with %q", start[:min(len(start), magicSize)]), "")
+	return refusal(fmt.Sprintf("no sound format that is known, begins with %q", start[:min(len(start), magicSize)]), "")
 }
 
 // isID3 reports whether the bytes begin with an ID3v2 tag (id3.org, ID3v2.4 structure, 3.1).

@@ -89,11 +89,11 @@ func (w *wavReader) begin() error {
 	if _, err := io.ReadFull(w.r, head[:]); err != nil {
 		return cutShort(err, "its first 12 bytes")
 	}
-	var err error
-	if w.format.Container, err = Sniff(head[:]); err == nil && !isWAVE(head[:]) {
-		err = fmt.Errorf("%w: not a WAV file", ErrFormat)
+	if !isWAVE(head[:]) {
+		return fmt.Errorf("%w: not a WAV file", ErrFormat)
 	}
-	return err
+	w.format.Container = sniffed(head[:])
+	return nil
 }
 
 // chunk reads the head of the next chunk.

@@ -62,7 +62,8 @@ func (t *tree) expandCues() {
 // readCues returns a file's cue points; none if it is short, not WAV, or cannot be opened, which the Loader reports.
 func readCues(name string) ([]audio.Cue, error) {
 	info, err := os.Stat(name)
-	if err != nil || info.Size() < minCueBytes || strings.EqualFold(filepath.Ext(name), ".flac") {
+	wav := slices.Contains([]string{".wav", ".wave"}, strings.ToLower(filepath.Ext(name)))
+	if err != nil || info.Size() < minCueBytes || !wav {
 		return nil, nil
 	}
 	f, err := os.Open(name)

@@ -7,7 +7,9 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/detect"
 )
 
@@ -37,7 +39,8 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 		case err != nil:
 			return err
 		case len(found) == 0:
-			return fmt.Errorf("%w: no sound files (.wav, .wave, .flac) in the noise folder %s", ErrNoData, folder)
+			return fmt.Errorf("%w: no sound files (%s) in the noise folder %s",
+				ErrNoData, strings.Join(audio.Extensions(), ", "), folder)
 		}
 		for _, f := range found {
 			files = append(files, f.Path)

@@ -129,7 +129,7 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 			return fmt.Errorf("%w: no folder for the word %q; the folders are: %s",
 				ErrOptions, word, enumerate(classes, mostLabels))
 		case n == 0:
-			return fmt.Errorf("%w: folder %s has no WAV or FLAC files; remove it, or name the words to learn", ErrNoData, word)
+			return fmt.Errorf("%w: folder %s has no sound files; remove it, or name the words to learn", ErrNoData, word)
 		}
 	}
 	training, others := map[string]bool{}, false

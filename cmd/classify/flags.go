@@ -74,13 +74,13 @@ type manyFlags struct {
 var texts = map[string]string{
 	"formats": "text,json,ndjson,csv,audacity",
 	"device":  computing.DeviceHelp,
-	"paths": "WAV and FLAC files, folders of them (searched recursively), " +
+	"paths": "Sound files (WAV, AIFF, FLAC, MP3, Ogg Vorbis, Opus), folders of them (searched recursively), " +
 		"or - for a sound on the standard input.",
 	"as": "clip: answer for a recording as a whole; events: search it for events, too; auto, the default: clip up to " +
 		"three windows of the model, events beyond that, and with --save.",
 	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +
 		"or with --windows half a window.",
-	"stream": "Read live sound from the standard input, raw PCM, WAV or FLAC, " +
+	"stream": "Read live sound from the standard input, raw PCM or anything with a header, such as WAV or MP3, " +
 		"and report each event as soon as it is certain.",
 	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw, " +
 		"mulaw, s8, or big-endian s16be, s24be, s32be, f32be, f64be (default: s16le).",

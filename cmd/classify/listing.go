@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"io/fs"
@@ -10,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/polyphon/polyphon/audio"
@@ -25,7 +25,7 @@ type input struct {
 	stamp uint32 // with result files: what it was when the work on it began
 }
 
-var errNoSounds = errors.New("no sound files (.wav, .wave, .flac) in this folder")
+var errNoSounds = fmt.Errorf("no sound files (%s) in this folder", strings.Join(audio.Extensions(), ", "))
 
 // listing is the inputs of a shard at paths. Its inputs are found anew whenever they are needed, not held in memory.
 type listing struct {

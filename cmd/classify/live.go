@@ -155,11 +155,7 @@ func (l *listener) process() error {
 // open finds out what arrives and returns its decoder. A header counts more than what was declared.
 func (l *listener) open() (*audio.Decoder, error) {
 	in := bufio.NewReader(l.input)
-	start, err := in.Peek(12)
-	if err != nil && err != io.EOF {
-		return nil, err
-	}
-	container, err := audio.Sniff(start)
+	container, err := audio.Sniff(in)
 	if err != nil {
 		return nil, err
 	}

@@ -218,9 +218,9 @@ func TestStreamReadsWAV(t *testing.T) {
 
 func TestStreamRefusesOtherFiles(t *testing.T) {
 	for start, want := range map[string]string{
-		"OggS\x00\x02\x00\x00\x00\x00\x00\x00": "an Ogg file",
-		"":                                     "no samples",
-		"x":                                    "no samples",
+		"#!AMR\n<\x91\x17\x16\xbe\x66": "an AMR file",
+		"":                             "no samples",
+		"x":                            "no samples",
 	} {
 		status, out, errs := stream(t, strings.NewReader(start), "--format", "ndjson")
 		expect(t, want, status, statusFailed)
