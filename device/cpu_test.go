@@ -27,6 +27,12 @@ func TestCPUAgreesWithRef(t *testing.T) {
 	}
 }
 
+func TestExtremeValues(t *testing.T) {
+	for _, kernels := range device.Kernels() {
+		t.Run(kernels, func(t *testing.T) { devicetest.Extreme(t, cpuWith(t, kernels, 2), device.Ref(), 1) })
+	}
+}
+
 func TestClipNorm(t *testing.T) {
 	devicetest.ClipNorm(t, device.Ref())
 	for _, kernels := range device.Kernels() {
@@ -41,6 +47,11 @@ func TestResultsDoNotDependOnThreads(t *testing.T) {
 }
 
 func TestTheEnvironmentSelectsKernels(t *testing.T) {
+	chosen, err := device.CPU(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("chosen: %s", strings.TrimSuffix(strings.TrimPrefix(chosen.Name(), "cpu ("), ", 1 thread)")) // for .ci/kernels
 	for _, kernels := range device.Kernels() {
 		t.Setenv("POLYPHON_CPU", kernels)
 		d, err := device.CPU(1)

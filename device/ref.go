@@ -79,7 +79,9 @@ func (ref) MatMul(dst, a View, w *Packed, e Epilogue) {
 			y := acc + at(e.Shift, c, 0)
 			if !e.Skip.Empty() {
 				f, s := y, e.Skip.at(g, r, c)
-				y = f + s + at(e.Scale, c, 0)*f*s + at(e.Offset, c, 0)
+				if y = f + s; !e.Scale.Empty() { // a factor of 0 would make NaN of an infinite f
+					y += at(e.Scale, c, 0)*f*s + at(e.Offset, c, 0)
+				}
 			}
 			if e.ReLU {
 				y = max(y, 0)

@@ -39,6 +39,8 @@ func TestGPUAgreesWithRef(t *testing.T) {
 	}
 }
 
+func TestExtremeValues(t *testing.T) { devicetest.Extreme(t, open(t, Float32), device.Ref(), 1) }
+
 func TestClipNorm(t *testing.T) { devicetest.ClipNorm(t, open(t, Float32)) }
 
 // Results do not depend on which block ends first.

@@ -5,6 +5,7 @@ package gpu
 import (
 	"testing"
 
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/device/devicetest"
 )
 
@@ -34,4 +35,8 @@ func TestResultsDoNotDependOnTheOrderOfThreads(t *testing.T) {
 	for _, p := range precisions {
 		devicetest.Same(t, hostDevice(t, forward, p), hostDevice(t, backward, p), hostDevice(t, shuffled, p))
 	}
+}
+
+func TestExtremeValues(t *testing.T) {
+	devicetest.Extreme(t, hostDevice(t, forward, Float32), device.Ref(), 1)
 }

@@ -14,6 +14,7 @@ type testCase struct {
 	flops     int     // floating-point operations, of products
 	touched   int     // values read and written, of other operations
 	run       func(f *fixture)
+	draw      func(rng *rand.Rand) float32 // of operands; nil: ordinary values
 }
 
 func (c testCase) name() string { return fmt.Sprintf("%s/%v", c.op, c.shape) }
@@ -117,25 +118,25 @@ func table(rows, vectors, windows []shape) (all []testCase) {
 		for _, s := range rows {
 			// Terms of sums over rows cancel, so these may err by more than their own last places.
 			tolerance := rounding * (1 + math.Sqrt(float64(s.groups*s.rows)))
-			all = append(all, testCase{o.name, s, tolerance, 0, o.operands * s.values(), o.run})
+			all = append(all, testCase{o.name, s, tolerance, 0, o.operands * s.values(), o.run, nil})
 		}
 	}
 	for _, o := range vectorOperations {
 		for _, s := range vectors {
-			all = append(all, testCase{o.name, s, 10 * rounding, 0, o.operands * s.cols, o.run})
+			all = append(all, testCase{o.name, s, 10 * rounding, 0, o.operands * s.cols, o.run, nil})
 		}
 	}
 	for _, s := range windows {
 		flops, errors := 2*s.values()*s.depth, 1+math.Sqrt(float64(s.depth))
 		for _, p := range matMuls {
-			all = append(all, testCase{p.name, s, p.rounding * errors, flops, 0, p.run})
+			all = append(all, testCase{p.name, s, p.rounding * errors, flops, 0, p.run, nil})
 		}
 		relative := plainRounding
 		if s.step < s.depth {
 			relative = 2 * plainRounding // windows overlap: the gradient may use Winograd's algorithms
 		}
 		errors = 1 + math.Sqrt(float64(s.groups*s.rows))
-		all = append(all, testCase{"MatMulTransA", s, relative * errors, flops, 0, matMulTransA})
+		all = append(all, testCase{"MatMulTransA", s, relative * errors, flops, 0, matMulTransA, nil})
 	}
 	return all
 }

@@ -20,6 +20,7 @@ type fixture struct {
 	shape
 	device.Trainer
 	rng    *rand.Rand
+	draw   func(rng *rand.Rand) float32
 	memory map[string]device.Buffer // with guards
 	views  map[string]device.View
 	w      device.Packed
@@ -29,7 +30,7 @@ func newFixture(d device.Trainer, c testCase) *fixture {
 	seed := fnv.New64a()
 	seed.Write([]byte(c.name()))
 	return &fixture{
-		shape: c.shape, Trainer: d, rng: rand.New(rand.NewPCG(seed.Sum64(), 17)),
+		shape: c.shape, Trainer: d, rng: rand.New(rand.NewPCG(seed.Sum64(), 17)), draw: c.draw,
 		memory: map[string]device.Buffer{}, views: map[string]device.View{},
 	}
 }
@@ -42,8 +43,16 @@ func (f *fixture) wait() {
 	}
 }
 
-// random returns a value of ordinary size, from -1.5 to 2, so that sums do not cancel completely.
-func (f *fixture) random() float32 { return 3.5*f.rng.Float32() - 1.5 }
+// ordinary returns a value of ordinary size, from -1.5 to 2, so that sums do not cancel completely.
+func ordinary(rng *rand.Rand) float32 { return 3.5*rng.Float32() - 1.5 }
+
+// random returns an ordinary value, or one as the case draws them.
+func (f *fixture) random() float32 {
+	if f.draw != nil {
+		return f.draw(f.rng)
+	}
+	return ordinary(f.rng)
+}
 
 // col returns a vector of one random value a column, positive one of positive values.
 func (f *fixture) col(name string) device.Buffer { return f.vector(name, f.cols, f.random) }

@@ -62,7 +62,7 @@ DEVICE bool elementOf(const Shape &s, Element &e) {
 // orElse reads a vector that may be left out.
 DEVICE float orElse(const float *vector, unsigned i, float missing) { return vector ? vector[i] : missing; }
 
-DEVICE float relu(float x) { return x > 0 ? x : 0; }
+DEVICE float relu(float x) { return x <= 0 ? 0 : x; } // NaN stays NaN
 
 enum { warp = 32 };
 

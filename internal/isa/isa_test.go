@@ -1,6 +1,7 @@
 package isa
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,6 +28,23 @@ func TestTheEnvironmentSelectsASet(t *testing.T) {
 		_, err := Chosen()
 		if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "generic") {
 			t.Errorf("%s=%s gives the error %v", Variable, name, err)
+		}
+	}
+}
+
+// TestSetsOfThisMachine prints what .ci/kernels reads. A set that the machine lacks is an error, not a slower one.
+func TestSetsOfThisMachine(t *testing.T) {
+	sets := Sets()
+	t.Logf("sets: %s", strings.Trim(fmt.Sprint(sets), "[]"))
+	for _, s := range order {
+		t.Setenv(Variable, string(s))
+		got, err := Chosen()
+		if slices.Contains(sets, s) {
+			if got != s || err != nil {
+				t.Errorf("%s: %q, %v", s, got, err)
+			}
+		} else if err == nil || got != "" {
+			t.Errorf("%s, which the machine lacks: %q, %v", s, got, err)
 		}
 	}
 }
