@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/polyphon/polyphon/polynet"
@@ -48,5 +49,8 @@ func Open(name string) (*polynet.Model, error) {
 	return m, err
 }
 
+// Names are the names of the embedded models, the default first.
+var Names = []string{"base", "small"}
+
 // Embedded reports whether Open takes the name for an embedded model's.
-func Embedded(name string) bool { return name == "" || name == "base" || name == "small" }
+func Embedded(name string) bool { return name == "" || slices.Contains(Names, name) }

@@ -26,7 +26,7 @@ const (
 
 type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
-	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"FILE"`
+	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"MODEL"`
 	As      string   `help:"${as}" enum:"auto,clip,events" default:"auto" placeholder:"WAY"`
 	Top     int      `help:"Likeliest labels to report (default: 1); 0 is all." default:"1" placeholder:"K"`
 	Format  string   `help:"Output format: ${enum}. See docs/output.md." enum:"${formats}" default:"text"`

@@ -20,7 +20,7 @@ import (
 )
 
 type calibrateCmd struct {
-	Model   string   `help:"${modelHelp}" placeholder:"FILE"`
+	Model   string   `help:"${modelHelp}" placeholder:"MODEL"`
 	Data    string   `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Out     string   `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
 	Split   string   `help:"Part of the data: valid or train; never the test's." enum:"valid,train" default:"valid"`

@@ -21,7 +21,7 @@ import (
 )
 
 type evalCmd struct {
-	Model   string  `help:"${modelHelp}" placeholder:"FILE"`
+	Model   string  `help:"${modelHelp}" placeholder:"MODEL"`
 	Data    string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Split   string  `help:"Part of the data: test, valid, train or all." enum:"test,valid,train,all" default:"test"`
 	Silence float64 `help:"${silenceHelp}" default:"0.1"`

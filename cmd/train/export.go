@@ -14,7 +14,7 @@ import (
 )
 
 type exportCmd struct {
-	Model        string `arg:"" optional:"" help:"${modelHelp}" placeholder:"FILE"`
+	Model        string `arg:"" optional:"" help:"${modelHelp}" placeholder:"MODEL"`
 	ONNX         string `name:"onnx" help:"${exportHelp}" required:"" type:"path" placeholder:"FILE"`
 	WithFeatures bool   `help:"Put the log-mel front end into the graph too, whose input is then samples."`
 }

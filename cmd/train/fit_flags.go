@@ -41,7 +41,7 @@ type trainingFlags struct {
 
 	Calibrate bool `help:"${calibrateHelp}" default:"true" negatable:""`
 
-	Teacher       []string `help:"${teacherHelp}" placeholder:"FILE"`
+	Teacher       []string `help:"${teacherHelp}" placeholder:"MODEL"`
 	DistillWeight float64  `name:"taught" help:"${taughtHelp}" default:"${taught}"`
 }
 

@@ -22,7 +22,7 @@ type importCmd struct {
 	Safetensors string `help:"${stateDictHelp}" required:"" xor:"weights" type:"path" placeholder:"FILE"`
 	ONNX        string `name:"onnx" help:"${importHelp}" required:"" xor:"weights" type:"path" placeholder:"FILE"`
 	Out         string `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
-	Like        string `help:"${likeHelp}" type:"path" placeholder:"FILE"`
+	Like        string `help:"${likeHelp}" placeholder:"MODEL"`
 
 	Stated statedFlags `embed:"" group:"What neither the weights' file nor --like says:"`
 }

@@ -13,7 +13,7 @@ import (
 )
 
 type infoCmd struct {
-	Model string `arg:"" optional:"" help:"${modelHelp}" placeholder:"FILE"`
+	Model string `arg:"" optional:"" help:"${modelHelp}" placeholder:"MODEL"`
 }
 
 func (c *infoCmd) Run(s program.Streams) error {

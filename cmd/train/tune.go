@@ -19,7 +19,7 @@ import (
 )
 
 type tuneCmd struct {
-	Model       string   `help:"${modelHelp}" placeholder:"FILE"`
+	Model       string   `help:"${modelHelp}" placeholder:"MODEL"`
 	Data        string   `help:"Folder of recordings of the words, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
 	Without     []string `help:"${withoutHelp}" required:"" type:"path" placeholder:"DIR"`
 	Recordings  []string `help:"${recordingsHelp}" type:"path" placeholder:"DIR"`

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/polyphon/polyphon/models"
 )
 
 // completeCommand is the hidden command that the scripts for shells run. Its arguments are the words of a command line
@@ -124,18 +125,25 @@ func valuesOf(v *kong.Value, prefix, typed string) answer {
 	if v.Flag != nil {
 		name = v.Flag.PlaceHolder
 	}
+	var words []string
 	a := answer{noPaths}
 	switch name {
 	case "DIR":
 		a = answer{folders}
 	case "FILE", "path":
 		a = answer{files}
+	case "MODEL", "model":
+		a, words = answer{files}, models.Names
 	}
 	if v.Enum != "" {
-		for _, value := range v.EnumSlice() {
-			if strings.HasPrefix(value, typed) {
-				a = append(a, prefix+value+"\t")
-			}
+		words = v.EnumSlice()
+	}
+	if at := strings.LastIndexByte(typed, ','); v.IsSlice() && v.Flag != nil {
+		prefix, typed = prefix+typed[:at+1], typed[at+1:] // the list's next element
+	}
+	for _, word := range words {
+		if strings.HasPrefix(word, typed) {
+			a = append(a, prefix+word+"\t")
 		}
 	}
 	return a

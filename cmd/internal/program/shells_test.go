@@ -82,6 +82,17 @@ var completions = []struct {
 	{[]string{"classify", "--top", ""}, nil},
 	{[]string{"train", "fit", "--arch", "pi"}, []string{"pi", "pi-relu", "pi-tanh", "pi1x1", "pi1x1-relu"}},
 	{[]string{"train", "ev"}, []string{"eval"}},
+	{[]string{"classify", "--model", "b"}, []string{"base"}},
+	{[]string{"classify", "--model", ""}, []string{"a b.wav", "base", "rec", "rec.wav", "results", "small"}},
+	{[]string{"classify", "doctor", "--model", "sm"}, []string{"small"}},
+	{[]string{"train", "eval", "--model", "re"}, []string{"rec", "rec.wav", "results"}},
+	{[]string{"train", "tune", "--model", "b"}, []string{"base"}},
+	{[]string{"train", "calibrate", "--model", "s"}, []string{"small"}},
+	{[]string{"train", "import", "--like", "b"}, []string{"base"}},
+	{[]string{"train", "info", "s"}, []string{"small"}},
+	{[]string{"train", "export", "b"}, []string{"base"}},
+	{[]string{"train", "fit", "--teacher", "b"}, []string{"base"}},
+	{[]string{"train", "fit", "--teacher", "base,s"}, []string{"base,small"}},
 	{[]string{"train", "completion", "f"}, []string{"fish"}},
 }
 
