@@ -63,6 +63,9 @@ func (w *worker) surround() {
 func (w *worker) neighbour() (gap int, samples []int16) {
 	rate := float64(w.l.cache.rate)
 	gap = int(math.Round(neighbourGap * w.rng.Float64() * rate))
+	if w.p.train && len(w.l.negatives) > 0 && w.rng.Float64() < negativeNeighbours {
+		return gap, w.piece()
+	}
 	if len(w.l.clips) == 0 || w.rng.Float64() < pauses {
 		return gap, w.l.pause[:int(between([2]float64{0.25, pauseSeconds}, w.rng)*rate)]
 	}

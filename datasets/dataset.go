@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/polyphon/polyphon/detect"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -45,10 +46,11 @@ type Item struct {
 	Split Split  // Train, Valid or Test
 	Part  Span   // of the file, zero for all of it; of silence examples, the split's part, in which they lie
 	Point bool   // of a cue point without a length: the example is one window from Part.From on, not beyond Part.To
-	// Of silence examples:
-	Silence bool
-	Offset  float64 // where in Part the example begins, as a share in [0, 1) of the possible beginnings
-	Gain    float64 // a factor
+	// Of silence examples and negatives:
+	Silence  bool
+	Negative bool    // cut from a recording of Options.Negatives; Other is true
+	Offset   float64 // where in Part the example begins, as a share in [0, 1) of the possible beginnings
+	Gain     float64 // a factor, of silence
 }
 
 // Span returns the part of the file in which the example lies, for windows of so many seconds.
@@ -74,6 +76,11 @@ type Options struct {
 	Unknown, Silence float64
 	Seed             int64    // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
 	Noise            []string // folders of more recordings without words, used as those of `_background_noise_` are
+	// Negatives are folders of recordings of any length in which none of the words is said, such as running speech.
+	// Examples of `_unknown_` are cut from them anywhere, NegativeShare as many as there are word clips, and in training
+	// pieces of them stand before and after clips, and are mixed with them.
+	Negatives     []string
+	NegativeShare float64
 	// Extra names folders of more clips for training only, synthesised words for example, laid out like the data
 	// folder. All clips in them that are of none of the words become `_unknown_` where that is a label.
 	Extra []string
@@ -84,12 +91,14 @@ type Options struct {
 
 // Set is a data set: labels and examples, in an order that depends only on the folder's contents and the options.
 type Set struct {
-	Dir     string
-	Labels  []string // words in sorted or given order, then _unknown_, then _silence_ (those that exist)
-	Items   []Item
-	Noise   []Recording    // background recordings
-	Ignored map[string]int // classes left out, with their number of clips; "." counts clips beside the class folders
-	Notes   []string       // what a user should know about the data, one sentence each
+	Dir    string
+	Labels []string // words in sorted or given order, then _unknown_, then _silence_ (those that exist)
+	Items  []Item
+	Noise  []Recording // background recordings
+	// Negatives are recordings in which none of the words is said.
+	Negatives []Recording
+	Ignored   map[string]int // classes left out, with their number of clips; "." counts clips beside the class folders
+	Notes     []string       // what a user should know about the data, one sentence each
 
 	files []dataFile     // every file that decides the set
 	index map[string]int // of each label in Labels, by its normalised form
@@ -112,10 +121,21 @@ func (s *Set) counts() [][All]int {
 	return counts
 }
 
+// words returns the number of examples of words in each split.
+func (s *Set) words() (words [All]int) {
+	for _, it := range s.Items {
+		if !detect.Background(s.Labels[it.Label]) {
+			words[it.Split]++
+		}
+	}
+	return words
+}
+
 // Digest returns the SHA-256, in hex, of the data folder: of what `sha256sum` prints for its clips, noise recordings
 // and split lists, their paths below Dir (with slashes) sorted by bytes, followed by the files of Options.Noise, as
-// noise/NAME, and those of Options.Extra, as extra/CLASS/NAME, in order. Files that may not be opened and dangling
-// links, which training skips, count with "-" for their sum. It reads every file, on all cores.
+// noise/NAME, those of Options.Negatives, as negatives/PATH, and those of Options.Extra, as extra/CLASS/NAME, in order.
+// Files that may not be opened and dangling links, which training skips, count with "-" for their sum. It reads every
+// file, on all cores.
 func (s *Set) Digest(ctx context.Context, progress Progress) (string, error) {
 	sums := make([]string, len(s.files))
 	err := forEach(ctx, len(sums), progress, func(i int) (err error) {

@@ -45,7 +45,7 @@ func (s *Set) Lengths(ctx context.Context, progress Progress) (l Lengths, err er
 	err = forEach(ctx, len(s.Items), progress, func(i int) error {
 		it, seconds := s.Items[i], 0.0
 		switch {
-		case it.Silence:
+		case it.Silence || it.Negative:
 		case it.Part == Span{}:
 			seconds, _ = duration(it.Path, limit)
 		default:

@@ -46,22 +46,23 @@ type Batch struct {
 
 // Loader makes batches of rows. Each iteration has its own state; any number may run at a time.
 type Loader struct {
-	cfg     LoaderConfig
-	items   []Item
-	cache   *cache
-	sources []source         // of the items
-	inOrder []int            // all items
-	noise   func() [][]int16 // the split's parts of the noise recordings, to mix in, read by the first call
-	sinc    *interpolator
-	window  int              // samples of a window
-	lead    int              // samples of context before it at most, a whole number of hops
-	longest int              // samples of a window and its context
-	clips   []int            // items that are no silence: the neighbours in a context
-	pause   []int16          // zeros
-	unknown *Item            // one of `_unknown_`; nil: there is none
-	mutex   sync.Mutex       // guards skipped and failed
-	skipped map[string]error // by path
-	failed  map[int]bool     // items that could not be read
+	cfg       LoaderConfig
+	items     []Item
+	cache     *cache
+	sources   []source         // of the items
+	inOrder   []int            // all items
+	noise     func() [][]int16 // the split's parts of the noise recordings, to mix in, read by the first call
+	sinc      *interpolator
+	window    int              // samples of a window
+	lead      int              // samples of context before it at most, a whole number of hops
+	longest   int              // samples of a window and its context
+	clips     []int            // items that are neither silence nor negatives: the neighbours in a context
+	negatives []int            // items that are cut from negatives
+	pause     []int16          // zeros
+	unknown   *Item            // one of `_unknown_`; nil: there is none
+	mutex     sync.Mutex       // guards skipped and failed
+	skipped   map[string]error // by path
+	failed    map[int]bool     // items that could not be read
 }
 
 // NewLoader returns a Loader of items, with the Set's noise recordings. Errors wrap ErrNoData (no items) or ErrOptions.
@@ -86,7 +87,10 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	l.longest = l.lead + l.window + int(math.Round(cfg.Context.After*float64(rate)))
 	for i, it := range items {
 		l.sources, l.inOrder = append(l.sources, l.cache.add(it.Path, it.Span(cfg.Window))), append(l.inOrder, i)
-		if !it.Silence {
+		switch {
+		case it.Negative:
+			l.negatives = append(l.negatives, i)
+		case !it.Silence:
 			l.clips = append(l.clips, i)
 		}
 		if it.Other {
@@ -241,7 +245,7 @@ func (l *Loader) Stats(ctx context.Context, progress Progress) (features.Norm, e
 		}
 		size := len(b.X) / b.B
 		for i, it := range b.Items {
-			if !it.Silence {
+			if !it.Silence && !it.Negative {
 				s.Add(b.X[i*size:(i+1)*size], l.cfg.Extractor.Config().Mels)
 			}
 		}
@@ -264,9 +268,12 @@ func (l *Loader) order(epoch int) []int {
 	if l.cfg.Balance == 0 {
 		return order
 	}
+	// Negatives are as many as was asked for, however many examples of _unknown_ there are.
+	all := len(order)
+	order = slices.DeleteFunc(order, func(i int) bool { return l.items[i].Negative })
 	count := map[int]int{}
-	for _, it := range l.items {
-		count[it.Label]++
+	for _, i := range order {
+		count[l.items[i].Label]++
 	}
 	weight := func(i int) float64 { return math.Pow(float64(count[l.items[i].Label]), -l.cfg.Balance) }
 	total := 0.0
@@ -280,6 +287,7 @@ func (l *Loader) order(epoch int) []int {
 			drawn = append(drawn, i)
 		}
 	}
+	drawn = append(drawn[:min(len(drawn), len(order))], l.negatives...)
 	rng.Shuffle(len(drawn), func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
-	return drawn[:min(len(drawn), len(order))]
+	return drawn[:min(len(drawn), all)]
 }

@@ -65,16 +65,10 @@ func (s *Set) addSilence(o Options) {
 	if label < 0 {
 		return
 	}
-	counts := s.counts()
+	counts, words := s.counts(), s.words()
 	for split := Train; split < All; split++ {
-		words := 0
-		for i, n := range counts {
-			if !detect.Background(s.Labels[i]) {
-				words += n[split]
-			}
-		}
-		usable := slices.DeleteFunc(slices.Clone(s.Noise), func(r Recording) bool { return r.Parts[split] == Span{} })
-		n, rng := int(math.Ceil(o.Silence*float64(words)))-counts[label][split], drawSource(o, split, "silence")
+		usable := partsOf(s.Noise, split)
+		n, rng := int(math.Ceil(o.Silence*float64(words[split])))-counts[label][split], drawSource(o, split, "silence")
 		for i := 0; i < n && len(usable) > 0; i++ {
 			r := usable[i%len(usable)]
 			it := Item{Path: r.Path, Word: noiseFolder, Label: label, Split: split, Silence: true, Part: r.Parts[split]}
@@ -82,6 +76,11 @@ func (s *Set) addSilence(o Options) {
 			s.Items = append(s.Items, it)
 		}
 	}
+}
+
+// partsOf returns the recordings of which a split has a part.
+func partsOf(list []Recording, split Split) []Recording {
+	return slices.DeleteFunc(slices.Clone(list), func(r Recording) bool { return r.Parts[split] == Span{} })
 }
 
 // drawSilence draws where a silence example begins, and how loud it is.

@@ -65,6 +65,9 @@ func Open(dir string, o Options) (*Set, error) {
 	if err := s.openNoise(t, o.Noise); err != nil {
 		return nil, err
 	}
+	if err := s.openNegatives(o.Negatives); err != nil {
+		return nil, err
+	}
 	if err := s.chooseLabels(t, o); err != nil {
 		return nil, err
 	}
@@ -74,6 +77,7 @@ func Open(dir string, o Options) (*Set, error) {
 	}
 	s.addClips(t, o)
 	s.addSilence(o)
+	s.addNegatives(o)
 	s.noteIgnored(t)
 	if err := s.addExtra(o.Extra); err != nil {
 		return nil, err
@@ -82,7 +86,8 @@ func Open(dir string, o Options) (*Set, error) {
 }
 
 func (o Options) check() error {
-	err := errors.Join(inRange("unknown share", 0, o.Unknown, 0, 1e6), inRange("silence share", 0, o.Silence, 0, 1e6))
+	err := errors.Join(inRange("unknown share", 0, o.Unknown, 0, 1e6), inRange("silence share", 0, o.Silence, 0, 1e6),
+		inRange("share of negatives", 0, o.NegativeShare, 0, 1e6))
 	if err != nil {
 		return err
 	}
@@ -139,7 +144,8 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 			others = others || c.class != detect.SilenceLabel && !slices.Contains(o.Words, c.class)
 		}
 	}
-	if everyClass && training[detect.UnknownLabel] || !everyClass && o.Unknown > 0 && others {
+	negatives := o.NegativeShare > 0 && len(s.Negatives) > 0
+	if everyClass && training[detect.UnknownLabel] || !everyClass && o.Unknown > 0 && others || negatives {
 		s.Labels = append(s.Labels, detect.UnknownLabel)
 	}
 	silence := training[detect.SilenceLabel]

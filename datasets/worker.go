@@ -40,7 +40,7 @@ func (w *worker) makeExample(s *slot, k int) {
 	}
 	seed(w.pcg, l.cfg.Seed, w.p.epoch, s.first+k)
 	w.setContext(s.lead)
-	if w.p.train && !item.Silence && l.unknown != nil && w.rng.Float64() < l.cfg.Augment.MadeUp {
+	if w.p.train && !item.Silence && !item.Negative && l.unknown != nil && w.rng.Float64() < l.cfg.Augment.MadeUp {
 		samples = w.pseudoWord(item, samples)
 		item = l.unknown
 	}
@@ -84,9 +84,13 @@ func (w *worker) setContext(lead int) {
 // fill sets the stretch to the example's sound.
 func (w *worker) fill(it *Item, samples []int16) {
 	clear(w.stretch)
-	if it.Silence {
+	switch {
+	case it.Silence:
 		w.fillSilence(it, samples)
-	} else {
+	case it.Negative:
+		w.fillNegative(it, samples)
+		return // it is its own context
+	default:
 		w.crop(samples)
 	}
 	if w.lead != noContext {
@@ -146,7 +150,9 @@ func (w *worker) augment() {
 // The signal is the window's, however loud the neighbours are.
 func (w *worker) mix(snr float64) {
 	noise := w.source[:len(w.stretch)]
-	if recorded := w.l.noise(); len(recorded) > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
+	if w.p.train && len(w.l.negatives) > 0 && w.rng.Float64() < negativeNoise {
+		w.fillWithPieces(noise)
+	} else if recorded := w.l.noise(); len(recorded) > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
 		cut(noise, recorded[w.rng.IntN(len(recorded))], w.rng.Float64())
 	} else {
 		synthesize(noise, w.l.cache.rate, w.rng)

@@ -59,8 +59,12 @@ func checkTeachers(models []*polynet.Model, cfg Config, labels []string) ([]stri
 // which a model has none gives an error.
 func (e ensemble) mix(targets []float32, b *datasets.Batch, weight float32) error {
 	classes := len(targets) / b.B
-	for i := range targets {
-		targets[i] *= 1 - weight
+	for i := range b.B {
+		if !b.Items[i].Negative {
+			for c := range classes {
+				targets[i*classes+c] *= 1 - weight
+			}
+		}
 	}
 	weight /= float32(len(e))
 	probabilities := make([]float64, classes)
@@ -72,6 +76,9 @@ func (e ensemble) mix(targets []float32, b *datasets.Batch, weight float32) erro
 			}
 			if !polynet.Softmax(probabilities, m.temperature) {
 				return fmt.Errorf("%s: a teacher model's outputs are not finite", b.Items[i].Path)
+			}
+			if b.Items[i].Negative { // that no word is said in it is certain, whatever a teacher takes it for
+				continue
 			}
 			for c, p := range probabilities {
 				targets[i*classes+c] += weight * float32(p)

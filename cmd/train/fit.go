@@ -169,6 +169,7 @@ func (c *fitCmd) diverged(err error, cfg training.Config, best *polynet.Model) e
 func (c *fitCmd) openData(console io.Writer) (*datasets.Set, error) {
 	set, err := datasets.Open(c.Data, datasets.Options{
 		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Extra: c.Sound.Extra,
+		Negatives: c.Sound.Negatives, NegativeShare: c.Sound.Negative,
 		Seed: c.Training.Seed,
 	})
 	if err != nil {
