@@ -11,6 +11,7 @@ import (
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
@@ -86,7 +87,7 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := calibrated.Save(c.Out); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "\n%s: temperature %.3g; %s\n",
+	safe.Fprintf(s.Out, "\n%s: temperature %.3g; %s\n",
 		c.Out, calibrated.Temperature, describeCalibration(calibrated.Calibration))
 	return nil
 }
@@ -168,7 +169,7 @@ func (c *calibrateCmd) fitUnknown(
 		return err
 	}
 	calibrated.Calibration.Unknown = u
-	fmt.Fprintf(s.Out, "\n%d windows of unknown sounds against %d clips:\n\n", len(unknown), known.Len())
+	safe.Fprintf(s.Out, "\n%d windows of unknown sounds against %d clips:\n\n", len(unknown), known.Len())
 	t := table{columns: "ldd"}
 	t.row("score", "AUROC", "taken for known where 95 % of the known are kept, %")
 	for _, score := range confidence.Unfamiliarities {
@@ -206,7 +207,7 @@ func printMethods(w io.Writer, raw calibrate.Logits) error {
 		t.row(method.name, percent(m.Accuracy, n), percent(m.ECE, n), percent(m.AdaptiveECE, n),
 			percent(m.ClasswiseECE, n), nats(m.NLL, n), fixed(m.Brier, m.Brier/math.Sqrt(float64(n))))
 	}
-	fmt.Fprintf(w, "%d clips, each measured with what the other half gives:\n\n", raw.Len())
+	safe.Fprintf(w, "%d clips, each measured with what the other half gives:\n\n", raw.Len())
 	return t.write(w)
 }
 

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"iter"
 	"math"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/calibrate"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
@@ -109,7 +109,7 @@ func (m *measurer) windows(ctx context.Context, folders []string, console io.Wri
 			}
 			c, err := audio.ReadFile(f.Path, rate)
 			if err != nil {
-				fmt.Fprintf(console, "train: skipped %v\n", err)
+				safe.Fprintf(console, "train: skipped %v\n", err)
 				continue
 			}
 			for start := 0; start+n <= len(c.Samples); start += n {

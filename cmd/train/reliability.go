@@ -5,6 +5,7 @@ import (
 	"io"
 
 	"github.com/polyphon/polyphon/calibrate"
+	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -121,7 +122,7 @@ func (r *reliability) print(w io.Writer) error {
 		return err
 	}
 	for _, s := range r.Sets {
-		fmt.Fprintf(w, "sets of %g %%: hold the label in %.1f %%, %.2f labels on average\n", s.Asked, s.Found, s.Size)
+		safe.Fprintf(w, "sets of %g %%: hold the label in %.1f %%, %.2f labels on average\n", s.Asked, s.Found, s.Size)
 	}
 	return nil
 }
