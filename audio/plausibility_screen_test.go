@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/audio/audiotest"
+	"github.com/polyphon/polyphon/internal/need"
 )
 
 // utterance is a second at 16 kHz: faint noise, a voice that grows and fades, faint noise.
@@ -377,10 +377,7 @@ func similar(a, b []float32) (best float64) {
 
 // TestScreenAcceptsRecordings finds nothing but low levels in recordings, whatever they are written as.
 func TestScreenAcceptsRecordings(t *testing.T) {
-	root := os.Getenv("POLYPHON_DATA")
-	if root == "" {
-		t.Skip("POLYPHON_DATA names no folder of recordings")
-	}
+	root := need.Data(t)
 	clips, err := filepath.Glob(filepath.Join(root, "speech_commands", "*", "*.wav"))
 	more, _ := filepath.Glob(filepath.Join(root, "esc10", "*", "*", "*.wav"))
 	if clips = append(clips, more...); err != nil || len(clips) < 1000 {
