@@ -174,7 +174,8 @@ func (c *calibrateCmd) fitUnknown(
 	t.row("score", "AUROC", "taken for known where 95 % of the known are kept, %")
 	for _, score := range confidence.Unfamiliarities {
 		if d, ok := by[score]; ok {
-			t.row(string(score), fmt.Sprintf("%.4f", d.AUROC), percent(100*d.FPR95, len(unknown)))
+			fewer := min(len(unknown), known.Len())
+			t.row(string(score), share(d.AUROC, fewer), percent(100*d.FPR95, len(unknown)))
 		}
 	}
 	return t.write(s.Out)
