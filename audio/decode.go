@@ -233,13 +233,18 @@ func (d *Decoder) Read(dst []float32) (n int, err error) {
 	return n, nil
 }
 
-// Warning returns what was wrong with a sound that could be read all the same, such as
-// "data chunk says 64000 bytes, file ends after 31999, at 1.00 s"; "" where nothing was. It is complete once Read has
-// returned io.EOF.
+// Warning returns what was wrong with a sound that could be read all the same, as sentences with "; " between them,
+// such as "data chunk says 64000 bytes, file ends after 31999, at 1.00 s"; "" where nothing was. It is complete once
+// Read has returned an error, io.EOF in most cases. Before, it has the sentences that are certain, of which none goes
+// away.
 func (d *Decoder) Warning() string {
 	if d.blocks == nil {
 		return ""
 	}
-	all := append([]string{d.note, d.blocks.warning()}, d.screen.warnings(d.err == io.EOF)...)
+	all, ended := []string{d.note}, d.err != nil
+	if ended {
+		all = append(all, d.blocks.warning())
+	}
+	all = append(all, d.screen.warnings(ended)...)
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")
 }

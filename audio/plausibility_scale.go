@@ -159,7 +159,7 @@ func (s *screen) settleScale() error {
 	case t.nonzero >= 64 && float64(t.floats) > 0.95*float64(min(t.nonzero, maxFloats)) && t.loudFloat > 16*t.softFloat:
 		s.format.Encoding = F32LE
 		s.float, s.convert = true, toFloat
-		s.report("the samples look like 32-bit float, not integers as the header says: read as float")
+		s.report("the samples look like 32-bit float, not integers as stated: read as float")
 	}
 	return nil
 }
@@ -221,11 +221,11 @@ func (s *screen) settleIntegers() error {
 	}
 	switch {
 	case next(halves) > 0.5:
-		return fmt.Errorf("%w: the samples look like 16-bit integers, not float as the header says", ErrCorrupt)
+		return fmt.Errorf("%w: the samples look like 16-bit integers, not float as stated", ErrCorrupt)
 	case next(ints) > 0.5:
 		s.format.Encoding = S32LE
 		s.float, s.convert = false, toInteger
-		s.report("the samples look like 32-bit integers, not float as the header says: read as integers")
+		s.report("the samples look like 32-bit integers, not float as stated: read as integers")
 	}
 	return nil
 }

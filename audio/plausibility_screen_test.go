@@ -73,8 +73,8 @@ func TestScreen(t *testing.T) {
 	const (
 		signOnly = "the highest of four bytes holds only the sign: read as 24 bits in the low three (s24in32le)"
 		zeroTop  = "the highest of four bytes is always 0: read as 24 bits in the low three (s24in32le)"
-		floats   = "the samples look like 32-bit float, not integers as the header says: read as float"
-		integers = "the samples look like 32-bit integers, not float as the header says: read as integers"
+		floats   = "the samples look like 32-bit float, not integers as stated: read as float"
+		integers = "the samples look like 32-bit integers, not float as stated: read as integers"
 	)
 	x, y := utterance(0.5, 1), utterance(0.5, 2)
 	loudNoise := make([]float32, 16000)
@@ -236,7 +236,7 @@ func TestNoNumbers(t *testing.T) {
 		{"a minute of NaN", wavFile(3, 1, 32, slices.Repeat(nans, 60)),
 			"the first 65536 samples are all NaN or infinite"},
 		{"16-bit PCM called float", wavFile(3, 1, 32, audiotest.PCM(S16LE, x)),
-			"the samples look like 16-bit integers, not float as the header says"},
+			"the samples look like 16-bit integers, not float as stated"},
 	} {
 		_, err := Decode(bytes.NewReader(c.file))
 		if !errors.Is(err, ErrCorrupt) || err.Error() != ErrCorrupt.Error()+": "+c.want {
@@ -344,7 +344,7 @@ func TestCasesOfSamples(t *testing.T) {
 		{"05", "the highest of four bytes holds only the sign: read as 24 bits in the low three (s24in32le)"},
 		{"06", "the highest of four bytes holds only the sign: read as 24 bits in the low three (s24in32le)"},
 		{"10", "float samples up to 16076, taken as 16-bit scale"},
-		{"12", "the samples look like 32-bit float, not integers as the header says: read as float"},
+		{"12", "the samples look like 32-bit float, not integers as stated: read as float"},
 	} {
 		paths, _ := filepath.Glob("testdata/cases/" + c.prefix + "_*")
 		if len(paths) != 1 {

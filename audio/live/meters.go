@@ -15,7 +15,8 @@ type Mark struct {
 //
 // When all that has arrived is processed, it is known when the newest sample came. From then on, live sound brings one
 // second of sound per second; what has been processed less than that is the lag. Sound that comes faster, such as a
-// file, has no lag, and neither the drift of a sound card's clock nor a pause adds up. The zero LagMeter is ready.
+// file, has no lag, and neither the drift of a sound card's clock nor a pause adds up, nor what a source brings late.
+// The zero LagMeter is ready.
 type LagMeter struct {
 	Worst  float64 // the largest lag so far, in seconds
 	latest Mark
@@ -23,6 +24,14 @@ type LagMeter struct {
 
 // CaughtUp notes that all that had arrived at m.At has been processed.
 func (l *LagMeter) CaughtUp(m Mark) { l.latest = m }
+
+// Resumed notes that the source had paused when m.Seconds had been processed, and went on at m.At. What it brings at
+// once then is late because of the source.
+func (l *LagMeter) Resumed(m Mark) {
+	if !l.latest.At.IsZero() {
+		l.latest = m
+	}
+}
 
 // Lag returns the lag at a moment, in seconds; 0 before the first CaughtUp.
 func (l *LagMeter) Lag(now Mark) float64 {

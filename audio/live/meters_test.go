@@ -27,6 +27,10 @@ func TestLag(t *testing.T) {
 	l.CaughtUp(at(100, 12)) // the source paused
 	check("after a pause", at(100.01, 12), 0.01)
 	check("a file", at(101, 500), 0)
+	l.CaughtUp(at(200, 600))
+	l.Resumed(at(210, 600)) // ten seconds come at once, late because of the source
+	check("a late burst", at(210.5, 605), 0)
+	check("on a machine that is slow", at(212, 600.5), 1.5)
 	for day := range 400 { // a sound card whose clock is slow
 		wall := float64(day) * 86400
 		l.CaughtUp(at(wall, wall*0.9999))
@@ -49,7 +53,8 @@ func measure(r *rateMeter, interval, seconds float64, sound func(wall float64) f
 
 func TestRateMeter(t *testing.T) {
 	var live, short, bursts, flooded rateMeter
-	if ratio, ok := measure(&live, 0.125, 20, func(w float64) float64 { return 3 * w }); !ok || math.Abs(ratio-3) > 0.01 {
+	ratio, ok := measure(&live, 0.125, 20, func(w float64) float64 { return 3 * w })
+	if !ok || math.Abs(ratio-3) > 0.01 {
 		t.Errorf("ratio %g, %v", ratio, ok)
 	}
 	if _, ok := measure(&live, 0.125, 20, func(w float64) float64 { return 3 * w }); ok {

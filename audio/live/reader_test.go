@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 )
 
@@ -92,4 +94,85 @@ func TestReaderEndsWithTheContext(t *testing.T) {
 	if _, err := a.Read(make([]byte, 1)); err != context.Canceled {
 		t.Errorf("then %v", err)
 	}
+}
+
+// TestReaderReportsPauses has a source bring nothing for a while, by a clock that is not real.
+func TestReaderReportsPauses(t *testing.T) {
+	type step struct {
+		wait  time.Duration // before the piece
+		bytes int
+	}
+	for _, c := range []struct {
+		name    string
+		steps   []step
+		reports []string
+		resumed []bool // after each piece
+	}{
+		{"without pauses", []step{{0, 100}, {125 * time.Millisecond, 100}, {125 * time.Millisecond, 100}}, nil,
+			[]bool{false, false, false}},
+		{"a short pause", []step{{0, 100}, {4 * time.Second, 100}, {0, 100}}, nil, []bool{false, true, false}},
+		{"a pause", []step{{0, 100}, {12 * time.Second, 100}, {0, 100}},
+			[]string{"5s stopped", "12s goes on after 12s"}, []bool{false, true, false}},
+		{"two pauses", []step{{0, 100}, {6 * time.Second, 100}, {time.Second, 100}, {time.Hour, 100}},
+			[]string{"5s stopped", "6s goes on after 6s", "12s stopped", "1h0m7s goes on after 1h0m0s"},
+			[]bool{false, true, true, true}},
+		{"a late beginning", []step{{7 * time.Second, 100}},
+			[]string{"5s stopped", "7s goes on after 7s"}, []bool{true}},
+		{"no sound at all", []step{{time.Minute, 0}}, []string{"5s stopped"}, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			begin := time.Now()
+			r, w := io.Pipe()
+			a := NewReader(t.Context(), r)
+			var reports []string
+			report := func(what string) { reports = append(reports, time.Since(begin).String()+" "+what) }
+			a.Watch(5*time.Second, func() { report("stopped") },
+				func(after time.Duration) { report("goes on after " + after.String()) })
+			go func() {
+				for _, s := range c.steps {
+					time.Sleep(s.wait)
+					w.Write(make([]byte, s.bytes))
+				}
+				w.Close()
+			}()
+			var resumed []bool
+			for {
+				n, err := a.Read(make([]byte, 1000))
+				if err != nil {
+					break
+				}
+				at, ok := a.Resumed()
+				if resumed = append(resumed, ok); n != 100 || !at.Equal(time.Now()) {
+					t.Errorf("%s: %d bytes at %v", c.name, n, at.Sub(begin))
+				}
+				if _, again := a.Resumed(); again {
+					t.Errorf("%s: a pause is reported twice", c.name)
+				}
+			}
+			if !slices.Equal(reports, c.reports) || !slices.Equal(resumed, c.resumed) {
+				t.Errorf("%s: %q, resumed %v", c.name, reports, resumed)
+			}
+		})
+	}
+}
+
+// TestReaderCountsFromTheLatestArrival has the reader of a source be busy while nothing arrives.
+func TestReaderCountsFromTheLatestArrival(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, w := io.Pipe()
+		a := NewReader(t.Context(), r)
+		begin, stopped := time.Now(), time.Duration(0)
+		a.Watch(5*time.Second, func() { stopped = time.Since(begin) }, func(time.Duration) {})
+		go func() {
+			w.Write([]byte("abc"))
+			time.Sleep(20 * time.Second)
+			w.Close()
+		}()
+		a.Read(make([]byte, 3))
+		time.Sleep(4 * time.Second)
+		a.Read(make([]byte, 3))
+		if stopped != 5*time.Second {
+			t.Errorf("the source stopped after %v", stopped)
+		}
+	})
 }

@@ -26,7 +26,7 @@ func TestCases(t *testing.T) {
 		"10_float32_in_int16_scale.wav": {labels: []string{"left"},
 			warning: "float samples up to 16076, taken as 16-bit scale"},
 		"12_float32_tagged_as_pcm32.wav": {labels: []string{"left"},
-			warning: "the samples look like 32-bit float, not integers as the header says: read as float"},
+			warning: "the samples look like 32-bit float, not integers as stated: read as float"},
 		"15_half_a_frame_inserted_in_the_middle.wav": {labels: []string{"left", "stop", "yes"},
 			warning: "sample bytes are shifted by 1 from about 1.4 s on, as when bytes are inserted or lost: " +
 				"read in step again from 1.4 s on; sample bytes are shifted by 1 from about 2.6 s on, " +

@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,15 +37,17 @@ type listener struct {
 	input   *live.Reader
 	checks  *live.Checks
 	lag     live.LagMeter
-	late    bool // reported
+	late    bool     // reported
+	noted   []string // warnings about the sound so far
 	stats   polyphon.ListenStats
 	summary summary
 	broken  error // of the output
 }
 
 const (
-	maxLag     = 1    // seconds behind the sound that are not worth a warning
-	livePieces = 4096 // samples that are decoded at a time, at most
+	maxLag     = 1               // seconds behind the sound that are not worth a warning
+	patience   = 5 * time.Second // without any sound that are not worth a warning
+	livePieces = 4096            // samples that are decoded at a time, at most
 
 	// outputHold is how long results may take to be written after an interruption: a reader may have stopped reading.
 	outputHold = 2 * time.Second
@@ -88,6 +92,11 @@ func (l *listener) run(ctx context.Context, r io.Reader) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	l.input = live.NewReader(ctx, r)
+	l.input.Watch(patience, func() {
+		l.warn(fmt.Sprintf("nothing has arrived for %v: the source of the sound may have stopped", patience))
+	}, func(after time.Duration) {
+		l.warn(fmt.Sprintf("sound arrives again, after %.1f s without any", after.Seconds()))
+	})
 	defer program.Hold(ctx, outputHold)()
 	err := l.process()
 	allRun := l.finishCommands(ctx)
@@ -136,18 +145,20 @@ func (l *listener) process() error {
 	samples := make([]float32, livePieces)
 	for err == nil {
 		var n int
+		before := l.stats.Seconds
 		n, err = decoder.Read(samples)
+		if at, ok := l.input.Resumed(); ok {
+			l.lag.Resumed(live.Mark{At: at, Seconds: before})
+		}
 		l.checks.Levels(samples[:n])
 		if err := l.take(stream, stream.Push(samples[:n])); err != nil {
 			return err
 		}
 		l.keepTime(n < len(samples))
+		l.note(decoder.Warning())
 	}
 	if err != io.EOF {
 		return err
-	}
-	if note := decoder.Warning(); note != "" {
-		l.warn(note)
 	}
 	return l.take(stream, stream.Flush())
 }
@@ -217,6 +228,16 @@ func (l *listener) keepTime(all bool) {
 	if lag := l.lag.Lag(live.Mark{At: l.clock(), Seconds: l.stats.Seconds}); lag > maxLag && !l.late {
 		l.late = true
 		l.warn(fmt.Sprintf("%.1f s behind the sound: the machine is too slow for it, or busy", lag))
+	}
+}
+
+// note reports the sentences of a warning that are new.
+func (l *listener) note(warning string) {
+	for sentence := range strings.SplitSeq(warning, "; ") {
+		if sentence != "" && !slices.Contains(l.noted, sentence) {
+			l.noted = append(l.noted, sentence)
+			l.warn(sentence)
+		}
 	}
 }
 
