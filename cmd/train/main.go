@@ -38,7 +38,7 @@ var this = program.Program{
 		{"1", "The work failed."},
 		{"2", "Wrong usage."},
 		{"3", "The model or the device cannot be used."},
-		{"130", "Interrupted; train fit --resume continues."},
+		{"130", "Interrupted; train fit --resume continues. A second signal ends it at once."},
 	},
 	Environment: computing.Environment,
 	Examples: [][2]string{

@@ -67,12 +67,12 @@ func (p *Program) Main(grammar any) {
 // choose, and returns the exit status. The method's parameters are a context.Context, Streams, a *Program or bindings,
 // which kong finds by their types.
 func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any, bindings ...any) int {
-	exited := -1
+	exited, printed := -1, &printer{w: s.Out}
 	parser, err := kong.New(grammar,
 		kong.Name(p.Name), kong.Description(p.Does), kong.Help(printHelp),
 		kong.KindMapper(reflect.String, kong.MapperFunc(decodeString)),
 		kong.NamedMapper("path", kong.MapperFunc(decodePath)),
-		kong.Writers(s.Out, s.Err), kong.Exit(func(code int) { exited = code }),
+		kong.Writers(printed, s.Err), kong.Exit(func(code int) { exited = code }),
 		kong.Vars{
 			"version":    "polyphon " + Version(),
 			"completion": "Print a script for command-line completion; its first line says where to put it.",
@@ -88,6 +88,8 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any
 	}
 	parsed, err := parser.Parse(args)
 	switch {
+	case printed.err != nil:
+		return p.report(s.Err, printed.err)
 	case exited >= 0: // --help and --version
 		return exited
 	case err != nil:
@@ -95,6 +97,21 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return p.report(s.Err, call(parsed, append(bindings, p, s)))
+}
+
+// printer keeps the error of writing help or a version, which kong loses or takes for wrong usage.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+// Write implements io.Writer.
+func (p *printer) Write(text []byte) (n int, err error) {
+	n, err = p.w.Write(text)
+	if err != nil {
+		p.err = err
+	}
+	return n, err
 }
 
 // call runs the command. A device's failure that panics in its goroutine is its error.

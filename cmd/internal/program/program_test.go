@@ -87,6 +87,23 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// fullDisk is an output without room.
+type fullDisk struct{}
+
+var errFull = errors.New("disk full")
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+func TestFullOutput(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"--version"}, {"man"}, {"completion", "bash"}, {"fail", "--help"}} {
+		var errs strings.Builder
+		status := singer.Run(t.Context(), args, Streams{Out: fullDisk{}, Err: &errs}, &grammar{}, &strings.Builder{})
+		if status != StatusFailed || errs.String() != "singer: disk full\n" {
+			t.Errorf("%q: status %d, stderr %q", args, status, errs.String())
+		}
+	}
+}
+
 func TestHelp(t *testing.T) {
 	_, out, _, _ := sing(t, "--help")
 	for _, part := range []string{
