@@ -142,6 +142,18 @@ func (l *Loader) readNoise(recordings []source) (noise [][]int16) {
 	return noise
 }
 
+// Samples returns the samples that Ordered makes the rows of example i of: its window. A clip that cannot be read gives
+// an error, and Skipped names it.
+func (l *Loader) Samples(i int) ([]float32, error) {
+	samples, err := l.read(i)
+	if err != nil {
+		return nil, err
+	}
+	w := l.newWorker(pass{})
+	w.fill(&l.items[i], samples)
+	return w.stretch, nil
+}
+
 // Len returns the number of examples in an epoch, unreadable ones included.
 func (l *Loader) Len() int { return len(l.items) }
 

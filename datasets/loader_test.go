@@ -99,6 +99,29 @@ func TestOrdered(t *testing.T) {
 }
 
 // TestEpochIsReproducible: neither threads, nor memory, nor the epochs before matter.
+// TestSamples holds that Samples are what Ordered's rows are made of: of words and of silence, without context.
+func TestSamples(t *testing.T) {
+	f := loaderFolder(t)
+	s := f.open(Options{Silence: 0.2})
+	cfg := testConfig(t)
+	cfg.Augment, cfg.Context = testAugment, Context{Before: 0.1, After: 0.1}
+	l := f.loader(s, cfg)
+	e, rows := cfg.Extractor, collect(t, l.Ordered(t.Context()))
+	for i := range l.Len() {
+		samples, err := l.Samples(i)
+		if err != nil || len(samples) != int(0.2*testRate) {
+			t.Fatalf("example %d: %d samples, error %v", i, len(samples), err)
+		}
+		if want := rows.x[i*l.frames()*8:][:l.frames()*8]; !slices.Equal(e.Rows(nil, samples, e.Scratch()), want) {
+			t.Errorf("example %d, %s: samples have other rows", i, rows.paths[i])
+		}
+	}
+	f.write("high/a.wav", "no sound")
+	if _, err := f.loader(s, cfg).Samples(0); err == nil {
+		t.Error("a file without sound has samples")
+	}
+}
+
 func TestEpochIsReproducible(t *testing.T) {
 	f := loaderFolder(t)
 	s := f.open(Options{Silence: 0.2})

@@ -97,28 +97,20 @@ func (c *checkpoint) write(w io.Writer) error {
 func (c *checkpoint) read(r io.Reader) error {
 	limited := &io.LimitedReader{R: r, N: maxHead}
 	d := gob.NewDecoder(limited)
-	var h head
-	if err := d.Decode(&h); err != nil {
-		return fmt.Errorf("it is damaged, no checkpoint or one of another version: %w", noEOF(err))
-	}
-	if h.Version != checkpointVersion {
-		return fmt.Errorf("%w %d, this program writes %d", errVersion, h.Version, checkpointVersion)
+	h, err := readHead(d)
+	if err != nil {
+		return err
 	}
 	if err := c.matches(&h); err != nil {
 		return err
 	}
-	if h.Step < 0 || h.Epochs < 0 || h.Epochs > c.Config.Epochs || h.Best.Epoch < 0 || h.Best.Epoch > h.Epochs ||
-		h.Model < 0 || len(h.Best.Model) > 0 {
-		return errors.New("it is damaged: its counts are impossible")
+	if err := h.check(); err != nil {
+		return err
 	}
-	c.head, c.History, limited.N = h, nil, maxCheckpoint
-	var epoch Epoch
-	for range h.Epochs {
-		epoch = Epoch{} // gob leaves out what is zero
-		if err := d.Decode(&epoch); err != nil {
-			return fmt.Errorf("it is damaged: epoch %d: %w", len(c.History)+1, noEOF(err))
-		}
-		c.History = append(c.History, epoch)
+	limited.N = maxCheckpoint
+	c.head = h
+	if c.History, err = readEpochs(d, h.Epochs); err != nil {
+		return err
 	}
 	for i, list := range c.lists() {
 		values, err := readPieces[float32](d, len(*list))
@@ -127,11 +119,69 @@ func (c *checkpoint) read(r io.Reader) error {
 		}
 		*list = values
 	}
-	var err error
 	if c.Best.Model, err = readPieces[byte](d, h.Model); err != nil {
 		return fmt.Errorf("it is damaged: the best model: %w", err)
 	}
 	return nil
+}
+
+// readHead reads the first message.
+func readHead(d *gob.Decoder) (h head, err error) {
+	if err := d.Decode(&h); err != nil {
+		return h, fmt.Errorf("it is damaged, no checkpoint or one of another version: %w", noEOF(err))
+	}
+	if h.Version != checkpointVersion {
+		return h, fmt.Errorf("%w %d, this program writes %d", errVersion, h.Version, checkpointVersion)
+	}
+	return h, nil
+}
+
+// check returns an error for counts that no run has.
+func (h *head) check() error {
+	if h.Step < 0 || h.Epochs < 0 || h.Epochs > h.Config.Epochs || h.Best.Epoch < 0 || h.Best.Epoch > h.Epochs ||
+		h.Model < 0 || len(h.Best.Model) > 0 {
+		return errors.New("it is damaged: its counts are impossible")
+	}
+	return nil
+}
+
+// readEpochs reads n epochs, the messages after the head.
+func readEpochs(d *gob.Decoder, n int) (history []Epoch, err error) {
+	for range n {
+		var epoch Epoch // anew, since gob leaves out what is zero
+		if err := d.Decode(&epoch); err != nil {
+			return nil, fmt.Errorf("it is damaged: epoch %d: %w", len(history)+1, noEOF(err))
+		}
+		history = append(history, epoch)
+	}
+	return history, nil
+}
+
+// ReadHistory returns the epochs done of the run whose checkpoint is at path, and the digest of its data, as in
+// polynet.Provenance. A file that is damaged or no checkpoint gives an error wrapping ErrCheckpoint.
+func ReadHistory(path string) (history []Epoch, data string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, "", err
+	}
+	defer f.Close()
+	limited := &io.LimitedReader{R: bufio.NewReaderSize(f, 1<<16), N: maxHead}
+	d, damage := gob.NewDecoder(limited), checksum(f)
+	h, err := readHead(d)
+	if err == nil {
+		err = h.check()
+	}
+	if damage != nil && !errors.Is(err, errVersion) {
+		err = damage
+	}
+	if err == nil {
+		limited.N = maxCheckpoint
+		history, err = readEpochs(d, h.Epochs)
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
+	}
+	return history, h.Data, nil
 }
 
 // readPieces reads so many values. Memory grows with what arrives.

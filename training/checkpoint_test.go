@@ -68,6 +68,35 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	}
 }
 
+// TestReadHistory reads the epochs of a checkpoint alone, and refuses what is none.
+func TestReadHistory(t *testing.T) {
+	want, path := smallCheckpoint(), filepath.Join(t.TempDir(), "c")
+	write := func(file []byte) {
+		t.Helper()
+		if err := os.WriteFile(path, file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(written(t, want))
+	history, data, err := ReadHistory(path)
+	if err != nil || data != "digest" || !slices.Equal(history, want.History) {
+		t.Fatalf("epochs %+v of %q, error %v", history, data, err)
+	}
+	hostile := *want
+	hostile.Config.Epochs = 1 // fewer than are there
+	other := *want
+	other.Version++
+	for name, file := range map[string][]byte{
+		"empty": nil, "cut": written(t, want)[:200], "text": []byte(strings.Repeat("epoch,rate\n", 30)),
+		"impossible": written(t, &hostile), "another version": written(t, &other),
+	} {
+		write(file)
+		if history, _, err := ReadHistory(path); !errors.Is(err, ErrCheckpoint) || history != nil {
+			t.Errorf("%s: epochs %v, error %v", name, history, err)
+		}
+	}
+}
+
 // TestDamagedCheckpoints cuts a file at every byte, and turns each bit of it.
 func TestDamagedCheckpoints(t *testing.T) {
 	want := smallCheckpoint()

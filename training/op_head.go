@@ -72,7 +72,9 @@ func (o dropoutOp) forward(p *Pass) Activation {
 }
 
 func (o dropoutOp) backward(p *Pass, dy gradient) {
-	p.dev.Hadamard(dy.View, dy.View, p.restore().y.View, false)
+	if !p.frozen {
+		p.dev.Hadamard(dy.View, dy.View, p.restore().y.View, false)
+	}
 	p.accumulate(o.X, dy, true)
 }
 

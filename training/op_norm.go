@@ -66,8 +66,14 @@ func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 }
 
 // gradients adds the parameters' gradients and returns the coefficients of dz = a∘dy + b∘z + c, where z is x, or x∘y
-// where y is given, and r holds z's mean and variance.
+// where y is given, and r holds z's mean and variance. Of running statistics, which are constants, a is the scale and b
+// and c are 0, and the parameters get no gradients.
 func (n *batchNorm) gradients(p *Pass, dy, x, y device.View, r saved) (a, b, c device.Buffer) {
+	if p.frozen {
+		zero := p.matrix(1, x.Cols)
+		p.dev.Fill(zero, 0)
+		return n.statistics(p, x, y).Scale, zero.Data, zero.Data
+	}
 	sum, dot := p.memory.alloc(x.Cols), p.memory.alloc(x.Cols)
 	p.dev.GradSums(sum, dot, dy, x, y)
 	k := n.kernel()

@@ -64,6 +64,7 @@ type Pass struct {
 	// statistics, and Backward cannot follow.
 	Train bool
 
+	frozen  bool // without Train, a backward run may follow: of norms that are constants, and without dropout
 	dev     device.Trainer
 	rng     *rand.Rand // of dropout
 	pad     int
@@ -210,7 +211,7 @@ func (p *Pass) pack() *device.Packed {
 
 // save keeps r for the backward of the operation that calls it. Operations run backward in the opposite order.
 func (p *Pass) save(r saved) {
-	if p.Train {
+	if p.Train || p.frozen {
 		p.records = append(p.records, r)
 	}
 }
