@@ -66,7 +66,7 @@ func (p *runProgress) epoch(e training.Epoch) {
 	p.clips += e.Clips
 	p.recordEpoch(e)
 	context, mark := "", ""
-	if e.ContextAccuracy > 0 {
+	if e.ContextNLL > 0 { // the run trains with context
 		context = fmt.Sprintf(", in context %s %%", percent(e.ContextAccuracy, e.ValidClips))
 	}
 	if e.Best {
