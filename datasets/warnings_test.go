@@ -1,7 +1,9 @@
 package datasets
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/audio"
@@ -45,6 +47,44 @@ func TestLoaderWarnings(t *testing.T) {
 		want := f.path("high/b.wav") + ": data chunk says 80 bytes, file ends after 60, at 0.01 s"
 		if got := l.Warnings().Sentences(); !slices.Equal(got, []string{want}) {
 			t.Errorf("warnings %q, want %q", got, want)
+		}
+	}
+}
+
+// TestLoaderReadsWhatSamplesAre: files whose samples are not what their headers say teach what they sound like.
+func TestLoaderReadsWhatSamplesAre(t *testing.T) {
+	samples := tone(300, 0.5, 2*testRate)
+	scaled := make([]float32, len(samples))
+	for i, v := range samples {
+		scaled[i] = v * (1 << 15)
+	}
+	right24 := audiotest.WAV(audio.S32LE, testRate, samples)
+	copy(right24[44:], audiotest.PCM(audio.S24In32LE, samples))
+	floats := audiotest.WAV(audio.S32LE, testRate, samples)
+	copy(floats[44:], audiotest.PCM(audio.F32LE, samples))
+	f := loaderFolder(t)
+	f.write("right/a.wav", string(audiotest.WAV(audio.F32LE, testRate, samples)))
+	want, err := audio.ReadFile(f.path("right/a.wav"), 0)
+	if err != nil || want.Warning != "" {
+		t.Fatal(err, want.Warning)
+	}
+	for name, file := range map[string][]byte{
+		"float samples up to": audiotest.WAV(audio.F32LE, testRate, scaled),
+		"the highest of four": right24,
+		"the samples look":    floats,
+	} {
+		f.write("wrong/a.wav", string(file))
+		var got []int16
+		warning, err := decode(f.path("wrong/a.wav"), testRate, []Span{{0, 10}}, func(_ Span, d []int16) { got = d })
+		if err != nil || !strings.HasPrefix(warning, name) || len(got) != len(samples) {
+			t.Errorf("%s: %d samples, warning %q, %v", name, len(got), warning, err)
+			continue
+		}
+		for i, v := range got {
+			if d := float64(v) - math.RoundToEven(float64(want.Samples[i])*(1<<15)); math.Abs(d) > 1 {
+				t.Errorf("%s: sample %d is %d, want %g", name, i, v, float64(want.Samples[i])*(1<<15))
+				break
+			}
 		}
 	}
 }
