@@ -3,6 +3,7 @@ package audio
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // wavFormat is a fmt chunk: Microsoft's WAVEFORMAT (14 bytes), PCMWAVEFORMAT (16), WAVEFORMATEX (18 and more) or
@@ -27,7 +28,7 @@ func (w *wavReader) readFormat(c riffChunk) error {
 	le := binary.LittleEndian
 	f := wavFormat{
 		tag: le.Uint16(b), channels: int(le.Uint16(b[2:])), align: int(le.Uint16(b[12:])),
-		rate: int(le.Uint32(b[4:])), byteRate: int(le.Uint32(b[8:])),
+		rate: toInt(le.Uint32(b[4:])), byteRate: toInt(le.Uint32(b[8:])),
 	}
 	if len(b) >= 16 {
 		f.bits = int(le.Uint16(b[14:]))
@@ -57,6 +58,9 @@ func (w *wavReader) readFormat(c riffChunk) error {
 	}
 	return nil
 }
+
+// toInt returns a header's number, or the largest int where that has 32 bits and is smaller.
+func toInt(n uint32) int { return int(min(int64(n), math.MaxInt)) }
 
 // extend reads the extension of WAVEFORMATEXTENSIBLE: the significant bits, and the format tag.
 func (f *wavFormat) extend(b []byte) error {

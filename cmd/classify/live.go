@@ -110,7 +110,7 @@ func (l *listener) run(ctx context.Context, r io.Reader) error {
 		l.broken = l.format.close(l.summary)
 	}
 	switch {
-	case l.broken != nil && !errors.Is(l.broken, syscall.EPIPE):
+	case l.broken != nil && !program.BrokenPipe(l.broken):
 		return l.broken
 	case failed:
 		return fault

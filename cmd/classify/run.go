@@ -8,7 +8,6 @@ import (
 	"os"
 	"runtime"
 	"sync"
-	"syscall"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"golang.org/x/sync/errgroup"
@@ -128,7 +127,7 @@ func (r *run) run(ctx context.Context, workers []*worker) error {
 	case errors.Is(err, context.Canceled) && r.out != nil:
 		err = errors.New("interrupted; the same command goes on with the rest")
 		return program.WithStatus(program.StatusInterrupted, err)
-	case errors.Is(err, syscall.EPIPE): // nobody reads the results any more
+	case program.BrokenPipe(err): // nobody reads the results any more
 		return program.Exit(program.StatusFailed)
 	}
 	return err
