@@ -156,7 +156,7 @@ func (s *screen) settleScale() error {
 		} else {
 			s.report("the highest of four bytes is always 0: read as 24 bits in the low three (s24in32le)")
 		}
-	case t.nonzero >= 64 && float64(t.floats) > 0.95*float64(min(t.nonzero, maxFloats)) && t.loudFloat > 16*t.softFloat:
+	case t.nonzero >= 64 && float64(t.floats) > 0.95*float64(min(t.nonzero, maxFloats)) && t.loudFloat > 4*t.softFloat:
 		s.format.Encoding = F32LE
 		s.float, s.convert = true, toFloat
 		s.report("the samples look like 32-bit float, not integers as stated: read as float")
