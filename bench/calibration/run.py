@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Trains networks with each loss and several seeds, calibrates each by temperature, and writes RESULTS.md and ece.png beside this file.
+"""Trains networks with each loss and several seeds, calibrates each by temperature, and writes RESULTS.md and ece.png
+beside this file.
 
     bench/calibration/run.py --data DIR --work WORK      everything, about three hours on two cores
     bench/calibration/run.py ... --only small --seeds 1  one size of network, fewer seeds
     bench/calibration/run.py --work WORK --write         only writes what WORK has so far
 
-DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and what has been
-measured. The temperature is fitted to the validation clips; the test clips are used once for each run.
+DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and
+what has been measured. The temperature is fitted to the validation clips; the test clips are used once for each run.
 """
 import argparse
 import json
@@ -26,9 +27,10 @@ LOSSES = ("ce", "ls", "brier", "focal", "flsd", "flsc", "dual")
 FIGURES = ("ece", "adaptive_ece", "classwise_ece", "nll")
 HEAD = """# Losses and calibration
 
-{machine}. `train fit` with its defaults but `--in-context 0 --epochs {epochs} --loss LOSS --no-calibrate`, and `train calibrate --method
-temperature`; gamma of `focal` and `dual` is 3. Figures are of the test clips, means over the seeds ± their standard deviation; the
-temperature is that of the smallest likelihood on the validation clips. This file is written by `bench/calibration/run.py`.
+{machine}. `train fit` with its defaults but `--in-context 0 --epochs {epochs} --loss LOSS --no-calibrate`, and
+`train calibrate --method temperature`; gamma of `focal` and `dual` is 3. Figures are of the test clips, means over the
+seeds ± their standard deviation; the temperature is that of the largest likelihood on the validation clips. This file
+is written by `bench/calibration/run.py`.
 
 ![](ece.png)
 
@@ -42,8 +44,9 @@ def measure(train, data, net, loss, seed, threads, stem):
         return
     print(f"{net}, {loss}, seed {seed}", file=sys.stderr, flush=True)
     arch, (first, stages) = NETS[net]
-    call(train, "fit", "--data", data, "--words", WORDS, "--arch", arch, "--stem", first, "--stages", stages, "--in-context", 0,
-         "--epochs", EPOCHS, "--seed", seed, "--threads", threads, "--loss", loss, "--no-calibrate", "--out", model, "--resume")
+    call(train, "fit", "--data", data, "--words", WORDS, "--arch", arch, "--stem", first, "--stages", stages,
+         "--in-context", 0, "--epochs", EPOCHS, "--seed", seed, "--threads", threads, "--loss", loss, "--no-calibrate",
+         "--out", model, "--resume")
     calibrated = stem.with_suffix(".calibrated")
     call(train, "calibrate", "--model", model, "--data", data, "--method", "temperature", "--out", calibrated)
     found = json.loads(call(train, "eval", "--model", calibrated, "--data", data, "--json"))
@@ -63,9 +66,11 @@ def spread(values, digits=2):
 
 def write(found, about):
     columns = ["net", "loss", "seeds", "accuracy, %"]
-    columns += [f"{name} {when}" for name in ("ECE, %", "adaptive ECE, %", "classwise ECE, %", "NLL") for when in ("before", "after")]
+    names = ("ECE, %", "adaptive ECE, %", "classwise ECE, %", "NLL")
+    columns += [f"{name} {when}" for name in names for when in ("before", "after")]
     lines = ["| " + " | ".join(columns + ["temperature"]) + " |", "|" + " --- |" * (len(columns) + 1)]
-    groups = {(net, loss): [f for f in found if (f["net"], f["loss"]) == (net, loss)] for net in NETS for loss in LOSSES}
+    groups = {(net, loss): [f for f in found if (f["net"], f["loss"]) == (net, loss)]
+              for net in NETS for loss in LOSSES}
     for (net, loss), runs in groups.items():
         if runs:
             cells = [net, f"`{loss}`", str(len(runs)), spread([f["accuracy"] for f in runs])]
@@ -79,9 +84,11 @@ def write(found, about):
             mean = {(loss, when): statistics.mean(f[when]["ece"] for f in groups[net, loss])
                     for loss in ("ce", "flsd") for when in ("before", "after")}
             points = statistics.mean(f["accuracy"] for f in flsd) - statistics.mean(f["accuracy"] for f in ce)
-            lines += ["", f"{net}: ECE(CE)/ECE(FLSD) before temperature {mean['ce', 'before'] / mean['flsd', 'before']:.2f} "
-                          f"(the paper: 2.1 to 8.7); ECE(FLSD+T)/ECE(CE+T) {mean['flsd', 'after'] / mean['ce', 'after']:.2f} "
-                          f"(0.58 to 0.70); accuracy of FLSD {points:+.2f} points."]
+            before = mean["ce", "before"] / mean["flsd", "before"]
+            after = mean["flsd", "after"] / mean["ce", "after"]
+            lines += ["", f"{net}: ECE(CE)/ECE(FLSD) before temperature {before:.2f} (the paper: 2.1 to 8.7); "
+                          f"ECE(FLSD+T)/ECE(CE+T) {after:.2f} (0.58 to 0.70); "
+                          f"accuracy of FLSD {points:+.2f} points."]
     (HERE / "RESULTS.md").write_text(HEAD.format(machine=about, epochs=EPOCHS) + "\n".join(lines) + "\n")
 
 

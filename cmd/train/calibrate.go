@@ -67,6 +67,7 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer m.close()
+	m.embeddings = new(calibrate.Embeddings)
 	raw, err := m.logits(ctx, items, set.Noise, c.Threads, s.Err)
 	if err != nil {
 		return err
@@ -142,43 +143,6 @@ func calibrateFitted(
 		calibrated.Calibration.Sets = calibrate.FitSets(raw.Map(calibrate.Answer(calibrated)))
 	}
 	return calibrated, err
-}
-
-// fitUnknown stores in the model how sounds of no known class are told, and prints how well each score does.
-func (c *calibrateCmd) fitUnknown(
-	ctx context.Context, m *measurer, calibrated *polynet.Model, raw calibrate.Logits, s program.Streams,
-) error {
-	unknown, err := m.windows(ctx, c.Unknown, s.Err)
-	if err != nil {
-		return err
-	}
-	scale := func(row []float64) {
-		if scaling := calibrated.Calibration.Scaling; scaling != nil {
-			scaling.Apply(row)
-		}
-		for i := range row {
-			row[i] /= calibrated.Temperature
-		}
-	}
-	known := calibrate.Logits(raw.Map(scale))
-	for _, row := range unknown {
-		scale(row)
-	}
-	u, by, err := calibrate.FitUnknown(known, unknown, calibrated.Labels, c.Lost/100)
-	if err != nil {
-		return err
-	}
-	calibrated.Calibration.Unknown = u
-	safe.Fprintf(s.Out, "\n%d windows of unknown sounds against %d clips:\n\n", len(unknown), known.Len())
-	t := table{columns: "ldd"}
-	t.row("score", "AUROC", "taken for known where 95 % of the known are kept, %")
-	for _, score := range confidence.Unfamiliarities {
-		if d, ok := by[score]; ok {
-			fewer := min(len(unknown), known.Len())
-			t.row(string(score), share(d.AUROC, fewer), percent(100*d.FPR95, len(unknown)))
-		}
-	}
-	return t.write(s.Out)
 }
 
 // printMethods compares methods of calibration: each is fitted to one half of the clips and measured on the other, both

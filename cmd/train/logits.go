@@ -24,6 +24,9 @@ type measurer struct {
 	plan   *inference.Plan // of the model without its calibration
 	answer calibrate.Map
 	batch  int
+
+	// embeddings, where it is not nil, receives those of the clips whose logits run returns, and of windows.
+	embeddings *calibrate.Embeddings
 }
 
 func newMeasurer(m *polynet.Model, dev device.Device, batch int) (*measurer, error) {
@@ -31,7 +34,7 @@ func newMeasurer(m *polynet.Model, dev device.Device, batch int) (*measurer, err
 	if err != nil {
 		return nil, modelError(err)
 	}
-	return &measurer{m, plan, calibrate.Answer(m), plan.BatchSize(batch)}, nil
+	return &measurer{model: m, plan: plan, answer: calibrate.Answer(m), batch: plan.BatchSize(batch)}, nil
 }
 
 func (m *measurer) close() { m.plan.Close() }
@@ -69,7 +72,9 @@ func (m *measurer) run(batches iter.Seq2[*datasets.Batch, error]) (*training.Rep
 			clips.Pool(b.Lead, b.Window)
 		}
 		logits := clips.Run(b.X, b.B)
-		raw.Add(logits, b.Labels)
+		for i, label := range b.Labels {
+			m.add(&raw, clips, logits, b.B, i, label)
+		}
 		// The logarithms of probabilities are logits that a softmax turns into these.
 		answers := make([]float32, len(logits))
 		for i := 0; i < len(logits); i += raw.Classes {
@@ -92,10 +97,24 @@ func (m *measurer) run(batches iter.Seq2[*datasets.Batch, error]) (*training.Rep
 	return report, raw, err
 }
 
+// add adds the logits of clip i of a batch that was run, if they are finite.
+func (m *measurer) add(raw *calibrate.Logits, clips *inference.Clips, logits []float32, batch, i, label int) {
+	left := raw.Add(logits[i*raw.Classes:(i+1)*raw.Classes], []int{label})
+	if e := m.embeddings; e != nil && left == 0 {
+		all := clips.Embeddings(batch)
+		e.Width = len(all) / batch
+		for _, v := range all[i*e.Width : (i+1)*e.Width] {
+			e.Values = append(e.Values, float64(v))
+		}
+		e.Truth = append(e.Truth, label)
+	}
+}
+
 // windows returns the logits, before calibration, of each window of the sounds in folders, one after the other. What
 // cannot be read is named on the console.
 func (m *measurer) windows(ctx context.Context, folders []string, console io.Writer) (rows [][]float64, err error) {
-	n, rate, classes := m.model.WindowSamples(), m.model.Features.Rate, len(m.model.Labels)
+	n, rate := m.model.WindowSamples(), m.model.Features.Rate
+	raw := calibrate.Logits{Classes: len(m.model.Labels)}
 	clips := m.plan.Clips(1, m.model.Features.Frames(n))
 	defer clips.Close()
 	samples := make([]float32, n)
@@ -114,12 +133,12 @@ func (m *measurer) windows(ctx context.Context, folders []string, console io.Wri
 			}
 			for start := 0; start+n <= len(c.Samples); start += n {
 				copy(samples, c.Samples[start:])
-				l := calibrate.Logits{Classes: classes}
-				if l.Add(clips.RunSamples(samples, 1), []int{0}) == 0 {
-					rows = append(rows, l.Values)
-				}
+				m.add(&raw, clips, clips.RunSamples(samples, 1), 1, 0, 0)
 			}
 		}
+	}
+	for i := range raw.Len() {
+		rows = append(rows, raw.Row(i))
 	}
 	return rows, nil
 }
