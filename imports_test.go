@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"internal/race":       {},
 	"audio":               {},
 	"audio/audiotest":     {"audio"}, // test support
+	"audio/ffmpeg":        {"audio"},
 	"audio/live":          {"audio"},
 	"detect":              {},
 	"confidence":          {"detect"},

@@ -158,16 +158,12 @@ func readFrom(r io.Reader, rate int) (Clip, error) {
 	if rate == 0 {
 		rate = d.Rate()
 	}
+	defer d.Close()
 	s, err := Resample(d, rate)
 	if err != nil {
 		return Clip{}, err
 	}
 	return ReadAll(s, 0)
-}
-
-// Extensions returns the extensions of files that Decode reads, with their dots, in lower case.
-func Extensions() []string {
-	return []string{".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".afc"}
 }
 
 // IsAudio reports whether name has one of the Extensions, in any case.

@@ -76,9 +76,10 @@ type realigner interface {
 type Decoder struct {
 	format  Format
 	blocks  blocks
-	pending []float32 // decoded and not yet read
-	err     error     // what follows pending
-	note    string    // what was odd about the header
+	pending []float32     // decoded and not yet read
+	err     error         // what follows pending
+	note    string        // what was odd about the header
+	outside io.ReadCloser // what in reads from where a Fallback decodes
 
 	in     *bufio.Reader // in, wav and screen keep their memory from one sound to the next
 	wav    wavBlocks
@@ -106,12 +107,12 @@ func Decode(r io.Reader) (*Decoder, error) {
 // Reset makes d the decoder of the sound in r, as Decode does, in the memory that d has: of many short sounds, only the
 // first one allocates. The zero Decoder can be reset too. After an error, Read returns that error.
 func (d *Decoder) Reset(r io.Reader) error {
+	d.Close()
 	*d = Decoder{in: d.in, wav: d.wav, screen: d.screen}
 	if d.in == nil {
 		d.in = bufio.NewReaderSize(nil, readAhead)
 	}
-	d.in.Reset(r)
-	err := d.open()
+	err := d.openIn(r)
 	if err != nil {
 		d.err = err
 	}
@@ -243,7 +244,7 @@ func (d *Decoder) Warning() string {
 	}
 	all, ended := []string{d.note}, d.err != nil
 	if ended {
-		all = append(all, d.blocks.warning())
+		all = append(all, d.outsideWarning(), d.blocks.warning())
 	}
 	all = append(all, d.screen.warnings(ended)...)
 	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")

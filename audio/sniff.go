@@ -43,8 +43,9 @@ func sniffed(start []byte) string {
 
 // Sniff recognises what in begins with, without reading it: "wav", "rf64", "flac", "ogg", "aiff", "mp3" or "id3" (a tag
 // before one of these) for what Decode reads, and "" for what may be raw samples. What is clearly a file of another
-// kind gives an error that wraps ErrFormat and names the kind. It waits for 12 bytes, for 32 of what is not read, and
-// for two frames of what looks like MPEG audio; in has a buffer of 4096 bytes or more.
+// kind gives an error that wraps ErrFormat and names the kind, or "other" where there is a Fallback. Sniff waits for 12
+// bytes, for 32 of what is not read, and for frames of what looks like MPEG audio; in has a buffer of 4096 bytes or
+// more.
 func Sniff(in *bufio.Reader) (container string, err error) {
 	start, err := in.Peek(magicSize)
 	if err != nil && err != io.EOF {
@@ -62,13 +63,19 @@ func Sniff(in *bufio.Reader) (container string, err error) {
 		case isMPEG(start, frames):
 			return "mp3", nil
 		case isADTS(start, frames):
-			return "", errADTS
+			err = errADTS
 		}
 	}
-	if start, err = in.Peek(maxKindBytes); err != nil && err != io.EOF {
-		return "", err
+	if err != errADTS {
+		if start, err = in.Peek(maxKindBytes); err != nil && err != io.EOF {
+			return "", err
+		}
+		err = foreignKind(start, 4) // samples that spell out a shorter magic are not unlikely
 	}
-	return "", foreignKind(start, 4) // samples that spell out a shorter magic are not unlikely
+	if err != nil && fallback.Load() != nil {
+		return "other", nil
+	}
+	return "", err
 }
 
 // maxSniff is how many bytes suffice for some frames of MPEG audio.

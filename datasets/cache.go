@@ -143,6 +143,7 @@ func readBlocks(name string, rate int, use func(block []float32, rate int) bool)
 	var s audio.Source
 	d, err := audio.Decode(f)
 	if err == nil {
+		defer d.Close()
 		s, err = audio.Resample(d, cmp.Or(rate, d.Rate()))
 	}
 	block, total := make([]float32, 1<<13), 0

@@ -69,6 +69,9 @@ type openFile struct {
 	decoder *audio.Decoder
 }
 
+// Close closes the file and its decoder.
+func (f *openFile) Close() error { return errors.Join(f.decoder.Close(), f.Closer.Close()) }
+
 func (m *Material) open(path string) (*openFile, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -80,6 +83,7 @@ func (m *Material) open(path string) (*openFile, error) {
 		if s, err = audio.Resample(d, m.Rate); err == nil {
 			return &openFile{s, f, d}, nil
 		}
+		err = errors.Join(err, d.Close())
 	}
 	return nil, errors.Join(err, f.Close())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/detect"
@@ -34,6 +35,7 @@ type cli struct {
 	Hop     float64  `help:"${hop}" default:"0" placeholder:"S"`
 
 	Computing computing.Flags `embed:""`
+	Decoding  decoding.Flags  `embed:""`
 
 	Live   liveFlags  `embed:"" group:"Live sound:"`
 	Events eventFlags `embed:"" group:"Events (the defaults are the model's):"`
@@ -74,6 +76,8 @@ type manyFlags struct {
 var texts = map[string]string{
 	"formats": "text,json,ndjson,csv,audacity",
 	"device":  computing.DeviceHelp,
+
+	"decodeWith": decoding.Help,
 	"paths": "Sound files (WAV, AIFF, FLAC, MP3, Ogg Vorbis, Opus), folders of them (searched recursively), " +
 		"or - for a sound on the standard input.",
 	"as": "clip: answer for a recording as a whole; events: search it for events, too; auto, the default: clip up to " +
@@ -101,6 +105,9 @@ var texts = map[string]string{
 func (c *cli) Run(ctx context.Context, s program.Streams) error {
 	if err := c.check(); err != nil {
 		return program.WithStatus(program.StatusUsage, err)
+	}
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
 	}
 	l, err := c.load(s.Err)
 	if err != nil {

@@ -137,6 +137,7 @@ func (l *listener) process() error {
 	if err != nil {
 		return err
 	}
+	defer decoder.Close()
 	stream, err := l.recognizer.Listen(polyphon.Format{Rate: decoder.Rate()})
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ func (w *worker) begin(ctx context.Context, it *item) error {
 	}
 	defer in.Close()
 	src, err := w.decode(in)
+	defer w.decoder.Close()
 	if err != nil {
 		return w.end(ctx, it, record{err: err})
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/confidence"
@@ -33,9 +34,14 @@ type calibrateCmd struct {
 	Threads int      `help:"Threads; 0 is one per core." default:"0"`
 
 	Computing computing.Flags `embed:""`
+
+	Decoding decoding.Flags `embed:""`
 }
 
 func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
 	if c.Threads < 0 {
 		return usageError("--threads must not be negative")
 	}

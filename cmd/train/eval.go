@@ -10,6 +10,7 @@ import (
 
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
@@ -33,6 +34,8 @@ type evalCmd struct {
 	Record  bool    `help:"Note accuracy and NLL in the model file, where train info shows them."`
 
 	Computing computing.Flags `embed:""`
+
+	Decoding decoding.Flags `embed:""`
 }
 
 var splits = map[string]datasets.Split{
@@ -40,6 +43,9 @@ var splits = map[string]datasets.Split{
 }
 
 func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
 	switch {
 	case c.Threads < 0 || c.Batch < 1:
 		return usageError("--threads must not be negative and --batch must be positive")

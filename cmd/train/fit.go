@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
@@ -32,12 +33,17 @@ type fitCmd struct {
 	Network  networkFlags  `embed:"" group:"Network:"`
 	Training trainingFlags `embed:"" group:"Training:"`
 	Sound    soundFlags    `embed:"" group:"Sound:"`
+
+	Decoding decoding.Flags `embed:""`
 }
 
 // epochHold is how long an optimiser step, or writing a checkpoint, may take after an interruption.
 const epochHold = 5 * time.Second
 
 func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
 	cfg, err := c.config()
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
@@ -14,7 +15,10 @@ var recipe = training.Default()
 
 // texts are what tags of flags name by ${...}: defaults of the recipe, and help that is too long for a tag.
 var texts = map[string]string{
-	"device":    computing.DeviceHelp,
+	"device": computing.DeviceHelp,
+
+	"decodeWith": decoding.Help,
+
 	"kinds":     strings.ReplaceAll(flagText(polynet.BlockKinds()), ":", ","),
 	"kind":      string(recipe.Net.Block),
 	"stem":      flagText(recipe.Net.Stem),

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/progress"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
@@ -32,9 +33,14 @@ type tuneCmd struct {
 	Measure     bool     `help:"Try no other operating point than the model's own."`
 	Det         []string `help:"${detHelp}" type:"path" placeholder:"FILE"`
 	Seed        int64    `help:"Seed of the order and the pauses of words." default:"1"`
+
+	Decoding decoding.Flags `embed:""`
 }
 
 func (c *tuneCmd) Run(ctx context.Context, s program.Streams) error {
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
 	if !(c.Minutes >= 0 && c.Minutes <= 1e4) || !(c.FalseAlarms >= 0) || !(c.Delay >= 0) {
 		return usageError("--minutes must be in 0 to 10000, --false-alarms and --delay not negative")
 	}
