@@ -90,9 +90,11 @@ func TestSecondSignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
+	writer.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	writer.Write(make([]byte, 1<<20)) // fills the pipe
 	p := programtest.Start(t, writer, "--model", model, "--windows", "--format", "ndjson", "long.wav")
 	writer.Close()
-	time.Sleep(300 * time.Millisecond) // until the pipe is full
+	time.Sleep(300 * time.Millisecond)
 	begun := time.Now()
 	p.Signal(syscall.SIGINT, false)
 	time.Sleep(100 * time.Millisecond)

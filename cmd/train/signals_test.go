@@ -73,7 +73,7 @@ func TestKilledFitResumes(t *testing.T) {
 	data, model := pitches(t, 12, "low", "high"), filepath.Join(t.TempDir(), "m.safetensors")
 	more := []string{}
 	for kills := range 4 {
-		p := programtest.Start(t, nil, quick(data, model, append(more, "--epochs", "300")...)...)
+		p := programtest.Start(t, nil, quick(data, model, append(more, "--epochs", "120")...)...)
 		programtest.Wait(t, "an epoch", func() bool { return strings.Contains(p.Err.String(), "\nepoch ") })
 		signal := []syscall.Signal{syscall.SIGKILL, syscall.SIGINT}[kills%2]
 		p.Signal(signal, false)
@@ -85,11 +85,11 @@ func TestKilledFitResumes(t *testing.T) {
 		}
 		more = []string{"--resume"}
 	}
-	status, _, errs := train(t.Context(), quick(data, model, "--epochs", "300", "--resume")...)
+	status, _, errs := train(t.Context(), quick(data, model, "--epochs", "120", "--resume")...)
 	if status != program.StatusOK || strings.Contains(errs, "epoch 1 ") {
 		t.Errorf("status %d, %q", status, errs)
 	}
-	if m, err := polynet.Load(model); err != nil || m.Provenance.Epochs != 300 {
+	if m, err := polynet.Load(model); err != nil || m.Provenance.Epochs != 120 {
 		t.Errorf("%v", err)
 	}
 }
