@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},
 	"calibrate":   {"confidence", "detect", "polynet"},
+	"report":      {"audio", "calibrate", "detect", "features", "polynet", "training"},
 	"export/onnx": {"features", "internal/foreign", "polynet"},
 	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }

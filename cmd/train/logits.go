@@ -24,6 +24,7 @@ type measurer struct {
 	plan   *inference.Plan // of the model without its calibration
 	answer calibrate.Map
 	batch  int
+	items  []datasets.Item // of the latest run, one for each of its logits
 
 	// embeddings, where it is not nil, receives those of the clips whose logits run returns, and of windows.
 	embeddings *calibrate.Embeddings
@@ -66,6 +67,7 @@ func (m *measurer) run(batches iter.Seq2[*datasets.Batch, error]) (*training.Rep
 		}
 	}()
 	row := make([]float64, raw.Classes)
+	m.items = nil
 	report, err := training.Evaluate(batches, func(b *datasets.Batch) ([]float32, error) {
 		if clips == nil {
 			clips = m.plan.Clips(m.batch, b.Frames)
@@ -73,7 +75,9 @@ func (m *measurer) run(batches iter.Seq2[*datasets.Batch, error]) (*training.Rep
 		}
 		logits := clips.Run(b.X, b.B)
 		for i, label := range b.Labels {
-			m.add(&raw, clips, logits, b.B, i, label)
+			if m.add(&raw, clips, logits, b.B, i, label) {
+				m.items = append(m.items, b.Items[i])
+			}
 		}
 		// The logarithms of probabilities are logits that a softmax turns into these.
 		answers := make([]float32, len(logits))
@@ -97,10 +101,14 @@ func (m *measurer) run(batches iter.Seq2[*datasets.Batch, error]) (*training.Rep
 	return report, raw, err
 }
 
-// add adds the logits of clip i of a batch that was run, if they are finite.
-func (m *measurer) add(raw *calibrate.Logits, clips *inference.Clips, logits []float32, batch, i, label int) {
-	left := raw.Add(logits[i*raw.Classes:(i+1)*raw.Classes], []int{label})
-	if e := m.embeddings; e != nil && left == 0 {
+// add adds the logits of clip i of a batch that was run, if they are finite, and reports whether they are.
+func (m *measurer) add(
+	raw *calibrate.Logits, clips *inference.Clips, logits []float32, batch, i, label int,
+) (finite bool) {
+	if raw.Add(logits[i*raw.Classes:(i+1)*raw.Classes], []int{label}) > 0 {
+		return false
+	}
+	if e := m.embeddings; e != nil {
 		all := clips.Embeddings(batch)
 		e.Width = len(all) / batch
 		for _, v := range all[i*e.Width : (i+1)*e.Width] {
@@ -108,6 +116,7 @@ func (m *measurer) add(raw *calibrate.Logits, clips *inference.Clips, logits []f
 		}
 		e.Truth = append(e.Truth, label)
 	}
+	return true
 }
 
 // windows returns the logits, before calibration, of each window of the sounds in folders, one after the other. What

@@ -100,7 +100,30 @@ func intervals(p calibrate.Probabilities) map[string]bounds {
 func (r *reliability) print(w io.Writer) error {
 	fmt.Fprintln(w)
 	t := table{columns: "ldldl"}
-	t.row("calibration", "before", "95 % interval", "after", "95 % interval")
+	for _, row := range r.rows() {
+		t.row(row...)
+	}
+	if err := t.write(w); err != nil {
+		return err
+	}
+	for _, sentence := range r.setSentences() {
+		safe.Fprintf(w, "%s\n", sentence)
+	}
+	return nil
+}
+
+// setSentences say how prediction sets keep their promise.
+func (r *reliability) setSentences() (list []string) {
+	for _, s := range r.Sets {
+		list = append(list, fmt.Sprintf(
+			"sets of %g %%: hold the label in %.1f %%, %.2f labels on average", s.Asked, s.Found, s.Size))
+	}
+	return list
+}
+
+// rows returns the table of figures before and after calibration, its head first.
+func (r *reliability) rows() [][]string {
+	rows := [][]string{{"calibration", "before", "95 % interval", "after", "95 % interval"}}
 	before, after := metricValues(r.Uncalibrated.Metrics), metricValues(r.calibrated)
 	for i, name := range []string{
 		"accuracy, %", "ECE, %", "adaptive ECE, %", "classwise ECE, %", "MCE, %", "NLL", "Brier",
@@ -115,14 +138,7 @@ func (r *reliability) print(w io.Writer) error {
 			deviation := (f.in[1] - f.in[0]) / 4
 			row = append(row, fixed(f.value, deviation), fixed(f.in[0], deviation)+" to "+fixed(f.in[1], deviation))
 		}
-		t.row(row...)
+		rows = append(rows, row)
 	}
-	t.row("temperature", "1", "", fmt.Sprintf("%.3g", r.Temperature))
-	if err := t.write(w); err != nil {
-		return err
-	}
-	for _, s := range r.Sets {
-		safe.Fprintf(w, "sets of %g %%: hold the label in %.1f %%, %.2f labels on average\n", s.Asked, s.Found, s.Size)
-	}
-	return nil
+	return append(rows, []string{"temperature", "1", "", fmt.Sprintf("%.3g", r.Temperature), ""})
 }

@@ -90,6 +90,11 @@ var texts = map[string]string{
 		"_unknown_ to such.",
 	"lostHelp": "With --unknown, how many of the clips that are classified right may be lost to _unknown_.",
 
+	"reportHelp": "Folder to write; its page is index.html. An earlier report is replaced, other files only with " +
+		"--force, and a folder with folders in it never.",
+	"reportLogHelp": "CSV file of train fit --log, for the learning curves. " +
+		"Default: the checkpoint beside the model, where there is one.",
+
 	"tunedHelp": "Write the model with the operating point that was chosen to this file.",
 	"detHelp":   "Write the curve of misses over false alarms to this file, .png or .svg.",
 
