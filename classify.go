@@ -132,11 +132,18 @@ func (r *Recognizer) scores(logits []float32) []Score {
 	return r.rank(p)
 }
 
-// rank returns the labels with their probabilities, the likeliest first; of equals, the first in the model's order.
+// rank returns the labels with their probabilities, the likeliest first; of equals, the first in the model's order. A
+// label beyond the model's has what is missing from a sum of 1.
 func (r *Recognizer) rank(p []float64) []Score {
-	scores := make([]Score, len(p))
-	for i, label := range r.Model().Labels {
+	scores := make([]Score, len(r.labels))
+	rest := 1.0
+	for i, label := range r.labels {
+		if i == len(p) {
+			scores[i] = Score{label, max(rest, 0)}
+			break
+		}
 		scores[i] = Score{label, p[i]}
+		rest -= p[i]
 	}
 	slices.SortStableFunc(scores, func(a, b Score) int { return cmp.Compare(b.P, a.P) })
 	return scores

@@ -63,6 +63,7 @@ func (r *Recognizer) EventsOverall(ctx context.Context, src audio.Source, whole 
 				}
 			}
 		}
+		defer func() { whole.RefusedEvents += t.detector.Refused() }()
 		l, begun := &Listener{g}, false
 		l.follow(yield, func() error {
 			if err := ctx.Err(); err != nil {
@@ -114,6 +115,7 @@ func (r *Recognizer) newTracker(f audio.Format, recording bool) (*tracker, error
 	if err != nil {
 		return nil, err
 	}
+	detector.Require(r.minConfidence)
 	t := &tracker{
 		input: input, detector: detector, rate: m.Features.Rate, window: m.Window,
 		recording: recording, maxEvents: maxEvents,

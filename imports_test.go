@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 		"datasets", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
 	},
 
-	"":            {"audio", "detect", "device", "inference", "polynet"}, // the front door
+	"":            {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
 	"models":      {"polynet"},
 	"calibrate":   {"confidence", "detect", "polynet"},
 	"report":      {"audio", "calibrate", "detect", "features", "polynet", "training"},

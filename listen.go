@@ -119,6 +119,7 @@ type ListenStats struct {
 	Gated     int    // of the Frames, those that the network has not computed because of the gate
 	Odd       int    // samples of all channels that were NaN, infinite or beyond ±2³²: they count as 0
 	Warning   string // what is odd about the scale of the samples that were pushed, and what to do; "" for nothing
+	Refused   int    // events, because they were too doubtful (WithMinConfidence)
 	Dropped   int    // events, the oldest, because too many waited for a call of Events
 	Diverged  int    // decisions whose probabilities were not finite: they count as zeros
 	FirstErr  error  // about the first of these, wrapping ErrDiverged
@@ -271,6 +272,7 @@ func (g *ListenerGroup) Reset(i int) (err error) {
 func (g *ListenerGroup) Stats(i int) ListenStats {
 	s, done := g.trackers[i].stats, g.group.Stats(i)
 	s.Seconds, s.Decisions, s.Frames, s.Gated = g.trackers[i].seconds(), done.Decisions, done.Frames, done.Gated
+	s.Refused = g.trackers[i].detector.Refused()
 	s.Odd, s.Warning = g.trackers[i].input.Odd(), g.trackers[i].input.Warning()
 	return s
 }

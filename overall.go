@@ -14,7 +14,12 @@ import (
 // Overall makes the labels over the whole of a sound of the answers for its windows: the mean of each label's
 // probability. Windows whose likeliest label is _silence_ are left out unless all are such, so that silence around a
 // sound does not change what kind of sound it is. The zero value is ready for use.
-type Overall struct{ sound, silence meanScores }
+type Overall struct {
+	// RefusedEvents is how many events EventsOverall has left out because they were too doubtful (WithMinConfidence).
+	RefusedEvents int
+
+	sound, silence meanScores
+}
 
 type meanScores struct {
 	sum     map[string]float64

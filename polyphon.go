@@ -34,7 +34,9 @@ var (
 // Recognizer answers for sounds with one model on one device. Several goroutines may call its methods at once.
 type Recognizer struct {
 	plan     *inference.Plan
-	maxBatch int // sounds that are computed together
+	maxBatch int            // sounds that are computed together
+	labels   []string       // of answers
+	classes  map[string]int // of the model's labels
 	settings
 
 	mu     sync.Mutex
@@ -50,6 +52,9 @@ type settings struct {
 	detection detect.Config
 	stream    inference.StreamOptions
 	samples   bool
+
+	minConfidence float64
+	coverage      *float64 // nil: no sets
 }
 
 // Option changes how a Recognizer works.
@@ -92,14 +97,17 @@ func Open(path string, options ...Option) (*Recognizer, error) {
 }
 
 // New returns a Recognizer with the model. Errors wrap polynet.ErrModel for a model that is not consistent,
-// polynet.ErrConfig and detect.ErrConfig for options that make no sense for it, device.ErrKernels where POLYPHON_CPU
-// names kernels that the machine does not have.
+// polynet.ErrConfig and detect.ErrConfig for options that make no sense for it, ErrUncalibrated for such that need a
+// calibration that it does not have, device.ErrKernels where POLYPHON_CPU names kernels that the machine does not have.
 func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error) {
 	defer catchFault(&err)
 	if m == nil {
 		return nil, fmt.Errorf("%w: there is none", polynet.ErrModel)
 	}
-	r := &Recognizer{idle: map[int][]*batch{}}
+	r := &Recognizer{idle: map[int][]*batch{}, labels: answered(m), classes: map[string]int{}}
+	for class, label := range m.Labels {
+		r.classes[label] = class
+	}
 	r.detection = m.DetectionConfig()
 	for _, option := range options {
 		option(&r.settings)
@@ -109,6 +117,9 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	}
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)
+	}
+	if err := r.checkDoubt(m); err != nil {
+		return nil, err
 	}
 	if r.threads < 0 || r.stream.Gate-r.stream.Gate != 0 { // NaN or infinite
 		return nil, fmt.Errorf("%w: %d threads, a gate of %g dB", polynet.ErrConfig, r.threads, r.stream.Gate)

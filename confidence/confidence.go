@@ -5,6 +5,7 @@ package confidence
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // ErrConfig marks settings that cannot be used. Errors wrap it and name the field.
@@ -16,6 +17,21 @@ type Calibration struct {
 	Scaling *Scaling `json:"scaling,omitempty"`
 	Sets    *Sets    `json:"sets,omitempty"`
 	Unknown *Unknown `json:"unknown,omitempty"`
+}
+
+// String says what c consists of, in one line.
+func (c *Calibration) String() string {
+	var parts []string
+	if c.Scaling != nil {
+		parts = append(parts, "a factor and a shift for each label")
+	}
+	if c.Sets != nil {
+		parts = append(parts, fmt.Sprintf("sets by the %s score", c.Sets.Score))
+	}
+	if c.Unknown != nil {
+		parts = append(parts, fmt.Sprintf("unknown sounds by the %s score above %.3g", c.Unknown.Score, c.Unknown.Threshold))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // Validate returns an error that wraps ErrConfig when c is not one of a model of so many classes.

@@ -41,6 +41,8 @@ type Detector struct {
 	first    float64 // start of the first window
 	end      float64 // of the last window; -Inf: there was none
 	ended    []Event
+	minimum  float64 // probability that an event needs besides its threshold
+	refused  int
 }
 
 // track is a label and its state.
@@ -58,6 +60,7 @@ type state struct {
 	rise    float64 // when it became present
 	last    float64 // when it last was at the release level, not smoothed
 	held    bool    // not released since its last event
+	doubted bool    // an event would have begun, but for the minimum
 	active  bool    // that event has not ended
 	event   Event
 	floor   float64 // the earliest start of its sound
@@ -84,10 +87,17 @@ func New(labels []string, c Config) (*Detector, error) {
 	return d, nil
 }
 
+// Require sets the smoothed probability that an event needs to begin, besides its label's threshold. What reaches its
+// threshold and not this before it is released is refused, which Refused counts.
+func (d *Detector) Require(p float64) { d.minimum = p }
+
+// Refused returns how many events of the stream were refused (Require).
+func (d *Detector) Refused() int { return d.refused }
+
 // Reset begins a new stream.
 func (d *Detector) Reset() {
 	d.smoother.spans = d.smoother.spans[:0]
-	d.end, d.ended = math.Inf(-1), d.ended[:0]
+	d.end, d.ended, d.refused = math.Inf(-1), d.ended[:0], 0
 	for i := range d.tracks {
 		d.tracks[i].state = state{decided: math.Inf(-1)}
 	}
@@ -117,6 +127,9 @@ func (d *Detector) Push(start, end, now float64, p []float64) (Event, bool) {
 		return Event{}, false
 	}
 	t := &d.tracks[i]
+	if t.doubted = smoothed[i] < d.minimum; t.doubted {
+		return Event{}, false
+	}
 	t.held, t.active, t.decided = true, true, end
 	t.floor = max(d.first, t.event.End)
 	t.event = Event{Time: now, Start: max(t.rise-(end-start)/4, t.floor), End: end, Label: t.label, P: smoothed[i]}
@@ -167,6 +180,7 @@ func (d *Detector) update(t *track, p, smoothed, end, window float64) {
 	if t.active {
 		d.finish(t, window)
 	}
+	d.refuse(t)
 	t.held = false
 	t.present = t.present && p >= t.level
 }
@@ -189,6 +203,14 @@ func (d *Detector) begins(t *track, end float64) bool {
 		end-t.since >= d.config.MinDuration-tolerance && end-t.decided >= d.config.Refractory-tolerance
 }
 
+// refuse counts the label's event if the minimum has kept it from beginning.
+func (d *Detector) refuse(t *track) {
+	if t.doubted {
+		t.doubted = false
+		d.refused++
+	}
+}
+
 // finish ends the label's event, whose plateau ended at t.last.
 func (d *Detector) finish(t *track, window float64) {
 	t.active = false
@@ -204,6 +226,7 @@ func (d *Detector) finish(t *track, window float64) {
 func (d *Detector) Flush() {
 	d.ended = d.ended[:0]
 	for i := range d.tracks {
+		d.refuse(&d.tracks[i])
 		if t := &d.tracks[i]; t.active {
 			t.active = false
 			t.event.End = d.end

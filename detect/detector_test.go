@@ -289,3 +289,52 @@ func TestPushDoesNotAllocate(t *testing.T) {
 		t.Errorf("%g allocations a decision", n)
 	}
 }
+
+// TestRequire: a label that wavers at 0.85 before it rises to 0.95 begins its event late, and one that never rises is
+// refused once, however often it wavers before it is released.
+func TestRequire(t *testing.T) {
+	rising := func(t float64) []float64 {
+		switch {
+		case t > 1 && t <= 2:
+			return []float64{0.85, 0, 0, 0}
+		case t > 2 && t <= 3:
+			return []float64{0.95, 0, 0, 0}
+		}
+		return []float64{0, 0, 0, 1}
+	}
+	wavering := func(t float64) []float64 {
+		switch {
+		case t > 1 && t <= 1.5 || t > 2 && t <= 2.5:
+			return []float64{0.85, 0, 0, 0}
+		case t > 1 && t <= 2.5:
+			return []float64{0.5, 0, 0, 0}
+		}
+		return []float64{0, 0, 0, 1}
+	}
+	for _, c := range []struct {
+		name    string
+		p       func(float64) []float64
+		minimum float64
+		events  string
+		refused int
+	}{
+		{"rising", rising, 0, "left 1.50", 0},
+		{"rising", rising, 0.91, "left 2.35", 0},
+		{"rising", rising, 0.99, "", 1},
+		{"wavering", wavering, 0, "left 1.50", 0},
+		{"wavering", wavering, 0.9, "", 1},
+		{"to the end", func(float64) []float64 { return []float64{0.85, 0, 0, 0} }, 0.9, "", 1},
+		{"silence", plateaus(), 0.9, "", 0},
+	} {
+		d := newDetector(t, testConfig)
+		d.Require(c.minimum)
+		for range 2 {
+			begun, _ := script(d, 5, c.p)
+			if got := outline(begun); got != c.events || d.Refused() != c.refused {
+				t.Errorf("%s, at least %g: events %q, %d refused, want %q and %d",
+					c.name, c.minimum, got, d.Refused(), c.events, c.refused)
+			}
+			d.Reset()
+		}
+	}
+}

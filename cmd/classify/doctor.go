@@ -60,12 +60,13 @@ type deviceFacts struct {
 }
 
 type modelFacts struct {
-	Source     safe.String `json:"source"`
-	Labels     []string    `json:"labels"` // none: the model cannot be used
-	Parameters int         `json:"parameters"`
-	Rate       int         `json:"rate"` // hertz
-	Window     seconds     `json:"window"`
-	Lookahead  seconds     `json:"lookahead"`
+	Source      safe.String `json:"source"`
+	Labels      []string    `json:"labels"` // none: the model cannot be used
+	Parameters  int         `json:"parameters"`
+	Rate        int         `json:"rate"` // hertz
+	Window      seconds     `json:"window"`
+	Lookahead   seconds     `json:"lookahead"`
+	Calibration string      `json:"calibration"` // "": none
 }
 
 // problem is something that is not as it should be, and what to do about it.
@@ -201,9 +202,14 @@ func (d *diagnosis) examineModel(path string) *polynet.Model {
 	f.Labels, f.Parameters = m.Labels, m.Net.Program().Parameters()
 	f.Rate, f.Window = m.Features.Rate, seconds(m.Window)
 	f.Lookahead = seconds(m.Net.Lookahead(m.Features).Seconds())
-	if !slices.Contains(m.Labels, polynet.UnknownLabel) {
+	unknown := slices.Contains(m.Labels, polynet.UnknownLabel)
+	if c := m.Calibration; c != nil {
+		f.Calibration, unknown = c.String(), unknown || c.Unknown != nil
+	}
+	if !unknown {
 		d.note("the model has no label "+polynet.UnknownLabel+": it gives every sound one of its labels",
-			"train with --words, or with a folder of other sounds named "+polynet.UnknownLabel)
+			"train with --words, or with a folder of other sounds named "+polynet.UnknownLabel+
+				", or give such a folder to train calibrate --unknown")
 	}
 	return m
 }
@@ -227,6 +233,7 @@ func (d *diagnosis) print(w io.Writer) error {
 		row("parameters", "%d", m.Parameters)
 		row("sound", "%d Hz (other rates are converted), windows of %v s, lookahead %d ms",
 			m.Rate, m.Window, time.Duration(m.Lookahead*1e9)/time.Millisecond)
+		row("calibration", "%s", cmp.Or(m.Calibration, "none"))
 	}
 	if s := d.SelfTest; s != nil {
 		verdict := "passed"

@@ -33,7 +33,8 @@ func TestDoctor(t *testing.T) {
 	os.Unsetenv(device.KernelsVariable)
 	_, out, _ := classify(t, nil, "doctor")
 	for _, says := range []string{
-		"embedded", "1015523", "16000 Hz", "lookahead 450 ms", "self-test   passed", "x real time", "all is well",
+		"embedded", "1015523", "16000 Hz", "lookahead 450 ms", "calibration  none",
+		"self-test    passed", "x real time", "all is well",
 	} {
 		contains(t, "text", out, says)
 	}

@@ -31,6 +31,11 @@ func loudness(t *testing.T) string {
 // loudnessWith writes that model with another label for noise.
 func loudnessWith(t *testing.T, noise string) string {
 	t.Helper()
+	return savedModel(t, loudnessModel(noise))
+}
+
+// loudnessModel returns that model.
+func loudnessModel(noise string) *polynet.Model {
 	f := features.Default()
 	f.Floor = 1e-5 // silence is a row of −11.5
 	m := &polynet.Model{
@@ -59,6 +64,12 @@ func loudnessWith(t *testing.T, noise string) string {
 		}
 		m.Weights[s.Name] = tensor.New(tensor.WithShape(s.Shape...), tensor.WithBacking(values))
 	}
+	return m
+}
+
+// savedModel writes a model.
+func savedModel(t *testing.T, m *polynet.Model) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "loudness.safetensors")
 	if err := m.Save(path); err != nil {
 		t.Fatal(err)
@@ -183,6 +194,9 @@ type ndjson struct {
 	Clock                           string
 	Label                           string
 	P                               float64
+	Refused                         any
+	RefusedEvents                   int `json:"refused_events"`
+	Set                             []string
 }
 
 func parse(t *testing.T, out string) []ndjson {

@@ -34,6 +34,7 @@ type cli struct {
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Hop     float64  `help:"${hop}" default:"0" placeholder:"S"`
 
+	Doubt     doubtFlags      `embed:"" group:"Doubt:"`
 	Computing computing.Flags `embed:""`
 	Decoding  decoding.Flags  `embed:""`
 
@@ -84,6 +85,10 @@ var texts = map[string]string{
 		"three windows of the model, events beyond that, and with --save.",
 	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +
 		"or with --windows half a window.",
+	"minConfidence": "Refuse answers whose likeliest label has a probability below P: windows and results are marked, " +
+		"events not reported.",
+	"coverage": "Report, with each window and result, the smallest set of labels that holds the true one in this " +
+		"share of sounds like those that the model was calibrated on, such as 0.95.",
 	"stream": "Read live sound from the standard input, raw PCM or anything with a header, such as WAV or MP3, " +
 		"and report each event as soon as it is certain.",
 	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw, " +
@@ -168,7 +173,7 @@ func (c *cli) check() error {
 	case c.Many.Force && c.Many.Out == "":
 		return errors.New("--force without --out: there are no results that it could replace")
 	}
-	return nil
+	return c.Doubt.check(live)
 }
 
 // as returns how recordings are answered, auto included.
@@ -247,7 +252,7 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 	if c.Events.Save != "" {
 		options = append(options, polyphon.WithSamples())
 	}
-	l.Recognizer, err = polyphon.New(model, options...)
+	l.Recognizer, err = polyphon.New(model, append(options, c.Doubt.options()...)...)
 	if err != nil && !errors.Is(err, polynet.ErrConfig) && !errors.Is(err, detect.ErrConfig) {
 		err = program.WithStatus(program.StatusModel, err)
 	}
@@ -260,7 +265,8 @@ func (c *cli) formatOptions(l *loaded, found survey, threads int) formatOptions 
 	m := l.Model()
 	rate := float64(m.Features.Rate)
 	o := formatOptions{
-		name: c.Format, live: c.Live.Stream, labels: len(m.Labels), windows: c.Events.Windows, survey: found,
+		name: c.Format, live: c.Live.Stream, labels: len(l.Labels()), windows: c.Events.Windows,
+		sets: c.Doubt.Coverage != nil, bound: c.Doubt.MinConfidence, survey: found,
 		summary: summary{
 			Window: seconds(m.Window), Hop: seconds(math.Round(cmp.Or(c.Hop, m.Window/2)*rate) / rate),
 			Model: safe.String(l.name), Device: safe.String(l.device.Name()), Threads: threads,

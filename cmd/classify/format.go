@@ -33,6 +33,8 @@ type formatOptions struct {
 	live    bool    // live sound
 	labels  int     // of each window and result
 	windows bool    // each window is reported
+	sets    bool    // windows and results have sets of labels
+	bound   float64 // of probabilities below which windows and results are refused; 0: none
 	survey  survey  // of the inputs whose names are written
 	summary summary // what is known of it before the work begins
 }
@@ -73,22 +75,39 @@ func (o output) close(summary) error { return o.Flush() }
 
 // result is the record of an input that was classified, in JSON.
 type result struct {
-	File    safe.String   `json:"file"`
-	Seconds seconds       `json:"seconds"` // its length
-	As      string        `json:"as"`      // one of the modes
-	Events  int           `json:"events"`
-	Labels  labels        `json:"labels"` // over the whole
-	Warning []safe.String `json:"warning,omitempty"`
+	File          safe.String   `json:"file"`
+	Seconds       seconds       `json:"seconds"` // its length
+	As            string        `json:"as"`      // one of the modes
+	Events        int           `json:"events"`
+	answer                      // over the whole
+	RefusedEvents int           `json:"refused_events,omitempty"` // that were not reported
+	Warning       []safe.String `json:"warning,omitempty"`
 
-	windows int
+	windows, refusedWindows int
+}
+
+// refusals returns how many answers about an input were too doubtful.
+func (r result) refusals() int {
+	n := r.refusedWindows + r.RefusedEvents
+	if r.Refused {
+		n++
+	}
+	return n
 }
 
 // window is the answer for a part of an input, in JSON.
 type window struct {
-	File   safe.String `json:"file"`
-	Start  seconds     `json:"start"`
-	End    seconds     `json:"end"`
-	Labels labels      `json:"labels"`
+	File  safe.String `json:"file"`
+	Start seconds     `json:"start"`
+	End   seconds     `json:"end"`
+	answer
+}
+
+// answer is which labels a sound has, in JSON.
+type answer struct {
+	Labels  labels   `json:"labels"`
+	Refused bool     `json:"refused,omitempty"` // the likeliest label is too doubtful
+	Set     labelSet `json:"set,omitzero"`      // that holds the true label as often as asked; nil: not asked
 }
 
 // labels are the likeliest ones, the likeliest first.
@@ -106,6 +125,35 @@ func newLabels(scores []polyphon.Score, n int) labels {
 		list[i] = label{safe.String(scores[i].Label), probability(scores[i].P)}
 	}
 	return list
+}
+
+// labelSet is a set of labels, the likeliest first.
+type labelSet []safe.String
+
+func (s labelSet) names() []string {
+	names := make([]string, len(s))
+	for i, label := range s {
+		names[i] = string(label)
+	}
+	return names
+}
+
+// doubtful stands for the label of an answer that is refused, for people.
+const doubtful = "?"
+
+// newAnswer returns the answer of the recognizer's scores, with the first n labels.
+func newAnswer(r *polyphon.Recognizer, scores []polyphon.Score, n int) answer {
+	if scores == nil { // of an input that failed
+		return answer{Labels: labels{}}
+	}
+	a := answer{Labels: newLabels(scores, n), Refused: r.Refuses(scores)}
+	if set := r.Set(scores); set != nil {
+		a.Set = make(labelSet, len(set))
+		for i, label := range set {
+			a.Set[i] = safe.String(label)
+		}
+	}
+	return a
 }
 
 // event is an event in JSON.
@@ -139,6 +187,7 @@ type failure struct {
 type summary struct {
 	Files        int         `json:"files"`             // inputs that were tried
 	Failed       int         `json:"failed"`            // of these
+	Refused      int         `json:"refused,omitempty"` // windows and results, and events that were not reported
 	Skipped      int         `json:"skipped,omitempty"` // inputs that were not tried, since there are results of them
 	Windows      int         `json:"windows"`
 	AudioSeconds seconds     `json:"audio_seconds"` // length of what was classified

@@ -13,12 +13,20 @@ type csvFormat struct {
 	output
 	rows    *csv.Writer
 	live    bool
+	refused bool // there is a column of it
+	sets    bool
 	columns int
 }
 
 func newCSVFormat(out output, o formatOptions) *csvFormat {
 	f := &csvFormat{output: out, rows: csv.NewWriter(out), live: o.live}
 	header := []string{"kind", "file", "start", "end", "events", "message"}
+	if f.refused = o.bound > 0 && !o.live; f.refused {
+		header = append(header, "refused")
+	}
+	if f.sets = o.sets; f.sets {
+		header = append(header, "set")
+	}
 	for i := range o.labels {
 		header = append(header, fmt.Sprintf("label%d", i+1), fmt.Sprintf("p%d", i+1))
 	}
@@ -31,15 +39,22 @@ func newCSVFormat(out output, o formatOptions) *csvFormat {
 }
 
 // row writes a line. Columns that are not given are empty.
-func (f *csvFormat) row(columns []string, l labels) {
-	for _, label := range l {
-		columns = append(columns, string(label.Label), label.P.String())
+func (f *csvFormat) row(columns []string, a answer) {
+	fields := safe.Fields(columns...)
+	if f.refused {
+		fields = append(fields, a.refusal())
 	}
-	f.rows.Write(append(safe.Fields(columns...), make([]string, f.columns-len(columns))...))
+	if f.sets {
+		fields = append(fields, safe.List(setSeparator, a.Set.names()...))
+	}
+	for _, label := range a.Labels {
+		fields = append(fields, safe.Field(string(label.Label)), label.P.String())
+	}
+	f.rows.Write(append(fields, make([]string, f.columns-len(fields))...))
 }
 
 func (f *csvFormat) window(w window) {
-	f.row([]string{"window", string(w.File), w.Start.String(), w.End.String(), "", ""}, w.Labels)
+	f.row([]string{"window", string(w.File), w.Start.String(), w.End.String(), "", ""}, w.answer)
 }
 
 func (f *csvFormat) event(e event) {
@@ -47,19 +62,30 @@ func (f *csvFormat) event(e event) {
 	if f.live {
 		columns = []string{"detection", e.Time.String(), e.Start.String(), e.End.String(), e.Clock}
 	}
-	f.row(columns, labels{{e.Label, e.P}})
+	f.row(columns, answer{Labels: labels{{e.Label, e.P}}})
 }
 
 func (f *csvFormat) result(r result) {
 	message := joined(r.Warning)
-	f.row([]string{"result", string(r.File), "0", r.Seconds.String(), strconv.Itoa(r.Events), message}, r.Labels)
+	f.row([]string{"result", string(r.File), "0", r.Seconds.String(), strconv.Itoa(r.Events), message}, r.answer)
 }
 
 func (f *csvFormat) fail(err failure) {
 	if !f.live {
-		f.row([]string{"error", string(err.File), "", "", "", string(err.Error)}, nil)
+		f.row([]string{"error", string(err.File), "", "", "", string(err.Error)}, answer{})
 	}
 }
+
+// refusal returns the value of the column refused.
+func (a answer) refusal() string {
+	if a.Refused {
+		return "true"
+	}
+	return ""
+}
+
+// setSeparator is between the labels of a set.
+const setSeparator = '|'
 
 func (f *csvFormat) close(summary) error { return f.flush() }
 func (f *csvFormat) flush() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/progress"
@@ -11,14 +12,15 @@ import (
 // textFormat writes lines for people: one a window, event, result or error.
 type textFormat struct {
 	output
-	column int // where the labels begin
+	column int     // where the labels begin
+	bound  float64 // below which answers are refused
 }
 
 // maxColumn bounds the width of the file names.
 const maxColumn = 60
 
 func newTextFormat(out output, o formatOptions) *textFormat {
-	return &textFormat{output: out, column: min(o.survey.nameWidth, maxColumn)}
+	return &textFormat{output: out, column: min(o.survey.nameWidth, maxColumn), bound: o.bound}
 }
 
 // line writes a line about a file.
@@ -27,7 +29,7 @@ func (f *textFormat) line(file safe.String, format string, args ...any) {
 }
 
 func (f *textFormat) window(w window) {
-	f.line(w.File, "%s  at %.2f-%.2f s", w.Labels.String(), w.Start, w.End)
+	f.line(w.File, "%s  at %.2f-%.2f s%s", f.labels(w.answer), w.Start, w.End, w.Set)
 }
 
 func (f *textFormat) event(e event) {
@@ -42,10 +44,30 @@ func (f *textFormat) result(r result) {
 	switch {
 	case r.As == asEvents:
 		found = ", " + count(r.Events, "event")
+		if r.RefusedEvents > 0 {
+			found += fmt.Sprintf(", %d refused", r.RefusedEvents)
+		}
 	case r.As == asWindows:
 		found = ", " + count(r.windows, "window")
 	}
-	f.line(r.File, "%s  in %s%s%s", r.Labels.String(), progress.Duration(float64(r.Seconds)), found, r.remark())
+	length := progress.Duration(float64(r.Seconds))
+	f.line(r.File, "%s  in %s%s%s%s", f.labels(r.answer), length, found, r.Set, r.remark())
+}
+
+// labels returns the labels of an answer, and why it is refused if it is.
+func (f *textFormat) labels(a answer) string {
+	if a.Refused {
+		return fmt.Sprintf("%s (%s, below %.6g %%)", doubtful, a.Labels, 100*f.bound)
+	}
+	return a.Labels.String()
+}
+
+// String returns the set as it follows a text; nothing where none was asked for.
+func (s labelSet) String() string {
+	if s == nil {
+		return ""
+	}
+	return "  {" + strings.Join(s.names(), ", ") + "}"
 }
 
 func (f *textFormat) fail(err failure) { f.line(err.File, "error: %s", string(err.Error)) }

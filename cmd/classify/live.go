@@ -259,7 +259,11 @@ func (l *listener) sumUp(interrupted bool) {
 	summary := &streamSummary{
 		Decisions: s.Decisions, Frames: s.Frames, Gated: s.Gated, Diverged: s.Diverged, WorstLag: seconds(l.lag.Worst),
 	}
-	line := fmt.Sprintf("processed %.1f s: %d events, %d decisions", s.Seconds, l.summary.Events, s.Decisions)
+	line := fmt.Sprintf("processed %.1f s: %d events, ", s.Seconds, l.summary.Events)
+	if s.Refused > 0 {
+		line += fmt.Sprintf("%d refused, ", s.Refused)
+	}
+	line += fmt.Sprintf("%d decisions", s.Decisions)
 	if s.Gated > 0 {
 		line += fmt.Sprintf(", %d of %d frames skipped as silence", s.Gated, s.Frames)
 	}
@@ -273,4 +277,5 @@ func (l *listener) sumUp(interrupted bool) {
 	}
 	fmt.Fprintf(l.console, "classify: %s\n", line)
 	l.summary.AudioSeconds, l.summary.Interrupted, l.summary.Stream = seconds(s.Seconds), interrupted, summary
+	l.summary.Refused = s.Refused
 }

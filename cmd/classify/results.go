@@ -176,7 +176,7 @@ func (r *run) writeResult(ctx context.Context, it *item, w io.Writer) (outcome, 
 	}
 	f.result(o.result)
 	s := options.summary
-	s.Files, s.Windows, s.Events, s.AudioSeconds = 1, o.windows, o.Events, o.Seconds
+	s.Files, s.Windows, s.Events, s.Refused, s.AudioSeconds = 1, o.windows, o.Events, o.refusals(), o.Seconds
 	return o, f.close(s)
 }
 

@@ -165,7 +165,7 @@ func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended 
 		if err != nil || !ok {
 			return o, false, err
 		}
-		events, windows := o.Events, o.windows
+		events, windows, refused := o.Events, o.windows, o.refusedWindows
 		switch {
 		case rec.event != nil:
 			f.event(*rec.event)
@@ -173,9 +173,12 @@ func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended 
 		case rec.window != nil:
 			f.window(*rec.window)
 			windows++
+			if rec.window.Refused {
+				refused++
+			}
 		}
 		ended, o = rec.done, outcome{rec.result, reason(rec.err)}
-		o.Events, o.windows = events, windows
+		o.Events, o.windows, o.refusedWindows = events, windows, refused
 	}
 	return o, true, nil
 }

@@ -72,6 +72,7 @@ func (t *tally) add(name string, o outcome, ended bool) {
 	defer t.mu.Unlock()
 	t.summary.Windows += o.windows
 	t.summary.Events += o.Events
+	t.summary.Refused += o.refusals()
 	if !ended {
 		return
 	}

@@ -130,7 +130,7 @@ func (w *worker) flush(ctx context.Context) error {
 		r.result.Warning = w.pending[i].warning
 		if w.as == asWindows && answer.Err == nil {
 			r.result.As = asWindows
-			r.window = &window{File: r.result.File, End: length, Labels: r.result.Labels}
+			r.window = &window{File: r.result.File, End: length, answer: r.result.answer}
 		}
 		if err := w.finish(ctx, it, r); err != nil {
 			return err
@@ -142,7 +142,9 @@ func (w *worker) flush(ctx context.Context) error {
 
 // result returns the record of an input.
 func (w *worker) result(it *item, as string, length seconds, scores []polyphon.Score) result {
-	return result{File: safe.String(it.name), Seconds: length, As: as, Labels: newLabels(scores, w.labels)}
+	return result{
+		File: safe.String(it.name), Seconds: length, As: as, answer: newAnswer(w.recognizer, scores, w.labels),
+	}
 }
 
 // end finishes an input after those that wait, so that they come in order.
@@ -184,14 +186,17 @@ func (w *worker) long(ctx context.Context, it *item, src *resumed) error {
 			as = asClip
 		}
 	}
-	scores, err := w.answer(ctx, it, as, src)
+	scores, refused, err := w.answer(ctx, it, as, src)
 	r := record{err: err, result: w.result(it, as, seconds(float64(src.samples)/float64(src.Rate())), scores)}
+	r.result.RefusedEvents = refused
 	r.result.Warning = w.warning()
 	return w.finish(ctx, it, r)
 }
 
-// answer puts what is found in a sound, and returns the labels over the whole of it.
-func (w *worker) answer(ctx context.Context, it *item, as string, src audio.Source) ([]polyphon.Score, error) {
+// answer puts what is found in a sound, and returns the labels over the whole of it, and how many events were refused.
+func (w *worker) answer(
+	ctx context.Context, it *item, as string, src audio.Source,
+) (scores []polyphon.Score, refused int, err error) {
 	var whole polyphon.Overall
 	put := func(r record) error {
 		if w.queue.put(ctx, it, r) {
@@ -201,16 +206,17 @@ func (w *worker) answer(ctx context.Context, it *item, as string, src audio.Sour
 	}
 	switch as {
 	case asClip:
-		return w.recognizer.ClassifySource(ctx, src)
+		scores, err = w.recognizer.ClassifySource(ctx, src)
+		return scores, 0, err
 	case asWindows:
 		for found, err := range w.recognizer.Windows(ctx, src) {
 			if err == nil {
 				whole.Add(found.Scores)
 				err = put(record{window: &window{safe.String(it.name), seconds(found.Start), seconds(found.End),
-					newLabels(found.Scores, w.labels)}})
+					newAnswer(w.recognizer, found.Scores, w.labels)}})
 			}
 			if err != nil {
-				return nil, err
+				return nil, 0, err
 			}
 		}
 	case asEvents:
@@ -223,11 +229,11 @@ func (w *worker) answer(ctx context.Context, it *item, as string, src audio.Sour
 				err = put(record{event: &e})
 			}
 			if err != nil {
-				return nil, err
+				return nil, whole.RefusedEvents, err
 			}
 		}
 	}
-	return whole.Scores(), nil
+	return whole.Scores(), whole.RefusedEvents, nil
 }
 
 // resumed is a Source whose beginning has been read before. It counts samples.

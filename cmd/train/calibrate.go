@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"strings"
 
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
@@ -95,7 +94,7 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	safe.Fprintf(s.Out, "\n%s: temperature %.3g; %s\n",
-		c.Out, calibrated.Temperature, describeCalibration(calibrated.Calibration))
+		c.Out, calibrated.Temperature, calibrated.Calibration)
 	return nil
 }
 
@@ -180,19 +179,4 @@ func printMethods(w io.Writer, raw calibrate.Logits) error {
 	}
 	safe.Fprintf(w, "%d clips, each measured with what the other half gives:\n\n", raw.Len())
 	return t.write(w)
-}
-
-// describeCalibration says what a model's calibration consists of.
-func describeCalibration(c *confidence.Calibration) string {
-	var parts []string
-	if c.Scaling != nil {
-		parts = append(parts, "a factor and a shift for each label")
-	}
-	if c.Sets != nil {
-		parts = append(parts, fmt.Sprintf("sets by the %s score", c.Sets.Score))
-	}
-	if c.Unknown != nil {
-		parts = append(parts, fmt.Sprintf("unknown sounds by the %s score above %.3g", c.Unknown.Score, c.Unknown.Threshold))
-	}
-	return strings.Join(parts, "; ")
 }

@@ -45,7 +45,7 @@ func (c *infoCmd) Run(s program.Streams) error {
 	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)
 	row("temperature", "%.4g", m.Temperature)
 	if c := m.Calibration; c != nil {
-		row("calibration", "%s", describeCalibration(c))
+		row("calibration", "%s", c)
 	}
 	d := m.DetectionConfig()
 	own := ""

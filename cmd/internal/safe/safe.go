@@ -67,8 +67,13 @@ func Name(s string) string {
 
 // Field returns Name for a field of a CSV file. Where spreadsheets would take it for a formula, because it begins with
 // one of = + - @ and has more than that, its first byte is written as the mark and its digits, too.
-func Field(s string) string {
-	name := Name(s)
+func Field(s string) string { return field(s, mark) }
+
+// field is Field that also writes a separator as the mark and its digits.
+func field(s string, separator rune) string {
+	name := replace(s, writeBytes, func(r rune, bytes string) bool {
+		return plain(r, bytes) && r != mark && r != separator
+	})
 	if len(name) > 1 && strings.ContainsRune("=+-@", rune(name[0])) {
 		return fmt.Sprintf("%c%02X%s", mark, name[0], name[1:])
 	}
@@ -82,6 +87,15 @@ func Fields(list ...string) []string {
 		fields[i] = Field(s)
 	}
 	return fields
+}
+
+// List returns the Fields of names, with a separator between that is written, in names, as the mark and its digits.
+func List(separator rune, names ...string) string {
+	fields := make([]string, len(names))
+	for i, s := range names {
+		fields[i] = field(s, separator)
+	}
+	return strings.Join(fields, string(separator))
 }
 
 // String is a string that keeps, in JSON, what is not UTF-8 as the mark and its digits. In the JSON text all that Text

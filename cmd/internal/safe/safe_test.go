@@ -63,6 +63,24 @@ func TestNames(t *testing.T) {
 	}
 }
 
+func TestList(t *testing.T) {
+	for want, names := range map[string][]string{
+		"": nil, "a|b c": {"a", "b c"}, "a\ufffd7Cb|c": {"a|b", "c"}, "\ufffd3D1+1|\ufffd2Dx": {"=1+1", "-x"},
+		"\ufffd7C\ufffd7C|\ufffd0A": {"||", "\n"},
+	} {
+		if got := List('|', names...); got != want {
+			t.Errorf("list of %q: %+q, want %+q", names, got, want)
+		}
+		var parts []string
+		for part := range strings.SplitSeq(want, "|") {
+			parts = append(parts, back(part))
+		}
+		if strings.Join(parts, "\x00") != strings.Join(names, "\x00") {
+			t.Errorf("%+q gives back %q, want %q", want, parts, names)
+		}
+	}
+}
+
 // escaped is what docs/output.md says of the escapes.
 var escaped = regexp.MustCompile("\ufffd[0-9A-F]{2}")
 
