@@ -68,6 +68,9 @@ func historyChart(history []training.Epoch) chart {
 	}
 }
 
+// maxMatrix is how many labels a confusion matrix has at most: its figures are their square.
+const maxMatrix = 200
+
 // confusionChart shows the shares of each class's clips by answer: right ones in one colour, wrong ones in the other.
 func confusionChart(labels []string, confusion [][]int) chart {
 	n := len(labels)
@@ -77,7 +80,7 @@ func confusionChart(labels []string, confusion [][]int) chart {
 		alt: "Confusion matrix: shares of the clips of each label by answer. The table of labels has the same figures.",
 		plots: func(t theme) ([][]*plot.Plot, error) {
 			p := newPlot(t, "", "answer", "label")
-			const cell = 16 // pixels, so that scaling does not blur them
+			cell := max(1000/n, 4) // pixels, so that scaling does not blur them
 			img := image.NewRGBA(image.Rect(0, 0, n*cell, n*cell))
 			names, at := make([]string, n), make([]float64, n)
 			for i, row := range confusion {
@@ -155,7 +158,7 @@ func reliabilityPlot(t theme, title string, c color.RGBA, bins []calibrate.Bin) 
 		}
 		p.Add(rectangle)
 		counts.XYs = append(counts.XYs, plotter.XY{X: 50 * (b.Low + b.High), Y: 100*b.Accuracy + 1})
-		counts.Labels = append(counts.Labels, strconv.Itoa(b.Count))
+		counts.Labels = append(counts.Labels, shortCount(b.Count))
 	}
 	ideal, err := line(t.ink, true, plotter.XYs{{X: 0, Y: 0}, {X: 100, Y: 100}})
 	if err != nil {
@@ -167,10 +170,19 @@ func reliabilityPlot(t theme, title string, c color.RGBA, bins []calibrate.Bin) 
 	}
 	for i := range labels.TextStyle {
 		labels.TextStyle[i] = p.X.Tick.Label
+		labels.TextStyle[i].Font.Size = 7
 		labels.TextStyle[i].XAlign, labels.TextStyle[i].YAlign = draw.XCenter, draw.YBottom
 	}
 	p.Add(ideal, labels)
 	return p, nil
+}
+
+// shortCount returns a number as it fits above a bar.
+func shortCount(n int) string {
+	if n < 10000 {
+		return strconv.Itoa(n)
+	}
+	return strconv.Itoa((n+500)/1000) + "k"
 }
 
 // histogramChart shows how many right and how many wrong answers have which confidence.

@@ -47,7 +47,7 @@ func clipChart(name, alt string, e *explanation, c features.Config, centres []fl
 
 // image paints each place, the lowest mel at the bottom.
 func (e *explanation) image(at func(frame, mel int) color.Color) image.Image {
-	const zoom = 4 // so that scaling does not blur the places
+	zoom := max(min(1600/e.Frames, 4), 1) // so that scaling does not blur the places of clips of a few seconds
 	img := image.NewRGBA(image.Rect(0, 0, zoom*e.Frames, zoom*e.Mels))
 	for frame := range e.Frames {
 		for mel := range e.Mels {

@@ -27,8 +27,8 @@ type explanation struct {
 	Rank float64
 }
 
-// The largest numbers of patches of an occlusion, and how many are computed together.
-const patchesOverTime, patchesOverFrequency, patchBatch = 16, 8, 16
+// The largest numbers of patches of an occlusion, and of the frames that are computed together.
+const patchesOverTime, patchesOverFrequency, batchFrames = 16, 8, 1600
 
 // explain says what in rows, log-mel energies of a clip, speaks for one class rather than another.
 func explain(n *training.InputGradient, m *polynet.Model, rows []float32, pro, against int) *explanation {
@@ -73,6 +73,7 @@ func (e *explanation) occlude(n *training.InputGradient, normal []float32, score
 	whole := n.Logits(normal, 1)
 	var sums []float64 // of Product
 	var batch []float32
+	full := max(batchFrames/e.Frames, 1) * len(normal)
 	flush := func() {
 		if size := len(batch) / len(normal); size > 0 {
 			logits := n.Logits(batch, size)
@@ -92,7 +93,7 @@ func (e *explanation) occlude(n *training.InputGradient, normal []float32, score
 					sum += e.Product[t*e.Mels+k]
 				}
 			}
-			if sums = append(sums, sum); len(batch) == patchBatch*len(normal) {
+			if sums = append(sums, sum); len(batch) == full {
 				flush()
 			}
 		}

@@ -39,7 +39,7 @@ type page struct {
 	LearningSource string
 
 	Classes  table
-	Matrix   *picture
+	Matrix   *picture // nil: too many labels
 	Mistakes table
 
 	Reliability *picture

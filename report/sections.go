@@ -63,6 +63,19 @@ func (p *page) confusions(f *folder, in *Input, after calibrate.Probabilities) (
 	if err := f.table("labels.csv", head, rows); err != nil {
 		return err
 	}
+	const shown = 20
+	p.Mistakes = table{
+		ID: "mistakes", Caption: "The most frequent mistakes", Texts: 1,
+		Head: []string{"label", "answer", "clips", "of the label's, %"},
+	}
+	for _, m := range mistakes(counts, shown) {
+		p.Mistakes.Rows = append(p.Mistakes.Rows, []string{
+			labels[m.Truth], labels[m.Answer], strconv.Itoa(m.Clips), percent(m.Share),
+		})
+	}
+	if len(labels) > maxMatrix {
+		return nil
+	}
 	rows, head = nil, []string{`label \ answer`}
 	for i, row := range counts {
 		cells := []string{in.Field(labels[i])}
@@ -74,16 +87,6 @@ func (p *page) confusions(f *folder, in *Input, after calibrate.Probabilities) (
 	}
 	if err := f.table("confusion.csv", head, rows); err != nil {
 		return err
-	}
-	const shown = 20
-	p.Mistakes = table{
-		ID: "mistakes", Caption: "The most frequent mistakes", Texts: 1,
-		Head: []string{"label", "answer", "clips", "of the label's, %"},
-	}
-	for _, m := range mistakes(counts, shown) {
-		p.Mistakes.Rows = append(p.Mistakes.Rows, []string{
-			labels[m.Truth], labels[m.Answer], strconv.Itoa(m.Clips), percent(m.Share),
-		})
 	}
 	p.Matrix, err = confusionChart(labels, counts).write(f)
 	return err
