@@ -63,6 +63,31 @@ func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
 	c.Trainer.MatMul(dst, a, w, e)
 }
 
+func (c checked) Depthwise(dst, x View, w, shift Buffer, add bool) {
+	checkDst("Depthwise", "dst", dst)
+	checkTaps("Depthwise", dst, x, w)
+	checkOptionalLen("Depthwise", dst.Cols, "shift", shift)
+	if add && !shift.Empty() {
+		panic("device: Depthwise: shift and add")
+	}
+	c.Trainer.Depthwise(dst, x, w, shift, add)
+}
+
+func (c checked) DepthwiseGrad(dw Buffer, x, dy View) {
+	checkView("DepthwiseGrad", "dy", dy)
+	checkTaps("DepthwiseGrad", dy, x, dw)
+	c.Trainer.DepthwiseGrad(dw, x, dy)
+}
+
+// checkTaps rejects windows x and weights w that are not those of a depthwise convolution with rows like y.
+func checkTaps(op string, y, x View, w Buffer) {
+	checkView(op, "x", x)
+	if x.Groups != y.Groups || x.Rows != y.Rows || x.Cols < y.Cols || y.Cols > 0 && x.Cols%y.Cols != 0 {
+		mismatch(op, "x", x, y)
+	}
+	checkLen(op, x.Cols, "w", w)
+}
+
 func (c checked) Affine(dst, x, y View, ca, cb, cc Buffer, relu bool) {
 	checkDst("Affine", "dst", dst)
 	checkLike("Affine", dst, "x", x)

@@ -83,10 +83,12 @@ func TestOneThreadDoesNotAllocate(t *testing.T) {
 	var w device.Packed
 	d.Pack(&w, d.Alloc(90*48), 90, 48)
 	a, dst := device.Matrix(d.Alloc(20*90), 20, 90), device.Matrix(d.Alloc(20*48), 20, 48)
+	a48, taps := device.Matrix(d.Alloc(20*3*48), 20, 3*48), d.Alloc(3*48)
 	vector := d.Alloc(48)
 	epilogue := device.Epilogue{Skip: dst, Shift: vector, Scale: vector, Offset: vector, ReLU: true}
 	allocations := testing.AllocsPerRun(100, func() {
 		d.MatMul(dst, a, &w, epilogue)
+		d.Depthwise(dst, a48, taps, device.Buffer{}, false)
 		d.Affine(dst, dst, device.View{}, vector, device.Buffer{}, vector, true)
 		d.Hadamard(dst, dst, dst, false)
 		d.HadamardSum(dst, dst, dst, vector, vector)

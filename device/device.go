@@ -41,6 +41,10 @@ type Device interface {
 	// MatMul computes dst = epilogue(a·w) for each group, with a (rows, k), w (k, n), dst (rows, n).
 	// The rows of a may overlap (RowStride < Cols), as the windows of a convolution do. dst must not overlap a.
 	MatMul(dst, a View, w *Packed, e Epilogue)
+	// Depthwise computes a convolution of each column: dst[r][c] = shift[c] + Σ over k of w[k][c]·x[r][k·n+c]. shift is
+	// optional; with add set, dst itself takes its place. x has windows of K rows of dst's n columns each (rows, K·n),
+	// which may overlap as MatMul's a, w is (K, n) row-major. dst must not overlap x.
+	Depthwise(dst, x View, w, shift Buffer, add bool)
 	// Affine computes dst = a∘x + b∘y + c, with a, b, c one value a column. y, a, b and c are optional
 	// (no a or b: 1; no y: no such term; no c: 0). With relu set, negative results become 0.
 	Affine(dst, x, y View, a, b, c Buffer, relu bool)

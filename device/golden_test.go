@@ -302,6 +302,18 @@ func TestShapeMistakesPanicWithBothShapes(t *testing.T) {
 				func() { d.MatMulTransA(buffer.Slice(0, 12), matrix(5, 3), matrix(6, 4)) },
 				[]string{"(1,5,3)", "(1,6,4)"},
 			},
+			"taps": {
+				func() { d.Depthwise(matrix(5, 4), matrix(5, 6), buffer.Slice(0, 6), none, false) },
+				[]string{"Depthwise", "x (1,5,6)", "(1,5,4)"},
+			},
+			"weights of the taps": {
+				func() { d.DepthwiseGrad(buffer.Slice(0, 7), matrix(5, 8), matrix(5, 4)) },
+				[]string{"w has 7", "want 8"},
+			},
+			"shift and add": {
+				func() { d.Depthwise(matrix(5, 4), matrix(5, 8), buffer.Slice(0, 8), buffer.Slice(0, 4), true) },
+				[]string{"shift and add"},
+			},
 			"optimiser": {
 				func() { d.SGD(buffer, buffer.Slice(0, 99), buffer, 0, 0, 0) },
 				[]string{"99", "100"},

@@ -106,6 +106,27 @@ func (ref) MatMulTransA(dw Buffer, a, dy View) {
 	}
 }
 
+func (ref) Depthwise(dst, x View, w, shift Buffer, add bool) {
+	set(dst, func(g, r, c int) float64 {
+		sum := at(shift, c, 0)
+		if add {
+			sum = dst.at(g, r, c)
+		}
+		for i := c; i < x.Cols; i += dst.Cols {
+			sum += x.at(g, r, i) * float64(values(w)[i])
+		}
+		return sum
+	})
+}
+
+func (ref) DepthwiseGrad(dw Buffer, x, dy View) {
+	for i := range dw.Len() {
+		sum := 0.0
+		eachRow(dy, func(g, r int) { sum += x.at(g, r, i) * dy.at(g, r, i%dy.Cols) })
+		values(dw)[i] = float32(float64(values(dw)[i]) + sum)
+	}
+}
+
 func (ref) Affine(dst, x, y View, a, b, c Buffer, relu bool) {
 	set(dst, func(g, r, i int) float64 {
 		v := at(a, i, 1)*x.at(g, r, i) + at(c, i, 0)

@@ -12,6 +12,10 @@ type Trainer interface {
 	// dy (rows, n), dw (k, n) row-major. It is the weight gradient of MatMul.
 	MatMulTransA(dw Buffer, a, dy View)
 
+	// DepthwiseGrad accumulates dw[k][c] += Σ over groups and rows of x[r][k·n+c]·dy[r][c]: x (rows, K·n), possibly
+	// overlapping, dy (rows, n), dw (K, n) row-major. It is the weight gradient of Depthwise.
+	DepthwiseGrad(dw Buffer, x, dy View)
+
 	// HadamardSum computes dst = f + s + p∘(f∘s) + q, with p, q one value a column: the output of a
 	// polynomial residual block whose batch norm has scale p and shift q.
 	HadamardSum(dst, f, s View, p, q Buffer)

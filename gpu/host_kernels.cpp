@@ -12,7 +12,7 @@ namespace {
 
 const host::Kernel kernels[] = {
 	fillKernel, copy_floatsKernel, affineKernel, relu_gradKernel, tanh_forwardKernel, tanh_gradKernel, transposeKernel,
-	hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
+	depthwiseKernel, depthwise_gradKernel, hadamardKernel, hadamard_sumKernel, hadamard_sum_gradKernel,
 	momentsKernel, grad_sumsKernel, norm_forwardKernel, norm_backwardKernel, avg_poolKernel, avg_pool_gradKernel,
 	lossKernel, sgdKernel, adamwKernel, ema_updateKernel, square_runsKernel, clip_normKernel,
 	logmel_512Kernel, logmel_4096Kernel, matmul_runsKernel, matmul_trans_a_runsKernel,

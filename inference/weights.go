@@ -19,7 +19,8 @@ type weights struct {
 // boundStep is a step of a Program with its weights on a device. Weights that the step does not have are empty.
 type boundStep struct {
 	*polynet.Step
-	weight              *device.Packed // (Kernel·In, Width)
+	weight              *device.Packed // (Kernel·In, Width), but of OpDepthwise
+	taps                device.Buffer  // (Kernel, Width), of OpDepthwise
 	bias, scale, offset device.Buffer  // (Width)
 }
 
@@ -66,6 +67,8 @@ func (p *Plan) pack(size runSize) []boundStep {
 				Groups: size.streams, Rows: device.CeilDiv(size.frames, geometry[polynet.Output(i)].Stride),
 				Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
 			})
+		case polynet.OpDepthwise:
+			b.taps = upload(s.Weight)
 		case polynet.OpLinear:
 			b.weight = new(device.Packed)
 			p.dev.Pack(b.weight, stage(s.Weight), s.In, s.Width)
@@ -80,7 +83,7 @@ func (w *weights) free(d device.Device) {
 		if s.weight != nil {
 			d.Free(s.weight.Data)
 		}
-		for _, b := range []device.Buffer{s.bias, s.scale, s.offset} {
+		for _, b := range []device.Buffer{s.taps, s.bias, s.scale, s.offset} {
 			d.Free(b)
 		}
 	}
@@ -97,6 +100,8 @@ type operands struct {
 // computed from the same element of this operand, or NoTensor.
 func inPlaceOperand(s *polynet.Step) polynet.Tensor {
 	switch {
+	case s.Op == polynet.OpDepthwise:
+		return polynet.NoTensor
 	case s.Op != polynet.OpConv:
 		return s.X
 	case s.Add != polynet.NoTensor:
@@ -116,6 +121,8 @@ func (s *boundStep) run(d device.Device, o *operands) {
 		d.MatMul(o.dst, o.x, s.weight, device.Epilogue{
 			Accumulate: accumulate, Shift: s.bias, Skip: o.skip, Scale: s.scale, Offset: s.offset, ReLU: s.ReLU,
 		})
+	case polynet.OpDepthwise:
+		d.Depthwise(o.dst, o.x, s.taps, s.bias, false)
 	case polynet.OpProduct:
 		if s.Plus && !o.inPlace {
 			copyRows(d, o.dst, o.x)

@@ -46,9 +46,23 @@ const (
 	NCPSkip BlockKind = "ncp-skip"
 )
 
+// Star is the block of StarNet (Ma et al., 2024) without its activation function. Its factors are two linear maps of
+// one convolution, that is, of the same rows of the input:
+//
+//	u = BN(D∗x)    a = BN(A·u)    b = BN(B·u)    x + BN(C·(a + a∘b))
+//
+// D is a depthwise convolution of the stage's kernel, A and B are conv1x1 to StarExpansion times the stage's width, C
+// is one back. The scale of C's norm starts at 1/2 in the network's first three blocks, at half of that in the next
+// three, and so on: deep chains of products train only where each one adds little. A block that changes width or has a
+// stride begins with x = BN(conv(x)), of a kernel of 3 or, if that is less, the stage's.
+const Star BlockKind = "star"
+
+// StarExpansion is how many times as many channels the factors of a Star block have as its output.
+const StarExpansion = 4
+
 // BlockKinds lists the block kinds in the order in which they are documented.
 func BlockKinds() []BlockKind {
-	return []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh, CCP, NCP, NCPSkip}
+	return []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh, CCP, NCP, NCPSkip, Star}
 }
 
 // Decomposition reports whether the kind's blocks are polynomials whose degree Config.Degree chooses.

@@ -2,6 +2,7 @@ package polynet
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -11,6 +12,7 @@ type builder struct {
 	kind   BlockKind
 	degree int
 	part   string
+	blocks int // that are complete
 }
 
 // Program returns what the network computes. c must be valid.
@@ -27,6 +29,7 @@ func (c Config) Program() *Program {
 		for j := range s.Blocks {
 			b.part = fmt.Sprintf("stages.%d.%d", i, j)
 			x = b.block(s, in, x)
+			b.blocks++
 			in, s.Stride = s.Width, 1
 		}
 	}
@@ -70,6 +73,13 @@ func (b *builder) conv(name string, width int, s Step) Tensor {
 	return b.add(s)
 }
 
+// depthwise adds a convolution of each channel of x.
+func (b *builder) depthwise(name string, x Tensor, g Stage) Tensor {
+	y := b.conv(name, g.Width, Step{X: x, In: 1, Kernel: g.Kernel, Ahead: g.Ahead, Stride: 1})
+	b.Steps[y-Output(0)].Op = OpDepthwise
+	return y
+}
+
 // conv1x1 returns a convolution of one row.
 func conv1x1(x Tensor, in int) Step { return Step{X: x, In: in, Kernel: 1, Stride: 1} }
 
@@ -81,18 +91,31 @@ func (b *builder) product(name string, x, y Tensor, width int, plus bool) Tensor
 // weightsOf lists the weights of a convolution and its norm. The order of the calls is that of files, checkpoints and
 // seeds.
 func (b *builder) weightsOf(x Tensor) {
+	b.weightsWith(x, 1, 0)
+}
+
+// weightsWith is weightsOf where the norm's weight and bias start at other values than 1 and 0.
+func (b *builder) weightsWith(x Tensor, weight, bias float32) {
 	s := &b.Steps[x-Output(0)]
-	b.Weights = append(b.Weights, Weight{Name: s.Weight, Shape: []int{s.Kernel, s.In, s.Width}, Kind: Decayed})
-	b.normWeights(s.Norm, s.Width, 1, 0)
+	w := Weight{
+		Name: s.Weight, Shape: []int{s.Kernel, s.In, s.Width}, Kind: Decayed, FanOut: s.Kernel * s.Width,
+	}
+	if s.Op == OpDepthwise {
+		w.FanOut = s.Kernel
+	}
+	b.Weights = append(b.Weights, w)
+	b.normWeights(s.Norm, s.Width, weight, bias)
 }
 
 func (b *builder) normWeights(n Norm, width int, weight, bias float32) {
 	shape := []int{width}
 	b.Weights = append(b.Weights,
-		Weight{n.Name + ".weight", shape, Undecayed, weight}, Weight{n.Name + ".bias", shape, Undecayed, bias},
-		Weight{n.Name + ".running_mean", shape, Running, 0}, Weight{n.Name + ".running_var", shape, Running, 1})
+		Weight{Name: n.Name + ".weight", Shape: shape, Kind: Undecayed, Init: weight},
+		Weight{Name: n.Name + ".bias", Shape: shape, Kind: Undecayed, Init: bias},
+		Weight{Name: n.Name + ".running_mean", Shape: shape, Kind: Running},
+		Weight{Name: n.Name + ".running_var", Shape: shape, Kind: Running, Init: 1})
 	if n.Factor != "" {
-		b.Weights = append(b.Weights, Weight{n.Factor, []int{1}, Undecayed, 0})
+		b.Weights = append(b.Weights, Weight{Name: n.Factor, Shape: []int{1}, Kind: Undecayed})
 	}
 }
 
@@ -103,6 +126,8 @@ func (b *builder) block(g Stage, in int, x Tensor) Tensor {
 		return b.coupled(g, in, x)
 	case NCP, NCPSkip:
 		return b.nested(g, in, x)
+	case Star:
+		return b.star(g, in, x)
 	}
 	return b.residual(g, in, x)
 }
@@ -163,10 +188,7 @@ func (b *builder) nested(g Stage, in int, z Tensor) Tensor {
 	for n := 2; n <= b.degree; n++ {
 		a := b.factorOf(z, g, in, n, "")
 		s := b.conv(fmt.Sprintf("nest%d.conv", n), g.Width, conv1x1(x, g.Width))
-		// The norm starts as the constant 1, so that a network starts as a linear one.
-		nest := &b.Steps[s-Output(0)]
-		b.Weights = append(b.Weights, Weight{Name: nest.Weight, Shape: []int{1, g.Width, g.Width}, Kind: Decayed})
-		b.normWeights(nest.Norm, g.Width, 0, 1)
+		b.weightsWith(s, 0, 1) // the constant 1, so that a network starts as a linear one
 		product := b.product(fmt.Sprintf("product%d", n), a, s, g.Width, false)
 		if b.kind == NCP {
 			x = product
@@ -188,6 +210,30 @@ func (b *builder) factorOf(z Tensor, g Stage, in, n int, factor string) Tensor {
 	b.weightsOf(x)
 	return x
 }
+
+func (b *builder) star(g Stage, in int, x Tensor) Tensor {
+	if in != g.Width || g.Stride != 1 {
+		x = b.conv("front.conv", g.Width, Step{
+			X: x, In: in, Kernel: min(3, g.Kernel), Ahead: min(1, g.Ahead), Stride: g.Stride,
+		})
+		b.weightsOf(x)
+	}
+	wide := StarExpansion * g.Width
+	u := b.depthwise("depthwise.conv", x, g)
+	b.weightsOf(u)
+	a := b.conv("a.conv", wide, conv1x1(u, g.Width))
+	b.weightsOf(a)
+	f := b.conv("b.conv", wide, conv1x1(u, g.Width))
+	b.weightsOf(f)
+	out := conv1x1(b.product("product", a, f, wide, true), wide)
+	out.Skip = x
+	y := b.conv("out.conv", g.Width, out)
+	b.weightsWith(y, b.residualScale(), 0)
+	return y
+}
+
+// residualScale returns the initial scale of what the present block adds to its input.
+func (b *builder) residualScale() float32 { return float32(math.Ldexp(1, -1-b.blocks/3)) }
 
 // projection adds C, the conv1x1 that ends a decomposition.
 func (b *builder) projection(x Tensor, width int) Tensor {

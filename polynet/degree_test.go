@@ -39,6 +39,8 @@ func TestDegree(t *testing.T) {
 		{stages(polynet.NCPSkip, 16, 2), "polynomial of degree 256"},
 		{stages(polynet.CCP, 16, 9, 9), "polynomial of degree 2^72"},
 		{stages(polynet.CCP, 3, 30), "polynomial of degree above 2^47"}, // 3^30 = 2^47.5…
+		{stages(polynet.Star, 0, 1), "polynomial of degree 2"},
+		{stages(polynet.Star, 0, 3, 5), "polynomial of degree 256"},
 		{stages(polynet.ReLU, 0, 2), "not a polynomial: ReLU"},
 		{stages(polynet.PiReLU, 0, 2), "not a polynomial: ReLU"},
 		{stages(polynet.Pi1x1ReLU, 0, 2), "not a polynomial: ReLU"},
@@ -99,7 +101,7 @@ func TestNetworksArePolynomials(t *testing.T) {
 	const rounding = 100 // of sums in the network, in units of the last place
 	nets := []polynet.Config{
 		small(polynet.Linear, 3, 0), small(polynet.Pi, 1, 0), small(polynet.Pi, 3, 0),
-		small(polynet.Pi1x1, 2, 0), small(polynet.Pi1x1, 4, 0),
+		small(polynet.Pi1x1, 2, 0), small(polynet.Pi1x1, 4, 0), small(polynet.Star, 1, 0), small(polynet.Star, 4, 0),
 	}
 	for _, kind := range []polynet.BlockKind{polynet.CCP, polynet.NCP, polynet.NCPSkip} {
 		nets = append(nets, small(kind, 1, 2), small(kind, 1, 5), small(kind, 1, 16), small(kind, 2, 3))

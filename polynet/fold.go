@@ -76,7 +76,7 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 	for i := range f.Steps {
 		s := &f.Steps[i]
 		switch s.Op {
-		case OpConv:
+		case OpConv, OpDepthwise:
 			scale, shift := w.affine(s.Norm, s.Width)
 			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
 			weight := slices.Clone(w.values(s.Weight))

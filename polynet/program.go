@@ -40,12 +40,15 @@ const (
 	//	f + Skip + z            with a product term: z = ProductNorm(f∘Skip), or Scale∘f∘Skip + Offset
 	//
 	// and of that max(·, 0) with ReLU.
-	OpConv    Op = iota
-	OpProduct    // X∘Y, or X∘Y + X with Plus
-	OpTanh       // tanh X
-	OpMean       // the mean of X over time: one row a clip
-	OpDropout    // X; in training each value is zero with probability Dropout, and the others are divided by 1 − Dropout
-	OpLinear     // X·Weight + Bias, row by row
+	OpConv Op = iota
+	// OpDepthwise is Norm(X ∗ Weight + Bias) with a kernel of its own for each channel: an output channel reads the input
+	// channel of the same number alone.
+	OpDepthwise
+	OpProduct // X∘Y, or X∘Y + X with Plus
+	OpTanh    // tanh X
+	OpMean    // the mean of X over time: one row a clip
+	OpDropout // X; in training each value is zero with probability Dropout, and the others are divided by 1 − Dropout
+	OpLinear  // X·Weight + Bias, row by row
 )
 
 // Step is one operation of a Program.
@@ -58,10 +61,12 @@ type Step struct {
 	X, Y, Skip, Add Tensor // operands; Op says which it has
 	Plus, ReLU      bool   // see OpProduct and OpConv
 
-	In, Kernel, Ahead, Stride int // of OpConv, in channels and rows; see Config. OpLinear has In, Kernel 1 and Stride 1
+	// In is how many channels of X an output channel reads. It, Kernel, Ahead and Stride, in rows (see Config), are those
+	// of OpConv and of OpDepthwise, where In and Stride are 1. OpLinear has In, Kernel 1 and Stride 1.
+	In, Kernel, Ahead, Stride int
 
 	Weight, Bias      string // names of weights, (Kernel, In, Width) or (In, Width), and (Width); "" for no Bias
-	Norm, ProductNorm Norm   // of OpConv
+	Norm, ProductNorm Norm   // of OpConv; OpDepthwise has Norm
 	Scale, Offset     string // names of the product term's weights once its norm is folded, (Width) each
 
 	Dropout float64 // probability, of OpDropout
@@ -84,7 +89,9 @@ type Weight struct {
 	Name  string
 	Shape []int
 	Kind  WeightKind
-	Init  float32 // initial value; of convolutions (three dimensions) and the head (two) training draws other ones
+	Init  float32 // initial value, unless training draws others: of convolutions, and of the head (two dimensions)
+	// FanOut is, of convolutions, how many values of the output a value of the input is part of.
+	FanOut int
 }
 
 // WeightKind says how training treats a weight.
@@ -112,9 +119,12 @@ func (s *Step) Operands() [4]Tensor { return [4]Tensor{s.X, s.Y, s.Skip, s.Add} 
 // HasProduct reports whether an OpConv has a product term.
 func (s *Step) HasProduct() bool { return s.ProductNorm.Name != "" || s.Scale != "" }
 
+// Convolves reports whether the step computes a convolution of X, all channels together or each by itself.
+func (s *Step) Convolves() bool { return s.Op == OpConv || s.Op == OpDepthwise }
+
 // Reach returns how many rows of t before and after its own one an output row depends on.
 func (s *Step) Reach(t Tensor) (before, after int) {
-	if s.Op != OpConv || t != s.X {
+	if !s.Convolves() || t != s.X {
 		return 0, 0
 	}
 	return s.Kernel - 1 - s.Ahead, s.Ahead
@@ -122,7 +132,7 @@ func (s *Step) Reach(t Tensor) (before, after int) {
 
 // StrideOver returns how many rows of t lie between two output rows.
 func (s *Step) StrideOver(t Tensor) int {
-	if s.Op != OpConv || t != s.X {
+	if !s.Convolves() || t != s.X {
 		return 1
 	}
 	return s.Stride
@@ -247,14 +257,15 @@ func (p *Program) Parameters() int {
 	return int(sum)
 }
 
-// MACs returns the multiply-adds of the matrix products in a run over a clip of so many frames. Norms, Hadamard
-// products and the mean over time do not count: together they are a few multiply-adds for each value of a tensor.
+// MACs returns the multiply-adds of the convolutions and the head in a run over a clip of so many frames. Norms,
+// Hadamard products and the mean over time do not count: together they are a few multiply-adds for each value of a
+// tensor.
 func (p *Program) MACs(frames int) int64 {
 	var sum int64
 	for i, g := range p.Geometry()[Output(0):] {
 		s, rows := &p.Steps[i], 1
 		switch s.Op {
-		case OpConv:
+		case OpConv, OpDepthwise:
 			rows = (frames + g.Stride - 1) / g.Stride
 			fallthrough
 		case OpLinear:

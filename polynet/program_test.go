@@ -19,6 +19,10 @@ func TestWeightsKeepTheirOrder(t *testing.T) {
 			"conv1", "norm1", "conv2", "norm2", "skip.conv", "skip.norm", "product.conv", "product.norm", "product.scale",
 		},
 		polynet.CCP: {"conv1", "norm1", "conv2", "norm2", "scale2", "conv3", "norm3", "scale3", "out.conv", "out.norm"},
+		polynet.Star: {
+			"front.conv", "front.norm", "depthwise.conv", "depthwise.norm", "a.conv", "a.norm", "b.conv", "b.norm",
+			"out.conv", "out.norm",
+		},
 		polynet.NCPSkip: {
 			"conv1", "norm1", "conv2", "norm2", "nest2.conv", "nest2.norm", "skip2.conv", "skip2.norm",
 			"conv3", "norm3", "nest3.conv", "nest3.norm", "skip3.conv", "skip3.norm", "out.conv", "out.norm",
@@ -108,6 +112,49 @@ func TestRewrittenProgramsComputeTheSame(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestResidualsOfStarStartSmall holds the initial scales of the last norms, which halve every three blocks, whatever
+// the stages.
+func TestResidualsOfStarStartSmall(t *testing.T) {
+	c := nettest.Tiny(polynet.Star)
+	c.Stages[0].Blocks, c.Stages[1].Blocks = 2, 6
+	var scales []float32
+	for _, w := range c.Program().Weights {
+		if strings.HasSuffix(w.Name, ".out.norm.weight") {
+			scales = append(scales, w.Init)
+		} else if strings.HasSuffix(w.Name, ".norm.weight") && w.Init != 1 {
+			t.Errorf("%s starts at %g", w.Name, w.Init)
+		}
+	}
+	if want := []float32{0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125, 0.125}; !slices.Equal(scales, want) {
+		t.Errorf("the scales start at %v, want %v", scales, want)
+	}
+}
+
+func TestCostsOfStar(t *testing.T) {
+	c := polynet.Config{
+		Inputs: 40, Classes: 10, Block: polynet.Star, Stem: polynet.Stem{Width: 16, Kernel: 5, Ahead: 2, Stride: 1},
+		Stages: []polynet.Stage{
+			{Width: 16, Blocks: 1, Kernel: 9, Ahead: 4, Stride: 1}, {Width: 24, Blocks: 1, Kernel: 9, Ahead: 0, Stride: 2},
+		},
+	}
+	const (
+		stem   = 5 * 40 * 16
+		first  = 9*16 + 3*4*16*16
+		second = 3*16*24 + 9*24 + 3*4*24*24
+		norms  = 2 * (16 + 16 + 2*64 + 16 + 24 + 24 + 2*96 + 24)
+	)
+	p := c.Program()
+	if got, want := p.Parameters(), stem+first+second+norms+24*10+10; got != want {
+		t.Errorf("%d parameters, want %d", got, want)
+	}
+	if got, want := p.MACs(101), int64(101*(stem+first)+51*second+240); got != want {
+		t.Errorf("%d multiply-adds, want %d", got, want)
+	}
+	if r, want := p.Reach(), (polynet.Geometry{Before: 2 + 4 + 2 + 16, After: 2 + 4, Stride: 2}); r != want {
+		t.Errorf("it reaches %+v, want %+v", r, want)
 	}
 }
 

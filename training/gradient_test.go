@@ -124,7 +124,7 @@ func convNetwork(d device.Trainer, s polynet.Step, rng *rand.Rand) (*Network, *c
 	s.Op, s.Name, s.X, s.Weight, s.Norm = polynet.OpConv, "conv", polynet.Input, "conv.weight", polynet.Norm{Name: "norm"}
 	width := []int{s.Width}
 	n := drawn(&polynet.Program{Inputs: s.In, Steps: []polynet.Step{s}, Weights: []polynet.Weight{
-		{Name: "conv.weight", Shape: []int{s.Kernel, s.In, s.Width}},
+		{Name: "conv.weight", Shape: []int{s.Kernel, s.In, s.Width}, FanOut: s.Kernel * s.Width},
 		{Name: "norm.weight", Shape: width, Kind: polynet.Undecayed, Init: 1},
 		{Name: "norm.bias", Shape: width, Kind: polynet.Undecayed},
 		{Name: "norm.running_mean", Shape: width, Kind: polynet.Running},

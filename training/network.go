@@ -35,7 +35,7 @@ type Network struct {
 }
 
 // NewNetwork returns a network with freshly drawn weights: convolutions from a normal distribution of variance
-// 2/(Kernel·Width) (He et al., 2015, by the fan-out, as the official Π-nets), the head's weight uniform within 1/√In,
+// 2/FanOut (He et al., 2015, as the official Π-nets), the head's weight uniform within 1/√In,
 // others as Weight.Init says. An impossible c gives an error wrapping polynet.ErrConfig.
 func NewNetwork(c polynet.Config, d device.Trainer, rng *rand.Rand) (*Network, error) {
 	if err := c.Validate(); err != nil {
@@ -64,6 +64,8 @@ func newNetwork(p *polynet.Program, d device.Trainer, gradients bool) *Network {
 		switch s.Op {
 		case polynet.OpConv:
 			op = &convOp{s, params[s.Weight], newBatchNorm(s.Norm, params), newBatchNorm(s.ProductNorm, params)}
+		case polynet.OpDepthwise:
+			op = &depthwiseOp{s, params[s.Weight], newBatchNorm(s.Norm, params)}
 		case polynet.OpProduct:
 			op = productOp{s}
 		case polynet.OpTanh:
@@ -113,10 +115,10 @@ func (n *Network) allocate(gradients bool) {
 func initialValues(w polynet.Weight, rng *rand.Rand) []float32 {
 	values := make([]float32, w.Len())
 	for i := range values {
-		switch len(w.Shape) {
-		case 3:
-			values[i] = float32(rng.NormFloat64() * math.Sqrt(2/float64(w.Shape[0]*w.Shape[2])))
-		case 2:
+		switch {
+		case w.FanOut > 0:
+			values[i] = float32(rng.NormFloat64() * math.Sqrt(2/float64(w.FanOut)))
+		case len(w.Shape) == 2:
 			values[i] = float32((2*rng.Float64() - 1) * (1 / math.Sqrt(float64(w.Shape[0]))))
 		default:
 			values[i] = w.Init

@@ -145,6 +145,47 @@ func (c *convOp) backwardProduct(p *Pass, dy gradient) Activation {
 	return c.norm.backward(p, f, p.restore())
 }
 
+// depthwiseOp computes an OpDepthwise and its norm.
+type depthwiseOp struct {
+	*polynet.Step
+	weight *Param // (Kernel, 1, Width)
+	norm   *batchNorm
+}
+
+func (o *depthwiseOp) forward(p *Pass) Activation {
+	x := p.tensors[o.X]
+	z := p.memory.plainLike(x)
+	p.dev.Depthwise(z.View, o.windows(x, o.Ahead), o.weight.Value, device.Buffer{}, false)
+	p.save(saved{x: x})
+	return o.norm.forward(p, z, Activation{}, false)
+}
+
+// backward convolves the gradient with the taps in reverse order: input row t is tap k of output row
+// t + Kernel − 1 − Ahead − k.
+func (o *depthwiseOp) backward(p *Pass, dy gradient) {
+	dz := o.norm.backward(p, dy.Activation, p.restore())
+	p.dev.DepthwiseGrad(o.weight.Grad, o.windows(p.restore().x, o.Ahead), dz.View)
+	if !p.wanted(o.X) {
+		return
+	}
+	reversed := p.memory.alloc(o.Kernel * o.Width)
+	taps := device.View{Groups: o.Kernel, GroupStride: o.Width}
+	src, dst := taps, taps
+	src.Data, src.Rows, src.Cols, src.RowStride = o.weight.Value, 1, o.Width, o.Width
+	dst.Data, dst.Rows, dst.Cols, dst.RowStride = reversed, o.Width, 1, 1
+	p.dev.Transpose(dst, src, true)
+	dx, add := p.gradientOf(o.X)
+	p.dev.Depthwise(dx.View, o.windows(dz, o.Kernel-1-o.Ahead), reversed, device.Buffer{}, add)
+}
+
+// windows returns the rows of x that each row with so many rows of lookahead is computed from.
+func (o *depthwiseOp) windows(x Activation, ahead int) device.View {
+	if x.Cols != o.Width {
+		panic(fmt.Sprintf("training: %s %v applied to %v", o.Name, o.weight.Shape, x.View))
+	}
+	return x.windows(ahead+1-o.Kernel, x.Rows, o.Kernel, 1)
+}
+
 // productOp computes an OpProduct: x∘y, or x∘y + x.
 type productOp struct{ *polynet.Step }
 

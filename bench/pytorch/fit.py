@@ -311,7 +311,7 @@ def main():
     net = PolyNet(MELS, len(words) + 2, args.arch, stem, stages, args.dropout)
     average = copy.deepcopy(net)
     print(json.dumps({"train": len(clips), "valid": len(valid[1]), "test": len(sets["test"][1]), "parameters": parameters(net),
-                      "lookahead_ms": lookahead(stem, stages) * HOP * 1000 // RATE,
+                      "lookahead_ms": lookahead(net) * HOP * 1000 // RATE,
                       "multiply_adds_a_second": multiplications(net, SECOND // HOP + 1)}), flush=True)
     steps = optimiser(net, args)
     step, warm, total = 0, args.warmup * loader.batches, args.epochs * loader.batches

@@ -14,22 +14,29 @@ function anywhere: every output is a polynomial of the input (apart from batch n
 
 pi-relu and pi1x1-relu have max(., 0) where relu has it.
 
+    u   = BN(D conv x), one kernel for each channel
+    out = x + BN(C (a + a * b))                 star; a = BN(A u), b = BN(B u), A and B to four times the channels
+
+where a star block that changes width or has a stride begins with x = BN(conv(x)).
+
 PyTorch stores a convolution as (out, in, kernel) and polyphon as (kernel, in, out); otherwise the state dicts agree.
 """
+import math
+
 import torch
 from torch import nn
 from torch.nn import functional
 
-KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "star")
 
 
 class AheadConv(nn.Conv1d):
     """Output t reads inputs t*stride - (kernel-1-ahead) ... t*stride + ahead; T rows in give ceil(T/stride) out."""
 
-    def __init__(self, inputs, outputs, kernel, ahead=0, stride=1):
-        super().__init__(inputs, outputs, kernel, stride, bias=False)
+    def __init__(self, inputs, outputs, kernel, ahead=0, stride=1, groups=1):
+        super().__init__(inputs, outputs, kernel, stride, groups=groups, bias=False)
         self.ahead = ahead
-        nn.init.kaiming_normal_(self.weight, mode="fan_out")
+        nn.init.normal_(self.weight, std=math.sqrt(2 * groups / (kernel * outputs)))
 
     def reach(self, rows):
         """Returns how many rows of zeros belong before so many and after them."""
@@ -45,13 +52,19 @@ class AheadConv(nn.Conv1d):
     def forward(self, x):
         left, right = self.reach(x.shape[-1])
         if left == right:
-            return functional.conv1d(x, self.weight, None, self.stride, left)
-        return functional.conv1d(functional.pad(x, (left, right)), self.weight, None, self.stride)
+            return functional.conv1d(x, self.weight, None, self.stride, left, groups=self.groups)
+        return functional.conv1d(functional.pad(x, (left, right)), self.weight, None, self.stride, groups=self.groups)
 
 
-def normed(inputs, outputs, kernel, ahead=0, stride=1):
+class Normed(nn.ModuleDict):
     """A convolution and its batch norm, named as in the model file."""
-    return nn.ModuleDict({"conv": AheadConv(inputs, outputs, kernel, ahead, stride), "norm": nn.BatchNorm1d(outputs)})
+
+    def __init__(self, inputs, outputs, kernel, ahead=0, stride=1, groups=1):
+        super().__init__({"conv": AheadConv(inputs, outputs, kernel, ahead, stride, groups),
+                          "norm": nn.BatchNorm1d(outputs)})
+
+    def forward(self, x):
+        return self["norm"](self["conv"](x))
 
 
 class Product(nn.Module):
@@ -82,7 +95,7 @@ class Block(nn.Module):
         self.norm1 = nn.BatchNorm1d(width)
         self.conv2 = AheadConv(width, width, kernel, ahead)
         self.norm2 = nn.BatchNorm1d(width)
-        self.skip = normed(inputs, width, 1, 0, stride) if stride != 1 or inputs != width else None
+        self.skip = Normed(inputs, width, 1, 0, stride) if stride != 1 or inputs != width else None
         self.product = Product(width, kind[:5] == "pi1x1" or kind == "pi-tanh", kind == "pi-tanh") if kind[:2] == "pi" else None
         self.relu = kind.endswith("relu")
 
@@ -91,11 +104,40 @@ class Block(nn.Module):
         if self.relu:
             f = functional.relu(f)
         f = self.norm2(self.conv2(f))
-        s = x if self.skip is None else self.skip["norm"](self.skip["conv"](x))
+        s = x if self.skip is None else self.skip(x)
         y = f + s
         if self.product is not None:
             y = y + self.product(f, s)
         return functional.relu(y) if self.relu else y
+
+
+class Star(nn.Module):
+    """The block of StarNet (Ma et al., 2024) without its activation. scale is what C's norm begins with."""
+
+    EXPANSION = 4
+
+    def __init__(self, inputs, width, kernel, ahead, stride, scale):
+        super().__init__()
+        self.front = None
+        if stride != 1 or inputs != width:
+            self.front = Normed(inputs, width, min(3, kernel), min(1, ahead), stride)
+        self.depthwise = Normed(width, width, kernel, ahead, groups=width)
+        self.a = Normed(width, self.EXPANSION * width, 1)
+        self.b = Normed(width, self.EXPANSION * width, 1)
+        self.out = Normed(self.EXPANSION * width, width, 1)
+        nn.init.constant_(self.out["norm"].weight, scale)
+
+    def forward(self, x):
+        if self.front is not None:
+            x = self.front(x)
+        u = self.depthwise(x)
+        a, b = self.a(u), self.b(u)
+        return x + self.out(a + a * b)
+
+
+def make(kind, index, *shape):
+    """Returns block number index of the network."""
+    return Star(*shape, 0.5 ** (1 + index // 3)) if kind == "star" else Block(kind, *shape)
 
 
 class PolyNet(nn.Module):
@@ -109,22 +151,22 @@ class PolyNet(nn.Module):
         super().__init__()
         if block not in KINDS:
             raise ValueError(f"unknown block kind {block!r}")
-        self.stem = normed(inputs, stem["width"], stem["kernel"], stem["ahead"], stem["stride"])
+        self.stem = Normed(inputs, stem["width"], stem["kernel"], stem["ahead"], stem["stride"])
         self.relu = block.endswith("relu")
         self.stages = nn.ModuleList()
-        width = stem["width"]
+        width, index = stem["width"], 0
         for stage in stages:
             blocks = []
             for i in range(stage["blocks"]):
                 stride = stage["stride"] if i == 0 else 1
-                blocks.append(Block(block, width, stage["width"], stage["kernel"], stage["ahead"], stride))
-                width = stage["width"]
+                blocks.append(make(block, index, width, stage["width"], stage["kernel"], stage["ahead"], stride))
+                width, index = stage["width"], index + 1
             self.stages.append(nn.Sequential(*blocks))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(width, classes)
 
     def forward(self, x):
-        x = self.stem["norm"](self.stem["conv"](x))
+        x = self.stem(x)
         if self.relu:
             x = functional.relu(x)
         for stage in self.stages:
@@ -137,13 +179,12 @@ def parameters(net):
     return sum(p.numel() for p in net.parameters())
 
 
-def lookahead(stem, stages):
+def lookahead(net):
     """Returns how many feature rows after an instant the network reads for its answer."""
-    rows, stride = stem["ahead"], stem["stride"]
-    for stage in stages:
-        rows += stage["ahead"] * stride
-        stride *= stage["stride"]
-        rows += stage["ahead"] * stride * (2 * stage["blocks"] - 1)
+    rows, stride = 0, 1
+    for name, layer in net.named_modules():  # in the order of the blocks' longest paths
+        if isinstance(layer, AheadConv) and not name.endswith("skip.conv"):
+            rows, stride = rows + layer.ahead * stride, stride * layer.stride[0]
     return rows
 
 

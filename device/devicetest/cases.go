@@ -75,12 +75,26 @@ func cases() []testCase {
 		{groups: 1, rows: 4, cols: 5, depth: 0, step: 1},
 		{groups: 2, rows: 0, cols: 8, depth: 4, step: 4},
 	}
+	taps := []shape{
+		{groups: 1, rows: 1, cols: 1, depth: 1, step: 1},
+		{groups: 9, rows: 1, cols: 19, depth: 57, step: 19, gap: 2},
+		{groups: 3, rows: 13, cols: 24, depth: 216, step: 24, gap: 192},
+		{groups: 2, rows: 7, cols: 33, depth: 165, step: 66, gap: 3}, // a stride of two
+		{groups: 5, rows: 51, cols: 96, depth: 288, step: 96},
+		{groups: 40, rows: 30, cols: 20, depth: 100, step: 20},
+		{groups: 1, rows: 1000, cols: 16, depth: 272, step: 16},
+		{groups: 1, rows: 2, cols: 4500, depth: 9000, step: 4500},
+		{groups: 1, rows: 3, cols: 5, depth: 500, step: 5}, // more taps than rows
+		{groups: 0, rows: 4, cols: 8, depth: 24, step: 8},
+		{groups: 2, rows: 0, cols: 8, depth: 24, step: 8},
+	}
 	// Every remainder: of columns after whole vectors, of rows after tiles.
 	for cols := 1; cols <= 17; cols++ {
 		plain = append(plain, shape{groups: 1, rows: 2, cols: cols, gap: 1})
 	}
 	for rows := 1; rows <= 25; rows++ {
 		windows = append(windows, shape{groups: 1, rows: rows, cols: rows + 7, depth: rows, step: 1})
+		taps = append(taps, shape{groups: 1, rows: rows, cols: 5 * rows, depth: 5 * rows * (1 + rows%9), step: 5*rows + 1})
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	for range 10 {
@@ -89,7 +103,7 @@ func cases() []testCase {
 		s.depth, s.step = 1+rng.IntN(200), 1+rng.IntN(50)
 		windows = append(windows, s)
 	}
-	return table(plain, plain, windows)
+	return table(plain, plain, windows, taps)
 }
 
 // benchmarks returns every operation on the shapes of the four stages of a network of 1.1 M parameters, a
@@ -108,11 +122,17 @@ func benchmarks() []testCase {
 			{groups: 13, rows: 13, cols: 128, depth: 1152, step: 128, gap: 1024},
 			{groups: 1, rows: 101, cols: 48, depth: 432, step: 48},
 			{groups: 1, rows: 13, cols: 128, depth: 1152, step: 128},
+		}, []shape{
+			{groups: 100, rows: 101, cols: 48, depth: 432, step: 48, gap: 384},
+			{groups: 100, rows: 13, cols: 128, depth: 1152, step: 128, gap: 1024},
+			{groups: 1, rows: 101, cols: 24, depth: 216, step: 24},
+			{groups: 1, rows: 13, cols: 64, depth: 576, step: 64},
 		})
 }
 
-// table returns all operations on the shapes. Rounding errors of sums grow with the root of the number of terms.
-func table(rows, vectors, windows []shape) (all []testCase) {
+// table returns all operations on the shapes; taps are those of depthwise convolutions, whose depth is a multiple of
+// the columns. Rounding errors of sums grow with the root of the number of terms.
+func table(rows, vectors, windows, taps []shape) (all []testCase) {
 	const rounding = 1e-6 // of a few operations on values of ordinary size
 	for _, o := range rowOperations {
 		for _, s := range rows {
@@ -137,6 +157,16 @@ func table(rows, vectors, windows []shape) (all []testCase) {
 		}
 		errors = 1 + math.Sqrt(float64(s.groups*s.rows))
 		all = append(all, testCase{"MatMulTransA", s, relative * errors, flops, 0, matMulTransA, nil})
+	}
+	for _, s := range taps {
+		flops := 2 * s.groups * s.rows * s.depth
+		for _, o := range depthwiseOperations {
+			terms := s.depth / s.cols
+			if o.operands == overRows {
+				terms = s.groups * s.rows
+			}
+			all = append(all, testCase{o.name, s, plainRounding * (1 + math.Sqrt(float64(terms))), flops, 0, o.run, nil})
+		}
 	}
 	return all
 }

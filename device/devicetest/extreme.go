@@ -84,6 +84,10 @@ func extremeCases() []testCase {
 		{groups: 3, rows: 51, cols: 48, depth: 72, step: 24},
 		{groups: 2, rows: 77, cols: 50, depth: 150, step: 30},
 		{groups: 2, rows: 25, cols: 30, depth: 31, step: 31},
+	}, []shape{
+		{groups: 1, rows: 1, cols: 19, depth: 171, step: 19},
+		{groups: 3, rows: 13, cols: 48, depth: 432, step: 48, gap: 20},
+		{groups: 2, rows: 51, cols: 24, depth: 72, step: 24},
 	})
 }
 

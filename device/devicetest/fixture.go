@@ -75,6 +75,9 @@ func (f *fixture) windows(name string) device.View {
 	return f.view(name, f.rows, f.depth, f.step, f.gap)
 }
 
+// taps returns the weights of a depthwise convolution.
+func (f *fixture) taps(name string) device.Buffer { return f.vector(name, f.depth, f.random) }
+
 // packed returns a product's weight, packedWindows the weight for windows.
 func (f *fixture) packed() *device.Packed {
 	if f.w.Data.Empty() {

@@ -120,6 +120,19 @@ var matMuls = []product{
 	}},
 }
 
+// overRows stands, as the number of operands of one of depthwiseOperations, for sums over rows rather than taps.
+const overRows = -1
+
+// depthwiseOperations are the depthwise convolutions.
+var depthwiseOperations = []operation{
+	{"Depthwise", 0, func(f *fixture) { f.Depthwise(f.main("dst"), f.windows("x"), f.taps("w"), none, false) }},
+	{"Depthwise+shift", 0, func(f *fixture) {
+		f.Depthwise(f.main("dst"), f.windows("x"), f.taps("w"), f.col("shift"), false)
+	}},
+	{"Depthwise add", 0, func(f *fixture) { f.Depthwise(f.main("dst"), f.windows("x"), f.taps("w"), none, true) }},
+	{"DepthwiseGrad", overRows, func(f *fixture) { f.DepthwiseGrad(f.taps("dw"), f.windows("x"), f.main("dy")) }},
+}
+
 func matMulTransA(f *fixture) {
 	f.MatMulTransA(f.vector("dw", f.depth*f.cols, f.random), f.windows("a"), f.main("dy"))
 }

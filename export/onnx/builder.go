@@ -46,6 +46,7 @@ type convolution struct {
 	weight          []float32
 	bias            []float32 // of each output channel, or nil
 	out, in, kernel int
+	groups          int // 0: one. in is the channels of each
 	stride          int
 	before, after   int // rows of zeros
 }
@@ -55,8 +56,13 @@ func (b *builder) convolution(c convolution, x string) string {
 	if c.bias != nil {
 		inputs = append(inputs, b.constant(c.name+".bias", c.bias, c.out))
 	}
-	return b.node("Conv", c.name, inputs,
-		ints("kernel_shape", 1, c.kernel), ints("strides", 1, c.stride), ints("pads", 0, c.before, 0, c.after))
+	attributes := []attributeProto{
+		ints("kernel_shape", 1, c.kernel), ints("strides", 1, c.stride), ints("pads", 0, c.before, 0, c.after),
+	}
+	if c.groups > 1 {
+		attributes = append(attributes, integer("group", int64(c.groups)))
+	}
+	return b.node("Conv", c.name, inputs, attributes...)
 }
 
 func float(name string, v float32) attributeProto {

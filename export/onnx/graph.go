@@ -17,6 +17,7 @@ type walk struct {
 	padded  map[string]bool         // values that a Pad made
 	users   map[string][]*nodeProto // by the origin of an input
 	used    map[*tensorProto]bool
+	taken   map[*nodeProto]bool // convolutions that are those of steps
 	weights polynet.StateDict
 	err     error
 }
@@ -25,7 +26,7 @@ func newWalk(g *graphProto) *walk {
 	w := &walk{
 		graph: g, tensors: make(map[string]*tensorProto), origins: make(map[string]string),
 		padded: make(map[string]bool), users: make(map[string][]*nodeProto), used: make(map[*tensorProto]bool),
-		weights: make(polynet.StateDict),
+		taken: make(map[*nodeProto]bool), weights: make(polynet.StateDict),
 	}
 	for i := range g.initializers {
 		w.tensors[g.initializers[i].name] = &g.initializers[i]

@@ -161,14 +161,19 @@ func transpose(x array, perm []int64) array {
 	return y
 }
 
-// conv is a convolution over the last of four dimensions, whose third is 1.
+// conv is a convolution, in groups of channels, over the last of four dimensions, whose third is 1.
 func (n *nodeProto) conv(in []array) array {
 	x, w := in[0], in[1]
 	pads, strides := n.attribute("pads").list, n.attribute("strides").list
 	before, after, stride := int(pads[1]), int(pads[3]), int(strides[1])
 	batch, channels, rows := x.dims[0], x.dims[1], x.dims[3]
 	out, kernel := w.dims[0], w.dims[3]
-	if x.dims[2] != 1 || w.dims[1] != channels || w.dims[2] != 1 || int(n.attribute("kernel_shape").list[1]) != kernel {
+	groups := 1
+	if a := n.attribute("group"); a != nil {
+		groups = int(a.integer)
+	}
+	shape := n.attribute("kernel_shape").list
+	if x.dims[2] != 1 || w.dims[1] != channels/groups || w.dims[2] != 1 || int(shape[1]) != kernel {
 		panic(fmt.Sprintf("%s: %v by %v", n.name, x.dims, w.dims))
 	}
 	y := newArray(batch, out, 1, (rows+before+after-kernel)/stride+1)
@@ -178,10 +183,11 @@ func (n *nodeProto) conv(in []array) array {
 		if len(in) > 2 {
 			sum = in[2].data[o]
 		}
-		for c := range channels {
+		for c := range w.dims[1] {
+			in := o/(out/groups)*w.dims[1] + c
 			for k := range kernel {
 				if r := t*stride - before + k; r >= 0 && r < rows {
-					sum += x.data[(b*channels+c)*rows+r] * w.data[(o*channels+c)*kernel+k]
+					sum += x.data[(b*channels+in)*rows+r] * w.data[(o*w.dims[1]+c)*kernel+k]
 				}
 			}
 		}

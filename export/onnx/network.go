@@ -49,7 +49,7 @@ func (b *builder) softmax(temperature float64) {
 func (b *builder) step(s *polynet.Step, names []string) string {
 	x := names[s.X]
 	switch s.Op {
-	case polynet.OpConv:
+	case polynet.OpConv, polynet.OpDepthwise:
 		return b.conv(s, x, names[s.Skip], names[s.Add])
 	case polynet.OpProduct:
 		z := b.node("Mul", s.Name, []string{x, names[s.Y]})
@@ -69,12 +69,12 @@ func (b *builder) step(s *polynet.Step, names []string) string {
 	panic(fmt.Sprintf("onnx: step %s has the operation %d, which has no export", s.Name, s.Op))
 }
 
-// conv adds an OpConv whose norm is folded.
+// conv adds an OpConv or OpDepthwise whose norm is folded.
 func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
 	before, after := s.Reach(s.X)
 	f := b.convolution(convolution{
 		name: s.Name, weight: b.values(s.Weight), bias: b.values(s.Bias), out: s.Width, in: s.In, kernel: s.Kernel,
-		stride: s.Stride, before: before, after: after,
+		groups: groups(s), stride: s.Stride, before: before, after: after,
 	}, x)
 	switch {
 	case s.Add != polynet.NoTensor:
@@ -90,6 +90,14 @@ func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
 		f = b.node("Relu", s.Name+".relu", []string{f})
 	}
 	return f
+}
+
+// groups returns how many groups of channels a convolution has.
+func groups(s *polynet.Step) int {
+	if s.Op == polynet.OpDepthwise {
+		return s.Width
+	}
+	return 1
 }
 
 // scale adds Scale∘x + Offset as a batch norm of mean 0 and variance 1, which stays in ONNX Runtime's blocked layout

@@ -9,19 +9,23 @@ import (
 
 // network follows the steps of p from the network's input to the logits and keeps their weights.
 func (w *walk) network(p *polynet.Program) {
-	convolved := make([]bool, len(p.Steps)+2) // tensors that an OpConv reads as X
+	read := make([]readers, len(p.Steps)+2) // by their numbers, what reads the tensors
 	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Op == polynet.OpConv {
-			convolved[s.X] = true
-		}
+		s := &p.Steps[i]
+		read[s.X].conv = read[s.X].conv || s.Convolves()
+		read[s.X].sum = read[s.X].sum || s.Plus
+		read[s.Skip].sum, read[s.Add].sum = true, true
 	}
 	values := []string{polynet.NoTensor: "", polynet.Input: w.input()}
 	for i := range p.Steps {
 		s, x := &p.Steps[i], ""
 		switch s.Op {
-		case polynet.OpConv:
-			leads := s.Skip == polynet.NoTensor && convolved[polynet.Output(i)]
-			x = w.conv(s, w.convolution(s.Name, values[s.X], leads), values[s.Skip], values[s.Add])
+		case polynet.OpConv, polynet.OpDepthwise:
+			by := read[polynet.Output(i)]
+			if s.Skip != polynet.NoTensor {
+				by = readers{sum: true}
+			}
+			x = w.conv(s, w.convolution(s.Name, values[s.X], by), values[s.Skip], values[s.Add])
 		case polynet.OpProduct:
 			x = w.joins(s.Name, "Mul", values[s.X], values[s.Y])
 			if s.Plus {
@@ -53,32 +57,36 @@ func (w *walk) input() string {
 	return ""
 }
 
+// readers says which kinds of operators read a value, normed and rectified: a convolution, a sum.
+type readers struct{ conv, sum bool }
+
 // convolution returns the named step's convolution of x. Of several it is the one that has this name from Write, or the
-// one that another convolution follows, or does not follow, as leads says.
-func (w *walk) convolution(name, x string, leads bool) *nodeProto {
-	found := w.usersOf(x, "Conv")
+// one that operators of the given kinds read.
+func (w *walk) convolution(name, x string, by readers) *nodeProto {
+	found := slices.DeleteFunc(w.usersOf(x, "Conv"), func(n *nodeProto) bool { return w.taken[n] })
 	if i := slices.IndexFunc(found, func(n *nodeProto) bool { return n.name == name }); i >= 0 {
-		return found[i]
+		found = found[i : i+1]
 	}
-	if count := len(found); count > 1 {
-		found = slices.DeleteFunc(found, func(n *nodeProto) bool { return w.leads(n) != leads })
+	if len(found) > 1 {
+		found = slices.DeleteFunc(found, func(n *nodeProto) bool { return w.readersOf(n) != by })
 	}
 	if len(found) != 1 {
 		w.fail("%s: %d convolutions that could be it read %.80q, instead of one", name, len(found), x)
 		return &nodeProto{outputs: []string{""}}
 	}
+	w.taken[found[0]] = true
 	return found[0]
 }
 
-// leads reports whether another convolution reads the output of n, normed and rectified.
-func (w *walk) leads(n *nodeProto) bool {
+// readersOf returns what reads the output of n.
+func (w *walk) readersOf(n *nodeProto) readers {
 	x := n.outputs[0]
 	for _, op := range []string{"BatchNormalization", "Relu"} {
 		if next := w.usersOf(x, op); len(next) > 0 {
 			x = next[0].outputs[0]
 		}
 	}
-	return len(w.usersOf(x, "Conv")) > 0
+	return readers{len(w.usersOf(x, "Conv")) > 0, len(w.usersOf(x, "Add")) > 0}
 }
 
 // conv keeps the weights of step s, whose convolution is n, and returns its output.
@@ -119,14 +127,17 @@ func (w *walk) conv(s *polynet.Step, n *nodeProto, skip, add string) string {
 
 // checkGeometry compares what the weight's shape does not show.
 func (w *walk) checkGeometry(n *nodeProto, s *polynet.Step) {
-	group := n.attribute("group")
+	group := int64(1)
+	if a := n.attribute("group"); a != nil {
+		group = a.integer
+	}
 	switch {
 	case n.last("strides", 1) != int64(s.Stride):
 		w.fail("%s has a stride of %d, not %d", s.Name, n.last("strides", 1), s.Stride)
 	case n.last("dilations", 1) != 1:
 		w.fail("%s is dilated", s.Name)
-	case group != nil && group.integer != 1:
-		w.fail("%s has %d groups", s.Name, group.integer)
+	case group != int64(groups(s)):
+		w.fail("%s has %d groups, not %d", s.Name, group, groups(s))
 	}
 	if w.padded[n.input(0)] {
 		return // by as much as other operators compute

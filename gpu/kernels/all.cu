@@ -1,4 +1,5 @@
 // All kernels, as one module.
+#include "depthwise.cu"
 #include "hadamard.cu"
 #include "logmel.cu"
 #include "loss.cu"

@@ -99,14 +99,6 @@ ELEMENTWISE(matmul_runs, Product) {
 	all.put(all.row(row), all.column(e.c), sum);
 }
 
-struct TransA {
-	View a, dy;
-	float *dw;
-	Shape shape; // dy's
-	i64 depth, runRows, runs;
-	float *partial; // (runs, depth, cols) where there are several runs
-};
-
 template <int Height, int Width, template <int, int> class Sums> DEVICE void transA(const TransA &a) {
 	enum { threads = Height * Width / 32 };
 	unsigned row = blockIdx.x * Height, column = blockIdx.y * Width, run = blockIdx.z;

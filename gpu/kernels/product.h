@@ -4,6 +4,15 @@
 #pragma once
 #include "kernel.h"
 
+// TransA is the gradient of a product's weight, or of a depthwise convolution's.
+struct TransA {
+	View a, dy;
+	float *dw;
+	Shape shape; // dy's
+	i64 depth, runRows, runs;
+	float *partial; // (runs, depth, cols) where there are several runs
+};
+
 enum { slab = 16 };
 
 struct alignas(16) Quad {

@@ -1,8 +1,9 @@
 // Command asm writes the AVX2 and AVX-512 kernels of device/internal/simd and of features/internal/simd.
 //
 // Each kernel is described once and generated for both vector widths. For device these are loops over rows (rows.go,
-// from the table in bodies.go), tiles of matrix products (tiles.go) and Winograd's transforms (winograd.go); for
-// features windowing, mel bands and transposition (frames.go), the FFT (fft.go) and the logarithm (log.go).
+// from the table in bodies.go), tiles of matrix products (tiles.go) and of depthwise convolutions (depthwise.go), and
+// Winograd's transforms (winograd.go); for features windowing, mel bands and transposition (frames.go), the FFT
+// (fft.go) and the logarithm (log.go).
 package main
 
 import (
@@ -37,6 +38,7 @@ func main() {
 		for _, s := range sets {
 			matMulTile(s)
 			outerTile(s)
+			depthwise(s)
 			peak(s)
 			for _, w := range winograds {
 				w.generate(s)
@@ -82,14 +84,26 @@ func end() {
 	RET()
 }
 
-// addSetters appends to the Go file the methods of Kernels that take an instruction set's kernels.
+// addSetters appends to the Go file the methods of Kernels that take an instruction set's kernels, and breaks its long
+// lines.
 func addSetters(file string, sets []isa) error {
-	f, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	for _, s := range sets {
-		fmt.Fprintf(f, "\nfunc (k *Kernels) use%s() {\n%s}\n", strings.ToUpper(s.name), assignments[s.name])
+	text := new(strings.Builder)
+	for line := range strings.Lines(string(content)) {
+		for len(line) > columns && !strings.HasPrefix(line, "//") {
+			at := strings.LastIndex(line[:columns], ", ") + 1
+			fmt.Fprintln(text, line[:at])
+			line = "\t" + line[at+1:]
+		}
+		text.WriteString(line)
 	}
-	return f.Close()
+	for _, s := range sets {
+		fmt.Fprintf(text, "\nfunc (k *Kernels) use%s() {\n%s}\n", strings.ToUpper(s.name), assignments[s.name])
+	}
+	return os.WriteFile(file, []byte(text.String()), 0o644)
 }
+
+const columns = 120 // of a line

@@ -67,7 +67,7 @@ func (n Plain) step(s *polynet.Step, tensors []Rows) Rows {
 	switch {
 	case s.Op == polynet.OpMean && !n.KeepRows:
 		return Rows{x.Mean(0, len(x)-1)}
-	case s.Op == polynet.OpConv || s.Op == polynet.OpLinear:
+	case s.Convolves() || s.Op == polynet.OpLinear:
 		f = n.norm(s.Norm, n.conv(s, x))
 	}
 	if s.HasProduct() {
@@ -101,7 +101,8 @@ func (n Plain) step(s *polynet.Step, tensors []Rows) Rows {
 	})
 }
 
-// conv computes y[t][o] = bias[o] + Σ over k, i of w[k][i][o]·x[t·stride − (kernel−1−ahead) + k][i].
+// conv computes y[t][o] = bias[o] + Σ over k, i of w[k][i][o]·x[t·stride − (kernel−1−ahead) + k][i], or, depthwise,
+// Σ over k of w[k][o]·x[…][o].
 func (n Plain) conv(s *polynet.Step, x Rows) (y Rows) {
 	w, bias := n.values(s.Weight), n.values(s.Bias)
 	for t := 0; t < len(x); t += s.Stride {
@@ -112,6 +113,12 @@ func (n Plain) conv(s *polynet.Step, x Rows) (y Rows) {
 		for k := range s.Kernel {
 			at := t - (s.Kernel - 1 - s.Ahead) + k
 			if at < 0 || at >= len(x) {
+				continue
+			}
+			if s.Op == polynet.OpDepthwise {
+				for o, v := range x[at] {
+					row[o] += float64(w[k*s.Width+o]) * v
+				}
 				continue
 			}
 			for i, v := range x[at] {

@@ -12,14 +12,14 @@ import torch
 from torch.nn import functional
 
 HERE = pathlib.Path(__file__).parent
-KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip", "star")
 RELU = ("relu", "pi-relu", "pi1x1-relu")
 DEGREE = 3  # of ccp and ncp
 
 
 def conv(x, weight, ahead, stride=1):
     x = functional.pad(x, (weight.shape[0] - 1 - ahead, ahead))
-    return functional.conv1d(x, weight.permute(2, 1, 0), stride=stride)
+    return functional.conv1d(x, weight.permute(2, 1, 0), stride=stride, groups=x.shape[1] // weight.shape[1])
 
 
 def norm(x, w, name):
@@ -41,6 +41,8 @@ def block(kind, x, w, name, ahead, stride):
         return ccp(x, w, name, ahead, stride)
     if kind in ("ncp", "ncp-skip"):
         return ncp(kind, x, w, name, ahead, stride)
+    if kind == "star":
+        return star(x, w, name, ahead, stride)
     act = torch.relu if kind in RELU else lambda v: v
     s = x
     if name + ".skip.conv.weight" in w:
@@ -54,6 +56,14 @@ def block(kind, x, w, name, ahead, stride):
         z = torch.tanh(z)
     z = norm(z, w, name + ".product.norm") if kind in ("pi", "pi-relu") else one(z, w, name + ".product")
     return act(f + s + w[name + ".product.scale"] * z)
+
+
+def star(x, w, name, ahead, stride):
+    if name + ".front.conv.weight" in w:
+        x = layer(x, w, name + ".front.conv", name + ".front.norm", min(1, ahead), stride)
+    u = layer(x, w, name + ".depthwise.conv", name + ".depthwise.norm", ahead)
+    a, b = one(u, w, name + ".a"), one(u, w, name + ".b")
+    return x + one(a + a * b, w, name + ".out")
 
 
 def ccp(z, w, name, ahead, stride):
@@ -110,6 +120,8 @@ class Weights(dict):
     def block(self, kind, name, inputs, width, kernel, stride):
         if kind in ("ccp", "ncp", "ncp-skip"):
             return self.decomposition(kind, name, inputs, width, kernel)
+        if kind == "star":
+            return self.star(name, inputs, width, kernel, stride)
         self.layer(name + ".conv1", name + ".norm1", kernel, inputs, width)
         self.layer(name + ".conv2", name + ".norm2", kernel, width, width)
         if inputs != width or stride != 1:
@@ -121,6 +133,14 @@ class Weights(dict):
         else:
             self.one(name + ".product", width, width)
         self.scale(name + ".product.scale")
+
+    def star(self, name, inputs, width, kernel, stride):
+        if inputs != width or stride != 1:
+            self.layer(name + ".front.conv", name + ".front.norm", min(3, kernel), inputs, width)
+        self.layer(name + ".depthwise.conv", name + ".depthwise.norm", kernel, 1, width)
+        self.one(name + ".a", width, 4 * width)
+        self.one(name + ".b", width, 4 * width)
+        self.one(name + ".out", 4 * width, width)
 
     def decomposition(self, kind, name, inputs, width, kernel):
         for n in range(1, DEGREE + 1):
@@ -175,7 +195,7 @@ def network(kind, x, w):
     return x.mean(-1) @ w["head.weight"] + w["head.bias"]
 
 
-def train(kind, make, x, labels, out):
+def train(prefix, kind, make, x, labels, out):
     """Ten steps: warm-up over three, then cosine; label smoothing 0.1; decay on convolutions and the head's weight only."""
     w = Weights(11)
     w.conv("stem.conv", 5, 6, 8)
@@ -185,7 +205,6 @@ def train(kind, make, x, labels, out):
     w.block(kind, "stages.1.1", 10, 10, 4, 1)
     w.add("head.weight", w.normal(10, 4) * 0.3)
     w.add("head.bias", torch.zeros(4))
-    prefix = "sgd" if make is sgd else "adamw"
     store(out, prefix + "/before", w)
     decayed = [v for k, v in w.trained().items() if "conv" in k or k == "head.weight"]
     others = [v for k, v in w.trained().items() if not ("conv" in k or k == "head.weight")]
@@ -219,8 +238,9 @@ def curves():
     x = torch.randn(10, 6, 6, 21, generator=random).double()
     labels = torch.randint(0, 4, (10, 6), generator=random)
     out = {"x": x.transpose(2, 3).float().numpy(), "labels": labels.float().numpy()}
-    train("pi", sgd, x, labels, out)
-    train("relu", adamw, x, labels, out)
+    train("sgd", "pi", sgd, x, labels, out)
+    train("adamw", "relu", adamw, x, labels, out)
+    train("star", "star", sgd, x, labels, out)
     numpy.savez_compressed(HERE / "curves.npz", **out)
 
 

@@ -5,7 +5,7 @@ import "math"
 func generic() *Kernels {
 	return &Kernels{
 		Name: "generic", Width: 4, TileRows: 4,
-		MatMulTile: matMulTile, OuterTile: outerTile,
+		MatMulTile: matMulTile, OuterTile: outerTile, Depthwise: depthwise,
 		WinogradF23: winogradAt(2, 0, 1, -1), WinogradF33: winogradAt(3, 0, 1, -1, 2),
 		WinogradF45: winogradAt(4, 0, 1, -1, 2, -2, 1./2, -1./2),
 		Affine:      affine, Affine2: affine2,
@@ -23,6 +23,19 @@ func value(v []float32, c int, missing float32) float32 {
 		return missing
 	}
 	return v[c]
+}
+
+func depthwise(dst, x, w, init []float32, rows, cols, taps, dstStride, xStride, xTap, wStride, initStride int) {
+	for r := range rows {
+		out := dst[r*dstStride:][:cols]
+		copy(out, init[r*initStride:][:cols])
+		for k := range taps {
+			in, weights := x[r*xStride+k*xTap:][:cols], w[k*wStride:][:cols]
+			for c := range out {
+				out[c] += weights[c] * in[c]
+			}
+		}
+	}
 }
 
 func affine(dst, x, a, c []float32, rows, cols, dstStride, xStride int, floor float32) {

@@ -8,13 +8,21 @@ package simd
 // starts[r] on; b is a packed panel.
 //
 //go:noescape
-func avx2MatMulTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
+func avx2MatMulTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
 
 // avx2OuterTile adds Σ aᵀ·dy over the rows of all groups to a tile of dw: tileRows × cols, with tileRows
 // columns of a and cols columns of dy, at most two vectors.
 //
 //go:noescape
-func avx2OuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGroupStride int, dy []float32, dyRowStride int, dyGroupStride int, groups int, rows int, tileRows int, cols int)
+func avx2OuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGroupStride int, dy []float32,
+	dyRowStride int, dyGroupStride int, groups int, rows int, tileRows int, cols int)
+
+// avx2Depthwise computes dst = init + Σ w∘x over the taps.
+//
+//go:noescape
+func avx2Depthwise(dst []float32, x []float32, w []float32, init []float32, rows int, cols int, taps int,
+	dstStride int, xStride int, xTap int, wStride int, initStride int)
 
 // avx2Peak does steps × 12 independent vector multiply-adds.
 //
@@ -99,12 +107,14 @@ func avx2WinogradF45WeightGrad(y []float32, x []float32, tiles int, cols int, yS
 // avx2Affine computes dst = max(a∘x + c, floor)
 //
 //go:noescape
-func avx2Affine(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, floor float32)
+func avx2Affine(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int,
+	floor float32)
 
 // avx2Affine2 computes dst = max(a∘x + b∘y + c, floor)
 //
 //go:noescape
-func avx2Affine2(dst []float32, x []float32, y []float32, a []float32, b []float32, c []float32, rows int, cols int, dstStride int, xStride int, yStride int, floor float32)
+func avx2Affine2(dst []float32, x []float32, y []float32, a []float32, b []float32, c []float32, rows int, cols int,
+	dstStride int, xStride int, yStride int, floor float32)
 
 // avx2Hadamard computes dst = x∘y
 //
@@ -114,17 +124,20 @@ func avx2Hadamard(dst []float32, x []float32, y []float32, rows int, cols int, d
 // avx2HadamardAdd computes dst += x∘y
 //
 //go:noescape
-func avx2HadamardAdd(dst []float32, x []float32, y []float32, rows int, cols int, dstStride int, xStride int, yStride int)
+func avx2HadamardAdd(dst []float32, x []float32, y []float32, rows int, cols int, dstStride int, xStride int,
+	yStride int)
 
 // avx2HadamardSum computes dst = max(f + s + p∘(f∘s) + q, floor) with f = x + shift
 //
 //go:noescape
-func avx2HadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+func avx2HadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int,
+	cols int, dstStride int, xStride int, sStride int, floor float32)
 
 // avx2HadamardSumGrad computes df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c
 //
 //go:noescape
-func avx2HadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32, b []float32, c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
+func avx2HadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32, b []float32,
+	c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
 
 // avx2ReLUGrad computes dx = dy where y > 0, else 0
 //
@@ -144,7 +157,8 @@ func avx2Dots(sum []float32, dot []float32, x []float32, y []float32, rows int, 
 // avx2Dots3 computes sum += Σ x and dot += Σ x∘y∘z over the rows
 //
 //go:noescape
-func avx2Dots3(sum []float32, dot []float32, x []float32, y []float32, z []float32, rows int, cols int, xStride int, yStride int, zStride int)
+func avx2Dots3(sum []float32, dot []float32, x []float32, y []float32, z []float32, rows int, cols int, xStride int,
+	yStride int, zStride int)
 
 // avx2Deviations computes sum += Σ d and squares += Σ d² over the rows with d = x − shift
 //
@@ -154,30 +168,41 @@ func avx2Deviations(sum []float32, squares []float32, x []float32, shift []float
 // avx2Deviations2 computes sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift
 //
 //go:noescape
-func avx2Deviations2(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int, xStride int, yStride int)
+func avx2Deviations2(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int,
+	xStride int, yStride int)
 
 // avx2SGD computes m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)
 //
 //go:noescape
-func avx2SGD(w []float32, m []float32, g []float32, rows int, cols int, wStride int, mStride int, gStride int, rate float32, momentum float32, decay float32)
+func avx2SGD(w []float32, m []float32, g []float32, rows int, cols int, wStride int, mStride int, gStride int,
+	rate float32, momentum float32, decay float32)
 
 // avx2AdamW computes m += rest1·(g − m), v += rest2·(g² − v) and w = keep·w − rate·m/(√(v·unbias) + eps):
 // rest1 = 1−β₁, rest2 = 1−β₂; rate holds m's bias correction, unbias is v's
 //
 //go:noescape
-func avx2AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int, vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
+func avx2AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int,
+	vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
 
 // avx512MatMulTile computes c = a·b for a tile of rows × vectors·width. Row r of a is the depth values from
 // starts[r] on; b is a packed panel.
 //
 //go:noescape
-func avx512MatMulTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
+func avx512MatMulTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
 
 // avx512OuterTile adds Σ aᵀ·dy over the rows of all groups to a tile of dw: tileRows × cols, with tileRows
 // columns of a and cols columns of dy, at most two vectors.
 //
 //go:noescape
-func avx512OuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGroupStride int, dy []float32, dyRowStride int, dyGroupStride int, groups int, rows int, tileRows int, cols int)
+func avx512OuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGroupStride int, dy []float32,
+	dyRowStride int, dyGroupStride int, groups int, rows int, tileRows int, cols int)
+
+// avx512Depthwise computes dst = init + Σ w∘x over the taps.
+//
+//go:noescape
+func avx512Depthwise(dst []float32, x []float32, w []float32, init []float32, rows int, cols int, taps int,
+	dstStride int, xStride int, xTap int, wStride int, initStride int)
 
 // avx512Peak does steps × 12 independent vector multiply-adds.
 //
@@ -262,37 +287,44 @@ func avx512WinogradF45WeightGrad(y []float32, x []float32, tiles int, cols int, 
 // avx512Affine computes dst = max(a∘x + c, floor)
 //
 //go:noescape
-func avx512Affine(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, floor float32)
+func avx512Affine(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int,
+	floor float32)
 
 // avx512Affine2 computes dst = max(a∘x + b∘y + c, floor)
 //
 //go:noescape
-func avx512Affine2(dst []float32, x []float32, y []float32, a []float32, b []float32, c []float32, rows int, cols int, dstStride int, xStride int, yStride int, floor float32)
+func avx512Affine2(dst []float32, x []float32, y []float32, a []float32, b []float32, c []float32, rows int, cols int,
+	dstStride int, xStride int, yStride int, floor float32)
 
 // avx512Hadamard computes dst = x∘y
 //
 //go:noescape
-func avx512Hadamard(dst []float32, x []float32, y []float32, rows int, cols int, dstStride int, xStride int, yStride int)
+func avx512Hadamard(dst []float32, x []float32, y []float32, rows int, cols int, dstStride int, xStride int,
+	yStride int)
 
 // avx512HadamardAdd computes dst += x∘y
 //
 //go:noescape
-func avx512HadamardAdd(dst []float32, x []float32, y []float32, rows int, cols int, dstStride int, xStride int, yStride int)
+func avx512HadamardAdd(dst []float32, x []float32, y []float32, rows int, cols int, dstStride int, xStride int,
+	yStride int)
 
 // avx512HadamardSum computes dst = max(f + s + p∘(f∘s) + q, floor) with f = x + shift
 //
 //go:noescape
-func avx512HadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+func avx512HadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int,
+	cols int, dstStride int, xStride int, sStride int, floor float32)
 
 // avx512HadamardSumGrad computes df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c
 //
 //go:noescape
-func avx512HadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32, b []float32, c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
+func avx512HadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32,
+	b []float32, c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
 
 // avx512ReLUGrad computes dx = dy where y > 0, else 0
 //
 //go:noescape
-func avx512ReLUGrad(dx []float32, dy []float32, y []float32, rows int, cols int, dxStride int, dyStride int, yStride int)
+func avx512ReLUGrad(dx []float32, dy []float32, y []float32, rows int, cols int, dxStride int, dyStride int,
+	yStride int)
 
 // avx512Sums computes sum += Σ x over the rows
 //
@@ -307,7 +339,8 @@ func avx512Dots(sum []float32, dot []float32, x []float32, y []float32, rows int
 // avx512Dots3 computes sum += Σ x and dot += Σ x∘y∘z over the rows
 //
 //go:noescape
-func avx512Dots3(sum []float32, dot []float32, x []float32, y []float32, z []float32, rows int, cols int, xStride int, yStride int, zStride int)
+func avx512Dots3(sum []float32, dot []float32, x []float32, y []float32, z []float32, rows int, cols int, xStride int,
+	yStride int, zStride int)
 
 // avx512Deviations computes sum += Σ d and squares += Σ d² over the rows with d = x − shift
 //
@@ -317,22 +350,26 @@ func avx512Deviations(sum []float32, squares []float32, x []float32, shift []flo
 // avx512Deviations2 computes sum += Σ d and squares += Σ d² over the rows with d = x∘y − shift
 //
 //go:noescape
-func avx512Deviations2(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int, xStride int, yStride int)
+func avx512Deviations2(sum []float32, squares []float32, x []float32, y []float32, shift []float32, rows int, cols int,
+	xStride int, yStride int)
 
 // avx512SGD computes m = momentum·m + g + decay·w and w −= rate·(g + decay·w + momentum·m)
 //
 //go:noescape
-func avx512SGD(w []float32, m []float32, g []float32, rows int, cols int, wStride int, mStride int, gStride int, rate float32, momentum float32, decay float32)
+func avx512SGD(w []float32, m []float32, g []float32, rows int, cols int, wStride int, mStride int, gStride int,
+	rate float32, momentum float32, decay float32)
 
 // avx512AdamW computes m += rest1·(g − m), v += rest2·(g² − v) and w = keep·w − rate·m/(√(v·unbias) + eps):
 // rest1 = 1−β₁, rest2 = 1−β₂; rate holds m's bias correction, unbias is v's
 //
 //go:noescape
-func avx512AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int, vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
+func avx512AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int,
+	vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
 
 func (k *Kernels) useAVX2() {
 	k.MatMulTile = avx2MatMulTile
 	k.OuterTile = avx2OuterTile
+	k.Depthwise = avx2Depthwise
 	k.Peak = avx2Peak
 	k.WinogradF23.Input = avx2WinogradF23Input
 	k.WinogradF23.Weight = avx2WinogradF23Weight
@@ -368,6 +405,7 @@ func (k *Kernels) useAVX2() {
 func (k *Kernels) useAVX512() {
 	k.MatMulTile = avx512MatMulTile
 	k.OuterTile = avx512OuterTile
+	k.Depthwise = avx512Depthwise
 	k.Peak = avx512Peak
 	k.WinogradF23.Input = avx512WinogradF23Input
 	k.WinogradF23.Weight = avx512WinogradF23Weight

@@ -1489,6 +1489,432 @@ tile1x1_row:
 	VZEROUPPER
 	RET
 
+// func avx2Depthwise(dst []float32, x []float32, w []float32, init []float32, rows int, cols int, taps int, dstStride int, xStride int, xTap int, wStride int, initStride int)
+// Requires: AVX, FMA3
+TEXT ·avx2Depthwise(SB), NOSPLIT, $0-160
+	MOVQ xStride+128(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xTap+136(FP), CX
+	SHLQ $0x02, CX
+	MOVQ wStride+144(FP), DX
+	SHLQ $0x02, DX
+	MOVQ cols+104(FP), BX
+	XORQ SI, SI
+
+block2:
+	CMPQ BX, $0x10
+	JLT  after2
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ init_base+72(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+96(FP), R10
+
+rows4x2:
+	CMPQ    R10, $0x04
+	JLT     rows4x2_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y4
+	VMOVUPS 32(R9), Y5
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y6
+	VMOVUPS 32(R9), Y7
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R13
+	ADDQ    SI, R13
+	MOVQ    taps+112(FP), R14
+
+rows4x2_tap:
+	VMOVUPS     (R13), Y8
+	VMOVUPS     32(R13), Y9
+	VFMADD231PS (R11), Y8, Y0
+	VFMADD231PS 32(R11), Y9, Y1
+	VFMADD231PS (R11)(AX*1), Y8, Y2
+	VFMADD231PS 32(R11)(AX*1), Y9, Y3
+	VFMADD231PS (R11)(AX*2), Y8, Y4
+	VFMADD231PS 32(R11)(AX*2), Y9, Y5
+	VFMADD231PS (R11)(R12*1), Y8, Y6
+	VFMADD231PS 32(R11)(R12*1), Y9, Y7
+	ADDQ        CX, R11
+	ADDQ        DX, R13
+	DECQ        R14
+	JNZ         rows4x2_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y2, (DI)
+	VMOVUPS     Y3, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y4, (DI)
+	VMOVUPS     Y5, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y6, (DI)
+	VMOVUPS     Y7, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x04, R10
+	JMP         rows4x2
+
+rows4x2_done:
+rows2x2:
+	CMPQ    R10, $0x02
+	JLT     rows2x2_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y2
+	VMOVUPS 32(R9), Y3
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows2x2_tap:
+	VMOVUPS     (R12), Y4
+	VMOVUPS     32(R12), Y5
+	VFMADD231PS (R11), Y4, Y0
+	VFMADD231PS 32(R11), Y5, Y1
+	VFMADD231PS (R11)(AX*1), Y4, Y2
+	VFMADD231PS 32(R11)(AX*1), Y5, Y3
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows2x2_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y2, (DI)
+	VMOVUPS     Y3, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x02, R10
+	JMP         rows2x2
+
+rows2x2_done:
+rows1x2:
+	CMPQ    R10, $0x01
+	JLT     rows1x2_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Y0
+	VMOVUPS 32(R9), Y1
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows1x2_tap:
+	VMOVUPS     (R12), Y2
+	VMOVUPS     32(R12), Y3
+	VFMADD231PS (R11), Y2, Y0
+	VFMADD231PS 32(R11), Y3, Y1
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows1x2_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Y0, (DI)
+	VMOVUPS     Y1, 32(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x01, R10
+	JMP         rows1x2
+
+rows1x2_done:
+	ADDQ $0x00000040, SI
+	SUBQ $0x10, BX
+	JMP  block2
+
+after2:
+block1:
+	CMPQ BX, $0x08
+	JLT  after1
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ init_base+72(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+96(FP), R10
+
+rows4x1:
+	CMPQ    R10, $0x04
+	JLT     rows4x1_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Y0
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y1
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y2
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y3
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R13
+	ADDQ    SI, R13
+	MOVQ    taps+112(FP), R14
+
+rows4x1_tap:
+	VMOVUPS     (R13), Y4
+	VFMADD231PS (R11), Y4, Y0
+	VFMADD231PS (R11)(AX*1), Y4, Y1
+	VFMADD231PS (R11)(AX*2), Y4, Y2
+	VFMADD231PS (R11)(R12*1), Y4, Y3
+	ADDQ        CX, R11
+	ADDQ        DX, R13
+	DECQ        R14
+	JNZ         rows4x1_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Y0, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y1, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y2, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y3, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x04, R10
+	JMP         rows4x1
+
+rows4x1_done:
+rows2x1:
+	CMPQ    R10, $0x02
+	JLT     rows2x1_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Y0
+	ADDQ    R11, R9
+	VMOVUPS (R9), Y1
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows2x1_tap:
+	VMOVUPS     (R12), Y2
+	VFMADD231PS (R11), Y2, Y0
+	VFMADD231PS (R11)(AX*1), Y2, Y1
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows2x1_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Y0, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Y1, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x02, R10
+	JMP         rows2x1
+
+rows2x1_done:
+rows1x1:
+	CMPQ    R10, $0x01
+	JLT     rows1x1_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Y0
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows1x1_tap:
+	VMOVUPS     (R12), Y1
+	VFMADD231PS (R11), Y1, Y0
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows1x1_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Y0, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x01, R10
+	JMP         rows1x1
+
+rows1x1_done:
+	ADDQ $0x00000020, SI
+	SUBQ $0x08, BX
+	JMP  block1
+
+after1:
+	TESTQ   BX, BX
+	JZ      done
+	LEAQ    tailMask<>+32(SB), DI
+	SHLQ    $0x02, BX
+	SUBQ    BX, DI
+	VMOVUPS (DI), Y0
+	MOVQ    dst_base+0(FP), BX
+	ADDQ    SI, BX
+	MOVQ    x_base+24(FP), DI
+	ADDQ    SI, DI
+	MOVQ    init_base+72(FP), R8
+	ADDQ    SI, R8
+	MOVQ    rows+96(FP), R9
+
+rows4xTail:
+	CMPQ       R9, $0x04
+	JLT        rows4xTail_done
+	MOVQ       initStride+152(FP), R10
+	SHLQ       $0x02, R10
+	VMASKMOVPS (R8), Y0, Y1
+	ADDQ       R10, R8
+	VMASKMOVPS (R8), Y0, Y2
+	ADDQ       R10, R8
+	VMASKMOVPS (R8), Y0, Y3
+	ADDQ       R10, R8
+	VMASKMOVPS (R8), Y0, Y4
+	ADDQ       R10, R8
+	MOVQ       DI, R10
+	LEAQ       (AX)(AX*2), R11
+	MOVQ       w_base+48(FP), R12
+	ADDQ       SI, R12
+	MOVQ       taps+112(FP), R13
+
+rows4xTail_tap:
+	VMASKMOVPS  (R12), Y0, Y5
+	VMASKMOVPS  (R10), Y0, Y6
+	VFMADD231PS Y6, Y5, Y1
+	VMASKMOVPS  (R10)(AX*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y2
+	VMASKMOVPS  (R10)(AX*2), Y0, Y6
+	VFMADD231PS Y6, Y5, Y3
+	VMASKMOVPS  (R10)(R11*1), Y0, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        CX, R10
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows4xTail_tap
+	MOVQ        dstStride+120(FP), R10
+	SHLQ        $0x02, R10
+	VMASKMOVPS  Y1, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMASKMOVPS  Y2, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMASKMOVPS  Y3, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMASKMOVPS  Y4, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	SUBQ        $0x04, R9
+	JMP         rows4xTail
+
+rows4xTail_done:
+rows2xTail:
+	CMPQ       R9, $0x02
+	JLT        rows2xTail_done
+	MOVQ       initStride+152(FP), R10
+	SHLQ       $0x02, R10
+	VMASKMOVPS (R8), Y0, Y1
+	ADDQ       R10, R8
+	VMASKMOVPS (R8), Y0, Y2
+	ADDQ       R10, R8
+	MOVQ       DI, R10
+	LEAQ       (AX)(AX*2), R11
+	MOVQ       w_base+48(FP), R11
+	ADDQ       SI, R11
+	MOVQ       taps+112(FP), R12
+
+rows2xTail_tap:
+	VMASKMOVPS  (R11), Y0, Y3
+	VMASKMOVPS  (R10), Y0, Y4
+	VFMADD231PS Y4, Y3, Y1
+	VMASKMOVPS  (R10)(AX*1), Y0, Y4
+	VFMADD231PS Y4, Y3, Y2
+	ADDQ        CX, R10
+	ADDQ        DX, R11
+	DECQ        R12
+	JNZ         rows2xTail_tap
+	MOVQ        dstStride+120(FP), R10
+	SHLQ        $0x02, R10
+	VMASKMOVPS  Y1, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMASKMOVPS  Y2, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	SUBQ        $0x02, R9
+	JMP         rows2xTail
+
+rows2xTail_done:
+rows1xTail:
+	CMPQ       R9, $0x01
+	JLT        rows1xTail_done
+	MOVQ       initStride+152(FP), R10
+	SHLQ       $0x02, R10
+	VMASKMOVPS (R8), Y0, Y1
+	ADDQ       R10, R8
+	MOVQ       DI, R10
+	LEAQ       (AX)(AX*2), R11
+	MOVQ       w_base+48(FP), R11
+	ADDQ       SI, R11
+	MOVQ       taps+112(FP), R12
+
+rows1xTail_tap:
+	VMASKMOVPS  (R11), Y0, Y2
+	VMASKMOVPS  (R10), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        CX, R10
+	ADDQ        DX, R11
+	DECQ        R12
+	JNZ         rows1xTail_tap
+	MOVQ        dstStride+120(FP), R10
+	SHLQ        $0x02, R10
+	VMASKMOVPS  Y1, Y0, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	SUBQ        $0x01, R9
+	JMP         rows1xTail
+
+rows1xTail_done:
+done:
+	VZEROUPPER
+	RET
+
 // func avx2Peak(steps int)
 // Requires: AVX, AVX2, FMA3
 TEXT ·avx2Peak(SB), NOSPLIT, $0-8
@@ -9744,6 +10170,630 @@ tile1x1_row:
 	VMOVUPS.Z    (AX), K1, Z1
 	VADDPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)
+	VZEROUPPER
+	RET
+
+// func avx512Depthwise(dst []float32, x []float32, w []float32, init []float32, rows int, cols int, taps int, dstStride int, xStride int, xTap int, wStride int, initStride int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·avx512Depthwise(SB), NOSPLIT, $0-160
+	MOVQ xStride+128(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xTap+136(FP), CX
+	SHLQ $0x02, CX
+	MOVQ wStride+144(FP), DX
+	SHLQ $0x02, DX
+	MOVQ cols+104(FP), BX
+	XORQ SI, SI
+
+block4:
+	CMPQ BX, $0x40
+	JLT  after4
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ init_base+72(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+96(FP), R10
+
+rows4x4:
+	CMPQ    R10, $0x04
+	JLT     rows4x4_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(R9), Z6
+	VMOVUPS 192(R9), Z7
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z8
+	VMOVUPS 64(R9), Z9
+	VMOVUPS 128(R9), Z10
+	VMOVUPS 192(R9), Z11
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z12
+	VMOVUPS 64(R9), Z13
+	VMOVUPS 128(R9), Z14
+	VMOVUPS 192(R9), Z15
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R13
+	ADDQ    SI, R13
+	MOVQ    taps+112(FP), R14
+
+rows4x4_tap:
+	VMOVUPS     (R13), Z16
+	VMOVUPS     64(R13), Z17
+	VMOVUPS     128(R13), Z18
+	VMOVUPS     192(R13), Z19
+	VFMADD231PS (R11), Z16, Z0
+	VFMADD231PS 64(R11), Z17, Z1
+	VFMADD231PS 128(R11), Z18, Z2
+	VFMADD231PS 192(R11), Z19, Z3
+	VFMADD231PS (R11)(AX*1), Z16, Z4
+	VFMADD231PS 64(R11)(AX*1), Z17, Z5
+	VFMADD231PS 128(R11)(AX*1), Z18, Z6
+	VFMADD231PS 192(R11)(AX*1), Z19, Z7
+	VFMADD231PS (R11)(AX*2), Z16, Z8
+	VFMADD231PS 64(R11)(AX*2), Z17, Z9
+	VFMADD231PS 128(R11)(AX*2), Z18, Z10
+	VFMADD231PS 192(R11)(AX*2), Z19, Z11
+	VFMADD231PS (R11)(R12*1), Z16, Z12
+	VFMADD231PS 64(R11)(R12*1), Z17, Z13
+	VFMADD231PS 128(R11)(R12*1), Z18, Z14
+	VFMADD231PS 192(R11)(R12*1), Z19, Z15
+	ADDQ        CX, R11
+	ADDQ        DX, R13
+	DECQ        R14
+	JNZ         rows4x4_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	VMOVUPS     Z2, 128(DI)
+	VMOVUPS     Z3, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z4, (DI)
+	VMOVUPS     Z5, 64(DI)
+	VMOVUPS     Z6, 128(DI)
+	VMOVUPS     Z7, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z8, (DI)
+	VMOVUPS     Z9, 64(DI)
+	VMOVUPS     Z10, 128(DI)
+	VMOVUPS     Z11, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z12, (DI)
+	VMOVUPS     Z13, 64(DI)
+	VMOVUPS     Z14, 128(DI)
+	VMOVUPS     Z15, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x04, R10
+	JMP         rows4x4
+
+rows4x4_done:
+rows2x4:
+	CMPQ    R10, $0x02
+	JLT     rows2x4_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	VMOVUPS 128(R9), Z6
+	VMOVUPS 192(R9), Z7
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows2x4_tap:
+	VMOVUPS     (R12), Z8
+	VMOVUPS     64(R12), Z9
+	VMOVUPS     128(R12), Z10
+	VMOVUPS     192(R12), Z11
+	VFMADD231PS (R11), Z8, Z0
+	VFMADD231PS 64(R11), Z9, Z1
+	VFMADD231PS 128(R11), Z10, Z2
+	VFMADD231PS 192(R11), Z11, Z3
+	VFMADD231PS (R11)(AX*1), Z8, Z4
+	VFMADD231PS 64(R11)(AX*1), Z9, Z5
+	VFMADD231PS 128(R11)(AX*1), Z10, Z6
+	VFMADD231PS 192(R11)(AX*1), Z11, Z7
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows2x4_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	VMOVUPS     Z2, 128(DI)
+	VMOVUPS     Z3, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z4, (DI)
+	VMOVUPS     Z5, 64(DI)
+	VMOVUPS     Z6, 128(DI)
+	VMOVUPS     Z7, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x02, R10
+	JMP         rows2x4
+
+rows2x4_done:
+rows1x4:
+	CMPQ    R10, $0x01
+	JLT     rows1x4_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	VMOVUPS 128(R9), Z2
+	VMOVUPS 192(R9), Z3
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows1x4_tap:
+	VMOVUPS     (R12), Z4
+	VMOVUPS     64(R12), Z5
+	VMOVUPS     128(R12), Z6
+	VMOVUPS     192(R12), Z7
+	VFMADD231PS (R11), Z4, Z0
+	VFMADD231PS 64(R11), Z5, Z1
+	VFMADD231PS 128(R11), Z6, Z2
+	VFMADD231PS 192(R11), Z7, Z3
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows1x4_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	VMOVUPS     Z2, 128(DI)
+	VMOVUPS     Z3, 192(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x01, R10
+	JMP         rows1x4
+
+rows1x4_done:
+	ADDQ $0x00000100, SI
+	SUBQ $0x40, BX
+	JMP  block4
+
+after4:
+block2:
+	CMPQ BX, $0x20
+	JLT  after2
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ init_base+72(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+96(FP), R10
+
+rows4x2:
+	CMPQ    R10, $0x04
+	JLT     rows4x2_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(R9), Z3
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z4
+	VMOVUPS 64(R9), Z5
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z6
+	VMOVUPS 64(R9), Z7
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R13
+	ADDQ    SI, R13
+	MOVQ    taps+112(FP), R14
+
+rows4x2_tap:
+	VMOVUPS     (R13), Z8
+	VMOVUPS     64(R13), Z9
+	VFMADD231PS (R11), Z8, Z0
+	VFMADD231PS 64(R11), Z9, Z1
+	VFMADD231PS (R11)(AX*1), Z8, Z2
+	VFMADD231PS 64(R11)(AX*1), Z9, Z3
+	VFMADD231PS (R11)(AX*2), Z8, Z4
+	VFMADD231PS 64(R11)(AX*2), Z9, Z5
+	VFMADD231PS (R11)(R12*1), Z8, Z6
+	VFMADD231PS 64(R11)(R12*1), Z9, Z7
+	ADDQ        CX, R11
+	ADDQ        DX, R13
+	DECQ        R14
+	JNZ         rows4x2_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z2, (DI)
+	VMOVUPS     Z3, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z4, (DI)
+	VMOVUPS     Z5, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z6, (DI)
+	VMOVUPS     Z7, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x04, R10
+	JMP         rows4x2
+
+rows4x2_done:
+rows2x2:
+	CMPQ    R10, $0x02
+	JLT     rows2x2_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z2
+	VMOVUPS 64(R9), Z3
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows2x2_tap:
+	VMOVUPS     (R12), Z4
+	VMOVUPS     64(R12), Z5
+	VFMADD231PS (R11), Z4, Z0
+	VFMADD231PS 64(R11), Z5, Z1
+	VFMADD231PS (R11)(AX*1), Z4, Z2
+	VFMADD231PS 64(R11)(AX*1), Z5, Z3
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows2x2_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z2, (DI)
+	VMOVUPS     Z3, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x02, R10
+	JMP         rows2x2
+
+rows2x2_done:
+rows1x2:
+	CMPQ    R10, $0x01
+	JLT     rows1x2_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	VMOVUPS 64(R9), Z1
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows1x2_tap:
+	VMOVUPS     (R12), Z2
+	VMOVUPS     64(R12), Z3
+	VFMADD231PS (R11), Z2, Z0
+	VFMADD231PS 64(R11), Z3, Z1
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows1x2_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	VMOVUPS     Z1, 64(DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x01, R10
+	JMP         rows1x2
+
+rows1x2_done:
+	ADDQ $0x00000080, SI
+	SUBQ $0x20, BX
+	JMP  block2
+
+after2:
+block1:
+	CMPQ BX, $0x10
+	JLT  after1
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ init_base+72(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+96(FP), R10
+
+rows4x1:
+	CMPQ    R10, $0x04
+	JLT     rows4x1_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z1
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z2
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z3
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R13
+	ADDQ    SI, R13
+	MOVQ    taps+112(FP), R14
+
+rows4x1_tap:
+	VMOVUPS     (R13), Z4
+	VFMADD231PS (R11), Z4, Z0
+	VFMADD231PS (R11)(AX*1), Z4, Z1
+	VFMADD231PS (R11)(AX*2), Z4, Z2
+	VFMADD231PS (R11)(R12*1), Z4, Z3
+	ADDQ        CX, R11
+	ADDQ        DX, R13
+	DECQ        R14
+	JNZ         rows4x1_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z1, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z2, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z3, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x04, R10
+	JMP         rows4x1
+
+rows4x1_done:
+rows2x1:
+	CMPQ    R10, $0x02
+	JLT     rows2x1_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	ADDQ    R11, R9
+	VMOVUPS (R9), Z1
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows2x1_tap:
+	VMOVUPS     (R12), Z2
+	VFMADD231PS (R11), Z2, Z0
+	VFMADD231PS (R11)(AX*1), Z2, Z1
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows2x1_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	VMOVUPS     Z1, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x02, R10
+	JMP         rows2x1
+
+rows2x1_done:
+rows1x1:
+	CMPQ    R10, $0x01
+	JLT     rows1x1_done
+	MOVQ    initStride+152(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS (R9), Z0
+	ADDQ    R11, R9
+	MOVQ    R8, R11
+	LEAQ    (AX)(AX*2), R12
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
+
+rows1x1_tap:
+	VMOVUPS     (R12), Z1
+	VFMADD231PS (R11), Z1, Z0
+	ADDQ        CX, R11
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows1x1_tap
+	MOVQ        dstStride+120(FP), R11
+	SHLQ        $0x02, R11
+	VMOVUPS     Z0, (DI)
+	ADDQ        R11, DI
+	ADDQ        AX, R8
+	SUBQ        $0x01, R10
+	JMP         rows1x1
+
+rows1x1_done:
+	ADDQ $0x00000040, SI
+	SUBQ $0x10, BX
+	JMP  block1
+
+after1:
+	TESTQ BX, BX
+	JZ    done
+	MOVQ  $-1, DI
+	BZHIQ BX, DI, DI
+	KMOVW DI, K1
+	MOVQ  dst_base+0(FP), BX
+	ADDQ  SI, BX
+	MOVQ  x_base+24(FP), DI
+	ADDQ  SI, DI
+	MOVQ  init_base+72(FP), R8
+	ADDQ  SI, R8
+	MOVQ  rows+96(FP), R9
+
+rows4xTail:
+	CMPQ      R9, $0x04
+	JLT       rows4xTail_done
+	MOVQ      initStride+152(FP), R10
+	SHLQ      $0x02, R10
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z1
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z2
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z3
+	ADDQ      R10, R8
+	MOVQ      DI, R10
+	LEAQ      (AX)(AX*2), R11
+	MOVQ      w_base+48(FP), R12
+	ADDQ      SI, R12
+	MOVQ      taps+112(FP), R13
+
+rows4xTail_tap:
+	VMOVUPS.Z   (R12), K1, Z4
+	VMOVUPS.Z   (R10), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	VMOVUPS.Z   (R10)(AX*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	VMOVUPS.Z   (R10)(AX*2), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	VMOVUPS.Z   (R10)(R11*1), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        CX, R10
+	ADDQ        DX, R12
+	DECQ        R13
+	JNZ         rows4xTail_tap
+	MOVQ        dstStride+120(FP), R10
+	SHLQ        $0x02, R10
+	VMOVUPS     Z0, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMOVUPS     Z1, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMOVUPS     Z2, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMOVUPS     Z3, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	SUBQ        $0x04, R9
+	JMP         rows4xTail
+
+rows4xTail_done:
+rows2xTail:
+	CMPQ      R9, $0x02
+	JLT       rows2xTail_done
+	MOVQ      initStride+152(FP), R10
+	SHLQ      $0x02, R10
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      R10, R8
+	VMOVUPS.Z (R8), K1, Z1
+	ADDQ      R10, R8
+	MOVQ      DI, R10
+	LEAQ      (AX)(AX*2), R11
+	MOVQ      w_base+48(FP), R11
+	ADDQ      SI, R11
+	MOVQ      taps+112(FP), R12
+
+rows2xTail_tap:
+	VMOVUPS.Z   (R11), K1, Z2
+	VMOVUPS.Z   (R10), K1, Z3
+	VFMADD231PS Z3, Z2, Z0
+	VMOVUPS.Z   (R10)(AX*1), K1, Z3
+	VFMADD231PS Z3, Z2, Z1
+	ADDQ        CX, R10
+	ADDQ        DX, R11
+	DECQ        R12
+	JNZ         rows2xTail_tap
+	MOVQ        dstStride+120(FP), R10
+	SHLQ        $0x02, R10
+	VMOVUPS     Z0, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	VMOVUPS     Z1, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	SUBQ        $0x02, R9
+	JMP         rows2xTail
+
+rows2xTail_done:
+rows1xTail:
+	CMPQ      R9, $0x01
+	JLT       rows1xTail_done
+	MOVQ      initStride+152(FP), R10
+	SHLQ      $0x02, R10
+	VMOVUPS.Z (R8), K1, Z0
+	ADDQ      R10, R8
+	MOVQ      DI, R10
+	LEAQ      (AX)(AX*2), R11
+	MOVQ      w_base+48(FP), R11
+	ADDQ      SI, R11
+	MOVQ      taps+112(FP), R12
+
+rows1xTail_tap:
+	VMOVUPS.Z   (R11), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        CX, R10
+	ADDQ        DX, R11
+	DECQ        R12
+	JNZ         rows1xTail_tap
+	MOVQ        dstStride+120(FP), R10
+	SHLQ        $0x02, R10
+	VMOVUPS     Z0, K1, (BX)
+	ADDQ        R10, BX
+	ADDQ        AX, DI
+	SUBQ        $0x01, R9
+	JMP         rows1xTail
+
+rows1xTail_done:
+done:
 	VZEROUPPER
 	RET
 

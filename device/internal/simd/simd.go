@@ -29,6 +29,10 @@ type Kernels struct {
 	OuterTile func(dw []float32, dwStride int, a []float32, aRowStride, aGroupStride int,
 		dy []float32, dyRowStride, dyGroupStride int, groups, rows, tileRows, cols int)
 
+	// Depthwise computes dst[r][c] = init[r·initStride+c] + Σ over k < taps of w[k·wStride+c]·x[r·xStride+k·xTap+c]. taps
+	// is at least 1. With an initStride of 0 each row has the same first term.
+	Depthwise func(dst, x, w, init []float32, rows, cols, taps, dstStride, xStride, xTap, wStride, initStride int)
+
 	// The Winograd algorithms F(2,3), F(3,3) and F(4,5).
 	WinogradF23, WinogradF33, WinogradF45 Winograd
 

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// depthwise generates the kernel of depthwise convolutions: register tiles of up to four rows by a few vectors of
+// columns, which each tap's weights are loaded for once.
+func depthwise(s isa) {
+	kernel(s, "Depthwise",
+		"func(dst, x, w, init []float32, rows, cols, taps, dstStride, xStride, xTap, wStride, initStride int)",
+		"computes dst = init + Σ w∘x over the taps.")
+	d := depthwiseLoop{isa: s, xStride: bytesOf("xStride"), xTap: bytesOf("xTap"), wStride: bytesOf("wStride")}
+	left := Load(Param("cols"), GP64())
+	d.offset = GP64()
+	XORQ(d.offset, d.offset)
+	for _, n := range s.blocks {
+		whileLeft(fmt.Sprintf("block%d", n), fmt.Sprintf("after%d", n), left, n*s.width, func() {
+			d.block(n, nil)
+			ADDQ(U32(n*s.bytes()), d.offset)
+		})
+	}
+	ifLeft(left, func() { d.block(1, s.mask(left, s.vec())) })
+}
+
+// bytesOf loads a number of floats as one of bytes.
+func bytesOf(param string) reg.Register {
+	stride := Load(Param(param), GP64())
+	SHLQ(U8(2), stride)
+	return stride
+}
+
+// depthwiseLoop is the state of the generation: strides and the current columns, in bytes.
+type depthwiseLoop struct {
+	isa
+	xStride, xTap, wStride, offset reg.Register
+}
+
+// base returns a pointer to the current columns of an operand.
+func (d *depthwiseLoop) base(name string) reg.GPVirtual {
+	p := Load(Param(name).Base(), GP64()).(reg.GPVirtual)
+	ADDQ(d.offset, p)
+	return p
+}
+
+// block generates the loops over the rows of n vectors of columns. A mask, if any, applies to all of them.
+func (d *depthwiseLoop) block(n int, mask reg.Register) {
+	dst, x, init := d.base("dst"), d.base("x"), d.base("init")
+	left := Load(Param("rows"), GP64())
+	for _, rows := range []int{4, 2, 1} {
+		name := fmt.Sprintf("rows%dx%d", rows, n)
+		if mask != nil {
+			name = fmt.Sprintf("rows%dxTail", rows)
+		}
+		whileLeft(name, name+"_done", left, rows, func() { d.tile(name, dst, x, init, rows, n, mask) })
+	}
+}
+
+// tile generates the computation of so many rows, from which it moves the pointers on.
+func (d *depthwiseLoop) tile(name string, dst, x, init reg.GPVirtual, rows, n int, mask reg.Register) {
+	sums := make(tile, rows)
+	stride := bytesOf("initStride")
+	for r := range sums {
+		for v := range n {
+			sums[r] = append(sums[r], d.load(d.at(init, v), mask))
+		}
+		ADDQ(stride, init)
+	}
+	tap, triple := GP64(), GP64()
+	MOVQ(x, tap)
+	LEAQ(Mem{Base: d.xStride, Index: d.xStride, Scale: 2}, triple)
+	w, left := d.base("w"), Load(Param("taps"), GP64())
+	Label(name + "_tap")
+	weights := make([]reg.VecVirtual, n)
+	for v := range weights {
+		weights[v] = d.load(d.at(w, v), mask)
+	}
+	for r := range sums {
+		for v, sum := range sums[r] {
+			value := Op(rowFrom(tap, d.xStride, triple, r).Offset(v * d.bytes()))
+			if mask != nil {
+				value = d.load(value.(Mem), mask)
+			}
+			VFMADD231PS(value, weights[v], sum)
+		}
+	}
+	ADDQ(d.xTap, tap)
+	ADDQ(d.wStride, w)
+	DECQ(left)
+	JNZ(LabelRef(name + "_tap"))
+	stride = bytesOf("dstStride")
+	for _, row := range sums {
+		for v, sum := range row {
+			d.move(sum, d.at(dst, v), mask)
+		}
+		ADDQ(stride, dst)
+		ADDQ(d.xStride, x)
+	}
+}
