@@ -60,7 +60,7 @@ func (c *vorbisCodec) decode(dst []float32, packet []byte) ([]float32, error) {
 		}
 		return dst, c.broken
 	case c.broken != nil || !c.decoder.HeadersRead():
-		return dst, errors.Join(c.broken, errors.New("Vorbis without its setup header"))
+		return dst, errors.Join(c.broken, errors.New("the setup header is missing"))
 	case len(packet) == 0:
 		return dst, nil
 	}
@@ -89,7 +89,7 @@ const (
 	maxVorbisValues     = 1 << 21 // of all books
 )
 
-var errCodebook = errors.New("Vorbis codebook that is damaged or too large")
+var errCodebook = errors.New("a codebook is damaged or too large")
 
 // checkCodebooks checks the codebooks in a setup header (Vorbis I, 3.2.1): their sizes, and that every sequence of bits
 // leads to an entry.
