@@ -37,6 +37,9 @@ type reportCmd struct {
 	Computing computing.Flags `embed:""`
 }
 
+// reportHold is how long drawing what is shown of a clip, or of all, may take after an interruption.
+const reportHold = 5 * time.Second
+
 func (c *reportCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if c.Threads < 0 || c.Worst < 0 || c.Worst > report.MaxWorst {
 		return usageError("--threads must not be negative and --worst must be 0 to %d", report.MaxWorst)
@@ -99,6 +102,7 @@ func (c *reportCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return modelError(err)
 	}
 	defer in.Network.Close()
+	defer program.Hold(ctx, reportHold)() // to remove what is half done
 	size, err := report.Write(c.Out, in, c.Force)
 	if err != nil {
 		return err

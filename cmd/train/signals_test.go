@@ -94,6 +94,25 @@ func TestKilledFitResumes(t *testing.T) {
 	}
 }
 
+// TestInterruptedReport interrupts a report while its folder is being written: nothing is left of it.
+func TestInterruptedReport(t *testing.T) {
+	data, home := pitches(t, 20, "yes", "no"), t.TempDir()
+	p := programtest.Start(t, nil, "report", "--model", "small", "--data", data, "--split", "all", "--silence", "0",
+		"--worst", "40", "--out", filepath.Join(home, "report"))
+	begun := func() bool {
+		files, _ := filepath.Glob(filepath.Join(home, ".report.*", "error-*.svg"))
+		return len(files) > 0
+	}
+	programtest.Wait(t, "a clip in the report", begun)
+	p.Signal(syscall.SIGINT, false)
+	if status := p.Status(endLimit); status != program.StatusInterrupted {
+		t.Errorf("status %d, %s", status, p.Err.String())
+	}
+	if left, err := os.ReadDir(home); err != nil || len(left) != 0 {
+		t.Errorf("%v is left, error %v", left, err)
+	}
+}
+
 // TestOutputsThatAreNoFiles writes into devices and pipes, and through links.
 func TestOutputsThatAreNoFiles(t *testing.T) {
 	data, dir := pitches(t, 12, "low", "high"), t.TempDir()
