@@ -36,6 +36,7 @@ var goldens = []struct {
 	{"music.opus", Format{Container: "ogg", Rate: 48000, Channels: 1, Frames: -1}, 1},
 	{"speech.opus", Format{Container: "ogg", Rate: 48000, Channels: 1, Frames: -1}, 60},
 	{"mono.mp3", Format{Container: "mp3", Rate: 16000, Channels: 1, Frames: 16000}, 2},
+	{"low.mp3", Format{Container: "mp3", Rate: 22050, Channels: 1, Frames: -1}, 2},
 	{"stereo.mp3", Format{Container: "mp3", Rate: 44100, Channels: 2, Frames: 44100}, 2},
 	{"plain.mp3", Format{Container: "mp3", Rate: 44100, Channels: 2, Frames: -1}, 2},
 }

@@ -16,6 +16,7 @@ type mp3Blocks struct {
 	frames  int64 // so far
 	bytes   int64 // of these
 	lost    int64 // frames that silence stands for
+	unread  int   // frames that are silent because the library cannot be given them
 	decoded int64 // samples of a channel so far, silence included
 	gap     int64 // bytes since the last frame that are none
 	tags    bool  // they are tags, or zeros that may be padding at the end
@@ -110,7 +111,9 @@ func (m *mp3Blocks) take(frame []byte) {
 	m.frames++
 	m.bytes += int64(len(frame))
 	decoded, err := m.decoder.decode(frame, m.format.Channels)
-	if err != nil {
+	if err == errTooLarge {
+		m.unread++
+	} else if err != nil {
 		m.damage.add(m.heard(), samples)
 	}
 	m.latest = decoded
@@ -138,6 +141,9 @@ func (m *mp3Blocks) end(err error) {
 		m.pending = m.pending[:max(len(m.pending)-int(m.tag.end)*m.format.Channels, 0)]
 	} else if m.tag.frames > 0 {
 		m.notes = append(m.notes, fmt.Sprintf("header says %d frames, file has %d", m.tag.frames, m.frames+m.lost))
+	}
+	if m.unread > 0 {
+		m.notes = append(m.notes, fmt.Sprintf("%d frames are not read and silent; %s", m.unread, convertHint("mp3")))
 	}
 	at := place(m.heard(), m.format.Rate)
 	switch {

@@ -9,6 +9,7 @@ trap 'rm -rf "$work"' EXIT
 left=../../../examples/left.wav
 sox -D "$left" -r 44100 "$work/stereo.wav" remix 1 1v0.5
 sox -D "$left" -r 48000 "$work/48k.wav"
+sox -D "$left" -r 22050 "$work/22k.wav"
 
 keep() { # the reference of a file
 	flac --silent --force --best --no-padding -o "$1.flac" "$2"
@@ -35,5 +36,6 @@ opus 64 music.opus "$work/48k.wav"
 flac --silent --force --ogg --serial-number 7 --best -o mono.oga "$left"
 keep mono.oga "$left"
 mp3 mono.mp3 "$left" -b 48
+mp3 low.mp3 "$work/22k.wav" -b 32
 mp3 stereo.mp3 "$work/stereo.wav" -V 4
 mp3 plain.mp3 "$work/stereo.wav" -b 128 -t # no LAME tag
