@@ -9,11 +9,13 @@ import (
 )
 
 // The AIFF reader follows Apple's "Audio Interchange File Format" 1.3 and AIFF-C (draft of 1991). It hands the samples
-// to the reader of PCM. (go-audio/aiff reads no floats, no G.711 and no pipes, and allocates what sizes claim.)
+// to the reader of WAV, whose chunks have the other byte order only. (go-audio/aiff reads no floats, no G.711 and no
+// pipes, and allocates what sizes claim.)
 
 // aifcEncodings are the encodings of AIFC compression types that have no bits of their own.
 var aifcEncodings = map[string]Encoding{
 	"fl32": F32BE, "fl64": F64BE, "alaw": ALaw, "ulaw": MuLaw, "in24": S24BE, "in32": S32BE, "raw ": U8,
+	"42ni": S24LE, "23ni": S32LE,
 }
 
 // aifcNames are the names of compression types that are not read.
@@ -29,40 +31,41 @@ func isAIFF(magic []byte) bool {
 
 // openAIFF reads up to the samples of an AIFF file.
 func (d *Decoder) openAIFF() error {
+	magic, _ := d.in.Peek(magicSize)
+	compressed := string(magic[8:]) != "AIFF"
 	d.in.Discard(magicSize)
-	var format Format
+	w := wavReader{r: d.in, order: binary.BigEndian}
 	for {
-		var head [8]byte
-		if _, err := io.ReadFull(d.in, head[:]); err != nil {
+		c, err := w.chunk()
+		if err != nil {
 			return cutShort(err, "the chunks before its sound")
 		}
-		id, size := string(head[:4]), int64(binary.BigEndian.Uint32(head[4:]))
-		rest := size + size%2
-		switch id {
+		rest := c.size
+		switch c.id {
 		case "COMM":
-			body := make([]byte, min(size, 22))
+			body := make([]byte, min(c.size, 22))
 			if _, err := io.ReadFull(d.in, body); err != nil {
 				return cutShort(err, "its COMM chunk")
 			}
-			var err error
-			if format, err = aiffFormat(body); err != nil {
+			if w.format, err = aiffFormat(body, compressed); err != nil {
 				return err
 			}
 			rest -= int64(len(body))
 		case "SSND":
-			if format.Channels == 0 {
+			if w.format.Channels == 0 {
 				return refusal("AIFF with its sound before its COMM chunk", "aiff")
 			}
-			return d.beginAIFF(format, size)
+			return d.beginAIFF(w, c.size)
 		}
-		if _, err := io.CopyN(io.Discard, d.in, rest); err != nil {
-			return cutShort(err, fmt.Sprintf("its %q chunk, which says %d bytes", id, size))
+		if err := w.skip(c, rest); err != nil {
+			return err
 		}
 	}
 }
 
 // beginAIFF begins the samples in an SSND chunk: an offset, the size of blocks, samples.
-func (d *Decoder) beginAIFF(format Format, size int64) error {
+func (d *Decoder) beginAIFF(w wavReader, size int64) error {
+	format := &w.format
 	var head [8]byte
 	if _, err := io.ReadFull(d.in, head[:]); err != nil {
 		return cutShort(err, "its SSND chunk")
@@ -71,7 +74,7 @@ func (d *Decoder) beginAIFF(format Format, size int64) error {
 	if _, err := io.CopyN(io.Discard, d.in, offset); err != nil {
 		return cutShort(err, fmt.Sprintf("its SSND chunk, which has samples after %d bytes", offset))
 	}
-	claimed, note := size-8-offset, ""
+	claimed := size - 8 - offset
 	frameSize := int64(format.Channels * format.Encoding.Bytes())
 	said := format.Frames * frameSize
 	switch {
@@ -80,19 +83,17 @@ func (d *Decoder) beginAIFF(format Format, size int64) error {
 	case claimed < 0:
 		return fmt.Errorf("%w: its SSND chunk has %d bytes and samples after %d", ErrCorrupt, size, offset)
 	case said < claimed && claimed-said < max(frameSize, int64(binary.BigEndian.Uint32(head[4:]))):
-		claimed = said // the rest fills a block
+		return d.beginPCM(*format, said, "") // the rest fills a block
 	case said != claimed:
-		note = fmt.Sprintf("COMM chunk says %d frames, SSND chunk holds %d", format.Frames, claimed/frameSize)
+		w.note = fmt.Sprintf("COMM chunk says %d frames, SSND chunk holds %d", format.Frames, claimed/frameSize)
 	}
-	if format.Frames = -1; claimed >= 0 {
-		format.Frames = claimed / frameSize
-	}
-	return d.beginPCM(format, claimed, note)
+	d.wav.begin(w, claimed)
+	return d.begin(d.wav.file.format, &d.wav, "")
 }
 
 // aiffFormat returns what a COMM chunk says: channels, frames, bits, rate and in AIFC a compression type. Frames are
-// what it claims.
-func aiffFormat(b []byte) (Format, error) {
+// what it claims. A plain AIFF file has no compression type.
+func aiffFormat(b []byte, compressed bool) (Format, error) {
 	if len(b) < 18 {
 		return Format{}, fmt.Errorf("%w: its COMM chunk has %d bytes, needs 18", ErrCorrupt, len(b))
 	}
@@ -104,7 +105,7 @@ func aiffFormat(b []byte) (Format, error) {
 		Rate:      int(extended(b[8:18])),
 	}
 	kind := "none"
-	if len(b) >= 22 {
+	if compressed && len(b) >= 22 {
 		kind = strings.ToLower(string(b[18:22]))
 	}
 	switch e := aifcEncodings[kind]; {

@@ -61,7 +61,7 @@ func aiffCases() (cases []aiffCase) {
 		{"", 8, S8}, {"", 16, S16BE}, {"", 24, S24BE}, {"", 32, S32BE}, {"NONE", 16, S16BE}, {"twos", 16, S16BE},
 		{"twos", 24, S24BE}, {"sowt", 8, S8}, {"sowt", 16, S16LE}, {"sowt", 24, S24LE}, {"sowt", 32, S32LE},
 		{"fl32", 32, F32BE}, {"FL32", 32, F32BE}, {"fl64", 64, F64BE}, {"FL64", 64, F64BE}, {"in24", 24, S24BE},
-		{"in32", 32, S32BE}, {"raw ", 8, U8}, {"", 12, S16BE}, {"", 20, S24BE},
+		{"in32", 32, S32BE}, {"raw ", 8, U8}, {"", 12, S16BE}, {"", 20, S24BE}, {"42ni", 16, S24LE}, {"23ni", 16, S32LE},
 	} {
 		name := fmt.Sprintf("%q of %d bits", c.kind, c.bits)
 		file := aiff(comm(1, 5, c.bits, c.kind), ssnd(0, audiotest.PCM(c.encoding, levels)))
@@ -72,7 +72,26 @@ func aiffCases() (cases []aiffCase) {
 	big := func(size uint32) []byte {
 		return with(aiff(mono, iffChunk("SSND", int(int32(size)), append(make([]byte, 8), samples...)...)), 4, 0, 0, 0, 0)
 	}
+	second := reversed(2, longData) // 8000 samples
+	long := comm(1, 8000, 16, "")
+	soundOf := func(size int, chunks ...[]byte) []byte {
+		return aiff(long, iffChunk("SSND", size, append(make([]byte, 8), second...)...), slices.Concat(chunks...))
+	}
+	id3 := iffChunk("ID3 ", 300, append([]byte("ID3"), make([]byte, 297)...)...)
+	name := iffChunk("NAME", 4, []byte("name")...)
+	plain := func(b []byte) []byte { return with(b, 8, []byte("AIFF")...) }
 	return append(cases, []aiffCase{
+		{"size too small", soundOf(1008), longClip.Samples, nil, "COMM chunk says 8000 frames, SSND chunk holds 500; " +
+			"data chunk says 1000 bytes, the sound goes on behind them, to 0.50 s"},
+		{"size too small, a tag behind", soundOf(108, id3), longClip.Samples, nil,
+			"data chunk says 100 bytes, the sound goes on behind them, to 0.50 s"},
+		{"sizes too small, both", aiff(comm(1, 500, 16, ""), iffChunk("SSND", 1008, append(make([]byte, 8), second...)...)),
+			longClip.Samples, nil, "data chunk says 1000 bytes, the sound goes on behind them, to 0.50 s"},
+		{"chunks behind", soundOf(16008, name, id3), longClip.Samples, nil, ""},
+		{"ID3v1 tag behind", append(soundOf(16008), append([]byte("TAG"), make([]byte, 125)...)...), longClip.Samples, nil,
+			""},
+		{"odd chunk without padding", aiff(iffChunk("ANNO", 3, 'a', 'b', 'c')[:11], mono, sound), levels, nil, ""},
+		{"AIFF whose COMM is longer", plain(aiff(comm(1, 5, 16, "abcd"), sound)), levels, nil, ""},
 		{"µ-law", aiff(comm(1, 5, 16, "ulaw"), ssnd(0, muLawBytes)), muLawLevels, nil, ""},
 		{"A-law", aiff(comm(1, 5, 16, "alaw"), ssnd(0, aLawBytes)), aLawLevels, nil, ""},
 		{"stereo", aiff(comm(2, 3, 16, ""), ssnd(0, frames)), []float32{0.25, -0.125, -0.5}, nil, ""},

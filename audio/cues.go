@@ -22,7 +22,7 @@ const (
 	maxTrailers = 1 << 20  // bytes at a file's end in which chunks are looked for that no header says to begin
 )
 
-// Cues returns the cue points of a WAV or RF64 file, sorted by their starts; none where the file has none. Starts come
+// Cues returns the cue points of a WAV file, sorted by their starts; none where the file has none. Starts come
 // from its "cue " chunks, labels and lengths from the texts ("labl", "ltxt") of its LIST chunks. Labels that are not
 // UTF-8 are read as Latin-1. The samples are skipped, by seeking.
 //
@@ -79,10 +79,10 @@ func (w *wavReader) skipSamples(c riffChunk) error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if beginsChunk(head) {
+		if beginsChunk(head, w.order) {
 			return nil
 		}
-		if claimed%2 == 1 && beginsChunk(head[1:]) {
+		if claimed%2 == 1 && beginsChunk(head[1:], w.order) {
 			_, err := w.r.Discard(1)
 			return err
 		}
@@ -92,7 +92,7 @@ func (w *wavReader) skipSamples(c riffChunk) error {
 	}
 	for {
 		window, err := w.r.Peek(max(chunkHead, w.r.Buffered()))
-		at, complete := findTrailer(window)
+		at, complete := findTrailer(window, w.order)
 		w.r.Discard(at)
 		if complete {
 			return nil
@@ -136,8 +136,8 @@ func (t *cueTable) read(w *wavReader, c riffChunk) error {
 		return err
 	}
 	if c.id == "LIST" {
-		t.addTexts(b[4:])
-	} else if err := t.addPoints(b); err != nil {
+		t.addTexts(b[4:], w.order)
+	} else if err := t.addPoints(b, w.order); err != nil {
 		return err
 	}
 	return w.skip(c, 0)
@@ -146,15 +146,14 @@ func (t *cueTable) read(w *wavReader, c riffChunk) error {
 // addPoints adds the points of a "cue " chunk: a count, and for each point its number, its position in the play order,
 // the chunk, start and block that the position is in, and the position there. The positions are the same in a file
 // without a play list; some writers state one of them only.
-func (t *cueTable) addPoints(b []byte) error {
+func (t *cueTable) addPoints(b []byte, order binary.ByteOrder) error {
 	const size = 24
-	le := binary.LittleEndian
-	count, b := int64(le.Uint32(b)), b[4:]
+	count, b := int64(order.Uint32(b)), b[4:]
 	if count > int64(len(b)/size) {
 		return fmt.Errorf("%w: its %q chunk says %d points in %d bytes", ErrCorrupt, "cue ", count, len(b))
 	}
 	for p := range slices.Chunk(b[:count*size], size) {
-		t.points = append(t.points, cuePoint{le.Uint32(p), cmp.Or(le.Uint32(p[20:]), le.Uint32(p[4:]))})
+		t.points = append(t.points, cuePoint{order.Uint32(p), cmp.Or(order.Uint32(p[20:]), order.Uint32(p[4:]))})
 	}
 	return nil
 }
@@ -163,10 +162,9 @@ func (t *cueTable) addPoints(b []byte) error {
 var textChunks = []string{"labl", "ltxt", "note"}
 
 // addTexts adds the labels and lengths in an adtl list.
-func (t *cueTable) addTexts(b []byte) {
-	le := binary.LittleEndian
+func (t *cueTable) addTexts(b []byte, order binary.ByteOrder) {
 	for len(b) >= 8 {
-		id, size := string(b[:4]), min(int64(le.Uint32(b[4:])), int64(len(b)-8))
+		id, size := string(b[:4]), min(int64(order.Uint32(b[4:])), int64(len(b)-8))
 		body := b[8 : 8+size]
 		b = b[8+size:]
 		if next := string(b[:min(4, len(b))]); size%2 == 1 && next != "" && !slices.Contains(textChunks, next) {
@@ -175,12 +173,12 @@ func (t *cueTable) addTexts(b []byte) {
 		if size < 4 {
 			continue
 		}
-		number := le.Uint32(body)
+		number := order.Uint32(body)
 		switch {
 		case id == "labl":
 			t.labels[number] = cmp.Or(text(body[4:]), t.labels[number])
 		case id == "ltxt" && size >= 20: // number, length, purpose, country, language, dialect, code page, text
-			t.lengths[number] = cmp.Or(le.Uint32(body[4:]), t.lengths[number])
+			t.lengths[number] = cmp.Or(order.Uint32(body[4:]), t.lengths[number])
 			t.labels[number] = cmp.Or(t.labels[number], text(body[20:]))
 		}
 	}

@@ -89,10 +89,10 @@ type Decoder struct {
 // readAhead is how many bytes are read at a time, where there are as many: a second of 16-bit sound at 16 kHz.
 const readAhead = 40 << 10
 
-// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF and RF64) and AIFF
-// with samples of every Encoding, FLAC, MP3 (not of MPEG-2.5), and Vorbis, Opus (mono and stereo) and FLAC in Ogg, from
-// any reader: one that cannot seek, delivers odd pieces, or never ends. It returns as soon as the first samples have
-// arrived and are certain. Damage after them is skipped, or ends the sound: Warning says where.
+// Decode recognises the sound in r by its first bytes and returns its decoder. It reads WAV (RIFF, RIFX and RF64) and
+// AIFF with samples of every Encoding, FLAC, MP3 (not of MPEG-2.5), and Vorbis, Opus (mono and stereo) and FLAC in Ogg,
+// from any reader: one that cannot seek, delivers odd pieces, or never ends. It returns as soon as the first samples
+// have arrived and are certain. Damage after them is skipped, or ends the sound: Warning says where.
 //
 // Errors: ErrFormat for what is no sound or a dialect that is not read, ErrCorrupt for a file that contradicts itself,
 // ErrEmpty for one without samples, and r's own.

@@ -54,7 +54,7 @@ var fileKinds = []fileKind{
 	{8, "RMID", "a MIDI file, which has notes and no sound", "", "play it with fluidsynth into a WAV file"},
 	{8, "8SVX", "an Amiga 8SVX file", "8svx", ""},
 	{0, "FORM", "an IFF file other than AIFF", "iff", ""},
-	{0, "RIFX", "a big-endian (RIFX) WAV file", "wav", ""},
+	{0, "RIFX", "a RIFX file other than WAV", "wav", ""},
 	{0, "MThd", "a MIDI file, which has notes and no sound", "", "play it with fluidsynth into a WAV file"},
 	{0, "NIST_1A", "a NIST SPHERE file", "sph", ""},
 	{0, "Creative Voice File", "a VOC file", "voc", ""},

@@ -57,6 +57,9 @@ var encodings = [...]encoding{
 	F64BE:     {"f64be", 8, 0, bigEndian(8, decodeFloat64)},
 }
 
+// bigEndians are the big-endian forms of encodings.
+var bigEndians = map[Encoding]Encoding{S16LE: S16BE, S24LE: S24BE, S32LE: S32BE, F32LE: F32BE, F64LE: F64BE}
+
 // valid reports whether e is one of the named encodings.
 func (e Encoding) valid() bool { return e >= U8 && e <= F64BE }
 

@@ -10,13 +10,13 @@ import (
 // magicSize is how many bytes suffice to recognise a kind of file.
 const magicSize = 12
 
-// isWAVE reports whether the bytes begin a RIFF or RF64 file of type WAVE, complete or cut short.
+// isWAVE reports whether the bytes begin a RIFF, RIFX or RF64 file of type WAVE, complete or cut short.
 func isWAVE(magic []byte) bool {
 	if len(magic) < 4 {
 		return false
 	}
 	switch string(magic[:4]) {
-	case "RIFF", "RF64", "BW64":
+	case "RIFF", "RIFX", "RF64", "BW64":
 		return len(magic) < 12 || string(magic[8:12]) == "WAVE"
 	}
 	return false
@@ -29,7 +29,7 @@ func sniffed(start []byte) string {
 		return "id3"
 	case bytes.HasPrefix(start, []byte("fLaC")):
 		return "flac"
-	case bytes.HasPrefix(start, []byte("RIFF")) && isWAVE(start):
+	case bytes.HasPrefix(start, []byte("RIF")) && isWAVE(start):
 		return "wav"
 	case isWAVE(start):
 		return "rf64"

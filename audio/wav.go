@@ -9,7 +9,8 @@ import (
 )
 
 // The WAV reader follows "Multimedia Programming Interface and Data Specifications 1.0" (RIFF, WAVE), Microsoft's
-// WAVEFORMATEXTENSIBLE, and EBU Tech 3306 (RF64). It trusts no size before the bytes have arrived.
+// WAVEFORMATEXTENSIBLE, and EBU Tech 3306 (RF64). RIFX is RIFF with all numbers big endian. It trusts no size before
+// the bytes have arrived.
 
 // Format tags of a fmt chunk.
 const (
@@ -36,6 +37,7 @@ type riffChunk struct {
 // wavReader walks the chunks of a WAV file.
 type wavReader struct {
 	r         *bufio.Reader
+	order     binary.ByteOrder
 	seeker    io.ReadSeeker // what r reads, to skip faster; nil where that cannot seek
 	format    Format        // Channels is 0 before the fmt chunk
 	ambisonic bool          // the channels are ambisonic B-format: the first one is the sound from all directions
@@ -74,7 +76,7 @@ func (d *Decoder) openWAV() error {
 			if len(next) == 0 && err != io.EOF {
 				return err
 			}
-			if empty = len(next) == 0 || beginsChunk(next); empty {
+			if empty = len(next) == 0 || beginsChunk(next, w.order); empty {
 				continue
 			}
 		}
@@ -93,7 +95,16 @@ func (w *wavReader) begin() error {
 		return fmt.Errorf("%w: not a WAV file", ErrFormat)
 	}
 	w.format.Container = sniffed(head[:])
+	w.order = orderOf(head[:])
 	return nil
+}
+
+// orderOf returns the byte order of a file of which isWAVE is true.
+func orderOf(magic []byte) binary.ByteOrder {
+	if string(magic[:4]) == "RIFX" {
+		return binary.BigEndian
+	}
+	return binary.LittleEndian
 }
 
 // chunk reads the head of the next chunk.
@@ -102,7 +113,7 @@ func (w *wavReader) chunk() (riffChunk, error) {
 	if _, err := io.ReadFull(w.r, head[:]); err != nil {
 		return riffChunk{}, err
 	}
-	return riffChunk{string(head[:4]), int64(binary.LittleEndian.Uint32(head[4:]))}, nil
+	return riffChunk{string(head[:4]), int64(w.order.Uint32(head[4:]))}, nil
 }
 
 // pass reads a chunk that says how the samples are written, and skips any other.
@@ -158,7 +169,7 @@ func (w *wavReader) body(c riffChunk, b []byte, min int64) ([]byte, error) {
 func (w *wavReader) readSizes(c riffChunk) error {
 	b, err := w.body(c, make([]byte, 16), 16)
 	if err == nil {
-		w.dataSize = int64(min(binary.LittleEndian.Uint64(b[8:]), math.MaxInt64))
+		w.dataSize = int64(min(w.order.Uint64(b[8:]), math.MaxInt64))
 	}
 	return err
 }
@@ -170,7 +181,7 @@ func (w *wavReader) readFact(c riffChunk) error {
 	}
 	b, err := w.body(c, make([]byte, 4), 4)
 	if err == nil {
-		w.fact = int64(binary.LittleEndian.Uint32(b))
+		w.fact = int64(w.order.Uint32(b))
 	}
 	return err
 }

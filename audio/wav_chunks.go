@@ -10,8 +10,9 @@ import (
 // than promised.
 
 // knownChunks are ids of chunks in WAV files, without the spaces that fill them up to four bytes.
-const knownChunks = "fmt data LIST fact bext cue smpl id3 ID3 PEAK iXML JUNK junk ds64 RIFF RF64 BW64 wavl slnt inst " +
-	"plst DISP axml chna cart levl acid _PMX afsp AFAn minf elm1 regn umid FLLR PAD bwav MARK r64m CSET ctoc guan wamd"
+const knownChunks = "fmt data LIST fact bext cue smpl id3 ID3 PEAK iXML JUNK junk ds64 RIFF RIFX RF64 BW64 " +
+	"wavl slnt inst plst DISP axml chna cart levl acid _PMX afsp AFAn minf elm1 regn umid FLLR PAD " +
+	"bwav MARK r64m CSET ctoc guan wamd COMM SSND FVER INST COMT NAME AUTH (c) ANNO AESD APPL MIDI" // AIFF
 
 // isKnownChunk reports whether b begins with the id of a chunk.
 func isKnownChunk(b []byte) bool {
@@ -27,7 +28,7 @@ const lookAhead = 16 << 10
 
 // beginsChunk reports whether a chunk or another file begins with b, of which there are fewer than lookAhead only where
 // the file ends. Unknown chunks are recognised by their letters and by what follows them: a known one, or the end.
-func beginsChunk(b []byte) bool {
+func beginsChunk(b []byte, order binary.ByteOrder) bool {
 	const maxUnknown = 16 // in a row
 	ends := len(b) < lookAhead
 	for n := range maxUnknown {
@@ -44,7 +45,7 @@ func beginsChunk(b []byte) bool {
 				return false
 			}
 		}
-		size := int64(binary.LittleEndian.Uint32(b[4:]))
+		size := int64(order.Uint32(b[4:]))
 		if 8+size > int64(len(b)) {
 			return false
 		}
@@ -68,22 +69,22 @@ const chunkHead = 12
 var trailers = [][]byte{[]byte("LIST"), []byte("id3 "), []byte("ID3 "), []byte("cue "), []byte("_PMX"), []byte("iXML")}
 
 // isTrailer reports whether b, of at least chunkHead bytes, begins such a chunk.
-func isTrailer(b []byte) bool {
-	size, body := binary.LittleEndian.Uint32(b[4:]), b[8:chunkHead]
+func isTrailer(b []byte, order binary.ByteOrder) bool {
+	size, body := order.Uint32(b[4:]), b[8:chunkHead]
 	switch string(b[:4]) {
 	case "LIST":
 		return string(body) == "INFO" || string(body) == "adtl"
 	case "id3 ", "ID3 ":
 		return string(body[:3]) == "ID3"
 	case "cue ":
-		return uint64(size) == 4+24*uint64(binary.LittleEndian.Uint32(body))
+		return uint64(size) == 4+24*uint64(order.Uint32(body))
 	}
 	return size < 1<<24 && body[0] == '<' // XML
 }
 
 // findTrailer returns where the first trailer begins in b, complete being true, or the last bytes of b that may be the
 // beginning of one; len(b) where nothing is.
-func findTrailer(b []byte) (at int, complete bool) {
+func findTrailer(b []byte, order binary.ByteOrder) (at int, complete bool) {
 	at = len(b)
 	for _, id := range trailers {
 		for from := 0; ; from++ {
@@ -91,7 +92,7 @@ func findTrailer(b []byte) (at int, complete bool) {
 			if i < 0 {
 				break
 			}
-			if from += i; from+chunkHead > len(b) || isTrailer(b[from:]) {
+			if from += i; from+chunkHead > len(b) || isTrailer(b[from:], order) {
 				at, complete = from, from+chunkHead <= len(b)
 				break
 			}

@@ -83,7 +83,7 @@ func (b *wavBlocks) fill() error {
 	for {
 		window, err := b.in.Peek(int(min(left, int64(max(need, b.in.Buffered())))))
 		all := int64(len(window)) == left
-		at, trailer := findTrailer(window)
+		at, trailer := findTrailer(window, b.file.order)
 		if !trailer && (all || err != nil) {
 			at = len(window) // nothing comes that could make a chunk of it
 		}
@@ -144,10 +144,10 @@ func (b *wavBlocks) follow(rest int) error {
 	}
 	tail := window[rest:]
 	odd := b.claimed%2 == 1 && len(tail) > 0 // a byte of padding may follow
-	chunk := beginsChunk(tail)
+	chunk := beginsChunk(tail, b.file.order)
 	switch {
 	case chunk:
-	case odd && beginsChunk(tail[1:]):
+	case odd && beginsChunk(tail[1:], b.file.order):
 		chunk, rest = true, rest+1
 	case b.zeros < maxZeros && (len(tail) < chunkHead || len(bytes.Trim(tail, "\x00")) == 0),
 		isTag(tail), odd && isTag(tail[1:]):
@@ -219,7 +219,7 @@ func (b *wavBlocks) walk() error {
 		if err != nil && err != io.EOF {
 			return err
 		}
-		if !beginsChunk(head) {
+		if !beginsChunk(head, b.file.order) {
 			return io.EOF
 		}
 		c, err := w.chunk()
@@ -227,6 +227,7 @@ func (b *wavBlocks) walk() error {
 		case err != nil:
 		case isWAVE(head):
 			another = true
+			w.order = orderOf(head)
 			_, err = b.in.Discard(4)
 			b.addNote("another WAV file begins at %s, read as one sound", b.place())
 		case c.id != "data":
@@ -234,7 +235,7 @@ func (b *wavBlocks) walk() error {
 		default:
 			next, _ := b.in.Peek(lookAhead)
 			claimed := w.claim(c.size)
-			if claimed < 0 && (len(next) == 0 || beginsChunk(next)) {
+			if claimed < 0 && (len(next) == 0 || beginsChunk(next, w.order)) {
 				continue
 			}
 			if !another {

@@ -25,16 +25,16 @@ func (w *wavReader) readFormat(c riffChunk) error {
 	if err != nil {
 		return err
 	}
-	le := binary.LittleEndian
+	order := w.order
 	f := wavFormat{
-		tag: le.Uint16(b), channels: int(le.Uint16(b[2:])), align: int(le.Uint16(b[12:])),
-		rate: toInt(le.Uint32(b[4:])), byteRate: toInt(le.Uint32(b[8:])),
+		tag: order.Uint16(b), channels: int(order.Uint16(b[2:])), align: int(order.Uint16(b[12:])),
+		rate: toInt(order.Uint32(b[4:])), byteRate: toInt(order.Uint32(b[8:])),
 	}
 	if len(b) >= 16 {
-		f.bits = int(le.Uint16(b[14:]))
+		f.bits = int(order.Uint16(b[14:]))
 	}
 	if f.tag == tagExtensible {
-		if err := f.extend(b); err != nil {
+		if err := f.extend(b, order); err != nil {
 			return err
 		}
 	}
@@ -44,6 +44,9 @@ func (w *wavReader) readFormat(c riffChunk) error {
 	}
 	if w.format.Encoding, err = f.encoding(); err != nil {
 		return err
+	}
+	if order == binary.BigEndian {
+		w.format.Encoding = otherOrder(w.format.Encoding)
 	}
 	size := w.format.Encoding.Bytes()
 	w.format.Bits = 8 * size
@@ -63,12 +66,12 @@ func (w *wavReader) readFormat(c riffChunk) error {
 func toInt(n uint32) int { return int(min(int64(n), math.MaxInt)) }
 
 // extend reads the extension of WAVEFORMATEXTENSIBLE: the significant bits, and the format tag.
-func (f *wavFormat) extend(b []byte) error {
+func (f *wavFormat) extend(b []byte, order binary.ByteOrder) error {
 	if len(b) < 40 {
 		return fmt.Errorf("%w: extensible fmt chunk has %d bytes, needs 40", ErrCorrupt, len(b))
 	}
 	guid := b[24:40]
-	f.valid, f.tag = int(binary.LittleEndian.Uint16(b[18:])), binary.LittleEndian.Uint16(guid)
+	f.valid, f.tag = int(order.Uint16(b[18:])), order.Uint16(guid)
 	switch string(guid[2:]) {
 	case subFormatTail:
 		return nil
@@ -116,4 +119,17 @@ func encodingOf(tag uint16, size int) Encoding {
 		}
 	}
 	return 0
+}
+
+// otherOrder returns the encoding with its bytes in the other order, e itself where there is none.
+func otherOrder(e Encoding) Encoding {
+	for little, big := range bigEndians {
+		switch e {
+		case little:
+			return big
+		case big:
+			return little
+		}
+	}
+	return e
 }
