@@ -44,7 +44,7 @@ var allowed = map[string][]string{
 	"models":      {"polynet"},
 	"calibrate":   {"confidence", "detect", "polynet"},
 	"report":      {"audio", "calibrate", "detect", "features", "polynet", "training"},
-	"export/onnx": {"features", "internal/foreign", "polynet"},
+	"export/onnx": {"confidence", "detect", "features", "internal/foreign", "polynet"},
 	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }
 

@@ -63,7 +63,7 @@ func answer(plan *inference.Plan, s sounds, prefix, model string) error {
 		answer := clips.Run(clip, 1)
 		logits = append(logits, answer...)
 		p := nettest.Float64(answer, len(answer))[0]
-		polynet.Softmax(p, plan.Model().Temperature)
+		plan.Model().Probabilities(p)
 		for _, v := range p {
 			probabilities = append(probabilities, float32(v))
 		}

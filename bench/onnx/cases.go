@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/models"
@@ -49,6 +51,12 @@ func cases(args []string) error {
 	if err := embedded.Save(filepath.Join(out, "embedded.safetensors")); err != nil {
 		return err
 	}
+	for i, score := range confidence.Unfamiliarities {
+		m := calibrated(embedded, score, i%2 == 0)
+		if err := m.Save(filepath.Join(out, "unknown-"+string(score)+".safetensors")); err != nil {
+			return err
+		}
+	}
 	embedded.Norm.Apply(rows)
 	mels := embedded.Features.Mels
 	normalised := nettest.Float64(rows[:min(len(rows), 2000*mels)], mels)
@@ -59,6 +67,27 @@ func cases(args []string) error {
 		}
 	}
 	return nil
+}
+
+// calibrated returns a model with a scaling that tells unknown sounds by a score, at thresholds that some of the clips
+// reach. It keeps the class _unknown_, or gives it another name, so that there is none.
+func calibrated(like *polynet.Model, score confidence.Unfamiliarity, keep bool) *polynet.Model {
+	m := *like
+	m.Temperature = 1.5
+	if m.Labels = slices.Clone(like.Labels); !keep {
+		m.Labels[slices.Index(m.Labels, polynet.UnknownLabel)] = "other"
+	}
+	scaling := new(confidence.Scaling)
+	for i := range m.Labels {
+		scaling.Scale = append(scaling.Scale, 0.8+0.4*float64(i%3))
+		scaling.Shift = append(scaling.Shift, 0.5*float64(i%4))
+	}
+	u := &confidence.Unknown{Score: score, Threshold: 0.2, Slope: 8}
+	if score == confidence.MaxLogit || score == confidence.Energy {
+		u.Threshold = -5
+	}
+	m.Calibration = &confidence.Calibration{Scaling: scaling, Unknown: u}
+	return &m
 }
 
 // readClips returns up to maxClips recordings.

@@ -53,7 +53,7 @@ async function check(dir, model, sounds) {
       const d = difference(got.logits, logits);
       const p = difference(got.probabilities, readFloats(dir, `${s.Name}.${model}.probabilities`));
       worst = Math.max(worst, d, p);
-      console.log([model.padEnd(10), input.padEnd(8), `${s.Clips} clips of ${s.Samples} samples`.padEnd(27),
+      console.log([model.padEnd(19), input.padEnd(8), `${s.Clips} clips of ${s.Samples} samples`.padEnd(27),
         `largest logit ${largest(logits).toFixed(1).padStart(5)}`, `max |Δlogit| ${d.toExponential(1)}`,
         `max |Δprobability| ${p.toExponential(1)}`].join('  '));
     }

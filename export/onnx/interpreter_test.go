@@ -1,9 +1,12 @@
 package onnx
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+
+	"gonum.org/v1/gonum/floats"
 )
 
 // array is a value of a graph: data in the order of dims, the last one fastest.
@@ -119,6 +122,22 @@ func (n *nodeProto) run(in []array, lists map[string][]int64) array {
 		return gemm(in)
 	case "Softmax":
 		return softmax(x)
+	case "LogSoftmax":
+		return each1(softmax(x), math.Log)
+	case "Sigmoid":
+		return each1(x, func(v float64) float64 { return 1 / (1 + math.Exp(-v)) })
+	case "MatMul":
+		return matMul(x, in[1])
+	case "ReduceMax":
+		return eachRow(x, 1, func(row, out []float64) { out[0] = slices.Max(row) })
+	case "ReduceLogSumExp":
+		return eachRow(x, 1, func(row, out []float64) { out[0] = floats.LogSumExp(row) })
+	case "TopK":
+		k := int(lists[n.inputs[1]][0])
+		return eachRow(x, k, func(row, out []float64) {
+			slices.SortFunc(row, func(a, b float64) int { return cmp.Compare(b, a) })
+			copy(out, row)
+		})
 	}
 	panic("no operator " + n.op)
 }
@@ -226,6 +245,25 @@ func gemm(in []array) array {
 			y.data[i] += x.data[place[0]*w.dims[1]+k] * w.data[place[1]*w.dims[1]+k]
 		}
 	})
+	return y
+}
+
+func matMul(x, w array) array {
+	return eachRow(x, w.dims[1], func(row, out []float64) {
+		for j := range out {
+			for k, v := range row {
+				out[j] += v * w.data[k*w.dims[1]+j]
+			}
+		}
+	})
+}
+
+// eachRow returns (rows, n) of a copy of each row of x.
+func eachRow(x array, n int, f func(row, out []float64)) array {
+	y := newArray(x.dims[0], n)
+	for i := range x.dims[0] {
+		f(slices.Clone(x.data[i*x.dims[1]:][:x.dims[1]]), y.data[i*n:][:n])
+	}
 	return y
 }
 

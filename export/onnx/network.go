@@ -38,13 +38,6 @@ func (b *builder) network(p *polynet.Program, x string) {
 	}
 }
 
-// softmax adds the probabilities.
-func (b *builder) softmax(temperature float64) {
-	t := b.constant("output/temperature", []float32{float32(temperature)})
-	x := b.node("Div", "output/cooled", []string{Logits, t})
-	b.node("Softmax", Probabilities, []string{x}, integer("axis", 1))
-}
-
 // step adds a step, given the names of the tensors that it may read, and returns its output's name.
 func (b *builder) step(s *polynet.Step, names []string) string {
 	x := names[s.X]

@@ -26,14 +26,15 @@ const (
 // The names of the outputs, (batch, Classes).
 const (
 	Logits        = "logits"
-	Probabilities = "probabilities" // the softmax of the logits divided by the temperature
+	Probabilities = "probabilities" // those of polynet.Model.Probabilities
 )
 
 // Opset is the version of ONNX's operators that Write uses.
 const Opset = 17
 
 // Write writes m as an ONNX model of float32 values. Batch and time are free. The logits depend on every row, so the
-// caller cuts recordings into the model's windows. The metadata is that of polynet.Model.Metadata.
+// caller cuts recordings into the model's windows. The metadata is that of polynet.Model.Metadata, without the
+// calibration's scaling, which is in the weights.
 //
 // Write returns an error that wraps polynet.ErrModel, and writes nothing, when m is not valid, and one that wraps
 // features.ErrConfig when its features are too many for a graph.
@@ -54,7 +55,7 @@ func export(m *polynet.Model, input Input) (*modelProto, error) {
 	if err != nil {
 		return nil, err
 	}
-	metadata, err := m.Metadata()
+	metadata, err := withoutScaling(m).Metadata()
 	if err != nil {
 		return nil, err
 	}
@@ -68,11 +69,13 @@ func export(m *polynet.Model, input Input) (*modelProto, error) {
 		return nil, err
 	}
 	b.network(program, b.normalise(m.Norm, x))
-	b.softmax(m.Temperature)
+	if err := b.probabilities(m); err != nil {
+		return nil, err
+	}
 	dims := []dimension{{name: "batch"}, {size: int64(m.Net.Classes)}}
 	b.graph.outputs = []valueProto{
 		{name: Logits, doc: "One for each label.", dims: dims},
-		{name: Probabilities, doc: "The softmax of the logits divided by the temperature.", dims: dims},
+		{name: Probabilities, doc: probabilitiesDoc(m), dims: dims},
 	}
 	b.graph.name = "polyphon"
 	p := &modelProto{producer: "polyphon", graph: b.graph, opsets: []opsetProto{{version: Opset}}}

@@ -11,9 +11,11 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
+	"gonum.org/v1/gonum/floats"
 )
 
 // randomModel returns a small model of random shape whose weights, statistics and normalisation all matter.
@@ -98,9 +100,12 @@ func agree(t *testing.T, m *polynet.Model, values map[string]array, want []float
 			t.Fatalf("logit %d is %g, want %g (%+v)", i, got.data[i], v, m.Net)
 		}
 	}
-	cooled := each1(got, func(v float64) float64 { return v / m.Temperature })
-	for i, v := range softmax(cooled).data {
-		if !(math.Abs(p.data[i]-v) <= 1e-6) {
+	expected := slices.Clone(got.data)
+	for row := range slices.Chunk(expected, m.Net.Classes) {
+		m.Probabilities(row)
+	}
+	for i, v := range expected {
+		if !(math.Abs(p.data[i]-v) <= 1e-5) {
 			t.Fatalf("probability %d is %g, want %g", i, p.data[i], v)
 		}
 	}
@@ -208,5 +213,79 @@ func TestWriteRefuses(t *testing.T) {
 	}
 	if file.Len() > 0 {
 		t.Errorf("%d bytes were written", file.Len())
+	}
+}
+
+// calibrated returns a random model with a scaling, which tells unknown sounds by a score. hasUnknown says whether
+// there is a class for them.
+func calibrated(score confidence.Unfamiliarity, hasUnknown bool, rng *rand.Rand) *polynet.Model {
+	m := randomModel(polynet.Linear, rng)
+	m.Net.Classes = 5
+	random := nettest.RandomModel(m.Net, rng)
+	m.Weights, m.Labels = random.Weights, []string{"left", "right", "up", "_silence_", "down"}
+	if hasUnknown {
+		m.Labels[1] = polynet.UnknownLabel
+	}
+	c := &confidence.Calibration{Scaling: new(confidence.Scaling)}
+	for range m.Labels {
+		c.Scaling.Scale = append(c.Scaling.Scale, 0.5+rng.Float64())
+		c.Scaling.Shift = append(c.Scaling.Shift, rng.Float64()-0.5)
+	}
+	c.Unknown = &confidence.Unknown{Score: score, Slope: 5}
+	m.Calibration = c
+	return m
+}
+
+func TestGraphIsCalibrated(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, score := range confidence.Unfamiliarities {
+		for _, hasUnknown := range []bool{true, false} {
+			m := calibrated(score, hasUnknown, rng)
+			rows := uniform(rng, 4*20*m.Net.Inputs, -8, 3)
+			want := logits(m, rows, 4)
+			threshold := 0.0 // the mean of the scores
+			for row := range slices.Chunk(want, m.Net.Classes) {
+				m.Calibration.Scaling.Apply(row)
+				cooled := slices.Clone(row)
+				floats.Scale(1/m.Temperature, cooled)
+				threshold += score.Of(cooled, m.Labels) / 4
+			}
+			m.Calibration.Unknown.Threshold = threshold
+			p := written(t, m, LogMel)
+			values := evaluate(&p.graph, arrayOf(rows, 4, 20, m.Net.Inputs))
+			agree(t, m, values, want)
+			if sum := floats.Sum(values[Probabilities].data); (math.Abs(sum-4) < 1e-6) != hasUnknown {
+				t.Errorf("%s, _unknown_ is a label: %v: probabilities add up to %g", score, hasUnknown, sum)
+			}
+		}
+	}
+}
+
+// TestCalibrationRoundTrip: the scaling, which is in the exported weights, is not applied once more.
+func TestCalibrationRoundTrip(t *testing.T) {
+	rng := rand.New(rand.NewPCG(9, 10))
+	for _, score := range confidence.Unfamiliarities {
+		m := calibrated(score, true, rng)
+		f, err := Read(bytes.NewReader(exported(t, m, LogMel)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back polynet.Model
+		if err := back.SetMetadata(f.Metadata()); err != nil {
+			t.Fatal(err)
+		}
+		d, err := f.StateDict(back.Net)
+		if err == nil {
+			err = back.SetStateDict(d)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back.Calibration.Scaling != nil || *back.Calibration.Unknown != *m.Calibration.Unknown {
+			t.Errorf("imported calibration %v", back.Calibration)
+		}
+		if !bytes.Equal(exported(t, &back, LogMel), exported(t, m, LogMel)) {
+			t.Errorf("%s: another file", score)
+		}
 	}
 }
