@@ -3,6 +3,7 @@ package training
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/gob"
 	"errors"
@@ -78,19 +79,24 @@ func (c *checkpoint) write(w io.Writer) error {
 	about := c.head
 	about.Best.Model = nil
 	err := e.Encode(about)
+	add := func(part any) {
+		if err == nil {
+			err = e.Encode(part)
+		}
+	}
 	for _, epoch := range c.History {
-		err = errors.Join(err, e.Encode(epoch))
+		add(epoch)
 	}
 	for _, list := range c.lists() {
 		for part := range slices.Chunk(*list, piece) {
-			err = errors.Join(err, e.Encode(part))
+			add(part)
 		}
 	}
 	for part := range slices.Chunk(c.Best.Model, piece) {
-		err = errors.Join(err, e.Encode(part))
+		add(part)
 	}
 	out.Write(sum.Sum(nil)) // errors stick to out and come with Flush
-	return errors.Join(err, out.Flush())
+	return cmp.Or(err, out.Flush())
 }
 
 // read reads the messages of a checkpoint of the run that c, made by Trainer.checkpoint, is one of.

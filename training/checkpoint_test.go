@@ -118,6 +118,19 @@ func TestDamagedCheckpoints(t *testing.T) {
 	}
 }
 
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// TestCheckpointOnFullDisk: however much there is to write, the error is said once.
+func TestCheckpointOnFullDisk(t *testing.T) {
+	c := smallCheckpoint()
+	c.Moments[0] = make([]float32, 100*piece)
+	if err := c.write(fullDisk{}); err == nil || err.Error() != "no space left on device" {
+		t.Errorf("error %q", err)
+	}
+}
+
 // TestHostileCheckpoints gives files with right checksums.
 func TestHostileCheckpoints(t *testing.T) {
 	messages := func(list ...any) []byte {

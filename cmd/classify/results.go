@@ -54,6 +54,9 @@ func (c *cli) newResults(share shard) (r *results, err error) {
 	if share.count > 1 {
 		r.list = fmt.Sprintf("failures-%d-of-%d.csv", share.index, share.count)
 	}
+	if info, err := os.Stat(r.dir); err == nil && !info.IsDir() {
+		return nil, fmt.Errorf("--out %s: it is a file, not a folder", r.dir)
+	}
 	r.index, err = openIndex(r.dir, share)
 	return r, err
 }

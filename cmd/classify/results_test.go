@@ -207,13 +207,18 @@ func TestResultsThatCannotBeWritten(t *testing.T) {
 	os.WriteFile("r", nil, 0o644)
 	status, _, errs := classify(t, nil, "--model", model, "--out", "r", "rec")
 	expect(t, "status", status, statusFailed)
-	contains(t, "stderr", errs, "r")
+	expect(t, "stderr", errs, "classify: --out r: it is a file, not a folder\n")
 	os.Remove("r")
 	os.Mkdir("r", 0o755)
 	os.WriteFile("r/1", nil, 0o644) // where a folder must be
 	status, _, errs = classify(t, nil, "--model", model, "--out", "r", "rec")
 	expect(t, "status", status, statusFailed)
 	contains(t, "stderr", errs, "not a directory")
+	need.Host(t, "symbolic links", os.Symlink("missing/below", "link")) // looks like a folder to come, and cannot be made
+	status, out, errs := classify(t, nil, "--model", model, "--out", "link", "rec")
+	expect(t, "status", status, statusFailed)
+	expect(t, "stdout", out, "")
+	expect(t, "stderr", errs, "classify: mkdir link: file exists\n")
 }
 
 // TestInterruptedBatch leaves whole files only, and the second run does the rest.

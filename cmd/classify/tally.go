@@ -113,7 +113,7 @@ func (t *tally) close(ctx context.Context) error {
 	if t.out != nil {
 		t.summary.Skipped = int(t.out.done.Load())
 	}
-	if t.idle() || t.out != nil {
+	if t.out != nil && t.out.broken == nil || t.out == nil && t.idle() {
 		safe.Fprintf(t.console, "classify: %s\n", t.report())
 	}
 	if err := t.format.close(t.summary); err != nil {

@@ -73,6 +73,9 @@ func Write(path string, write func(io.Writer) error) error {
 	if err := write(f); err != nil {
 		f.Close()
 		discard(f.Name())
+		if p, ok := errors.AsType[*fs.PathError](err); ok && p.Path == f.Name() {
+			return cannot(path, p)
+		}
 		return err
 	}
 	err = errors.Join(t.preserve(f), f.Sync(), f.Close())

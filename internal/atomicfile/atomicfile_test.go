@@ -54,6 +54,18 @@ func TestWrite(t *testing.T) {
 	entries(t, filepath.Dir(path), 1)
 }
 
+// TestErrorsNameTheFile: the hidden file is nobody's business.
+func TestErrorsNameTheFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	err := Write(path, func(w io.Writer) error {
+		w.(io.Closer).Close()
+		return text("lost", nil)(w)
+	})
+	if want := "cannot write " + path + ": file already closed"; err == nil || err.Error() != want {
+		t.Errorf("error %q, want %q", err, want)
+	}
+}
+
 // TestBadTargets has neither Write nor Check make what cannot be made, and both name it.
 func TestBadTargets(t *testing.T) {
 	dir := t.TempDir()
