@@ -201,7 +201,7 @@ func TestResultFolderThatCannotBeWritten(t *testing.T) {
 	os.Mkdir("r", 0o755)
 	os.Mkdir(filepath.Join("r", indexName), 0o755)
 	for out, says := range map[string]string{
-		"file":       "not a directory",
+		"file":       "it is a file, not a folder",
 		"file/below": "not a directory",
 		"r":          "it is a folder, not a file",
 	} {
