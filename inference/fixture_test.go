@@ -63,6 +63,10 @@ func tame(m *polynet.Model) {
 		switch parts := nestedFactor.FindStringSubmatch(name); {
 		case strings.HasPrefix(name[strings.LastIndex(name, ".")+1:], "scale"): // of a product or of one of ccp's factors
 			values[0] *= 0.03
+		case m.Net.Block == polynet.Mu && strings.HasSuffix(name, ".out.norm.weight"): // of what a block adds to its input
+			for i := range values {
+				values[i] *= 0.03
+			}
 		case !strings.HasPrefix(string(m.Net.Block), "ncp") || parts == nil:
 		case parts[2] == "weight": // factors of about 1
 			for i := range values {

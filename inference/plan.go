@@ -18,11 +18,12 @@ import (
 
 // Plan is a model compiled for inference on one device: batch norms are folded into the convolutions, the weights are
 // packed for the device's matrix product, and what follows a product (shift, skip, Hadamard term, ReLU) is its
-// epilogue, so that a `pi` block is two products and writes each tensor once. A Plan is shared by goroutines; each
+// epilogue, so that a `pi` block is two products, a `star` block a depthwise convolution and three, and each tensor is
+// written once. A Plan is shared by goroutines; each
 // works with Clips or a Group of its own.
 type Plan struct {
 	model     *polynet.Model
-	program   *polynet.Program // norms folded, without the steps of training
+	program   *polynet.Program // norms folded, products fused, without the steps of training
 	values    polynet.Weights  // of program
 	reach     polynet.Geometry // of a row of logits
 	dev       device.Device
@@ -60,6 +61,7 @@ func compile(
 	if err != nil {
 		return nil, err
 	}
+	program, values = program.FuseProducts(values)
 	extractor, err := extract(m.Features)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", polynet.ErrModel, err)

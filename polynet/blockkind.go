@@ -60,9 +60,28 @@ const Star BlockKind = "star"
 // StarExpansion is how many times as many channels the factors of a Star block have as its output.
 const StarExpansion = 4
 
+// Mu is a block of two layers of MONet (Cheng et al., 2024), each a product of a map and one of a low rank, the first
+// of which also looks at other rows:
+//
+//	u = BN(D∗x)    y = x + BN(C·(a + a∘b)),    a = BN(A·u), b = BN(B·L·u)
+//	               y + BN(C'·(a' + a'∘b')),    a' = BN(A'·y), b' = BN(B'·L'·y)
+//
+// D is as Star's, and so are a first convolution and the scales that C's and C's norms start with. All others are
+// conv1x1: A and B to the stage's width, A' and B' to MuExpansion times that, L and L' to a MuRank-th, at least 2. The
+// paper shifts the channels of A·u and L·u in place of D, normalises each position over its channels, and once more
+// before a layer. Such norms are no polynomials; these are, but by their running statistics. The paper adds 1 to A·u
+// and L·u. A norm after that takes it away again.
+const Mu BlockKind = "mu"
+
+// The channels of a Mu block, relative to the stage's width.
+const (
+	MuExpansion = 3 // times as many has the second layer
+	MuRank      = 8 // a part of this size is the rank of the second factors
+)
+
 // BlockKinds lists the block kinds in the order in which they are documented.
 func BlockKinds() []BlockKind {
-	return []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh, CCP, NCP, NCPSkip, Star}
+	return []BlockKind{Linear, ReLU, Pi, PiReLU, Pi1x1, Pi1x1ReLU, PiTanh, CCP, NCP, NCPSkip, Star, Mu}
 }
 
 // Decomposition reports whether the kind's blocks are polynomials whose degree Config.Degree chooses.

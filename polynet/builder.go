@@ -74,9 +74,10 @@ func (b *builder) conv(name string, width int, s Step) Tensor {
 }
 
 // depthwise adds a convolution of each channel of x.
-func (b *builder) depthwise(name string, x Tensor, g Stage) Tensor {
-	y := b.conv(name, g.Width, Step{X: x, In: 1, Kernel: g.Kernel, Ahead: g.Ahead, Stride: 1})
+func (b *builder) depthwise(x Tensor, g Stage) Tensor {
+	y := b.conv("depthwise.conv", g.Width, Step{X: x, In: 1, Kernel: g.Kernel, Ahead: g.Ahead, Stride: 1})
 	b.Steps[y-Output(0)].Op = OpDepthwise
+	b.weightsOf(y)
 	return y
 }
 
@@ -104,7 +105,9 @@ func (b *builder) weightsWith(x Tensor, weight, bias float32) {
 		w.FanOut = s.Kernel
 	}
 	b.Weights = append(b.Weights, w)
-	b.normWeights(s.Norm, s.Width, weight, bias)
+	if s.Norm.Name != "" {
+		b.normWeights(s.Norm, s.Width, weight, bias)
+	}
 }
 
 func (b *builder) normWeights(n Norm, width int, weight, bias float32) {
@@ -127,7 +130,12 @@ func (b *builder) block(g Stage, in int, x Tensor) Tensor {
 	case NCP, NCPSkip:
 		return b.nested(g, in, x)
 	case Star:
-		return b.star(g, in, x)
+		x = b.front(g, in, x)
+		return b.modulated("", x, b.depthwise(x, g), g.Width, StarExpansion*g.Width, 0)
+	case Mu:
+		x, rank := b.front(g, in, x), max(2, g.Width/MuRank)
+		x = b.modulated("time.", x, b.depthwise(x, g), g.Width, g.Width, rank)
+		return b.modulated("mix.", x, x, g.Width, MuExpansion*g.Width, rank)
 	}
 	return b.residual(g, in, x)
 }
@@ -211,23 +219,35 @@ func (b *builder) factorOf(z Tensor, g Stage, in, n int, factor string) Tensor {
 	return x
 }
 
-func (b *builder) star(g Stage, in int, x Tensor) Tensor {
-	if in != g.Width || g.Stride != 1 {
-		x = b.conv("front.conv", g.Width, Step{
-			X: x, In: in, Kernel: min(3, g.Kernel), Ahead: min(1, g.Ahead), Stride: g.Stride,
-		})
-		b.weightsOf(x)
+// front adds the convolution that brings x to the stage's width and stride, where it has others.
+func (b *builder) front(g Stage, in int, x Tensor) Tensor {
+	if in == g.Width && g.Stride == 1 {
+		return x
 	}
-	wide := StarExpansion * g.Width
-	u := b.depthwise("depthwise.conv", x, g)
-	b.weightsOf(u)
-	a := b.conv("a.conv", wide, conv1x1(u, g.Width))
+	y := b.conv("front.conv", g.Width, Step{
+		X: x, In: in, Kernel: min(3, g.Kernel), Ahead: min(1, g.Ahead), Stride: g.Stride,
+	})
+	b.weightsOf(y)
+	return y
+}
+
+// modulated adds x + BN(C·(a + a∘b)), a and b being two maps of u to hidden channels. A rank above 0 is that of b's.
+func (b *builder) modulated(prefix string, x, u Tensor, width, hidden, rank int) Tensor {
+	a := b.conv(prefix+"a.conv", hidden, conv1x1(u, width))
 	b.weightsOf(a)
-	f := b.conv("b.conv", wide, conv1x1(u, g.Width))
+	low := conv1x1(u, width)
+	if rank > 0 {
+		low.Op, low.Name, low.Width = OpConv, b.name(prefix+"low"), rank
+		low.Weight = low.Name + ".weight"
+		x := b.add(low)
+		b.weightsOf(x)
+		low = conv1x1(x, rank)
+	}
+	f := b.conv(prefix+"b.conv", hidden, low)
 	b.weightsOf(f)
-	out := conv1x1(b.product("product", a, f, wide, true), wide)
+	out := conv1x1(b.product(prefix+"product", a, f, hidden, true), hidden)
 	out.Skip = x
-	y := b.conv("out.conv", g.Width, out)
+	y := b.conv(prefix+"out.conv", width, out)
 	b.weightsWith(y, b.residualScale(), 0)
 	return y
 }

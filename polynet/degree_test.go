@@ -41,6 +41,7 @@ func TestDegree(t *testing.T) {
 		{stages(polynet.CCP, 3, 30), "polynomial of degree above 2^47"}, // 3^30 = 2^47.5…
 		{stages(polynet.Star, 0, 1), "polynomial of degree 2"},
 		{stages(polynet.Star, 0, 3, 5), "polynomial of degree 256"},
+		{stages(polynet.Mu, 0, 3, 2), "polynomial of degree 1024"},
 		{stages(polynet.ReLU, 0, 2), "not a polynomial: ReLU"},
 		{stages(polynet.PiReLU, 0, 2), "not a polynomial: ReLU"},
 		{stages(polynet.Pi1x1ReLU, 0, 2), "not a polynomial: ReLU"},
@@ -102,6 +103,7 @@ func TestNetworksArePolynomials(t *testing.T) {
 	nets := []polynet.Config{
 		small(polynet.Linear, 3, 0), small(polynet.Pi, 1, 0), small(polynet.Pi, 3, 0),
 		small(polynet.Pi1x1, 2, 0), small(polynet.Pi1x1, 4, 0), small(polynet.Star, 1, 0), small(polynet.Star, 4, 0),
+		small(polynet.Mu, 1, 0), small(polynet.Mu, 2, 0),
 	}
 	for _, kind := range []polynet.BlockKind{polynet.CCP, polynet.NCP, polynet.NCPSkip} {
 		nets = append(nets, small(kind, 1, 2), small(kind, 1, 5), small(kind, 1, 16), small(kind, 2, 3))

@@ -101,8 +101,11 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 	return f, folded
 }
 
-// affine returns a norm of running statistics as x → scale∘x + shift.
+// affine returns a norm of running statistics, or none, as x → scale∘x + shift.
 func (w Weights) affine(n Norm, width int) (scale, shift []float64) {
+	if n.Name == "" {
+		return slices.Repeat([]float64{1}, width), make([]float64, width)
+	}
 	weight, bias := w.values(n.Name+".weight"), w.values(n.Name+".bias")
 	mean, variance := w.values(n.Name+".running_mean"), w.values(n.Name+".running_var")
 	factor := 1.0
@@ -128,11 +131,16 @@ func toFloat32(values []float64) []float32 {
 
 // DropTrainingSteps returns the program without the steps that do nothing outside of training.
 func (p *Program) DropTrainingSteps() *Program {
+	return p.without(func(i int) bool { return p.Steps[i].Op == OpDropout })
+}
+
+// without returns the program without some of the steps, whose X takes the place of their output.
+func (p *Program) without(drop func(i int) bool) *Program {
 	q := &Program{Inputs: p.Inputs, Weights: p.Weights}
 	renamed := make([]Tensor, len(p.Steps)+2) // tensors of q, by those of p
 	renamed[Input] = Input
 	for i, s := range p.Steps {
-		if s.Op == OpDropout {
+		if drop(i) {
 			renamed[Output(i)] = renamed[s.X]
 			continue
 		}
@@ -141,6 +149,50 @@ func (p *Program) DropTrainingSteps() *Program {
 		renamed[Output(i)] = Output(len(q.Steps) - 1)
 	}
 	return q
+}
+
+// FuseProducts returns the program and the weights with each product a + a∘b of two convolutions that nothing else
+// reads as the second one's product term: with s = a − 1, it is b + s + b∘s + 1. Norms must be folded. w stays as it
+// is.
+func (p *Program) FuseProducts(w Weights) (*Program, Weights) {
+	q := &Program{Inputs: p.Inputs, Steps: slices.Clone(p.Steps), Weights: slices.Clone(p.Weights)}
+	fused, done := maps.Clone(w), make([]bool, len(p.Steps))
+	vector := func(name string, values []float32) string {
+		if fused[name] == nil {
+			q.Weights = append(q.Weights, Weight{Name: name, Shape: []int{len(values)}})
+		}
+		fused[name] = tensor.New(tensor.WithShape(len(values)), tensor.WithBacking(values))
+		return name
+	}
+	readers := make([]int, len(p.Steps)+2)
+	for i := range p.Steps {
+		for _, t := range p.Steps[i].Operands() {
+			readers[t]++
+		}
+	}
+	plain := func(t Tensor) bool { // whether t is a convolution alone, which one step reads
+		if t < Output(0) || readers[t] != 1 {
+			return false
+		}
+		s := &p.Steps[t-Output(0)]
+		return s.Op == OpConv && s.Bias != "" && s.Skip == NoTensor && !s.ReLU
+	}
+	for i := range q.Steps {
+		s := &q.Steps[i]
+		if s.Op != OpProduct || !s.Plus || s.X >= s.Y || !plain(s.X) || !plain(s.Y) {
+			continue
+		}
+		a, b := &q.Steps[s.X-Output(0)], &q.Steps[s.Y-Output(0)]
+		bias := slices.Clone(w.values(a.Bias))
+		for c := range bias {
+			bias[c]--
+		}
+		vector(a.Bias, bias)
+		ones := slices.Repeat([]float32{1}, s.Width)
+		b.Skip, b.Scale, b.Offset = s.X, vector(s.Name+".scale", ones), vector(s.Name+".offset", ones)
+		s.X, done[i] = s.Y, true
+	}
+	return q.without(func(i int) bool { return done[i] }), fused
 }
 
 // Inference returns the program and the weights that a trained model runs with: norms folded, without the steps of

@@ -38,8 +38,11 @@ const (
 // countedSteps returns how many steps the blocks of stages count as: at least as many as they have.
 func (c Config) countedSteps() int {
 	each := 6
-	if c.Block.Decomposition() {
+	switch {
+	case c.Block.Decomposition():
 		each = 4 * c.Degree
+	case c.Block == Mu:
+		each = 12
 	}
 	steps := 0
 	for _, s := range c.Stages {

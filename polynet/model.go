@@ -47,12 +47,15 @@ type Model struct {
 	//	stages.I.J.skipN.conv.weight        (1, Width, Width), V of ncp-skip from 2 on
 	//	stages.I.J.out.conv.weight          (1, Width, Width), C
 	//
-	// of star
+	// of star and mu
 	//
 	//	stages.I.J.front.conv.weight        (Kernel up to 3, in, Width), where a block changes width or has a stride
 	//	stages.I.J.depthwise.conv.weight    (Kernel, 1, Width), D
-	//	stages.I.J.a.conv.weight, .b.conv.weight  (1, Width, 4·Width), A and B
-	//	stages.I.J.out.conv.weight          (1, 4·Width, Width), C
+	//	stages.I.J.a.conv.weight, .b.conv.weight  (1, Width, 4·Width), A and B of star
+	//	stages.I.J.out.conv.weight          (1, 4·Width, Width), C of star
+	//	stages.I.J.time.X.conv.weight       of mu's first layer: A (a), B (b) and C (out)
+	//	stages.I.J.time.low.weight          (1, Width, Width/8), L, which has no norm
+	//	stages.I.J.mix.…                    of its second
 	//
 	// and for each convolution X.conv or X.convN a batch norm X.norm or X.normN, and pi's product.norm: weight, bias,
 	// running_mean and running_var, (Width) each: stem.norm.weight, stages.0.0.norm1.bias, ...

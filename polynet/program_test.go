@@ -23,6 +23,12 @@ func TestWeightsKeepTheirOrder(t *testing.T) {
 			"front.conv", "front.norm", "depthwise.conv", "depthwise.norm", "a.conv", "a.norm", "b.conv", "b.norm",
 			"out.conv", "out.norm",
 		},
+		polynet.Mu: {
+			"front.conv", "front.norm", "depthwise.conv", "depthwise.norm",
+			"time.a.conv", "time.a.norm", "time.low", "time.b.conv", "time.b.norm",
+			"time.out.conv", "time.out.norm", "mix.a.conv", "mix.a.norm", "mix.low",
+			"mix.b.conv", "mix.b.norm", "mix.out.conv", "mix.out.norm",
+		},
 		polynet.NCPSkip: {
 			"conv1", "norm1", "conv2", "norm2", "nest2.conv", "nest2.norm", "skip2.conv", "skip2.norm",
 			"conv3", "norm3", "nest3.conv", "nest3.norm", "skip3.conv", "skip3.norm", "out.conv", "out.norm",
@@ -104,12 +110,23 @@ func TestRewrittenProgramsComputeTheSame(t *testing.T) {
 				t.Errorf("%s: without steps of training the network computes something else", kind)
 			}
 			folded, weights := p.FoldNorms(m.Weights)
-			for _, p := range []*polynet.Program{folded, folded.DropTrainingSteps()} {
+			fused, fusedWeights := folded.FuseProducts(weights)
+			if err := fused.Check(fusedWeights); err != nil {
+				t.Errorf("%s: the fused weights: %v", kind, err)
+			}
+			for p, weights := range map[*polynet.Program]polynet.Weights{
+				folded: weights, folded.DropTrainingSteps(): weights, fused: fusedWeights,
+			} {
 				for i, v := range run(p, weights) {
 					if e := math.Abs(v - want[i]); e > 1e-5*(1+math.Abs(want[i])) {
 						t.Errorf("%s: folded, logit %d is %g, want %g", kind, i, v, want[i])
 					}
 				}
+			}
+			products := func(s polynet.Step) bool { return s.Op == polynet.OpProduct }
+			star := kind == polynet.Star || kind == polynet.Mu
+			if left := slices.ContainsFunc(fused.Steps, products); star && (left || fused.Degree().Cmp(p.Degree()) != 0) {
+				t.Errorf("%s: products are left: %t; the fused program is a %s", kind, left, fused.DescribeDegree())
 			}
 		}
 	}

@@ -61,10 +61,12 @@ func TestTrainingAgreesWithPyTorch(t *testing.T) {
 			n := newTestNetwork(t, nettest.Tiny(polynet.Pi), d, 1)
 			checkCurve(t, n, NewSGD(n, 0.9, 0.01), 0.05, g, g.under("sgd/"))
 		})
-		t.Run("star", func(t *testing.T) {
-			n := newTestNetwork(t, nettest.Tiny(polynet.Star), d, 1)
-			checkCurve(t, n, NewSGD(n, 0.9, 0.01), 0.05, g, g.under("star/"))
-		})
+		for _, kind := range []polynet.BlockKind{polynet.Star, polynet.Mu} {
+			t.Run(string(kind), func(t *testing.T) {
+				n := newTestNetwork(t, nettest.Tiny(kind), d, 1)
+				checkCurve(t, n, NewSGD(n, 0.9, 0.01), 0.05, g, g.under(string(kind)+"/"))
+			})
+		}
 		t.Run("adamw", func(t *testing.T) {
 			n := newTestNetwork(t, nettest.Tiny(polynet.ReLU), d, 1)
 			checkCurve(t, n, NewAdamW(n, 0.9, 0.999, 1e-8, 0.1), 0.01, g, g.under("adamw/"))

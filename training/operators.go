@@ -16,16 +16,20 @@ type operator interface {
 	backward(p *Pass, dy gradient)
 }
 
-// convOp computes an OpConv: a convolution, its norm, and a skip, a sum or a product term.
+// convOp computes an OpConv: a convolution, its norm, and a skip, a sum or a product term; or, of kernel 1, a
+// convolution alone.
 type convOp struct {
 	*polynet.Step
-	weight  *Param // (Kernel, In, Width)
-	norm    *batchNorm
+	weight  *Param     // (Kernel, In, Width)
+	norm    *batchNorm // nil: there is none, and nothing after it
 	product *batchNorm // of f∘skip; nil: there is no product term
 }
 
 func (c *convOp) forward(p *Pass) Activation {
 	z := c.convolve(p, p.tensors[c.X])
+	if c.norm == nil {
+		return z
+	}
 	if c.product != nil {
 		return c.forwardProduct(p, c.norm.forward(p, z, Activation{}, false), p.tensors[c.Skip])
 	}
@@ -39,9 +43,12 @@ func (c *convOp) forward(p *Pass) Activation {
 
 func (c *convOp) backward(p *Pass, dy gradient) {
 	var dz Activation
-	if c.product != nil {
+	switch {
+	case c.norm == nil:
+		dz = dy.Activation
+	case c.product != nil:
 		dz = c.backwardProduct(p, dy)
-	} else {
+	default:
 		r := p.restore()
 		if c.ReLU {
 			p.dev.ReLUGrad(dy.View, dy.View, r.y.View)

@@ -17,7 +17,10 @@ pi-relu and pi1x1-relu have max(., 0) where relu has it.
     u   = BN(D conv x), one kernel for each channel
     out = x + BN(C (a + a * b))                 star; a = BN(A u), b = BN(B u), A and B to four times the channels
 
-where a star block that changes width or has a stride begins with x = BN(conv(x)).
+    y   = x + BN(C (a + a * b))                 mu; a = BN(A u), b = BN(B L u), L to an eighth of the channels
+    out = y + BN(C' (a' + a' * b'))             a' = BN(A' y), b' = BN(B' L' y), A' and B' to three times as many
+
+where a star or mu block that changes width or has a stride begins with x = BN(conv(x)).
 
 PyTorch stores a convolution as (out, in, kernel) and polyphon as (kernel, in, out); otherwise the state dicts agree.
 """
@@ -27,7 +30,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "star")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "star", "mu")
 
 
 class AheadConv(nn.Conv1d):
@@ -111,33 +114,64 @@ class Block(nn.Module):
         return functional.relu(y) if self.relu else y
 
 
-class Star(nn.Module):
-    """The block of StarNet (Ma et al., 2024) without its activation. scale is what C's norm begins with."""
+class Modulated(nn.Module):
+    """x + BN(C (a + a * b)), a and b two maps of u, b of the given rank if any. scale is what C's norm begins with."""
 
-    EXPANSION = 4
+    def __init__(self, width, hidden, rank, scale):
+        super().__init__()
+        self.a = Normed(width, hidden, 1)
+        self.low = AheadConv(width, rank, 1) if rank else None
+        self.b = Normed(rank or width, hidden, 1)
+        self.out = Normed(hidden, width, 1)
+        nn.init.constant_(self.out["norm"].weight, scale)
+
+    def forward(self, x, u):
+        a, b = self.a(u), self.b(u if self.low is None else self.low(u))
+        return x + self.out(a + a * b)
+
+
+def resized(inputs, width, kernel, ahead, stride):
+    """The convolution before a block that changes width or has a stride, else None."""
+    if stride == 1 and inputs == width:
+        return None
+    return Normed(inputs, width, min(3, kernel), min(1, ahead), stride)
+
+
+class Star(Modulated):
+    """The block of StarNet (Ma et al., 2024) without its activation."""
+
+    def __init__(self, inputs, width, kernel, ahead, stride, scale):
+        super().__init__(width, 4 * width, 0, scale)
+        self.front = resized(inputs, width, kernel, ahead, stride)
+        self.depthwise = Normed(width, width, kernel, ahead, groups=width)
+
+    def forward(self, x):
+        x = x if self.front is None else self.front(x)
+        return super().forward(x, self.depthwise(x))
+
+
+class Mu(nn.Module):
+    """Two layers of MONet (Cheng et al., 2024) with batch norms."""
 
     def __init__(self, inputs, width, kernel, ahead, stride, scale):
         super().__init__()
-        self.front = None
-        if stride != 1 or inputs != width:
-            self.front = Normed(inputs, width, min(3, kernel), min(1, ahead), stride)
+        rank = max(2, width // 8)
+        self.front = resized(inputs, width, kernel, ahead, stride)
         self.depthwise = Normed(width, width, kernel, ahead, groups=width)
-        self.a = Normed(width, self.EXPANSION * width, 1)
-        self.b = Normed(width, self.EXPANSION * width, 1)
-        self.out = Normed(self.EXPANSION * width, width, 1)
-        nn.init.constant_(self.out["norm"].weight, scale)
+        self.time = Modulated(width, width, rank, scale)
+        self.mix = Modulated(width, 3 * width, rank, scale)
 
     def forward(self, x):
-        if self.front is not None:
-            x = self.front(x)
-        u = self.depthwise(x)
-        a, b = self.a(u), self.b(u)
-        return x + self.out(a + a * b)
+        x = x if self.front is None else self.front(x)
+        x = self.time(x, self.depthwise(x))
+        return self.mix(x, x)
 
 
 def make(kind, index, *shape):
     """Returns block number index of the network."""
-    return Star(*shape, 0.5 ** (1 + index // 3)) if kind == "star" else Block(kind, *shape)
+    if kind in ("star", "mu"):
+        return (Star if kind == "star" else Mu)(*shape, 0.5 ** (1 + index // 3))
+    return Block(kind, *shape)
 
 
 class PolyNet(nn.Module):
@@ -182,9 +216,9 @@ def parameters(net):
 def lookahead(net):
     """Returns how many feature rows after an instant the network reads for its answer."""
     rows, stride = 0, 1
-    for name, layer in net.named_modules():  # in the order of the blocks' longest paths
-        if isinstance(layer, AheadConv) and not name.endswith("skip.conv"):
-            rows, stride = rows + layer.ahead * stride, stride * layer.stride[0]
+    layers = [layer for name, layer in net.named_modules() if isinstance(layer, AheadConv) and "skip" not in name]
+    for layer in layers:  # in the order of the blocks' longest paths, but for convolutions that read one row
+        rows, stride = rows + layer.ahead * stride, stride * layer.stride[0]
     return rows
 
 

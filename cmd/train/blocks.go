@@ -23,6 +23,7 @@ var kinds = []struct {
 	{polynet.NCP, "nested decomposition: x = A z * (S x + b), --degree times"},
 	{polynet.NCPSkip, "nested decomposition with skips: x = A z * (S x + b) + V x"},
 	{polynet.Star, "x + BN(C(A u + A u * B u)), u a depthwise convolution of x: StarNet without its activation"},
+	{polynet.Mu, "two layers of MONet: such products, the second factor of a low rank"},
 }
 
 // Help returns the part of `train fit --help` about the kinds of blocks.

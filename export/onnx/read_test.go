@@ -116,6 +116,8 @@ func TestStateDictRefusesAnotherDecomposition(t *testing.T) {
 		{config(polynet.NCPSkip, 2), config(polynet.NCP, 2), "stages.0.0.out.conv"},
 		{config(polynet.CCP, 2), nettest.Tiny(polynet.Star), "stages.0.0.depthwise.conv"},
 		{nettest.Tiny(polynet.Star), nettest.Tiny(polynet.Linear), "stages.0.0.conv1"},
+		{nettest.Tiny(polynet.Star), nettest.Tiny(polynet.Mu), "stages.0.0.b.conv"},
+		{nettest.Tiny(polynet.Mu), nettest.Tiny(polynet.Star), "stages.0.0.product"},
 		{nettest.Tiny(polynet.Star), nettest.Tiny(polynet.Pi), "stages.0.0.conv1"},
 		{config(polynet.NCP, 3), nettest.Tiny(polynet.PiTanh), "stages.0.0.conv2"},
 	} {

@@ -39,7 +39,7 @@ func TestTorchExports(t *testing.T) {
 	if err := json.Unmarshal(content("cases.json"), &cases); err != nil {
 		t.Fatal(err)
 	}
-	if len(cases.Logits) < 8 {
+	if len(cases.Logits) < 9 {
 		t.Errorf("logits of %d block kinds", len(cases.Logits))
 	}
 	for kind := range cases.Logits {

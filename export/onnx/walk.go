@@ -154,6 +154,12 @@ func (w *walk) checkGeometry(n *nodeProto, s *polynet.Step) {
 // norm keeps the norm of x, to which bias has been added, and returns its output. A norm that was folded into weights
 // is kept as one that adds the bias and changes nothing else.
 func (w *walk) norm(norm polynet.Norm, x string, bias []float32) string {
+	if norm.Name == "" {
+		if i := slices.IndexFunc(bias, func(v float32) bool { return v != 0 }); i >= 0 {
+			w.fail("%.80q: a bias of %g, where the network has none", x, bias[i])
+		}
+		return x
+	}
 	ones := slices.Repeat([]float32{1}, len(bias))
 	variance := slices.Repeat([]float32{1 - polynet.NormEpsilon}, len(bias))
 	terms := [][]float32{ones, bias, make([]float32, len(bias)), variance}

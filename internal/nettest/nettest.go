@@ -113,7 +113,7 @@ func RandomModel(c polynet.Config, rng *rand.Rand) *polynet.Model {
 		}
 		m.Weights[w.Name] = tensor.New(tensor.WithShape(w.Shape...), tensor.WithBacking(values))
 	}
-	if c.Block.Decomposition() || c.Block == polynet.Star {
+	if c.Block.Decomposition() || c.Block == polynet.Star || c.Block == polynet.Mu {
 		SetStatistics(m)
 	}
 	return m

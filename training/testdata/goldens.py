@@ -12,7 +12,7 @@ import torch
 from torch.nn import functional
 
 HERE = pathlib.Path(__file__).parent
-KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip", "star")
+KINDS = ("linear", "relu", "pi", "pi-relu", "pi1x1", "pi1x1-relu", "pi-tanh", "ccp", "ncp", "ncp-skip", "star", "mu")
 RELU = ("relu", "pi-relu", "pi1x1-relu")
 DEGREE = 3  # of ccp and ncp
 
@@ -41,8 +41,8 @@ def block(kind, x, w, name, ahead, stride):
         return ccp(x, w, name, ahead, stride)
     if kind in ("ncp", "ncp-skip"):
         return ncp(kind, x, w, name, ahead, stride)
-    if kind == "star":
-        return star(x, w, name, ahead, stride)
+    if kind in ("star", "mu"):
+        return modulated(kind, x, w, name, ahead, stride)
     act = torch.relu if kind in RELU else lambda v: v
     s = x
     if name + ".skip.conv.weight" in w:
@@ -58,12 +58,17 @@ def block(kind, x, w, name, ahead, stride):
     return act(f + s + w[name + ".product.scale"] * z)
 
 
-def star(x, w, name, ahead, stride):
+def modulated(kind, x, w, name, ahead, stride):
     if name + ".front.conv.weight" in w:
         x = layer(x, w, name + ".front.conv", name + ".front.norm", min(1, ahead), stride)
     u = layer(x, w, name + ".depthwise.conv", name + ".depthwise.norm", ahead)
-    a, b = one(u, w, name + ".a"), one(u, w, name + ".b")
-    return x + one(a + a * b, w, name + ".out")
+    if kind == "star":
+        a, b = one(u, w, name + ".a"), one(u, w, name + ".b")
+        return x + one(a + a * b, w, name + ".out")
+    a, b = one(u, w, name + ".time.a"), one(conv(u, w[name + ".time.low.weight"], 0), w, name + ".time.b")
+    y = x + one(a + a * b, w, name + ".time.out")
+    a, b = one(y, w, name + ".mix.a"), one(conv(y, w[name + ".mix.low.weight"], 0), w, name + ".mix.b")
+    return y + one(a + a * b, w, name + ".mix.out")
 
 
 def ccp(z, w, name, ahead, stride):
@@ -120,8 +125,8 @@ class Weights(dict):
     def block(self, kind, name, inputs, width, kernel, stride):
         if kind in ("ccp", "ncp", "ncp-skip"):
             return self.decomposition(kind, name, inputs, width, kernel)
-        if kind == "star":
-            return self.star(name, inputs, width, kernel, stride)
+        if kind in ("star", "mu"):
+            return self.modulated(kind, name, inputs, width, kernel, stride)
         self.layer(name + ".conv1", name + ".norm1", kernel, inputs, width)
         self.layer(name + ".conv2", name + ".norm2", kernel, width, width)
         if inputs != width or stride != 1:
@@ -134,13 +139,20 @@ class Weights(dict):
             self.one(name + ".product", width, width)
         self.scale(name + ".product.scale")
 
-    def star(self, name, inputs, width, kernel, stride):
+    def modulated(self, kind, name, inputs, width, kernel, stride):
         if inputs != width or stride != 1:
             self.layer(name + ".front.conv", name + ".front.norm", min(3, kernel), inputs, width)
         self.layer(name + ".depthwise.conv", name + ".depthwise.norm", kernel, 1, width)
-        self.one(name + ".a", width, 4 * width)
-        self.one(name + ".b", width, 4 * width)
-        self.one(name + ".out", 4 * width, width)
+        if kind == "star":
+            self.one(name + ".a", width, 4 * width)
+            self.one(name + ".b", width, 4 * width)
+            self.one(name + ".out", 4 * width, width)
+            return
+        for part, hidden in (".time", width), (".mix", 3 * width):
+            self.one(name + part + ".a", width, hidden)
+            self.conv(name + part + ".low", 1, width, max(2, width // 8))
+            self.one(name + part + ".b", max(2, width // 8), hidden)
+            self.one(name + part + ".out", hidden, width)
 
     def decomposition(self, kind, name, inputs, width, kernel):
         for n in range(1, DEGREE + 1):
@@ -206,8 +218,8 @@ def train(prefix, kind, make, x, labels, out):
     w.add("head.weight", w.normal(10, 4) * 0.3)
     w.add("head.bias", torch.zeros(4))
     store(out, prefix + "/before", w)
-    decayed = [v for k, v in w.trained().items() if "conv" in k or k == "head.weight"]
-    others = [v for k, v in w.trained().items() if not ("conv" in k or k == "head.weight")]
+    decayed = [v for v in w.trained().values() if v.dim() > 1]
+    others = [v for v in w.trained().values() if v.dim() <= 1]
     optimizer = make([{"params": decayed}, {"params": others, "weight_decay": 0.0}])
     schedule = torch.optim.lr_scheduler.SequentialLR(optimizer, [
         torch.optim.lr_scheduler.LinearLR(optimizer, 1 / 3, 1, 2),
@@ -241,6 +253,7 @@ def curves():
     train("sgd", "pi", sgd, x, labels, out)
     train("adamw", "relu", adamw, x, labels, out)
     train("star", "star", sgd, x, labels, out)
+    train("mu", "mu", sgd, x, labels, out)
     numpy.savez_compressed(HERE / "curves.npz", **out)
 
 
