@@ -89,6 +89,8 @@ func FuzzWAV(f *testing.F) {
 		f.Add(file)
 	}
 	f.Add(riff(mono8k, sized(100), list, sized(1000), mono8k, sized(16000)))
+	f.Add(rifx(bigFormat(tagPCM, 1, 16), bigChunk("data", 100, longData...)))
+	f.Add(riff(chunk("fmt ", fmtBody(tagPCM, 1, 8000, 4, 16)...), sized(16000)))
 	f.Add(slices.Concat(riff(mono8k, sized(16000)), make([]byte, 300), riff(mono8k, sized(16000))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > maxInput || bytes.Contains(data, []byte("fLaC")) {

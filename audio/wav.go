@@ -43,6 +43,8 @@ type wavReader struct {
 	ambisonic bool          // the channels are ambisonic B-format: the first one is the sound from all directions
 	dataSize  int64         // from the ds64 chunk, 0 without one
 	fact      int64         // samples of a channel that the fact chunk claims, 0 without one
+	packed    Encoding      // of samples of the stated bits, where frames are said to have more; 0: they have not
+	gain      float32       // that samples in the lowest bytes need; 0: they lie in the highest ones
 	note      string        // what is odd about the fmt chunk
 }
 
@@ -80,6 +82,7 @@ func (d *Decoder) openWAV() error {
 				continue
 			}
 		}
+		w.pack(claimed)
 		d.wav.begin(w, claimed)
 		return d.begin(d.wav.file.format, &d.wav, "")
 	}

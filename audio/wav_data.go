@@ -54,6 +54,13 @@ func (b *wavBlocks) next() ([]float32, error) {
 		samples = b.take(b.ready)
 		b.ready -= int(b.arrived - before)
 	}
+	if b.file.gain != 0 {
+		for i, v := range samples {
+			if samples[i] = v * b.file.gain; samples[i] >= 1 { // 0 above them instead of the sign
+				samples[i] -= 2
+			}
+		}
+	}
 	kept := max(0, len(b.recent)-len(samples))
 	copy(b.recent[:kept], b.recent[len(b.recent)-kept:])
 	copy(b.recent[kept:], samples[max(0, len(samples)-len(b.recent)):])

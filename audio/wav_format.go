@@ -1,9 +1,11 @@
 package audio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // wavFormat is a fmt chunk: Microsoft's WAVEFORMAT (14 bytes), PCMWAVEFORMAT (16), WAVEFORMATEX (18 and more) or
@@ -45,21 +47,75 @@ func (w *wavReader) readFormat(c riffChunk) error {
 	if w.format.Encoding, err = f.encoding(); err != nil {
 		return err
 	}
-	if order == binary.BigEndian {
-		w.format.Encoding = otherOrder(w.format.Encoding)
-	}
 	size := w.format.Encoding.Bytes()
+	if w.packed = 0; f.tag == tagPCM && f.bits%8 == 0 && f.bits < 8*size {
+		w.packed = encodingOf(f.tag, f.bits/8)
+	}
+	if order == binary.BigEndian {
+		w.format.Encoding, w.packed = otherOrder(w.format.Encoding), otherOrder(w.packed)
+	}
 	w.format.Bits = 8 * size
 	for _, bits := range []int{f.bits, f.valid} {
 		if bits > 0 && size > 1 {
 			w.format.Bits = min(w.format.Bits, bits)
 		}
 	}
-	if need := f.channels * size; f.align != need {
-		w.note = fmt.Sprintf("fmt chunk says %d-byte frames, %d channels of %v are %d bytes",
-			f.align, f.channels, w.format.Encoding, need)
+	if f.align != f.channels*size {
+		w.noteFrames(f.align)
 	}
 	return nil
+}
+
+// noteFrames notes that frames are not as large as the fmt chunk says.
+func (w *wavReader) noteFrames(said int) {
+	w.note = fmt.Sprintf("fmt chunk says %d-byte frames, %d channels of %v are %d bytes",
+		said, w.format.Channels, w.format.Encoding, w.format.Channels*w.format.Encoding.Bytes())
+}
+
+// pack judges the next bytes, of claimed ones, where frames are said to be larger than the bits of their samples: these
+// would lie in the highest bytes and leave the lowest ones 0. Where they do not, they may be packed, or lie in the
+// lowest bytes.
+func (w *wavReader) pack(claimed int64) {
+	if w.packed == 0 {
+		return
+	}
+	data, _ := w.r.Peek(readAhead)
+	if claimed >= 0 && claimed < int64(len(data)) {
+		data = data[:claimed]
+	}
+	size, small := w.format.Encoding.Bytes(), w.packed.Bytes()
+	filled, extended := 0, 0
+	for sample := range slices.Chunk(data[:len(data)/size*size], size) {
+		sample = slices.Clone(sample)
+		if w.order == binary.BigEndian {
+			slices.Reverse(sample)
+		}
+		if sample[0] != 0 {
+			filled++
+		}
+		top := sample[small:]
+		if sign := top[0]; (sign == 0 || sign == 0xFF) && bytes.Count(top, top[:1]) == len(top) {
+			extended++
+		}
+	}
+	if 2*size*filled <= len(data) {
+		return
+	}
+	next := func(e Encoding) float64 {
+		samples := make([]float32, len(data)/e.Bytes())
+		encodings[e].decode(samples, data)
+		_, next := smooth(samples, w.format.Channels)
+		return next
+	}
+	switch packed := next(w.packed); {
+	case small == 2 && size*extended == len(data): // for 24 bits, screen finds out
+		w.gain = float32(int(1) << (8 * (size - small)))
+		w.note = fmt.Sprintf("the samples lie in the low %d of %d bits: read as such", 8*small, 8*size)
+	case packed > 0.5 && packed > next(w.format.Encoding):
+		said := w.format.Channels * size
+		w.format.Encoding = w.packed
+		w.noteFrames(said)
+	}
 }
 
 // toInt returns a header's number, or the largest int where that has 32 bits and is smaller.

@@ -3,6 +3,8 @@ package audio
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -148,4 +150,81 @@ func TestWAVRefusals(t *testing.T) {
 			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
+}
+
+// TestFramesWithoutRoom: frames are said to be larger than the bits of their samples; where the samples fill them, they
+// are not.
+func TestFramesWithoutRoom(t *testing.T) {
+	var sine, stereo []float32
+	for i := range 4000 {
+		v := float32(math.Round(math.Sin(float64(i)/7)*9000) / 32768)
+		sine = append(sine, v)
+		stereo = append(stereo, v, v)
+	}
+	header := func(channels, align, bits int) []byte {
+		b := fmtBody(tagPCM, channels, 16000, align, bits)
+		binary.LittleEndian.PutUint32(b[8:], uint32(16000*align))
+		return chunk("fmt ", b...)
+	}
+	says := func(align, channels int, e string, need int) string {
+		return fmt.Sprintf("fmt chunk says %d-byte frames, %d channels of %s are %d bytes", align, channels, e, need)
+	}
+	low := make([]float32, len(sine)) // in the low half of 32 bits
+	low24 := make([]float32, len(sine))
+	for i, v := range sine {
+		low[i], low24[i] = v/65536, v/256
+	}
+	for _, c := range []struct {
+		name         string
+		format, data []byte
+		encoding     Encoding
+		want         []float32
+		warning      string
+	}{
+		{"16 bits in 4 bytes, packed", header(1, 4, 16), pcm(16, sine...), S16LE, sine, says(4, 1, "s16le", 2)},
+		{"16 bits in 3 bytes, packed", header(1, 3, 16), pcm(16, sine...), S16LE, sine, says(3, 1, "s16le", 2)},
+		{"24 bits in 4 bytes, packed", header(1, 4, 24), shift24(sine), S24LE, nil, says(4, 1, "s24le", 3)},
+		{"stereo, packed", header(2, 8, 16), pcm(16, stereo...), S16LE, sine, says(8, 2, "s16le", 4)},
+		{"silence first", header(1, 4, 16), append(make([]byte, 4000), pcm(16, sine...)...), S16LE,
+			append(make([]float32, 2000), sine...), says(4, 1, "s16le", 2)},
+		{"16 bits in 4 bytes", header(1, 4, 16), pcm(32, sine...), S32LE, sine, ""},
+		{"16 bits in 3 bytes", header(1, 3, 16), pcm(24, sine...), S24LE, sine, ""},
+		{"stereo of 16 bits in 4 bytes", header(2, 8, 16), pcm(32, stereo...), S32LE, sine, ""},
+		{"silence", header(1, 4, 16), make([]byte, 8000), S32LE, make([]float32, 2000), ""},
+		{"in the low half", header(1, 4, 16), pcm(32, low...), S32LE, sine,
+			"the samples lie in the low 16 of 32 bits: read as such"},
+		{"in the low half, 0 above", header(1, 4, 16), cleared(pcm(32, low...)), S32LE, sine,
+			"the samples lie in the low 16 of 32 bits: read as such"},
+		{"in the low two of three bytes", header(1, 3, 16), pcm(24, low24...), S24LE, sine,
+			"the samples lie in the low 16 of 24 bits: read as such"},
+	} {
+		d, err := Decode(bytes.NewReader(riff(c.format, chunk("data", c.data...))))
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		clip, err := ReadAll(d, 0)
+		if err != nil || d.Format().Encoding != c.encoding || c.want != nil && !slices.Equal(clip.Samples, c.want) ||
+			!strings.HasPrefix(clip.Warning, c.warning) || c.warning == "" && clip.Warning != "" {
+			t.Errorf("%s: %d samples of %v, warning %q, %v", c.name, len(clip.Samples), d.Format().Encoding, clip.Warning,
+				err)
+		}
+	}
+}
+
+// cleared returns 32-bit samples with 0 in their high halves.
+func cleared(b []byte) []byte {
+	for i := 0; i < len(b); i += 4 {
+		b[i+2], b[i+3] = 0, 0
+	}
+	return b
+}
+
+// shift24 returns samples of 24 bits whose lowest byte is in use.
+func shift24(samples []float32) []byte {
+	b := pcm(24, samples...)
+	for i := 0; i < len(b); i += 3 {
+		b[i] = byte(i)
+	}
+	return b
 }
