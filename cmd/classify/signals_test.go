@@ -68,9 +68,7 @@ func TestSignalsInEachPhase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, signal := range []syscall.Signal{syscall.SIGINT, others[0]} {
-				p := programtest.Start(t, nil, args...)
-				time.Sleep(300 * time.Millisecond)
-				p.Signal(signal, true)
+				p := programtest.Interrupt(t, signal, endLimit, args...)
 				expect(t, signal.String()+": status", p.Status(endLimit), statusInterrupted)
 				contains(t, signal.String(), p.Err.String(), "classify: interrupted")
 				expect(t, "hidden files", programtest.Hidden(t, "."), []string(nil))
@@ -94,7 +92,7 @@ func TestSecondSignal(t *testing.T) {
 	writer.Write(make([]byte, 1<<20)) // fills the pipe
 	p := programtest.Start(t, writer, "--model", model, "--windows", "--format", "ndjson", "long.wav")
 	writer.Close()
-	time.Sleep(300 * time.Millisecond)
+	time.Sleep(2 * time.Second)
 	begun := time.Now()
 	p.Signal(syscall.SIGINT, false)
 	time.Sleep(100 * time.Millisecond)

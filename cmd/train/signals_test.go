@@ -52,9 +52,7 @@ func TestSignalsInEachPhase(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, signal := range []syscall.Signal{syscall.SIGINT, others[0]} {
-				p := programtest.Start(t, nil, args...)
-				time.Sleep(300 * time.Millisecond)
-				p.Signal(signal, true)
+				p := programtest.Interrupt(t, signal, endLimit, args...)
 				status, errs := p.Status(endLimit), p.Err.String()
 				if status != program.StatusInterrupted || !strings.Contains(errs, "train: interrupted") {
 					t.Errorf("%v: status %d, %q", signal, status, errs)

@@ -100,6 +100,20 @@ func (p *Process) Status(limit time.Duration) int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Interrupt starts the program, sends it a signal some time later, as a terminal does, and waits for its end. Where it
+// is killed before it hears signals, since the machine is busy, that is tried again with more time.
+func Interrupt(t *testing.T, s syscall.Signal, limit time.Duration, args ...string) *Process {
+	t.Helper()
+	for wait := 300 * time.Millisecond; ; wait *= 2 {
+		p := Start(t, nil, args...)
+		time.Sleep(wait)
+		p.Signal(s, true)
+		if p.Status(limit) >= 0 || wait > 5*time.Second {
+			return p
+		}
+	}
+}
+
 // Wait waits until a condition holds, for a minute at most.
 func Wait(t *testing.T, what string, holds func() bool) {
 	t.Helper()
@@ -120,11 +134,12 @@ func FIFO(t *testing.T) string {
 	return path
 }
 
-// Hidden lists the files below a folder that an atomic write has left.
+// Hidden lists the files below a folder that an atomic write has left. The index of results is none of them.
 func Hidden(t *testing.T, dir string) (list []string) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
-		if strings.HasPrefix(filepath.Base(path), ".polyphon-") {
+		name := filepath.Base(path)
+		if strings.HasPrefix(name, ".polyphon-") && !strings.HasPrefix(name, ".polyphon-index") {
 			list = append(list, path)
 		}
 		return err
