@@ -92,9 +92,14 @@ func (r *Recognizer) classifyTogether(clips []audio.Clip) []Result {
 	}
 	classes := len(r.Model().Labels)
 	for k, i := range b.index {
-		if results[i].Scores = r.scores(b.logits[k*classes:][:classes]); results[i].Scores == nil {
+		logits := b.logits[k*classes:][:classes]
+		if results[i].Scores = r.scores(logits); results[i].Scores == nil {
 			results[i].Err = inference.Diverged(0, clips[i].Duration().Seconds())
+			continue
 		}
+		input := r.newDriftInput()
+		addToDrift(&input, 0, logits)
+		input.finish()
 	}
 	return results
 }
@@ -195,16 +200,19 @@ func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Wi
 			yield(r.onlyWindow(buffer[:n], err))
 			return
 		}
+		input := r.newDriftInput()
 		o := inference.StreamOptions{Hop: r.stream.Hop, WholeWindows: true}
 		for d, err := range r.decisions(ctx, src, o, buffer, n) {
 			if err != nil {
 				yield(Window{}, err)
 				return
 			}
+			addToDrift(&input, d.End, d.Logits)
 			if !yield(Window{d.Start, d.End, r.rank(d.P)}, nil) {
 				return
 			}
 		}
+		input.finish()
 	}
 }
 

@@ -27,6 +27,11 @@ func (r *Recognizer) checkDoubt(m *polynet.Model) error {
 	if !(r.minConfidence >= 0 && r.minConfidence <= 1) {
 		return fmt.Errorf("%w: a minimum confidence of %g, it must be from 0 to 1", polynet.ErrConfig, r.minConfidence)
 	}
+	if r.drift != nil {
+		if err := r.drift.begin(m); err != nil {
+			return err
+		}
+	}
 	if r.coverage == nil {
 		return nil
 	}

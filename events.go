@@ -57,10 +57,8 @@ func (r *Recognizer) EventsOverall(ctx context.Context, src audio.Source, whole 
 			whole.Add(scores)
 		} else {
 			t.decided = func(d inference.Decision) {
-				inside := d.End-d.Start > m.Window-timeTolerance && d.End < t.seconds()+timeTolerance
-				if inside && d.P != nil {
-					whole.Add(r.rank(d.P))
-				}
+				whole.Add(r.rank(d.P))
+				t.watch(d)
 			}
 		}
 		defer func() { whole.RefusedEvents += t.detector.Refused() }()
@@ -95,7 +93,8 @@ type tracker struct {
 	rate      int // hertz
 	window    float64
 	recording bool                     // events are reported when they have ended, not when they begin
-	decided   func(inference.Decision) // nil, or called with each decision
+	decided   func(inference.Decision) // nil, or called with each decision on a whole window of the sound
+	drift     driftInput
 
 	events    []Event // not taken yet
 	maxEvents int
@@ -118,7 +117,10 @@ func (r *Recognizer) newTracker(f audio.Format, recording bool) (*tracker, error
 	detector.Require(r.minConfidence)
 	t := &tracker{
 		input: input, detector: detector, rate: m.Features.Rate, window: m.Window,
-		recording: recording, maxEvents: maxEvents,
+		recording: recording, maxEvents: maxEvents, drift: r.newDriftInput(),
+	}
+	if !recording {
+		t.decided = t.watch
 	}
 	if r.samples {
 		t.maxEvents = maxEventsWithSounds
@@ -140,13 +142,21 @@ func (t *tracker) seconds() float64 { return float64(t.samples) / float64(t.rate
 
 // decide takes a decision.
 func (t *tracker) decide(d inference.Decision) {
-	if t.decided != nil {
+	inside := d.End-d.Start > t.window-timeTolerance && d.End < t.seconds()+timeTolerance
+	if t.decided != nil && inside && d.P != nil {
 		t.decided(d)
 	}
 	if e, ok := t.detector.Push(d.Start, d.End, d.Used, d.P); ok && !t.recording {
 		t.add(e)
 	}
 	t.addEnded()
+}
+
+// watch looks for drift.
+func (t *tracker) watch(d inference.Decision) {
+	if d.Logits != nil { // not gated
+		addToDrift(&t.drift, d.End, d.Logits)
+	}
 }
 
 // addEnded adds the events of a recording that have ended.
@@ -199,5 +209,6 @@ func (t *tracker) take() []Event {
 func (t *tracker) reset() {
 	t.input.Reset()
 	t.detector.Reset()
+	t.drift.finish()
 	t.events, t.samples, t.flushed, t.stats = nil, 0, false, ListenStats{}
 }

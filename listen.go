@@ -98,6 +98,7 @@ func (l *Listener) Flush() error {
 	}
 	t := l.group.trackers[0]
 	t.detector.Flush() // ends the events that go on
+	t.drift.finish()
 	t.addEnded()
 	return nil
 }

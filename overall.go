@@ -75,6 +75,7 @@ func (r *Recognizer) ClassifySource(ctx context.Context, src audio.Source) ([]Sc
 	}
 	defer r.returnBatch(b)
 	var whole Overall
+	input := r.newDriftInput()
 	hop := max(1, b.window/clipHops)
 	samples := make([]float32, b.window+(clipWindows-2)*hop) // so many windows, one of them at the end of the sound
 	dropped, held, next := 0, 0, 0                           // samples; next is where the next window begins
@@ -98,19 +99,22 @@ func (r *Recognizer) ClassifySource(ctx context.Context, src audio.Source) ([]Sc
 		if last := max(0, held-b.window); err == io.EOF && next-hop < last || next == 0 {
 			starts = append(starts, last)
 		}
-		if err := r.addWindows(&whole, b, samples[:held], starts, dropped); err != nil {
+		if err := r.addWindows(&whole, &input, b, samples[:held], starts, dropped); err != nil {
 			return nil, err
 		}
 		keep := max(0, next-hop) // the window at the end of the sound may begin there
 		held = copy(samples, samples[keep:held])
 		dropped, next = dropped+keep, next-keep
 	}
+	input.finish()
 	return whole.Scores(), nil
 }
 
 // addWindows adds to whole the answers for the windows that begin at samples of the given numbers, each classified on
 // its own. So many samples of the sound were dropped before.
-func (r *Recognizer) addWindows(whole *Overall, b *batch, samples []float32, starts []int, dropped int) error {
+func (r *Recognizer) addWindows(
+	whole *Overall, input *driftInput, b *batch, samples []float32, starts []int, dropped int,
+) error {
 	b.samples, b.index = b.samples[:0], b.index[:0]
 	for i, start := range starts {
 		b.add(i, samples[start:min(start+b.window, len(samples))])
@@ -120,12 +124,13 @@ func (r *Recognizer) addWindows(whole *Overall, b *batch, samples []float32, sta
 	}
 	classes := len(r.Model().Labels)
 	for i, start := range starts {
-		scores := r.scores(b.logits[i*classes:][:classes])
+		logits := b.logits[i*classes:][:classes]
+		scores, rate := r.scores(logits), float64(r.Model().Features.Rate)
+		end := float64(dropped+min(start+b.window, len(samples))) / rate
 		if scores == nil {
-			rate := float64(r.Model().Features.Rate)
-			end := min(start+b.window, len(samples))
-			return inference.Diverged(float64(dropped+start)/rate, float64(dropped+end)/rate)
+			return inference.Diverged(float64(dropped+start)/rate, end)
 		}
+		addToDrift(input, end, logits)
 		whole.Add(scores)
 	}
 	return nil

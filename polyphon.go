@@ -55,6 +55,7 @@ type settings struct {
 
 	minConfidence float64
 	coverage      *float64 // nil: no sets
+	drift         *Drift   // nil: none
 }
 
 // Option changes how a Recognizer works.

@@ -17,6 +17,8 @@ type Calibration struct {
 	Scaling *Scaling `json:"scaling,omitempty"`
 	Sets    *Sets    `json:"sets,omitempty"`
 	Unknown *Unknown `json:"unknown,omitempty"`
+
+	Reference *Reference `json:"reference,omitempty"`
 }
 
 // String says what c consists of, in one line.
@@ -30,6 +32,9 @@ func (c *Calibration) String() string {
 	}
 	if c.Unknown != nil {
 		parts = append(parts, fmt.Sprintf("unknown sounds by the %s score above %.3g", c.Unknown.Score, c.Unknown.Threshold))
+	}
+	if c.Reference != nil {
+		parts = append(parts, "what the clips were like, to tell drift")
 	}
 	return strings.Join(parts, "; ")
 }
@@ -47,7 +52,12 @@ func (c *Calibration) Validate(classes int) error {
 		}
 	}
 	if c.Unknown != nil {
-		return c.Unknown.validate()
+		if err := c.Unknown.validate(); err != nil {
+			return err
+		}
+	}
+	if c.Reference != nil {
+		return c.Reference.validate(classes)
 	}
 	return nil
 }

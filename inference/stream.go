@@ -47,6 +47,8 @@ type Decision struct {
 	// P is each label's probability, in the model's order, valid until the next call. In a gated decision it is 1 for the
 	// label _silence_, or nil where the model has no such label.
 	P []float64
+	// Logits are what P is made of, valid as long; nil where the network did not run or P is not finite.
+	Logits []float64
 	// Gated reports that all of the sound was silence, so that the network did not run.
 	Gated bool
 }

@@ -20,6 +20,7 @@ type streamInput struct {
 	rows   []float32 // a ring: the latest frames, normalised
 	logits []float32 // of the latest run: rows from firstRow on
 	p      []float64 // of the latest decision
+	mean   []float64 // its logits
 }
 
 // progress is what has been done with a stream.
@@ -38,7 +39,7 @@ type progress struct {
 func newStreamInput(p *Plan, t *timing, gate float64) *streamInput {
 	classes := len(p.model.Labels)
 	s := &streamInput{
-		model: p.model, framer: p.extractor.Framer(), timing: t, p: make([]float64, classes),
+		model: p.model, framer: p.extractor.Framer(), timing: t, p: make([]float64, classes), mean: make([]float64, classes),
 		sum:    newSlidingSum((t.window+t.hop)/t.rowSamples()+2, classes),
 		logits: make([]float32, 0, t.maxFrames/t.row*classes),
 	}
@@ -166,11 +167,12 @@ func (s *streamInput) decision(w decisionWindow, gated bool) (Decision, bool, er
 		}
 		return d, true, nil
 	}
-	s.sum.mean(s.p)
+	s.sum.mean(s.mean)
+	copy(s.p, s.mean)
 	if !s.model.Probabilities(s.p) {
 		return d, true, Diverged(d.Start, d.End)
 	}
-	d.P = s.p
+	d.P, d.Logits = s.p, s.mean
 	return d, true, nil
 }
 

@@ -16,12 +16,14 @@ func calibrated() *polynet.Model {
 	m := testModel()
 	c := &confidence.Calibration{
 		Scaling: new(confidence.Scaling), Sets: &confidence.Sets{Score: confidence.APS},
-		Unknown: &confidence.Unknown{Score: confidence.MaxLogit, Threshold: -1, Slope: 2},
+		Unknown:   &confidence.Unknown{Score: confidence.MaxLogit, Threshold: -1, Slope: 2},
+		Reference: &confidence.Reference{Tolerance: 0.2},
 	}
 	for i := range m.Labels {
 		c.Scaling.Scale = append(c.Scaling.Scale, 0.5+float64(i))
 		c.Scaling.Shift = append(c.Scaling.Shift, 1/float64(i+1))
 		c.Sets.Quantiles = append(c.Sets.Quantiles, make([]float64, len(confidence.Levels)))
+		c.Reference.Limits = append(c.Reference.Limits, []float64{0.1, -5, 20})
 	}
 	m.Calibration = c
 	return m
@@ -53,6 +55,11 @@ func TestCalibrationIsChecked(t *testing.T) {
 		"too few quantiles":       func(c *confidence.Calibration) { c.Sets.Quantiles[0] = nil },
 		"no score of unknowns":    func(c *confidence.Calibration) { c.Unknown.Score = "" },
 		"slope of 0":              func(c *confidence.Calibration) { c.Unknown.Slope = 0 },
+		"no tolerance":            func(c *confidence.Calibration) { c.Reference.Tolerance = 0 },
+		"all tolerance":           func(c *confidence.Calibration) { c.Reference.Tolerance = 1 },
+		"limits of other classes": func(c *confidence.Calibration) { c.Reference.Limits = c.Reference.Limits[1:] },
+		"too few limits":          func(c *confidence.Calibration) { c.Reference.Limits[0] = []float64{1, 2} },
+		"a limit is NaN":          func(c *confidence.Calibration) { c.Reference.Limits[0][2] = math.NaN() },
 		"infinite threshold":      func(c *confidence.Calibration) { c.Unknown.Threshold = math.Inf(1) },
 	} {
 		m := calibrated()

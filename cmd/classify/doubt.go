@@ -12,6 +12,7 @@ import (
 type doubtFlags struct {
 	MinConfidence float64  `help:"${minConfidence}" default:"0" placeholder:"P"`
 	Coverage      *float64 `help:"${coverage}" placeholder:"SHARE"`
+	WatchDrift    bool     `help:"${watchDrift}"`
 }
 
 // check returns an error for values that make no sense, live or for recordings.
@@ -28,11 +29,51 @@ func (f *doubtFlags) check(live bool) error {
 	return nil
 }
 
-// options returns those of the library.
-func (f *doubtFlags) options() []polyphon.Option {
+// options returns those of the library, and what they watch for drift with, nil without --watch-drift.
+func (f *doubtFlags) options() ([]polyphon.Option, *driftWatch) {
 	options := []polyphon.Option{polyphon.WithMinConfidence(f.MinConfidence)}
 	if f.Coverage != nil {
 		options = append(options, polyphon.WithCoverage(*f.Coverage))
 	}
-	return options
+	if !f.WatchDrift {
+		return options, nil
+	}
+	w := new(driftWatch)
+	return append(options, polyphon.WithDrift(&w.drift)), w
+}
+
+// driftWatch reports drift. nil reports none.
+type driftWatch struct {
+	drift    polyphon.Drift
+	reported int // drifts
+}
+
+// driftSummary is what was found, in JSON.
+type driftSummary struct {
+	Inputs  int  `json:"inputs"`
+	Drifts  int  `json:"drifts"`          // that began
+	Since   int  `json:"since,omitempty"` // the number of the input with which the latest one was found
+	Drifted bool `json:"drifted"`         // it is not over
+}
+
+// news returns a message about a drift that was not reported before, or "".
+func (w *driftWatch) news() string {
+	if w == nil {
+		return ""
+	}
+	s := w.drift.State()
+	if s.Drifts == w.reported {
+		return ""
+	}
+	w.reported = s.Drifts
+	return fmt.Sprintf("drift: the sounds are no longer like those that the model was calibrated on "+
+		"(found with input %d): probabilities may be wrong; listen to some, and train or calibrate with such", s.Since)
+}
+
+func (w *driftWatch) summary() *driftSummary {
+	if w == nil {
+		return nil
+	}
+	s := w.drift.State()
+	return &driftSummary{Inputs: s.Inputs, Drifts: s.Drifts, Since: s.Since, Drifted: s.Drifted}
 }

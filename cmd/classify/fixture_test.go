@@ -190,6 +190,7 @@ type ndjson struct {
 	Elapsed                         float64
 	Events                          int
 	Stream                          *streamSummary
+	Drift                           *driftSummary
 	Time                            float64
 	Clock                           string
 	Label                           string

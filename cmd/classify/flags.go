@@ -89,6 +89,7 @@ var texts = map[string]string{
 		"events not reported.",
 	"coverage": "Report, with each window and result, the smallest set of labels that holds the true one in this " +
 		"share of sounds like those that the model was calibrated on, such as 0.95.",
+	"watchDrift": "Say when the sounds are no longer like those that the model was calibrated on.",
 	"stream": "Read live sound from the standard input, raw PCM or anything with a header, such as WAV or MP3, " +
 		"and report each event as soon as it is certain.",
 	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw, " +
@@ -229,6 +230,7 @@ type loaded struct {
 	*polyphon.Recognizer
 	name   string // of the model
 	device *computing.Device
+	watch  *driftWatch // nil without --watch-drift
 }
 
 // load opens the model and the device that the flags name. Each worker computes in one thread. Where there was a choice
@@ -252,7 +254,9 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 	if c.Events.Save != "" {
 		options = append(options, polyphon.WithSamples())
 	}
-	l.Recognizer, err = polyphon.New(model, append(options, c.Doubt.options()...)...)
+	doubt, watch := c.Doubt.options()
+	l.watch = watch
+	l.Recognizer, err = polyphon.New(model, append(options, doubt...)...)
 	if err != nil && !errors.Is(err, polynet.ErrConfig) && !errors.Is(err, detect.ErrConfig) {
 		err = program.WithStatus(program.StatusModel, err)
 	}
@@ -266,7 +270,7 @@ func (c *cli) formatOptions(l *loaded, found survey, threads int) formatOptions 
 	rate := float64(m.Features.Rate)
 	o := formatOptions{
 		name: c.Format, live: c.Live.Stream, labels: len(l.Labels()), windows: c.Events.Windows,
-		sets: c.Doubt.Coverage != nil, bound: c.Doubt.MinConfidence, survey: found,
+		sets: c.Doubt.Coverage != nil, bound: c.Doubt.MinConfidence, watch: l.watch, survey: found,
 		summary: summary{
 			Window: seconds(m.Window), Hop: seconds(math.Round(cmp.Or(c.Hop, m.Window/2)*rate) / rate),
 			Model: safe.String(l.name), Device: safe.String(l.device.Name()), Threads: threads,

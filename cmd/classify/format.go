@@ -29,11 +29,12 @@ type format interface {
 
 // formatOptions say what a format needs to know before it begins.
 type formatOptions struct {
-	name    string  // of the format
-	live    bool    // live sound
-	labels  int     // of each window and result
-	windows bool    // each window is reported
-	sets    bool    // windows and results have sets of labels
+	name    string // of the format
+	live    bool   // live sound
+	labels  int    // of each window and result
+	windows bool   // each window is reported
+	sets    bool   // windows and results have sets of labels
+	watch   *driftWatch
 	bound   float64 // of probabilities below which windows and results are refused; 0: none
 	survey  survey  // of the inputs whose names are written
 	summary summary // what is known of it before the work begins
@@ -202,6 +203,7 @@ type summary struct {
 
 	Events int            `json:"events"`
 	Stream *streamSummary `json:"stream,omitempty"`
+	Drift  *driftSummary  `json:"drift,omitempty"` // with --watch-drift
 }
 
 // streamSummary is the part of a summary that is about live sound.

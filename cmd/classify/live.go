@@ -30,6 +30,7 @@ type listener struct {
 	format     format
 	declared   audio.Format // of raw sound
 	explicit   bool         // flags say so
+	watch      *driftWatch
 	saver      *saver
 	commands   *runner // nil without --exec
 	clock      func() time.Time
@@ -73,7 +74,7 @@ func (c *cli) newListener(ctx context.Context, s program.Streams, l *loaded) (ls
 	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
 	ls = &listener{
 		recognizer: l.Recognizer, console: &console{w: s.Err}, format: newFormat(s.Out, o), summary: o.summary,
-		declared: c.Live.format(), explicit: c.Live.declared(), clock: time.Now,
+		declared: c.Live.format(), explicit: c.Live.declared(), watch: l.watch, clock: time.Now,
 	}
 	if c.Live.Exec != "" {
 		template, err := parseCommand(c.Live.Exec, l.Model().Labels)
@@ -200,6 +201,9 @@ func (l *listener) take(stream *polyphon.Listener, err error) error {
 	if before == 0 && l.stats.Diverged > 0 {
 		l.warn(l.stats.FirstErr.Error()) // live sound goes on
 	}
+	if drift := l.watch.news(); drift != "" {
+		fmt.Fprintf(l.console, "classify: %s\n", drift)
+	}
 	for _, found := range stream.Events() {
 		e := newEvent("", found)
 		e.Clock = l.clock().Format(clockFormat)
@@ -277,5 +281,5 @@ func (l *listener) sumUp(interrupted bool) {
 	}
 	fmt.Fprintf(l.console, "classify: %s\n", line)
 	l.summary.AudioSeconds, l.summary.Interrupted, l.summary.Stream = seconds(s.Seconds), interrupted, summary
-	l.summary.Refused = s.Refused
+	l.summary.Refused, l.summary.Drift = s.Refused, l.watch.summary()
 }

@@ -19,6 +19,7 @@ type tally struct {
 	console io.Writer
 	out     *results // nil without --out
 	begun   time.Time
+	watch   *driftWatch
 
 	mu      sync.Mutex // guards what follows
 	format  format     // of the standard output; with result files, it gets failures and the summary only
@@ -29,7 +30,7 @@ type tally struct {
 }
 
 func newTally(s program.Streams, o formatOptions, out *results, share shard) *tally {
-	t := &tally{console: s.Err, out: out, begun: time.Now(), summary: o.summary}
+	t := &tally{console: s.Err, out: out, begun: time.Now(), watch: o.watch, summary: o.summary}
 	if share.count > 1 {
 		t.summary.Shard = share.String()
 	}
@@ -78,8 +79,12 @@ func (t *tally) add(name string, o outcome, ended bool) {
 	}
 	t.summary.Files++
 	t.summary.AudioSeconds += o.Seconds
-	if len(o.Warning) > 0 || o.err != nil {
+	drift := t.watch.news()
+	if len(o.Warning) > 0 || o.err != nil || drift != "" {
 		t.bar.Clear()
+	}
+	if drift != "" {
+		fmt.Fprintf(t.console, "classify: %s\n", drift)
 	}
 	if len(o.Warning) > 0 {
 		safe.Fprintf(t.console, "classify: %s: warning: %s\n", name, joined(o.Warning))
@@ -109,6 +114,7 @@ func (t *tally) close(ctx context.Context) error {
 	t.bar.Clear()
 	cause := context.Cause(ctx)
 	t.summary.Interrupted = cause != nil
+	t.summary.Drift = t.watch.summary()
 	t.summary.Elapsed = seconds(time.Since(t.begun).Seconds())
 	if t.out != nil {
 		t.summary.Skipped = int(t.out.done.Load())

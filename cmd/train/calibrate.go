@@ -89,7 +89,7 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 			return err
 		}
 	}
-	calibrated.Calibration.Sets = calibrate.FitSets(raw.Map(calibrate.Answer(calibrated)))
+	fitToAnswers(calibrated, raw)
 	if err := calibrated.Save(c.Out); err != nil {
 		return err
 	}
@@ -145,9 +145,15 @@ func calibrateFitted(
 	}
 	calibrated, err := new(calibrateCmd).fit(model, raw)
 	if err == nil {
-		calibrated.Calibration.Sets = calibrate.FitSets(raw.Map(calibrate.Answer(calibrated)))
+		fitToAnswers(calibrated, raw)
 	}
 	return calibrated, err
+}
+
+// fitToAnswers fits, on clips' logits, the parts of a model's calibration that depend on all else.
+func fitToAnswers(m *polynet.Model, raw calibrate.Logits) {
+	m.Calibration.Sets = calibrate.FitSets(raw.Map(calibrate.Answer(m)))
+	m.Calibration.Reference = calibrate.FitReference(calibrate.Logits(raw.Map(calibrate.Cooled(m))))
 }
 
 // printMethods compares methods of calibration: each is fitted to one half of the clips and measured on the other, both

@@ -83,8 +83,11 @@ func TestCalibrate(t *testing.T) {
 	if in := after.Intervals["ece"]; !(in[0] < in[1] && in[0] < after.ECE+5 && in[1] > after.ECE-5) {
 		t.Errorf("an ECE of %g in %v", after.ECE, in)
 	}
-	if info := run("info", calibrated); !strings.Contains(info, "unknown sounds by the") {
-		t.Errorf("info says nothing of unknown sounds:\n%s", info)
+	info := run("info", calibrated)
+	for _, part := range []string{"sets by the", "unknown sounds by the", "to tell drift"} {
+		if !strings.Contains(info, part) {
+			t.Errorf("info does not say %q:\n%s", part, info)
+		}
 	}
 }
 

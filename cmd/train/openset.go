@@ -23,17 +23,10 @@ func (c *calibrateCmd) fitUnknown(
 		return err
 	}
 	windows := *m.embeddings
-	scale := func(row []float64) {
-		if scaling := calibrated.Calibration.Scaling; scaling != nil {
-			scaling.Apply(row)
-		}
-		for i := range row {
-			row[i] /= calibrated.Temperature
-		}
-	}
-	known := calibrate.Logits(raw.Map(scale))
+	cool := calibrate.Cooled(calibrated)
+	known := calibrate.Logits(raw.Map(cool))
 	for _, row := range unknown {
-		scale(row)
+		cool(row)
 	}
 	u, by, err := calibrate.FitUnknown(known, unknown, calibrated.Labels, c.Lost/100)
 	if err != nil {
