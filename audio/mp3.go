@@ -13,15 +13,16 @@ type mp3Blocks struct {
 	first   mpegHeader // all frames are like it
 	decoder mp3Decoder
 	format  Format
-	frames  int64 // so far
-	bytes   int64 // of these
-	lost    int64 // frames that silence stands for
-	unread  int   // frames that are silent because the library cannot be given them
-	decoded int64 // samples of a channel so far, silence included
-	gap     int64 // bytes since the last frame that are none
-	tags    bool  // they are tags, or zeros that may be padding at the end
-	zeros   bool  // they begin with zeros
-	cut     bool  // a frame has begun in them that does not end
+	frames  int64      // so far
+	bytes   int64      // of these
+	lost    int64      // frames that silence stands for
+	unread  int        // frames that are silent because the library cannot be given them
+	decoded int64      // samples of a channel so far, silence included
+	gap     int64      // bytes since the last frame that are none
+	tags    bool       // they are tags, or zeros that may be padding at the end
+	zeros   bool       // they begin with zeros
+	cut     bool       // a frame has begun in them that does not end
+	other   mpegHeader // frames of another format have begun in them
 
 	tag     mp3Tag
 	skip    int64     // samples of a channel that are still to be left out
@@ -107,7 +108,7 @@ func (m *mp3Blocks) take(frame []byte) {
 		m.lost += missing
 		m.decoder.forget()
 	}
-	m.gap, m.tags, m.cut = 0, false, false
+	m.gap, m.tags, m.cut, m.other = 0, false, false, 0
 	m.frames++
 	m.bytes += int64(len(frame))
 	decoded, err := m.decoder.decode(frame, m.format.Channels)
@@ -147,6 +148,9 @@ func (m *mp3Blocks) end(err error) {
 	}
 	at := place(m.heard(), m.format.Rate)
 	switch {
+	case m.other != 0:
+		m.notes = append(m.notes, fmt.Sprintf("what follows at %s is left out: %d Hz and %d channels",
+			at, m.other.rate(), m.other.channels()))
 	case m.cut:
 		m.notes = append(m.notes, "ends inside the frame at "+at)
 	case m.gap > 0 && !m.tags:
@@ -168,7 +172,15 @@ func (m *mp3Blocks) nextFrame() ([]byte, error) {
 			return nil, io.EOF
 		}
 		h, ok := mpegHeaderAt(head)
-		if ok = ok && h.layer() == 3 && h.size() > 0 && (m.first == 0 || h.fits(m.first)); ok {
+		ok = ok && h.layer() == 3 && h.size() > 0
+		if ok && m.first != 0 && !h.fits(m.first) {
+			if ok = false; m.gap == 0 || m.tags && m.other == 0 {
+				if m.other = 0; m.followed(h) {
+					m.other = h
+				}
+			}
+		}
+		if ok {
 			frame := m.in.peek(h.size())
 			if m.in.failure != nil {
 				return nil, m.in.failure
@@ -194,9 +206,14 @@ func (m *mp3Blocks) nextFrame() ([]byte, error) {
 	}
 }
 
-// followed reports whether a frame of header h, which comes next, is followed by another one, a tag or the end.
+// followed reports whether a frame of header h, which comes next, is whole and followed by another one, a tag or the
+// end.
 func (m *mp3Blocks) followed(h mpegHeader) bool {
-	rest := m.in.peek(h.size() + 12)[h.size():]
+	rest := m.in.peek(h.size() + 12)
+	if len(rest) < h.size() {
+		return false
+	}
+	rest = rest[h.size():]
 	next, ok := mpegHeaderAt(rest)
 	return ok && next.fits(h) || isTail(rest) || len(rest) == 0
 }
