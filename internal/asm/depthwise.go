@@ -8,8 +8,9 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// depthwise generates the kernel of depthwise convolutions: register tiles of up to four rows by a few vectors of
-// columns, which each tap's weights are loaded for once.
+// depthwise generates the kernel of depthwise convolutions: register tiles of up to four rows. Their taps are
+// multiplied one by one or, where windows are a row apart, four at a time: four rows then take seven vectors for
+// sixteen products.
 func depthwise(s isa) {
 	kernel(s, "Depthwise",
 		"func(dst, x, w, init []float32, rows, cols, taps, dstStride, xStride, xTap, wStride, initStride int)",
@@ -18,7 +19,7 @@ func depthwise(s isa) {
 	left := Load(Param("cols"), GP64())
 	d.offset = GP64()
 	XORQ(d.offset, d.offset)
-	for _, n := range s.blocks {
+	for n := s.width / 8; n > 0; n-- { // as many vectors as there are registers for
 		whileLeft(fmt.Sprintf("block%d", n), fmt.Sprintf("after%d", n), left, n*s.width, func() {
 			d.block(n, nil)
 			ADDQ(U32(n*s.bytes()), d.offset)
@@ -70,28 +71,14 @@ func (d *depthwiseLoop) tile(name string, dst, x, init reg.GPVirtual, rows, n in
 		}
 		ADDQ(stride, init)
 	}
-	tap, triple := GP64(), GP64()
+	tap, w, left := GP64(), d.base("w"), Load(Param("taps"), GP64())
 	MOVQ(x, tap)
-	LEAQ(Mem{Base: d.xStride, Index: d.xStride, Scale: 2}, triple)
-	w, left := d.base("w"), Load(Param("taps"), GP64())
-	Label(name + "_tap")
-	weights := make([]reg.VecVirtual, n)
-	for v := range weights {
-		weights[v] = d.load(d.at(w, v), mask)
+	if rows > 1 {
+		CMPQ(d.xStride, d.xTap)
+		JNE(LabelRef(name + "_single"))
+		whileLeft(name+"_taps", name+"_single", left, 4, func() { d.taps(sums, tap, w, 4, mask) })
 	}
-	for r := range sums {
-		for v, sum := range sums[r] {
-			value := Op(rowFrom(tap, d.xStride, triple, r).Offset(v * d.bytes()))
-			if mask != nil {
-				value = d.load(value.(Mem), mask)
-			}
-			VFMADD231PS(value, weights[v], sum)
-		}
-	}
-	ADDQ(d.xTap, tap)
-	ADDQ(d.wStride, w)
-	DECQ(left)
-	JNZ(LabelRef(name + "_tap"))
+	whileLeft(name+"_tap", name+"_store", left, 1, func() { d.taps(sums, tap, w, 1, mask) })
 	stride = bytesOf("dstStride")
 	for _, row := range sums {
 		for v, sum := range row {
@@ -99,5 +86,30 @@ func (d *depthwiseLoop) tile(name string, dst, x, init reg.GPVirtual, rows, n in
 		}
 		ADDQ(stride, dst)
 		ADDQ(d.xStride, x)
+	}
+}
+
+// taps generates the products of so many taps, and moves the pointers on. Several taps' rows must be a window apart.
+func (d *depthwiseLoop) taps(sums tile, x, w reg.GPVirtual, count int, mask reg.Register) {
+	weights := make([][]reg.VecVirtual, count)
+	for k := range weights {
+		for v := range sums[0] {
+			weights[k] = append(weights[k], d.load(d.at(w, v), mask))
+		}
+		ADDQ(d.wStride, w)
+	}
+	row := GP64()
+	MOVQ(x, row)
+	for i := range len(sums) + count - 1 {
+		for v := range sums[0] {
+			value := d.load(d.at(row, v), mask)
+			for k := max(0, i-len(sums)+1); k < min(count, i+1); k++ {
+				VFMADD231PS(value, weights[k][v], sums[i-k][v])
+			}
+		}
+		ADDQ(d.xStride, row)
+	}
+	for range count {
+		ADDQ(d.xTap, x)
 	}
 }

@@ -1501,157 +1501,6 @@ TEXT ·avx2Depthwise(SB), NOSPLIT, $0-160
 	MOVQ cols+104(FP), BX
 	XORQ SI, SI
 
-block2:
-	CMPQ BX, $0x10
-	JLT  after2
-	MOVQ dst_base+0(FP), DI
-	ADDQ SI, DI
-	MOVQ x_base+24(FP), R8
-	ADDQ SI, R8
-	MOVQ init_base+72(FP), R9
-	ADDQ SI, R9
-	MOVQ rows+96(FP), R10
-
-rows4x2:
-	CMPQ    R10, $0x04
-	JLT     rows4x2_done
-	MOVQ    initStride+152(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    R11, R9
-	VMOVUPS (R9), Y2
-	VMOVUPS 32(R9), Y3
-	ADDQ    R11, R9
-	VMOVUPS (R9), Y4
-	VMOVUPS 32(R9), Y5
-	ADDQ    R11, R9
-	VMOVUPS (R9), Y6
-	VMOVUPS 32(R9), Y7
-	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R13
-	ADDQ    SI, R13
-	MOVQ    taps+112(FP), R14
-
-rows4x2_tap:
-	VMOVUPS     (R13), Y8
-	VMOVUPS     32(R13), Y9
-	VFMADD231PS (R11), Y8, Y0
-	VFMADD231PS 32(R11), Y9, Y1
-	VFMADD231PS (R11)(AX*1), Y8, Y2
-	VFMADD231PS 32(R11)(AX*1), Y9, Y3
-	VFMADD231PS (R11)(AX*2), Y8, Y4
-	VFMADD231PS 32(R11)(AX*2), Y9, Y5
-	VFMADD231PS (R11)(R12*1), Y8, Y6
-	VFMADD231PS 32(R11)(R12*1), Y9, Y7
-	ADDQ        CX, R11
-	ADDQ        DX, R13
-	DECQ        R14
-	JNZ         rows4x2_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y1, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y2, (DI)
-	VMOVUPS     Y3, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y4, (DI)
-	VMOVUPS     Y5, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y6, (DI)
-	VMOVUPS     Y7, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x04, R10
-	JMP         rows4x2
-
-rows4x2_done:
-rows2x2:
-	CMPQ    R10, $0x02
-	JLT     rows2x2_done
-	MOVQ    initStride+152(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    R11, R9
-	VMOVUPS (R9), Y2
-	VMOVUPS 32(R9), Y3
-	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R12
-	ADDQ    SI, R12
-	MOVQ    taps+112(FP), R13
-
-rows2x2_tap:
-	VMOVUPS     (R12), Y4
-	VMOVUPS     32(R12), Y5
-	VFMADD231PS (R11), Y4, Y0
-	VFMADD231PS 32(R11), Y5, Y1
-	VFMADD231PS (R11)(AX*1), Y4, Y2
-	VFMADD231PS 32(R11)(AX*1), Y5, Y3
-	ADDQ        CX, R11
-	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows2x2_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y1, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y2, (DI)
-	VMOVUPS     Y3, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x02, R10
-	JMP         rows2x2
-
-rows2x2_done:
-rows1x2:
-	CMPQ    R10, $0x01
-	JLT     rows1x2_done
-	MOVQ    initStride+152(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R9), Y0
-	VMOVUPS 32(R9), Y1
-	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R12
-	ADDQ    SI, R12
-	MOVQ    taps+112(FP), R13
-
-rows1x2_tap:
-	VMOVUPS     (R12), Y2
-	VMOVUPS     32(R12), Y3
-	VFMADD231PS (R11), Y2, Y0
-	VFMADD231PS 32(R11), Y3, Y1
-	ADDQ        CX, R11
-	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows1x2_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y1, 32(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x01, R10
-	JMP         rows1x2
-
-rows1x2_done:
-	ADDQ $0x00000040, SI
-	SUBQ $0x10, BX
-	JMP  block2
-
-after2:
 block1:
 	CMPQ BX, $0x08
 	JLT  after1
@@ -1676,38 +1525,102 @@ rows4x1:
 	ADDQ    R11, R9
 	VMOVUPS (R9), Y3
 	ADDQ    R11, R9
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
 	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R13
-	ADDQ    SI, R13
-	MOVQ    taps+112(FP), R14
+	CMPQ    AX, CX
+	JNE     rows4x1_single
 
-rows4x1_tap:
-	VMOVUPS     (R13), Y4
-	VFMADD231PS (R11), Y4, Y0
-	VFMADD231PS (R11)(AX*1), Y4, Y1
-	VFMADD231PS (R11)(AX*2), Y4, Y2
-	VFMADD231PS (R11)(R12*1), Y4, Y3
+rows4x1_taps:
+	CMPQ        R13, $0x04
+	JLT         rows4x1_single
+	VMOVUPS     (R12), Y4
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Y5
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Y6
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Y7
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Y8
+	VFMADD231PS Y8, Y4, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y8
+	VFMADD231PS Y8, Y4, Y1
+	VFMADD231PS Y8, Y5, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y8
+	VFMADD231PS Y8, Y4, Y2
+	VFMADD231PS Y8, Y5, Y1
+	VFMADD231PS Y8, Y6, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y8
+	VFMADD231PS Y8, Y4, Y3
+	VFMADD231PS Y8, Y5, Y2
+	VFMADD231PS Y8, Y6, Y1
+	VFMADD231PS Y8, Y7, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y4
+	VFMADD231PS Y4, Y5, Y3
+	VFMADD231PS Y4, Y6, Y2
+	VFMADD231PS Y4, Y7, Y1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y4
+	VFMADD231PS Y4, Y6, Y3
+	VFMADD231PS Y4, Y7, Y2
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y4
+	VFMADD231PS Y4, Y7, Y3
+	ADDQ        AX, R14
 	ADDQ        CX, R11
-	ADDQ        DX, R13
-	DECQ        R14
-	JNZ         rows4x1_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Y0, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y1, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y2, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y3, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x04, R10
-	JMP         rows4x1
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	SUBQ        $0x04, R13
+	JMP         rows4x1_taps
+
+rows4x1_single:
+rows4x1_tap:
+	CMPQ        R13, $0x01
+	JLT         rows4x1_store
+	VMOVUPS     (R12), Y4
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Y5
+	VFMADD231PS Y5, Y4, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y5
+	VFMADD231PS Y5, Y4, Y1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y5
+	VFMADD231PS Y5, Y4, Y2
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y5
+	VFMADD231PS Y5, Y4, Y3
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows4x1_tap
+
+rows4x1_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Y0, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Y1, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Y2, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Y3, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x04, R10
+	JMP     rows4x1
 
 rows4x1_done:
 rows2x1:
@@ -1719,30 +1632,78 @@ rows2x1:
 	ADDQ    R11, R9
 	VMOVUPS (R9), Y1
 	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
 	MOVQ    w_base+48(FP), R12
 	ADDQ    SI, R12
 	MOVQ    taps+112(FP), R13
+	MOVQ    R8, R11
+	CMPQ    AX, CX
+	JNE     rows2x1_single
 
-rows2x1_tap:
+rows2x1_taps:
+	CMPQ        R13, $0x04
+	JLT         rows2x1_single
 	VMOVUPS     (R12), Y2
-	VFMADD231PS (R11), Y2, Y0
-	VFMADD231PS (R11)(AX*1), Y2, Y1
-	ADDQ        CX, R11
 	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows2x1_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Y0, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Y1, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x02, R10
-	JMP         rows2x1
+	VMOVUPS     (R12), Y3
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Y4
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Y5
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y2, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y6
+	VFMADD231PS Y6, Y2, Y1
+	VFMADD231PS Y6, Y3, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y2
+	VFMADD231PS Y2, Y3, Y1
+	VFMADD231PS Y2, Y4, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y2
+	VFMADD231PS Y2, Y4, Y1
+	VFMADD231PS Y2, Y5, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y2
+	VFMADD231PS Y2, Y5, Y1
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	SUBQ        $0x04, R13
+	JMP         rows2x1_taps
+
+rows2x1_single:
+rows2x1_tap:
+	CMPQ        R13, $0x01
+	JLT         rows2x1_store
+	VMOVUPS     (R12), Y2
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Y3
+	VFMADD231PS Y3, Y2, Y0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows2x1_tap
+
+rows2x1_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Y0, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Y1, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x02, R10
+	JMP     rows2x1
 
 rows2x1_done:
 rows1x1:
@@ -1752,26 +1713,32 @@ rows1x1:
 	SHLQ    $0x02, R11
 	VMOVUPS (R9), Y0
 	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
 	MOVQ    w_base+48(FP), R12
 	ADDQ    SI, R12
 	MOVQ    taps+112(FP), R13
+	MOVQ    R8, R11
 
 rows1x1_tap:
+	CMPQ        R13, $0x01
+	JLT         rows1x1_store
 	VMOVUPS     (R12), Y1
-	VFMADD231PS (R11), Y1, Y0
-	ADDQ        CX, R11
 	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows1x1_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Y0, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x01, R10
-	JMP         rows1x1
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Y2
+	VFMADD231PS Y2, Y1, Y0
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows1x1_tap
+
+rows1x1_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Y0, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x01, R10
+	JMP     rows1x1
 
 rows1x1_done:
 	ADDQ $0x00000020, SI
@@ -1806,42 +1773,102 @@ rows4xTail:
 	ADDQ       R10, R8
 	VMASKMOVPS (R8), Y0, Y4
 	ADDQ       R10, R8
+	MOVQ       w_base+48(FP), R11
+	ADDQ       SI, R11
+	MOVQ       taps+112(FP), R12
 	MOVQ       DI, R10
-	LEAQ       (AX)(AX*2), R11
-	MOVQ       w_base+48(FP), R12
-	ADDQ       SI, R12
-	MOVQ       taps+112(FP), R13
+	CMPQ       AX, CX
+	JNE        rows4xTail_single
 
-rows4xTail_tap:
-	VMASKMOVPS  (R12), Y0, Y5
-	VMASKMOVPS  (R10), Y0, Y6
-	VFMADD231PS Y6, Y5, Y1
-	VMASKMOVPS  (R10)(AX*1), Y0, Y6
-	VFMADD231PS Y6, Y5, Y2
-	VMASKMOVPS  (R10)(AX*2), Y0, Y6
-	VFMADD231PS Y6, Y5, Y3
-	VMASKMOVPS  (R10)(R11*1), Y0, Y6
-	VFMADD231PS Y6, Y5, Y4
+rows4xTail_taps:
+	CMPQ        R12, $0x04
+	JLT         rows4xTail_single
+	VMASKMOVPS  (R11), Y0, Y5
+	ADDQ        DX, R11
+	VMASKMOVPS  (R11), Y0, Y6
+	ADDQ        DX, R11
+	VMASKMOVPS  (R11), Y0, Y7
+	ADDQ        DX, R11
+	VMASKMOVPS  (R11), Y0, Y8
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMASKMOVPS  (R13), Y0, Y9
+	VFMADD231PS Y9, Y5, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y9
+	VFMADD231PS Y9, Y5, Y2
+	VFMADD231PS Y9, Y6, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y9
+	VFMADD231PS Y9, Y5, Y3
+	VFMADD231PS Y9, Y6, Y2
+	VFMADD231PS Y9, Y7, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y9
+	VFMADD231PS Y9, Y5, Y4
+	VFMADD231PS Y9, Y6, Y3
+	VFMADD231PS Y9, Y7, Y2
+	VFMADD231PS Y9, Y8, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y5
+	VFMADD231PS Y5, Y6, Y4
+	VFMADD231PS Y5, Y7, Y3
+	VFMADD231PS Y5, Y8, Y2
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y5
+	VFMADD231PS Y5, Y7, Y4
+	VFMADD231PS Y5, Y8, Y3
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y5
+	VFMADD231PS Y5, Y8, Y4
+	ADDQ        AX, R13
 	ADDQ        CX, R10
-	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows4xTail_tap
-	MOVQ        dstStride+120(FP), R10
-	SHLQ        $0x02, R10
-	VMASKMOVPS  Y1, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMASKMOVPS  Y2, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMASKMOVPS  Y3, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMASKMOVPS  Y4, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	SUBQ        $0x04, R9
-	JMP         rows4xTail
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	SUBQ        $0x04, R12
+	JMP         rows4xTail_taps
+
+rows4xTail_single:
+rows4xTail_tap:
+	CMPQ        R12, $0x01
+	JLT         rows4xTail_store
+	VMASKMOVPS  (R11), Y0, Y5
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMASKMOVPS  (R13), Y0, Y6
+	VFMADD231PS Y6, Y5, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y6
+	VFMADD231PS Y6, Y5, Y2
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y6
+	VFMADD231PS Y6, Y5, Y3
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y6
+	VFMADD231PS Y6, Y5, Y4
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	SUBQ        $0x01, R12
+	JMP         rows4xTail_tap
+
+rows4xTail_store:
+	MOVQ       dstStride+120(FP), R10
+	SHLQ       $0x02, R10
+	VMASKMOVPS Y1, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	VMASKMOVPS Y2, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	VMASKMOVPS Y3, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	VMASKMOVPS Y4, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	SUBQ       $0x04, R9
+	JMP        rows4xTail
 
 rows4xTail_done:
 rows2xTail:
@@ -1853,32 +1880,78 @@ rows2xTail:
 	ADDQ       R10, R8
 	VMASKMOVPS (R8), Y0, Y2
 	ADDQ       R10, R8
-	MOVQ       DI, R10
-	LEAQ       (AX)(AX*2), R11
 	MOVQ       w_base+48(FP), R11
 	ADDQ       SI, R11
 	MOVQ       taps+112(FP), R12
+	MOVQ       DI, R10
+	CMPQ       AX, CX
+	JNE        rows2xTail_single
 
-rows2xTail_tap:
+rows2xTail_taps:
+	CMPQ        R12, $0x04
+	JLT         rows2xTail_single
 	VMASKMOVPS  (R11), Y0, Y3
-	VMASKMOVPS  (R10), Y0, Y4
-	VFMADD231PS Y4, Y3, Y1
-	VMASKMOVPS  (R10)(AX*1), Y0, Y4
-	VFMADD231PS Y4, Y3, Y2
-	ADDQ        CX, R10
 	ADDQ        DX, R11
-	DECQ        R12
-	JNZ         rows2xTail_tap
-	MOVQ        dstStride+120(FP), R10
-	SHLQ        $0x02, R10
-	VMASKMOVPS  Y1, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMASKMOVPS  Y2, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	SUBQ        $0x02, R9
-	JMP         rows2xTail
+	VMASKMOVPS  (R11), Y0, Y4
+	ADDQ        DX, R11
+	VMASKMOVPS  (R11), Y0, Y5
+	ADDQ        DX, R11
+	VMASKMOVPS  (R11), Y0, Y6
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMASKMOVPS  (R13), Y0, Y7
+	VFMADD231PS Y7, Y3, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y7
+	VFMADD231PS Y7, Y3, Y2
+	VFMADD231PS Y7, Y4, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y3
+	VFMADD231PS Y3, Y4, Y2
+	VFMADD231PS Y3, Y5, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y3
+	VFMADD231PS Y3, Y5, Y2
+	VFMADD231PS Y3, Y6, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y3
+	VFMADD231PS Y3, Y6, Y2
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	SUBQ        $0x04, R12
+	JMP         rows2xTail_taps
+
+rows2xTail_single:
+rows2xTail_tap:
+	CMPQ        R12, $0x01
+	JLT         rows2xTail_store
+	VMASKMOVPS  (R11), Y0, Y3
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMASKMOVPS  (R13), Y0, Y4
+	VFMADD231PS Y4, Y3, Y1
+	ADDQ        AX, R13
+	VMASKMOVPS  (R13), Y0, Y4
+	VFMADD231PS Y4, Y3, Y2
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	SUBQ        $0x01, R12
+	JMP         rows2xTail_tap
+
+rows2xTail_store:
+	MOVQ       dstStride+120(FP), R10
+	SHLQ       $0x02, R10
+	VMASKMOVPS Y1, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	VMASKMOVPS Y2, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	SUBQ       $0x02, R9
+	JMP        rows2xTail
 
 rows2xTail_done:
 rows1xTail:
@@ -1888,27 +1961,32 @@ rows1xTail:
 	SHLQ       $0x02, R10
 	VMASKMOVPS (R8), Y0, Y1
 	ADDQ       R10, R8
-	MOVQ       DI, R10
-	LEAQ       (AX)(AX*2), R11
 	MOVQ       w_base+48(FP), R11
 	ADDQ       SI, R11
 	MOVQ       taps+112(FP), R12
+	MOVQ       DI, R10
 
 rows1xTail_tap:
+	CMPQ        R12, $0x01
+	JLT         rows1xTail_store
 	VMASKMOVPS  (R11), Y0, Y2
-	VMASKMOVPS  (R10), Y0, Y3
-	VFMADD231PS Y3, Y2, Y1
-	ADDQ        CX, R10
 	ADDQ        DX, R11
-	DECQ        R12
-	JNZ         rows1xTail_tap
-	MOVQ        dstStride+120(FP), R10
-	SHLQ        $0x02, R10
-	VMASKMOVPS  Y1, Y0, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	SUBQ        $0x01, R9
-	JMP         rows1xTail
+	MOVQ        R10, R13
+	VMASKMOVPS  (R13), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	SUBQ        $0x01, R12
+	JMP         rows1xTail_tap
+
+rows1xTail_store:
+	MOVQ       dstStride+120(FP), R10
+	SHLQ       $0x02, R10
+	VMASKMOVPS Y1, Y0, (BX)
+	ADDQ       R10, BX
+	ADDQ       AX, DI
+	SUBQ       $0x01, R9
+	JMP        rows1xTail
 
 rows1xTail_done:
 done:
@@ -10185,205 +10263,6 @@ TEXT ·avx512Depthwise(SB), NOSPLIT, $0-160
 	MOVQ cols+104(FP), BX
 	XORQ SI, SI
 
-block4:
-	CMPQ BX, $0x40
-	JLT  after4
-	MOVQ dst_base+0(FP), DI
-	ADDQ SI, DI
-	MOVQ x_base+24(FP), R8
-	ADDQ SI, R8
-	MOVQ init_base+72(FP), R9
-	ADDQ SI, R9
-	MOVQ rows+96(FP), R10
-
-rows4x4:
-	CMPQ    R10, $0x04
-	JLT     rows4x4_done
-	MOVQ    initStride+152(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	VMOVUPS 128(R9), Z2
-	VMOVUPS 192(R9), Z3
-	ADDQ    R11, R9
-	VMOVUPS (R9), Z4
-	VMOVUPS 64(R9), Z5
-	VMOVUPS 128(R9), Z6
-	VMOVUPS 192(R9), Z7
-	ADDQ    R11, R9
-	VMOVUPS (R9), Z8
-	VMOVUPS 64(R9), Z9
-	VMOVUPS 128(R9), Z10
-	VMOVUPS 192(R9), Z11
-	ADDQ    R11, R9
-	VMOVUPS (R9), Z12
-	VMOVUPS 64(R9), Z13
-	VMOVUPS 128(R9), Z14
-	VMOVUPS 192(R9), Z15
-	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R13
-	ADDQ    SI, R13
-	MOVQ    taps+112(FP), R14
-
-rows4x4_tap:
-	VMOVUPS     (R13), Z16
-	VMOVUPS     64(R13), Z17
-	VMOVUPS     128(R13), Z18
-	VMOVUPS     192(R13), Z19
-	VFMADD231PS (R11), Z16, Z0
-	VFMADD231PS 64(R11), Z17, Z1
-	VFMADD231PS 128(R11), Z18, Z2
-	VFMADD231PS 192(R11), Z19, Z3
-	VFMADD231PS (R11)(AX*1), Z16, Z4
-	VFMADD231PS 64(R11)(AX*1), Z17, Z5
-	VFMADD231PS 128(R11)(AX*1), Z18, Z6
-	VFMADD231PS 192(R11)(AX*1), Z19, Z7
-	VFMADD231PS (R11)(AX*2), Z16, Z8
-	VFMADD231PS 64(R11)(AX*2), Z17, Z9
-	VFMADD231PS 128(R11)(AX*2), Z18, Z10
-	VFMADD231PS 192(R11)(AX*2), Z19, Z11
-	VFMADD231PS (R11)(R12*1), Z16, Z12
-	VFMADD231PS 64(R11)(R12*1), Z17, Z13
-	VFMADD231PS 128(R11)(R12*1), Z18, Z14
-	VFMADD231PS 192(R11)(R12*1), Z19, Z15
-	ADDQ        CX, R11
-	ADDQ        DX, R13
-	DECQ        R14
-	JNZ         rows4x4_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	VMOVUPS     Z2, 128(DI)
-	VMOVUPS     Z3, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z4, (DI)
-	VMOVUPS     Z5, 64(DI)
-	VMOVUPS     Z6, 128(DI)
-	VMOVUPS     Z7, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z8, (DI)
-	VMOVUPS     Z9, 64(DI)
-	VMOVUPS     Z10, 128(DI)
-	VMOVUPS     Z11, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z12, (DI)
-	VMOVUPS     Z13, 64(DI)
-	VMOVUPS     Z14, 128(DI)
-	VMOVUPS     Z15, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x04, R10
-	JMP         rows4x4
-
-rows4x4_done:
-rows2x4:
-	CMPQ    R10, $0x02
-	JLT     rows2x4_done
-	MOVQ    initStride+152(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	VMOVUPS 128(R9), Z2
-	VMOVUPS 192(R9), Z3
-	ADDQ    R11, R9
-	VMOVUPS (R9), Z4
-	VMOVUPS 64(R9), Z5
-	VMOVUPS 128(R9), Z6
-	VMOVUPS 192(R9), Z7
-	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R12
-	ADDQ    SI, R12
-	MOVQ    taps+112(FP), R13
-
-rows2x4_tap:
-	VMOVUPS     (R12), Z8
-	VMOVUPS     64(R12), Z9
-	VMOVUPS     128(R12), Z10
-	VMOVUPS     192(R12), Z11
-	VFMADD231PS (R11), Z8, Z0
-	VFMADD231PS 64(R11), Z9, Z1
-	VFMADD231PS 128(R11), Z10, Z2
-	VFMADD231PS 192(R11), Z11, Z3
-	VFMADD231PS (R11)(AX*1), Z8, Z4
-	VFMADD231PS 64(R11)(AX*1), Z9, Z5
-	VFMADD231PS 128(R11)(AX*1), Z10, Z6
-	VFMADD231PS 192(R11)(AX*1), Z11, Z7
-	ADDQ        CX, R11
-	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows2x4_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	VMOVUPS     Z2, 128(DI)
-	VMOVUPS     Z3, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z4, (DI)
-	VMOVUPS     Z5, 64(DI)
-	VMOVUPS     Z6, 128(DI)
-	VMOVUPS     Z7, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x02, R10
-	JMP         rows2x4
-
-rows2x4_done:
-rows1x4:
-	CMPQ    R10, $0x01
-	JLT     rows1x4_done
-	MOVQ    initStride+152(FP), R11
-	SHLQ    $0x02, R11
-	VMOVUPS (R9), Z0
-	VMOVUPS 64(R9), Z1
-	VMOVUPS 128(R9), Z2
-	VMOVUPS 192(R9), Z3
-	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R12
-	ADDQ    SI, R12
-	MOVQ    taps+112(FP), R13
-
-rows1x4_tap:
-	VMOVUPS     (R12), Z4
-	VMOVUPS     64(R12), Z5
-	VMOVUPS     128(R12), Z6
-	VMOVUPS     192(R12), Z7
-	VFMADD231PS (R11), Z4, Z0
-	VFMADD231PS 64(R11), Z5, Z1
-	VFMADD231PS 128(R11), Z6, Z2
-	VFMADD231PS 192(R11), Z7, Z3
-	ADDQ        CX, R11
-	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows1x4_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	VMOVUPS     Z2, 128(DI)
-	VMOVUPS     Z3, 192(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x01, R10
-	JMP         rows1x4
-
-rows1x4_done:
-	ADDQ $0x00000100, SI
-	SUBQ $0x40, BX
-	JMP  block4
-
-after4:
 block2:
 	CMPQ BX, $0x20
 	JLT  after2
@@ -10412,47 +10291,142 @@ rows4x2:
 	VMOVUPS (R9), Z6
 	VMOVUPS 64(R9), Z7
 	ADDQ    R11, R9
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
 	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R13
-	ADDQ    SI, R13
-	MOVQ    taps+112(FP), R14
+	CMPQ    AX, CX
+	JNE     rows4x2_single
 
-rows4x2_tap:
-	VMOVUPS     (R13), Z8
-	VMOVUPS     64(R13), Z9
-	VFMADD231PS (R11), Z8, Z0
-	VFMADD231PS 64(R11), Z9, Z1
-	VFMADD231PS (R11)(AX*1), Z8, Z2
-	VFMADD231PS 64(R11)(AX*1), Z9, Z3
-	VFMADD231PS (R11)(AX*2), Z8, Z4
-	VFMADD231PS 64(R11)(AX*2), Z9, Z5
-	VFMADD231PS (R11)(R12*1), Z8, Z6
-	VFMADD231PS 64(R11)(R12*1), Z9, Z7
+rows4x2_taps:
+	CMPQ        R13, $0x04
+	JLT         rows4x2_single
+	VMOVUPS     (R12), Z8
+	VMOVUPS     64(R12), Z9
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z10
+	VMOVUPS     64(R12), Z11
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z12
+	VMOVUPS     64(R12), Z13
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z14
+	VMOVUPS     64(R12), Z15
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z16
+	VFMADD231PS Z16, Z8, Z0
+	VMOVUPS     64(R14), Z16
+	VFMADD231PS Z16, Z9, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z16
+	VFMADD231PS Z16, Z8, Z2
+	VFMADD231PS Z16, Z10, Z0
+	VMOVUPS     64(R14), Z16
+	VFMADD231PS Z16, Z9, Z3
+	VFMADD231PS Z16, Z11, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z16
+	VFMADD231PS Z16, Z8, Z4
+	VFMADD231PS Z16, Z10, Z2
+	VFMADD231PS Z16, Z12, Z0
+	VMOVUPS     64(R14), Z16
+	VFMADD231PS Z16, Z9, Z5
+	VFMADD231PS Z16, Z11, Z3
+	VFMADD231PS Z16, Z13, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z16
+	VFMADD231PS Z16, Z8, Z6
+	VFMADD231PS Z16, Z10, Z4
+	VFMADD231PS Z16, Z12, Z2
+	VFMADD231PS Z16, Z14, Z0
+	VMOVUPS     64(R14), Z8
+	VFMADD231PS Z8, Z9, Z7
+	VFMADD231PS Z8, Z11, Z5
+	VFMADD231PS Z8, Z13, Z3
+	VFMADD231PS Z8, Z15, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z10, Z6
+	VFMADD231PS Z8, Z12, Z4
+	VFMADD231PS Z8, Z14, Z2
+	VMOVUPS     64(R14), Z8
+	VFMADD231PS Z8, Z11, Z7
+	VFMADD231PS Z8, Z13, Z5
+	VFMADD231PS Z8, Z15, Z3
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z12, Z6
+	VFMADD231PS Z8, Z14, Z4
+	VMOVUPS     64(R14), Z8
+	VFMADD231PS Z8, Z13, Z7
+	VFMADD231PS Z8, Z15, Z5
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z14, Z6
+	VMOVUPS     64(R14), Z8
+	VFMADD231PS Z8, Z15, Z7
+	ADDQ        AX, R14
 	ADDQ        CX, R11
-	ADDQ        DX, R13
-	DECQ        R14
-	JNZ         rows4x2_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z2, (DI)
-	VMOVUPS     Z3, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z4, (DI)
-	VMOVUPS     Z5, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z6, (DI)
-	VMOVUPS     Z7, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x04, R10
-	JMP         rows4x2
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	SUBQ        $0x04, R13
+	JMP         rows4x2_taps
+
+rows4x2_single:
+rows4x2_tap:
+	CMPQ        R13, $0x01
+	JLT         rows4x2_store
+	VMOVUPS     (R12), Z8
+	VMOVUPS     64(R12), Z9
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z10
+	VFMADD231PS Z10, Z8, Z0
+	VMOVUPS     64(R14), Z10
+	VFMADD231PS Z10, Z9, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z10
+	VFMADD231PS Z10, Z8, Z2
+	VMOVUPS     64(R14), Z10
+	VFMADD231PS Z10, Z9, Z3
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z10
+	VFMADD231PS Z10, Z8, Z4
+	VMOVUPS     64(R14), Z10
+	VFMADD231PS Z10, Z9, Z5
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z10
+	VFMADD231PS Z10, Z8, Z6
+	VMOVUPS     64(R14), Z8
+	VFMADD231PS Z8, Z9, Z7
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows4x2_tap
+
+rows4x2_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z2, (DI)
+	VMOVUPS Z3, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z4, (DI)
+	VMOVUPS Z5, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z6, (DI)
+	VMOVUPS Z7, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x04, R10
+	JMP     rows4x2
 
 rows4x2_done:
 rows2x2:
@@ -10466,35 +10440,102 @@ rows2x2:
 	VMOVUPS (R9), Z2
 	VMOVUPS 64(R9), Z3
 	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
 	MOVQ    w_base+48(FP), R12
 	ADDQ    SI, R12
 	MOVQ    taps+112(FP), R13
+	MOVQ    R8, R11
+	CMPQ    AX, CX
+	JNE     rows2x2_single
 
-rows2x2_tap:
+rows2x2_taps:
+	CMPQ        R13, $0x04
+	JLT         rows2x2_single
 	VMOVUPS     (R12), Z4
 	VMOVUPS     64(R12), Z5
-	VFMADD231PS (R11), Z4, Z0
-	VFMADD231PS 64(R11), Z5, Z1
-	VFMADD231PS (R11)(AX*1), Z4, Z2
-	VFMADD231PS 64(R11)(AX*1), Z5, Z3
-	ADDQ        CX, R11
 	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows2x2_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z2, (DI)
-	VMOVUPS     Z3, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x02, R10
-	JMP         rows2x2
+	VMOVUPS     (R12), Z6
+	VMOVUPS     64(R12), Z7
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z8
+	VMOVUPS     64(R12), Z9
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z10
+	VMOVUPS     64(R12), Z11
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z12
+	VFMADD231PS Z12, Z4, Z0
+	VMOVUPS     64(R14), Z12
+	VFMADD231PS Z12, Z5, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z12
+	VFMADD231PS Z12, Z4, Z2
+	VFMADD231PS Z12, Z6, Z0
+	VMOVUPS     64(R14), Z4
+	VFMADD231PS Z4, Z5, Z3
+	VFMADD231PS Z4, Z7, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z6, Z2
+	VFMADD231PS Z4, Z8, Z0
+	VMOVUPS     64(R14), Z4
+	VFMADD231PS Z4, Z7, Z3
+	VFMADD231PS Z4, Z9, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z8, Z2
+	VFMADD231PS Z4, Z10, Z0
+	VMOVUPS     64(R14), Z4
+	VFMADD231PS Z4, Z9, Z3
+	VFMADD231PS Z4, Z11, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z10, Z2
+	VMOVUPS     64(R14), Z4
+	VFMADD231PS Z4, Z11, Z3
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	SUBQ        $0x04, R13
+	JMP         rows2x2_taps
+
+rows2x2_single:
+rows2x2_tap:
+	CMPQ        R13, $0x01
+	JLT         rows2x2_store
+	VMOVUPS     (R12), Z4
+	VMOVUPS     64(R12), Z5
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z6
+	VFMADD231PS Z6, Z4, Z0
+	VMOVUPS     64(R14), Z6
+	VFMADD231PS Z6, Z5, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z6
+	VFMADD231PS Z6, Z4, Z2
+	VMOVUPS     64(R14), Z4
+	VFMADD231PS Z4, Z5, Z3
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows2x2_tap
+
+rows2x2_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z2, (DI)
+	VMOVUPS Z3, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x02, R10
+	JMP     rows2x2
 
 rows2x2_done:
 rows1x2:
@@ -10505,29 +10546,36 @@ rows1x2:
 	VMOVUPS (R9), Z0
 	VMOVUPS 64(R9), Z1
 	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
 	MOVQ    w_base+48(FP), R12
 	ADDQ    SI, R12
 	MOVQ    taps+112(FP), R13
+	MOVQ    R8, R11
 
 rows1x2_tap:
+	CMPQ        R13, $0x01
+	JLT         rows1x2_store
 	VMOVUPS     (R12), Z2
 	VMOVUPS     64(R12), Z3
-	VFMADD231PS (R11), Z2, Z0
-	VFMADD231PS 64(R11), Z3, Z1
-	ADDQ        CX, R11
 	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows1x2_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	VMOVUPS     Z1, 64(DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x01, R10
-	JMP         rows1x2
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z2, Z0
+	VMOVUPS     64(R14), Z2
+	VFMADD231PS Z2, Z3, Z1
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows1x2_tap
+
+rows1x2_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, 64(DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x01, R10
+	JMP     rows1x2
 
 rows1x2_done:
 	ADDQ $0x00000080, SI
@@ -10559,38 +10607,102 @@ rows4x1:
 	ADDQ    R11, R9
 	VMOVUPS (R9), Z3
 	ADDQ    R11, R9
+	MOVQ    w_base+48(FP), R12
+	ADDQ    SI, R12
+	MOVQ    taps+112(FP), R13
 	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
-	MOVQ    w_base+48(FP), R13
-	ADDQ    SI, R13
-	MOVQ    taps+112(FP), R14
+	CMPQ    AX, CX
+	JNE     rows4x1_single
 
-rows4x1_tap:
-	VMOVUPS     (R13), Z4
-	VFMADD231PS (R11), Z4, Z0
-	VFMADD231PS (R11)(AX*1), Z4, Z1
-	VFMADD231PS (R11)(AX*2), Z4, Z2
-	VFMADD231PS (R11)(R12*1), Z4, Z3
+rows4x1_taps:
+	CMPQ        R13, $0x04
+	JLT         rows4x1_single
+	VMOVUPS     (R12), Z4
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z5
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z6
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z7
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z4, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z4, Z1
+	VFMADD231PS Z8, Z5, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z4, Z2
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z8
+	VFMADD231PS Z8, Z4, Z3
+	VFMADD231PS Z8, Z5, Z2
+	VFMADD231PS Z8, Z6, Z1
+	VFMADD231PS Z8, Z7, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z5, Z3
+	VFMADD231PS Z4, Z6, Z2
+	VFMADD231PS Z4, Z7, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z6, Z3
+	VFMADD231PS Z4, Z7, Z2
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z4
+	VFMADD231PS Z4, Z7, Z3
+	ADDQ        AX, R14
 	ADDQ        CX, R11
-	ADDQ        DX, R13
-	DECQ        R14
-	JNZ         rows4x1_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z1, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z2, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z3, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x04, R10
-	JMP         rows4x1
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	SUBQ        $0x04, R13
+	JMP         rows4x1_taps
+
+rows4x1_single:
+rows4x1_tap:
+	CMPQ        R13, $0x01
+	JLT         rows4x1_store
+	VMOVUPS     (R12), Z4
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z5
+	VFMADD231PS Z5, Z4, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z5
+	VFMADD231PS Z5, Z4, Z1
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z5
+	VFMADD231PS Z5, Z4, Z2
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows4x1_tap
+
+rows4x1_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Z0, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z1, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z2, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z3, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x04, R10
+	JMP     rows4x1
 
 rows4x1_done:
 rows2x1:
@@ -10602,30 +10714,78 @@ rows2x1:
 	ADDQ    R11, R9
 	VMOVUPS (R9), Z1
 	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
 	MOVQ    w_base+48(FP), R12
 	ADDQ    SI, R12
 	MOVQ    taps+112(FP), R13
+	MOVQ    R8, R11
+	CMPQ    AX, CX
+	JNE     rows2x1_single
 
-rows2x1_tap:
+rows2x1_taps:
+	CMPQ        R13, $0x04
+	JLT         rows2x1_single
 	VMOVUPS     (R12), Z2
-	VFMADD231PS (R11), Z2, Z0
-	VFMADD231PS (R11)(AX*1), Z2, Z1
-	ADDQ        CX, R11
 	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows2x1_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	VMOVUPS     Z1, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x02, R10
-	JMP         rows2x1
+	VMOVUPS     (R12), Z3
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z4
+	ADDQ        DX, R12
+	VMOVUPS     (R12), Z5
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z6
+	VFMADD231PS Z6, Z2, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z6
+	VFMADD231PS Z6, Z2, Z1
+	VFMADD231PS Z6, Z3, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z2
+	VFMADD231PS Z2, Z3, Z1
+	VFMADD231PS Z2, Z4, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z2
+	VFMADD231PS Z2, Z4, Z1
+	VFMADD231PS Z2, Z5, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z2
+	VFMADD231PS Z2, Z5, Z1
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	ADDQ        CX, R11
+	SUBQ        $0x04, R13
+	JMP         rows2x1_taps
+
+rows2x1_single:
+rows2x1_tap:
+	CMPQ        R13, $0x01
+	JLT         rows2x1_store
+	VMOVUPS     (R12), Z2
+	ADDQ        DX, R12
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z3
+	VFMADD231PS Z3, Z2, Z0
+	ADDQ        AX, R14
+	VMOVUPS     (R14), Z3
+	VFMADD231PS Z3, Z2, Z1
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows2x1_tap
+
+rows2x1_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Z0, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	VMOVUPS Z1, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x02, R10
+	JMP     rows2x1
 
 rows2x1_done:
 rows1x1:
@@ -10635,26 +10795,32 @@ rows1x1:
 	SHLQ    $0x02, R11
 	VMOVUPS (R9), Z0
 	ADDQ    R11, R9
-	MOVQ    R8, R11
-	LEAQ    (AX)(AX*2), R12
 	MOVQ    w_base+48(FP), R12
 	ADDQ    SI, R12
 	MOVQ    taps+112(FP), R13
+	MOVQ    R8, R11
 
 rows1x1_tap:
+	CMPQ        R13, $0x01
+	JLT         rows1x1_store
 	VMOVUPS     (R12), Z1
-	VFMADD231PS (R11), Z1, Z0
-	ADDQ        CX, R11
 	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows1x1_tap
-	MOVQ        dstStride+120(FP), R11
-	SHLQ        $0x02, R11
-	VMOVUPS     Z0, (DI)
-	ADDQ        R11, DI
-	ADDQ        AX, R8
-	SUBQ        $0x01, R10
-	JMP         rows1x1
+	MOVQ        R11, R14
+	VMOVUPS     (R14), Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        AX, R14
+	ADDQ        CX, R11
+	SUBQ        $0x01, R13
+	JMP         rows1x1_tap
+
+rows1x1_store:
+	MOVQ    dstStride+120(FP), R11
+	SHLQ    $0x02, R11
+	VMOVUPS Z0, (DI)
+	ADDQ    R11, DI
+	ADDQ    AX, R8
+	SUBQ    $0x01, R10
+	JMP     rows1x1
 
 rows1x1_done:
 	ADDQ $0x00000040, SI
@@ -10688,42 +10854,102 @@ rows4xTail:
 	ADDQ      R10, R8
 	VMOVUPS.Z (R8), K1, Z3
 	ADDQ      R10, R8
+	MOVQ      w_base+48(FP), R11
+	ADDQ      SI, R11
+	MOVQ      taps+112(FP), R12
 	MOVQ      DI, R10
-	LEAQ      (AX)(AX*2), R11
-	MOVQ      w_base+48(FP), R12
-	ADDQ      SI, R12
-	MOVQ      taps+112(FP), R13
+	CMPQ      AX, CX
+	JNE       rows4xTail_single
 
-rows4xTail_tap:
-	VMOVUPS.Z   (R12), K1, Z4
-	VMOVUPS.Z   (R10), K1, Z5
-	VFMADD231PS Z5, Z4, Z0
-	VMOVUPS.Z   (R10)(AX*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z1
-	VMOVUPS.Z   (R10)(AX*2), K1, Z5
-	VFMADD231PS Z5, Z4, Z2
-	VMOVUPS.Z   (R10)(R11*1), K1, Z5
-	VFMADD231PS Z5, Z4, Z3
+rows4xTail_taps:
+	CMPQ        R12, $0x04
+	JLT         rows4xTail_single
+	VMOVUPS.Z   (R11), K1, Z4
+	ADDQ        DX, R11
+	VMOVUPS.Z   (R11), K1, Z5
+	ADDQ        DX, R11
+	VMOVUPS.Z   (R11), K1, Z6
+	ADDQ        DX, R11
+	VMOVUPS.Z   (R11), K1, Z7
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMOVUPS.Z   (R13), K1, Z8
+	VFMADD231PS Z8, Z4, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z8
+	VFMADD231PS Z8, Z4, Z1
+	VFMADD231PS Z8, Z5, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z8
+	VFMADD231PS Z8, Z4, Z2
+	VFMADD231PS Z8, Z5, Z1
+	VFMADD231PS Z8, Z6, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z8
+	VFMADD231PS Z8, Z4, Z3
+	VFMADD231PS Z8, Z5, Z2
+	VFMADD231PS Z8, Z6, Z1
+	VFMADD231PS Z8, Z7, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z4
+	VFMADD231PS Z4, Z5, Z3
+	VFMADD231PS Z4, Z6, Z2
+	VFMADD231PS Z4, Z7, Z1
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z4
+	VFMADD231PS Z4, Z6, Z3
+	VFMADD231PS Z4, Z7, Z2
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z4
+	VFMADD231PS Z4, Z7, Z3
+	ADDQ        AX, R13
 	ADDQ        CX, R10
-	ADDQ        DX, R12
-	DECQ        R13
-	JNZ         rows4xTail_tap
-	MOVQ        dstStride+120(FP), R10
-	SHLQ        $0x02, R10
-	VMOVUPS     Z0, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMOVUPS     Z1, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMOVUPS     Z2, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMOVUPS     Z3, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	SUBQ        $0x04, R9
-	JMP         rows4xTail
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	SUBQ        $0x04, R12
+	JMP         rows4xTail_taps
+
+rows4xTail_single:
+rows4xTail_tap:
+	CMPQ        R12, $0x01
+	JLT         rows4xTail_store
+	VMOVUPS.Z   (R11), K1, Z4
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMOVUPS.Z   (R13), K1, Z5
+	VFMADD231PS Z5, Z4, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z5
+	VFMADD231PS Z5, Z4, Z1
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z5
+	VFMADD231PS Z5, Z4, Z2
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z5
+	VFMADD231PS Z5, Z4, Z3
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	SUBQ        $0x01, R12
+	JMP         rows4xTail_tap
+
+rows4xTail_store:
+	MOVQ    dstStride+120(FP), R10
+	SHLQ    $0x02, R10
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	VMOVUPS Z2, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	VMOVUPS Z3, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	SUBQ    $0x04, R9
+	JMP     rows4xTail
 
 rows4xTail_done:
 rows2xTail:
@@ -10735,32 +10961,78 @@ rows2xTail:
 	ADDQ      R10, R8
 	VMOVUPS.Z (R8), K1, Z1
 	ADDQ      R10, R8
-	MOVQ      DI, R10
-	LEAQ      (AX)(AX*2), R11
 	MOVQ      w_base+48(FP), R11
 	ADDQ      SI, R11
 	MOVQ      taps+112(FP), R12
+	MOVQ      DI, R10
+	CMPQ      AX, CX
+	JNE       rows2xTail_single
 
-rows2xTail_tap:
+rows2xTail_taps:
+	CMPQ        R12, $0x04
+	JLT         rows2xTail_single
 	VMOVUPS.Z   (R11), K1, Z2
-	VMOVUPS.Z   (R10), K1, Z3
-	VFMADD231PS Z3, Z2, Z0
-	VMOVUPS.Z   (R10)(AX*1), K1, Z3
-	VFMADD231PS Z3, Z2, Z1
-	ADDQ        CX, R10
 	ADDQ        DX, R11
-	DECQ        R12
-	JNZ         rows2xTail_tap
-	MOVQ        dstStride+120(FP), R10
-	SHLQ        $0x02, R10
-	VMOVUPS     Z0, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	VMOVUPS     Z1, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	SUBQ        $0x02, R9
-	JMP         rows2xTail
+	VMOVUPS.Z   (R11), K1, Z3
+	ADDQ        DX, R11
+	VMOVUPS.Z   (R11), K1, Z4
+	ADDQ        DX, R11
+	VMOVUPS.Z   (R11), K1, Z5
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMOVUPS.Z   (R13), K1, Z6
+	VFMADD231PS Z6, Z2, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z6
+	VFMADD231PS Z6, Z2, Z1
+	VFMADD231PS Z6, Z3, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z2
+	VFMADD231PS Z2, Z3, Z1
+	VFMADD231PS Z2, Z4, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z2
+	VFMADD231PS Z2, Z4, Z1
+	VFMADD231PS Z2, Z5, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z2
+	VFMADD231PS Z2, Z5, Z1
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	ADDQ        CX, R10
+	SUBQ        $0x04, R12
+	JMP         rows2xTail_taps
+
+rows2xTail_single:
+rows2xTail_tap:
+	CMPQ        R12, $0x01
+	JLT         rows2xTail_store
+	VMOVUPS.Z   (R11), K1, Z2
+	ADDQ        DX, R11
+	MOVQ        R10, R13
+	VMOVUPS.Z   (R13), K1, Z3
+	VFMADD231PS Z3, Z2, Z0
+	ADDQ        AX, R13
+	VMOVUPS.Z   (R13), K1, Z3
+	VFMADD231PS Z3, Z2, Z1
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	SUBQ        $0x01, R12
+	JMP         rows2xTail_tap
+
+rows2xTail_store:
+	MOVQ    dstStride+120(FP), R10
+	SHLQ    $0x02, R10
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	VMOVUPS Z1, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	SUBQ    $0x02, R9
+	JMP     rows2xTail
 
 rows2xTail_done:
 rows1xTail:
@@ -10770,27 +11042,32 @@ rows1xTail:
 	SHLQ      $0x02, R10
 	VMOVUPS.Z (R8), K1, Z0
 	ADDQ      R10, R8
-	MOVQ      DI, R10
-	LEAQ      (AX)(AX*2), R11
 	MOVQ      w_base+48(FP), R11
 	ADDQ      SI, R11
 	MOVQ      taps+112(FP), R12
+	MOVQ      DI, R10
 
 rows1xTail_tap:
+	CMPQ        R12, $0x01
+	JLT         rows1xTail_store
 	VMOVUPS.Z   (R11), K1, Z1
-	VMOVUPS.Z   (R10), K1, Z2
-	VFMADD231PS Z2, Z1, Z0
-	ADDQ        CX, R10
 	ADDQ        DX, R11
-	DECQ        R12
-	JNZ         rows1xTail_tap
-	MOVQ        dstStride+120(FP), R10
-	SHLQ        $0x02, R10
-	VMOVUPS     Z0, K1, (BX)
-	ADDQ        R10, BX
-	ADDQ        AX, DI
-	SUBQ        $0x01, R9
-	JMP         rows1xTail
+	MOVQ        R10, R13
+	VMOVUPS.Z   (R13), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        AX, R13
+	ADDQ        CX, R10
+	SUBQ        $0x01, R12
+	JMP         rows1xTail_tap
+
+rows1xTail_store:
+	MOVQ    dstStride+120(FP), R10
+	SHLQ    $0x02, R10
+	VMOVUPS Z0, K1, (BX)
+	ADDQ    R10, BX
+	ADDQ    AX, DI
+	SUBQ    $0x01, R9
+	JMP     rows1xTail
 
 rows1xTail_done:
 done:
