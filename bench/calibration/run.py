@@ -4,10 +4,11 @@ beside this file.
 
     bench/calibration/run.py --data DIR --work WORK      everything, about three hours on two cores
     bench/calibration/run.py ... --only small --seeds 1  one size of network, fewer seeds
-    bench/calibration/run.py --work WORK --write         only writes what WORK has so far
+    bench/calibration/run.py --work WORK --write         only writes what has been measured so far
 
-DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and
-what has been measured. The temperature is fitted to the validation clips; the test clips are used once for each run.
+DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps models and
+checkpoints, runs/ beside this file what has been measured. The temperature is fitted to the validation clips; the test
+clips are used once for each run.
 """
 import argparse
 import json
@@ -21,6 +22,7 @@ sys.path.insert(0, str(HERE.parent / "pinets"))
 from rows import BASE, SMALL, WORDS  # noqa: E402
 from run import ROOT, call, machine  # noqa: E402
 
+RUNS = HERE / "runs"
 EPOCHS = 40
 NETS = {"small": ("pi-relu", SMALL), "base": ("relu", BASE)}
 LOSSES = ("ce", "ls", "brier", "focal", "flsd", "flsc", "dual")
@@ -37,9 +39,9 @@ is written by `bench/calibration/run.py`.
 """
 
 
-def measure(train, data, net, loss, seed, threads, stem):
+def measure(train, about, data, net, loss, seed, threads, stem):
     """Trains one network, or goes on with it, and returns what was measured."""
-    record, model = stem.with_suffix(".json"), stem.with_suffix(".safetensors")
+    record, model = RUNS / f"{stem.name}.json", stem.with_suffix(".safetensors")
     if record.exists():
         return
     print(f"{net}, {loss}, seed {seed}", file=sys.stderr, flush=True)
@@ -53,7 +55,7 @@ def measure(train, data, net, loss, seed, threads, stem):
     before = found["uncalibrated"]
     found = {"net": net, "loss": loss, "seed": seed, "accuracy": found["accuracy"], "clips": found["clips"],
              "temperature": found["temperature"], "before": {f: before[f] for f in FIGURES},
-             "after": {f: found[f] for f in FIGURES}}
+             "after": {f: found[f] for f in FIGURES}, "machine": about}
     partial = record.with_suffix(".partial")
     partial.write_text(json.dumps(found, indent=1))
     partial.replace(record)
@@ -102,6 +104,7 @@ def main():
     parser.add_argument("--write", action="store_true")
     o = parser.parse_args()
     o.work.mkdir(parents=True, exist_ok=True)
+    RUNS.mkdir(exist_ok=True)
     if not o.write:
         if o.data is None:
             parser.error("--data says where the recordings are")
@@ -112,10 +115,11 @@ def main():
         for seed in range(1, o.seeds + 1):
             for net in [o.only] if o.only else NETS:
                 for loss in LOSSES:
-                    measure(train, o.data, net, loss, seed, o.threads, o.work / f"{net}-{loss}-{seed}")
-    found = [json.loads(p.read_text()) for p in sorted(o.work.glob("*.json"))]
-    write(found, (o.work / "machine").read_text())
-    call("go", "run", "./bench/calibration/plot", o.work, HERE / "ece.png", cwd=ROOT)
+                    stem = o.work / f"{net}-{loss}-{seed}"
+                    measure(train, about.read_text(), o.data, net, loss, seed, o.threads, stem)
+    found = [json.loads(p.read_text()) for p in sorted(RUNS.glob("*.json"))]
+    write(found, "; ".join(sorted({f["machine"] for f in found})))
+    call("go", "run", "./bench/calibration/plot", RUNS, HERE / "ece.png", cwd=ROOT)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // Command plot draws the calibration errors that bench/calibration/run.py measured, before and after temperature.
 //
-//	plot WORK OUT.png
+//	plot RUNS OUT.png
 package main
 
 import (
