@@ -51,13 +51,13 @@ const (
 //
 //	u = BN(D∗x)    a = BN(A·u)    b = BN(B·u)    x + BN(C·(a + a∘b))
 //
-// D is a depthwise convolution of the stage's kernel, A and B are conv1x1 to StarExpansion times the stage's width, C
-// is one back. The scale of C's norm starts at 1/2 in the network's first three blocks, at half of that in the next
+// D is a depthwise convolution of the stage's kernel, A and B are conv1x1 to Config.Expansion times the stage's width,
+// C is one back. The scale of C's norm starts at 1/2 in the network's first three blocks, at half of that in the next
 // three, and so on: deep chains of products train only where each one adds little. A block that changes width or has a
 // stride begins with x = BN(conv(x)), of a kernel of 3 or, if that is less, the stage's.
 const Star BlockKind = "star"
 
-// StarExpansion is how many times as many channels the factors of a Star block have as its output.
+// StarExpansion is what a Config.Expansion of 0 stands for.
 const StarExpansion = 4
 
 // Mu is a block of two layers of MONet (Cheng et al., 2024), each a product of a map and one of a low rank, the first

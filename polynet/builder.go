@@ -1,6 +1,7 @@
 package polynet
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -9,15 +10,18 @@ import (
 // builder puts a Program together.
 type builder struct {
 	Program
-	kind   BlockKind
-	degree int
-	part   string
-	blocks int // that are complete
+	kind      BlockKind
+	degree    int
+	expansion int
+	part      string
+	blocks    int // that are complete
 }
 
 // Program returns what the network computes. c must be valid.
 func (c Config) Program() *Program {
-	b := &builder{Program: Program{Inputs: c.Inputs}, kind: c.Block, degree: c.Degree}
+	b := &builder{
+		Program: Program{Inputs: c.Inputs}, kind: c.Block, degree: c.Degree, expansion: cmp.Or(c.Expansion, StarExpansion),
+	}
 	b.part = "stem"
 	s := c.Stem
 	x := b.conv("conv", s.Width, Step{
@@ -131,7 +135,7 @@ func (b *builder) block(g Stage, in int, x Tensor) Tensor {
 		return b.nested(g, in, x)
 	case Star:
 		x = b.front(g, in, x)
-		return b.modulated("", x, b.depthwise(x, g), g.Width, StarExpansion*g.Width, 0)
+		return b.modulated("", x, b.depthwise(x, g), g.Width, b.expansion*g.Width, 0)
 	case Mu:
 		x, rank := b.front(g, in, x), max(2, g.Width/MuRank)
 		x = b.modulated("time.", x, b.depthwise(x, g), g.Width, g.Width, rank)

@@ -51,7 +51,11 @@ type Config struct {
 	Classes int       `json:"classes"` // labels
 	Block   BlockKind `json:"block"`
 	// Degree is that of each block's polynomial, from 2 to MaxDegree, where Block is a Decomposition, else 0.
-	Degree  int     `json:"degree,omitempty"`
+	Degree int `json:"degree,omitempty"`
+	// Expansion is how many times as many channels as the stage the factors of Star blocks have, 1 to MaxExpansion, or 0
+	// for StarExpansion. Other blocks have 0.
+	Expansion int `json:"expansion,omitempty"`
+
 	Stem    Stem    `json:"stem"`
 	Stages  []Stage `json:"stages"`
 	Dropout float64 `json:"dropout"` // probability of zeroing a pooled feature while training
@@ -88,6 +92,10 @@ func (c Config) Validate() error {
 		return fmt.Errorf("%w: unknown block kind %q", ErrConfig, c.Block)
 	case c.Block.Decomposition() && (c.Degree < 2 || c.Degree > MaxDegree):
 		return fmt.Errorf("%w: %s blocks of degree %d", ErrConfig, c.Block, c.Degree)
+	case c.Block == Star && (c.Expansion < 0 || c.Expansion > MaxExpansion):
+		return fmt.Errorf("%w: %s blocks of expansion %d", ErrConfig, c.Block, c.Expansion)
+	case c.Block != Star && c.Expansion != 0:
+		return fmt.Errorf("%w: an expansion of %d for %s blocks, which have none to choose", ErrConfig, c.Expansion, c.Block)
 	case !c.Block.Decomposition() && c.Degree != 0:
 		return fmt.Errorf("%w: a degree of %d for %s blocks, which have none to choose", ErrConfig, c.Degree, c.Block)
 	}

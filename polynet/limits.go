@@ -12,7 +12,8 @@ import (
 // above what the recipes train. features.Config and detect.Config have limits of their own, and inference.Compile
 // bounds the memory of all tensors together. docs/models.md lists them all.
 const (
-	MaxDegree = 16 // bounds Config.Degree
+	MaxDegree    = 16 // bounds Config.Degree
+	MaxExpansion = 16 // bounds Config.Expansion
 
 	maxInputs   = 1 << 12
 	maxClasses  = 1 << 14

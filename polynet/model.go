@@ -51,8 +51,8 @@ type Model struct {
 	//
 	//	stages.I.J.front.conv.weight        (Kernel up to 3, in, Width), where a block changes width or has a stride
 	//	stages.I.J.depthwise.conv.weight    (Kernel, 1, Width), D
-	//	stages.I.J.a.conv.weight, .b.conv.weight  (1, Width, 4·Width), A and B of star
-	//	stages.I.J.out.conv.weight          (1, 4·Width, Width), C of star
+	//	stages.I.J.a.conv.weight, .b.conv.weight  (1, Width, Expansion·Width), A and B of star
+	//	stages.I.J.out.conv.weight          (1, Expansion·Width, Width), C of star
 	//	stages.I.J.time.X.conv.weight       of mu's first layer: A (a), B (b) and C (out)
 	//	stages.I.J.time.low.weight          (1, Width, Width/8), L, which has no norm
 	//	stages.I.J.mix.…                    of its second

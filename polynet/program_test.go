@@ -167,6 +167,11 @@ func TestCostsOfStar(t *testing.T) {
 	if got, want := p.Parameters(), stem+first+second+norms+24*10+10; got != want {
 		t.Errorf("%d parameters, want %d", got, want)
 	}
+	c.Expansion = 2
+	const less = 3*2*(16*16+24*24) + 2*(2*2*16+2*2*24)
+	if got, want := p.Parameters()-c.Program().Parameters(), less; got != want {
+		t.Errorf("with an expansion of 2, %d parameters less, want %d", got, want)
+	}
 	if got, want := p.MACs(101), int64(101*(stem+first)+51*second+240); got != want {
 		t.Errorf("%d multiply-adds, want %d", got, want)
 	}
@@ -207,6 +212,9 @@ func TestImpossibleConfigs(t *testing.T) {
 		`blocks of the kind "rpoly" are retired`: func(c *polynet.Config) { c.Block = "rpoly" },
 		`blocks of the kind "dpoly" are retired`: func(c *polynet.Config) { c.Block = "dpoly" },
 		`ccp blocks of degree 1`:                 func(c *polynet.Config) { c.Block, c.Degree = polynet.CCP, 1 },
+		`an expansion of 2 for pi blocks`:        func(c *polynet.Config) { c.Expansion = 2 },
+		`star blocks of expansion 17`:            func(c *polynet.Config) { c.Block, c.Expansion = polynet.Star, 17 },
+		`star blocks of expansion -1`:            func(c *polynet.Config) { c.Block, c.Expansion = polynet.Star, -1 },
 		`a degree of 3 for pi blocks`:            func(c *polynet.Config) { c.Degree = 3 },
 	} {
 		c := nettest.Tiny(polynet.Pi)

@@ -29,7 +29,8 @@ class Model:
 
     def __init__(self, path):
         tensors, metadata = read_safetensors(path)
-        self.net = PolyNet(**{k: metadata["net"][k] for k in ("inputs", "classes", "block", "stem", "stages", "dropout")})
+        keys = ("inputs", "classes", "block", "stem", "stages", "dropout", "expansion")
+        self.net = PolyNet(**{k: v for k, v in metadata["net"].items() if k in keys})
         state = self.net.state_dict()
         # polyphon stores a convolution as (kernel, in, out) and a matrix as (in, out); PyTorch the other way round.
         for name in state:

@@ -15,7 +15,7 @@ function anywhere: every output is a polynomial of the input (apart from batch n
 pi-relu and pi1x1-relu have max(., 0) where relu has it.
 
     u   = BN(D conv x), one kernel for each channel
-    out = x + BN(C (a + a * b))                 star; a = BN(A u), b = BN(B u), A and B to four times the channels
+    out = x + BN(C (a + a * b))                 star; a = BN(A u), b = BN(B u), A and B to expansion times the channels
 
     y   = x + BN(C (a + a * b))                 mu; a = BN(A u), b = BN(B L u), L to an eighth of the channels
     out = y + BN(C' (a' + a' * b'))             a' = BN(A' y), b' = BN(B' L' y), A' and B' to three times as many
@@ -140,8 +140,8 @@ def resized(inputs, width, kernel, ahead, stride):
 class Star(Modulated):
     """The block of StarNet (Ma et al., 2024) without its activation."""
 
-    def __init__(self, inputs, width, kernel, ahead, stride, scale):
-        super().__init__(width, 4 * width, 0, scale)
+    def __init__(self, inputs, width, kernel, ahead, stride, scale, expansion):
+        super().__init__(width, expansion * width, 0, scale)
         self.front = resized(inputs, width, kernel, ahead, stride)
         self.depthwise = Normed(width, width, kernel, ahead, groups=width)
 
@@ -167,21 +167,22 @@ class Mu(nn.Module):
         return self.mix(x, x)
 
 
-def make(kind, index, *shape):
+def make(kind, index, expansion, *shape):
     """Returns block number index of the network."""
-    if kind in ("star", "mu"):
-        return (Star if kind == "star" else Mu)(*shape, 0.5 ** (1 + index // 3))
-    return Block(kind, *shape)
+    scale = 0.5 ** (1 + index // 3)
+    if kind == "star":
+        return Star(*shape, scale, expansion or 4)
+    return Mu(*shape, scale) if kind == "mu" else Block(kind, *shape)
 
 
 class PolyNet(nn.Module):
     """Stem, stages of blocks, mean over time, dropout, linear head. Input (batch, inputs, rows), output logits.
 
     stem is {width, kernel, ahead, stride}; stages is a list of {width, blocks, kernel, ahead, stride}, the stride
-    being that of the stage's first convolution.
+    being that of the stage's first convolution. expansion is that of star blocks, 0 standing for 4.
     """
 
-    def __init__(self, inputs, classes, block, stem, stages, dropout=0.0):
+    def __init__(self, inputs, classes, block, stem, stages, dropout=0.0, expansion=0):
         super().__init__()
         if block not in KINDS:
             raise ValueError(f"unknown block kind {block!r}")
@@ -193,7 +194,8 @@ class PolyNet(nn.Module):
             blocks = []
             for i in range(stage["blocks"]):
                 stride = stage["stride"] if i == 0 else 1
-                blocks.append(make(block, index, width, stage["width"], stage["kernel"], stage["ahead"], stride))
+                shape = width, stage["width"], stage["kernel"], stage["ahead"], stride
+                blocks.append(make(block, index, expansion, *shape))
                 width, index = stage["width"], index + 1
             self.stages.append(nn.Sequential(*blocks))
         self.dropout = nn.Dropout(dropout)

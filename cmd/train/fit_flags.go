@@ -15,6 +15,7 @@ import (
 type networkFlags struct {
 	Arch    kindFlag    `help:"Kind of blocks; see above (${kind})." enum:"${kinds}" default:"${kind}" placeholder:"KIND"`
 	Degree  int         `help:"${degreeHelp}" default:"0"`
+	Expand  int         `name:"expansion" help:"${expansionHelp}" default:"0"`
 	Stem    stemFlag    `help:"${stemHelp} (${default})." default:"${stem}" placeholder:"W:K:A:S"`
 	Stages  []stageFlag `help:"${stagesHelp} (${default})." default:"${stages}" placeholder:"W:B:K:A:S"`
 	Dropout float64     `help:"Probability of zeroing a pooled feature." default:"${dropout}"`
@@ -111,7 +112,7 @@ func (f trainingFlags) teachers() (list []*polynet.Model, err error) {
 var featurePresets = map[string]func() features.Config{"default": features.Default, "square32": features.Square32}
 
 func (f networkFlags) config() polynet.Config {
-	c := polynet.Config{Block: polynet.BlockKind(f.Arch), Degree: f.Degree, Dropout: f.Dropout}
+	c := polynet.Config{Block: polynet.BlockKind(f.Arch), Degree: f.Degree, Expansion: f.Expand, Dropout: f.Dropout}
 	if c.Degree == 0 && c.Block.Decomposition() {
 		c.Degree = training.DefaultDegree
 	}

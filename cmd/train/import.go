@@ -31,6 +31,7 @@ type importCmd struct {
 type statedFlags struct {
 	Arch     kindFlag    `help:"Kind of the blocks, as for fit." placeholder:"KIND"`
 	Degree   int         `help:"Degree of the blocks' polynomials, as for fit." placeholder:"N"`
+	Expand   int         `name:"expansion" help:"Expansion of star blocks, as for fit." placeholder:"N"`
 	Stem     stemFlag    `help:"First convolution." placeholder:"W:K:A:S"`
 	Stages   []stageFlag `help:"Stages of residual blocks." placeholder:"W:B:K:A:S"`
 	Labels   []string    `help:"Labels by class index." placeholder:"LABEL"`
@@ -149,7 +150,7 @@ func (f *statedFlags) apply(m *polynet.Model, metadata map[string]string) (err e
 		if f.Arch == "" || f.Stem == (stemFlag{}) || len(f.Stages) == 0 {
 			return errors.New("--arch, --stem and --stages only make sense together")
 		}
-		m.Net = networkFlags{Arch: f.Arch, Degree: f.Degree, Stem: f.Stem, Stages: f.Stages}.config()
+		m.Net = networkFlags{Arch: f.Arch, Degree: f.Degree, Expand: f.Expand, Stem: f.Stem, Stages: f.Stages}.config()
 	}
 	if given("--labels", "labels", len(f.Labels) > 0) {
 		m.Labels = f.Labels

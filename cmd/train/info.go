@@ -28,9 +28,12 @@ func (c *infoCmd) Run(s program.Streams) error {
 	row("window", "%g s", m.Window)
 	row("features", "%d %s mels, %g-%g Hz, from %d Hz sound; window %d, hop %d, FFT %d samples",
 		f.Mels, f.Scale, f.MinHz, f.MaxHz, f.Rate, f.Window, f.Hop, f.FFT)
-	if n.Block.Decomposition() {
+	switch {
+	case n.Block.Decomposition():
 		row("blocks", "%s of degree %d", n.Block, n.Degree)
-	} else {
+	case n.Expansion != 0:
+		row("blocks", "%s of expansion %d", n.Block, n.Expansion)
+	default:
 		row("blocks", "%s", n.Block)
 	}
 	row("degree", "%s", net.DescribeDegree())

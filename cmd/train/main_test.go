@@ -216,6 +216,7 @@ func TestErrors(t *testing.T) {
 		"unknown blocks":    {quick(data, out, "--arch", "cubic"), program.StatusUsage, "pi-tanh"},
 		"retired blocks":    {quick(data, out, "--arch", "rpoly"), program.StatusUsage, "retired"},
 		"degree too high":   {quick(data, out, "--arch", "ncp", "--degree", "17"), program.StatusUsage, "degree 17"},
+		"expansion of pi":   {quick(data, out, "--expansion", "3"), program.StatusUsage, "pi blocks"},
 		"degree of pi":      {quick(data, out, "--degree", "3"), program.StatusUsage, "pi blocks"},
 		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
 		"bad noise":         {eval("--context", "--noise", "500"), program.StatusUsage, "--noise"},

@@ -49,6 +49,8 @@ var texts = map[string]string{
 		"Without it, every folder is a label.",
 	"degreeHelp": fmt.Sprintf("Degree of each block's polynomial, 2 to %d, where the kind has one to choose. "+
 		"Default: %d.", polynet.MaxDegree, training.DefaultDegree),
+	"expansionHelp": fmt.Sprintf("Channels of the factors of star blocks for each of the stage's, 1 to %d. Default: %d.",
+		polynet.MaxExpansion, polynet.StarExpansion),
 	"stemHelp":   "First convolution, WIDTH:KERNEL:AHEAD:STRIDE",
 	"stagesHelp": "Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE",
 	"lossHelp": "Loss: ls (cross-entropy with label smoothing), ce (without), brier, or for probabilities that are " +

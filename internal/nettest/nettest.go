@@ -66,7 +66,7 @@ func Tiny(kind polynet.BlockKind) polynet.Config {
 
 // Configs returns two networks in which every form of convolution and skip occurs.
 func Configs(kind polynet.BlockKind) []polynet.Config {
-	return []polynet.Config{
+	list := []polynet.Config{
 		{
 			Inputs: 7, Classes: 3, Block: kind, Degree: Degree(kind),
 			Stem: polynet.Stem{Width: 5, Kernel: 4, Ahead: 1, Stride: 1},
@@ -84,6 +84,10 @@ func Configs(kind polynet.BlockKind) []polynet.Config {
 			},
 		},
 	}
+	if kind == polynet.Star {
+		list[1].Expansion = 3
+	}
+	return list
 }
 
 // RandomModel returns a valid model of network c with weights that make every term matter: norms that scale and shift,
