@@ -87,6 +87,9 @@ func (d *Decoder) beginAIFF(w wavReader, size int64) error {
 	case said != claimed:
 		w.note = fmt.Sprintf("COMM chunk says %d frames, SSND chunk holds %d", format.Frames, claimed/frameSize)
 	}
+	if d.file {
+		w.settleOrder(claimed)
+	}
 	d.wav.begin(w, claimed)
 	return d.begin(d.wav.file.format, &d.wav, "")
 }

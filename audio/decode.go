@@ -79,6 +79,7 @@ type Decoder struct {
 	pending []float32     // decoded and not yet read
 	err     error         // what follows pending
 	note    string        // what was odd about the header
+	file    bool          // the sound can be read ahead
 	outside io.ReadCloser // what in reads from where a Fallback decodes
 
 	in     *bufio.Reader // in, wav and screen keep their memory from one sound to the next
@@ -108,7 +109,7 @@ func Decode(r io.Reader) (*Decoder, error) {
 // first one allocates. The zero Decoder can be reset too. After an error, Read returns that error.
 func (d *Decoder) Reset(r io.Reader) error {
 	d.Close()
-	*d = Decoder{in: d.in, wav: d.wav, screen: d.screen}
+	*d = Decoder{in: d.in, wav: d.wav, screen: d.screen, file: isFile(r)}
 	if d.in == nil {
 		d.in = bufio.NewReaderSize(nil, readAhead)
 	}

@@ -83,6 +83,9 @@ func (d *Decoder) openWAV() error {
 			}
 		}
 		w.pack(claimed)
+		if d.file {
+			w.settleOrder(claimed)
+		}
 		d.wav.begin(w, claimed)
 		return d.begin(d.wav.file.format, &d.wav, "")
 	}

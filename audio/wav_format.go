@@ -110,7 +110,7 @@ func (w *wavReader) pack(claimed int64) {
 	switch packed := next(w.packed); {
 	case small == 2 && size*extended == len(data): // for 24 bits, screen finds out
 		w.gain = float32(int(1) << (8 * (size - small)))
-		w.note = fmt.Sprintf("the samples lie in the low %d of %d bits: read as such", 8*small, 8*size)
+		w.addNote(fmt.Sprintf("the samples lie in the low %d of %d bits: read as such", 8*small, 8*size))
 	case packed > 0.5 && packed > next(w.format.Encoding):
 		said := w.format.Channels * size
 		w.format.Encoding = w.packed
