@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// settleOrder has 16-bit samples read in the other byte order than the header says, where the next bytes, of claimed
-// ones, are softer and smoother in that order. (Samples that need one byte only are as smooth in both.) Of 11,421
-// recordings of Speech Commands and ESC-10, none is taken for swapped, 99 % are when they are, and 0.2 % when a byte is
-// missing.
+// settleOrder has 16-bit samples read in the other byte order than the header says, and 8-bit samples with the other
+// sign, where the next bytes, of claimed ones, are softer and smoother that way. (Samples that need one byte only are
+// as smooth in both.) Of 11,421 recordings of Speech Commands and ESC-10, none is taken for what it is not, more than
+// 99 % are recognised, and 0.3 % of those that lack a byte are taken for swapped.
 func (w *wavReader) settleOrder(claimed int64) {
 	const (
 		probes = 40
@@ -16,8 +16,14 @@ func (w *wavReader) settleOrder(claimed int64) {
 		times  = 5 // as many for the other order as for the stated one
 	)
 	stated := w.format.Encoding
-	other := otherOrder(stated)
-	if other != S16BE && other != S16LE {
+	other, note := otherOrder(stated), "the bytes of samples are swapped"
+	switch stated {
+	case U8:
+		other, note = S8, "the samples are signed"
+	case S8:
+		other, note = U8, "the samples are unsigned"
+	case S16LE, S16BE:
+	default:
 		return
 	}
 	data, _ := w.r.Peek(readAhead)
@@ -34,13 +40,13 @@ func (w *wavReader) settleOrder(claimed int64) {
 		return smooth(samples, w.format.Channels)
 	}
 	for at := 0; at+size+1 <= len(data) && right < votes; at += step {
-		level, next := measure(stated, data[at:])
-		otherLevel, otherNext := measure(other, data[at:])
+		level, next := measure(stated, data[at:][:size])
+		otherLevel, otherNext := measure(other, data[at:][:size])
 		switch {
 		case smoother(otherLevel, otherNext, level, next):
 			swapped++
 			bent := bending(samples, w.format.Channels)
-			measure(stated, data[at+1:]) // samples that are a byte late look much the same
+			measure(stated, data[at+1:][:size]) // samples that are a byte late look much the same
 			if bending(samples, w.format.Channels) < bent {
 				late++
 			}
@@ -50,7 +56,7 @@ func (w *wavReader) settleOrder(claimed int64) {
 	}
 	if swapped >= votes+times*right && 2*late < swapped {
 		w.format.Encoding = other
-		w.addNote("the bytes of samples are swapped: read as " + other.String())
+		w.addNote(note + ": read as " + other.String())
 	}
 }
 
@@ -65,7 +71,7 @@ func bending(samples []float32, channels int) (energy float64) {
 
 // smoother reports whether samples of a level and correlation are much softer and smoother than others.
 func smoother(level, next, otherLevel, otherNext float64) bool {
-	return next > 0.5 && otherNext < next-0.3 && otherLevel > 1.3*level
+	return next > 0.5 && (otherNext < next-0.3 && otherLevel > 1.3*level || otherNext < next && otherLevel > 4*level)
 }
 
 // addNote adds to what is odd about the header.

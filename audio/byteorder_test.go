@@ -7,10 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 )
 
-// TestSwappedSamples: 16-bit samples in the other byte order than the header says are read as what they are.
+// TestSwappedSamples: 16-bit samples in the other byte order than the header says, and 8-bit samples with the other
+// sign, are read as what they are.
 func TestSwappedSamples(t *testing.T) {
 	paths, _ := filepath.Glob("../examples/*.wav")
 	if len(paths) < 4 {
@@ -33,6 +35,12 @@ func TestSwappedSamples(t *testing.T) {
 		for frame := range slices.Chunk(be, 2) {
 			stereo = append(append(stereo, frame...), frame...)
 		}
+		var u8, s8 []byte
+		for i := 1; i < len(le); i += 2 {
+			s8, u8 = append(s8, le[i]), append(u8, le[i]^0x80)
+		}
+		coarse := make([]float32, len(s8))
+		encodings[S8].decode(coarse, s8)
 		mono := comm(1, len(want), 16, "")
 		for _, c := range []struct {
 			name    string
@@ -47,10 +55,19 @@ func TestSwappedSamples(t *testing.T) {
 			{"RIFX, swapped", rifx(bigFormat(tagPCM, 1, 16), bigChunk("data", len(le), le...)), little},
 			{"AIFF", aiff(mono, ssnd(0, be)), ""},
 			{"AIFF, swapped", aiff(mono, ssnd(0, le)), little},
+			{"u8", riff(fmtChunk(tagPCM, 1, 16000, 8), chunk("data", u8...)), ""},
+			{"u8, signed", riff(fmtChunk(tagPCM, 1, 16000, 8), chunk("data", s8...)), "the samples are signed: read as s8"},
+			{"AIFF of 8 bits", aiff(comm(1, len(want), 8, ""), ssnd(0, s8)), ""},
+			{"AIFF of 8 bits, unsigned", aiff(comm(1, len(want), 8, ""), ssnd(0, u8)),
+				"the samples are unsigned: read as u8"},
 			{"sowt", aiff(comm(1, len(want), 16, "sowt"), ssnd(0, le)), ""},
 			{"sowt, swapped", aiff(comm(1, len(want), 16, "sowt"), ssnd(0, be)), big},
 		} {
 			clip, err := readFrom(bytes.NewReader(c.bytes), 0)
+			want := want
+			if strings.Contains(c.name, "8") {
+				want = coarse
+			}
 			if err != nil || !slices.Equal(clip.Samples, want) || clip.Warning != c.warning {
 				t.Errorf("%s, %s: %d samples, warning %q, %v; want %d, %q", filepath.Base(path), c.name, len(clip.Samples),
 					clip.Warning, err, len(want), c.warning)
