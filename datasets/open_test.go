@@ -237,7 +237,7 @@ func TestOpenErrors(t *testing.T) {
 		want  error
 		says  string
 	}{
-		{"empty folder", func(folder) {}, Options{}, ErrNoData, "no folders with sound files"},
+		{"empty folder", func(folder) {}, Options{}, ErrNoData, "no folders with sound files (.wav, "},
 		{"clips without folders", func(f folder) { f.clips("1.wav", "2.wav") }, Options{}, ErrNoData,
 			"no folders with"},
 		{"only a README", func(f folder) { f.write("a/README", "") }, Options{}, ErrNoData, "no folders with"},

@@ -78,9 +78,9 @@ func scan(dir string) (*tree, error) {
 	slices.Sort(t.noise)
 	t.findCopies()
 	if len(t.clips) == 0 {
-		return nil, fmt.Errorf("%w: %s has no folders with sound files in them; the clips of each class belong in "+
-			"a folder of that name, or in WAV recordings of %d KiB or more with labelled cue points",
-			ErrNoData, dir, minCueBytes>>10)
+		return nil, fmt.Errorf("%w: %s has no folders with sound files (%s) in them; the clips of each class "+
+			"belong in a folder of that name, or in WAV recordings of %d KiB or more with labelled cue points",
+			ErrNoData, dir, strings.Join(audio.Extensions(), ", "), minCueBytes>>10)
 	}
 	return t, nil
 }

@@ -298,7 +298,8 @@ func (c *checkpoint) matches(h *head) error {
 	a, b := reflect.ValueOf(h.Config), reflect.ValueOf(c.Config)
 	for i := range a.NumField() {
 		if was, is := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(was, is) {
-			return fmt.Errorf("the checkpoint was made with other settings: %s was %v and is now %v",
+			return fmt.Errorf("the checkpoint was made with other settings: %s was %v and is now %v; "+
+				"give the same ones, or begin anew",
 				a.Type().Field(i).Name, was, is)
 		}
 	}

@@ -168,7 +168,7 @@ func TestDoubtErrors(t *testing.T) {
 		{statusUsage, "--coverage NaN: shares", []string{"--coverage", "nan", "a.wav"}},
 		{statusUsage, "--coverage is about recordings", []string{"--coverage", "0.9", "--stream"}},
 		{statusModel, "the model is not calibrated for this: it does not store what its clips were like; " +
-			"train calibrate adds that", []string{"--watch-drift", "--model", uncalibrated, "a.wav"}},
+			"train calibrate adds that, of about 45 clips or more", []string{"--watch-drift", "--model", uncalibrated, "a.wav"}},
 		{statusModel, "the model is not calibrated for this: it stores no sets of labels; train calibrate adds them",
 			[]string{"--coverage", "0.9", "--model", uncalibrated, "a.wav"}},
 	} {

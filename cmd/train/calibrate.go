@@ -93,6 +93,10 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := calibrated.Save(c.Out); err != nil {
 		return err
 	}
+	if calibrated.Calibration.Reference == nil {
+		safe.Fprintf(s.Err, "train: %d clips are too few to know what such clips are like: classify --watch-drift needs "+
+			"a model calibrated on about 45 or more, and the rest of the calibration is rough\n", raw.Len())
+	}
 	safe.Fprintf(s.Out, "\n%s: temperature %.3g; %s\n",
 		c.Out, calibrated.Temperature, calibrated.Calibration)
 	return nil

@@ -107,4 +107,20 @@ func TestCalibrateErrors(t *testing.T) {
 			c.args...)
 		checkFailure(t, name, args, c.status, c.says)
 	}
+	status, _, errs := train(t.Context(), "calibrate", "--model", "small", "--data", data, "--split", "train",
+		"--out", filepath.Join(t.TempDir(), "m"))
+	if status != program.StatusOK || !strings.Contains(errs, " clips are too few to know what such clips are like") {
+		t.Errorf("few clips: status %d, %q", status, errs)
+	}
+}
+
+// TestDecodeWith checks that every command that reads recordings has the flag, which names a program that is missing.
+func TestDecodeWith(t *testing.T) {
+	t.Setenv("PATH", "")
+	for command, more := range map[string]string{
+		"fit": "--out=m", "eval": "--split=all", "calibrate": "--out=m", "report": "--out=r", "tune": "--without=noise",
+	} {
+		args := []string{command, "--data", t.TempDir(), more, "--decode-with", "ffmpeg"}
+		checkFailure(t, command, args, program.StatusUsage, "--decode-with ffmpeg: ffmpeg is not installed")
+	}
 }

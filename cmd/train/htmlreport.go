@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
@@ -35,12 +36,17 @@ type reportCmd struct {
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 
 	Computing computing.Flags `embed:""`
+
+	Decoding decoding.Flags `embed:""`
 }
 
 // reportHold is how long drawing what is shown of a clip, or of all, may take after an interruption.
 const reportHold = 5 * time.Second
 
 func (c *reportCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
 	if c.Threads < 0 || c.Worst < 0 || c.Worst > report.MaxWorst {
 		return usageError("--threads must not be negative and --worst must be 0 to %d", report.MaxWorst)
 	}

@@ -56,7 +56,7 @@ type Commands struct {
 func (p *Program) Main(grammar any) {
 	log.SetOutput(io.Discard) // the FLAC decoder logs a line a frame
 	if err := checkAddressSpace(); err != nil {
-		os.Exit(p.report(os.Stderr, err))
+		os.Exit(p.report(os.Stderr, nil, err))
 	}
 	os.Exit(p.runUntilSignal(func(ctx context.Context) int {
 		return p.Run(ctx, os.Args[1:], Streams{os.Stdin, os.Stdout, os.Stderr}, grammar)
@@ -89,14 +89,18 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams, grammar any
 	parsed, err := parser.Parse(args)
 	switch {
 	case printed.err != nil:
-		return p.report(s.Err, printed.err)
+		return p.report(s.Err, nil, printed.err)
 	case exited >= 0: // --help and --version
 		return exited
 	case err != nil:
-		return p.report(s.Err, WithStatus(StatusUsage, err))
+		var command *kong.Node
+		if wrong, ok := errors.AsType[*kong.ParseError](err); ok {
+			command = wrong.Context.Selected()
+		}
+		return p.report(s.Err, command, WithStatus(StatusUsage, err))
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
-	return p.report(s.Err, call(parsed, append(bindings, p, s)))
+	return p.report(s.Err, parsed.Selected(), call(parsed, append(bindings, p, s)))
 }
 
 // printer keeps the error of writing help or a version, which kong loses or takes for wrong usage.
@@ -173,8 +177,8 @@ func Exit(status int) error {
 	return WithStatus(status, errReported)
 }
 
-// report prints an error and returns the exit status.
-func (p *Program) report(w io.Writer, err error) int {
+// report prints an error of a command, nil for the program itself, and returns the exit status.
+func (p *Program) report(w io.Writer, command *kong.Node, err error) int {
 	status := p.status(err)
 	switch {
 	case err == nil || errors.Is(err, errReported):
@@ -183,7 +187,11 @@ func (p *Program) report(w io.Writer, err error) int {
 	default:
 		safe.Fprintf(w, "%s: %v\n", p.Name, err)
 		if status == StatusUsage {
-			fmt.Fprintf(w, "Run \"%s --help\" for the usage.\n", p.Name)
+			help := p.Name
+			if command != nil && command.Parent.DefaultCmd != command {
+				help += " " + command.Name
+			}
+			fmt.Fprintf(w, "Run \"%s --help\" for the usage.\n", help)
 		}
 	}
 	return status
