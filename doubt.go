@@ -39,7 +39,7 @@ func (r *Recognizer) checkDoubt(m *polynet.Model) error {
 	switch {
 	case !(*r.coverage >= first && *r.coverage <= last):
 		return fmt.Errorf("%w: a coverage of %g, it must be from %g to %g", polynet.ErrConfig, *r.coverage, first, last)
-	case m.Calibration == nil || m.Calibration.Sets == nil:
+	case m.Calibrated().Sets == nil:
 		return fmt.Errorf("%w: it stores no sets of labels; train calibrate adds them", ErrUncalibrated)
 	}
 	return nil
@@ -47,7 +47,7 @@ func (r *Recognizer) checkDoubt(m *polynet.Model) error {
 
 // answered returns the labels of answers: the model's and, where its calibration tells unknown sounds, _unknown_.
 func answered(m *polynet.Model) []string {
-	if c := m.Calibration; c != nil && c.Unknown != nil && !slices.Contains(m.Labels, polynet.UnknownLabel) {
+	if m.Calibrated().Unknown != nil && !slices.Contains(m.Labels, polynet.UnknownLabel) {
 		return append(slices.Clip(m.Labels), polynet.UnknownLabel)
 	}
 	return m.Labels

@@ -45,7 +45,7 @@ func (d *Drift) State() DriftState {
 
 // begin makes d that of a model.
 func (d *Drift) begin(m *polynet.Model) error {
-	if m.Calibration == nil || m.Calibration.Reference == nil {
+	if m.Calibrated().Reference == nil {
 		return fmt.Errorf("%w: it does not store what its clips were like; train calibrate adds that, of about 45 clips "+
 			"or more", ErrUncalibrated)
 	}

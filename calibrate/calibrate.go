@@ -95,12 +95,17 @@ func Raw(m *polynet.Model) *polynet.Model {
 	return &raw
 }
 
+// scale applies the scaling of m's calibration, if it has one.
+func scale(m *polynet.Model, row []float64) {
+	if s := m.Calibrated().Scaling; s != nil {
+		s.Apply(row)
+	}
+}
+
 // Answer returns the Map that m's temperature and calibration make of Raw(m)'s logits.
 func Answer(m *polynet.Model) Map {
 	return func(row []float64) {
-		if m.Calibration != nil && m.Calibration.Scaling != nil {
-			m.Calibration.Scaling.Apply(row)
-		}
+		scale(m, row)
 		m.Probabilities(row)
 	}
 }

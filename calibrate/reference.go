@@ -19,9 +19,7 @@ const (
 // temperature.
 func Cooled(m *polynet.Model) Map {
 	return func(row []float64) {
-		if m.Calibration != nil && m.Calibration.Scaling != nil {
-			m.Calibration.Scaling.Apply(row)
-		}
+		scale(m, row)
 		for i := range row {
 			row[i] /= m.Temperature
 		}

@@ -207,8 +207,8 @@ func (m *Model) Inference() (*Program, Weights, error) {
 		return nil, nil, err
 	}
 	p, w := p.FoldNorms(m.Weights)
-	if m.Calibration != nil && m.Calibration.Scaling != nil {
-		p.foldScaling(w, m.Calibration.Scaling)
+	if s := m.Calibrated().Scaling; s != nil {
+		p.foldScaling(w, s)
 	}
 	return p.DropTrainingSteps(), w, nil
 }

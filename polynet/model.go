@@ -62,6 +62,14 @@ type Model struct {
 	Weights Weights
 }
 
+// Calibrated returns the parts of the model's Calibration, each nil where there is none.
+func (m *Model) Calibrated() confidence.Calibration {
+	if m.Calibration == nil {
+		return confidence.Calibration{}
+	}
+	return *m.Calibration
+}
+
 // DetectionConfig returns the operating point for finding events in a stream: the model's own, or where it states none
 // the default for its window.
 func (m *Model) DetectionConfig() detect.Config {
@@ -149,13 +157,14 @@ func (m *Model) WindowSamples() int { return int(math.Round(m.Window * float64(m
 // Calibration.Unknown, known classes give as much of theirs to _unknown_ as the sound is likely to be of no known
 // class; in a model without that label, it is missing from a sum of 1. It reports whether the probabilities are finite.
 func (m *Model) Probabilities(logits []float64) (finite bool) {
-	if m.Calibration == nil || m.Calibration.Unknown == nil {
+	u := m.Calibrated().Unknown
+	if u == nil {
 		return Softmax(logits, m.Temperature)
 	}
 	for i := range logits {
 		logits[i] /= m.Temperature
 	}
-	unknown := m.Calibration.Unknown.Probability(logits, m.Labels)
+	unknown := u.Probability(logits, m.Labels)
 	finite = Softmax(logits, 1)
 	moved := 0.0
 	for i, label := range m.Labels {

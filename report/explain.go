@@ -54,16 +54,16 @@ func explain(n *training.InputGradient, m *polynet.Model, rows []float32, pro, a
 // oddsWeight returns what a class's logit is multiplied by before the softmax.
 func oddsWeight(m *polynet.Model, class int) float32 {
 	scale := 1.0
-	if m.Calibration != nil && m.Calibration.Scaling != nil {
-		scale = m.Calibration.Scaling.Scale[class]
+	if s := m.Calibrated().Scaling; s != nil {
+		scale = s.Scale[class]
 	}
 	return float32(scale / m.Temperature)
 }
 
 // oddsShift returns what is added to that.
 func oddsShift(m *polynet.Model, class int) float64 {
-	if m.Calibration != nil && m.Calibration.Scaling != nil {
-		return m.Calibration.Scaling.Shift[class] / m.Temperature
+	if s := m.Calibrated().Scaling; s != nil {
+		return s.Shift[class] / m.Temperature
 	}
 	return 0
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
-	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -58,7 +57,7 @@ func measureReliability(m *polynet.Model, raw calibrate.Logits) *reliability {
 	}
 	before := raw.Probabilities(1)
 	r.Uncalibrated = &uncalibrated{calibrate.Measure(before), intervals(before)}
-	if sets := setsOf(m); sets != nil {
+	if sets := m.Calibrated().Sets; sets != nil {
 		for _, level := range setLevels {
 			found, size := calibrate.Coverage(p, sets, level)
 			found *= 100
@@ -67,14 +66,6 @@ func measureReliability(m *polynet.Model, raw calibrate.Logits) *reliability {
 		}
 	}
 	return r
-}
-
-// setsOf returns a model's prediction sets, or nil.
-func setsOf(m *polynet.Model) *confidence.Sets {
-	if m.Calibration == nil {
-		return nil
-	}
-	return m.Calibration.Sets
 }
 
 // metricNames are the names of calibrate.Metrics' fields in JSON, in their order.

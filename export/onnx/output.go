@@ -12,17 +12,17 @@ import (
 
 // withoutScaling returns m without what Model.Inference has made part of the weights.
 func withoutScaling(m *polynet.Model) *polynet.Model {
-	if m.Calibration == nil || m.Calibration.Scaling == nil {
+	plain, c := *m, m.Calibrated()
+	if c.Scaling == nil {
 		return m
 	}
-	plain, c := *m, *m.Calibration
 	c.Scaling, plain.Calibration = nil, &c
 	return &plain
 }
 
 func probabilitiesDoc(m *polynet.Model) string {
 	doc := "The softmax of the logits divided by the temperature."
-	if c := m.Calibration; c != nil && c.Unknown != nil {
+	if m.Calibrated().Unknown != nil {
 		doc = "Calibrated. Sounds of no known class are " + polynet.UnknownLabel
 		if !slices.Contains(m.Labels, polynet.UnknownLabel) {
 			doc += ", which has what is missing from a sum of 1"
@@ -36,7 +36,7 @@ func probabilitiesDoc(m *polynet.Model) string {
 func (b *builder) probabilities(m *polynet.Model) error {
 	t := b.constant("output/temperature", []float32{float32(m.Temperature)})
 	z := b.node("Div", "output/cooled", []string{Logits, t})
-	if m.Calibration == nil || m.Calibration.Unknown == nil {
+	if m.Calibrated().Unknown == nil {
 		b.node("Softmax", Probabilities, []string{z}, integer("axis", 1))
 		return nil
 	}
