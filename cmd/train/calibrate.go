@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 
@@ -58,9 +57,9 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err != nil {
 		return err
 	}
-	items := set.Split(splits[c.Split])
-	if len(items) == 0 {
-		return fmt.Errorf("%w: no clip of %s is in --split %s", datasets.ErrNoData, c.Data, c.Split)
+	items, err := clipsOf(set, c.Split)
+	if err != nil {
+		return err
 	}
 	dev, err := openDevice(c.Computing, c.Threads, s.Err)
 	if err != nil {

@@ -42,6 +42,15 @@ var splits = map[string]datasets.Split{
 	"train": datasets.Train, "valid": datasets.Valid, "test": datasets.Test, "all": datasets.All,
 }
 
+// clipsOf returns the examples of the part of the data that --split names.
+func clipsOf(set *datasets.Set, split string) ([]datasets.Item, error) {
+	items := set.Split(splits[split])
+	if len(items) == 0 {
+		return nil, fmt.Errorf("%w: no clip of %s is in --split %s", datasets.ErrNoData, set.Dir, split)
+	}
+	return items, nil
+}
+
 func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := c.Decoding.Use(ctx); err != nil {
 		return err
@@ -68,16 +77,13 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	for word, n := range set.Ignored {
-		clips := "clips"
-		if n == 1 {
-			clips = "clip"
-		}
+		clips := count(n, "clip")
 		if word == "." {
-			safe.Fprintf(s.Err, "train: left out %d %s beside the class folders\n", n, clips)
+			safe.Fprintf(s.Err, "train: left out %s beside the class folders\n", clips)
 			continue
 		}
-		safe.Fprintf(s.Err, "train: left out %s (%d %s): the model has no such label and no %s\n",
-			word, n, clips, polynet.UnknownLabel)
+		safe.Fprintf(s.Err, "train: left out %s (%s): the model has no such label and no %s\n",
+			word, clips, polynet.UnknownLabel)
 	}
 	dev, err := openDevice(c.Computing, c.Threads, s.Err)
 	if err != nil {
@@ -137,9 +143,9 @@ func (c *evalCmd) evaluate(
 	if c.Context {
 		around = datasets.Context{Before: contextSeconds, After: contextSeconds}
 	}
-	items := set.Split(splits[c.Split])
-	if len(items) == 0 {
-		return e, fmt.Errorf("%w: no clip of %s is in --split %s", datasets.ErrNoData, c.Data, c.Split)
+	items, err := clipsOf(set, c.Split)
+	if err != nil {
+		return e, err
 	}
 	loader, err := m.loader(items, set.Noise, c.Threads, around)
 	if err != nil {
