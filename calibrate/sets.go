@@ -60,14 +60,14 @@ func fitSets(p Probabilities, score confidence.Score) *confidence.Sets {
 		slices.Sort(s)
 		quantiles := make([]float64, len(confidence.Levels))
 		for k, level := range confidence.Levels {
-			quantiles[k] = 1
-			if q, ok := conformalQuantile(s, level); ok {
-				quantiles[k] = q
-			} else if q, ok := conformalQuantile(all, level); ok && len(s) > 0 {
-				quantiles[k] = max(q, s[len(s)-1])
-			} else if ok {
-				quantiles[k] = q
+			q, ok := conformalQuantile(s, level)
+			if !ok {
+				if q, ok = conformalQuantile(all, level); !ok {
+					q = 1
+				}
+				q = slices.Max(append(slices.Clip(s), q))
 			}
+			quantiles[k] = q
 		}
 		sets.Quantiles = append(sets.Quantiles, quantiles)
 	}
