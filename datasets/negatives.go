@@ -1,7 +1,6 @@
 package datasets
 
 import (
-	"fmt"
 	"math"
 	"path"
 	"path/filepath"
@@ -19,18 +18,14 @@ func (s *Set) openNegatives(folders []string) error {
 	var divided []int // indices of recordings without a split
 	voices := map[string]bool{}
 	for _, folder := range folders {
-		found, err := soundFiles(folder)
-		switch {
-		case err != nil:
+		found, err := recordingsBelow(folder, "folder of negatives")
+		if err != nil {
 			return err
-		case len(found) == 0:
-			return fmt.Errorf("%w: no sound files in the folder %s of negatives", ErrNoData, folder)
 		}
 		for _, f := range found {
 			s.files = append(s.files, dataFile{f.Path, path.Join("negatives", f.Rel)})
-			length, err := duration(f.Path, maxSeconds)
-			if err != nil {
-				s.Notes = append(s.Notes, fmt.Sprintf("a recording of negatives is left out: %v", err))
+			whole, ok := s.measure(f.Path, "recording of negatives")
+			if !ok {
 				continue
 			}
 			r := Recording{Path: f.Path}
@@ -40,7 +35,7 @@ func (s *Set) openNegatives(folders []string) error {
 				divided = append(divided, len(s.Negatives))
 				voices[voice(f.Path)] = true
 			}
-			r.Parts[split] = Span{0, length}
+			r.Parts[split] = whole
 			s.Negatives = append(s.Negatives, r)
 		}
 	}

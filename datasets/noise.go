@@ -34,13 +34,9 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 		files = append(files, t.file(name))
 	}
 	for _, folder := range folders {
-		found, err := soundFiles(folder)
-		switch {
-		case err != nil:
+		found, err := recordingsBelow(folder, "noise folder")
+		if err != nil {
 			return err
-		case len(found) == 0:
-			return fmt.Errorf("%w: no sound files (%s) in the noise folder %s",
-				ErrNoData, strings.Join(audio.Extensions(), ", "), folder)
 		}
 		for _, f := range found {
 			files = append(files, f.Path)
@@ -48,15 +44,31 @@ func (s *Set) openNoise(t *tree, folders []string) error {
 		}
 	}
 	for _, file := range files {
-		length, err := duration(file, maxSeconds)
-		if err != nil {
-			s.Notes = append(s.Notes, fmt.Sprintf("a noise recording is left out: %v", err))
-			continue
+		if whole, ok := s.measure(file, "noise recording"); ok {
+			s.Noise = append(s.Noise, Recording{Path: file, Parts: [All]Span{Train: whole}})
 		}
-		s.Noise = append(s.Noise, Recording{Path: file, Parts: [All]Span{Train: {0, length}}})
 	}
 	divide(s.Noise)
 	return nil
+}
+
+// recordingsBelow returns the sound files below a folder, of which there is at least one; what names it in an error.
+func recordingsBelow(folder, what string) ([]audio.File, error) {
+	found, err := soundFiles(folder)
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("%w: no sound files (%s) in the %s %s",
+			ErrNoData, strings.Join(audio.Extensions(), ", "), what, folder)
+	}
+	return found, err
+}
+
+// measure returns the span of a recording that is used. Of one that cannot be read, Notes says that it is left out.
+func (s *Set) measure(file, what string) (whole Span, ok bool) {
+	length, err := duration(file, maxSeconds)
+	if err != nil {
+		s.Notes = append(s.Notes, fmt.Sprintf("a %s is left out: %v", what, err))
+	}
+	return Span{0, length}, err == nil
 }
 
 // addSilence adds the examples of _silence_ that are cut from the noise recordings, from all of a split in turn.
