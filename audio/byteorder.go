@@ -1,9 +1,6 @@
 package audio
 
-import (
-	"io"
-	"strings"
-)
+import "io"
 
 // settleOrder has 16-bit samples read in the other byte order than the header says, and 8-bit samples with the other
 // sign, where the next bytes, of claimed ones, are softer and smoother that way. (Samples that need one byte only are
@@ -75,7 +72,7 @@ func smoother(level, next, otherLevel, otherNext float64) bool {
 }
 
 // addNote adds to what is odd about the header.
-func (w *wavReader) addNote(note string) { w.note = strings.TrimPrefix(w.note+"; "+note, "; ") }
+func (w *wavReader) addNote(note string) { w.note = joinNotes(w.note, []string{note}) }
 
 // isFile reports whether more bytes of r can be looked at without waiting for them.
 func isFile(r io.Reader) bool {

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 )
 
 // MinRate and MaxRate bound the rates, in hertz, between which Resample converts. Decode reads slower sounds too, and
@@ -243,10 +241,10 @@ func (d *Decoder) Warning() string {
 	if d.blocks == nil {
 		return ""
 	}
-	all, ended := []string{d.note}, d.err != nil
+	var all []string
+	ended := d.err != nil
 	if ended {
 		all = append(all, d.outsideWarning(), d.blocks.warning())
 	}
-	all = append(all, d.screen.warnings(ended)...)
-	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), "; ")
+	return joinNotes(d.note, append(all, d.screen.warnings(ended)...))
 }
