@@ -142,7 +142,7 @@ func ReadFile(path string, rate int) (Clip, error) {
 	return Clip{}, err
 }
 
-// warning returns what was wrong with the sound of s, as far as s tells.
+// warning returns what was wrong with the sound of s, "" where s gives none.
 func warning(s Source) string {
 	if w, ok := s.(interface{ Warning() string }); ok {
 		return w.Warning()

@@ -58,7 +58,7 @@ func Cues(r io.ReadSeeker) ([]Cue, error) {
 	}
 }
 
-// skipSamples passes over the samples of a data chunk, to the next chunk. Where that does not begin behind the bytes
+// skipSamples passes over the samples of a data chunk, to the next chunk. Where that does not begin after the bytes
 // that the data chunk claims, it is looked for at the file's end. Without any, the error is io.EOF.
 func (w *wavReader) skipSamples(c riffChunk) error {
 	begin, err := w.seeker.Seek(0, io.SeekCurrent)

@@ -103,7 +103,7 @@ func (m *mp3Blocks) take(frame []byte) {
 		average := m.bytes / m.frames
 		missing := (m.gap + average/2) / average
 		m.silence = missing * samples
-		m.damage.add(m.heard(), m.silence)
+		m.damage.add(m.delivered(), m.silence)
 		m.decoded += m.silence
 		m.lost += missing
 		m.decoder.forget()
@@ -115,14 +115,14 @@ func (m *mp3Blocks) take(frame []byte) {
 	if err == errTooLarge {
 		m.unread++
 	} else if err != nil {
-		m.damage.add(m.heard(), samples)
+		m.damage.add(m.delivered(), samples)
 	}
 	m.latest = decoded
 	m.decoded += samples
 }
 
-// heard returns how many samples of a channel there are so far, without those that are left out.
-func (m *mp3Blocks) heard() int64 { return max(m.decoded-m.tag.start, 0) }
+// delivered returns how many samples of a channel there are so far, without those that are left out.
+func (m *mp3Blocks) delivered() int64 { return max(m.decoded-m.tag.start, 0) }
 
 // queue adds samples to those that are pending, without those that are left out.
 func (m *mp3Blocks) queue(samples []float32) {
@@ -146,7 +146,7 @@ func (m *mp3Blocks) end(err error) {
 	if m.unread > 0 {
 		m.notes = append(m.notes, fmt.Sprintf("%d frames are not read and silent; %s", m.unread, convertHint("mp3")))
 	}
-	at := place(m.heard(), m.format.Rate)
+	at := place(m.delivered(), m.format.Rate)
 	switch {
 	case m.other != 0:
 		m.notes = append(m.notes, fmt.Sprintf("what follows at %s is left out: %d Hz and %d channels",

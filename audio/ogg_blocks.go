@@ -13,7 +13,7 @@ type oggCodec interface {
 	decode(dst []float32, packet []byte) ([]float32, error)
 	// gap says that packets are missing before the next one.
 	gap()
-	// preSkip returns how many of the first samples of a channel are not to be heard.
+	// preSkip returns how many of the first samples of a channel are left out.
 	preSkip() int64
 }
 

@@ -112,10 +112,10 @@ func isID3(b []byte) bool {
 const (
 	id3Header  = 10
 	id3Footer  = 0x10    // flag: the tag ends with a copy of its header
-	maxPadding = 1 << 20 // bytes of zeros behind tags, where the sound is looked for
+	maxPadding = 1 << 20 // bytes of zeros after tags, where the sound is looked for
 )
 
-// skipID3 skips the ID3v2 tags that some programs put before sound, and zeros behind them.
+// skipID3 skips the ID3v2 tags that some programs put before sound, and zeros after them.
 func skipID3(r *bufio.Reader) error {
 	for {
 		header, _ := r.Peek(id3Header)

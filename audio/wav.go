@@ -21,7 +21,7 @@ const (
 	tagExtensible = 0xFFFE
 )
 
-// The last 14 bytes of sub-format GUIDs, behind a format tag.
+// The last 14 bytes of sub-format GUIDs, after a format tag.
 const (
 	subFormatTail = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xAA\x00\x38\x9B\x71"
 	ambisonicTail = "\x00\x00\x21\x07\xD3\x11\x86\x44\xC8\xC1\xCA\x00\x00\x00" // of PCM and float

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// A file's chunks are recognised where no header says that they begin: behind samples of which there are more or fewer
+// A file's chunks are recognised where no header says that they begin: after samples of which there are more or fewer
 // than promised.
 
 // knownChunks are ids of chunks in WAV files, without the spaces that fill them up to four bytes.
@@ -23,7 +23,7 @@ func isKnownChunk(b []byte) bool {
 	return len(id) > 2 && !strings.Contains(id, " ") && strings.Contains(" "+knownChunks+" ", " "+id+" ")
 }
 
-// lookAhead is how many bytes behind the promised samples are looked at.
+// lookAhead is how many bytes after the promised samples are looked at.
 const lookAhead = 16 << 10
 
 // beginsChunk reports whether a chunk or another file begins with b, of which there are fewer than lookAhead only where
@@ -64,7 +64,7 @@ func isTag(b []byte) bool {
 // chunkHead is how many bytes tell whether one of the trailers begins.
 const chunkHead = 12
 
-// trailers are the chunks that are looked for among samples: those that writers put behind them, and that begin with so
+// trailers are the chunks that are looked for among samples: those that writers put after them, and that begin with so
 // many known bits that samples do not look like them by chance.
 var trailers = [][]byte{[]byte("LIST"), []byte("id3 "), []byte("ID3 "), []byte("cue "), []byte("_PMX"), []byte("iXML")}
 

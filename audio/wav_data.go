@@ -12,7 +12,7 @@ import (
 type wavBlocks struct {
 	pcmBlocks
 	file   wavReader
-	more   bool         // the samples go on behind the claimed ones
+	more   bool         // the samples go on after the claimed ones
 	ready  int          // of the next bytes, so many are samples
 	zeros  int64        // bytes: silence that follows the samples so far, if more of them come
 	recent [512]float32 // the last samples
@@ -218,7 +218,7 @@ func isNoise(samples []float32, channels int) bool {
 	return energy > loud*loud*float64(len(samples)) && math.Abs(next) < related*energy
 }
 
-// walk passes over the chunks behind samples, up to more samples of the same format. Without any, its error is io.EOF.
+// walk passes over the chunks after samples, up to more samples of the same format. Without any, its error is io.EOF.
 func (b *wavBlocks) walk() error {
 	w, format := &b.file, b.file.format
 	for another := false; ; {

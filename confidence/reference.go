@@ -20,7 +20,7 @@ func Unlikeness(logits []float64) (class int, values [Statistics]float64) {
 	return class, [Statistics]float64{-math.Expm1(logits[class] + energy), energy, -energy}
 }
 
-// Reference says how unlike the sounds of each class clips are that a model was calibrated on, so that Drift can tell
+// Reference says how unlike the sounds of each class clips are that a model was calibrated on, so that Drift can find
 // when sounds are no more like these.
 type Reference struct {
 	Tolerance float64     `json:"tolerance"` // the share of such clips beyond each limit is at most that, in (0, 1)

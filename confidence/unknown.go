@@ -58,7 +58,7 @@ func (u Unfamiliarity) Of(logits []float64, labels []string) float64 {
 	return 1 - math.Exp(best-logSum)
 }
 
-// Unknown tells sounds of no known class: their probability is σ(Slope·(score − Threshold)).
+// Unknown detects sounds of no known class: their probability is σ(Slope·(score − Threshold)).
 type Unknown struct {
 	Score     Unfamiliarity `json:"score"`
 	Threshold float64       `json:"threshold"` // of the score, at which a sound is as likely unknown as known

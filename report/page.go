@@ -79,7 +79,7 @@ type clip struct {
 	Picture *picture
 }
 
-// newPage makes the page, and writes the files behind it.
+// newPage makes the page, and writes the files beside it.
 func newPage(f *folder, in *Input) (*page, error) {
 	after := in.Raw.Map(calibrate.Answer(in.Model))
 	p := &page{

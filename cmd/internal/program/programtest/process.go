@@ -101,7 +101,7 @@ func (p *Process) Status(limit time.Duration) int {
 }
 
 // Interrupt starts the program, sends it a signal some time later, as a terminal does, and waits for its end. Where it
-// is killed before it hears signals, since the machine is busy, that is tried again with more time.
+// is killed before it handles signals, since the machine is busy, that is tried again with more time.
 func Interrupt(t *testing.T, s syscall.Signal, limit time.Duration, args ...string) *Process {
 	t.Helper()
 	for wait := 300 * time.Millisecond; ; wait *= 2 {
