@@ -20,7 +20,7 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "pinets"))
 from rows import BASE, SMALL, WORDS  # noqa: E402
-from run import ROOT, call, machine  # noqa: E402
+from run import ROOT, build, call  # noqa: E402
 
 RUNS = HERE / "runs"
 EPOCHS = 40
@@ -108,15 +108,12 @@ def main():
     if not o.write:
         if o.data is None:
             parser.error("--data says where the recordings are")
-        train, about = o.work / "train", o.work / "machine"
-        if not train.exists():  # one program for all runs, however often the command is started
-            about.write_text(machine(o.threads))
-            call("go", "build", "-o", train, "./cmd/train", cwd=ROOT)
+        train, about = build(o.work, o.threads), (o.work / "machine").read_text()
         for seed in range(1, o.seeds + 1):
             for net in [o.only] if o.only else NETS:
                 for loss in LOSSES:
                     stem = o.work / f"{net}-{loss}-{seed}"
-                    measure(train, about.read_text(), o.data, net, loss, seed, o.threads, stem)
+                    measure(train, about, o.data, net, loss, seed, o.threads, stem)
     found = [json.loads(p.read_text()) for p in sorted(RUNS.glob("*.json"))]
     write(found, "; ".join(sorted({f["machine"] for f in found})))
     call("go", "run", "./bench/calibration/plot", RUNS, HERE / "ece.png", cwd=ROOT)

@@ -67,6 +67,15 @@ def machine(threads):
             f"{call('go', 'env', 'GOVERSION', cwd=ROOT).strip()}; polyphon {commit}; {time.strftime('%Y-%m-%d')}")
 
 
+def build(work, threads):
+    """Returns the train program in WORK, one for all runs however often the command is started."""
+    train = work / "train"
+    if not train.exists():
+        (work / "machine").write_text(machine(threads))
+        call("go", "build", "-o", train, "./cmd/train", cwd=ROOT)
+    return train
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=pathlib.Path, metavar="DIR")
@@ -80,10 +89,7 @@ def main():
     if not o.write:
         if o.data is None:
             parser.error("--data says where the recordings are")
-        train, about = o.work / "train", o.work / "machine"
-        if not train.exists():  # one program for all rows, however often the command is started
-            about.write_text(machine(o.threads))
-            call("go", "build", "-o", train, "./cmd/train", cwd=ROOT)
+        train = build(o.work, o.threads)
         for row in ROWS:
             if row.retired:
                 continue
