@@ -119,12 +119,13 @@ func TestNoHangUp(t *testing.T) {
 // said is a stream's sound, long enough for its events to be reported, after which it stays open.
 func said() []byte { return raw(audio.S16LE, threeSounds()) }
 
-// TestCommandsOutliveCtrlC lets a command of --exec come to its end that the terminal's Ctrl-C would have killed.
+// TestCommandsOutliveCtrlC lets a command of --exec come to its end that the terminal's Ctrl-C would have killed. The
+// commands take longer than what is allowed for writing the results after them.
 func TestCommandsOutliveCtrlC(t *testing.T) {
 	model := loudness(t)
 	t.Chdir(t.TempDir())
 	args := append([]string{"--model", model, "--stream", "--format", "ndjson"}, soundFlags...)
-	p := programtest.Start(t, nil, append(args, "--exec", `sh -c "touch begun; sleep 0.7; echo >>ended"`)...)
+	p := programtest.Start(t, nil, append(args, "--exec", `sh -c "touch begun; sleep 1.1; echo >>ended"`)...)
 	p.In.Write(said())
 	programtest.Wait(t, "a command", func() bool { _, err := os.Stat("begun"); return err == nil })
 	p.Signal(syscall.SIGINT, true)

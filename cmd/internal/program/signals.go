@@ -14,15 +14,17 @@ import (
 
 // endings are what a command that is running is to know of an end that comes from outside. The context of Main has one.
 type endings struct {
-	mu     sync.Mutex
-	holds  map[*time.Duration]struct{} // how long each wants to go on
-	aborts []func()
+	mu       sync.Mutex
+	holds    map[*time.Duration]struct{} // how long each wants to go on
+	released time.Time                   // when the last hold ended
+	aborts   []func()
 }
 
 type endingsKey struct{}
 
 // Hold lets the command go on for so long after a signal, at most, to bring to its end what the end of ctx breaks off.
-// Without it the process ends at once. release ends the hold.
+// Without it the process ends at once. release ends the hold; from then on the time of the other holds counts anew,
+// since what they are for may have had to wait for that hold's end.
 func Hold(ctx context.Context, limit time.Duration) (release func()) {
 	e, ok := ctx.Value(endingsKey{}).(*endings)
 	if !ok {
@@ -35,6 +37,7 @@ func Hold(ctx context.Context, limit time.Duration) (release func()) {
 		e.mu.Lock()
 		defer e.mu.Unlock()
 		delete(e.holds, &limit)
+		e.released = time.Now()
 	}
 }
 
@@ -47,14 +50,19 @@ func OnAbort(ctx context.Context, f func()) {
 	}
 }
 
-// limit returns how long the command may go on after a signal.
-func (e *endings) limit() (limit time.Duration) {
+// held reports whether the command may still go on after a signal of that time.
+func (e *endings) held(signalled time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	since := signalled
+	if e.released.After(since) {
+		since = e.released
+	}
+	limit := time.Duration(0)
 	for hold := range e.holds {
 		limit = max(limit, *hold)
 	}
-	return limit
+	return time.Since(since) < limit
 }
 
 // abort leaves nothing half done behind.
@@ -96,7 +104,7 @@ func (p *Program) runUntilSignal(run func(context.Context) int) int {
 	case <-signals:
 	}
 	cancel()
-	for begun, twice := time.Now(), false; !twice && time.Since(begun) < e.limit(); {
+	for begun, twice := time.Now(), false; !twice && e.held(begun); {
 		select {
 		case status := <-done:
 			return status

@@ -1,0 +1,30 @@
+package program
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestHeld lets what has waited for a longer hold take its own time from that hold's end on.
+func TestHeld(t *testing.T) {
+	e := &endings{holds: map[*time.Duration]struct{}{}}
+	ctx := context.WithValue(t.Context(), endingsKey{}, e)
+	check := func(what string, got, want bool) {
+		t.Helper()
+		if got != want {
+			t.Errorf("%s: held %v, want %v", what, got, want)
+		}
+	}
+	now := time.Now()
+	check("no hold", e.held(now), false)
+	results := Hold(ctx, time.Hour)
+	check("within the hold", e.held(now), true)
+	check("after the hold", e.held(now.Add(-2*time.Hour)), false)
+	commands := Hold(ctx, 5*time.Hour)
+	check("within the longer hold", e.held(now.Add(-2*time.Hour)), true)
+	commands()
+	check("after the longer hold's end", e.held(now.Add(-2*time.Hour)), true)
+	results()
+	check("after all holds' ends", e.held(now), false)
+}
