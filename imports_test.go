@@ -45,6 +45,7 @@ var allowed = map[string][]string{
 	"calibrate":   {"confidence", "detect", "polynet"},
 	"report":      {"audio", "calibrate", "detect", "features", "polynet", "training"},
 	"export/onnx": {"confidence", "detect", "features", "internal/foreign", "polynet"},
+	"serve/web":   {},
 	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }
 

@@ -1,0 +1,121 @@
+// The labels of the model: their probabilities as curves, and the thresholds of those that can be events.
+import { $, element, percent } from './page.js';
+import { Curves } from './draw.js';
+
+const curveSeconds = 10;
+
+// Labels shows a model's labels. onchange({label: threshold}) is called when a slider moves.
+export class Labels {
+  constructor(onchange) {
+    this.onchange = onchange;
+    this.rows = [];
+    $('threshold-all').oninput = ({ target }) => {
+      for (const row of this.rows) if (row.slider) this.#set(row, target.valueAsNumber);
+      this.#changed();
+    };
+    $('threshold-reset').onclick = () => {
+      for (const row of this.rows) if (row.slider) this.#set(row, row.own);
+      localStorage.removeItem(this.key);
+      this.#showAll();
+      this.onchange(this.thresholds());
+    };
+    this.visible = new IntersectionObserver(entries => {
+      for (const e of entries) e.target.shown = e.isIntersecting;
+    });
+  }
+
+  // show replaces the rows by those of a model of /v1/models. What a person chose before for this model is kept.
+  show(model) {
+    this.visible.disconnect();
+    this.model = model;
+    this.key = `polyphon.thresholds.${model.name}`;
+    let chosen = {};
+    try {
+      chosen = JSON.parse(localStorage.getItem(this.key)) ?? {};
+    } catch { /* nothing that this page wrote */ }
+    this.curves = new Curves(model.labels);
+    this.rows = model.labels.map((label, i) => this.#row(label, i, model.words.includes(label), chosen[label]));
+    $('labels').replaceChildren(...this.rows.map(row => row.item));
+    $('no-labels').hidden = true;
+    $('threshold-all').disabled = $('threshold-reset').disabled = false;
+    this.#showAll();
+  }
+
+  #row(label, i, word, chosen) {
+    const canvas = element('canvas', { class: 'curve', 'aria-hidden': 'true' });
+    const value = element('span', { class: 'value' }, '–');
+    const name = element('span', { class: 'name', title: label }, label);
+    const row = { label, i, canvas, value, name };
+    row.item = element('li', {}, name, canvas, value);
+    if (word) {
+      row.own = typeof this.model.threshold === 'number' ? this.model.threshold
+        : this.model.threshold?.[label] ?? this.model.threshold?.['*'] ?? 0.5;
+      row.output = element('output', { 'aria-hidden': 'true' });
+      row.slider = element('input', {
+        type: 'range', min: 0.01, max: 1, step: 0.01, 'aria-label': `Threshold of ${label}`,
+        oninput: () => {
+          this.#set(row, row.slider.valueAsNumber);
+          this.#changed();
+        },
+      });
+      row.item.append(element('span', { class: 'threshold' }, row.slider, row.output));
+      this.#set(row, chosen ?? row.own);
+    } else row.item.append(element('span', { class: 'threshold quiet' }, 'no event'));
+    this.visible.observe(canvas);
+    return row;
+  }
+
+  #set(row, threshold) {
+    row.threshold = threshold;
+    row.slider.value = threshold;
+    row.output.value = threshold.toFixed(2);
+    row.slider.setAttribute('aria-valuetext', `${Math.round(100 * threshold)} percent`);
+  }
+
+  #showAll() {
+    const values = this.rows.filter(row => row.slider).map(row => row.threshold);
+    const same = values.every(v => v === values[0]);
+    if (same && values.length) $('threshold-all').value = values[0];
+    $('threshold-all-value').value = !values.length ? '–' : same ? values[0].toFixed(2) : 'mixed';
+  }
+
+  #changed() {
+    this.#showAll();
+    localStorage.setItem(this.key, JSON.stringify(this.thresholds()));
+    this.onchange(this.thresholds());
+  }
+
+  // own takes the thresholds that the server uses where nobody chose others.
+  own(thresholds) {
+    const kept = localStorage.getItem(this.key);
+    for (const row of this.rows) {
+      if (!row.slider) continue;
+      row.own = thresholds[row.label] ?? thresholds['*'] ?? row.own;
+      if (!kept) this.#set(row, row.own);
+    }
+    this.#showAll();
+  }
+
+  // thresholds returns those that the sliders show.
+  thresholds() {
+    return Object.fromEntries(this.rows.filter(row => row.slider).map(row => [row.label, row.threshold]));
+  }
+
+  // chosen returns thresholds that differ from the model's own, undefined if nobody chose any.
+  chosen() { return localStorage.getItem(this.key) ? this.thresholds() : undefined; }
+
+  add(decision) {
+    this.curves.add(decision, 4 * this.model.decision_hop);
+    this.latest = decision.p;
+  }
+
+  draw(now) {
+    for (const row of this.rows) {
+      if (row.canvas.shown) this.curves.draw(row.canvas, row.i, now, curveSeconds, row.threshold);
+      if (!this.latest) continue;
+      const p = this.latest[row.i], text = percent(p);
+      if (row.value.textContent !== text) row.value.textContent = text;
+      row.item.classList.toggle('over', row.threshold !== undefined && p >= row.threshold);
+    }
+  }
+}
