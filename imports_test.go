@@ -18,11 +18,13 @@ var allowed = map[string][]string{
 	"internal/memtest":    {},                      // test support
 	"internal/need":       {"internal/race"},       // test support
 	"internal/nettest":    {"features", "polynet"}, // test support
+	"internal/pulsetest":  {"internal/need"},       // test support
 	"internal/race":       {},
 	"audio":               {},
 	"audio/audiotest":     {"audio"}, // test support
 	"audio/ffmpeg":        {"audio"},
 	"audio/live":          {"audio"},
+	"audio/microphone":    {"audio"},
 	"detect":              {},
 	"confidence":          {"detect"},
 

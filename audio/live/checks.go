@@ -108,7 +108,7 @@ func (c *Checks) Levels(samples []float32) {
 		if c.equal == mutedSeconds*c.format.Rate && !c.muted {
 			c.muted = true
 			c.report(fmt.Sprintf("only digital silence for %d s: the microphone may be muted, or another one may be the "+
-				"right one to record (arecord -l lists them)", mutedSeconds))
+				"right one to record (arecord -l and classify listen --list-devices list them)", mutedSeconds))
 		}
 		if v >= fullScale || v <= -fullScale {
 			c.full++

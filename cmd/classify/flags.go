@@ -45,8 +45,13 @@ type cli struct {
 
 // liveFlags are about live sound.
 type liveFlags struct {
-	Stream   bool            `help:"${stream}"`
-	Rate     *int            `help:"Rate of raw PCM in hertz (default: 16000)." placeholder:"HZ"`
+	Stream bool `help:"${stream}"`
+	rawFlags
+}
+
+// rawFlags are about live sound wherever it comes from.
+type rawFlags struct {
+	Rate     *int            `help:"Rate of raw PCM in hertz (default: 16000; of a microphone, its own)." placeholder:"HZ"`
 	Channels *int            `help:"Channels of raw PCM (default: 1)." placeholder:"N"`
 	Encoding *audio.Encoding `help:"${encoding}" placeholder:"E"`
 	Exec     string          `help:"${exec}" placeholder:"CMD"`
@@ -90,6 +95,8 @@ var texts = map[string]string{
 	"coverage": "Report, with each window and result, the smallest set of labels that holds the true one in this " +
 		"share of sounds like those that the model was calibrated on, such as 0.95.",
 	"watchDrift": "Say when the sounds are no longer like those that the model was calibrated on.",
+	"microphone": "Microphone to record from, by its name or description; --list-devices lists them (default: the one of " +
+		"the desktop's settings).",
 	"stream": "Read live sound from the standard input, raw PCM or anything with a header, such as WAV or MP3, " +
 		"and report each event as soon as it is certain.",
 	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw, " +
@@ -120,7 +127,7 @@ func (c *cli) Run(ctx context.Context, s program.Streams) error {
 		return err
 	}
 	if c.Live.Stream {
-		return c.listen(ctx, s, l)
+		return c.listen(ctx, s, l, nil)
 	}
 	return c.classify(ctx, s, l)
 }
@@ -195,10 +202,10 @@ func (f *manyFlags) given() bool {
 }
 
 // declared reports whether flags say how raw sound is encoded.
-func (f *liveFlags) declared() bool { return f.Rate != nil || f.Channels != nil || f.Encoding != nil }
+func (f *rawFlags) declared() bool { return f.Rate != nil || f.Channels != nil || f.Encoding != nil }
 
 // format returns how raw sound is encoded.
-func (f *liveFlags) format() audio.Format {
+func (f *rawFlags) format() audio.Format {
 	format := audio.Format{Container: "raw", Encoding: audio.S16LE, Rate: 16000, Channels: 1}
 	override(&format.Rate, f.Rate)
 	override(&format.Channels, f.Channels)

@@ -17,6 +17,7 @@ import (
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/audio/live"
+	"github.com/polyphon/polyphon/audio/microphone"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
@@ -30,6 +31,8 @@ type listener struct {
 	format     format
 	declared   audio.Format // of raw sound
 	explicit   bool         // flags say so
+	recorded   bool         // nothing but raw sound can come: it is not searched for a header
+	source     string       // of the sound, for messages
 	watch      *driftWatch
 	saver      *saver
 	commands   *runner // nil without --exec
@@ -54,18 +57,22 @@ const (
 	outputHold = 2 * time.Second
 )
 
-// listen classifies live sound on the standard input.
-func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded) error {
+// listen classifies live sound on the standard input, or what a microphone records if recorded is not nil.
+func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded, recorded *microphone.Recording) error {
 	ls, err := c.newListener(ctx, s, l)
 	if err != nil {
 		return err
+	}
+	in := s.In
+	if recorded != nil {
+		in, ls.declared, ls.recorded, ls.source = recorded, recorded.Format, true, recorded.Device.Name
 	}
 	debug.FreeOSMemory() // what loading has left behind would stay for as long as the sound goes on
 
 	// Otherwise the signal would end the program without a summary when nobody reads the events any more.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	err = ls.run(ctx, s.In)
+	err = ls.run(ctx, in)
 	return errors.Join(err, program.WithStatus(program.StatusModel, l.device.Close()))
 }
 
@@ -74,7 +81,7 @@ func (c *cli) newListener(ctx context.Context, s program.Streams, l *loaded) (ls
 	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
 	ls = &listener{
 		recognizer: l.Recognizer, console: &console{w: s.Err}, format: newFormat(s.Out, o), summary: o.summary,
-		declared: c.Live.format(), explicit: c.Live.declared(), watch: l.watch, clock: time.Now,
+		declared: c.Live.format(), explicit: c.Live.declared(), source: stdinName, watch: l.watch, clock: time.Now,
 	}
 	if c.Live.Exec != "" {
 		template, err := parseCommand(c.Live.Exec, l.Model().Labels)
@@ -167,12 +174,13 @@ func (l *listener) process() error {
 
 // open finds out what arrives and returns its decoder. A header counts more than what was declared.
 func (l *listener) open() (*audio.Decoder, error) {
-	in := bufio.NewReader(l.input)
-	container, err := audio.Sniff(in)
-	if err != nil {
-		return nil, err
+	in, d, container := bufio.NewReader(l.input), l.declared, ""
+	if !l.recorded {
+		var err error
+		if container, err = audio.Sniff(in); err != nil {
+			return nil, err
+		}
 	}
-	d := l.declared
 	if container == "" {
 		l.checks = live.NewChecks(d, l.warn)
 		return audio.Raw(io.TeeReader(in, l.checks), d.Encoding, d.Rate, d.Channels)
@@ -247,14 +255,14 @@ func (l *listener) note(warning string) {
 }
 
 func (l *listener) warn(problem string) {
-	safe.Fprintf(l.console, "classify: %s: warning: %s\n", stdinName, problem)
+	safe.Fprintf(l.console, "classify: %s: warning: %s\n", l.source, problem)
 }
 
 // fail reports a failure.
 func (l *listener) fail(err error) {
 	l.summary.Failed = 1
-	safe.Fprintf(l.console, "classify: %s: %v\n", stdinName, err)
-	l.format.fail(failure{stdinName, safe.String(err.Error())})
+	safe.Fprintf(l.console, "classify: %s: %v\n", l.source, err)
+	l.format.fail(failure{safe.String(l.source), safe.String(err.Error())})
 }
 
 // sumUp completes the summary and reports it.

@@ -2,6 +2,7 @@
 //
 //	classify [flags] FILE|DIR|- ...
 //	classify --stream [flags]
+//	classify listen [flags]
 //	classify doctor [flags]
 package main
 
@@ -14,8 +15,9 @@ import (
 
 // commands are what the program does. Without the name of another command, it classifies.
 type commands struct {
-	Classify         cli    `cmd:"" name:"classify files" default:"withargs"`
-	Doctor           doctor `cmd:"" help:"Test what classify computes with, and say what to do where something is wrong."`
+	Classify         cli           `cmd:"" name:"classify files" default:"withargs"`
+	Listen           listenCommand `cmd:"" help:"Report the events of what a microphone records."`
+	Doctor           doctor        `cmd:"" help:"Test what classify computes with, and say what to do where something is wrong."`
 	program.Commands `embed:""`
 }
 
@@ -35,6 +37,7 @@ var this = program.Program{
 		{"classify rec.wav other.flac", "One readable line a file"},
 		{"classify --top 3 --format csv folder/", "A folder and those below it, as a table"},
 		{"arecord -q -t raw -f S16_LE -r 16000 -c 1 | classify --stream", "Words as they are spoken"},
+		{"classify listen", "The same of the computer's microphone, on Linux"},
 		{"classify --format audacity talk.wav > labels.txt", "A label track of a recording"},
 		{"classify --out results folder/", "A result file for each, and only for those that have none"},
 		{"classify --save clips talk.wav", "The sound of each event as a WAV file, in a folder per label"},
