@@ -182,8 +182,8 @@ type Recording struct {
 	server *server
 }
 
-// Open records from the device of a name or description; the default one where it is empty. What is zero in f is chosen:
-// the device's rate, one channel to which all are mixed, 16 bits. It returns ErrUnavailable where no sound server
+// Open records from the device of a name or description; the default one where it is empty. What is zero in f is
+// chosen: the device's rate, one channel to which all are mixed, 16 bits. It returns ErrUnavailable where no server
 // answers, and an error that wraps audio.ErrFormat for what the server cannot deliver.
 func Open(name string, f audio.Format) (*Recording, error) {
 	s, err := connect()

@@ -95,8 +95,8 @@ var texts = map[string]string{
 	"coverage": "Report, with each window and result, the smallest set of labels that holds the true one in this " +
 		"share of sounds like those that the model was calibrated on, such as 0.95.",
 	"watchDrift": "Say when the sounds are no longer like those that the model was calibrated on.",
-	"microphone": "Microphone to record from, by its name or description; --list-devices lists them (default: the one of " +
-		"the desktop's settings).",
+	"microphone": "Microphone to record from, by its name or description; --list-devices lists them " +
+		"(default: the one of the desktop's settings).",
 	"stream": "Read live sound from the standard input, raw PCM or anything with a header, such as WAV or MP3, " +
 		"and report each event as soon as it is certain.",
 	"encoding": "Encoding of raw PCM: u8, s16le, s24le, s24in32le (arecord's S24_LE), s32le, f32le, f64le, alaw, " +

@@ -15,9 +15,9 @@ import (
 
 // commands are what the program does. Without the name of another command, it classifies.
 type commands struct {
-	Classify         cli           `cmd:"" name:"classify files" default:"withargs"`
-	Listen           listenCommand `cmd:"" help:"Report the events of what a microphone records."`
-	Doctor           doctor        `cmd:"" help:"Test what classify computes with, and say what to do where something is wrong."`
+	Classify         cli      `cmd:"" name:"classify files" default:"withargs"`
+	Listen           recorder `cmd:"" help:"Report the events of what a microphone records."`
+	Doctor           doctor   `cmd:"" help:"Test what classify computes with, and say what to do about what is wrong."`
 	program.Commands `embed:""`
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/safe"
 )
 
-// listenCommand reports the events of what a microphone records: it is --stream with a microphone in place of a pipe.
-type listenCommand struct {
+// recorder reports the events of what a microphone records: it is --stream with a microphone in place of a pipe.
+type recorder struct {
 	Device      string `help:"${microphone}" placeholder:"NAME"`
 	ListDevices bool   `help:"List the microphones, the default one with a star, and exit."`
 
@@ -29,7 +29,7 @@ type listenCommand struct {
 }
 
 // Run listens.
-func (c *listenCommand) Run(ctx context.Context, s program.Streams) error {
+func (c *recorder) Run(ctx context.Context, s program.Streams) error {
 	if c.ListDevices {
 		return listDevices(s.Out)
 	}

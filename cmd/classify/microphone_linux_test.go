@@ -33,7 +33,8 @@ func TestListenFindsTheEventsOfAFile(t *testing.T) {
 	server := pulsetest.Start(t)
 	clip := func(name string) []float32 { return spoken(t, name, 1) }
 	quiet := make([]float32, rate)
-	sound := raw(audio.S16LE, slices.Concat(quiet, clip("left.wav"), quiet, clip("stop.wav"), quiet, clip("yes.wav"), quiet))
+	sound := raw(audio.S16LE,
+		slices.Concat(quiet, clip("left.wav"), quiet, clip("stop.wav"), quiet, clip("yes.wav"), quiet))
 	var want bytes.Buffer
 	status := runCommand(t.Context(), []string{"--stream", "--format", "ndjson"},
 		program.Streams{In: bytes.NewReader(sound), Out: &want, Err: io.Discard})

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,6 +22,7 @@ const Monitor = "speaker.monitor"
 type Server struct {
 	t       testing.TB
 	process *exec.Cmd
+	killed  sync.Once
 }
 
 // Start starts a server that ends with the test, and sets PULSE_SERVER to it.
@@ -33,9 +35,10 @@ func Start(t testing.TB) *Server {
 	}
 	socket := filepath.Join(dir, "native")
 	var output bytes.Buffer
-	s := &Server{t, exec.Command(program, "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
+	s := &Server{t: t, process: exec.Command(program, "-n", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no",
 		"--disable-shm=yes", "--high-priority=no", "--realtime=no",
-		"-L", "module-null-sink sink_name=speaker rate=16000 channels=1 format=s16le sink_properties=device.description=Speaker",
+		"-L", "module-null-sink sink_name=speaker rate=16000 channels=1 format=s16le "+
+			"sink_properties=device.description=Speaker",
 		"-L", "module-native-protocol-unix auth-anonymous=1 socket="+socket)}
 	s.process.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+dir, "HOME="+dir)
 	s.process.Stdout, s.process.Stderr = &output, &output
@@ -62,8 +65,10 @@ func Start(t testing.TB) *Server {
 
 // Kill ends the server at once.
 func (s *Server) Kill() {
-	s.process.Process.Kill()
-	s.process.Wait()
+	s.killed.Do(func() {
+		s.process.Process.Kill()
+		s.process.Wait()
+	})
 }
 
 // Play plays mono PCM of 16 bits at 16 kHz to its end.
