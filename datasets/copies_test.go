@@ -138,8 +138,8 @@ func TestNamesInAnyUnicodeForm(t *testing.T) {
 	if !SameLabel(composed, decomposed) || SameLabel(composed, "cafe") {
 		t.Error("labels are not compared in one form of Unicode")
 	}
-	a, _ := speaker("x/" + composed + "_nohash_0.wav")
-	b, _ := speaker("y/" + decomposed + "_nohash_1.wav")
+	a, _ := Speaker("x/" + composed + "_nohash_0.wav")
+	b, _ := Speaker("y/" + decomposed + "_nohash_1.wav")
 	if a != b {
 		t.Errorf("speakers %q and %q", a, b)
 	}

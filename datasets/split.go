@@ -94,7 +94,7 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 	for _, class := range slices.Sorted(maps.Keys(files)) {
 		paths, speakers := slices.Compact(files[class]), map[string]bool{}
 		for _, file := range paths {
-			who, _ := speaker(file)
+			who, _ := Speaker(file)
 			speakers[who] = true
 		}
 		if n := len(speakers); n < len(p.open) && n < len(paths) {
@@ -108,7 +108,7 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 	for _, set := range t.copies {
 		key := set[0]
 		for _, file := range slices.Backward(set) {
-			if who, named := speaker(file); named && !byFile[file] {
+			if who, named := Speaker(file); named && !byFile[file] {
 				key = who
 			}
 		}
@@ -122,7 +122,7 @@ func (t *tree) gather(p *partition) (groups map[string]*group) {
 		if c.split != Train {
 			continue
 		}
-		key, named := speaker(c.path)
+		key, named := Speaker(c.path)
 		switch of, copied := copyOf[c.path]; {
 		case named && !byFile[c.path]:
 		case copied:
@@ -185,8 +185,9 @@ func (p *partition) has(n int, class string, s Split) bool {
 	return n == 0 && (s == Train || len(p.classes[class]) >= len(p.open))
 }
 
-// speaker returns the part of a clip's name that names the speaker, the whole base name where there is none.
-func speaker(file string) (name string, named bool) {
+// Speaker returns the part of a clip's name that names the speaker, the whole base name where there is none. The file
+// is a path with slashes.
+func Speaker(file string) (name string, named bool) {
 	name, _, named = strings.Cut(path.Base(file), "_nohash_")
 	return norm.NFC.String(name), named // the same split on every system
 }

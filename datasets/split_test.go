@@ -21,7 +21,7 @@ func TestWhichSet(t *testing.T) {
 	splits := map[string]Split{"training": Train, "validation": Valid, "testing": Test}
 	for line := range strings.Lines(string(golden)) {
 		want, name, _ := strings.Cut(strings.TrimSpace(line), "\t")
-		who, _ := speaker(name)
+		who, _ := Speaker(name)
 		if got := hashSplit(nameHash(who)); got != splits[want] {
 			t.Errorf("%s: %v, want %s", name, got, want)
 		}
@@ -32,7 +32,7 @@ func TestWhichSet(t *testing.T) {
 func splitsBySpeaker(s *Set) map[string]map[Split]bool {
 	found := map[string]map[Split]bool{}
 	for _, it := range s.Items {
-		who, _ := speaker(filepath.ToSlash(it.Path))
+		who, _ := Speaker(filepath.ToSlash(it.Path))
 		if found[who] == nil {
 			found[who] = map[Split]bool{}
 		}
@@ -66,7 +66,7 @@ func TestMissingList(t *testing.T) {
 	s := f.open(Options{})
 	for _, it := range s.Items {
 		name := path.Base(filepath.ToSlash(it.Path))
-		who, _ := speaker(name)
+		who, _ := Speaker(name)
 		want := hashSplit(nameHash(who))
 		switch {
 		case name == "00000000_nohash_0.wav":

@@ -90,32 +90,43 @@ func (m *Material) open(path string) (*openFile, error) {
 
 // chain is the sound of files, one after the other, read as it is asked for.
 type chain struct {
-	m     *Material
-	files []background
-	least int // samples, until which the files are repeated; 0: once
-	read  int // samples
-	round int // samples when the first file began
-	next  int // of the files
-	open  *openFile
+	m       *Material
+	files   []background // that are to be read
+	samples int          // of all, or fewer
+	read    int          // of these
+	open    *openFile
+}
+
+const chainSeconds = 300 // at least: several chains are processed at once, and few begin anew
+
+// chains divides files into chains, so many samples of them at most.
+func (m *Material) chains(files []background, samples int) (list []*chain) {
+	for len(files) > 0 && samples > 0 {
+		c := &chain{m: m}
+		for len(files) > 0 && c.samples < min(chainSeconds*m.Rate, samples) {
+			c.files, c.samples, files = append(c.files, files[0]), c.samples+files[0].samples, files[1:]
+		}
+		c.samples = min(c.samples, samples)
+		samples -= c.samples
+		list = append(list, c)
+	}
+	return list
 }
 
 func (c *chain) Rate() int { return c.m.Rate }
 
 func (c *chain) Read(dst []float32) (n int, err error) {
 	for n == 0 && len(dst) > 0 {
+		if c.read == c.samples || c.open == nil && len(c.files) == 0 {
+			return 0, io.EOF
+		}
 		if c.open == nil {
-			if c.next == len(c.files) && c.round < c.read && c.read < c.least {
-				c.next, c.round = 0, c.read
-			}
-			if c.next == len(c.files) {
-				return 0, io.EOF
-			}
-			if c.open, err = c.m.open(c.files[c.next].path); err != nil {
+			if c.open, err = c.m.open(c.files[0].path); err != nil {
 				return 0, err
 			}
-			c.next++
+			c.files = c.files[1:]
 		}
-		n, err = c.open.Read(dst)
+		n, err = c.open.Read(dst[:min(len(dst), c.samples-c.read)])
 		c.read += n
 		if err == io.EOF {
 			err = c.Close()

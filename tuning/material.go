@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -15,14 +16,16 @@ import (
 
 // Recording is sound with the words that are said in it.
 type Recording struct {
-	Sound audio.Source // is read once, and closed where it is an io.Closer
-	Words []Word       // in order
-	Kind  Kind
+	Sound  audio.Source // is read once, and closed where it is an io.Closer
+	Words  []Word       // of the model, in order
+	Others []Word       // that are none of the model's, in order
+	Kind   Kind
+	Folder string // of Material.Without, in which a Wordless recording's files are
 }
 
 // Word is a word that is said in a recording, in seconds since its beginning.
 type Word struct {
-	Label      string
+	Label      string // of another word: the name of its folder
 	Start, End float64
 }
 
@@ -31,80 +34,138 @@ type Kind int
 
 // The kinds of recordings.
 const (
-	Spoken    Kind = iota // words of the model, on a background
+	Wordless  Kind = iota // files without words
 	OtherWord             // words that are none of the model's, on a background
-	Wordless              // backgrounds alone
 	Recorded              // a file with cue points
-	kinds
+	Spoken                // words of the model, one by one, on a background
+	Fluent                // words of the model without pauses, on a background
 )
+
+// Judged reports whether false alarms in recordings of the kind count for an operating point: in those in which words
+// are said all the time, confusions would, which are misses, too.
+func (k Kind) Judged() bool { return k != Spoken && k != Fluent }
 
 // Material says what Recordings are made of.
 type Material struct {
-	Labels      []string        // of the model
-	Rate        int             // of the model, hertz
-	Window      float64         // of the model, seconds
-	Clips       []datasets.Item // of single words, with indices into Labels; silence is left out
-	Backgrounds []string        // folders of files without words
-	Recorded    []string        // folders of files with cue points
-	SNR         float64         // of words over their background, in dB of mean powers
-	Minutes     float64         // of other words, and of backgrounds alone, at least
-	Seed        int64           // of the order of words and the pauses between them
+	Labels   []string        // of the model
+	Rate     int             // of the model, hertz
+	Window   float64         // of the model, seconds
+	Clips    []datasets.Item // of single words, with indices into Labels; silence is left out
+	Without  []string        // folders of files without words
+	Under    []string        // folders of files that are mixed under words; those of Without where empty
+	Recorded []string        // folders of files with cue points
+	Fluent   bool            // whether words are said without pauses, too
+	SNR      float64         // of words over their background, in dB of mean powers
+	Minutes  float64         // of each folder of Without, and of other words, at most; 0: all
+	Seed     int64           // of the order of words and the pauses between them
 	// Note gets an error about each file or part of a file that is left out, because it cannot be read, is empty or has
 	// no cue points, about each file of Recorded in which no cue point is a word of the model, and, after all these,
 	// about each kind of fault in files that could be read.
 	Note func(error)
 
+	measured map[string][]background // by folder of Without and Under
 	warnings datasets.Warnings
 	unread   map[string]bool // files that could not be read, which have been noted
 }
 
-// Recordings yields recordings of the words in Clips on backgrounds, of other words (those with a label for which
-// detect.Background is true) on backgrounds, one of backgrounds alone, and those in Recorded. Each is made when it is
-// asked for: of what lies in files of its own, no more than one recording is in memory.
+// Recordings yields recordings of the words in Clips on backgrounds, one by one and, with Fluent, without pauses, of
+// other words (those with a label for which detect.Background is true) on backgrounds, of the files in Without, and
+// those in Recorded. Each clip of a word and each file is used once, so that what is counted are independent events,
+// but for Fluent words, which are said a second time. A recording is made when it is asked for: of what lies in files
+// of its own, no more than one is in memory.
 //
 // Files in Recorded are used as they are: their cue points with labels of the model are the words said in them. A point
 // without a length is a word that begins and ends there.
 func (m *Material) Recordings() iter.Seq2[Recording, error] {
 	return func(yield func(Recording, error) bool) {
-		m.warnings, m.unread = datasets.Warnings{}, map[string]bool{}
-		defer func() {
-			for _, sentence := range m.warnings.Sentences() {
-				m.Note(fmt.Errorf("warning: %s", sentence))
-			}
-		}()
 		if err := m.make(func(r Recording) bool { return yield(r, nil) }); err != nil {
 			yield(Recording{}, err)
 		}
+		for _, sentence := range m.warnings.Sentences() {
+			m.Note(fmt.Errorf("warning: %s", sentence))
+		}
+		m.warnings = nil
 	}
 }
 
-// Seconds returns about how many seconds of sound the Recordings have but those in Recorded.
-func (m *Material) Seconds() float64 {
-	words, others := m.clips()
-	total := 60*m.Minutes + float64(len(words))*(m.Window+(minPause+maxPause)/2+2.0*leadIn/clipsInScene)
-	if len(others) > 0 {
-		total += 60 * m.Minutes
+// Seconds returns about how many seconds of sound the Recordings have but those in Recorded. It reads the files of
+// Without and Under through.
+func (m *Material) Seconds() (total float64, err error) {
+	if err := m.measureAll(); err != nil {
+		return 0, err
 	}
-	return total
+	for _, folder := range m.Without {
+		for _, c := range m.chains(m.measured[folder], m.most()) {
+			total += float64(c.samples) / float64(m.Rate)
+		}
+	}
+	words, others := m.clips()
+	clip := m.Window + (minPause+maxPause)/2 + 2.0*leadIn/clipsInScene
+	total += clip * float64(len(words))
+	if m.Fluent {
+		total += m.Window * float64(len(words))
+	}
+	said := clip * float64(len(others))
+	return total + min(said, float64(m.most())/float64(m.Rate)), nil
+}
+
+// most returns how many samples of a folder, and of other words, are used at most.
+func (m *Material) most() int {
+	if m.Minutes == 0 {
+		return math.MaxInt
+	}
+	return int(math.Ceil(60 * m.Minutes * float64(m.Rate)))
+}
+
+// under returns the folders of files that are mixed under words.
+func (m *Material) under() []string {
+	if len(m.Under) > 0 {
+		return m.Under
+	}
+	return m.Without
+}
+
+// measureAll measures the files of Without and Under that have not been measured.
+func (m *Material) measureAll() error {
+	if m.measured == nil {
+		m.measured = map[string][]background{}
+	}
+	for _, folder := range slices.Concat(m.Without, m.under()) {
+		if m.measured[folder] != nil {
+			continue
+		}
+		var list []background
+		err := m.eachFile([]string{folder}, func(path string) bool {
+			if b, ok := m.measure(path); ok {
+				list = append(list, b)
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		if len(list) == 0 {
+			return fmt.Errorf("no recording below %s could be read", folder)
+		}
+		m.measured[folder] = list
+	}
+	return nil
 }
 
 // make makes the recordings, until use returns false.
 func (m *Material) make(use func(Recording) bool) error {
-	var backgrounds []background
-	err := m.eachFile(m.Backgrounds, func(path string) bool {
-		if b, ok := m.measure(path); ok {
-			backgrounds = append(backgrounds, b)
+	if err := m.measureAll(); err != nil {
+		return err
+	}
+	if goOn, err := m.scenes(use); err != nil || !goOn {
+		return err
+	}
+	for _, folder := range m.Without {
+		for _, c := range m.chains(m.measured[folder], m.most()) {
+			if !use(Recording{Sound: c, Kind: Wordless, Folder: folder}) {
+				return nil
+			}
 		}
-		return true
-	})
-	if err != nil {
-		return err
-	}
-	if len(backgrounds) == 0 {
-		return fmt.Errorf("no recording below %v could be read", m.Backgrounds)
-	}
-	if goOn, err := m.scenes(backgrounds, use); err != nil || !goOn {
-		return err
 	}
 	return m.eachFile(m.Recorded, func(path string) bool {
 		b, ok := m.measure(path)
@@ -112,19 +173,20 @@ func (m *Material) make(use func(Recording) bool) error {
 			return true
 		}
 		words, ok := m.words(path)
-		return !ok || use(Recording{&chain{m: m, files: []background{b}}, words, Recorded})
+		sound := &chain{m: m, files: []background{b}, samples: b.samples}
+		return !ok || use(Recording{Sound: sound, Words: words, Kind: Recorded})
 	})
 }
 
 // clips returns the clips of words and of other words, without their samples.
 func (m *Material) clips() (words, others []clip) {
 	for _, it := range m.Clips {
-		switch c := (clip{label: m.Labels[it.Label], item: it}); {
+		switch label := m.Labels[it.Label]; {
 		case it.Silence:
-		case detect.Background(c.label):
-			others = append(others, c)
+		case detect.Background(label):
+			others = append(others, clip{label: it.Word, item: it})
 		default:
-			words = append(words, c)
+			words = append(words, clip{label: label, item: it})
 		}
 	}
 	return words, others
@@ -198,9 +260,15 @@ func (m *Material) read(path string) (audio.Clip, bool) {
 // note notes what is wrong with a file.
 func (m *Material) note(path string, err error, warning string) {
 	if err != nil {
+		if m.unread == nil {
+			m.unread = map[string]bool{}
+		}
 		m.unread[path] = true
 		m.Note(fmt.Errorf("skipped %w", err))
 	} else if warning != "" {
+		if m.warnings == nil {
+			m.warnings = datasets.Warnings{}
+		}
 		m.warnings[path] = warning
 	}
 }

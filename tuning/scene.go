@@ -2,18 +2,16 @@ package tuning
 
 import (
 	"errors"
-	"math"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/datasets"
-	"github.com/polyphon/polyphon/detect"
 )
 
 // clip is one word.
 type clip struct {
-	label   string
+	label   string // of another word: the name of its folder
 	item    datasets.Item
 	samples []float32 // nil: those of the item's file, which are read for a scene
 }
@@ -24,64 +22,102 @@ const (
 	leadIn             = 2        // seconds of background before the first clip, and after the last
 )
 
-// scenes makes the words and the others on backgrounds, and the backgrounds alone, until use returns false.
-func (m *Material) scenes(backgrounds []background, use func(Recording) bool) (goOn bool, err error) {
+// utterance is sound with the words in it, in seconds since its beginning.
+type utterance struct {
+	samples []float32
+	words   []Word
+}
+
+// alone returns a clip as an utterance.
+func (m *Material) alone(c clip) utterance {
+	first, last := extent(c.samples, m.Rate, 0.01)
+	return utterance{c.samples, []Word{{c.label, m.seconds(first), m.seconds(last)}}}
+}
+
+// seconds returns the time of a number of samples.
+func (m *Material) seconds(samples int) float64 { return float64(samples) / float64(m.Rate) }
+
+// scenes makes the words and the others on backgrounds, until use returns false.
+func (m *Material) scenes(use func(Recording) bool) (goOn bool, err error) {
 	words, others := m.clips()
 	m.readParts(words)
 	m.readParts(others)
-	rng := rand.New(rand.NewPCG(uint64(m.Seed), 1))
-	said := 0
-	add := func(clips []clip, kind Kind) (seconds float64, err error) {
-		b := backgrounds[rng.IntN(len(backgrounds))]
-		if clips = m.load(clips); len(clips) == 0 {
-			return 0, nil
-		}
-		samples, words, err := m.scene(clips, b, rng)
-		if err != nil {
-			return 0, err
-		}
-		said += len(words)
-		c := audio.Clip{Rate: m.Rate, Samples: samples}
-		goOn = use(Recording{c.Source(), words, kind})
-		return c.Duration().Seconds(), nil
+	said, goOn, err := m.scenesOf(Spoken, words, use)
+	if err == nil && goOn && said == 0 {
+		err = errors.New("no clip of a word of the model could be read")
 	}
-	goOn = true
-	rng.Shuffle(len(words), func(i, j int) { words[i], words[j] = words[j], words[i] })
-	for clips := range slices.Chunk(words, clipsInScene) {
-		if _, err := add(clips, Spoken); err != nil || !goOn {
-			return false, err
-		}
+	if err == nil && goOn && m.Fluent {
+		_, goOn, err = m.scenesOf(Fluent, words, use)
 	}
-	if said == 0 {
-		return false, errors.New("no clip of a word of the model could be read")
+	if err == nil && goOn {
+		_, goOn, err = m.scenesOf(OtherWord, others, use)
 	}
-	for seconds := 0.0; seconds < 60*m.Minutes && len(others) > 0; {
-		rng.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
-		made, err := add(others[:min(len(others), clipsInScene)], OtherWord)
-		if err != nil || !goOn {
-			return false, err
-		}
-		seconds += made
-		others = slices.DeleteFunc(others, func(c clip) bool {
-			return m.unread[c.item.Path] || c.item.Part != (datasets.Span{}) && len(c.samples) == 0
-		})
-	}
-	if m.Minutes == 0 {
-		return true, nil
-	}
-	noise := &chain{m: m, files: backgrounds, least: int(math.Ceil(60 * m.Minutes * float64(m.Rate)))}
-	return use(Recording{Sound: noise, Kind: Wordless}), nil
+	return goOn, err
 }
 
-// scene returns the clips, one after the other with random pauses, on the background, which is repeated as often as
-// necessary, and the words: those clips whose labels are words.
-func (m *Material) scene(clips []clip, b background, rng *rand.Rand) (samples []float32, words []Word, err error) {
+// scenesOf makes the scenes of a kind, until use returns false, and returns how many clips are in them.
+func (m *Material) scenesOf(kind Kind, clips []clip, use func(Recording) bool) (said int, goOn bool, err error) {
+	rng := rand.New(rand.NewPCG(uint64(m.Seed), uint64(kind)))
+	left := m.most() // samples, of other words
+	for _, group := range groups(kind, slices.Clone(clips), rng) {
+		var list []utterance
+		for _, clips := range group {
+			if clips = m.load(clips); kind == Fluent && len(clips) > 0 {
+				list = append(list, m.join(clips, rng))
+			} else if len(clips) > 0 {
+				list = append(list, m.alone(clips[0]))
+			}
+		}
+		if len(list) == 0 {
+			continue
+		}
+		samples, words, err := m.scene(list, rng)
+		if err != nil {
+			return said, false, err
+		}
+		said += len(words)
+		r := Recording{Words: words, Kind: kind}
+		if kind == OtherWord {
+			r.Words = nil
+			samples = samples[:min(len(samples), left)]
+			left -= len(samples)
+			r.Others = slices.DeleteFunc(words, func(w Word) bool { return w.End > m.seconds(len(samples)) })
+		}
+		r.Sound = audio.Clip{Rate: m.Rate, Samples: samples}.Source()
+		if !use(r) {
+			return said, false, nil
+		}
+		if left == 0 {
+			break
+		}
+	}
+	return said, true, nil
+}
+
+// groups returns for each scene of a kind its utterances, each the clips that are said in a row.
+func groups(kind Kind, clips []clip, rng *rand.Rand) [][][]clip {
+	rng.Shuffle(len(clips), func(i, j int) { clips[i], clips[j] = clips[j], clips[i] })
+	utterances, inScene := slices.Collect(slices.Chunk(clips, 1)), clipsInScene
+	if kind == Fluent {
+		utterances, inScene = sequences(clips, rng), 2
+	}
+	return slices.Collect(slices.Chunk(utterances, inScene))
+}
+
+// scene returns the utterances, one after the other with random pauses, on a background, which is repeated as often as
+// necessary, and their words.
+func (m *Material) scene(list []utterance, rng *rand.Rand) (samples []float32, words []Word, err error) {
+	var backgrounds []background
+	for _, folder := range m.under() {
+		backgrounds = append(backgrounds, m.measured[folder]...)
+	}
+	b := backgrounds[rng.IntN(len(backgrounds))]
 	at, power := leadIn*m.Rate, 0.0
-	begins := make([]int, len(clips))
-	for i, c := range clips {
+	begins := make([]int, len(list))
+	for i, u := range list {
 		begins[i] = at
-		at += len(c.samples) + int((minPause+(maxPause-minPause)*rng.Float64())*float64(m.Rate))
-		power += audio.MeanSquare(c.samples) / float64(len(clips))
+		at += len(u.samples) + int((minPause+(maxPause-minPause)*rng.Float64())*float64(m.Rate))
+		power += audio.MeanSquare(u.samples) / float64(len(list))
 	}
 	samples = make([]float32, at+leadIn*m.Rate)
 	background, err := m.beginning(b, len(samples))
@@ -92,31 +128,35 @@ func (m *Material) scene(clips []clip, b background, rng *rand.Rand) (samples []
 	for i := range samples {
 		samples[i] = gain * background[i%len(background)]
 	}
-	for i, c := range clips {
-		for at, v := range c.samples {
+	for i, u := range list {
+		for at, v := range u.samples {
 			samples[begins[i]+at] = max(-1, min(samples[begins[i]+at]+v, 1))
 		}
-		if !detect.Background(c.label) {
-			first, last := extent(c.samples, m.Rate)
-			seconds := func(at int) float64 { return float64(begins[i]+at) / float64(m.Rate) }
-			words = append(words, Word{c.label, seconds(first), seconds(last)})
+		for _, w := range u.words {
+			words = append(words, Word{w.Label, m.seconds(begins[i]) + w.Start, m.seconds(begins[i]) + w.End})
 		}
 	}
 	return samples, words, nil
 }
 
-// extent returns a word's first and last hundredth of a second, in samples, whose level is within 20 dB of the loudest.
-func extent(x []float32, rate int) (first, last int) {
-	step := max(rate/100, 1)
-	var powers []float64
-	for part := range slices.Chunk(x, step) {
-		powers = append(powers, audio.MeanSquare(part))
-	}
+// extent returns a word's first and last hundredth of a second, in samples, whose mean square is at least a part of the
+// loudest's.
+func extent(x []float32, rate int, part float64) (first, last int) {
+	step, powers := levels(x, rate)
 	first = len(x)
 	for i, p := range powers {
-		if p >= slices.Max(powers)/100 {
+		if p >= part*slices.Max(powers) {
 			first, last = min(first, i*step), min((i+1)*step, len(x))
 		}
 	}
 	return first, last
+}
+
+// levels returns the mean squares of the hundredths of a second, which have step samples each.
+func levels(x []float32, rate int) (step int, powers []float64) {
+	step = max(rate/100, 1)
+	for part := range slices.Chunk(x, step) {
+		powers = append(powers, audio.MeanSquare(part))
+	}
+	return step, powers
 }

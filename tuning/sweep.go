@@ -44,22 +44,30 @@ func Sweep(tracks []*Track, grid []detect.Config) ([]Score, error) {
 	return scores, g.Wait()
 }
 
-// Limits are what an operating point may cost.
+// Limits are what an operating point may cost. False alarms an hour are those counted, not the upper end of their
+// interval: without a single one, it takes over seven hours of sound until that end is below 0.5.
 type Limits struct {
-	FalseAlarms float64 // an hour
-	Delay       float64 // seconds from a word's end to its event, for 95 % of the detected words
+	FalseAlarms float64            // an hour, of a Score's own Counts
+	Delay       float64            // seconds from a word's end to its event, for 95 % of the detected words
+	Folders     map[string]float64 // false alarms an hour in folders of Material.Without
+}
+
+// Keeps reports whether a score is within the limits.
+func (l Limits) Keeps(s Score) bool {
+	return s.FalseAlarmsPerHour() <= l.FalseAlarms && !(s.Delay(0.95) > l.Delay) &&
+		!slices.ContainsFunc(s.Parts, func(p Part) bool {
+			limit, limited := l.Folders[p.Folder]
+			return limited && p.Kind == Wordless && p.FalseAlarmsPerHour() > limit
+		})
 }
 
 // Choose returns the score with the fewest misses among those that keep to the limits, or, where there is none, the
 // one with the fewest false alarms. Of equals it takes the one with fewer false alarms, and then the higher threshold.
 func Choose(scores []Score, limits Limits) Score {
-	keeps := func(s Score) bool {
-		return s.FalseAlarmsPerHour() <= limits.FalseAlarms && !(s.Delay(0.95) > limits.Delay)
-	}
 	return slices.MinFunc(scores, func(a, b Score) int {
 		misses, alarms := a.Missed-b.Missed, a.FalseAlarms-b.FalseAlarms
 		threshold := cmp.Compare(b.Config.Threshold, a.Config.Threshold)
-		switch okA, okB := keeps(a), keeps(b); {
+		switch okA, okB := limits.Keeps(a), limits.Keeps(b); {
 		case okA && okB:
 			return cmp.Or(misses, alarms, threshold)
 		case okA:

@@ -20,18 +20,21 @@ import (
 
 // Track is a model's decisions on a recording, so that operating points can be tried without computing again.
 type Track struct {
-	Words   []Word // of the recording
-	Kind    Kind
-	Seconds float64
+	Words, Others []Word // of the recording
+	Kind          Kind
+	Folder        string
+	Seconds       float64
 
 	labels    []string
 	decisions []polyphon.Decision
 }
 
-// Tracks returns r's decisions on the recordings, in their order, computed on all cores: as many recordings are in
-// memory as there are cores, and one more. progress gets the seconds of sound processed so far; nil is allowed.
+// Tracks returns r's decisions on the recordings, in their order, computed by so many threads, 0 being one per core: as
+// many recordings are in memory as there are threads, and one more. progress gets the seconds of sound processed so
+// far; nil is allowed.
 func Tracks(
-	ctx context.Context, r *polyphon.Recognizer, recordings iter.Seq2[Recording, error], progress func(seconds float64),
+	ctx context.Context, r *polyphon.Recognizer, recordings iter.Seq2[Recording, error], threads int,
+	progress func(seconds float64),
 ) ([]*Track, error) {
 	var tracks []*Track
 	var mutex sync.Mutex
@@ -44,13 +47,15 @@ func Tracks(
 		}
 	}
 	g, running := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
+	g.SetLimit(cmp.Or(threads, runtime.GOMAXPROCS(0)))
 	var failed error
 	for recording, err := range recordings {
 		if failed = err; err != nil || running.Err() != nil {
 			break
 		}
-		t := &Track{Words: recording.Words, Kind: recording.Kind}
+		t := &Track{
+			Words: recording.Words, Others: recording.Others, Kind: recording.Kind, Folder: recording.Folder,
+		}
 		tracks = append(tracks, t)
 		g.Go(func() error { return t.fill(running, r, recording.Sound, report) })
 	}

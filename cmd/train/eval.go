@@ -33,6 +33,10 @@ type evalCmd struct {
 	JSON    bool    `name:"json" help:"Print one JSON object."`
 	Record  bool    `help:"Note accuracy and NLL in the model file, where train info shows them."`
 
+	Live    bool      `help:"${liveHelp}" group:"Live sound:"`
+	Without []string  `help:"${withoutHelp}" type:"path" placeholder:"DIR" group:"Live sound:"`
+	Sound   liveFlags `embed:"" group:"Live sound:"`
+
 	Computing computing.Flags `embed:""`
 
 	Decoding decoding.Flags `embed:""`
@@ -63,9 +67,15 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	case c.Record && models.Embedded(c.Model):
 		return usageError("--record needs a --model file to write to")
 	}
+	if err := c.checkLive(); err != nil {
+		return err
+	}
 	model, err := models.Open(c.Model)
 	if err != nil {
 		return modelError(err)
+	}
+	if c.Live {
+		return c.live(ctx, s, model)
 	}
 	if c.Record {
 		if err := atomicfile.Check(c.Model); err != nil {

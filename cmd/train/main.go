@@ -1,7 +1,7 @@
 // Command train fits polynomial networks to recordings, and measures, tunes, describes and exchanges models.
 //
 //	train fit  --data DIR --out model.safetensors
-//	train eval [--model M] --data DIR [--split test]
+//	train eval [--model M] --data DIR [--split test] [--live --without DIR]
 //	train tune [--model M] --data DIR --without DIR --out M
 //	train calibrate [--model M] --data DIR --out M
 //	train report [--model M] --data DIR --out DIR
@@ -40,6 +40,7 @@ var this = program.Program{
 		{"1", "The work failed."},
 		{"2", "Wrong usage."},
 		{"3", "The model or the device cannot be used."},
+		{"4", "train tune: the operating point is too doubtful to be stored; --force stores it."},
 		{"130", "Interrupted; train fit --resume continues. A second signal ends it at once."},
 	},
 	Environment: computing.Environment,
@@ -48,6 +49,10 @@ var this = program.Program{
 		{
 			"train eval --model mine.safetensors --data recordings",
 			"Measure the model on the clips that it was not trained on",
+		},
+		{
+			"train eval --live --model mine.safetensors --data recordings --without speech,street --under street",
+			"Count false alarms in speech and in the street, and misses of words in the street's noise",
 		},
 	},
 	Texts: texts,

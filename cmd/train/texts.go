@@ -80,7 +80,20 @@ var texts = map[string]string{
 	"silenceHelp":     "Share of _silence_ examples cut from _background_noise_, relative to the words' clips.",
 	"evalContextHelp": "Also measure each clip in noise, and in the middle of five seconds of others in that noise.",
 
-	"withoutHelp": "Folders of recordings in which none of the words is said: backgrounds, and what must not trigger.",
+	"tuneDataHelp": "Folder of recordings of the words, CLASS/*.wav.",
+	"splitHelp":    "Part of the data: valid, test, train or all.",
+	"withoutHelp": "Folders of recordings in which none of the words is said, each measured by itself: backgrounds, " +
+		"speech, what must not trigger.",
+	"underHelp": "Folders of recordings that are mixed under the words, which should be no speech. " +
+		"Default: those of --without.",
+	"fluentHelp":  "Measure the words also without pauses between them, five to eight of one speaker in a row.",
+	"minutesHelp": "Minutes of each folder of --without, and of other words, at most; 0, the default, is all.",
+	"liveHelp": "Measure the model's operating point on live sound instead: false alarms an hour in each folder of " +
+		"--without, misses, delays; docs/live.md describes it.",
+	"falseAlarmsHelp": "Most false alarms an hour in all sound that is not made of the words",
+	"folderLimitHelp": "Most false alarms an hour in a folder of --without; may be given for several.",
+	"forceHelp": "Store an operating point, too, that misses more than half of the words or was measured on fewer " +
+		"than 20 words or half an hour without words.",
 	"recordingsHelp": "Folders of recordings with cue points, which are used as they are: cue points with a word as " +
 		"their label say when it is said.",
 	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; " +
