@@ -94,6 +94,7 @@ type tracker struct {
 	window    float64
 	recording bool                     // events are reported when they have ended, not when they begin
 	decided   func(inference.Decision) // nil, or called with each decision on a whole window of the sound
+	observe   func(inference.Decision) // nil, or called with each decision (ListenerGroup.Observe)
 	drift     driftInput
 
 	events    []Event // not taken yet
@@ -142,6 +143,9 @@ func (t *tracker) seconds() float64 { return float64(t.samples) / float64(t.rate
 
 // decide takes a decision.
 func (t *tracker) decide(d inference.Decision) {
+	if t.observe != nil && d.End < t.seconds()+timeTolerance { // not in the silence that follows the sound
+		t.observe(d)
+	}
 	inside := d.End-d.Start > t.window-timeTolerance && d.End < t.seconds()+timeTolerance
 	if t.decided != nil && inside && d.P != nil {
 		t.decided(d)

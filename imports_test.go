@@ -48,7 +48,10 @@ var allowed = map[string][]string{
 	"report":      {"audio", "calibrate", "detect", "features", "polynet", "training"},
 	"export/onnx": {"confidence", "detect", "features", "internal/foreign", "polynet"},
 	"serve/web":   {},
-	"tuning":      {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
+	"serve": {
+		"", "audio", "audio/live", "confidence", "detect", "device", "features", "models", "polynet",
+	},
+	"tuning": {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }
 
 // outermost packages may import anything and are imported by nothing.

@@ -258,6 +258,15 @@ func (g *ListenerGroup) Events() []GroupEvent {
 	return events
 }
 
+// Observe has Compute call f with each decision on sound i, beginning with the next one; nil ends that.
+func (g *ListenerGroup) Observe(i int, f func(Decision)) { g.trackers[i].observe = f }
+
+// SetThresholds replaces the thresholds of sound i, of all labels and of some of them, from its next decision on, also
+// after a Reset. An error wraps detect.ErrConfig and changes nothing.
+func (g *ListenerGroup) SetThresholds(i int, threshold float64, byLabel map[string]float64) error {
+	return g.trackers[i].detector.SetThresholds(threshold, byLabel)
+}
+
 // Reset begins a new sound in place of sound i, as Listener.Reset does.
 func (g *ListenerGroup) Reset(i int) (err error) {
 	defer catchFault(&err)

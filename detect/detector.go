@@ -80,11 +80,37 @@ func New(labels []string, c Config) (*Detector, error) {
 	d := &Detector{config: c, p: make([]float64, len(labels))}
 	d.smoother = smoother{seconds: c.Smoothing, mean: make([]float64, len(labels))}
 	for _, label := range labels {
-		t := cmp.Or(c.Thresholds[label], c.Threshold)
-		d.tracks = append(d.tracks, track{label: label, threshold: t, level: t * c.Release})
+		d.tracks = append(d.tracks, track{label: label})
 	}
+	d.setThresholds()
 	d.Reset()
 	return d, nil
+}
+
+// SetThresholds replaces Config.Threshold and Config.Thresholds from the next decision on. An error is that of
+// Config.Validate, and changes nothing.
+func (d *Detector) SetThresholds(threshold float64, byLabel map[string]float64) error {
+	c := d.config
+	c.Threshold, c.Thresholds = threshold, byLabel
+	labels := make([]string, len(d.tracks))
+	for i, t := range d.tracks {
+		labels[i] = t.label
+	}
+	if err := c.Validate(labels); err != nil {
+		return err
+	}
+	d.config = c
+	d.setThresholds()
+	return nil
+}
+
+// setThresholds sets those of the tracks.
+func (d *Detector) setThresholds() {
+	for i := range d.tracks {
+		t := &d.tracks[i]
+		t.threshold = cmp.Or(d.config.Thresholds[t.label], d.config.Threshold)
+		t.level = t.threshold * d.config.Release
+	}
 }
 
 // Require sets the smoothed probability that an event needs to begin, besides its label's threshold. What reaches its

@@ -3,6 +3,7 @@
 //	classify [flags] FILE|DIR|- ...
 //	classify --stream [flags]
 //	classify listen [flags]
+//	classify serve [flags]
 //	classify doctor [flags]
 package main
 
@@ -17,6 +18,7 @@ import (
 type commands struct {
 	Classify         cli      `cmd:"" name:"classify files" default:"withargs"`
 	Listen           recorder `cmd:"" help:"Report the events of what a microphone records."`
+	Serve            server   `cmd:"" help:"Answer over HTTP and WebSockets, with a page for browsers."`
 	Doctor           doctor   `cmd:"" help:"Test what classify computes with, and say what to do about what is wrong."`
 	program.Commands `embed:""`
 }
@@ -40,6 +42,7 @@ var this = program.Program{
 		{"classify listen", "The same of the computer's microphone, on Linux"},
 		{"classify --format audacity talk.wav > labels.txt", "A label track of a recording"},
 		{"classify --out results folder/", "A result file for each, and only for those that have none"},
+		{"classify serve", "The same in a browser and for other programs, at http://127.0.0.1:8080"},
 		{"classify --save clips talk.wav", "The sound of each event as a WAV file, in a folder per label"},
 	},
 	Texts: texts,

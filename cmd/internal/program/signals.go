@@ -18,6 +18,7 @@ type endings struct {
 	holds    map[*time.Duration]struct{} // how long each wants to go on
 	released time.Time                   // when the last hold ended
 	aborts   []func()
+	hangUp   func() // nil: SIGHUP ends the command
 }
 
 type endingsKey struct{}
@@ -48,6 +49,27 @@ func OnAbort(ctx context.Context, f func()) {
 		defer e.mu.Unlock()
 		e.aborts = append(e.aborts, f)
 	}
+}
+
+// OnHangUp has f called at each SIGHUP, which then does not end the command.
+func OnHangUp(ctx context.Context, f func()) {
+	if e, ok := ctx.Value(endingsKey{}).(*endings); ok {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.hangUp = f
+	}
+}
+
+// takes reports whether a signal is one that the command takes for something else than its end.
+func (e *endings) takes(s os.Signal) bool {
+	e.mu.Lock()
+	f := e.hangUp
+	e.mu.Unlock()
+	if s != syscall.SIGHUP || f == nil {
+		return false
+	}
+	f()
+	return true
 }
 
 // held reports whether the command may still go on after a signal of that time.
@@ -98,10 +120,13 @@ func (p *Program) runUntilSignal(run func(context.Context) int) int {
 	defer cancel()
 	done := make(chan int, 1)
 	go func() { done <- run(ctx) }()
-	select {
-	case status := <-done:
-		return status
-	case <-signals:
+	for ended := false; !ended; {
+		select {
+		case status := <-done:
+			return status
+		case s := <-signals:
+			ended = !e.takes(s)
+		}
 	}
 	cancel()
 	for begun, twice := time.Now(), false; !twice && e.held(begun); {
