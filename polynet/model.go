@@ -83,6 +83,7 @@ func (m *Model) DetectionConfig() detect.Config {
 type Provenance struct {
 	Command    string             `json:"command,omitempty"` // the command line that trained it
 	Data       string             `json:"data,omitempty"`    // digest of the training data
+	Sources    []Source           `json:"sources,omitempty"` // of the training data, the teachers' too
 	Seed       int64              `json:"seed"`
 	Commit     string             `json:"commit,omitempty"` // of the polyphon that trained it
 	Epochs     int                `json:"epochs,omitempty"`
@@ -90,6 +91,22 @@ type Provenance struct {
 	Created    string             `json:"created,omitempty"` // RFC 3339
 	Metrics    map[string]float64 `json:"metrics,omitempty"` // accuracies in percent, ...
 	Parameters int                `json:"parameters,omitempty"`
+}
+
+// Source is a collection of recordings that a model was trained on.
+type Source struct {
+	Name        string `json:"name"`
+	Licence     string `json:"licence"`               // of the recordings
+	Attribution string `json:"attribution,omitempty"` // whom the licence wants named
+}
+
+// String returns NAME: LICENCE, ATTRIBUTION.
+func (s Source) String() string {
+	text := s.Name + ": " + s.Licence
+	if s.Attribution != "" {
+		text += ", " + s.Attribution
+	}
+	return text
 }
 
 // Validate returns an error that wraps ErrModel and names what is wrong when m is not consistent: configurations that

@@ -28,6 +28,8 @@ type fitCmd struct {
 	Force  bool     `help:"Replace the model and the checkpoint of an earlier run."`
 	Log    string   `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
 
+	Source []sourceFlag `help:"${sourceHelp}" sep:"none" placeholder:"NAME: LICENCE, ATTRIBUTION"`
+
 	Computing computing.Flags `embed:""`
 
 	Network  networkFlags  `embed:"" group:"Network:"`
@@ -70,6 +72,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err != nil {
 		return err
 	}
+	c.inherit(teachers)
 	shown := &runProgress{out: s.Err}
 	if cfg, err = c.complete(ctx, cfg, set, shown); err != nil {
 		return err
@@ -152,6 +155,9 @@ func (c *fitCmd) complete(
 // save writes the model with where it comes from.
 func (c *fitCmd) save(m *polynet.Model) error {
 	m.Provenance.Command, m.Provenance.Commit = commandLine(), program.Commit()
+	for _, source := range c.Source {
+		m.Provenance.Sources = append(m.Provenance.Sources, polynet.Source(source))
+	}
 	return m.Save(c.Out)
 }
 

@@ -63,6 +63,9 @@ func (c *infoCmd) Run(s program.Streams) error {
 	}
 	row("trained by", "%s", p.Command)
 	row("data", "%s", p.Data)
+	for _, source := range p.Sources {
+		row("source", "%s", source)
+	}
 	row("seed", "%d", p.Seed)
 	row("commit", "%s", p.Commit)
 	row("epochs", "%d, best %d", p.Epochs, p.BestEpoch)

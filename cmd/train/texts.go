@@ -45,6 +45,8 @@ var texts = map[string]string{
 		"In WAV files of 64 KiB or more, each cue point with a label is a clip of that class.",
 	"outHelp": "Model file to write. The checkpoint lies beside it, as FILE.checkpoint. " +
 		"Where either is there, --resume or --force must say what to do with it.",
+	"sourceHelp": "Note in the model what the recordings are and under which licence, where train info shows it. " +
+		"Once for each collection; those of teachers are added.",
 	"wordsHelp": "Words to learn, separated by commas; the other folders become _unknown_. " +
 		"Without it, every folder is a label.",
 	"degreeHelp": fmt.Sprintf("Degree of each block's polynomial, 2 to %d, where the kind has one to choose. "+
