@@ -18,7 +18,7 @@ const KernelsVariable = isa.Variable
 
 // CPU returns a device on this machine's processor that uses at most threads threads, or runtime.GOMAXPROCS(0)
 // where threads is 0. It takes the fastest kernels that the machine can run, or those that the environment
-// variable POLYPHON_CPU names (generic, avx2, avx512), with an error that wraps ErrKernels if there are none.
+// variable POLYPHON_CPU names (generic, avx2, avx512, neon), with an error that wraps ErrKernels if there are none.
 //
 // Goroutines may share the device. Results are the same, bit for bit, for any number of threads, but differ in
 // rounding from one kernel set to another. With one thread, everything runs on the caller's goroutine.

@@ -33,7 +33,7 @@ type Scratch struct {
 }
 
 // New returns an Extractor for c, or an error that wraps ErrConfig. It uses the fastest kernels that the machine can
-// run, or those that the environment variable POLYPHON_CPU names: generic, avx2 or avx512.
+// run, or those that the environment variable POLYPHON_CPU names: generic, avx2, avx512 or neon.
 func New(c Config) (*Extractor, error) {
 	set, err := isa.Chosen()
 	if err != nil {

@@ -156,7 +156,8 @@ func (d *diagnosis) examineDevice(flags computing.Flags, threads int) *computing
 			"or the program was built with -tags purego",
 			"use a build without purego; in a virtual machine, expose the host's processor to it")
 	case len(f.Kernels) == 1:
-		d.note("there are vectorised kernels for amd64 only; plain Go is several times slower",
+		d.note("there are vectorised kernels for amd64 and arm64 only, in builds without -tags purego; "+
+			"plain Go is several times slower",
 			"nothing, where it is fast enough")
 	}
 	if f.Threads < f.Cores && threads == 0 {

@@ -12,9 +12,7 @@ import (
 // multiplied one by one or, where windows are a row apart, four at a time: four rows then take seven vectors for
 // sixteen products.
 func depthwise(s isa) {
-	kernel(s, "Depthwise",
-		"func(dst, x, w, init []float32, rows, cols, taps, dstStride, xStride, xTap, wStride, initStride int)",
-		"computes dst = init + Σ w∘x over the taps.")
+	kernel(s, depthwiseSpec)
 	d := depthwiseLoop{isa: s, xStride: bytesOf("xStride"), xTap: bytesOf("xTap"), wStride: bytesOf("wStride")}
 	left := Load(Param("cols"), GP64())
 	d.offset = GP64()

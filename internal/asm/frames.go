@@ -75,8 +75,7 @@ func (s isa) rowsAt(first, stride reg.Register) (place func(row int) Mem, advanc
 
 // window generates the kernel that weights frames and transposes them into lanes.
 func window(s isa) {
-	kernel(s, "Window", "func(dst, samples, window []float32, hop int)",
-		"weights a frame a lane.")
+	kernel(s, windowSpec)
 	dst, weights := Load(Param("dst").Base(), GP64()), Load(Param("window").Base(), GP64())
 	left := Load(Param("window").Len(), GP64())
 	stride := Load(Param("hop"), GP64())
@@ -103,8 +102,7 @@ func window(s isa) {
 
 // mels generates the kernel that sums each mel's bins and transposes lanes into rows.
 func mels(s isa) {
-	kernel(s, "Mels", "func(rows, power, weights []float32, spans []int32, stride int)",
-		"gathers a row a lane.")
+	kernel(s, melsSpec)
 	power, weight := Load(Param("power").Base(), GP64()), Load(Param("weights").Base(), GP64())
 	span, left := Load(Param("spans").Base(), GP64()), Load(Param("spans").Len(), GP64())
 	SHRQ(U8(1), left)

@@ -10,7 +10,7 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// isa is an instruction set: what differs between the two versions of a kernel.
+// isa is an instruction set of amd64: what differs between the two versions of a kernel.
 type isa struct {
 	name     string
 	width    int   // floats in a vector
@@ -66,20 +66,6 @@ func (s isa) constant(value float32) reg.VecVirtual {
 func (s isa) broadcast(m Mem) reg.VecVirtual {
 	v := s.vec()
 	VBROADCASTSS(m, v)
-	return v
-}
-
-// add returns a + b.
-func (s isa) add(a, b reg.Register) reg.VecVirtual {
-	v := s.vec()
-	VADDPS(b, a, v)
-	return v
-}
-
-// sub returns a − b.
-func (s isa) sub(a, b reg.Register) reg.VecVirtual {
-	v := s.vec()
-	VSUBPS(b, a, v)
 	return v
 }
 

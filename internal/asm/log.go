@@ -56,7 +56,7 @@ var logConstants = []constant{
 
 // logarithm generates the kernel of the logarithm. It computes in doubles, half a vector of floats at a time.
 func logarithm(s isa, t table) {
-	kernel(s, "Log", "func(values []float32, floor float64)", "takes logarithms in place.")
+	kernel(s, logSpec)
 	values, left := Load(Param("values").Base(), GP64()), Load(Param("values").Len(), GP64())
 	floor := s.vec()
 	VBROADCASTSD(address(Param("floor")), floor)

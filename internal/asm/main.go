@@ -1,9 +1,9 @@
-// Command asm writes the AVX2 and AVX-512 kernels of device/internal/simd and of features/internal/simd.
+// Command asm writes the AVX2, AVX-512 and NEON kernels of device/internal/simd and of features/internal/simd.
 //
-// Each kernel is described once and generated for both vector widths. For device these are loops over rows (rows.go,
-// from the table in bodies.go), tiles of matrix products (tiles.go) and of depthwise convolutions (depthwise.go), and
-// Winograd's transforms (winograd.go); for features windowing, mel bands and transposition (frames.go), the FFT
-// (fft.go) and the logarithm (log.go).
+// What kernels compute is described once: their types (specs.go), the bodies of loops over rows (bodies.go), Winograd's
+// transforms (transforms.go) and the FFT's operations (arithmetic.go). The loops and tiles around it are generated for
+// amd64, for both vector widths, through package avo (isa.go, rows.go, tiles.go, depthwise.go, winograd.go, frames.go,
+// fft.go, log.go), and for arm64 through package arm64 (neon.go and the files neon_*.go).
 package main
 
 import (
@@ -34,7 +34,9 @@ func main() {
 		{name: "avx2", width: 8, tileRows: 6, blocks: []int{2, 1}, tailMask: tailMask},
 		{name: "avx512", width: 16, tileRows: 12, blocks: []int{4, 2, 1}, tailMask: tailMask},
 	}
+	arm := new(neonFile)
 	if flag.Arg(0) == "device" {
+		arm = neonDevice()
 		for _, s := range sets {
 			matMulTile(s)
 			outerTile(s)
@@ -48,6 +50,7 @@ func main() {
 			}
 		}
 	} else {
+		arm = neonFeatures()
 		table := newTable("logTable", logConstants)
 		for _, s := range sets {
 			window(s)
@@ -63,19 +66,21 @@ func main() {
 	if err := addSetters(stubs, sets); err != nil {
 		log.Fatal(err)
 	}
+	if err := arm.write(folder, flag.Arg(0)); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // assignments sets the fields of a Kernels value to an instruction set's kernels, as Go code, by the set's name.
 var assignments = map[string]string{}
 
-// kernel begins the function for a field of package simd's type Kernels, such as Winograd23.Input.
-func kernel(s isa, field, signature string, doc ...string) {
-	name := s.name + strings.ReplaceAll(field, ".", "")
-	assignments[s.name] += fmt.Sprintf("\tk.%s = %s\n", field, name)
-	TEXT(name, NOSPLIT, signature)
+// kernel begins the function of a kernel.
+func kernel(s isa, k spec) {
+	name := k.function(s.name)
+	assignments[s.name] += fmt.Sprintf("\tk.%s = %s\n", k.field, name)
+	TEXT(name, NOSPLIT, k.signature)
 	Pragma("noescape")
-	doc[0] = name + " " + doc[0]
-	Doc(doc...)
+	Doc(append([]string{name + " " + k.doc[0]}, k.doc[1:]...)...)
 }
 
 // end ends a function.
@@ -93,12 +98,7 @@ func addSetters(file string, sets []isa) error {
 	}
 	text := new(strings.Builder)
 	for line := range strings.Lines(string(content)) {
-		for len(line) > columns && !strings.HasPrefix(line, "//") {
-			at := strings.LastIndex(line[:columns], ", ") + 1
-			fmt.Fprintln(text, line[:at])
-			line = "\t" + line[at+1:]
-		}
-		text.WriteString(line)
+		text.WriteString(broken(line))
 	}
 	for _, s := range sets {
 		fmt.Fprintf(text, "\nfunc (k *Kernels) use%s() {\n%s}\n", strings.ToUpper(s.name), assignments[s.name])
@@ -106,4 +106,14 @@ func addSetters(file string, sets []isa) error {
 	return os.WriteFile(file, []byte(text.String()), 0o644)
 }
 
-const columns = 120 // of a line
+// broken returns a line of Go broken into lines of at most 120 columns, at commas.
+func broken(line string) string {
+	const columns = 120
+	text := ""
+	for len(line) > columns && !strings.HasPrefix(line, "//") {
+		at := strings.LastIndex(line[:columns], ", ") + 1
+		text += line[:at] + "\n"
+		line = "\t" + line[at+1:]
+	}
+	return text + line
+}

@@ -30,18 +30,15 @@ type column struct {
 	missing  float32
 }
 
-// vector is what a body works on: the registers and addresses of one vector, by operand.
+// vector is what a body works on: operands of one vector of a row, or of a few side by side.
 type vector struct {
-	isa
-	matrices map[string]Mem
-	value    map[string]reg.Register // of columns, sums and scalars
-	mask     reg.Register            // of the last columns; nil for whole vectors
+	arithmetic
+	read  func(matrix string) value
+	write func(matrix string, v value)
+	value map[string]value // of columns, sums and scalars
 }
 
-func (v *vector) read(matrix string) reg.VecVirtual       { return v.load(v.matrices[matrix], v.mask) }
-func (v *vector) write(matrix string, value reg.Register) { v.move(value, v.matrices[matrix], v.mask) }
-
-func (k *rowKernel) signature() string {
+func (k *rowKernel) spec() spec {
 	vectors := slices.Concat(k.sums, k.matrices)
 	for _, c := range k.columns {
 		vectors = append(vectors, c.name)
@@ -51,12 +48,12 @@ func (k *rowKernel) signature() string {
 	if len(k.scalars) > 0 {
 		s += fmt.Sprintf(", %s float32", strings.Join(k.scalars, ", "))
 	}
-	return s + ")"
+	return spec{k.name, s + ")", strings.Split("computes "+k.doc, "\n")}
 }
 
 func (k *rowKernel) generate(s isa) {
-	kernel(s, k.name, k.signature(), strings.Split("computes "+k.doc, "\n")...)
-	g := &rowLoop{rowKernel: k, isa: s, strides: map[string]reg.Register{}, scalars: map[string]reg.Register{}}
+	kernel(s, k.spec())
+	g := &rowLoop{rowKernel: k, isa: s, strides: map[string]reg.Register{}, scalars: map[string]value{}}
 	for _, m := range k.matrices {
 		stride := Load(Param(m+"Stride"), GP64())
 		SHLQ(U8(2), stride)
@@ -81,8 +78,9 @@ func (k *rowKernel) generate(s isa) {
 type rowLoop struct {
 	*rowKernel
 	isa
-	strides, scalars map[string]reg.Register
-	offset           reg.Register // bytes before the current columns
+	strides map[string]reg.Register
+	scalars map[string]value
+	offset  reg.Register // bytes before the current columns
 }
 
 // base returns a pointer to the current columns of an operand.
@@ -98,9 +96,14 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	if mask != nil {
 		label = "rowsTail"
 	}
+	pointers := map[string]reg.Register{}
 	vectors := make([]vector, n)
 	for i := range vectors {
-		vectors[i] = vector{isa: g.isa, matrices: map[string]Mem{}, value: maps.Clone(g.scalars), mask: mask}
+		vectors[i] = vector{
+			arithmetic: g.isa, value: maps.Clone(g.scalars),
+			read:  func(matrix string) value { return g.load(g.at(pointers[matrix], i), mask) },
+			write: func(matrix string, v value) { g.move(v.(Op), g.at(pointers[matrix], i), mask) },
+		}
 		for _, name := range g.sums {
 			vectors[i].value[name] = g.vec()
 		}
@@ -108,19 +111,14 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			VMOVAPS(g.load(g.at(p, i), mask), v.value[name])
+			VMOVAPS(g.load(g.at(p, i), mask), v.value[name].(Op))
 		}
 	}
 	for _, c := range g.columns {
-		g.loadColumn(c, vectors, label)
+		g.loadColumn(c, vectors, label, mask)
 	}
-	pointers := map[string]reg.Register{}
 	for _, m := range g.matrices {
-		p := g.base(m)
-		pointers[m] = p
-		for i := range vectors {
-			vectors[i].matrices[m] = g.at(p, i)
-		}
+		pointers[m] = g.base(m)
 	}
 	rows := Load(Param("rows"), GP64())
 	Label(label)
@@ -135,12 +133,12 @@ func (g *rowLoop) block(n int, mask reg.Register) {
 	for _, name := range g.sums {
 		p := g.base(name)
 		for i, v := range vectors {
-			g.move(v.value[name], g.at(p, i), mask)
+			g.move(v.value[name].(Op), g.at(p, i), mask)
 		}
 	}
 }
 
-func (g *rowLoop) loadColumn(c column, vectors []vector, label string) {
+func (g *rowLoop) loadColumn(c column, vectors []vector, label string, mask reg.Register) {
 	loaded := label + "_" + c.name
 	for i := range vectors {
 		vectors[i].value[c.name] = g.vec()
@@ -148,14 +146,14 @@ func (g *rowLoop) loadColumn(c column, vectors []vector, label string) {
 	if c.optional {
 		missing := g.constant(c.missing)
 		for _, v := range vectors {
-			VMOVAPS(missing, v.value[c.name])
+			VMOVAPS(missing, v.value[c.name].(Op))
 		}
 		CMPQ(address(Param(c.name).Len()), Imm(0))
 		JEQ(LabelRef(loaded))
 	}
 	p := g.base(c.name)
 	for i, v := range vectors {
-		VMOVAPS(g.load(g.at(p, i), v.mask), v.value[c.name])
+		VMOVAPS(g.load(g.at(p, i), mask), v.value[c.name].(Op))
 	}
 	Label(loaded)
 }

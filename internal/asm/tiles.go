@@ -58,10 +58,7 @@ func (t tile) multiplyAdd(s isa, a func(row int) Mem, b []reg.VecVirtual) {
 // matMulTile generates the kernel of the matrix product. Each row of a has its own start, as in XNNPACK's indirect
 // convolution (Dukhan, 2019), so that a tile may reach from one group into the next.
 func matMulTile(s isa) {
-	kernel(s, "MatMulTile",
-		"func(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth, rows, vectors int)",
-		"computes c = a·b for a tile of rows × vectors·width. Row r of a is the depth values from",
-		"starts[r] on; b is a packed panel.")
+	kernel(s, matMulTileSpec)
 	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
 	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
 		sums := newTile(s, rows, vectors)
@@ -106,11 +103,7 @@ func matMulTile(s isa) {
 
 // outerTile generates the kernel of the weight gradient.
 func outerTile(s isa) {
-	kernel(s, "OuterTile", "func(dw []float32, dwStride int, "+
-		"a []float32, aRowStride, aGroupStride int, dy []float32, dyRowStride, dyGroupStride int, "+
-		"groups, rows, tileRows, cols int)",
-		"adds Σ aᵀ·dy over the rows of all groups to a tile of dw: tileRows × cols, with tileRows",
-		"columns of a and cols columns of dy, at most two vectors.")
+	kernel(s, outerTileSpec)
 	tileRows, vectors := Load(Param("tileRows"), GP64()), GP64()
 	last := Load(Param("cols"), GP64())
 	MOVQ(U32(1), vectors)
@@ -179,7 +172,7 @@ func lastOnly(mask reg.Register, i, vectors int) reg.Register {
 // peak generates the loop with which benchmarks measure the machine's maximum rate of multiply-adds.
 func peak(s isa) {
 	const accumulators = 12
-	kernel(s, "Peak", "func(steps int)", fmt.Sprintf("does steps × %d independent vector multiply-adds.", accumulators))
+	kernel(s, peakSpec)
 	sums := newTile(s, accumulators, 1)
 	x := s.constant(1)
 	steps := Load(Param("steps"), GP64())

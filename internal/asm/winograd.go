@@ -9,147 +9,6 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// winograd describes the transforms of one of Winograd's algorithms and those of its gradients. Type Winograd of
-// package simd explains them and has their matrices, which its tests compare the generated code with.
-type winograd struct {
-	name                  string
-	outputs, taps, points int
-	constants             []float32 // that the transforms use, in the order of the data
-	input                 transform // from points rows to points
-	weight                transform // from taps to points
-	output                transform // from points to outputs
-	weightGrad            transform // from points to taps
-	outputGrad            transform // from outputs to points
-}
-
-type transform = func(s isa, x []reg.VecVirtual) []reg.VecVirtual
-
-var winograds = []winograd{
-	{
-		name: "WinogradF23", outputs: 2, taps: 3, points: 4, constants: []float32{1. / 2},
-		input: func(s isa, x []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := s.pair(x[2], x[1])
-			return []reg.VecVirtual{s.sub(x[0], x[2]), sum, difference, s.sub(x[3], x[1])}
-		},
-		weight: func(s isa, g []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := s.pair(s.scale(1./2, s.add(g[0], g[2])), s.scale(1./2, g[1]))
-			return []reg.VecVirtual{g[0], sum, difference, g[2]}
-		},
-		output: func(s isa, m []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := s.pair(m[1], m[2])
-			return []reg.VecVirtual{s.add(m[0], sum), s.add(m[3], difference)}
-		},
-		weightGrad: func(s isa, u []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := s.pair(u[1], u[2])
-			return []reg.VecVirtual{s.add2(u[0], 1./2, sum), s.scale(1./2, difference), s.add2(u[3], 1./2, sum)}
-		},
-		outputGrad: func(s isa, d []reg.VecVirtual) []reg.VecVirtual {
-			sum, difference := s.pair(d[0], d[1])
-			return []reg.VecVirtual{d[0], sum, difference, d[1]}
-		},
-	},
-	{
-		name: "WinogradF33", outputs: 3, taps: 3, points: 5,
-		constants: []float32{4, 3, 2, 2. / 3, 1. / 2, 1. / 3, 1. / 6, -1. / 2},
-		input: func(s isa, x []reg.VecVirtual) []reg.VecVirtual {
-			v3 := s.sub(x[3], x[1])
-			return []reg.VecVirtual{
-				s.add2(v3, 2, s.sub(x[0], x[2])),
-				s.sub(v3, s.add(x[1], x[2])),
-				s.add2(v3, 3, s.sub(x[1], x[2])),
-				v3,
-				s.sub2(s.sub(x[4], x[2]), 2, v3),
-			}
-		},
-		weight: func(s isa, g []reg.VecVirtual) []reg.VecVirtual {
-			even := s.add(g[0], g[2])
-			return []reg.VecVirtual{
-				s.scale(1./2, g[0]),
-				s.scale(-1./2, s.add(even, g[1])),
-				s.scale(1./6, s.sub(g[1], even)),
-				s.add2(s.add2(s.scale(1./6, g[0]), 1./3, g[1]), 2./3, g[2]),
-				g[2],
-			}
-		},
-		output: func(s isa, m []reg.VecVirtual) []reg.VecVirtual {
-			sum := s.add(m[1], m[2])
-			return []reg.VecVirtual{
-				s.add(s.add(m[0], m[3]), sum),
-				s.add2(s.sub(m[1], m[2]), 2, m[3]),
-				s.add(s.add2(m[4], 4, m[3]), sum),
-			}
-		},
-		weightGrad: func(s isa, u []reg.VecVirtual) []reg.VecVirtual {
-			half := s.scale(-1./2, u[1])
-			return []reg.VecVirtual{
-				s.add2(s.add2(half, 1./2, u[0]), 1./6, s.sub(u[3], u[2])),
-				s.add2(s.add2(half, 1./6, u[2]), 1./3, u[3]),
-				s.add2(s.sub2(s.add(half, u[4]), 1./6, u[2]), 2./3, u[3]),
-			}
-		},
-		outputGrad: func(s isa, d []reg.VecVirtual) []reg.VecVirtual {
-			even := s.add(d[0], d[2])
-			sum, difference := s.pair(even, d[1])
-			return []reg.VecVirtual{d[0], sum, difference, s.add2(s.add2(d[0], 2, d[1]), 4, d[2]), d[2]}
-		},
-	},
-	{
-		name: "WinogradF45", outputs: 4, taps: 5, points: 8,
-		constants: []float32{
-			8, 21. / 4, 5, 17. / 4, 4, 5. / 2, 2, 5. / 4, 1. / 2, 1. / 4, 1. / 8,
-			-2. / 9, 1. / 90, 2. / 45, 4. / 45, 8. / 45, 16. / 45, 32. / 45, 1. / 45,
-		},
-		input: func(s isa, x []reg.VecVirtual) []reg.VecVirtual {
-			v0 := s.add2(s.sub(x[0], x[6]), 21./4, s.sub(x[4], x[2]))
-			v7 := s.add2(s.sub(x[7], x[1]), 21./4, s.sub(x[3], x[5]))
-			v1, v2 := s.pair(s.sub2(s.add(x[2], x[6]), 17./4, x[4]), s.sub2(s.add(x[1], x[5]), 17./4, x[3]))
-			v3, v4 := s.pair(s.sub2(s.add2(x[6], 1./4, x[2]), 5./4, x[4]),
-				s.sub2(s.add2(s.scale(2, x[5]), 1./2, x[1]), 5./2, x[3]))
-			v5, v6 := s.pair(s.sub2(s.add2(x[6], 4, x[2]), 5, x[4]),
-				s.sub2(s.add2(s.scale(2, x[1]), 1./2, x[5]), 5./2, x[3]))
-			return []reg.VecVirtual{v0, v1, v2, v3, v4, v5, v6, v7}
-		},
-		weight: func(s isa, g []reg.VecVirtual) []reg.VecVirtual {
-			u1, u2 := s.pair(s.add(s.add(g[0], g[4]), g[2]), s.add(g[1], g[3]))
-			u3, u4 := s.pair(s.add2(s.add2(s.scale(1./90, g[0]), 2./45, g[2]), 8./45, g[4]),
-				s.add2(s.scale(1./45, g[1]), 4./45, g[3]))
-			u5, u6 := s.pair(s.add2(s.add2(s.scale(32./45, g[0]), 8./45, g[2]), 2./45, g[4]),
-				s.add2(s.scale(16./45, g[1]), 4./45, g[3]))
-			return []reg.VecVirtual{g[0], s.scale(-2./9, u1), s.scale(-2./9, u2), u3, u4, u5, u6, g[4]}
-		},
-		output: func(s isa, m []reg.VecVirtual) []reg.VecVirtual {
-			s1, d1 := s.pair(m[1], m[2])
-			s2, d2 := s.pair(m[3], m[4])
-			s3, d3 := s.pair(m[5], m[6])
-			return []reg.VecVirtual{
-				s.add(s.add(m[0], s1), s.add(s2, s3)),
-				s.add2(s.add2(d1, 2, d2), 1./2, d3),
-				s.add2(s.add2(s1, 4, s2), 1./4, s3),
-				s.add2(s.add2(s.add(d1, m[7]), 8, d2), 1./8, d3),
-			}
-		},
-		weightGrad: func(s isa, u []reg.VecVirtual) []reg.VecVirtual {
-			s1, d1 := s.pair(u[1], u[2])
-			s3, d3 := s.pair(u[3], u[4])
-			s5, d5 := s.pair(u[5], u[6])
-			s1, d1 = s.scale(-2./9, s1), s.scale(-2./9, d1)
-			return []reg.VecVirtual{
-				s.add2(s.add2(s.add(s1, u[0]), 1./90, s3), 32./45, s5),
-				s.add2(s.add2(d1, 1./45, d3), 16./45, d5),
-				s.add2(s.add2(s1, 2./45, s3), 8./45, s5),
-				s.add2(d1, 4./45, s.add(d3, d5)),
-				s.add2(s.add2(s.add(s1, u[7]), 8./45, s3), 2./45, s5),
-			}
-		},
-		outputGrad: func(s isa, d []reg.VecVirtual) []reg.VecVirtual {
-			z1, z2 := s.pair(s.add(d[0], d[2]), s.add(d[1], d[3]))
-			z3, z4 := s.pair(s.add2(d[0], 4, d[2]), s.add2(s.scale(2, d[1]), 8, d[3]))
-			z5, z6 := s.pair(s.add2(d[0], 1./4, d[2]), s.add2(s.scale(1./2, d[1]), 1./8, d[3]))
-			return []reg.VecVirtual{d[0], z1, z2, z3, z4, z5, z6, d[3]}
-		},
-	},
-}
-
 // constantsData holds constants as operands in memory, since AVX2 has few registers.
 var constantsData = map[float32]Mem{}
 
@@ -164,33 +23,6 @@ func constantData(value float32) Mem {
 	}
 	constantsData[value] = data
 	return data
-}
-
-// pair returns a + b and a − b.
-func (s isa) pair(a, b reg.VecVirtual) (sum, difference reg.VecVirtual) {
-	return s.add(a, b), s.sub(a, b)
-}
-
-func (s isa) scale(factor float32, a reg.VecVirtual) reg.VecVirtual {
-	v := s.vec()
-	VMULPS(constantData(factor), a, v)
-	return v
-}
-
-// add2 returns a + factor·b.
-func (s isa) add2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
-	v := s.vec()
-	VMOVAPS(a, v)
-	VFMADD231PS(constantData(factor), b, v)
-	return v
-}
-
-// sub2 returns a − factor·b.
-func (s isa) sub2(a reg.VecVirtual, factor float32, b reg.VecVirtual) reg.VecVirtual {
-	v := s.vec()
-	VMOVAPS(a, v)
-	VFNMADD231PS(constantData(factor), b, v)
-	return v
 }
 
 // strided is a moving pointer to rows that lie a stride apart.
@@ -273,7 +105,7 @@ func (w winograd) generate(s isa) {
 
 // intoPoints generates a transform from some rows of each tile, whose tiles lie advance rows apart, to a row a point.
 func (w winograd) intoPoints(s isa, name string, rows, advance int, t transform) {
-	kernel(s, w.name+"."+name, "func(v, x []float32, tiles, cols, xStride, vPoint int)", "is a Winograd's kernel.")
+	kernel(s, w.intoPointsSpec(name))
 	rowBytes := Load(Param("cols"), GP64())
 	SHLQ(U8(2), rowBytes)
 	in, out := newStrided("xStride", rows), newStrided("vPoint", w.points)
@@ -285,8 +117,7 @@ func (w winograd) intoPoints(s isa, name string, rows, advance int, t transform)
 
 // fromPoints generates a transform from a row a point to some rows of each tile.
 func (w winograd) fromPoints(s isa, name string, rows int, t transform) {
-	kernel(s, w.name+"."+name, "func(y, x []float32, tiles, cols, yStride, xStride, xPoint int)",
-		"is a Winograd's kernel.")
+	kernel(s, w.fromPointsSpec(name))
 	rowBytes := Load(Param("xStride"), GP64())
 	SHLQ(U8(2), rowBytes)
 	in, out := newStrided("xPoint", w.points), newStrided("yStride", rows)
@@ -308,12 +139,12 @@ func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t tra
 		out.begin(dst)
 		tiles := Load(Param("tiles"), GP64())
 		Label(label)
-		x := make([]reg.VecVirtual, rows)
+		x := make([]value, rows)
 		for i := range x {
 			x[i] = s.load(in.row(i), mask)
 		}
 		for i, v := range t(s, x) {
-			s.move(v, out.row(i), mask)
+			s.move(v.(Op), out.row(i), mask)
 		}
 		next()
 		DECQ(tiles)

@@ -15,13 +15,14 @@ const (
 	Generic Set = "generic" // plain Go, which every machine runs
 	AVX2    Set = "avx2"    // with FMA
 	AVX512  Set = "avx512"  // F, DQ, VL and BW, with AVX2, FMA and BMI2
+	NEON    Set = "neon"    // Advanced SIMD, which every arm64 has
 )
 
 // Variable is the environment variable that selects a set.
 const Variable = "POLYPHON_CPU"
 
 // Sets returns the sets that this machine runs, slowest first. Generic is always among them; in builds with the tag
-// purego and for processors other than amd64 it is the only one.
+// purego and for processors other than amd64 and arm64 it is the only one.
 func Sets() []Set { return append([]Set{Generic}, detected()...) }
 
 // Parse returns the set of that name. Where this machine does not run it, the error lists those that it runs.

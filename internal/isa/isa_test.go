@@ -49,4 +49,4 @@ func TestSetsOfThisMachine(t *testing.T) {
 	}
 }
 
-var order = []Set{Generic, AVX2, AVX512}
+var order = []Set{Generic, AVX2, AVX512, NEON}

@@ -25,7 +25,7 @@ type Choice string
 
 // Environment describes the environment variables that select how a device computes.
 var Environment = [][2]string{
-	{device.KernelsVariable, "Kernels to compute with instead of the fastest ones: generic, avx2 or avx512."},
+	{device.KernelsVariable, "Kernels to compute with instead of the fastest ones: generic, avx2, avx512 or neon."},
 	{gpu.Variable, "Precision of a GPU's matrix products: float32, tf32 or bf16. " +
 		"Default: tf32 where the GPU has it, else float32."},
 }

@@ -1,0 +1,5 @@
+//go:build !purego
+
+package isa
+
+func detected() []Set { return []Set{NEON} }
