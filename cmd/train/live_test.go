@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,6 +58,15 @@ func TestEvalLive(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
 		t.Fatal(err)
 	}
+	checkKeys(t, []byte(out), map[string]string{
+		"":             "delay doubts false_alarms labels near_misses operating_point snr sounds split words",
+		"false_alarms": "count high hours low per_hour", "words": "high low missed percent said",
+		"delay":           "median p95 percent_within within",
+		"sounds":          "false_alarms false_alarms_by_label folder kind",
+		"labels":          "false_alarms label words",
+		"near_misses":     "events label said word",
+		"operating_point": "min_duration refractory release smoothing threshold",
+	})
 	if r.Split != "all" || r.SNR != 10 || !reflect.DeepEqual(r.OperatingPoint, models.Small().DetectionConfig()) {
 		t.Errorf("%s, %g dB, %+v", r.Split, r.SNR, r.OperatingPoint)
 	}
@@ -137,6 +147,17 @@ func TestEvalLive(t *testing.T) {
 		t.Errorf("tune --measure: status %d, %s\n%s\ninstead of\n%s", status, errs, same, out)
 	}
 
+	// A limit for a folder holds whatever it costs, and the others may have more.
+	tune = append([]string{"tune", "--false-alarms", "1000"}, args[2:len(args)-2]...)
+	for limit, want := range map[string]string{
+		"street=1000": "speech 10 s 1 360 9 to 2006", "speech=0": "speech 10 s 0 0 0 to 1328",
+	} {
+		status, out, errs := train(t.Context(), append(tune, "--limit", limit)...)
+		if status != program.StatusOK || !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+			t.Errorf("--limit %s: status %d, %s, no %q in\n%s", limit, status, errs, want, out)
+		}
+	}
+
 	eval := func(more ...string) []string {
 		return append([]string{"eval", "--model", "small", "--data", "words", "--split", "all"}, more...)
 	}
@@ -149,6 +170,31 @@ func TestEvalLive(t *testing.T) {
 	checkFailure(t, "endless", eval("--live", "--without", "street", "--minutes", "-1"), program.StatusUsage, "--minutes")
 	checkFailure(t, "nothing under words", eval("--live", "--without", "street", "--under", t.TempDir()),
 		program.StatusFailed, "no recording below")
+}
+
+// checkKeys compares the names of fields of a JSON object, and of objects in it or the first ones of lists.
+func checkKeys(t *testing.T, text []byte, want map[string]string) {
+	t.Helper()
+	var whole map[string]any
+	if err := json.Unmarshal(text, &whole); err != nil {
+		t.Fatal(err)
+	}
+	for field, names := range want {
+		var object any = whole
+		if field != "" {
+			object = whole[field]
+		}
+		if list, ok := object.([]any); ok && len(list) > 0 {
+			object = list[0]
+			if field == "labels" { // the first one is not said
+				object = list[slices.IndexFunc(list, func(o any) bool { return len(o.(map[string]any)) == 3 })]
+			}
+		}
+		fields, _ := object.(map[string]any)
+		if got := strings.Join(slices.Sorted(maps.Keys(fields)), " "); got != names {
+			t.Errorf("fields of %q: %s, want %s", field, got, names)
+		}
+	}
 }
 
 // TestEveryKindHasAName: every kind of recording has a name in JSON and in tables.
