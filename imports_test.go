@@ -42,12 +42,14 @@ var allowed = map[string][]string{
 		"datasets", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
 	},
 
-	"":            {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
-	"models":      {"polynet"},
-	"calibrate":   {"confidence", "detect", "polynet"},
-	"report":      {"audio", "calibrate", "detect", "features", "polynet", "training"},
-	"export/onnx": {"confidence", "detect", "features", "internal/foreign", "polynet"},
-	"serve/web":   {},
+	"":              {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
+	"models":        {"polynet"},
+	"calibrate":     {"confidence", "detect", "polynet"},
+	"report":        {"audio", "calibrate", "detect", "features", "polynet", "training"},
+	"export/onnx":   {"confidence", "detect", "features", "internal/foreign", "polynet"},
+	"serve/mqtt":    {},
+	"serve/wyoming": {"audio"},
+	"serve/web":     {},
 	"serve": {
 		"", "audio", "audio/live", "confidence", "detect", "device", "features", "models", "polynet",
 	},

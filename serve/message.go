@@ -14,6 +14,8 @@ type Hello struct {
 	Rate     int            `json:"rate"` // hertz
 	Encoding audio.Encoding `json:"encoding"`
 	Channels int            `json:"channels"`
+	// Source is a name of the sound, such as kitchen, for Config.OnEvent.
+	Source string `json:"source"`
 	// Thresholds of labels, and of all others under "*", instead of the model's.
 	Thresholds map[string]float64 `json:"thresholds"`
 	Decisions  bool               `json:"decisions"` // are sent

@@ -31,6 +31,9 @@ type Config struct {
 	Limits  Limits
 	Logger  *slog.Logger // nil: slog.Default
 	Page    http.Handler // what is served at /; nil: nothing
+	// OnEvent is called with each event of live sound, before the stream's client has it, and with the model and the
+	// name that the client has given the sound. It must not wait. nil: nobody else is told.
+	OnEvent func(model, source string, e *Event)
 }
 
 // Source is a model that is served.

@@ -119,7 +119,11 @@ func (s *Session) decided(d polyphon.Decision) {
 func (s *Session) detected(e polyphon.Event) {
 	s.end.Events++
 	s.server.metrics.events.WithLabelValues(s.model.name, e.Label).Inc()
-	s.send(&Event{Event: e, Clock: time.Now().Format(clockFormat)})
+	m := &Event{Event: e, Clock: time.Now().Format(clockFormat)}
+	if tell := s.server.config.OnEvent; tell != nil {
+		tell(s.model.name, s.hello.Source, m)
+	}
+	s.send(m)
 }
 
 // clockFormat is RFC 3339 with milliseconds.

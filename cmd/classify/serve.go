@@ -32,6 +32,8 @@ type server struct {
 	TLSKey    string   `help:"Key of the certificate, in PEM." placeholder:"FILE"`
 	Origin    []string `help:"${origin}" placeholder:"URL"`
 	Save      string   `help:"${serveSave}" placeholder:"DIR"`
+	Wyoming   string   `help:"${wyoming}" placeholder:"URL"`
+	MQTT      string   `help:"${mqtt}" env:"POLYPHON_MQTT" placeholder:"URL"`
 	Log       string   `help:"Format of the log on standard error: ${enum}." enum:"text,json" default:"text"`
 
 	Limits    serveLimits     `embed:"" group:"Limits:"`
@@ -55,6 +57,9 @@ func init() {
 			"and the first is the default (default: base and small).",
 		"tokenFile": "File with the token that requests need, as Authorization: Bearer TOKEN. Without one, all are answered.",
 		"origin":    "Address of another page that may use the service, such as https://example.org; can be repeated.",
+		"wyoming":   "Be a wake word service of Home Assistant, at an address such as tcp://0.0.0.0:10400.",
+		"mqtt": "Publish events to an MQTT broker, such as mqtt://user:password@host/polyphon/kitchen, where Home " +
+			"Assistant finds them by itself. Best set in the environment: other users see command lines.",
 		"serveSave": "Let the page save clips below this folder.",
 	} {
 		texts[name] = text
@@ -84,9 +89,16 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 		safe.Fprintf(s.Err, "classify: %s\n", device.Note)
 	}
 	config.Device = device.Trainer
+	h := &home{log: config.Logger}
+	if err := h.publish(c.MQTT, &config); err != nil {
+		return program.WithStatus(program.StatusUsage, err)
+	}
 	service, err := serve.New(config)
 	if err != nil {
-		return program.WithStatus(program.StatusModel, err)
+		return errors.Join(program.WithStatus(program.StatusModel, err), h.close(ctx))
+	}
+	if err := h.begin(c.Wyoming, service); err != nil {
+		return errors.Join(err, h.close(ctx), service.Close(ctx))
 	}
 	program.OnHangUp(ctx, func() {
 		if err := service.Reload(ctx); err != nil {
@@ -94,8 +106,9 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 			return
 		}
 		config.Logger.Info("the models have been loaded again")
+		h.reloaded()
 	})
-	err = c.serve(ctx, service, config.Logger)
+	err = c.serve(ctx, service, h, config.Logger)
 	return errors.Join(err, device.Close())
 }
 
@@ -151,10 +164,10 @@ func modelSource(flag string) serve.Source {
 }
 
 // serve answers requests until ctx is done, and then finishes those that are under way.
-func (c *server) serve(ctx context.Context, service *serve.Server, log *slog.Logger) error {
+func (c *server) serve(ctx context.Context, service *serve.Server, h *home, log *slog.Logger) error {
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
-		return errors.Join(err, service.Close(ctx))
+		return errors.Join(err, service.Close(ctx), h.close(ctx))
 	}
 	http := &http.Server{
 		Handler: service.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
@@ -179,7 +192,7 @@ func (c *server) serve(ctx context.Context, service *serve.Server, log *slog.Log
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWithin)
 	defer cancel()
 	done := make(chan error, 1)
-	go func() { done <- service.Close(closing) }()
+	go func() { done <- errors.Join(h.endWyoming(closing), service.Close(closing), h.close(closing)) }()
 	failed := errors.Join(http.Shutdown(closing), <-done)
 	return errors.Join(err, failed)
 }
