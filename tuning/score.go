@@ -16,7 +16,7 @@ type Score struct {
 	Counts
 	Parts  []Part             // by kind, then in the order of the recordings
 	Labels map[string]*Counts // the Score's own Counts, by label; each has all Hours
-	Delays []float64          // of the detected words: from the word's end to the event's decision, in seconds, sorted
+	Delays Delays             // of the detected words
 
 	others map[string]int   // how often each other word was said
 	near   map[nearMiss]int // how often it began an event
@@ -37,7 +37,11 @@ type Part struct {
 	Counts
 	Others int            // other words that were said
 	Labels map[string]int // false alarms by label
+	Delays Delays
 }
+
+// Delays are the seconds from a word's end to its event's decision, of all detected words, sorted.
+type Delays []float64
 
 // NearMiss says how often a word that is none of the model's began an event.
 type NearMiss struct {
@@ -73,18 +77,18 @@ func (c Counts) FalseAlarmInterval() Interval {
 	return Interval{i.Low / c.Hours, i.High / c.Hours}
 }
 
-// Delay returns a quantile q in [0, 1] of the Delays, NaN without detected words.
-func (s Score) Delay(q float64) float64 {
-	if len(s.Delays) == 0 {
+// Quantile returns a quantile q in [0, 1], NaN without delays.
+func (d Delays) Quantile(q float64) float64 {
+	if len(d) == 0 {
 		return math.NaN()
 	}
-	return s.Delays[int(q*float64(len(s.Delays)-1))]
+	return d[int(q*float64(len(d)-1))]
 }
 
-// Within returns the share of the detected words decided at most so many seconds after their end, NaN if none was.
-func (s Score) Within(seconds float64) float64 {
-	n, _ := slices.BinarySearch(s.Delays, math.Nextafter(seconds, math.Inf(1)))
-	return float64(n) / float64(len(s.Delays))
+// Within returns the share that is at most so many seconds, NaN without delays.
+func (d Delays) Within(seconds float64) float64 {
+	n, _ := slices.BinarySearch(d, math.Nextafter(seconds, math.Inf(1)))
+	return float64(n) / float64(len(d))
 }
 
 // NearMisses returns the other words that began events, with what they were taken for, the most frequent first.
@@ -137,6 +141,10 @@ func Measure(tracks []*Track, c detect.Config) (Score, error) {
 	for _, label := range s.Labels {
 		label.Hours = s.Hours
 	}
+	for i := range s.Parts {
+		slices.Sort(s.Parts[i].Delays)
+		s.Delays = append(s.Delays, s.Parts[i].Delays...)
+	}
 	slices.Sort(s.Delays)
 	slices.SortStableFunc(s.Parts, func(a, b Part) int { return cmp.Compare(a.Kind, b.Kind) })
 	return s, nil
@@ -170,7 +178,7 @@ func (s *Score) add(t *Track, events []detect.Event) {
 			s.falseAlarm(t, part, e)
 			continue
 		}
-		s.Delays = append(s.Delays, e.Time-left[i].End)
+		part.Delays = append(part.Delays, e.Time-left[i].End)
 		left = slices.Delete(left, i, i+1)
 	}
 	for _, w := range t.Words {

@@ -54,7 +54,7 @@ type Limits struct {
 
 // Keeps reports whether a score is within the limits.
 func (l Limits) Keeps(s Score) bool {
-	return s.FalseAlarmsPerHour() <= l.FalseAlarms && !(s.Delay(0.95) > l.Delay) &&
+	return s.FalseAlarmsPerHour() <= l.FalseAlarms && !(s.Delays.Quantile(0.95) > l.Delay) &&
 		!slices.ContainsFunc(s.Parts, func(p Part) bool {
 			limit, limited := l.Folders[p.Folder]
 			return limited && p.Kind == Wordless && p.FalseAlarmsPerHour() > limit

@@ -57,11 +57,11 @@ func TestMeasure(t *testing.T) {
 		t.Errorf("%g false alarms an hour", got)
 	}
 	// "yes" reaches the threshold in the window that ends at 2.3, which needed 2.5 s: as the word ended.
-	if len(s.Delays) != 2 || math.Abs(s.Delay(0)) > 1e-9 || math.Abs(s.Delay(1)-0.6) > 1e-9 {
+	if len(s.Delays) != 2 || math.Abs(s.Delays.Quantile(0)) > 1e-9 || math.Abs(s.Delays.Quantile(1)-0.6) > 1e-9 {
 		t.Errorf("delays %v, want 0 and 0.6", s.Delays)
 	}
 	for seconds, want := range map[float64]float64{-0.1: 0, 0.1: 0.5, 0.5: 0.5, 0.61: 1} {
-		if got := s.Within(seconds); got != want {
+		if got := s.Delays.Within(seconds); got != want {
 			t.Errorf("%g of the words within %g s, want %g", got, seconds, want)
 		}
 	}
@@ -88,14 +88,17 @@ func TestParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, want := range []Part{
-		{Wordless, "street", Counts{0, 0, 2, 120.0 / 3600}, 0, map[string]int{"no": 2}},
-		{Wordless, "speech", Counts{0, 0, 0, 30.0 / 3600}, 0, map[string]int{}},
-		{OtherWord, "", Counts{0, 0, 3, 40.0 / 3600}, 5, map[string]int{"no": 1, "yes": 2}},
-		{Spoken, "", Counts{2, 1, 1, 20.0 / 3600}, 0, map[string]int{"yes": 1}},
+		{Wordless, "street", Counts{0, 0, 2, 120.0 / 3600}, 0, map[string]int{"no": 2}, nil},
+		{Wordless, "speech", Counts{0, 0, 0, 30.0 / 3600}, 0, map[string]int{}, nil},
+		{OtherWord, "", Counts{0, 0, 3, 40.0 / 3600}, 5, map[string]int{"no": 1, "yes": 2}, nil},
+		{Spoken, "", Counts{2, 1, 1, 20.0 / 3600}, 0, map[string]int{"yes": 1}, s.Delays},
 	} {
 		if i >= len(s.Parts) || !reflect.DeepEqual(s.Parts[i], want) {
 			t.Fatalf("parts %+v, want as %d %+v", s.Parts, i, want)
 		}
+	}
+	if len(s.Delays) != 1 || math.Abs(s.Delays[0]) > 1e-9 { // decided with 2.5 s, as the word ended
+		t.Errorf("delays %v", s.Delays)
 	}
 	const hours = (120.0 + 30 + 40) / 3600
 	if s.Words != 2 || s.Missed != 1 || s.FalseAlarms != 5 || math.Abs(s.Hours-hours) > 1e-12 {

@@ -161,6 +161,7 @@ type soundRow struct {
 	FalseAlarms *alarmRate     `json:"false_alarms,omitempty"`
 	ByLabel     map[string]int `json:"false_alarms_by_label,omitempty"`
 	Words       *missShare     `json:"words,omitempty"`
+	Delay       *delays        `json:"delay,omitempty"`
 	judged      bool           // whether the false alarms are in the total
 }
 
@@ -187,17 +188,13 @@ var kindNames = []string{
 func (f liveFlags) report(m *polynet.Model, split string, score tuning.Score) *liveReport {
 	r := &liveReport{
 		Split: split, SNR: f.SNR, OperatingPoint: score.Config, FalseAlarms: alarms(score.Counts),
-		Words: misses(score.Counts), Doubts: score.Doubts(),
+		Words: misses(score.Counts), Delay: delaysOf(m, score.Delays), Doubts: score.Doubts(),
 		Sounds: []soundRow{}, Labels: []labelRow{}, NearMisses: []nearMissRow{},
-	}
-	if len(score.Delays) > 0 {
-		within := m.Net.Lookahead(m.Features).Seconds() + reportDelay
-		r.Delay = &delays{score.Delay(0.5), score.Delay(0.95), within, 100 * score.Within(within)}
 	}
 	for _, p := range score.Parts {
 		row := soundRow{
 			Kind: kindNames[p.Kind], OtherWords: p.Others, FalseAlarms: alarms(p.Counts), ByLabel: p.Labels,
-			Words: misses(p.Counts), judged: p.Kind.Judged(),
+			Words: misses(p.Counts), Delay: delaysOf(m, p.Delays), judged: p.Kind.Judged(),
 		}
 		if p.Kind == tuning.Wordless {
 			row.Folder = shownPath(p.Folder)
@@ -235,6 +232,15 @@ func misses(c tuning.Counts) *missShare {
 	}
 	i := c.MissInterval()
 	return &missShare{c.Words, c.Missed, 100 * c.MissRate(), 100 * i.Low, 100 * i.High}
+}
+
+// delaysOf returns figures of delays, nil where there are none.
+func delaysOf(m *polynet.Model, d tuning.Delays) *delays {
+	if len(d) == 0 {
+		return nil
+	}
+	within := m.Net.Lookahead(m.Features).Seconds() + reportDelay
+	return &delays{d.Quantile(0.5), d.Quantile(0.95), within, 100 * d.Within(within)}
 }
 
 // shownPath returns a path relative to the working folder where it lies below it.

@@ -116,6 +116,9 @@ func TestEvalLive(t *testing.T) {
 			t.Errorf("%s: %+v, %+v", l.Label, l.Words, l.FalseAlarms)
 		}
 	}
+	if one, all := r.Sounds[3].Delay, r.Delay; one == nil || r.Sounds[0].Delay != nil || one.Within != all.Within {
+		t.Errorf("delays of words one by one %+v, of all %+v", one, all)
+	}
 	if d := r.Delay; d == nil || d.Median <= 0 || d.P95 < d.Median || d.P95 > 1.5 {
 		t.Errorf("delays %+v", d)
 	}
@@ -126,14 +129,16 @@ func TestEvalLive(t *testing.T) {
 		lines[strings.Join(strings.Fields(line), " ")] = true
 	}
 	for _, want := range []string{
-		"speech 10 s 1 360 9 to 2006", "street 20 s 0 0 0 to 664", "words one by one 3 0 0 0 to 71",
+		"speech 10 s 1 360 9 to 2006", "street 20 s 0 0 0 to 664", "in total 38.6 s 2 187 23 to 674",
 		"other word said taken for times", "tree 1 left 1",
 	} {
 		if !lines[want] {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
-	for _, want := range []string{"\namong 2 other words  ", "\nin total  ", "\nnot in it: words without pauses  "} {
+	for _, want := range []string{"\namong 2 other words  ", "\nin total  ", "\nnot in it: words without pauses  ",
+		"\nwords one by one         3       0   0  0 to 71  ",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}

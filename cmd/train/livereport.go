@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/progress"
@@ -39,8 +40,6 @@ func (r *liveReport) print(s program.Streams) error {
 		fmt.Fprintln(s.Out, "no word was detected")
 		return nil
 	}
-	safe.Fprintf(s.Out, "from a word's end to its event: %.0f ms in the median, at most %.0f ms for 95 %%\n",
-		1000*r.Delay.Median, 1000*r.Delay.P95)
 	safe.Fprintf(s.Out, "%s %% of the detected words were reported within %.0f ms after their end\n",
 		percent(r.Delay.Percent, r.Words.Said-r.Words.Missed), 1000*r.Delay.Within)
 	return nil
@@ -90,17 +89,23 @@ func (s soundRow) name() string {
 	return "words without pauses"
 }
 
-// missTable has the misses by sound.
+// missTable has the misses by sound, and the delays.
 func (r *liveReport) missTable() *table {
-	t := &table{columns: "lrrdl"}
-	t.row("misses", "said", "missed", "%", "95 % interval")
-	for _, s := range r.Sounds {
-		if s.Words != nil {
-			t.row(append([]string{s.name()}, s.Words.cells()...)...)
+	t := &table{columns: "lrrdlr"}
+	t.row("misses", "said", "missed", "%", "95 % interval", "delay ms, median", "delay ms, 95 %")
+	row := func(name string, words *missShare, d *delays) {
+		if words != nil {
+			if d == nil {
+				d = &delays{Median: math.NaN(), P95: math.NaN()}
+			}
+			t.row(append(append([]string{name}, words.cells()...), fixed(1000*d.Median, 1), fixed(1000*d.P95, 1))...)
 		}
 	}
-	if r.Words != nil && len(t.rows) > 2 {
-		t.row(append([]string{"in total"}, r.Words.cells()...)...)
+	for _, s := range r.Sounds {
+		row(s.name(), s.Words, s.Delay)
+	}
+	if len(t.rows) > 2 {
+		row("in total", r.Words, r.Delay)
 	}
 	return t
 }

@@ -120,7 +120,7 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 			p := r.Config
 			t.row(fixed(p.Smoothing, 0.01), fixed(p.MinDuration, 0.01), fixed(p.Threshold, 0.001),
 				perHour(r.FalseAlarmsPerHour(), r.Hours), percent(100*r.MissRate(), r.Words),
-				fixed(1000*r.Delay(0.5), 1), fixed(1000*r.Delay(0.95), 1), name)
+				fixed(1000*r.Delays.Quantile(0.5), 1), fixed(1000*r.Delays.Quantile(0.95), 1), name)
 		}
 		row("the model's own", scores[0])
 		for _, r := range frontier {
@@ -149,7 +149,7 @@ func (c *tuneCmd) report(s program.Streams, model *polynet.Model, scores []tunin
 	if !limits.Keeps(chosen) {
 		safe.Fprintf(s.Err, "train: no operating point keeps to --false-alarms, --limit and --delay; the one with the "+
 			"fewest false alarms has %s an hour, and reports words after %.2f s\n",
-			perHour(chosen.FalseAlarmsPerHour(), chosen.Hours), chosen.Delay(0.95))
+			perHour(chosen.FalseAlarmsPerHour(), chosen.Hours), chosen.Delays.Quantile(0.95))
 	}
 	tuned := *model
 	tuned.Detection = &chosen.Config

@@ -119,7 +119,7 @@ func TestTuneReport(t *testing.T) {
 		counts := tuning.Counts{Words: words, Missed: missed, FalseAlarms: alarms, Hours: hours}
 		return tuning.Score{
 			Config: detect.Config{Threshold: threshold, Smoothing: 0.2, MinDuration: 0.05},
-			Counts: counts, Delays: delays, Parts: []tuning.Part{{Kind: tuning.Recorded, Counts: counts}},
+			Counts: counts, Delays: delays, Parts: []tuning.Part{{Kind: tuning.Recorded, Counts: counts, Delays: delays}},
 		}
 	}
 	for _, c := range []struct {
@@ -143,8 +143,8 @@ false alarms                time  number  an hour  95 % interval
 recordings with cue points   2 h       1      0.5  0.0 to 2.8
 in total                     2 h       1      0.5  0.0 to 2.8
 
-misses                      said  missed  %  95 % interval
-recordings with cue points   107      10  9  5 to 17
+misses                      said  missed  %  95 % interval  delay ms, median  delay ms, 95 %
+recordings with cue points   107      10  9  5 to 17                     130             130
 `, "\n")},
 		{true, []tuning.Score{score(0.5, 4890, 123, 3, 24, 0.1, 0.2, 0.3)}, strings.TrimPrefix(`
 threshold 0.5, smoothing 0.2 s, minimum duration 0.05 s
@@ -153,8 +153,8 @@ false alarms                time  number  an hour  95 % interval
 recordings with cue points  24 h       3     0.12  0.03 to 0.37
 in total                    24 h       3     0.12  0.03 to 0.37
 
-misses                      said  missed    %  95 % interval
-recordings with cue points  4890     123  2.5  2.1 to 3.0
+misses                      said  missed    %  95 % interval  delay ms, median  delay ms, 95 %
+recordings with cue points  4890     123  2.5  2.1 to 3.0                  200             200
 `, "\n")},
 		{true, []tuning.Score{score(0.5, 1, 1, 1, 0.05)}, strings.TrimPrefix(`
 threshold 0.5, smoothing 0.2 s, minimum duration 0.05 s
@@ -163,8 +163,8 @@ false alarms                 time  number  an hour  95 % interval
 recordings with cue points  3 min       1       20  1 to 111
 in total                    3 min       1       20  1 to 111
 
-misses                      said  missed    %  95 % interval
-recordings with cue points     1       1  100  2 to 100
+misses                      said  missed    %  95 % interval  delay ms, median  delay ms, 95 %
+recordings with cue points     1       1  100  2 to 100                      -               -
 `, "\n")},
 	} {
 		var out, errs strings.Builder
