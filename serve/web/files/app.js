@@ -116,7 +116,7 @@ async function listDevices() {
   const used = microphone.stream?.getAudioTracks()[0].getSettings().deviceId;
   $('device').replaceChildren(...inputs.map(d => element('option', { value: d.deviceId }, d.label)));
   $('device').value = used;
-  $('device').parentElement.hidden = inputs.length < 2;
+  $('device').hidden = inputs.length < 2;
 }
 
 microphone.onpiece = (samples, time) => stream.send(samples, time, microphone.context.sampleRate);
@@ -141,6 +141,8 @@ $('access-dialog').onclose = ({ target }) => {
   if (microphone.running) stream.start(hello);
   else load();
 };
+
+for (const button of document.querySelectorAll('dialog .cancel')) button.onclick = () => button.closest('dialog').close('cancel');
 
 // The sound moves 30 times a second, once a second where people prefer less motion; the time line more slowly.
 let drawn = -1, lined = -1;

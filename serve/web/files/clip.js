@@ -52,10 +52,10 @@ export class ClipDialog {
     start.min = clip.from;
     start.max = Math.max(clip.from, clip.to - clip.length);
     start.value = clip.start;
-    const labels = [...clip.model.words, ...['_unknown_', '_silence_'].filter(l => !clip.model.words.includes(l))];
+    const known = [...clip.model.words, ...['_unknown_', '_silence_'].filter(l => !clip.model.words.includes(l))];
     const said = { _unknown_: 'another sound (_unknown_)', _silence_: 'silence (_silence_)' };
-    $('clip-label').replaceChildren(...labels.filter(l => l !== clip.was).map(l => element('option', { value: l }, said[l] ?? l)));
-    $('clip-label').value = clip.was ? '_unknown_' : labels[0];
+    const options = known.filter(l => l !== clip.was).map(l => element('option', { value: l }, said[l] ?? l));
+    $('clip-label').replaceChildren(element('option', { value: '' }, 'Choose a label'), ...options);
     this.#where();
     this.dialog.returnValue = '';
     this.dialog.showModal();
@@ -63,7 +63,8 @@ export class ClipDialog {
   }
 
   #where() {
-    $('clip-where').textContent = `It is written on the machine of the server, below its --save folder in ${$('clip-label').value}/, and sent nowhere else.`;
+    $('clip-where').textContent =
+      `It is written on the machine of the server, in its --save folder below ${$('clip-label').value || 'the label'}, and sent nowhere else.`;
   }
 
   #samples() {

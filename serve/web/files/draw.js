@@ -10,6 +10,8 @@ const stops = {
   dark: ['101418', '14303f', '17566b', '2b8d96', '86c9a6', 'f6f2c4'],
 };
 
+const contrast = 1.7; // that of the palette: noise is about in the middle of the values, and should not be in the way
+
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ['ground', 'ink', 'quiet', 'edge', 'accent', 'event', 'well']) {
@@ -17,7 +19,7 @@ function readColours() {
   }
   const rgb = stops[dark.matches ? 'dark' : 'light'].map(s => [0, 2, 4].map(i => parseInt(s.slice(i, i + 2), 16)));
   colours.palette = Uint8Array.from({ length: 256 * 3 }, (_, i) => {
-    const at = Math.floor(i / 3) / 255 * (rgb.length - 1), k = Math.min(rgb.length - 2, Math.floor(at));
+    const at = (Math.floor(i / 3) / 255) ** contrast * (rgb.length - 1), k = Math.min(rgb.length - 2, Math.floor(at));
     return Math.round(rgb[k][i % 3] + (at - k) * (rgb[k + 1][i % 3] - rgb[k][i % 3]));
   });
 }
@@ -117,6 +119,8 @@ export class Spectrogram {
   }
 }
 
+const thumb = 7; // half the height of a slider's, which is beside the curve and level with its threshold
+
 // Curves keeps the probabilities of the last decisions and draws those of one label.
 export class Curves {
   constructor(labels) {
@@ -143,9 +147,9 @@ export class Curves {
   // draw shows label i over the seconds that end at now, and where its threshold is (undefined: it has none).
   draw(canvas, i, now, seconds, threshold) {
     const { context: c, width, height } = fit(canvas);
-    const x = time => width - (now - time) * width / seconds, y = p => 1.5 + (1 - p) * (height - 3);
-    c.strokeStyle = colours.edge;
-    c.strokeRect(0.5, 0.5, width - 1, height - 1);
+    const x = time => width - (now - time) * width / seconds, y = p => thumb + (1 - p) * (height - 2 * thumb);
+    c.fillStyle = colours.well;
+    c.fillRect(0, 0, width, height);
     const over = threshold !== undefined && this.rows.at(-1)?.[i] >= threshold;
     c.strokeStyle = c.fillStyle = over ? colours.event : colours.accent;
     c.lineWidth = 1.75;

@@ -26,14 +26,13 @@ export class Events {
     event.clock ??= new Date().toISOString();
     this.all.push(event);
     if (this.all.length > most) this.all.shift();
-    const late = element('span', { class: 'late' });
+    const late = element('span');
     const what = `${event.label} at ${clock(event.start, 1)}`;
     const item = element('li', {},
       element('button', { type: 'button', class: 'play', 'aria-label': `Play ${what}`, onclick: () => this.onplay(event) }, '▶'),
-      element('span', { class: 'name' }, event.label),
+      element('div', { class: 'what' }, element('span', { class: 'name', title: event.label }, event.label),
+        element('span', { class: 'quiet' }, element('span', {}, clock(event.start, 1)), ' ', late)),
       element('span', { class: 'value' }, percent(event.p)),
-      element('span', { class: 'quiet' }, clock(event.start, 1)),
-      late,
       element('button', {
         type: 'button', class: 'wrong', 'aria-label': `That was wrong: ${what}`, onclick: () => this.onwrong(event),
       }, 'That was wrong'));
@@ -54,8 +53,7 @@ export class Events {
       return;
     }
     event.latency = now - end;
-    late.textContent = `${event.latency.toFixed(2)} s`;
-    late.title = 'From the end of the word to this line';
+    late.textContent = `${event.latency.toFixed(2)} s later`;
     this.#latencies.push(event.latency);
     if (this.#latencies.length > 50) this.#latencies.shift();
     const sorted = [...this.#latencies].sort((a, b) => a - b);

@@ -74,7 +74,7 @@ export class Files {
     }
     if (!item.isConnected) return;
     this.results.push(entry);
-    for (const id of ['files-clear', 'files-csv', 'files-audacity']) $(id).disabled = false;
+    $('files-clear').hidden = $('files-export').hidden = false;
     item.classList.remove('busy');
     item.replaceChildren(...entry.error ? this.#failed(entry) : this.#result(entry));
     $('announce').textContent = entry.error ? `${entry.name}: ${entry.error}` : `${entry.name}: ${entry.result.labels[0].label}`;
@@ -132,6 +132,6 @@ export class Files {
     this.results = [];
     this.#waiting = [];
     $('files').replaceChildren();
-    for (const id of ['files-clear', 'files-csv', 'files-audacity']) $(id).disabled = true;
+    $('files-clear').hidden = $('files-export').hidden = true;
   }
 }

@@ -46,26 +46,27 @@ export class Labels {
     const value = element('span', { class: 'value' }, '–');
     const name = element('span', { class: 'name', title: label }, label);
     const row = { label, i, canvas, value, name };
-    row.item = element('li', {}, name, canvas, value);
+    row.item = element('li', {}, element('div', { class: 'what' }, name, value), canvas);
     if (word) {
       row.own = typeof this.model.threshold === 'number' ? this.model.threshold
         : this.model.threshold?.[label] ?? this.model.threshold?.['*'] ?? 0.5;
       row.output = element('output', { 'aria-hidden': 'true' });
       row.slider = element('input', {
-        type: 'range', min: 0.01, max: 1, step: 0.01, 'aria-label': `Threshold of ${label}`,
+        type: 'range', min: 0, max: 1, step: 0.01, 'aria-orientation': 'vertical', 'aria-label': `Threshold of ${label}`,
         oninput: () => {
           this.#set(row, row.slider.valueAsNumber);
           this.#changed();
         },
       });
-      row.item.append(element('span', { class: 'threshold' }, row.slider, row.output));
+      row.item.append(row.slider, row.output);
       this.#set(row, chosen ?? row.own);
-    } else row.item.append(element('span', { class: 'threshold quiet' }, 'no event'));
+    }
     this.visible.observe(canvas);
     return row;
   }
 
   #set(row, threshold) {
+    threshold = Math.max(0.01, threshold); // of 0, all would be events
     row.threshold = threshold;
     row.slider.value = threshold;
     row.output.value = threshold.toFixed(2);

@@ -143,7 +143,7 @@ export class Stream {
   #closed(code, reason) {
     const text = this.failure || reason;
     this.failure = undefined;
-    if (code === 1003 || code === 1008) return this.#refused(text || 'The server refused the stream.', code === 1008 ? 401 : 400);
+    if ([1003, 1007, 1008].includes(code)) return this.#refused(text || 'The server refused the stream.', 400);
     this.#wait(text);
   }
 

@@ -2,7 +2,7 @@
 import { clock } from './page.js';
 import { colours, drawLevels, fit } from './draw.js';
 
-const length = 300; // seconds that are shown
+const lengths = [60, 120, 300]; // seconds that are shown, the least that have room for what is kept
 const played = 3; // seconds that are played from where there is no event
 
 // Timeline is a canvas that is a slider, too. onplay(from, to) plays a part.
@@ -17,7 +17,8 @@ export class Timeline {
 
   #span() {
     const end = this.ring?.end ?? 0;
-    return [Math.max(0, end - length), Math.max(length, end)];
+    const length = lengths.find(l => l >= end) ?? lengths.at(-1), to = Math.max(length, end);
+    return [to - length, to];
   }
 
   #click(x) {
