@@ -24,12 +24,16 @@ func TestSources(t *testing.T) {
 		}
 	}
 	fit("teacher", "--source", "speech_commands: CC BY 4.0, Google, 2018", "--source", " tones :CC0")
+	fit("late")
+	fit("late", "--resume", "--source", "tones: CC0") // of a run that is done
 	fit("student", "--source", "ESC-10: CC BY 3.0, K. J. Piczak: Harvard Dataverse", "--source", "tones: CC0",
 		"--teacher", path("teacher"))
 	speech := polynet.Source{Name: "speech_commands", Licence: "CC BY 4.0", Attribution: "Google, 2018"}
 	tones := polynet.Source{Name: "tones", Licence: "CC0"}
 	esc := polynet.Source{Name: "ESC-10", Licence: "CC BY 3.0", Attribution: "K. J. Piczak: Harvard Dataverse"}
-	for name, want := range map[string][]polynet.Source{"teacher": {speech, tones}, "student": {esc, tones, speech}} {
+	for name, want := range map[string][]polynet.Source{
+		"teacher": {speech, tones}, "student": {esc, tones, speech}, "late": {tones},
+	} {
 		m, err := polynet.Load(path(name))
 		if err != nil || !slices.Equal(m.Provenance.Sources, want) {
 			t.Errorf("%s: %v, %v, want %v", name, m.Provenance.Sources, err, want)
