@@ -3,6 +3,7 @@ package polyphon
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"iter"
 	"math/bits"
@@ -154,6 +155,28 @@ func (r *Recognizer) rank(p []float64) []Score {
 	return scores
 }
 
+// ClassifyRows is Classify of a window's log-mel rows, (frames, mels) as features.Extractor gives them, not normalised.
+// Another number of values than those of a window wraps audio.ErrFormat.
+func (r *Recognizer) ClassifyRows(rows []float32) ([]Score, error) {
+	f, window := r.Model().Features, r.Model().WindowSamples()
+	if want := f.Frames(window) * f.Mels; len(rows) != want {
+		return nil, fmt.Errorf("%w: %d values of features, a window has %d", audio.ErrFormat, len(rows), want)
+	}
+	b, err := r.takeBatch(1)
+	if err != nil {
+		return nil, err
+	}
+	defer r.returnBatch(b)
+	if err := b.runRows(rows); err != nil {
+		return nil, err
+	}
+	scores := r.scores(b.logits)
+	if scores == nil {
+		return nil, inference.Diverged(0, r.Model().Window)
+	}
+	return scores, nil
+}
+
 // Embed returns the embedding of a sound, given as for Classify: the mean over time of each of the network's last
 // channels, before the linear layer that makes labels of them. Of a sound longer than a window it is the embedding of
 // the window at its beginning. Errors are Classify's.
@@ -287,6 +310,13 @@ func (b *batch) add(i int, samples []float32) {
 	audio.ReplaceOdd(window[front:][:len(samples)])
 	clear(window[front+len(samples):])
 	b.index = append(b.index, i)
+}
+
+// runRows computes the answer for a window's features.
+func (b *batch) runRows(rows []float32) (err error) {
+	defer catchFault(&err)
+	b.logits = b.clips.Run(rows, 1)
+	return nil
 }
 
 // run computes the answers of the sounds that were added.

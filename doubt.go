@@ -35,10 +35,15 @@ func (r *Recognizer) checkDoubt(m *polynet.Model) error {
 	if r.coverage == nil {
 		return nil
 	}
+	return checkCoverage(m, *r.coverage)
+}
+
+// checkCoverage returns an error where the model cannot make sets of labels for such a share.
+func checkCoverage(m *polynet.Model, share float64) error {
 	first, last := confidence.Levels[0], confidence.Levels[len(confidence.Levels)-1]
 	switch {
-	case !(*r.coverage >= first && *r.coverage <= last):
-		return fmt.Errorf("%w: a coverage of %g, it must be from %g to %g", polynet.ErrConfig, *r.coverage, first, last)
+	case !(share >= first && share <= last):
+		return fmt.Errorf("%w: a coverage of %g, it must be from %g to %g", polynet.ErrConfig, share, first, last)
 	case m.Calibrated().Sets == nil:
 		return fmt.Errorf("%w: it stores no sets of labels; train calibrate adds them", ErrUncalibrated)
 	}
@@ -67,6 +72,18 @@ func (r *Recognizer) Set(scores []Score) []string {
 	if r.coverage == nil {
 		return nil
 	}
+	return r.set(scores, *r.coverage)
+}
+
+// SetOf is Set for a share of its own, whatever WithCoverage said. Errors are those that New has about a coverage.
+func (r *Recognizer) SetOf(scores []Score, share float64) ([]string, error) {
+	if err := checkCoverage(r.Model(), share); err != nil {
+		return nil, err
+	}
+	return r.set(scores, share), nil
+}
+
+func (r *Recognizer) set(scores []Score, share float64) []string {
 	m := r.Model()
 	p := make([]float64, len(m.Labels))
 	for _, s := range scores {
@@ -75,7 +92,7 @@ func (r *Recognizer) Set(scores []Score) []string {
 		}
 	}
 	set := []string{}
-	for _, class := range m.Calibration.Sets.Of(p, *r.coverage) {
+	for _, class := range m.Calibration.Sets.Of(p, share) {
 		set = append(set, m.Labels[class])
 	}
 	return set

@@ -20,6 +20,8 @@ var allowed = map[string][]string{
 	"internal/nettest":    {"features", "polynet"}, // test support
 	"internal/pulsetest":  {"internal/need"},       // test support
 	"internal/race":       {},
+	"internal/records":    {"", "audio", "internal/safe"},
+	"internal/safe":       {},
 	"audio":               {},
 	"audio/audiotest":     {"audio"}, // test support
 	"audio/ffmpeg":        {"audio"},
@@ -51,7 +53,8 @@ var allowed = map[string][]string{
 	"serve/wyoming": {"audio"},
 	"serve/web":     {},
 	"serve": {
-		"", "audio", "audio/live", "confidence", "detect", "device", "features", "models", "polynet",
+		"", "audio", "audio/live", "confidence", "detect", "device", "features", "internal/atomicfile", "internal/records",
+		"internal/safe", "models", "polynet",
 	},
 	"tuning": {"", "audio", "datasets", "detect", "internal/atomicfile", "polynet"},
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/internal/records"
 )
 
 // Hello says what a client wants to send and to be sent. The zero value is 16-bit mono PCM at 16,000 Hz for the default
@@ -104,16 +105,11 @@ func (*Lag) Type() string      { return "lag" }
 func (*End) Type() string      { return "end" }
 func (*Error) Type() string    { return "error" }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements json.Marshaler, with the fields of a detection.
 func (e *Event) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Time  float64 `json:"time"`
-		Start float64 `json:"start"`
-		End   float64 `json:"end"`
-		Clock string  `json:"clock"`
-		Label string  `json:"label"`
-		P     float64 `json:"p"`
-	}{e.Time, e.Start, e.End, e.Clock, e.Label, e.P})
+	record := records.NewEvent("", e.Event)
+	record.Clock = e.Clock
+	return records.Marshal(record), nil
 }
 
 // Encode returns the message in JSON, with its type.

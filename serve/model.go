@@ -20,6 +20,7 @@ type model struct {
 	extractor  *features.Extractor
 	drift      *polyphon.Drift // nil where the model is not calibrated for that
 	streams    pool
+	clips      batcher
 
 	mu   sync.Mutex
 	uses int
@@ -68,10 +69,7 @@ func (s *Server) openModel(source Source) (*model, error) {
 	if m.extractor, err = features.New(net.Features); err != nil {
 		return nil, err
 	}
-	options := []polyphon.Option{polyphon.WithThreads(1)}
-	if s.config.Device != nil {
-		options = append(options, polyphon.WithDevice(s.config.Device))
-	}
+	options := []polyphon.Option{polyphon.WithDevice(s.config.Device)}
 	if net.Calibrated().Reference != nil {
 		m.drift = new(polyphon.Drift)
 		options = append(options, polyphon.WithDrift(m.drift))

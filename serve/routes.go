@@ -1,22 +1,46 @@
 package serve
 
 import (
-	"encoding/json"
-	"errors"
+	_ "embed"
 	"net/http"
 )
 
 // routes returns the handler of all requests.
 func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", s.health)
-	mux.HandleFunc("GET /v1/models", s.listModels)
-	mux.HandleFunc("GET /v1/listen", s.listenWebSocket)
-	mux.Handle("GET /metrics", s.metrics.handler())
+	for pattern, handler := range map[string]http.HandlerFunc{
+		"GET /healthz":            s.health,
+		"GET /metrics":            s.metrics.handler().ServeHTTP,
+		"GET /v1/models":          s.listModels,
+		"GET /v1/openapi.json":    s.describe,
+		"GET /v1/listen":          s.listenWebSocket,
+		"POST /v1/listen":         s.listenEvents,
+		"POST /v1/classify":       s.classify,
+		"POST /v1/classify:batch": s.classifyBatch,
+		"POST /v1/clips":          s.saveClip,
+
+		"GET /v2":                      s.v2Server,
+		"GET /v2/health/live":          s.v2Live,
+		"GET /v2/health/ready":         s.health,
+		"GET /v2/models/{name}":        s.v2Model,
+		"GET /v2/models/{name}/ready":  s.v2Ready,
+		"POST /v2/models/{name}/infer": s.v2Infer,
+	} {
+		mux.HandleFunc(pattern, handler)
+	}
 	if s.config.Page != nil {
 		mux.Handle("GET /", s.config.Page)
 	}
-	return mux
+	return s.guard(mux)
+}
+
+//go:embed openapi.json
+var openAPI []byte
+
+// describe answers with the description of the service in OpenAPI 3.1.
+func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Write(openAPI)
 }
 
 // health answers 200 while new work is taken.
@@ -33,35 +57,4 @@ func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) listModels(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.Models())
-}
-
-// writeJSON answers with a value. An error of writing is the client's.
-func writeJSON(w http.ResponseWriter, status int, v any) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(status)
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.Encode(v)
-}
-
-// refuse answers with an error.
-func (s *Server) refuse(w http.ResponseWriter, err error) {
-	status, reason := statusOf(err)
-	s.metrics.refused.WithLabelValues(reason).Inc()
-	writeJSON(w, status, map[string]string{"error": err.Error()})
-}
-
-// statusOf returns the HTTP status of an error, and its kind.
-func statusOf(err error) (status int, reason string) {
-	switch {
-	case errors.Is(err, ErrRequest):
-		return http.StatusBadRequest, "request"
-	case errors.Is(err, ErrModel):
-		return http.StatusNotFound, "model"
-	case errors.Is(err, ErrFull):
-		return http.StatusServiceUnavailable, "full"
-	case errors.Is(err, ErrClosing):
-		return http.StatusServiceUnavailable, "closing"
-	}
-	return http.StatusInternalServerError, "internal"
 }

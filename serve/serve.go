@@ -79,6 +79,15 @@ var (
 	ErrModel = errors.New("there is no such model")
 )
 
+// Errors of requests.
+var (
+	errToken       = errors.New("the request needs the service's token")
+	errForbidden   = errors.New("forbidden")
+	errBusy        = errors.New("the service is busy")
+	errRate        = errors.New("too many requests")
+	errMisdirected = errors.New("misdirected request")
+)
+
 // Server offers models to clients. Its methods may be called by several goroutines.
 type Server struct {
 	config  Config
@@ -93,9 +102,12 @@ type Server struct {
 	quit      chan struct{} // closed with closing
 	connected int           // for live sound
 
-	closers     sync.WaitGroup // of models
-	connections sync.WaitGroup // WebSockets, which http.Server.Shutdown does not wait for
-	metrics     metrics
+	uploads  chan struct{} // has room for those that are admitted
+	decoders sync.Pool
+
+	closers  sync.WaitGroup // of models
+	requests sync.WaitGroup // that are answered
+	metrics  metrics
 }
 
 // New opens the models and returns a Server of them. Errors are those of models.Open and polyphon.New.
@@ -111,6 +123,14 @@ func New(c Config) (*Server, error) {
 		config: c, log: c.Logger, sessions: map[*Session]struct{}{}, quit: make(chan struct{}),
 		compute: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
+	if s.config.Device == nil {
+		cpu, err := device.CPU(1)
+		if err != nil {
+			return nil, err
+		}
+		s.config.Device = cpu
+	}
+	s.uploads = make(chan struct{}, c.Limits.Uploads)
 	s.metrics.register(s)
 	models, err := s.open()
 	if err != nil {
@@ -152,8 +172,8 @@ func (s *Server) Reload(ctx context.Context) error {
 }
 
 // Close ends the service: new work is refused, and live streams are ended as by Session.End, so that what they hold is
-// answered. Streams that have not finished when ctx is done are cut off, and its error is returned. Requests have to
-// have been finished before, as http.Server.Shutdown does.
+// answered. It waits for requests that are under way. Streams that have not finished when ctx is done are cut off, and
+// its error is returned.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	models := s.models
@@ -174,7 +194,7 @@ func (s *Server) Close(ctx context.Context) error {
 		for _, session := range sessions {
 			<-session.done
 		}
-		s.connections.Wait()
+		s.requests.Wait()
 		close(done)
 	}()
 	select {
@@ -183,7 +203,6 @@ func (s *Server) Close(ctx context.Context) error {
 		for _, session := range sessions {
 			session.Close()
 		}
-		<-done
 	}
 	for _, m := range models {
 		m.release()

@@ -10,6 +10,7 @@ import (
 	"github.com/polyphon/polyphon/audio/live"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/records"
 )
 
 // streamState is what the goroutine of a session's group knows of the session, besides group, slot and lag, which
@@ -119,15 +120,12 @@ func (s *Session) decided(d polyphon.Decision) {
 func (s *Session) detected(e polyphon.Event) {
 	s.end.Events++
 	s.server.metrics.events.WithLabelValues(s.model.name, e.Label).Inc()
-	m := &Event{Event: e, Clock: time.Now().Format(clockFormat)}
+	m := &Event{Event: e, Clock: time.Now().Format(records.ClockFormat)}
 	if tell := s.server.config.OnEvent; tell != nil {
 		tell(s.model.name, s.hello.Source, m)
 	}
 	s.send(m)
 }
-
-// clockFormat is RFC 3339 with milliseconds.
-const clockFormat = "2006-01-02T15:04:05.000Z07:00"
 
 // restart begins a new sound.
 func (s *Session) restart() {

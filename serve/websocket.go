@@ -75,7 +75,6 @@ func (s *Server) connect() error {
 		return fmt.Errorf("%w: %d connections", ErrFull, s.connected)
 	}
 	s.connected++
-	s.connections.Add(1)
 	return nil
 }
 
@@ -83,7 +82,6 @@ func (s *Server) disconnect() {
 	s.mu.Lock()
 	s.connected--
 	s.mu.Unlock()
-	s.connections.Done()
 }
 
 // greet receives the first message and begins the stream. unknown says which field of it is not known.

@@ -18,9 +18,10 @@ import (
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/gpu"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"golang.org/x/sys/cpu"
@@ -102,7 +103,7 @@ func (d *doctor) Run(s program.Streams) error {
 
 func (d *doctor) examine() *diagnosis {
 	found := &diagnosis{
-		Spec: spec, Version: program.Version(), Commit: program.Commit(),
+		Spec: records.Spec, Version: program.Version(), Commit: program.Commit(),
 		Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Problems: []problem{}, Notes: []problem{},
 	}

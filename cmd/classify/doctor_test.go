@@ -7,6 +7,7 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/gpu"
+	"github.com/polyphon/polyphon/internal/records"
 	"github.com/polyphon/polyphon/models"
 )
 
@@ -20,7 +21,7 @@ func TestDoctor(t *testing.T) {
 			t.Fatalf("%v in %s", err, out)
 		}
 		verdict := []any{found.Spec, found.OK, len(found.Problems), len(found.Model.Labels)}
-		expect(t, "verdict", verdict, []any{spec, true, 0, 19})
+		expect(t, "verdict", verdict, []any{records.Spec, true, 0, 19})
 		contains(t, "device", found.Device.Name, kernels)
 		if kernels != "" {
 			contains(t, "why", found.Device.Why, "POLYPHON_CPU="+kernels)

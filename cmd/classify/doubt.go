@@ -6,6 +6,7 @@ import (
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/confidence"
+	"github.com/polyphon/polyphon/internal/records"
 )
 
 // doubtFlags are about answers that may be wrong.
@@ -48,14 +49,6 @@ type driftWatch struct {
 	reported int // drifts
 }
 
-// driftSummary is what was found, in JSON.
-type driftSummary struct {
-	Inputs  int  `json:"inputs"`
-	Drifts  int  `json:"drifts"`          // that began
-	Since   int  `json:"since,omitempty"` // the number of the input with which the latest one was found
-	Drifted bool `json:"drifted"`         // it is not over
-}
-
 // news returns a message about a drift that was not reported before, or "".
 func (w *driftWatch) news() string {
 	if w == nil {
@@ -70,10 +63,10 @@ func (w *driftWatch) news() string {
 		"(found with input %d): probabilities may be wrong; listen to some, and train or calibrate with such", s.Since)
 }
 
-func (w *driftWatch) summary() *driftSummary {
+func (w *driftWatch) summary() *records.DriftSummary {
 	if w == nil {
 		return nil
 	}
 	s := w.drift.State()
-	return &driftSummary{Inputs: s.Inputs, Drifts: s.Drifts, Since: s.Since, Drifted: s.Drifted}
+	return &records.DriftSummary{Inputs: s.Inputs, Drifts: s.Drifts, Since: s.Since, Drifted: s.Drifted}
 }

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/kballard/go-shellquote"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // commandTemplate is a command line with placeholders for what is known of an event. It is split into arguments before

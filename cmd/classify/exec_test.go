@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/program/programtest"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // TestMain lets the test program stand in for the commands of --exec.

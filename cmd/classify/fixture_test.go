@@ -16,6 +16,7 @@ import (
 	"github.com/polyphon/polyphon/audio/audiotest"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/records"
 	"github.com/polyphon/polyphon/polynet"
 	"gorgonia.org/tensor"
 )
@@ -189,8 +190,8 @@ type ndjson struct {
 	Shard                           string
 	Elapsed                         float64
 	Events                          int
-	Stream                          *streamSummary
-	Drift                           *driftSummary
+	Stream                          *records.StreamSummary
+	Drift                           *records.DriftSummary
 	Time                            float64
 	Clock                           string
 	Label                           string

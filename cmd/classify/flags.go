@@ -14,8 +14,9 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -160,13 +161,13 @@ func (c *cli) check() error {
 		return errors.New("--top is about recordings, and --stream reports events, which have one label")
 	case live && c.Events.Windows:
 		return errors.New("--windows is about recordings, not about live sound")
-	case live && c.As != asAuto:
+	case live && c.As != records.Auto:
 		return errors.New("--as is about recordings: live sound is searched for events")
 	case c.Events.Windows && c.Events.Save != "":
 		return errors.New("--save is about events, and --windows reports none")
-	case c.Events.Windows && c.As != asAuto:
+	case c.Events.Windows && c.As != records.Auto:
 		return fmt.Errorf("--as %s and --windows: a recording is answered in one of these ways", c.As)
-	case c.As == asClip && c.Events.Save != "":
+	case c.As == records.AsClip && c.Events.Save != "":
 		return errors.New("--save is about events, and --as clip looks for none")
 	case math.IsNaN(gate) || math.IsInf(gate, 0):
 		return fmt.Errorf("--gate %g is no level", gate)
@@ -188,9 +189,9 @@ func (c *cli) check() error {
 func (c *cli) as() string {
 	switch {
 	case c.Events.Windows:
-		return asWindows
+		return records.AsWindows
 	case c.Events.Save != "":
-		return asEvents
+		return records.AsEvents
 	}
 	return c.As
 }

@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // csvFormat writes a header and a line a window, event, result or error (RFC 4180, with line feeds).
 type csvFormat struct {
-	output
+	records.Output
 	rows    *csv.Writer
 	live    bool
 	refused bool // there is a column of it
@@ -19,7 +20,7 @@ type csvFormat struct {
 }
 
 func newCSVFormat(out output, o formatOptions) *csvFormat {
-	f := &csvFormat{output: out, rows: csv.NewWriter(out), live: o.live}
+	f := &csvFormat{Output: out, rows: csv.NewWriter(out), live: o.live}
 	header := []string{"kind", "file", "start", "end", "events", "message"}
 	if f.refused = o.bound > 0 && !o.live; f.refused {
 		header = append(header, "refused")
@@ -42,10 +43,10 @@ func newCSVFormat(out output, o formatOptions) *csvFormat {
 func (f *csvFormat) row(columns []string, a answer) {
 	fields := safe.Fields(columns...)
 	if f.refused {
-		fields = append(fields, a.refusal())
+		fields = append(fields, refusal(a))
 	}
 	if f.sets {
-		fields = append(fields, safe.List(setSeparator, a.Set.names()...))
+		fields = append(fields, safe.List(setSeparator, a.Set.Names()...))
 	}
 	for _, label := range a.Labels {
 		fields = append(fields, safe.Field(string(label.Label)), label.P.String())
@@ -53,31 +54,31 @@ func (f *csvFormat) row(columns []string, a answer) {
 	f.rows.Write(append(fields, make([]string, f.columns-len(fields))...))
 }
 
-func (f *csvFormat) window(w window) {
-	f.row([]string{"window", string(w.File), w.Start.String(), w.End.String(), "", ""}, w.answer)
+func (f *csvFormat) Window(w window) {
+	f.row([]string{"window", string(w.File), w.Start.String(), w.End.String(), "", ""}, w.Answer)
 }
 
-func (f *csvFormat) event(e event) {
+func (f *csvFormat) Event(e event) {
 	columns := []string{"detection", string(e.File), e.Start.String(), e.End.String(), "", ""}
 	if f.live {
 		columns = []string{"detection", e.Time.String(), e.Start.String(), e.End.String(), e.Clock}
 	}
-	f.row(columns, answer{Labels: labels{{e.Label, e.P}}})
+	f.row(columns, answer{Labels: labels{{Label: e.Label, P: e.P}}})
 }
 
-func (f *csvFormat) result(r result) {
-	message := joined(r.Warning)
-	f.row([]string{"result", string(r.File), "0", r.Seconds.String(), strconv.Itoa(r.Events), message}, r.answer)
+func (f *csvFormat) Result(r result) {
+	message := records.Joined(r.Warning)
+	f.row([]string{"result", string(r.File), "0", r.Seconds.String(), strconv.Itoa(r.Events), message}, r.Answer)
 }
 
-func (f *csvFormat) fail(err failure) {
+func (f *csvFormat) Fail(err failure) {
 	if !f.live {
 		f.row([]string{"error", string(err.File), "", "", "", string(err.Error)}, answer{})
 	}
 }
 
 // refusal returns the value of the column refused.
-func (a answer) refusal() string {
+func refusal(a answer) string {
 	if a.Refused {
 		return "true"
 	}
@@ -87,8 +88,8 @@ func (a answer) refusal() string {
 // setSeparator is between the labels of a set.
 const setSeparator = '|'
 
-func (f *csvFormat) close(summary) error { return f.flush() }
-func (f *csvFormat) flush() error {
+func (f *csvFormat) Close(summary) error { return f.Flush() }
+func (f *csvFormat) Flush() error {
 	f.rows.Flush()
-	return f.output.flush()
+	return f.Output.Flush()
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/records"
 )
 
 // index says of which inputs, as they were, the result files of a folder have been written. Formats have no place for
@@ -169,7 +170,7 @@ func indexKey(rel, extension string) uint64 {
 
 // stamp is a digest of what tells an input from another one that has taken its place.
 func stamp(info fs.FileInfo) uint32 {
-	digest := sha256.Sum256(fmt.Append(nil, spec, info.Size(), info.ModTime().UnixNano()))
+	digest := sha256.Sum256(fmt.Append(nil, records.Spec, info.Size(), info.ModTime().UnixNano()))
 	return binary.BigEndian.Uint32(digest[:])
 }
 

@@ -13,7 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/polyphon/polyphon/audio"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // input is a sound to classify, or what is wrong with a path that was given.

@@ -19,8 +19,9 @@ import (
 	"github.com/polyphon/polyphon/audio/live"
 	"github.com/polyphon/polyphon/audio/microphone"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // listener reports the events of live sound. A goroutine reads the sound, this one decodes and computes, and another
@@ -115,7 +116,7 @@ func (l *listener) run(ctx context.Context, r io.Reader) error {
 	}
 	l.sumUp(interrupted)
 	if l.broken == nil {
-		l.broken = l.format.close(l.summary)
+		l.broken = l.format.Close(l.summary)
 	}
 	switch {
 	case l.broken != nil && !program.BrokenPipe(l.broken):
@@ -213,11 +214,10 @@ func (l *listener) take(stream *polyphon.Listener, err error) error {
 		fmt.Fprintf(l.console, "classify: %s\n", drift)
 	}
 	for _, found := range stream.Events() {
-		e := newEvent("", found)
-		e.Clock = l.clock().Format(clockFormat)
+		e := records.NewLiveEvent(found, l.clock())
 		l.summary.Events++
-		l.format.event(e)
-		if l.broken = l.format.flush(); l.broken != nil {
+		l.format.Event(e)
+		if l.broken = l.format.Flush(); l.broken != nil {
 			return l.broken
 		}
 		if err := l.saver.save(e, found); err != nil {
@@ -262,13 +262,13 @@ func (l *listener) warn(problem string) {
 func (l *listener) fail(err error) {
 	l.summary.Failed = 1
 	safe.Fprintf(l.console, "classify: %s: %v\n", l.source, err)
-	l.format.fail(failure{safe.String(l.source), safe.String(err.Error())})
+	l.format.Fail(failure{File: safe.String(l.source), Error: safe.String(err.Error())})
 }
 
 // sumUp completes the summary and reports it.
 func (l *listener) sumUp(interrupted bool) {
 	s := l.stats
-	summary := &streamSummary{
+	summary := &records.StreamSummary{
 		Decisions: s.Decisions, Frames: s.Frames, Gated: s.Gated, Diverged: s.Diverged, WorstLag: seconds(l.lag.Worst),
 	}
 	line := fmt.Sprintf("processed %.1f s: %d events, ", s.Seconds, l.summary.Events)

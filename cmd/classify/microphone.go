@@ -10,7 +10,8 @@ import (
 	"github.com/polyphon/polyphon/audio/microphone"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // recorder reports the events of what a microphone records: it is --stream with a microphone in place of a pipe.
@@ -34,7 +35,7 @@ func (c *recorder) Run(ctx context.Context, s program.Streams) error {
 		return listDevices(s.Out)
 	}
 	shared := cli{
-		Model: c.Model, As: asAuto, Top: 1, Format: c.Format, Hop: c.Hop, Doubt: c.Doubt, Computing: c.Computing,
+		Model: c.Model, As: records.Auto, Top: 1, Format: c.Format, Hop: c.Hop, Doubt: c.Doubt, Computing: c.Computing,
 		Live: liveFlags{Stream: true, rawFlags: c.Sound}, Events: c.Events,
 	}
 	if err := shared.check(); err != nil {

@@ -17,8 +17,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // results are the result files of --out, one an input.
@@ -177,10 +177,10 @@ func (r *run) writeResult(ctx context.Context, it *item, w io.Writer) (outcome, 
 	case o.err != nil:
 		return o, o.err
 	}
-	f.result(o.result)
+	f.Result(o.result)
 	s := options.summary
-	s.Files, s.Windows, s.Events, s.Refused, s.AudioSeconds = 1, o.windows, o.Events, o.refusals(), o.Seconds
-	return o, f.close(s)
+	s.Files, s.Windows, s.Events, s.Refused, s.AudioSeconds = 1, o.Windows, o.Events, o.Refusals(), o.Seconds
+	return o, f.Close(s)
 }
 
 // writeFailures lists the failures of the run, or removes the list of an earlier run.

@@ -161,24 +161,24 @@ type outcome struct {
 // ended before the input did.
 func (r *run) follow(ctx context.Context, it *item, f format) (o outcome, ended bool, err error) {
 	for !ended {
-		rec, ok, err := r.queue.take(ctx, it, f.flush)
+		rec, ok, err := r.queue.take(ctx, it, f.Flush)
 		if err != nil || !ok {
 			return o, false, err
 		}
-		events, windows, refused := o.Events, o.windows, o.refusedWindows
+		events, windows, refused := o.Events, o.Windows, o.RefusedWindows
 		switch {
 		case rec.event != nil:
-			f.event(*rec.event)
+			f.Event(*rec.event)
 			events++
 		case rec.window != nil:
-			f.window(*rec.window)
+			f.Window(*rec.window)
 			windows++
 			if rec.window.Refused {
 				refused++
 			}
 		}
 		ended, o = rec.done, outcome{rec.result, reason(rec.err)}
-		o.Events, o.windows, o.refusedWindows = events, windows, refused
+		o.Events, o.Windows, o.RefusedWindows = events, windows, refused
 	}
 	return o, true, nil
 }

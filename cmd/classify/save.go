@@ -9,11 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // saver writes the sounds of events as WAV files, DIR/LABEL/NAME.wav. A nil saver writes nothing.
@@ -44,12 +45,12 @@ func (s *saver) save(e event, found polyphon.Event) error {
 	}
 	tags := audio.Tags{Title: string(e.Label), Software: "polyphon classify"}
 	tags.Comment = fmt.Sprintf("p=%v, %v-%v s of %s; begins at %v s",
-		e.P, e.Start, e.End, e.source(), seconds(found.SamplesStart))
-	if clock, err := time.Parse(clockFormat, e.Clock); err == nil {
+		e.P, e.Start, e.End, source(e), seconds(found.SamplesStart))
+	if clock, err := time.Parse(records.ClockFormat, e.Clock); err == nil {
 		tags.Created = clock
 		tags.Comment += "; reported at " + e.Clock
 	}
-	path := filepath.Join(s.dir, fileName(string(e.Label)), s.name(e, found.Samples))
+	path := filepath.Join(s.dir, safe.FolderName(string(e.Label)), s.name(e, found.Samples))
 	err := os.MkdirAll(filepath.Dir(path), 0o777)
 	if err == nil {
 		err = atomicfile.Write(path, func(w io.Writer) error {
@@ -63,7 +64,7 @@ func (s *saver) save(e event, found polyphon.Event) error {
 }
 
 // source returns what an event was found in.
-func (e event) source() string {
+func source(e event) string {
 	if e.File == "" || e.File == stdinName {
 		return "stdin"
 	}
@@ -74,33 +75,12 @@ func (e event) source() string {
 // with the same name apart.
 func (s *saver) name(e event, samples []float32) string {
 	digest := sha256.New()
-	io.WriteString(digest, e.source())
+	io.WriteString(digest, source(e))
 	binary.Write(digest, binary.LittleEndian, samples)
-	base := strings.TrimSuffix(filepath.Base(e.source()), filepath.Ext(e.source()))
-	from := fmt.Sprintf("%s_%010.3fs", short(fileName(base)), max(e.Start, 0))
-	if clock, err := time.Parse(clockFormat, e.Clock); err == nil {
+	base := strings.TrimSuffix(filepath.Base(source(e)), filepath.Ext(source(e)))
+	from := fmt.Sprintf("%s_%010.3fs", safe.FileName(base), max(e.Start, 0))
+	if clock, err := time.Parse(records.ClockFormat, e.Clock); err == nil {
 		from = clock.UTC().Format("20060102T150405.000Z")
 	}
-	return fmt.Sprintf("%s_%s_%.2f_%.4x.wav", from, short(fileName(string(e.Label))), e.P, digest.Sum(nil))
-}
-
-// short returns at most 80 bytes of a text: a file's name has at most 255.
-func short(text string) string { return strings.ToValidUTF8(text[:min(len(text), 80)], "") }
-
-// fileName makes a text safe as the name of a file or folder, and not hidden: all but letters, digits and a few signs
-// become %XX. Different texts stay different.
-func fileName(text string) string {
-	var b strings.Builder
-	for i, r := range text {
-		inside := i > 0 && i < len(text)-1
-		if unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("_-+=,@", r) ||
-			inside && (r == '.' || r == ' ') {
-			b.WriteRune(r)
-			continue
-		}
-		for _, c := range []byte(string(r)) {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
+	return fmt.Sprintf("%s_%s_%.2f_%.4x.wav", from, safe.FileName(string(e.Label)), e.P, digest.Sum(nil))
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/serve"
 	"github.com/polyphon/polyphon/serve/web"
@@ -135,6 +135,9 @@ func (c *server) config(s program.Streams) (serve.Config, error) {
 			Rate: c.Limits.Rate,
 		},
 	}
+	if host, _, err := net.SplitHostPort(c.Addr); err == nil && c.TokenFile == "" && loopback(host) {
+		config.Hosts = []string{"localhost", "127.0.0.1", "::1", host}
+	}
 	for _, model := range c.Model {
 		config.Models = append(config.Models, modelSource(model))
 	}
@@ -148,6 +151,12 @@ func (c *server) config(s program.Streams) (serve.Config, error) {
 		}
 	}
 	return config, nil
+}
+
+// loopback reports whether a host is this machine, as reached from itself.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // modelSource returns the source that a flag names: NAME=MODEL, or MODEL, a file being named without its folder and

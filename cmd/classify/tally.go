@@ -10,7 +10,8 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/progress"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // tally counts what becomes of the inputs. It reports failures and progress on standard error as they come, and the
@@ -71,9 +72,9 @@ func speed(sound, elapsed float64) string { return progress.Figure(sound / max(e
 func (t *tally) add(name string, o outcome, ended bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.summary.Windows += o.windows
+	t.summary.Windows += o.Windows
 	t.summary.Events += o.Events
-	t.summary.Refused += o.refusals()
+	t.summary.Refused += o.Refusals()
 	if !ended {
 		return
 	}
@@ -87,17 +88,17 @@ func (t *tally) add(name string, o outcome, ended bool) {
 		fmt.Fprintf(t.console, "classify: %s\n", drift)
 	}
 	if len(o.Warning) > 0 {
-		safe.Fprintf(t.console, "classify: %s: warning: %s\n", name, joined(o.Warning))
+		safe.Fprintf(t.console, "classify: %s: warning: %s\n", name, records.Joined(o.Warning))
 	}
 	switch {
 	case o.err == nil && t.out == nil:
-		t.format.result(o.result)
+		t.format.Result(o.result)
 	case o.err != nil:
 		t.summary.Failed++
 		safe.Fprintf(t.console, "classify: %s: %v\n", name, o.err)
-		failed := failure{safe.String(name), safe.String(o.err.Error())}
-		t.format.fail(failed)
-		t.format.flush() // its error stays for close
+		failed := failure{File: safe.String(name), Error: safe.String(o.err.Error())}
+		t.format.Fail(failed)
+		t.format.Flush() // its error stays for close
 		if t.out != nil {
 			t.out.failures = append(t.out.failures, failed)
 		}
@@ -122,7 +123,7 @@ func (t *tally) close(ctx context.Context) error {
 	if t.out != nil && t.out.broken == nil || t.out == nil && t.idle() {
 		safe.Fprintf(t.console, "classify: %s\n", t.report())
 	}
-	if err := t.format.close(t.summary); err != nil {
+	if err := t.format.Close(t.summary); err != nil {
 		return err
 	}
 	return cause

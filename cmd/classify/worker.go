@@ -6,12 +6,12 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/records"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // worker classifies inputs, one after the other. Those no longer than a window wait for others to be computed with.
@@ -37,18 +37,8 @@ type pending struct {
 	warning []safe.String
 }
 
-// warningSeparator is between the warnings of a decoder.
-const warningSeparator = "; "
-
 // warning returns the decoder's warnings.
-func (w *worker) warning() (list []safe.String) {
-	for text := range strings.SplitSeq(w.decoder.Warning(), warningSeparator) {
-		if text != "" {
-			list = append(list, safe.String(text))
-		}
-	}
-	return list
-}
+func (w *worker) warning() []safe.String { return records.Warnings(w.decoder.Warning()) }
 
 // run classifies inputs until there are no more. Its error is the device's or ctx's.
 func (w *worker) run(ctx context.Context) error {
@@ -81,8 +71,11 @@ func (w *worker) begin(ctx context.Context, it *item) error {
 	n, err := audio.ReadFull(src, samples)
 	w.tally.processed(n, src.Rate())
 	switch {
-	case n == len(samples) || w.as == asEvents:
-		return w.long(ctx, it, &resumed{Source: src, beginning: samples[:n], err: err, tally: w.tally})
+	case n == len(samples) || w.as == records.AsEvents:
+		return w.long(ctx, it, &records.Sound{
+			Source: src, Beginning: samples[:n], Err: err,
+			Processed: func(samples int) { w.tally.processed(samples, src.Rate()) },
+		})
 	case err != io.EOF:
 		return w.end(ctx, it, record{err: err, result: result{Warning: w.warning()}})
 	}
@@ -126,11 +119,11 @@ func (w *worker) buffer() []float32 {
 func (w *worker) flush(ctx context.Context) error {
 	for i, answer := range w.recognizer.ClassifyBatch(w.clips) {
 		it, length := w.pending[i].item, seconds(float64(len(w.clips[i].Samples))/float64(w.clips[i].Rate))
-		r := record{err: answer.Err, result: w.result(it, asClip, length, answer.Scores)}
+		r := record{err: answer.Err, result: w.result(it, records.AsClip, length, answer.Scores)}
 		r.result.Warning = w.pending[i].warning
-		if w.as == asWindows && answer.Err == nil {
-			r.result.As = asWindows
-			r.window = &window{File: r.result.File, End: length, answer: r.result.answer}
+		if w.as == records.AsWindows && answer.Err == nil {
+			r.result.As = records.AsWindows
+			r.window = &window{File: r.result.File, End: length, Answer: r.result.Answer}
 		}
 		if err := w.finish(ctx, it, r); err != nil {
 			return err
@@ -143,7 +136,7 @@ func (w *worker) flush(ctx context.Context) error {
 // result returns the record of an input.
 func (w *worker) result(it *item, as string, length seconds, scores []polyphon.Score) result {
 	return result{
-		File: safe.String(it.name), Seconds: length, As: as, answer: newAnswer(w.recognizer, scores, w.labels),
+		File: safe.String(it.name), Seconds: length, As: as, Answer: records.NewAnswer(w.recognizer, scores, w.labels),
 	}
 }
 
@@ -171,108 +164,39 @@ func (w *worker) finish(ctx context.Context, it *item, r record) error {
 	return ctx.Err()
 }
 
-// maxClipWindows is how many windows long a recording is at most that is answered as a clip unless flags say otherwise.
-const maxClipWindows = 3
-
 // long classifies a sound that is longer than a window, or is to be searched for events.
-func (w *worker) long(ctx context.Context, it *item, src *resumed) error {
+func (w *worker) long(ctx context.Context, it *item, src *records.Sound) error {
 	if err := w.flush(ctx); err != nil {
 		return err
 	}
-	as := w.as
-	if as == asAuto {
-		as = asEvents
-		if src.endsWithin(maxClipWindows * w.recognizer.Model().WindowSamples()) {
-			as = asClip
-		}
-	}
-	scores, refused, err := w.answer(ctx, it, as, src)
-	r := record{err: err, result: w.result(it, as, seconds(float64(src.samples)/float64(src.Rate())), scores)}
+	as := src.Choose(w.as, w.recognizer)
+	scores, refused, err := records.Find(ctx, w.recognizer, as, src, records.Finder{
+		Window: func(found polyphon.Window) error { return w.put(ctx, it, record{window: w.window(it, found)}) },
+		Event: func(found polyphon.Event) error {
+			e := records.NewEvent(it.name, found)
+			if err := w.saver.save(e, found); err != nil {
+				return err
+			}
+			return w.put(ctx, it, record{event: &e})
+		},
+	})
+	r := record{err: err, result: w.result(it, as, src.Seconds(), scores)}
 	r.result.RefusedEvents = refused
 	r.result.Warning = w.warning()
 	return w.finish(ctx, it, r)
 }
 
-// answer puts what is found in a sound, and returns the labels over the whole of it, and how many events were refused.
-func (w *worker) answer(
-	ctx context.Context, it *item, as string, src audio.Source,
-) (scores []polyphon.Score, refused int, err error) {
-	var whole polyphon.Overall
-	put := func(r record) error {
-		if w.queue.put(ctx, it, r) {
-			return nil
-		}
-		return ctx.Err()
+// put puts a record that is not the last one of its input.
+func (w *worker) put(ctx context.Context, it *item, r record) error {
+	if w.queue.put(ctx, it, r) {
+		return nil
 	}
-	switch as {
-	case asClip:
-		scores, err = w.recognizer.ClassifySource(ctx, src)
-		return scores, 0, err
-	case asWindows:
-		for found, err := range w.recognizer.Windows(ctx, src) {
-			if err == nil {
-				whole.Add(found.Scores)
-				err = put(record{window: &window{safe.String(it.name), seconds(found.Start), seconds(found.End),
-					newAnswer(w.recognizer, found.Scores, w.labels)}})
-			}
-			if err != nil {
-				return nil, 0, err
-			}
-		}
-	case asEvents:
-		for found, err := range w.recognizer.EventsOverall(ctx, src, &whole) {
-			e := newEvent(it.name, found)
-			if err == nil {
-				err = w.saver.save(e, found)
-			}
-			if err == nil {
-				err = put(record{event: &e})
-			}
-			if err != nil {
-				return nil, whole.RefusedEvents, err
-			}
-		}
-	}
-	return whole.Scores(), whole.RefusedEvents, nil
+	return ctx.Err()
 }
 
-// resumed is a Source whose beginning has been read before. It counts samples.
-type resumed struct {
-	audio.Source
-	beginning []float32
-	err       error // that came with the beginning
-	samples   int
-	tally     *tally
-}
-
-// endsWithin reads ahead, and reports whether the sound has at most n samples.
-func (s *resumed) endsWithin(n int) bool {
-	ahead := s.beginning
-	for len(ahead) <= n && s.err == nil {
-		ahead = slices.Grow(ahead, n+1-len(ahead))
-		var got int
-		got, s.err = s.Source.Read(ahead[len(ahead):cap(ahead)])
-		s.tally.processed(got, s.Rate())
-		ahead = ahead[:len(ahead)+got]
+func (w *worker) window(it *item, found polyphon.Window) *window {
+	return &window{
+		File: safe.String(it.name), Start: seconds(found.Start), End: seconds(found.End),
+		Answer: records.NewAnswer(w.recognizer, found.Scores, w.labels),
 	}
-	s.beginning = ahead
-	return s.err == io.EOF && len(ahead) <= n
-}
-
-// Read implements audio.Source.
-func (s *resumed) Read(dst []float32) (n int, err error) {
-	switch {
-	case len(s.beginning) > 0:
-		n = copy(dst, s.beginning)
-		if s.beginning = s.beginning[n:]; len(s.beginning) == 0 {
-			err = s.err
-		}
-	case s.err != nil:
-		err = s.err
-	default:
-		n, err = s.Source.Read(dst)
-		s.tally.processed(n, s.Rate())
-	}
-	s.samples += n
-	return n, err
 }

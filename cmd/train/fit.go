@@ -14,8 +14,8 @@ import (
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )

@@ -11,9 +11,9 @@ import (
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/progress"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/tuning"
 )

@@ -6,7 +6,7 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/cmd/internal/progress"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // reportDelay is how many seconds after a word's end, and the model's lookahead, it should have been reported.

@@ -9,11 +9,11 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/calibrate"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/inference"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )

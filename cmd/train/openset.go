@@ -6,9 +6,9 @@ import (
 
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/confidence"
 	"github.com/polyphon/polyphon/detect"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/polynet"
 )
 

@@ -5,7 +5,7 @@ import (
 	"io"
 
 	"github.com/polyphon/polyphon/calibrate"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/polynet"
 )
 

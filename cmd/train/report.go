@@ -5,7 +5,7 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/polyphon/polyphon/cmd/internal/safe"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/training"
 )
 

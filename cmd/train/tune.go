@@ -10,9 +10,9 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/tuning"

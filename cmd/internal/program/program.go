@@ -14,8 +14,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
-	"github.com/polyphon/polyphon/cmd/internal/safe"
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/safe"
 )
 
 // Exit statuses.

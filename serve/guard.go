@@ -1,0 +1,154 @@
+package serve
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-chi/httprate"
+)
+
+// guard lets requests through that are allowed, and notes what becomes of them.
+func (s *Server) guard(mux *http.ServeMux) http.Handler {
+	handler := http.Handler(mux)
+	crossOrigin := http.NewCrossOriginProtection()
+	for _, origin := range s.config.Origins {
+		if err := crossOrigin.AddTrustedOrigin(origin); err != nil {
+			s.log.Warn("an origin that cannot be allowed", "origin", origin, "error", err)
+		}
+	}
+	limit := func(next http.Handler) http.Handler { return next }
+	if s.config.Limits.Rate > 0 {
+		limit = httprate.LimitBy(s.config.Limits.Rate, time.Minute, address, httprate.WithLimitHandler(
+			func(w http.ResponseWriter, _ *http.Request) { s.refuse(w, errRate) }))
+	}
+	limited := limit(handler)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.enterRequest() {
+			s.refuse(w, ErrClosing)
+			return
+		}
+		defer s.requests.Done()
+		begun, path := time.Now(), pathOf(mux, r)
+		noted := &notedWriter{ResponseWriter: w}
+		defer func() { s.note(noted, r, path, begun) }()
+		public := isPublic(r)
+		switch err := crossOrigin.Check(r); {
+		case !s.isAddressed(r):
+			s.refuse(noted, fmt.Errorf("%w: the service is not named %q", errMisdirected, r.Host))
+		case err != nil:
+			s.refuse(noted, fmt.Errorf("%w: %w", errForbidden, err))
+		case public:
+			handler.ServeHTTP(noted, r)
+		case !s.hasToken(r):
+			s.refuse(noted, errToken)
+		default:
+			limited.ServeHTTP(noted, r)
+		}
+	})
+}
+
+// enterRequest counts a request that is to be answered.
+func (s *Server) enterRequest() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return false
+	}
+	s.requests.Add(1)
+	return true
+}
+
+// isPublic reports whether a request needs no token and has no rate: the page, and what asks whether the service works.
+func isPublic(r *http.Request) bool {
+	path := r.URL.Path
+	return path == "/healthz" || strings.HasPrefix(path, "/v2/health/") ||
+		!strings.HasPrefix(path, "/v1/") && !strings.HasPrefix(path, "/v2") && path != "/metrics"
+}
+
+// isAddressed reports whether a request names the service as its configuration does. A page of another name that
+// resolves to this machine must not use a service that has no token.
+func (s *Server) isAddressed(r *http.Request) bool {
+	if len(s.config.Hosts) == 0 {
+		return true
+	}
+	host := r.Host
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	return slices.Contains(s.config.Hosts, strings.Trim(host, "[]"))
+}
+
+// hasToken reports whether a request has the token, in a header or, since browsers send none with a WebSocket, among
+// its subprotocols.
+func (s *Server) hasToken(r *http.Request) bool {
+	if len(s.config.Token) == 0 {
+		return true
+	}
+	given, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	for _, list := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for protocol := range strings.SplitSeq(list, ",") {
+			if token, found := strings.CutPrefix(strings.TrimSpace(protocol), "bearer."); found && !ok {
+				given, ok = token, true
+			}
+		}
+	}
+	have, want := sha256.Sum256([]byte(given)), sha256.Sum256(s.config.Token) // of equal lengths
+	return subtle.ConstantTimeCompare(have[:], want[:]) == 1 && ok
+}
+
+// address returns the client's address, by which rates are counted.
+func address(r *http.Request) (string, error) {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return httprate.CanonicalizeIP(host), nil
+}
+
+// pathOf returns the pattern that a request matches, without its method, so that there are few of them.
+func pathOf(mux *http.ServeMux, r *http.Request) string {
+	_, pattern := mux.Handler(r)
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		return path
+	}
+	return "other"
+}
+
+// note counts and logs a request.
+func (s *Server) note(w *notedWriter, r *http.Request, path string, begun time.Time) {
+	status := w.status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	spent := time.Since(begun)
+	s.metrics.requests.WithLabelValues(path, r.Method, strconv.Itoa(status)).Inc()
+	if path != "/v1/listen" {
+		s.metrics.seconds.WithLabelValues(path).Observe(spent.Seconds())
+	}
+	s.log.Debug("request", "method", r.Method, "path", r.URL.Path, "status", status, "seconds", spent.Seconds(),
+		"client", r.RemoteAddr)
+}
+
+// notedWriter notes the status of an answer.
+type notedWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *notedWriter) WriteHeader(status int) {
+	if w.status == 0 || w.status < 200 {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Unwrap returns the writer, for http.ResponseController.
+func (w *notedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
