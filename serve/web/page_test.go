@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,8 +17,10 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/internal/need"
+	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/serve"
 	"github.com/polyphon/polyphon/serve/web"
 )
@@ -127,8 +130,8 @@ func listed(label string) string {
 // that breaks, clips that are saved, exports.
 func TestPage(t *testing.T) {
 	need.Long(t, "people take their time")
-	downloads := t.TempDir()
-	address, network := start(t, serve.Config{})
+	saved, downloads := t.TempDir(), t.TempDir()
+	address, network := start(t, serve.Config{SaveDir: saved})
 	b := browse(t, address, speech(t, "left", "stop"))
 	b.look(1280, 900, "light", "no-preference")
 	b.until("!document.querySelector('#microphone').disabled")
@@ -194,8 +197,32 @@ func TestPage(t *testing.T) {
 		}
 	}
 
+	b.clips(saved)
 	b.exports(downloads)
 	b.clean()
+}
+
+// clips saves an event that was wrong and a word that was missed.
+func (b *tab) clips(dir string) {
+	b.t.Helper()
+	for button, label := range map[string]string{"#events .wrong": "_unknown_", "#missed": "go"} {
+		b.do(chromedp.Click(chromedp.CSS(button), chromedp.NodeVisible))
+		b.until("document.querySelector('#clip-dialog').open")
+		b.do(chromedp.Click(chromedp.CSS("#clip-save"), chromedp.NodeVisible))
+		expect(b, "document.querySelector('#clip-dialog').open", true) // without a label, nothing is saved
+		b.do(chromedp.SetValue(chromedp.CSS("#clip-label"), label), chromedp.Click(chromedp.CSS("#clip-save")))
+		b.until(fmt.Sprintf("[...document.querySelectorAll('.notice')].some(e => e.textContent.startsWith(%q))",
+			"Saved as "+label+"/"))
+		files, err := filepath.Glob(filepath.Join(dir, label, "*.wav"))
+		if err != nil || len(files) != 1 {
+			b.t.Errorf("%s: saved %q, %v", label, files, err)
+			continue
+		}
+		clip, err := audio.ReadFile(files[0], 16000)
+		if seconds := float64(len(clip.Samples)) / float64(max(1, clip.Rate)); err != nil || seconds < 0.99 || seconds > 2 {
+			b.t.Errorf("%s: a clip of %v s, %v", label, seconds, err)
+		}
+	}
 }
 
 // exports downloads the labels and compares them with the list.
@@ -242,6 +269,73 @@ func (b *tab) exports(dir string) {
 	}
 }
 
+// TestFiles drops and chooses files, which are answered as by the command.
+func TestFiles(t *testing.T) {
+	address, _ := start(t, serve.Config{})
+	b := browse(t, address, speech(t, "yes"))
+	b.until("!document.querySelector('#model').disabled")
+	recognizer, err := polyphon.New(models.Base())
+	b.must(err)
+	defer recognizer.Close()
+	var drops []string
+	want := map[string]string{}
+	for _, word := range []string{"left", "yes", "happy"} {
+		path := "../../examples/" + word + ".wav"
+		content, err := os.ReadFile(path)
+		b.must(err)
+		drops = append(drops, fmt.Sprintf("[%q, %q]", word+".wav", base64.StdEncoding.EncodeToString(content)))
+		scores, err := recognizer.ClassifyFile(path)
+		b.must(err)
+		want[word+".wav"] = fmt.Sprintf("%s %.1f %%", scores[0].Label, 100*scores[0].P)
+	}
+	drops = append(drops, `["broken <b>.wav", ""]`)
+	value[*int](b, fmt.Sprintf(`(files => {
+		const data = new DataTransfer();
+		for (const [name, content] of files) {
+			data.items.add(new File([Uint8Array.from(atob(content), c => c.charCodeAt(0))], name));
+		}
+		document.querySelector('#drop').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true }));
+	})([%s])`, strings.Join(drops, ",")))
+	b.until("document.querySelectorAll('#files > li').length === 4 && !document.querySelector('#files .busy')")
+	answer := "[...document.querySelectorAll('#files > li')].find(e => e.firstChild.textContent === %q)" +
+		".children[1].textContent"
+	for name, text := range want {
+		expect(b, fmt.Sprintf(answer, name), text)
+	}
+	if text := value[string](b, fmt.Sprintf(answer, "broken <b>.wav")); text == "" || strings.Contains(text, "%") {
+		t.Errorf("an empty file: %q", text)
+	}
+	path, err := filepath.Abs("../../examples/stop.wav")
+	b.must(err)
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), []string{path}))
+	b.until("document.querySelectorAll('#files > li').length === 5 && !document.querySelector('#files .busy')")
+	expect(b, "document.querySelector('#files > li:last-child strong').textContent", "stop")
+	b.do(chromedp.SetValue(chromedp.CSS("#model"), "small"))
+	value[*int](b, "void document.querySelector('#model').dispatchEvent(new Event('change'))")
+	b.do(chromedp.Click(chromedp.CSS("#files-clear")))
+	expect(b, "document.querySelectorAll('#files > li').length", 0)
+	for _, fault := range b.reported() {
+		if !strings.Contains(fault, "status of 4") { // the empty file
+			t.Errorf("on the console: %s", fault)
+		}
+	}
+}
+
+// TestToken enters the token that the server wants.
+func TestToken(t *testing.T) {
+	address, _ := start(t, serve.Config{Token: []byte("s3cret-Token")})
+	b := browse(t, address, speech(t, "left"))
+	b.until("document.querySelector('#access-dialog').open")
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "wrong\r"))
+	b.until("document.querySelector('#access-dialog').open && document.querySelector('#token').value === 'wrong'")
+	value[string](b, "document.querySelector('#token').value = ''")
+	b.do(chromedp.SendKeys(chromedp.CSS("#token"), "s3cret-Token\r"))
+	b.until("!document.querySelector('#microphone').disabled")
+	expect(b, "sessionStorage.getItem('polyphon.token')", "s3cret-Token")
+	b.do(chromedp.Click(chromedp.CSS("#microphone"), chromedp.NodeVisible))
+	b.until(listed("left"))
+}
+
 // TestLook audits the page in sizes and colours, with and without its dialogs, while it has something to show.
 func TestLook(t *testing.T) {
 	need.Long(t, "many pictures")
@@ -252,6 +346,13 @@ func TestLook(t *testing.T) {
 	b.screenshot("idle")
 	b.audit("idle")
 	b.do(chromedp.Click(chromedp.CSS("#microphone")))
+	var files []string
+	for _, word := range []string{"left", "happy"} {
+		path, err := filepath.Abs("../../examples/" + word + ".wav")
+		b.must(err)
+		files = append(files, path)
+	}
+	b.do(chromedp.SetUploadFiles(chromedp.CSS("#file"), files))
 	b.until(listed("left") + " && " + listed("stop") + " && " + listed("yes"))
 	for _, c := range []struct {
 		name          string

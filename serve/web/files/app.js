@@ -24,7 +24,8 @@ new Files(() => model?.name ?? '', () => microphone.mute());
 
 const stream = new Stream({
   onstate: showState,
-  onready({ thresholds, mels, frame_hop: hop }) {
+  onready({ labels: names, thresholds, mels, frame_hop: hop }) {
+    if (names && String(names) !== String(model.labels)) return load(); // the server has other models now
     if (thresholds) labels.own(labels.chosen() ? {} : thresholds);
     if (mels !== spectrogram.mels || hop !== spectrogram.hop) spectrogram.clear(mels, hop);
   },
@@ -32,7 +33,7 @@ const stream = new Stream({
   ondecision: decision => labels.add(decision),
   onframes: frames => spectrogram.add(frames),
   onwarning: text => notice(text, 20),
-  onlag: seconds => notice(`The server is ${seconds.toFixed(1)} s late.`, 5),
+  onlag: seconds => showLag(seconds),
   onrefused: (status, text) => status === 401 ? askToken(text) : notice(text),
 });
 
@@ -43,9 +44,15 @@ const hello = () => ({
 });
 
 function showState(state, text) {
-  if (state === 'idle' && model) text = 'Microphone off';
   $('state').dataset.state = state;
   $('state').textContent = text;
+}
+
+let late;
+function showLag(seconds) {
+  clearTimeout(late);
+  showState('open', `Listening, ${seconds.toFixed(1)} s late`);
+  late = setTimeout(() => stream.state === 'open' && showState('open', 'Listening'), 3000);
 }
 
 // load asks for the models; the page is of no use without them, so it tries until it has them.
@@ -55,12 +62,10 @@ async function load() {
     const answer = await (await request('v1/models')).json();
     models = answer.models;
     $('model').replaceChildren(...models.map(m => element('option', { value: m.name }, m.name)));
-    $('model').value = model?.name ?? answer.default;
-    choose();
+    choose(model?.name ?? answer.default);
     $('model').disabled = $('microphone').disabled = false;
-    $('missed').hidden = answer.save === false;
-    document.body.classList.toggle('unsaved', answer.save === false);
-    showState('idle', 'Microphone off');
+    $('interface').hidden = Boolean(token.get()); // a link sends no token
+    if (!microphone.running) showState('idle', 'Microphone off');
   } catch (error) {
     if (error.status === 401 || error.status === 403) {
       showState('refused', 'No access');
@@ -71,8 +76,9 @@ async function load() {
   }
 }
 
-function choose() {
-  model = models.find(m => m.name === $('model').value) ?? models[0];
+function choose(name) {
+  model = models.find(m => m.name === name) ?? models[0];
+  $('model').value = model.name;
   labels.show(model);
   spectrogram.clear(model.mels, model.hop);
   if (microphone.running) stream.start(hello);
@@ -126,7 +132,7 @@ microphone.onstop = text => {
   showRunning();
 };
 $('microphone').onclick = toggle;
-$('model').onchange = choose;
+$('model').onchange = ({ target }) => choose(target.value);
 $('device').onchange = async () => {
   if (!microphone.running) return;
   await toggle();

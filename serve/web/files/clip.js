@@ -91,7 +91,7 @@ export class ClipDialog {
       const { file } = await answer.json().catch(() => ({}));
       notice(`Saved as ${file ?? label}.`, 8);
     } catch (error) {
-      notice(error.status === 403 ? `Not saved: ${error.message}. Start the server with --save DIR to keep clips.` : `Not saved: ${error.message}`);
+      notice(`Not saved: ${error.message}`);
     }
   }
 }

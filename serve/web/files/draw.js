@@ -92,6 +92,13 @@ export class Spectrogram {
     const x = time => width - (now - time) * width / seconds;
     c.fillStyle = colours.well;
     c.fillRect(0, 0, width, floor);
+    if (!this.last) {
+      c.fillStyle = colours.quiet;
+      c.font = font;
+      c.textAlign = 'center';
+      c.textBaseline = 'middle';
+      c.fillText('What the network sees of the sound appears here.', width / 2, floor / 2);
+    }
     const from = Math.max(this.first, Math.floor((now - seconds) / this.hop));
     for (let i = from; i < this.last;) { // two pieces where the columns go around
       const n = Math.min(this.last - i, columns - i % columns), left = x(i * this.hop);
@@ -148,8 +155,6 @@ export class Curves {
   draw(canvas, i, now, seconds, threshold) {
     const { context: c, width, height } = fit(canvas);
     const x = time => width - (now - time) * width / seconds, y = p => thumb + (1 - p) * (height - 2 * thumb);
-    c.fillStyle = colours.well;
-    c.fillRect(0, 0, width, height);
     const over = threshold !== undefined && this.rows.at(-1)?.[i] >= threshold;
     c.strokeStyle = c.fillStyle = over ? colours.event : colours.accent;
     c.lineWidth = 1.75;

@@ -45,8 +45,8 @@ export class Events {
   }
 
   #measure(event, late) {
-    const { ring, now } = this.microphone;
-    if (!ring || document.hidden) return;
+    const { ring, now, running } = this.microphone;
+    if (!running || document.hidden) return;
     const end = ring.wordEnd(event.start - 0.2, Math.max(event.start + 0.2, event.end));
     if (end === undefined) {
       late.textContent = 'before its end';

@@ -4,6 +4,7 @@ import { audacity, filesCSV } from './export.js';
 import { request } from './server.js';
 
 const atOnce = 2; // files that are on their way
+const maxTries = 6; // tries of a file where the server is busy, within half a minute
 
 // Files lists results. model() is the name of the model to use; mute() silences the microphone while a file plays.
 export class Files {
@@ -27,7 +28,9 @@ export class Files {
     addEventListener('drop', e => {
       e.preventDefault();
       drop.classList.remove('over');
-      this.add(e.dataTransfer.files);
+      const entries = [...e.dataTransfer.items].map(item => item.webkitGetAsEntry?.()).filter(Boolean);
+      if (entries.some(entry => entry.isDirectory)) for (const entry of entries) this.#walk(entry);
+      else this.add(e.dataTransfer.files);
     });
     $('files-clear').onclick = () => this.#clear();
     $('files-csv').onclick = () => download('polyphon-files.csv', filesCSV(this.results));
@@ -37,6 +40,17 @@ export class Files {
         download(`${r.name}.labels.txt`, audacity([...r.events, whole]));
       }
     };
+  }
+
+  // walk adds the files of a folder that was dropped, and of those below it.
+  #walk(entry) {
+    if (entry.isFile) return entry.file(file => this.add([file]), error => notice(`${entry.name}: ${error.message}`));
+    const reader = entry.createReader();
+    const next = () => reader.readEntries(entries => { // some at a time, in the end none
+      for (const e of entries) if (!e.name.startsWith('.')) this.#walk(e);
+      if (entries.length) next();
+    }, error => notice(`${entry.name}: ${error.message}`));
+    next();
   }
 
   add(files) {
@@ -62,10 +76,7 @@ export class Files {
     const { file, item } = entry;
     item.lastChild.textContent = 'classifying';
     try {
-      const query = new URLSearchParams({ model: this.model(), format: 'ndjson', top: 0 });
-      const answer = await request(`v1/classify?${query}`, {
-        method: 'POST', body: file, headers: { 'Content-Type': 'application/octet-stream' },
-      });
+      const answer = await this.#send(file);
       for (const line of (await answer.text()).split('\n').filter(Boolean)) this.#read(entry, JSON.parse(line));
       if (!entry.result && !entry.error) entry.error = 'the server gave no result';
     } catch (error) {
@@ -78,6 +89,21 @@ export class Files {
     item.classList.remove('busy');
     item.replaceChildren(...entry.error ? this.#failed(entry) : this.#result(entry));
     $('announce').textContent = entry.error ? `${entry.name}: ${entry.error}` : `${entry.name}: ${entry.result.labels[0].label}`;
+  }
+
+  // send sends a file, again where the server is busy.
+  async #send(file) {
+    const query = new URLSearchParams({ model: this.model(), format: 'ndjson', top: 0 });
+    for (let tries = 1; ; tries++) {
+      try {
+        return await request(`v1/classify?${query}`, {
+          method: 'POST', body: file, headers: { 'Content-Type': 'application/octet-stream' },
+        });
+      } catch (error) {
+        if (![429, 503].includes(error.status) || tries === maxTries) throw error;
+      }
+      await new Promise(resolve => setTimeout(resolve, 1000 * 2 ** (tries - 1)));
+    }
   }
 
   #read(entry, line) {

@@ -28,7 +28,10 @@ export class Microphone {
       this.context = context;
       this.ring = new Ring(context.sampleRate, kept);
     }
-    await this.context.resume();
+    const started = this.context.resume().then(() => true);
+    if (!await Promise.race([started, new Promise(resolve => setTimeout(resolve, 5000))])) {
+      throw new Error('The browser cannot play or record: it finds no audio device.');
+    }
   }
 
   async start(device) {
@@ -41,7 +44,12 @@ export class Microphone {
         echoCancellation: false, noiseSuppression: false, autoGainControl: false,
       },
     });
-    await this.#open();
+    try {
+      await this.#open();
+    } catch (error) {
+      for (const track of stream.getTracks()) track.stop();
+      throw error;
+    }
     this.stream = stream;
     this.offset = Infinity;
     this.source = this.context.createMediaStreamSource(stream);

@@ -38,9 +38,8 @@ export class Stream {
   state = 'idle';
 
   #tries = 0;
-  #socket;
+  #current; // connection: its socket, base (the time of its first sample), ready, received and sent (seconds of the clock)
   #timer;
-  #ready = false;
 
   constructor(handlers) {
     Object.assign(this, handlers);
@@ -57,31 +56,30 @@ export class Stream {
 
   stop() {
     clearTimeout(this.#timer);
-    const socket = this.#socket;
-    this.#socket = undefined;
-    this.#ready = false;
-    if (socket?.readyState === WebSocket.OPEN) {
-      socket.send('{"eof":true}');
-      socket.close(1000);
+    const { socket, ready } = this.#current ?? {};
+    this.#current = undefined;
+    if (ready && socket.readyState === WebSocket.OPEN) {
+      socket.send('{"eof":true}'); // what has been found by then still arrives
+      setTimeout(() => socket.close(), 5000);
     } else socket?.close();
-    this.#state('idle', '');
+    this.#state('idle', 'Microphone off');
   }
 
   // send sends a piece of the microphone's sound that begins at time, or drops it while there is no connection.
   send(samples, time, rate) {
-    if (!this.#ready) return;
-    const socket = this.#socket;
-    this.base ??= time;
+    const connection = this.#current;
+    if (!connection?.ready) return;
+    connection.base ??= time;
     const now = performance.now() / 1000;
-    if (now - this.received > silent && now - this.sent < 1) return this.#broken('The server is silent.');
-    if (socket.bufferedAmount > 4 * rate * queued) return this.#broken('The network is too slow for the sound.');
-    this.sent = now;
-    socket.send(samples);
+    if (now - connection.received > silent && now - connection.sent < 1) return this.#broken('The server is silent.');
+    if (connection.socket.bufferedAmount > 4 * rate * queued) return this.#broken('The network is too slow for the sound.');
+    connection.sent = now;
+    connection.socket.send(samples);
   }
 
   // thresholds changes those of the running stream.
   thresholds(values) {
-    if (this.#ready) this.#socket.send(JSON.stringify({ thresholds: values }));
+    if (this.#current?.ready) this.#current.socket.send(JSON.stringify({ thresholds: values }));
   }
 
   #state(state, text) {
@@ -100,23 +98,24 @@ export class Stream {
     } catch {
       return this.#refused('The token has characters that no token has.', 401);
     }
-    this.#socket = socket;
-    this.base = undefined;
-    this.received = this.sent = performance.now() / 1000;
+    const now = performance.now() / 1000, connection = { socket, base: undefined, ready: false, received: now, sent: now };
+    this.#current = connection;
     socket.onopen = () => socket.send(JSON.stringify(this.hello()));
-    socket.onmessage = ({ data }) => this.#socket === socket && this.#receive(JSON.parse(data));
-    socket.onclose = ({ code, reason }) => this.#socket === socket && this.#closed(code, reason);
+    socket.onmessage = ({ data }) => this.#receive(connection, JSON.parse(data));
+    socket.onclose = ({ code, reason }) => this.#current === connection && this.#closed(code, connection.failure || reason);
   }
 
-  #receive(message) {
-    this.received = performance.now() / 1000;
-    const at = time => time + (this.base ?? 0);
+  #receive(connection, message) {
+    connection.received = performance.now() / 1000;
+    // After the end, what has been found still counts; after another beginning, only events do.
+    if (connection !== this.#current && this.state !== 'idle' && message.type !== 'event') return;
+    const at = time => time + (connection.base ?? 0);
     switch (message.type) {
       case 'ready':
-        this.#ready = true;
+        connection.ready = true;
         this.#tries = 0;
-        this.onready(message);
         this.#state('open', 'Listening');
+        this.onready(message);
         break;
       case 'event':
         this.onevent({ ...message, time: at(message.time), start: at(message.start), end: at(message.end) });
@@ -136,34 +135,29 @@ export class Stream {
         this.onlag(message.seconds);
         break;
       case 'error':
-        this.failure = message.text;
+        connection.failure = message.text;
     }
   }
 
-  #closed(code, reason) {
-    const text = this.failure || reason;
-    this.failure = undefined;
+  #closed(code, text) {
     if ([1003, 1007, 1008].includes(code)) return this.#refused(text || 'The server refused the stream.', 400);
     this.#wait(text);
   }
 
   #refused(text, status) {
-    this.#socket = undefined;
-    this.#ready = false;
+    this.#current = undefined;
     this.#state('refused', text);
     this.onrefused(status, text);
   }
 
   #broken(text) {
-    this.#socket.onclose = null;
-    this.#socket.close();
+    this.#current.socket.close();
     this.#wait(text);
   }
 
   // wait tries again, later and later. A page does not see why a connection is refused: a plain request does.
   #wait(text) {
-    this.#socket = undefined;
-    this.#ready = false;
+    this.#current = undefined;
     const wait = Math.min(longestWait, firstWait * 2 ** this.#tries++) * (0.8 + 0.4 * Math.random());
     this.#state('waiting', `${text ? `${text.replace(/\.$/, '')}. ` : ''}Connection lost, next try in ${Math.ceil(wait)} s`);
     this.#timer = setTimeout(async () => {
