@@ -15,7 +15,7 @@ EMBEDDED = None
 # The network as PyTorch exports it, and the same over images of one row, for which ONNX Runtime has faster kernels.
 ONNX = ["ONNX Runtime", "ONNX Runtime 2-D"]
 
-TITLES = {"avx512": "AVX-512", "avx2": "AVX2", "generic": "plain Go"}
+TITLES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "generic": "plain Go"}
 
 
 class Bench:

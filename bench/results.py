@@ -2,6 +2,7 @@
 from harness import HERE, note
 
 PATH = HERE / "RESULTS.md"
+ARM = "arm"  # the section that bench/arm.sh writes
 HEAD = """# Results
 
 {machine}
@@ -19,17 +20,16 @@ def section(title, about, lines, end):
 
 
 def write(sections, names, machine, versions):
-    """Writes the sections (by group's name) and keeps those of other groups, where they are of the same machine and peers."""
+    """Writes the sections (by group's name) and keeps those of other groups, where they are of the same machine and
+    peers, and always the last one, bench/arm.sh's."""
     head = HEAD.format(machine=machine, versions=versions)
     kept = {}
     if PATH.exists():
         old_head, *old = PATH.read_text().split("\n<!-- ")
-        if old_head.strip() == head.strip():
-            for text in old:
-                name, body = text.split(" -->\n", 1)
-                kept[name] = body
-        else:
+        kept = dict(text.split(" -->\n", 1) for text in old)
+        if old_head.strip() != head.strip():
             note("the machine or the versions have changed: rows of other groups are dropped")
+            kept = {name: kept[name] for name in kept if name == ARM}
     kept.update(sections)
-    parts = [f"<!-- {name} -->\n{kept[name].strip()}\n" for name in names if name in kept]
+    parts = [f"<!-- {name} -->\n{kept[name].strip()}\n" for name in (*names, ARM) if name in kept]
     PATH.write_text("\n".join([head, *parts]))
