@@ -32,6 +32,23 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return b.ReadCloser.Read(p)
 }
 
+// fullReader reads as from a file: in whole pieces, however the sound arrives. How much of a long sound is computed at
+// once follows from that, and so does how the last digits of its probabilities are rounded.
+type fullReader struct{ io.Reader }
+
+// Read implements io.Reader.
+func (f fullReader) Read(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var got int
+		got, err = f.Reader.Read(p[n:])
+		n += got
+	}
+	if n > 0 && err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
 // lateWriter is an answer that is kept until it is certain, or has become long, so that an error can still have a
 // status of its own.
 type lateWriter struct {

@@ -3,6 +3,7 @@ package serve
 import (
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 
@@ -22,6 +23,7 @@ func statusOf(err error) (status int, reason string) {
 		reason string
 	}{
 		{ErrRequest, http.StatusBadRequest, "request"},
+		{io.ErrUnexpectedEOF, http.StatusBadRequest, "request"},
 		{polynet.ErrConfig, http.StatusBadRequest, "request"},
 		{polyphon.ErrUncalibrated, http.StatusBadRequest, "request"},
 		{errToken, http.StatusUnauthorized, "token"},

@@ -15,20 +15,18 @@ import (
 )
 
 // guard lets requests through that are allowed, and notes what becomes of them.
-func (s *Server) guard(mux *http.ServeMux) http.Handler {
-	handler := http.Handler(mux)
+func (s *Server) guard(mux *http.ServeMux) (http.Handler, error) {
 	crossOrigin := http.NewCrossOriginProtection()
 	for _, origin := range s.config.Origins {
 		if err := crossOrigin.AddTrustedOrigin(origin); err != nil {
-			s.log.Warn("an origin that cannot be allowed", "origin", origin, "error", err)
+			return nil, err
 		}
 	}
-	limit := func(next http.Handler) http.Handler { return next }
+	limited := http.Handler(mux)
 	if s.config.Limits.Rate > 0 {
-		limit = httprate.LimitBy(s.config.Limits.Rate, time.Minute, address, httprate.WithLimitHandler(
-			func(w http.ResponseWriter, _ *http.Request) { s.refuse(w, errRate) }))
+		limited = httprate.LimitBy(s.config.Limits.Rate, time.Minute, address, httprate.WithLimitHandler(
+			func(w http.ResponseWriter, _ *http.Request) { s.refuse(w, errRate) }))(mux)
 	}
-	limited := limit(handler)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.enterRequest() {
 			s.refuse(w, ErrClosing)
@@ -38,20 +36,19 @@ func (s *Server) guard(mux *http.ServeMux) http.Handler {
 		begun, path := time.Now(), pathOf(mux, r)
 		noted := &notedWriter{ResponseWriter: w}
 		defer func() { s.note(noted, r, path, begun) }()
-		public := isPublic(r)
 		switch err := crossOrigin.Check(r); {
 		case !s.isAddressed(r):
 			s.refuse(noted, fmt.Errorf("%w: the service is not named %q", errMisdirected, r.Host))
 		case err != nil:
 			s.refuse(noted, fmt.Errorf("%w: %w", errForbidden, err))
-		case public:
-			handler.ServeHTTP(noted, r)
+		case isPublic(r):
+			mux.ServeHTTP(noted, r)
 		case !s.hasToken(r):
 			s.refuse(noted, errToken)
 		default:
 			limited.ServeHTTP(noted, r)
 		}
-	})
+	}), nil
 }
 
 // enterRequest counts a request that is to be answered.

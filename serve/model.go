@@ -74,8 +74,11 @@ func (s *Server) openModel(source Source) (*model, error) {
 		m.drift = new(polyphon.Drift)
 		options = append(options, polyphon.WithDrift(m.drift))
 	}
-	m.recognizer, err = polyphon.New(net, options...)
-	return m, err
+	if m.recognizer, err = polyphon.New(net, options...); err != nil {
+		return nil, err
+	}
+	s.opened.Add(1)
+	return m, nil
 }
 
 // use returns the model of a name, "" being the default, to be given back by release.
@@ -109,12 +112,13 @@ func (m *model) release() {
 	if !last {
 		return
 	}
-	m.server.closers.Go(func() { // the goroutine of a group may have ended the use
+	go func() { // the goroutine of a group may have ended the use
+		defer m.server.opened.Done()
 		m.streams.close()
 		if err := m.recognizer.Close(); err != nil {
 			m.server.log.Error("closing a model", "model", m.name, "error", err)
 		}
-	})
+	}()
 }
 
 // Models describes what a server offers.

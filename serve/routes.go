@@ -6,7 +6,7 @@ import (
 )
 
 // routes returns the handler of all requests.
-func (s *Server) routes() http.Handler {
+func (s *Server) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
 	for pattern, handler := range map[string]http.HandlerFunc{
 		"GET /healthz":            s.health,
@@ -45,10 +45,7 @@ func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
 
 // health answers 200 while new work is taken.
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) {
-	s.mu.Lock()
-	closing := s.closing
-	s.mu.Unlock()
-	if closing {
+	if s.isClosing() {
 		s.refuse(w, ErrClosing)
 		return
 	}

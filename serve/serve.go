@@ -105,12 +105,14 @@ type Server struct {
 	uploads  chan struct{} // has room for those that are admitted
 	decoders sync.Pool
 
-	closers  sync.WaitGroup // of models
+	loading  sync.Mutex     // held while models are opened, and when closing begins
+	opened   sync.WaitGroup // models
 	requests sync.WaitGroup // that are answered
 	metrics  metrics
 }
 
-// New opens the models and returns a Server of them. Errors are those of models.Open and polyphon.New.
+// New opens the models and returns a Server of them. Errors are those of models.Open and polyphon.New, and such about
+// Origins.
 func New(c Config) (*Server, error) {
 	c.Limits = c.Limits.withDefaults()
 	if c.Logger == nil {
@@ -132,12 +134,13 @@ func New(c Config) (*Server, error) {
 	}
 	s.uploads = make(chan struct{}, c.Limits.Uploads)
 	s.metrics.register(s)
-	models, err := s.open()
-	if err != nil {
+	var err error
+	if s.handler, err = s.routes(); err != nil {
 		return nil, err
 	}
-	s.models = models
-	s.handler = s.routes()
+	if s.models, err = s.open(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -146,24 +149,19 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Reload opens the models anew. Streams and requests that are under way go on with those that they began with. An error
 // leaves everything as it was.
-func (s *Server) Reload(ctx context.Context) error {
-	opened, err := s.open()
-	if err == nil && ctx.Err() != nil {
-		for _, m := range opened {
-			m.release()
-		}
-		err = ctx.Err()
+func (s *Server) Reload() error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	if s.isClosing() {
+		return ErrClosing
 	}
+	opened, err := s.open()
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
 	old := s.models
 	s.models = opened
-	if s.closing {
-		old = append(old, opened...)
-		s.models = nil
-	}
 	s.mu.Unlock()
 	for _, m := range old {
 		m.release()
@@ -171,10 +169,18 @@ func (s *Server) Reload(ctx context.Context) error {
 	return nil
 }
 
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
+}
+
 // Close ends the service: new work is refused, and live streams are ended as by Session.End, so that what they hold is
 // answered. It waits for requests that are under way. Streams that have not finished when ctx is done are cut off, and
 // its error is returned.
 func (s *Server) Close(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
 	s.mu.Lock()
 	models := s.models
 	if !s.closing {
@@ -207,6 +213,6 @@ func (s *Server) Close(ctx context.Context) error {
 	for _, m := range models {
 		m.release()
 	}
-	s.closers.Wait()
+	s.opened.Wait()
 	return ctx.Err()
 }

@@ -229,7 +229,7 @@ func (u *upload) finish() error {
 func (u *upload) sound(ctx context.Context, name string, body io.Reader) (r records.Result, err error) {
 	decoder := u.server.takeDecoder()
 	defer u.server.returnDecoder(decoder)
-	if err := decoder.Reset(body); err != nil {
+	if err := decoder.Reset(fullReader{body}); err != nil {
 		return r, err
 	}
 	recognizer := u.model.recognizer

@@ -86,26 +86,32 @@ func (s *Server) disconnect() {
 
 // greet receives the first message and begins the stream. unknown says which field of it is not known.
 func (s *Server) greet(ctx context.Context, conn *websocket.Conn) (session *Session, unknown string, err error) {
-	greeting, cancel := context.WithTimeout(ctx, s.config.Limits.Hello)
-	defer cancel()
-	go func() { // a service that closes does not wait for a first message
-		select {
-		case <-s.quit:
-			cancel()
-		case <-greeting.Done():
-		}
+	type message struct {
+		kind websocket.MessageType
+		data []byte
+		err  error
+	}
+	received := make(chan message, 1)
+	go func() { // a Read whose context ends closes the connection, without a word
+		kind, data, err := conn.Read(ctx)
+		received <- message{kind, data, err}
 	}()
-	kind, data, err := conn.Read(greeting)
-	switch {
-	case err != nil && greeting.Err() != nil:
+	var first message
+	select {
+	case first = <-received:
+	case <-time.After(s.config.Limits.Hello):
 		return nil, "", fmt.Errorf("%w: no first message within %v", ErrRequest, s.config.Limits.Hello)
-	case err != nil:
-		return nil, "", err
-	case kind != websocket.MessageText:
+	case <-s.quit:
+		return nil, "", ErrClosing
+	}
+	if first.err != nil {
+		return nil, "", first.err
+	}
+	if first.kind != websocket.MessageText {
 		return nil, "", fmt.Errorf("%w: the first message has to be a JSON object as text", ErrRequest)
 	}
 	var h Hello
-	if unknown, err = decodeObject(data, &h); err != nil {
+	if unknown, err = decodeObject(first.data, &h); err != nil {
 		return nil, "", err
 	}
 	session, err = s.Listen(ctx, h)

@@ -101,7 +101,7 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 		return errors.Join(err, h.close(ctx), service.Close(ctx))
 	}
 	program.OnHangUp(ctx, func() {
-		if err := service.Reload(ctx); err != nil {
+		if err := service.Reload(); err != nil {
 			config.Logger.Error("the models stay as they were", "error", err)
 			return
 		}
@@ -115,6 +115,11 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 func (c *server) check() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key need each other")
+	}
+	for _, origin := range c.Origin {
+		if err := http.NewCrossOriginProtection().AddTrustedOrigin(origin); err != nil {
+			return fmt.Errorf("--origin %s: %w", origin, err)
+		}
 	}
 	l := c.Limits
 	if l.MaxBody < 0 || l.MaxDuration < 0 || l.MaxStreams < 0 || l.MaxLag < 0 || l.Rate < 0 {
@@ -144,10 +149,10 @@ func (c *server) config(s program.Streams) (serve.Config, error) {
 	if c.TokenFile != "" {
 		text, err := os.ReadFile(c.TokenFile)
 		if err != nil {
-			return config, err
+			return config, fmt.Errorf("--token-file: %w", err)
 		}
 		if config.Token = bytes.TrimSpace(text); len(config.Token) == 0 {
-			return config, fmt.Errorf("--token-file %s: it is empty", c.TokenFile)
+			return config, program.WithStatus(program.StatusUsage, fmt.Errorf("--token-file %s: it is empty", c.TokenFile))
 		}
 	}
 	return config, nil
