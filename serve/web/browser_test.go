@@ -27,8 +27,8 @@ type tab struct {
 	faults []string
 }
 
-// browse opens the page at an address.
-func browse(t *testing.T, address, microphone string) *tab {
+// browse opens the page at an address, in a browser with more options.
+func browse(t *testing.T, address, microphone string, more ...chromedp.ExecAllocatorOption) *tab {
 	t.Helper()
 	path := need.Tool(t, "chromium")
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
@@ -36,6 +36,7 @@ func browse(t *testing.T, address, microphone string) *tab {
 		chromedp.Flag("use-fake-device-for-media-stream", true), chromedp.Flag("use-fake-ui-for-media-stream", true),
 		chromedp.Flag("use-file-for-fake-audio-capture", microphone),
 		chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	options = append(options, more...)
 	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
 	t.Cleanup(stop)
 	ctx, close := chromedp.NewContext(ctx)

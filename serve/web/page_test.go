@@ -164,6 +164,16 @@ func TestPage(t *testing.T) {
 		chromedp.KeyEvent(kb.PageDown))
 	b.until("/, (left|stop)$/.test(document.querySelector('#timeline').getAttribute('aria-valuetext'))")
 
+	value[*int](b, `(start => void (AudioBufferSourceNode.prototype.start = function () {
+		window.played = this.buffer.duration;
+		return start.call(this);
+	}))(AudioBufferSourceNode.prototype.start)`)
+	b.do(chromedp.KeyEvent(kb.Enter)) // an event with what surrounds it
+	b.until("played > 0.5 && played < 3")
+	value[*int](b, "void (played = 0)")
+	b.do(chromedp.Click(chromedp.CSS("#events .play")))
+	b.until("played > 0.5 && played < 3")
+
 	// Thresholds act at once, on the stream that there is.
 	slide := `(v => {
 		const s = document.querySelector('#threshold-all');
@@ -198,6 +208,11 @@ func TestPage(t *testing.T) {
 	}
 
 	b.clips(saved)
+	b.do(chromedp.SetValue(chromedp.CSS("#model"), "small"))
+	value[*int](b, "void document.querySelector('#model').dispatchEvent(new Event('change'))")
+	expect(b, "document.querySelector('#labels .value').textContent", "–")
+	b.until("document.querySelector('#state').textContent === 'Listening'")
+	b.until("document.querySelector('#labels .value').textContent !== '–'")
 	b.exports(downloads)
 	b.clean()
 }
@@ -334,6 +349,18 @@ func TestToken(t *testing.T) {
 	expect(b, "sessionStorage.getItem('polyphon.token')", "s3cret-Token")
 	b.do(chromedp.Click(chromedp.CSS("#microphone"), chromedp.NodeVisible))
 	b.until(listed("left"))
+}
+
+// TestInsecure opens the page by a name over plain HTTP, where browsers have no microphone: it says so.
+func TestInsecure(t *testing.T) {
+	address, _ := start(t, serve.Config{})
+	b := browse(t, strings.Replace(address, "127.0.0.1", "sound.example", 1), "",
+		chromedp.Flag("host-resolver-rules", "MAP sound.example 127.0.0.1"))
+	b.until("!document.querySelector('#microphone').disabled")
+	b.do(chromedp.Click(chromedp.CSS("#microphone")))
+	b.until("document.querySelector('.notice')?.textContent.includes('--tls-cert')")
+	expect(b, "document.querySelector('#state').textContent", "Microphone off")
+	b.clean()
 }
 
 // TestLook audits the page in sizes and colours, with and without its dialogs, while it has something to show.

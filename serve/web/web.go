@@ -65,7 +65,6 @@ func setHeaders(h http.Header, name string) {
 	h.Set("Permissions-Policy", "microphone=(self), camera=(), geolocation=()")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 

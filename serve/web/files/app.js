@@ -151,7 +151,7 @@ $('access-dialog').onclose = ({ target }) => {
 for (const button of document.querySelectorAll('dialog .cancel')) button.onclick = () => button.closest('dialog').close('cancel');
 
 // The sound moves 30 times a second, once a second where people prefer less motion; the time line more slowly.
-let drawn = -1, lined = -1;
+let drawn = -1, written = -1, lined = -1;
 function frame(ms) {
   requestAnimationFrame(frame);
   const every = still.matches ? 1000 : 33;
@@ -162,6 +162,10 @@ function frame(ms) {
   const seconds = $('spectrogram').clientWidth < 520 ? 6 : 12;
   spectrogram.draw(now, seconds, events.all.slice(-50));
   labels.draw(now);
+  if (ms - written > 120) {
+    written = ms;
+    labels.write();
+  }
   const level = ring && running ? 20 * Math.log10(ring.level(ring.blocks - 1) + 1e-9) : -90;
   $('level').style.transform = `scaleX(${Math.max(0, Math.min(1, 1 + level / 60))})`;
   if (lined >= 0 && ms - lined < (still.matches ? 1000 : 250)) return;

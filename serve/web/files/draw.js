@@ -56,6 +56,7 @@ export class Spectrogram {
   clear(mels, hop) {
     Object.assign(this, { mels, hop, first: 0, last: 0 }); // the columns that there are: first to last - 1
     this.values = new Uint8Array(columns * mels);
+    this.there = new Uint8Array(columns); // 0 in gaps
     this.picture = Object.assign(document.createElement('canvas'), { width: columns, height: mels });
     this.pixels = this.picture.getContext('2d');
   }
@@ -63,10 +64,14 @@ export class Spectrogram {
   add({ time, rows, mels }) {
     let i = Math.round(time / this.hop);
     if (i < this.last) i = this.last; // rounding
-    if (i > this.last + 2) this.first = i; // the sound has a gap
-    this.last = i;
+    if (!this.last || i > this.last + columns) this.first = this.last = i;
+    for (; this.last < i; this.last++) { // the sound has a gap
+      this.there[this.last % columns] = 0;
+      this.pixels.clearRect(this.last % columns, 0, 1, this.mels);
+    }
     for (let at = 0; at + mels <= rows.length; at += mels, this.last++) {
       this.values.set(rows.subarray(at, at + mels), this.last % columns * mels);
+      this.there[this.last % columns] = 1;
       this.#column(this.last % columns);
     }
     this.first = Math.max(this.first, this.last - columns);
@@ -83,7 +88,7 @@ export class Spectrogram {
   }
 
   #repaint() {
-    for (let i = this.first; i < this.last; i++) this.#column(i % columns);
+    for (let i = this.first; i < this.last; i++) if (this.there[i % columns]) this.#column(i % columns);
   }
 
   // draw shows the seconds that end at now.
@@ -130,8 +135,7 @@ const thumb = 7; // half the height of a slider's, which is beside the curve and
 
 // Curves keeps the probabilities of the last decisions and draws those of one label.
 export class Curves {
-  constructor(labels) {
-    this.labels = labels;
+  constructor() {
     this.times = [];
     this.rows = [];
   }

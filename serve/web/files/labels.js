@@ -33,7 +33,8 @@ export class Labels {
     try {
       chosen = JSON.parse(localStorage.getItem(this.key)) ?? {};
     } catch { /* nothing that this page wrote */ }
-    this.curves = new Curves(model.labels);
+    this.curves = new Curves();
+    this.latest = undefined;
     this.rows = model.labels.map((label, i) => this.#row(label, i, model.words.includes(label), chosen[label]));
     $('labels').replaceChildren(...this.rows.map(row => row.item));
     $('no-labels').hidden = true;
@@ -113,9 +114,14 @@ export class Labels {
   draw(now) {
     for (const row of this.rows) {
       if (row.canvas.shown) this.curves.draw(row.canvas, row.i, now, curveSeconds, row.threshold);
-      if (!this.latest) continue;
-      const p = this.latest[row.i], text = percent(p);
-      if (row.value.textContent !== text) row.value.textContent = text;
+    }
+  }
+
+  // write shows the latest probabilities as numbers.
+  write() {
+    for (const row of this.latest ? this.rows : []) {
+      const p = this.latest[row.i];
+      row.value.textContent = percent(p);
       row.item.classList.toggle('over', row.threshold !== undefined && p >= row.threshold);
     }
   }
