@@ -16,7 +16,11 @@ const microphone = new Microphone();
 const spectrogram = new Spectrogram($('spectrogram'));
 const labels = new Labels(values => stream.thresholds(values));
 const clips = new ClipDialog(microphone);
-const play = (from, to) => microphone.ring && microphone.play(microphone.ring.slice(from, to));
+const play = (from, to) => {
+  const samples = microphone.ring?.slice(from, to) ?? [];
+  if (samples.length) microphone.play(samples);
+  else notice('That sound is no longer kept.', 8);
+};
 const playEvent = ({ start, end }) => play(start - 0.25, Math.max(end, start + 0.5) + 0.25);
 const events = new Events(microphone, playEvent, event => clips.wrong(event, model));
 const timeline = new Timeline($('timeline'), microphone, () => events.all.slice(-500), play);
@@ -64,7 +68,7 @@ async function load() {
     $('model').replaceChildren(...models.map(m => element('option', { value: m.name }, m.name)));
     choose(model?.name ?? answer.default);
     $('model').disabled = $('microphone').disabled = false;
-    $('interface').hidden = Boolean(token.get()); // a link sends no token
+    $('interface').hidden = Boolean(token.value); // a link sends no token
     if (!microphone.running) showState('idle', 'Microphone off');
   } catch (error) {
     if (error.status === 401 || error.status === 403) {
@@ -86,7 +90,7 @@ function choose(name) {
 
 function askToken(text) {
   if (text) $('access-text').textContent = text;
-  $('token').value = token.get();
+  $('token').value = token.value ?? '';
   if (!$('access-dialog').open) $('access-dialog').showModal();
 }
 

@@ -1,5 +1,5 @@
 // The labels of the model: their probabilities as curves, and the thresholds of those that can be events.
-import { $, element, percent } from './page.js';
+import { $, Kept, element, percent } from './page.js';
 import { Curves } from './draw.js';
 
 const curveSeconds = 10;
@@ -15,7 +15,7 @@ export class Labels {
     };
     $('threshold-reset').onclick = () => {
       for (const row of this.rows) if (row.slider) this.#set(row, row.own);
-      localStorage.removeItem(this.key);
+      this.kept.set(null);
       this.#showAll();
       this.onchange(this.thresholds());
     };
@@ -28,11 +28,8 @@ export class Labels {
   show(model) {
     this.visible.disconnect();
     this.model = model;
-    this.key = `polyphon.thresholds.${model.name}`;
-    let chosen = {};
-    try {
-      chosen = JSON.parse(localStorage.getItem(this.key)) ?? {};
-    } catch { /* nothing that this page wrote */ }
+    this.kept = new Kept('localStorage', `polyphon.thresholds.${model.name}`);
+    const chosen = JSON.parse(this.kept.value) ?? {};
     this.curves = new Curves();
     this.latest = undefined;
     this.rows = model.labels.map((label, i) => this.#row(label, i, model.words.includes(label), chosen[label]));
@@ -83,17 +80,16 @@ export class Labels {
 
   #changed() {
     this.#showAll();
-    localStorage.setItem(this.key, JSON.stringify(this.thresholds()));
+    this.kept.set(JSON.stringify(this.thresholds()));
     this.onchange(this.thresholds());
   }
 
   // own takes the thresholds that the server uses where nobody chose others.
   own(thresholds) {
-    const kept = localStorage.getItem(this.key);
     for (const row of this.rows) {
       if (!row.slider) continue;
       row.own = thresholds[row.label] ?? thresholds['*'] ?? row.own;
-      if (!kept) this.#set(row, row.own);
+      if (!this.kept.value) this.#set(row, row.own);
     }
     this.#showAll();
   }
@@ -104,7 +100,7 @@ export class Labels {
   }
 
   // chosen returns thresholds that differ from the model's own, undefined if nobody chose any.
-  chosen() { return localStorage.getItem(this.key) ? this.thresholds() : undefined; }
+  chosen() { return this.kept.value ? this.thresholds() : undefined; }
 
   add(decision) {
     this.curves.add(decision, 4 * this.model.decision_hop);

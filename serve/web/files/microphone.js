@@ -94,20 +94,17 @@ export class Microphone {
     };
   }
 
-  // play plays mono 16-bit samples of the microphone's rate, in place of what is played, and calls done at the end.
-  async play(samples, done = () => {}) {
+  // play plays mono 16-bit samples of the microphone's rate, at least one, in place of what is played.
+  async play(samples) {
     this.#stopPlaying();
     await this.#open();
     const source = this.context.createBufferSource();
-    source.buffer = this.context.createBuffer(1, Math.max(1, samples.length), this.context.sampleRate);
+    source.buffer = this.context.createBuffer(1, samples.length, this.context.sampleRate);
     source.buffer.copyToChannel(Float32Array.from(samples, v => v / 32768), 0);
     source.connect(this.context.destination);
     const unmute = this.mute();
     this.#stopPlaying = () => source.stop();
-    source.onended = () => {
-      unmute();
-      done();
-    };
+    source.onended = unmute;
     source.start();
   }
 }

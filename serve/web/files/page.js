@@ -34,6 +34,25 @@ export function notice(text, seconds = 0) {
   if (seconds) setTimeout(() => note.remove(), 1000 * seconds);
 }
 
+// Kept is a value that the browser keeps under a key, in localStorage or, until the tab is closed, in sessionStorage, or
+// this page alone where a browser keeps nothing.
+export class Kept {
+  constructor(storage, key) {
+    Object.assign(this, { storage, key, value: null });
+    try {
+      this.value = window[storage].getItem(key);
+    } catch { /* not allowed */ }
+  }
+
+  set(value) {
+    this.value = value;
+    try {
+      if (value === null) window[this.storage].removeItem(this.key);
+      else window[this.storage].setItem(this.key, value);
+    } catch { /* not allowed */ }
+  }
+}
+
 // download gives the person a file.
 export function download(name, content) {
   const blob = content instanceof Blob ? content : new Blob([content], { type: 'text/plain;charset=utf-8' });

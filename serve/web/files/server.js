@@ -1,16 +1,12 @@
 // The server: requests with the access token, and the live stream, which comes back when its connection breaks.
+import { Kept } from './page.js';
 
-const tokenKey = 'polyphon.token';
-
-export const token = {
-  get: () => sessionStorage.getItem(tokenKey) ?? '',
-  set: value => sessionStorage.setItem(tokenKey, value),
-};
+export const token = new Kept('sessionStorage', 'polyphon.token');
 
 // request sends to the server. What it refuses is an Error with its reason and a status; 0 is one that does not answer.
 export async function request(path, options = {}) {
   const headers = { ...options.headers };
-  if (token.get()) headers.Authorization = `Bearer ${token.get()}`;
+  if (token.value) headers.Authorization = `Bearer ${token.value}`;
   let answer;
   try {
     answer = await fetch(path, { ...options, headers });
@@ -94,7 +90,7 @@ export class Stream {
     url.protocol = url.protocol.replace('http', 'ws');
     let socket;
     try {
-      socket = new WebSocket(url, ['polyphon.v1', ...token.get() ? [`bearer.${token.get()}`] : []]);
+      socket = new WebSocket(url, ['polyphon.v1', ...token.value ? [`bearer.${token.value}`] : []]);
     } catch {
       return this.#refused('The token has characters that no token has.', 401);
     }
