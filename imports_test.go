@@ -41,7 +41,7 @@ var allowed = map[string][]string{
 	"inference": {"device", "features", "polynet"},                                               // never training
 	"datasets":  {"audio", "detect", "features"},                                                 // never polynet
 	"training": { // never inference
-		"datasets", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
+		"datasets", "detect", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
 	},
 
 	"":              {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door

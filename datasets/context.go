@@ -3,6 +3,7 @@ package datasets
 import (
 	"errors"
 	"math"
+	"slices"
 )
 
 // Context says what surrounds the window that an example is about: in live sound, other sound comes before and after.
@@ -12,6 +13,9 @@ type Context struct {
 	Before float64 `json:"before,omitempty"`
 	After  float64 `json:"after,omitempty"`
 	Share  float64 `json:"share,omitempty"` // of an epoch's batches whose examples have a context
+	// Fluent is the share of those examples, in training, whose neighbours follow closely, as words do in fluent speech:
+	// what is quiet at the clips' beginnings and ends is left out.
+	Fluent float64 `json:"fluent,omitempty"`
 }
 
 // Validate returns an error wrapping ErrOptions that names the settings out of range.
@@ -19,7 +23,8 @@ func (c Context) Validate() error {
 	return errors.Join(
 		inRange("seconds of context before", 0, c.Before, 0, maxContext),
 		inRange("seconds of context after", 0, c.After, 0, maxContext),
-		inRange("share of examples in context", 0, c.Share, 0, 1))
+		inRange("share of examples in context", 0, c.Share, 0, 1),
+		inRange("share of fluent speech", 0, c.Fluent, 0, 1))
 }
 
 const (
@@ -27,6 +32,7 @@ const (
 	neighbourGap = 0.3  // seconds between two neighbouring clips, at most; clips have silence of their own
 	pauses       = 0.25 // probability of a pause instead of a neighbour
 	pauseSeconds = 1.0  // of a pause, at most
+	fluentGap    = 0.12 // seconds between neighbours in fluent speech, at most
 	noContext    = -1   // instead of the samples before a window that is alone
 )
 
@@ -47,26 +53,37 @@ func (l *Loader) drawLead(epoch, first int) int {
 
 // surround fills the stretch before and after the window with other clips.
 func (w *worker) surround() {
-	for at := w.lead; at > 0; {
-		gap, samples := w.neighbour()
+	begin, end := w.lead, w.lead+w.l.window
+	fluent := w.p.train && w.rng.Float64() < w.l.cfg.Context.Fluent
+	if fluent {
+		first, last := sounding(w.wave, w.l.cache.rate)
+		begin, end = w.lead+first, w.lead+last
+	}
+	for at := begin; at > 0; {
+		gap, samples := w.neighbour(fluent)
 		at -= gap + len(samples)
 		w.add(samples, at)
 	}
-	for at := w.lead + w.l.window; at < len(w.stretch); {
-		gap, samples := w.neighbour()
+	for at := end; at < len(w.stretch); {
+		gap, samples := w.neighbour(fluent)
 		w.add(samples, at+gap)
 		at += gap + len(samples)
 	}
 }
 
-// neighbour draws a gap, in samples, and a pause of at least 0.25 s or at most two windows from the middle of a clip.
-func (w *worker) neighbour() (gap int, samples []int16) {
+// neighbour draws a gap, in samples, and a pause of at least 0.25 s or at most two windows from the middle of a clip;
+// in fluent speech a short gap, and what sounds of the clip.
+func (w *worker) neighbour(fluent bool) (gap int, samples []int16) {
 	rate := float64(w.l.cache.rate)
-	gap = int(math.Round(neighbourGap * w.rng.Float64() * rate))
+	limit := neighbourGap
+	if fluent {
+		limit = fluentGap
+	}
+	gap = 1 + int(math.Round(limit*w.rng.Float64()*rate))
 	if w.p.train && len(w.l.negatives) > 0 && w.rng.Float64() < negativeNeighbours {
 		return gap, w.piece()
 	}
-	if len(w.l.clips) == 0 || w.rng.Float64() < pauses {
+	if len(w.l.clips) == 0 || !fluent && w.rng.Float64() < pauses {
 		return gap, w.l.pause[:int(between([2]float64{0.25, pauseSeconds}, w.rng)*rate)]
 	}
 	i := w.l.clips[w.rng.IntN(len(w.l.clips))]
@@ -77,7 +94,30 @@ func (w *worker) neighbour() (gap int, samples []int16) {
 	if over := len(samples) - 2*w.l.window; over > 0 {
 		samples = samples[over/2:][:2*w.l.window]
 	}
+	if fluent {
+		begin, end := sounding(samples, w.l.cache.rate)
+		samples = samples[begin:end]
+	}
 	return gap, samples
+}
+
+// sounding returns the samples of x from its first to its last 10 ms that are at most 25 dB below the loudest ones.
+func sounding[T int16 | float32](x []T, rate int) (begin, end int) {
+	const quiet = 1 / 316.0 // of the loudest one's power
+	n := max(rate/100, 1)
+	powers, loudest := make([]float64, 0, len(x)/n+1), 0.0
+	for piece := range slices.Chunk(x, n) {
+		sum := 0.0
+		for _, v := range piece {
+			sum += float64(v) * float64(v)
+		}
+		powers = append(powers, sum)
+		loudest = max(loudest, sum)
+	}
+	sounds := func(p float64) bool { return p >= quiet*loudest }
+	begin = slices.IndexFunc(powers, sounds)
+	slices.Reverse(powers)
+	return max(begin, 0) * n, min((len(powers)-max(slices.IndexFunc(powers, sounds), 0))*n, len(x))
 }
 
 // add adds a clip to the stretch from sample at on, as far as it lies in it; in training, at another level.

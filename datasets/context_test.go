@@ -2,6 +2,7 @@ package datasets
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -184,5 +185,83 @@ func TestContextErrors(t *testing.T) {
 	}
 	if err := testContext.Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSounding finds what is not quiet in a clip.
+func TestSounding(t *testing.T) {
+	const rate = 1000
+	clip := func(levels ...float32) []float32 { // 10 ms each
+		var x []float32
+		for _, v := range levels {
+			for range 10 {
+				x = append(x, v)
+			}
+		}
+		return x
+	}
+	for name, c := range map[string]struct {
+		x          []float32
+		begin, end int
+	}{
+		"a word":             {clip(0.001, 0.001, 0.5, 0.1, 0.4, 0.002), 20, 50},
+		"24 dB below":        {clip(0.064, 1, 0.064), 0, 30},
+		"26 dB below":        {clip(0.049, 1, 0.049), 10, 20},
+		"silence":            {clip(0, 0, 0), 0, 30},
+		"all of one level":   {clip(0.2, 0.2), 0, 20},
+		"nothing":            {nil, 0, 0},
+		"a part at its end":  {append(clip(0, 0.5), 0.5, 0.5, 0.5), 10, 23},
+		"less than 10 ms":    {[]float32{0.5, 0.5}, 0, 2},
+		"the last hundredth": {clip(0, 0, 1), 20, 30},
+	} {
+		if begin, end := sounding(c.x, rate); begin != c.begin || end != c.end {
+			t.Errorf("%s: %d to %d, want %d to %d", name, begin, end, c.begin, c.end)
+		}
+	}
+}
+
+// TestFluent: in fluent speech, the neighbours follow a clip's sound closely.
+func TestFluent(t *testing.T) {
+	f := newFolder(t)
+	for _, word := range []string{"left", "stop"} {
+		for i := range 20 {
+			clip := make([]float32, testRate)
+			copy(clip[int(0.4*testRate):], tone(400, 0.4, testRate/5))
+			f.sound(fmt.Sprintf("%s/%08x_nohash_0.wav", word, uint32(i)*2654435761), clip)
+		}
+	}
+	gap := func(fluent float64) (before, after float64) {
+		cfg := testConfig(t)
+		cfg.Window, cfg.Augment = 1, Augment{}
+		cfg.Context = Context{Before: 1, After: 1, Share: 1, Fluent: fluent}
+		l := f.loader(f.open(Options{}), cfg)
+		w := l.newWorker(pass{train: true})
+		w.setContext(l.lead)
+		const n = 200
+		for i := range n {
+			seed(w.pcg, 1, 0, i)
+			samples, err := l.read(i % len(l.items))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.fill(&l.items[i%len(l.items)], samples)
+			begin, end := l.lead+int(0.4*testRate), l.lead+int(0.6*testRate)
+			at := begin - 1
+			for at >= 0 && w.stretch[at] == 0 {
+				at--
+			}
+			before += float64(begin-at) / testRate / n
+			for at = end; at < len(w.stretch) && w.stretch[at] == 0; {
+				at++
+			}
+			after += float64(at-end) / testRate / n
+		}
+		return before, after
+	}
+	if before, after := gap(1); before > 0.08 || after > 0.08 {
+		t.Errorf("fluent speech has pauses of %.3f s before and %.3f s after a word, in the mean", before, after)
+	}
+	if before, after := gap(0); before < 0.6 || after < 0.6 {
+		t.Errorf("other speech has pauses of %.3f s before and %.3f s after a word, in the mean", before, after)
 	}
 }

@@ -42,6 +42,8 @@ type Batch struct {
 	B            int       // at least 1; LoaderConfig.Batch but for the last batch, and where clips could not be read
 	Frames       int
 	Lead, Window int // the labels' windows are Window frames after the first Lead ones; the others are context
+
+	places []Place // of the examples, in a pass that has them
 }
 
 // Loader makes batches of rows. Each iteration has its own state; any number may run at a time.
@@ -58,6 +60,7 @@ type Loader struct {
 	longest   int              // samples of a window and its context
 	clips     []int            // items that are neither silence nor negatives: the neighbours in a context
 	negatives []int            // items that are cut from negatives
+	hard      []Place          // where half of them are cut, in training
 	pause     []int16          // zeros
 	unknown   *Item            // one of `_unknown_`; nil: there is none
 	mutex     sync.Mutex       // guards skipped and failed

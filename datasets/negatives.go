@@ -68,7 +68,7 @@ func voice(file string) string {
 	return name
 }
 
-// addNegatives adds the examples of _unknown_ that are cut from negatives, from all of a split in turn.
+// addNegatives adds the examples of _unknown_ that are cut from negatives, from each of a split as many as it is long.
 func (s *Set) addNegatives(o Options) {
 	label := slices.Index(s.Labels, detect.UnknownLabel)
 	if label < 0 || len(s.Negatives) == 0 {
@@ -78,8 +78,17 @@ func (s *Set) addNegatives(o Options) {
 	for split := Train; split < All; split++ {
 		usable := partsOf(s.Negatives, split)
 		n, rng := int(math.Ceil(o.NegativeShare*float64(words[split]))), drawSource(o, split, "negatives")
-		for i := 0; i < n && len(usable) > 0; i++ {
-			r := usable[i%len(usable)]
+		total := 0.0
+		for _, r := range usable {
+			total += r.Parts[split].To - r.Parts[split].From
+		}
+		at, end := -1, 0.0
+		for i := 0; i < n && total > 0; i++ {
+			for due := total * (float64(i) + 0.5) / float64(n); at < 0 || end < due && at+1 < len(usable); {
+				at++
+				end += usable[at].Parts[split].To - usable[at].Parts[split].From
+			}
+			r := usable[at]
 			s.Items = append(s.Items, Item{
 				Path: r.Path, Word: filepath.Base(filepath.Dir(r.Path)), Label: label, Other: true, Split: split,
 				Part: r.Parts[split], Negative: true, Offset: rng.Float64(),
@@ -94,8 +103,15 @@ const (
 )
 
 // fillNegative fills the whole stretch, since speech does not end with a window, with a recording of negatives: from
-// where the item says or, in augmented training, from anywhere.
+// where the item says or, in augmented training, from anywhere or around one of the hard places.
 func (w *worker) fillNegative(it *Item, samples []int16) {
+	if w.place != nil {
+		window(w.stretch, samples, w.place.Sample)
+		return
+	}
+	if w.fillHard() {
+		return
+	}
 	offset := it.Offset
 	if w.p.train && w.l.cfg.Augment != (Augment{}) {
 		offset = w.rng.Float64()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync/atomic"
 
 	"github.com/polyphon/polyphon/features"
@@ -19,6 +20,8 @@ type pass struct {
 	lead  int            // samples of context before the windows, unless train; noContext: they are alone
 	noisy bool           // noise is added though nothing is augmented, at the signal-to-noise ratio
 	snr   float64        // in dB
+	// places says where the examples, which are negatives, begin in their recordings; nil: where each example says.
+	places []Place
 }
 
 // slot is a batch in the making. Workers take its examples one by one, in order.
@@ -93,6 +96,9 @@ func (l *Loader) slots() []*slot {
 func (l *Loader) start(ctx context.Context, p pass, s *slot, first int, workers chan *worker) {
 	s.first, s.indices = first, p.order[first:min(first+l.cfg.Batch, len(p.order))]
 	s.next.Store(0)
+	if s.places = nil; p.places != nil {
+		s.places = slices.Clone(p.places[first : first+len(s.indices)])
+	}
 	if s.lead = p.lead; p.train {
 		s.lead = l.drawLead(p.epoch, first)
 	}
@@ -145,8 +151,12 @@ func (s *slot) close() {
 			copy(s.rows(s.X, n), s.rows(s.X, k))
 			copy(s.rows(s.Raw, n), s.rows(s.Raw, k))
 			s.Labels[n], s.Items[n] = s.Labels[k], s.Items[k]
+			if s.places != nil {
+				s.places[n] = s.places[k]
+			}
 		}
 		n++
 	}
 	s.resize(n)
+	s.places = s.places[:min(n, len(s.places))]
 }

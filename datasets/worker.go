@@ -18,6 +18,7 @@ type worker struct {
 	stretch []float32 // the sound of the example
 	wave    []float32 // the window in it
 	lead    int       // samples of context before it, or noContext
+	place   *Place    // where the example begins in its recording; nil: where it says
 	pseudo  []int16   // a pseudo-word
 	source  []float32 // what the window is interpolated from, and the noise for the stretch
 }
@@ -45,6 +46,9 @@ func (w *worker) makeExample(s *slot, k int) {
 		item = l.unknown
 	}
 	s.Labels[k], s.Items[k] = item.Label, *item
+	if w.place = nil; s.places != nil {
+		w.place = &s.places[k]
+	}
 	w.rows(s.rows(s.X, k), s.rows(s.Raw, k), item, samples)
 }
 

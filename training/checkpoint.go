@@ -22,7 +22,7 @@ import (
 // best model's file in pieces; and then the SHA-256 of all of these. Messages are small, so that no claim of one costs
 // memory, and how many values there are is known from the run, not from the file.
 const (
-	checkpointVersion = 4             // changes with what is in the file
+	checkpointVersion = 5             // changes with what is in the file
 	maxCheckpoint     = 4 << 30       // bytes of a file
 	maxHead           = 1<<20 + 1<<16 // bytes of the head, labels being at most those of a model file
 	piece             = 1 << 16       // values, or bytes of a model, in a message
@@ -38,6 +38,7 @@ type checkpoint struct {
 	Weights state
 	Average state       // of the EMA, where there is one
 	Moments [][]float32 // of the optimiser
+	Hard    []datasets.Place
 }
 
 // head is what a checkpoint says about itself.
@@ -51,6 +52,9 @@ type head struct {
 	Best    bestState
 	Model   int // bytes of the best model's file, which is not in the head
 }
+
+// hardPlaces is the message of the hard places in the negatives.
+type hardPlaces struct{ List []datasets.Place }
 
 // bestState is the best epoch on the validation split.
 type bestState struct {
@@ -87,6 +91,7 @@ func (c *checkpoint) write(w io.Writer) error {
 	for _, epoch := range c.History {
 		add(epoch)
 	}
+	add(hardPlaces{c.Hard})
 	for _, list := range c.lists() {
 		for part := range slices.Chunk(*list, piece) {
 			add(part)
@@ -118,6 +123,14 @@ func (c *checkpoint) read(r io.Reader) error {
 	if c.History, err = readEpochs(d, h.Epochs); err != nil {
 		return err
 	}
+	var hard hardPlaces
+	if err := d.Decode(&hard); err != nil {
+		return fmt.Errorf("it is damaged: the hard negatives: %w", noEOF(err))
+	}
+	if len(hard.List) > datasets.MaxPlaces {
+		return errors.New("it is damaged: it has too many hard negatives")
+	}
+	c.Hard = hard.List
 	for i, list := range c.lists() {
 		values, err := readPieces[float32](d, len(*list))
 		if err != nil {
@@ -255,7 +268,7 @@ func (t *Trainer) checkpoint() *checkpoint {
 			Version: checkpointVersion, Config: t.cfg, Labels: t.labels, Data: t.digest,
 			Step: t.step, Epochs: len(t.history), Best: t.best, Model: len(t.best.Model),
 		},
-		History: t.history, Weights: t.net.state(), Moments: t.opt.state(),
+		History: t.history, Weights: t.net.state(), Moments: t.opt.state(), Hard: t.hard,
 	}
 	if t.ema != nil {
 		c.Average = t.ema.average.state()
@@ -289,7 +302,10 @@ func (t *Trainer) resume(path string) error {
 	if err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
 	}
-	t.step, t.best, t.history = c.Step, c.Best, c.History
+	t.step, t.best, t.history, t.hard = c.Step, c.Best, c.History, c.Hard
+	if err := t.train.SetHard(t.hard); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
+	}
 	return nil
 }
 

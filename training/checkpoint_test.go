@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/internal/memtest"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -26,6 +27,7 @@ func smallCheckpoint() *checkpoint {
 		},
 		History: []Epoch{{Epoch: 1, Loss: 1.5}, {Epoch: 2, Best: true}},
 		Weights: state{Params: make([]float32, 3), Running: []float32{1}}, Moments: [][]float32{make([]float32, piece+2)},
+		Hard: []datasets.Place{{Item: 3, Sample: 16000}, {Item: 4}},
 	}
 	c.Moments[0][piece] = 0.25
 	return c
@@ -151,6 +153,7 @@ func TestHostileCheckpoints(t *testing.T) {
 		return h
 	}
 	plain := with(func(h *head) { h.Epochs, h.Best.Epoch, h.Model = 0, 0, 0 })
+	none := hardPlaces{}
 	for name, c := range map[string]struct {
 		file []byte
 		says string
@@ -172,14 +175,18 @@ func TestHostileCheckpoints(t *testing.T) {
 			messages(with(func(h *head) { h.Best.Model = []byte("x") })), "counts are impossible",
 		},
 		"an epoch missing": {messages(with(func(*head) {}), Epoch{}), "it is damaged: epoch 2: "},
-		"another message":  {messages(plain, Epoch{Epoch: 1}), "list 0: "},
-		"too many values":  {messages(plain, make([]float32, 4)), "list 0: 4 values after 0 of 3"},
-		"values after":     {messages(plain, make([]float32, 2), make([]float32, 2)), "list 0: 2 values after 2 of 3"},
-		"no values":        {messages(plain, []float32{}), "list 0: 0 values after 0 of 3"},
-		"a million values": {messages(plain, make([]float32, 1<<20)), "list 0: 1048576 values"},
-		"no moments":       {messages(plain, make([]float32, 3), []float32{1}), "it is damaged: list 4: "},
-		"version 3": {
-			messages(struct{ Version int }{3}), "it has version 3, this program writes 4",
+		"another message":  {messages(plain, none, Epoch{Epoch: 1}), "list 0: "},
+		"no hard places":   {messages(plain, make([]float32, 3)), "it is damaged: the hard negatives: "},
+		"more hard places": {
+			messages(plain, hardPlaces{make([]datasets.Place, datasets.MaxPlaces+1)}), "too many hard negatives",
+		},
+		"too many values":  {messages(plain, none, make([]float32, 4)), "list 0: 4 values after 0 of 3"},
+		"values after":     {messages(plain, none, make([]float32, 2), make([]float32, 2)), "list 0: 2 values after 2 of 3"},
+		"no values":        {messages(plain, none, []float32{}), "list 0: 0 values after 0 of 3"},
+		"a million values": {messages(plain, none, make([]float32, 1<<20)), "list 0: 1048576 values"},
+		"no moments":       {messages(plain, none, make([]float32, 3), []float32{1}), "it is damaged: list 4: "},
+		"version 4": {
+			messages(struct{ Version int }{4}), "it has version 4, this program writes 5",
 		},
 		"Git LFS":  {[]byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"), "git lfs pull"},
 		"HTML":     {[]byte("<!doctype html><title>404</title>" + strings.Repeat(" ", 99)), "an HTML page"},

@@ -61,6 +61,16 @@ type Config struct {
 	Teachers      []string `json:"teachers,omitempty"`
 	DistillWeight float64  `json:"distill_weight,omitempty"`
 
+	// From is the digest of the model that the run began with, set by New.
+	From string `json:"from,omitempty"`
+	// Live has examples in context learnt at the window by which a detector of live sound decides, instead of at the
+	// label's: for a word the one in which it is likeliest, 0.16 s before or after at most; for _unknown_ the one in which
+	// a word is likeliest, wherever in the stretch where it holds no word.
+	Live bool `json:"live,omitempty"`
+	// Mine is every how many epochs the negatives are searched for places that are taken for words. Half of the negatives
+	// then come from these. 0: never.
+	Mine int `json:"mine,omitempty"`
+
 	Context datasets.Context `json:"context"` // around the window of some batches; a negative After: auto
 	Augment datasets.Augment `json:"augment"`
 	Mask    features.Mask    `json:"mask"`
@@ -83,7 +93,7 @@ func Default() Config {
 		Epochs: 60, Optimizer: SGD, Warmup: 2, Decay: -1, Momentum: 0.9, Clip: 2, Loss: LossLS, Gamma: 3,
 		Smoothing: 0.1, EMA: 0.998,
 		Balance: 0.5, Seed: 1, DistillWeight: 0.7,
-		Context: datasets.Context{Before: 1.5, After: -1, Share: 0.5}, Augment: augment, Mask: mask,
+		Context: datasets.Context{Before: 1.5, After: -1, Share: 0.5, Fluent: 0.3}, Augment: augment, Mask: mask,
 	}
 }
 
@@ -164,6 +174,9 @@ func (c Config) Validate() error {
 	if !slices.Contains(LossKinds, c.Loss) {
 		return fmt.Errorf("%w: unknown loss %q", ErrConfig, c.Loss)
 	}
+	if c.Live && c.Context.Share == 0 {
+		return fmt.Errorf("%w: live sound is learnt from clips in context, of which there are none", ErrConfig)
+	}
 	for i, epoch := range c.LRMilestones {
 		if epoch < 1 || epoch >= c.Epochs || i > 0 && epoch <= c.LRMilestones[i-1] {
 			return fmt.Errorf("%w: the rate cannot fall after the epochs %v of %d", ErrConfig, c.LRMilestones, c.Epochs)
@@ -173,6 +186,7 @@ func (c Config) Validate() error {
 		within("window", c.Window, 0.05, 60),
 		within("bound of features", c.ClampSigma, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
+		within("epochs from one search for hard negatives to the next", float64(c.Mine), 0, 1e6),
 		within("batch", float64(c.Batch), 2, 1<<16),
 		within("learning rate", c.Rate, positive, 1e3),
 		within("warm-up", c.Warmup, 0, float64(c.Epochs)),
@@ -217,7 +231,7 @@ func Augmentation(kind AugmentKind) (datasets.Augment, features.Mask) {
 	case AugmentSpeech:
 		return datasets.Augment{
 			MadeUp: 0.1, Speed: 0.15, Shift: 0.12,
-			Noise: 0.6, SNR: [2]float64{3, 30}, Synthetic: 0.2, Gain: [2]float64{-20, 10},
+			Noise: 0.7, SNR: [2]float64{0, 30}, Synthetic: 0.2, Gain: [2]float64{-20, 10},
 			Channel: features.Acoustics{
 				Room: 0.2, RoomSeconds: [2]float64{0.1, 0.6}, RoomLevel: [2]float64{0.02, 0.25},
 				Filter: 0.4, Tilt: 6, Bumps: 3,

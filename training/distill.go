@@ -46,13 +46,34 @@ func checkTeachers(models []*polynet.Model, cfg Config, labels []string) ([]stri
 				"%w: a teacher model has other features or another window: %v in %g s, not %v in %g s",
 				ErrConfig, m.Features, m.Window, cfg.Features, cfg.Window)
 		}
-		h := sha256.New()
-		if err := m.Write(h); err != nil {
+		sum, err := digest(m)
+		if err != nil {
 			return nil, err
 		}
-		digests = append(digests, hex.EncodeToString(h.Sum(nil)))
+		digests = append(digests, sum)
 	}
 	return digests, nil
+}
+
+// checkFrom returns the digest of the model that a run begins with, or an error where it does not fit the features.
+func checkFrom(m *polynet.Model, cfg Config) (string, error) {
+	switch {
+	case m == nil:
+		return "", nil
+	case m.Features != cfg.Features:
+		return "", fmt.Errorf("%w: the model to begin with has other features: %v, not %v",
+			ErrConfig, m.Features, cfg.Features)
+	}
+	return digest(m)
+}
+
+// digest returns that of a model's file.
+func digest(m *polynet.Model) (string, error) {
+	h := sha256.New()
+	if err := m.Write(h); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // mix mixes the models' mean probabilities, with this weight, into the targets, which are (b.B, classes). A clip for

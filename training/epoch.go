@@ -22,6 +22,9 @@ const contextSNR = 20
 
 // trainEpoch trains on every training clip once.
 func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
+	if err := t.mine(ctx, epoch); err != nil {
+		return Epoch{}, err
+	}
 	pass := NewPass(t.net, t.random(uint64(epoch)))
 	pass.Train = true
 	defer pass.Close()
@@ -51,7 +54,7 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 	}
 	return Epoch{
 		Epoch: epoch, Rate: t.rates.rate(t.step), Loss: p.Loss, TrainAccuracy: p.Accuracy, Clips: p.Clips,
-		TrainTime: time.Since(started),
+		Hard: len(t.hard), TrainTime: time.Since(started),
 	}, nil
 }
 
@@ -76,6 +79,9 @@ func (t *Trainer) trainStep(
 	t.net.ZeroGradient()
 	x := pass.Input(b.X, b.B, b.Frames)
 	pass.pool(b.Lead, b.Window)
+	if t.live != nil && b.Frames > b.Window {
+		pass.locate = t.live.locate(b)
+	}
 	logits := t.net.Forward(pass, x)
 	t.net.Backward(pass, pass.LossGradient(logits, targets, l))
 	clip := math.Inf(1) // which only computes the norm

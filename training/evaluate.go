@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -142,12 +143,20 @@ func newEvaluator(n *Network, norm features.Norm) *evaluator {
 
 // logits returns the logits of b's clips, (b.B, classes), for their rows. They are valid until the next call.
 func (e *evaluator) logits(rows []float32, b *datasets.Batch) []float32 {
+	logits := e.run(rows, b, nil)
+	e.values = slices.Grow(e.values[:0], logits.Count()*logits.Cols)[:logits.Count()*logits.Cols]
+	e.net.dev.Download(e.values, logits.Data.Slice(0, len(e.values)))
+	return e.values
+}
+
+// run runs the network on b's clips, for their rows. locate, which may be nil, is called with the rows before the mean.
+func (e *evaluator) run(
+	rows []float32, b *datasets.Batch, locate func(p *Pass, x Activation, stride int) []int,
+) device.View {
 	e.rows = append(e.rows[:0], rows...)
 	e.norm.Apply(e.rows)
 	x := e.pass.Input(e.rows, b.B, b.Frames)
 	e.pass.pool(b.Lead, b.Window)
-	logits := e.net.Forward(e.pass, x)
-	e.values = slices.Grow(e.values[:0], logits.Count()*logits.Cols)[:logits.Count()*logits.Cols]
-	e.net.dev.Download(e.values, logits.Data.Slice(0, len(e.values)))
-	return e.values
+	e.pass.locate = locate
+	return e.net.Forward(e.pass, x)
 }

@@ -176,6 +176,24 @@ func (n *Network) Weights() polynet.Weights {
 	return weights
 }
 
+// begin sets the parameters and running statistics to those of a model of the same blocks. The head's stay as they are
+// unless it has the same labels. A model of other blocks gives an error wrapping ErrConfig.
+func (n *Network) begin(m *polynet.Model, sameLabels bool) error {
+	head := n.program.Steps[len(n.program.Steps)-1]
+	for _, p := range n.params {
+		if !sameLabels && (p.Name == head.Weight || p.Name == head.Bias) {
+			continue
+		}
+		w, ok := m.Weights[p.Name]
+		if !ok || !slices.Equal(w.Shape(), p.Shape) {
+			return fmt.Errorf("%w: the model to begin with has other blocks: it has no %s of shape %v",
+				ErrConfig, p.Name, p.Shape)
+		}
+		n.dev.Upload(p.Value, w.Data().([]float32))
+	}
+	return nil
+}
+
 // SetWeights sets the parameters and running statistics. Weights that do not fit the program (polynet.Program.Check)
 // give an error wrapping polynet.ErrWeights, and leave the network as it was.
 func (n *Network) SetWeights(w polynet.Weights) error {

@@ -17,17 +17,41 @@ func (r poolRange) of(x Activation, stride int) device.View {
 	if r.count == 0 {
 		return x.View
 	}
-	first, end := device.CeilDiv(r.first, stride), min(device.CeilDiv(r.first+r.count, stride), x.Rows)
-	if r.first < 0 || end <= first {
-		panic(fmt.Sprintf("training: the mean over frames [%d,%d) of %v, one row in %d frames",
-			r.first, r.first+r.count, x.View, stride))
-	}
+	first, end := r.rows(x.Rows, stride)
 	v := x.every(first, 1)
 	v.Rows = end - first
 	return v
 }
 
-// meanOp computes an OpMean: the mean over time of the rows in the Pass's range.
+// rows returns which of so many rows are in the range, first to before end.
+func (r poolRange) rows(rows, stride int) (first, end int) {
+	if r.count == 0 {
+		return 0, rows
+	}
+	first, end = device.CeilDiv(r.first, stride), min(device.CeilDiv(r.first+r.count, stride), rows)
+	if r.first < 0 || end <= first {
+		panic(fmt.Sprintf("training: the mean over frames [%d,%d) of %d rows, one in %d frames",
+			r.first, r.first+r.count, rows, stride))
+	}
+	return first, end
+}
+
+// clip returns the rows of one clip that are in the range, moved by so many rows.
+func (r poolRange) clip(x Activation, stride, clip, shift int) device.View {
+	first, end := r.rows(x.Rows, stride)
+	v := x.every(first+shift, 1)
+	v.Rows = end - first
+	return clipOf(v, clip)
+}
+
+// clipOf returns the part of a view that is one clip.
+func clipOf(v device.View, g int) device.View {
+	v.Data = v.Data.Slice(g*v.GroupStride, v.Data.Len())
+	v.Groups = 1
+	return v
+}
+
+// meanOp computes an OpMean: the mean over time of the rows in the Pass's range, which locate may move for each clip.
 type meanOp struct {
 	*polynet.Step
 	stride int // frames of the input from one row of X to the next
@@ -36,7 +60,15 @@ type meanOp struct {
 func (o meanOp) forward(p *Pass) Activation {
 	x := p.tensors[o.X]
 	y := p.memory.plain(x.Groups, 1, x.Cols)
-	p.dev.AvgPool(y.View, p.pooled.of(x, o.stride))
+	if p.shifts = nil; p.locate != nil {
+		p.shifts = p.locate(p, x, o.stride)
+	}
+	if p.shifts == nil {
+		p.dev.AvgPool(y.View, p.pooled.of(x, o.stride))
+	}
+	for clip, shift := range p.shifts {
+		p.dev.AvgPool(clipOf(y.View, clip), p.pooled.clip(x, o.stride, clip, shift))
+	}
 	return y
 }
 
@@ -46,7 +78,12 @@ func (o meanOp) backward(p *Pass, dy gradient) {
 	if rows.Rows < dx.Rows {
 		p.dev.Fill(dx.View, 0)
 	}
-	p.dev.AvgPoolGrad(rows, dy.View, 1/float32(rows.Rows))
+	if p.shifts == nil {
+		p.dev.AvgPoolGrad(rows, dy.View, 1/float32(rows.Rows))
+	}
+	for clip, shift := range p.shifts {
+		p.dev.AvgPoolGrad(p.pooled.clip(dx.Activation, o.stride, clip, shift), clipOf(dy.View, clip), 1/float32(rows.Rows))
+	}
 	p.accumulate(o.X, dx, true)
 }
 

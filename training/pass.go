@@ -69,6 +69,8 @@ type Pass struct {
 	rng     *rand.Rand // of dropout
 	pad     int
 	pooled  poolRange
+	locate  func(p *Pass, x Activation, stride int) (shifts []int) // rows by which each clip's range moves; nil: none do
+	shifts  []int                                                  // what locate returned
 	records []saved
 
 	memory   arena         // until the next Input, or the end of a part's backward
@@ -129,7 +131,7 @@ func (p *Pass) Input(rows []float32, batch, frames int) Activation {
 		panic(fmt.Sprintf("training: %d values for %d clips of %d frames", len(rows), batch, frames))
 	}
 	p.reset()
-	p.pooled = poolRange{}
+	p.pooled, p.locate = poolRange{}, nil
 	x := p.activation(batch, frames, len(rows)/(batch*frames))
 	clip := frames * x.Cols
 	if host := x.Data.Host(); host != nil {

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/polyphon/polyphon/datasets"
@@ -30,6 +31,9 @@ type Options struct {
 	// Teachers are models whose mean probabilities are mixed into the targets (Config.DistillWeight). They have the
 	// labels of the data, and the features and window of the Config.
 	Teachers []*polynet.Model
+	// From is a model whose weights and statistics of features the run begins with instead of random ones. It has the
+	// blocks and features of the Config; where it has other labels, the head begins anew. nil: none.
+	From *polynet.Model
 }
 
 // Observer receives a run's progress. All fields are optional.
@@ -82,6 +86,7 @@ type Epoch struct {
 	ContextAccuracy, ContextNLL float64
 	Best                        bool          // the best so far on the validation split
 	Clips                       int           // trained on
+	Hard                        int           // hard places in the negatives that it trained on
 	TrainTime                   time.Duration // wall time of the training steps
 	ValidTime                   time.Duration // wall time of the evaluation
 }
@@ -105,6 +110,8 @@ type Trainer struct {
 	ema      *ema // nil: no average is kept
 	rates    schedule
 	teachers ensemble
+	live     *positions       // nil: only windows are learnt
+	hard     []datasets.Place // of the negatives, as mined last
 
 	notes   []string
 	step    int // optimiser steps done
@@ -161,6 +168,9 @@ func (t *Trainer) prepare(ctx context.Context, set *datasets.Set) (err error) {
 	if t.cfg.Teachers, err = checkTeachers(o.Teachers, t.cfg, set.Labels); err != nil {
 		return err
 	}
+	if t.cfg.From, err = checkFrom(o.From, t.cfg); err != nil {
+		return err
+	}
 	if t.digest, err = set.Digest(ctx, Hashing.of(o.Observer)); err != nil {
 		return err
 	}
@@ -214,6 +224,9 @@ func (t *Trainer) openLoaders(ctx context.Context, set *datasets.Set) error {
 	if t.norm, err = t.train.Stats(ctx, Statistics.of(t.options.Observer)); err != nil {
 		return err
 	}
+	if t.options.From != nil {
+		t.norm = t.options.From.Norm
+	}
 	t.norm.Limit = float32(t.cfg.ClampSigma)
 	if err := t.valid.Check(ctx, Reading.of(t.options.Observer)); err != nil {
 		return err
@@ -249,6 +262,17 @@ func (t *Trainer) prepareSteps() (err error) {
 	c := t.cfg
 	if t.net, err = NewNetwork(c.Net, t.dev, t.random(0)); err != nil {
 		return err
+	}
+	if from := t.options.From; from != nil {
+		if err := t.net.begin(from, slices.EqualFunc(from.Labels, t.labels, datasets.SameLabel)); err != nil {
+			return err
+		}
+	}
+	if c.Live {
+		hop := float64(c.Features.Hop) / float64(c.Features.Rate)
+		if t.live, err = newPositions(t.net, t.labels, hop); err != nil {
+			return err
+		}
 	}
 	switch c.Optimizer {
 	case SGD:

@@ -73,6 +73,10 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	c.inherit(teachers)
+	from, err := c.Training.from()
+	if err != nil {
+		return err
+	}
 	shown := &runProgress{out: s.Err}
 	if cfg, err = c.complete(ctx, cfg, set, shown); err != nil {
 		return err
@@ -82,7 +86,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		safe.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
 	}
 	t, err := training.New(ctx, set, cfg, training.Options{
-		Device: dev, Threads: c.Training.Threads, Checkpoint: checkpoint, Resume: c.Resume, Teachers: teachers,
+		Device: dev, Threads: c.Training.Threads, Checkpoint: checkpoint, Resume: c.Resume, Teachers: teachers, From: from,
 		Observer: training.Observer{Work: shown.work, Step: shown.step, Epoch: shown.epoch},
 	})
 	if err != nil {

@@ -42,6 +42,10 @@ type trainingFlags struct {
 
 	Calibrate bool `help:"${calibrateHelp}" default:"true" negatable:""`
 
+	From string `help:"${fromHelp}" placeholder:"MODEL"`
+	Live bool   `help:"${learnLiveHelp}"`
+	Mine int    `help:"${mineHelp}" default:"0" placeholder:"N"`
+
 	Teacher       []string `help:"${teacherHelp}" placeholder:"MODEL"`
 	DistillWeight float64  `name:"taught" help:"${taughtHelp}" default:"${taught}"`
 }
@@ -51,6 +55,7 @@ type soundFlags struct {
 	Window    float64      `help:"${windowHelp}" placeholder:"SECONDS"`
 	Context   *contextFlag `help:"${contextHelp}" placeholder:"B:A"`
 	InContext float64      `help:"Share of the batches with such a context; 0 learns clips alone." default:"${inContext}"`
+	Fluent    float64      `help:"${fluentShareHelp}" default:"${fluent}"`
 	Limit     float64      `help:"Bound of normalised features, in deviations; 0 turns it off." default:"${limit}"`
 	Noise     []string     `help:"${noiseHelp}" type:"path" placeholder:"DIR"`
 	Negatives []string     `help:"${negativesHelp}" type:"path" placeholder:"DIR"`
@@ -74,9 +79,9 @@ func (c *fitCmd) config() (cfg training.Config, err error) {
 		return cfg, err
 	}
 	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
-	cfg.Seed, cfg.DistillWeight = t.Seed, t.DistillWeight
+	cfg.Seed, cfg.DistillWeight, cfg.Live, cfg.Mine = t.Seed, t.DistillWeight, t.Live, t.Mine
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
-	if cfg.Context.Share = s.InContext; s.Context != nil {
+	if cfg.Context.Share, cfg.Context.Fluent = s.InContext, s.Fluent; s.Context != nil {
 		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
 	}
 	return cfg, nil
@@ -95,6 +100,18 @@ func (f trainingFlags) gamma(cfg *training.Config) (err error) {
 	}
 	cfg.Gamma = float64(*f.Gamma)
 	return nil
+}
+
+// from opens the model of --from, if any.
+func (f trainingFlags) from() (*polynet.Model, error) {
+	if f.From == "" {
+		return nil, nil
+	}
+	m, err := models.Open(f.From)
+	if err != nil {
+		return nil, modelError(fmt.Errorf("--from: %w", err))
+	}
+	return m, nil
 }
 
 // teachers opens the models of --teacher.

@@ -69,8 +69,11 @@ func (p *runProgress) epoch(e training.Epoch) {
 	if e.ContextNLL > 0 { // the run trains with context
 		context = fmt.Sprintf(", in context %s %%", percent(e.ContextAccuracy, e.ValidClips))
 	}
+	if e.Hard > 0 {
+		mark = fmt.Sprintf("  %d hard places", e.Hard)
+	}
 	if e.Best {
-		mark = "  best"
+		mark += "  best"
 	}
 	p.bar.Clear()
 	fmt.Fprintf(p.out, "epoch %d  loss %s  accuracy %s %%  validation %s %%%s  %.0f clips/s%s\n",
@@ -81,14 +84,15 @@ func (p *runProgress) epoch(e training.Epoch) {
 // logColumns are the log's first line.
 var logColumns = []string{
 	"epoch", "rate", "loss", "train_accuracy", "valid_accuracy", "valid_nll", "context_accuracy", "context_nll", "best",
-	"clips", "train_seconds", "valid_seconds",
+	"clips", "train_seconds", "valid_seconds", "hard",
 }
 
 func (p *runProgress) recordEpoch(e training.Epoch) {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
 	p.record(strconv.Itoa(e.Epoch), number(e.Rate), number(e.Loss), number(e.TrainAccuracy), number(e.ValidAccuracy),
 		number(e.ValidNLL), number(e.ContextAccuracy), number(e.ContextNLL), strconv.FormatBool(e.Best),
-		strconv.Itoa(e.Clips), number(e.TrainTime.Seconds()), number(e.ValidTime.Seconds()))
+		strconv.Itoa(e.Clips), number(e.TrainTime.Seconds()), number(e.ValidTime.Seconds()),
+		strconv.Itoa(e.Hard))
 }
 
 // record appends a line to the log. A full disk does not end the training.

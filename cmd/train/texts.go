@@ -38,6 +38,7 @@ var texts = map[string]string{
 	"seed":      fmt.Sprint(recipe.Seed),
 	"taught":    fmt.Sprint(recipe.DistillWeight),
 	"inContext": fmt.Sprint(recipe.Context.Share),
+	"fluent":    fmt.Sprint(recipe.Context.Fluent),
 	"limit":     fmt.Sprint(recipe.ClampSigma),
 
 	"modelHelp": "Model file, or an embedded model: base, the default, or small.",
@@ -64,6 +65,13 @@ var texts = map[string]string{
 		"the epochs after which the rate falls to a tenth.",
 	"calibrateHelp": "Make the probabilities agree with how often the model is right about the validation clips.",
 	"taughtHelp":    "Distillation: weight of the teachers' probabilities in what is learnt.",
+	"fromHelp": "Begin with the weights of a model of the same blocks and features, instead of random ones; " +
+		"with other labels, the head begins anew.",
+	"learnLiveHelp": "In the batches with context, learn what a detector of live sound goes by: words where they are " +
+		"likeliest, up to 0.16 s from their place, and _unknown_ where a word is likeliest.",
+	"mineHelp": "Every N epochs, search the --negatives for places that are taken for words; from then on half of " +
+		"the examples from negatives are such places. 0: never.",
+	"fluentShareHelp": "Share of the clips in context whose neighbours follow without a pause.",
 	"teacherHelp": "Distillation: trained models whose mean probabilities are learnt too, separated by commas. " +
 		"They have the same labels.",
 	"windowHelp": "Seconds of sound in one decision. Default: the longest clip, at most 10 s; " +
