@@ -55,7 +55,7 @@ type Material struct {
 	Under    []string        // folders of files that are mixed under words; those of Without where empty
 	Recorded []string        // folders of files with cue points
 	Fluent   bool            // whether words are said without pauses, too
-	SNR      float64         // of words over their background, in dB of mean powers
+	SNR      float64         // of each clip over its background, in dB of mean powers
 	Minutes  float64         // of each folder of Without, and of other words, at most; 0: all
 	Seed     int64           // of the order of words and the pauses between them
 	// Note gets an error about each file or part of a file that is left out, because it cannot be read, is empty or has

@@ -62,6 +62,19 @@ func TestScene(t *testing.T) {
 	if got := 10 * math.Log10(signal/noise); math.Abs(got-10) > 0.01 {
 		t.Errorf("%.2f dB, want 10", got)
 	}
+	loud, _ := scene([]clip{word("yes", 0.8), word("no", 0.05), word("up", 0.2)}, background)
+	noise = audio.MeanSquare(loud[:m.Rate])
+	for i := range 3 { // each is 10 dB above the background, however loud its recording is
+		at := slices.IndexFunc(loud, func(v float32) bool { return v > 5*float32(math.Sqrt(noise)) })
+		if i < 2 && at < 0 {
+			t.Fatalf("%d words are louder than the background", i)
+		}
+		word := slices.Clone(loud[max(at, 0):][:m.Rate/4])
+		if got := 10 * math.Log10((audio.MeanSquare(word)-noise)/4/noise); math.Abs(got-10) > 0.2 {
+			t.Errorf("word %d is %.2f dB above the background, want 10", i, got)
+		}
+		clear(loud[max(at, 0):][:m.Rate/4])
+	}
 	if quiet, _ := scene(clips[:1], make([]float32, 10)); slices.Max(quiet) != 0.8 {
 		t.Error("a silent background changed the word")
 	}

@@ -2,6 +2,7 @@ package tuning
 
 import (
 	"errors"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -105,20 +106,21 @@ func groups(kind Kind, clips []clip, rng *rand.Rand) [][][]clip {
 }
 
 // scene returns the utterances, one after the other with random pauses, on a background, which is repeated as often as
-// necessary, and their words.
+// necessary, and their words. All utterances are brought to one level, since recordings differ by far more than SNR
+// says.
 func (m *Material) scene(list []utterance, rng *rand.Rand) (samples []float32, words []Word, err error) {
 	var backgrounds []background
 	for _, folder := range m.under() {
 		backgrounds = append(backgrounds, m.measured[folder]...)
 	}
 	b := backgrounds[rng.IntN(len(backgrounds))]
-	at, power := leadIn*m.Rate, 0.0
+	at := leadIn * m.Rate
 	begins := make([]int, len(list))
 	for i, u := range list {
 		begins[i] = at
 		at += len(u.samples) + int((minPause+(maxPause-minPause)*rng.Float64())*float64(m.Rate))
-		power += audio.MeanSquare(u.samples) / float64(len(list))
 	}
+	power, gains := level(list)
 	samples = make([]float32, at+leadIn*m.Rate)
 	background, err := m.beginning(b, len(samples))
 	if err != nil {
@@ -130,13 +132,35 @@ func (m *Material) scene(list []utterance, rng *rand.Rand) (samples []float32, w
 	}
 	for i, u := range list {
 		for at, v := range u.samples {
-			samples[begins[i]+at] = max(-1, min(samples[begins[i]+at]+v, 1))
+			samples[begins[i]+at] = max(-1, min(samples[begins[i]+at]+gains[i]*v, 1))
 		}
 		for _, w := range u.words {
 			words = append(words, Word{w.Label, m.seconds(begins[i]) + w.Start, m.seconds(begins[i]) + w.End})
 		}
 	}
 	return samples, words, nil
+}
+
+// level returns the mean square that the utterances are brought to, the geometric mean of theirs, and the factors that
+// do so, as far as full scale allows.
+func level(list []utterance) (power float64, gains []float32) {
+	powers, logs, n := make([]float64, len(list)), 0.0, 0
+	for i, u := range list {
+		if powers[i] = audio.MeanSquare(u.samples); powers[i] > 0 {
+			logs += math.Log(powers[i])
+			n++
+		}
+	}
+	power = math.Exp(logs / float64(max(n, 1)))
+	for i, u := range list {
+		gain := 1.0
+		if powers[i] > 0 {
+			peak := float64(max(slices.Max(u.samples), -slices.Min(u.samples)))
+			gain = min(math.Sqrt(power/powers[i]), 1/peak)
+		}
+		gains = append(gains, float32(gain))
+	}
+	return power, gains
 }
 
 // extent returns a word's first and last hundredth of a second, in samples, whose mean square is at least a part of the
