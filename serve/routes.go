@@ -3,12 +3,25 @@ package serve
 import (
 	_ "embed"
 	"net/http"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // routes returns the handler of all requests.
 func (s *Server) routes() (http.Handler, error) {
 	mux := http.NewServeMux()
-	for pattern, handler := range map[string]http.HandlerFunc{
+	for pattern, handler := range s.handlers() {
+		mux.HandleFunc(pattern, handler)
+	}
+	if s.config.Page != nil {
+		mux.Handle("GET /", s.config.Page)
+	}
+	return s.guard(mux)
+}
+
+// handlers returns what answers requests, by the patterns of http.ServeMux. openapi.yaml describes them.
+func (s *Server) handlers() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
 		"GET /healthz":            s.health,
 		"GET /metrics":            s.metrics.handler().ServeHTTP,
 		"GET /v1/models":          s.listModels,
@@ -25,22 +38,20 @@ func (s *Server) routes() (http.Handler, error) {
 		"GET /v2/models/{name}":        s.v2Model,
 		"GET /v2/models/{name}/ready":  s.v2Ready,
 		"POST /v2/models/{name}/infer": s.v2Infer,
-	} {
-		mux.HandleFunc(pattern, handler)
 	}
-	if s.config.Page != nil {
-		mux.Handle("GET /", s.config.Page)
-	}
-	return s.guard(mux)
 }
 
-//go:embed openapi.json
+//go:embed openapi.yaml
 var openAPI []byte
 
 // describe answers with the description of the service in OpenAPI 3.1.
 func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	w.Write(openAPI)
+	var description map[string]any
+	if err := yaml.Unmarshal(openAPI, &description); err != nil {
+		s.refuse(w, err)
+		return
+	}
+	writeJSON(w, http.StatusOK, description)
 }
 
 // health answers 200 while new work is taken.
