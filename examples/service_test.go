@@ -49,6 +49,7 @@ func TestUnit(t *testing.T) {
 }
 
 func TestAlerts(t *testing.T) {
+	tool(t, "promtool", "check", "config", "--syntax-only", "prometheus.yml")
 	tool(t, "promtool", "check", "rules", "alerts.yml")
 	tool(t, "promtool", "test", "rules", "alerts_test.yml")
 }
