@@ -231,7 +231,7 @@ func Augmentation(kind AugmentKind) (datasets.Augment, features.Mask) {
 	case AugmentSpeech:
 		return datasets.Augment{
 			MadeUp: 0.1, Speed: 0.15, Shift: 0.12,
-			Noise: 0.7, SNR: [2]float64{0, 30}, Synthetic: 0.2, Gain: [2]float64{-20, 10},
+			Noise: 0.6, SNR: [2]float64{3, 30}, Synthetic: 0.2, Gain: [2]float64{-20, 10},
 			Channel: features.Acoustics{
 				Room: 0.2, RoomSeconds: [2]float64{0.1, 0.6}, RoomLevel: [2]float64{0.02, 0.25},
 				Filter: 0.4, Tilt: 6, Bumps: 3,

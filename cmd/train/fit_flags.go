@@ -58,6 +58,8 @@ type soundFlags struct {
 	Fluent    float64      `help:"${fluentShareHelp}" default:"${fluent}"`
 	Limit     float64      `help:"Bound of normalised features, in deviations; 0 turns it off." default:"${limit}"`
 	Noise     []string     `help:"${noiseHelp}" type:"path" placeholder:"DIR"`
+	Noisy     *float64     `name:"noise-share" help:"${noiseShareHelp}" placeholder:"P"`
+	SNR       *rangeFlag   `name:"snr" help:"${snrHelp}" placeholder:"LOW:HIGH"`
 	Negatives []string     `help:"${negativesHelp}" type:"path" placeholder:"DIR"`
 	Extra     []string     `help:"${extraHelp}" type:"path" placeholder:"DIR"`
 	Augment   string       `help:"${augmentHelp}" enum:"speech,light,papers,none" default:"speech"`
@@ -81,6 +83,12 @@ func (c *fitCmd) config() (cfg training.Config, err error) {
 	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
 	cfg.Seed, cfg.DistillWeight, cfg.Live, cfg.Mine = t.Seed, t.DistillWeight, t.Live, t.Mine
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
+	if s.Noisy != nil {
+		cfg.Augment.Noise = *s.Noisy
+	}
+	if s.SNR != nil {
+		cfg.Augment.SNR = *s.SNR
+	}
 	if cfg.Context.Share, cfg.Context.Fluent = s.InContext, s.Fluent; s.Context != nil {
 		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
 	}
@@ -200,6 +208,21 @@ func (f *gammaFlag) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is neither auto nor a number from 0 on", text)
 	}
 	*f = gammaFlag(v)
+	return nil
+}
+
+// rangeFlag is two numbers, the lower one first.
+type rangeFlag [2]float64
+
+// UnmarshalText parses LOW:HIGH.
+func (f *rangeFlag) UnmarshalText(text []byte) (err error) {
+	low, high, _ := strings.Cut(string(text), ":")
+	if f[0], err = strconv.ParseFloat(low, 64); err == nil {
+		f[1], err = strconv.ParseFloat(high, 64)
+	}
+	if err != nil || !(f[0] <= f[1]) {
+		return fmt.Errorf("%q is not two numbers, LOW:HIGH", text)
+	}
 	return nil
 }
 

@@ -165,9 +165,9 @@ func readLog(path string) ([]training.Epoch, error) {
 	}
 	defer f.Close()
 	rows := csv.NewReader(f)
-	rows.FieldsPerRecord = len(logColumns)
 	head, err := rows.Read()
-	if err != nil || !slices.Equal(head, logColumns) {
+	before := logColumns[:min(len(head), len(logColumns))] // earlier versions wrote the first ones of today's columns
+	if err != nil || len(head) < minLogColumns || !slices.Equal(head, before) {
 		return nil, fmt.Errorf("--log %s: it is no log of train fit, whose first line is %s",
 			path, strings.Join(logColumns, ","))
 	}

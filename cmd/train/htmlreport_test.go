@@ -78,7 +78,7 @@ func TestReport(t *testing.T) {
 func TestReportErrors(t *testing.T) {
 	data, full, home := pitches(t, 2, "stop", "yes"), t.TempDir(), t.TempDir()
 	log := filepath.Join(home, "log.csv")
-	columns := strings.Join(logColumns, ",")
+	columns := strings.Join(logColumns[:minLogColumns], ",")
 	for name, text := range map[string]string{
 		filepath.Join(full, "thesis.txt"): "", log: columns + "\n1,x,0,0,0,0,0,0,true,0,0,0\n",
 	} {

@@ -222,6 +222,15 @@ func TestErrors(t *testing.T) {
 		"bad noise":         {eval("--context", "--noise", "500"), program.StatusUsage, "--noise"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},
 		"gamma of others":   {quick(data, out, "--loss", "ce", "--gamma", "2"), program.StatusUsage, "--gamma is"},
+		"noise backwards":   {quick(data, out, "--snr", "9:2"), program.StatusUsage, "9:2"},
+		"noise of one":      {quick(data, out, "--snr", "9"), program.StatusUsage, "not two numbers"},
+		"absurd noise":      {quick(data, out, "--snr", "9:999"), program.StatusUsage, "signal-to-noise"},
+		"noise share":       {quick(data, out, "--noise-share", "2"), program.StatusUsage, "noise probability"},
+		"fluent share":      {quick(data, out, "--fluent", "2"), program.StatusUsage, "fluent"},
+		"live without":      {quick(data, out, "--live", "--in-context", "0"), program.StatusUsage, "in context"},
+		"mining":            {quick(data, out, "--mine=-1"), program.StatusUsage, "hard negatives"},
+		"from other blocks": {quick(data, out, "--from", "base"), program.StatusUsage, "other"},
+		"from nothing":      {quick(data, out, "--from", filepath.Join(folder, "none")), program.StatusModel, "--from"},
 		"batch of one":      {quick(data, out, "--batch", "1"), program.StatusUsage, "batch"},
 		"one class":         {quick(single, out), program.StatusFailed, "single class"},
 		"no sound":          {quick(empty, out), program.StatusFailed, empty},
@@ -264,6 +273,12 @@ func TestDistillation(t *testing.T) {
 	}
 	other := filepath.Join(folder, "other")
 	checkFailure(t, "a teacher of other labels", quick(data, other, "--teacher", "base"), program.StatusUsage, "labels")
+	more = []string{
+		"--from", teacher, "--live", "--mine", "1", "--snr", "0:20", "--noise-share", "0.8", "--fluent", "0.2", "--force",
+	}
+	if status, _, errs = train(t.Context(), quick(data, student, more...)...); status != program.StatusOK {
+		t.Fatalf("status %d: %s", status, errs)
+	}
 	for _, schedule := range []string{"cosin", "steps:", "steps:5,3", "steps:9"} {
 		checkFailure(t, schedule, quick(data, other, "--schedule", schedule), program.StatusUsage, "")
 	}

@@ -81,6 +81,9 @@ func (p *runProgress) epoch(e training.Epoch) {
 		context, float64(e.Clips)/e.TrainTime.Seconds(), mark)
 }
 
+// minLogColumns are how many columns a log has at least.
+const minLogColumns = 12
+
 // logColumns are the log's first line.
 var logColumns = []string{
 	"epoch", "rate", "loss", "train_accuracy", "valid_accuracy", "valid_nll", "context_accuracy", "context_nll", "best",

@@ -82,6 +82,8 @@ var texts = map[string]string{
 	"augmentHelp":  "Augmentation of the recordings: speech, light, papers (as R-PolyNets' authors) or none.",
 	"noiseHelp": "Folders of more recordings without words, which are mixed in and become _silence_, " +
 		"separated by commas.",
+	"noiseShareHelp": "Share of the clips that noise is added to. Default: 0.6 with --augment speech.",
+	"snrHelp":        "Decibels that added noise is below a clip, least and most. Default: 3:30 with --augment speech.",
 	"negativesHelp": "Folders of recordings of any length in which none of the words is said, such as running speech: " +
 		"they become _unknown_, and surround and accompany words. Separated by commas.",
 	"extraHelp": "Folders of more recordings to train on, CLASS/*.wav, separated by commas; " +

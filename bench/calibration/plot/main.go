@@ -98,5 +98,6 @@ func bars(net string, runs []run) (*plot.Plot, error) {
 		p.Legend.Add([]string{"before", "after temperature"}[i], b)
 	}
 	p.NominalX(names...)
+	p.Y.Max *= 1.25 // room for the legend above the bars
 	return p, nil
 }
