@@ -22,7 +22,8 @@ var allowed = map[string][]string{
 	"internal/race":       {},
 	"internal/records":    {"", "audio", "internal/safe"},
 	"internal/safe":       {},
-	"audio":               {},
+	"audio":               {"audio/internal/simd"},
+	"audio/internal/simd": {"internal/isa"},
 	"audio/audiotest":     {"audio"}, // test support
 	"audio/ffmpeg":        {"audio"},
 	"audio/live":          {"audio"},

@@ -3,6 +3,8 @@ package audio
 import (
 	"math"
 	"slices"
+
+	"github.com/polyphon/polyphon/audio/internal/simd"
 )
 
 // The resampling kernel is a sinc whose cutoff lies in the middle of the transition band, under a Kaiser window (Kaiser
@@ -25,6 +27,7 @@ type kernel struct {
 	taps, phases int
 	table        []float32 // phases+1 rows of taps
 	out          int64
+	dot          func(a, b []float32) float32 // of two slices of the same length
 }
 
 // newKernel returns the kernel from rate in to rate out, which are in lowest terms. Outputs occur at fractions k/out of
@@ -34,12 +37,13 @@ func newKernel(in, out int) kernel {
 	// Kaiser's formula for the length gives the window's half-width in samples of the lower rate.
 	half := (attenuation - 7.95) / (2 * 2.285 * math.Pi * (1 - passEdge)) * narrowing
 	taps := 2 * int(math.Ceil(half))
-	taps += -taps & 3 // dot takes four at a time
+	taps += -taps & 3 // kernels take four at a time
 	phases := out
 	if out*taps > maxTable {
 		phases = int(math.Ceil(interpolatedPhases / narrowing))
 	}
 	k := kernel{taps: taps, phases: phases, table: make([]float32, (phases+1)*taps), out: int64(out)}
+	k.dot = simd.Chosen().Dot
 	cutoff := (passEdge + 1) / 2 / narrowing
 	window := kaiser(0.1102*(attenuation-8.7), half)
 	row := make([]float64, taps)
@@ -66,26 +70,13 @@ func (k *kernel) row(p int) []float32 { return k.table[p*k.taps : (p+1)*k.taps] 
 // at returns the output that lies fraction/out of an input sample after the middle of its window.
 func (k *kernel) at(window []float32, fraction int64) float32 {
 	if int64(k.phases) == k.out {
-		return dot(window, k.row(int(fraction)))
+		return k.dot(window, k.row(int(fraction)))
 	}
 	position := fraction * int64(k.phases)
 	p := int(position / k.out)
 	weight := float32(position%k.out) / float32(k.out)
-	low, high := dot(window, k.row(p)), dot(window, k.row(p+1))
+	low, high := k.dot(window, k.row(p)), k.dot(window, k.row(p+1))
 	return low + weight*(high-low)
-}
-
-// dot returns the inner product of two slices of the same length, a multiple of 4.
-func dot(a, b []float32) float32 {
-	var s0, s1, s2, s3 float32 // four sums, so that additions do not wait for each other
-	for len(a) >= 4 && len(b) >= 4 {
-		s0 += a[0] * b[0]
-		s1 += a[1] * b[1]
-		s2 += a[2] * b[2]
-		s3 += a[3] * b[3]
-		a, b = a[4:], b[4:]
-	}
-	return (s0 + s1) + (s2 + s3)
 }
 
 // Sinc returns sin(πx)/πx.

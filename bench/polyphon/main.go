@@ -18,6 +18,7 @@ func main() {
 		"block":       serve.Make(prepareBlock),
 		"elementwise": serve.Make(prepareElementwise),
 		"logmel":      serve.Make(prepareLogMel),
+		"resample":    serve.Make(prepareResample),
 		"model":       serve.Make(prepareModel),
 		"plan":        serve.Make(preparePlan),
 		"network":     serve.Make(prepareNetwork),

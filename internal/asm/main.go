@@ -1,9 +1,9 @@
-// Command asm writes the AVX2, AVX-512 and NEON kernels of device/internal/simd and of features/internal/simd.
+// Command asm writes the AVX2, AVX-512 and NEON kernels of the packages simd in device, features and audio.
 //
 // What kernels compute is described once: their types (specs.go), the bodies of loops over rows (bodies.go), Winograd's
 // transforms (transforms.go) and the FFT's operations (arithmetic.go). The loops and tiles around it are generated for
 // amd64, for both vector widths, through package avo (isa.go, rows.go, tiles.go, depthwise.go, winograd.go, frames.go,
-// fft.go, log.go), and for arm64 through package arm64 (neon.go and the files neon_*.go).
+// fft.go, log.go, dot.go), and for arm64 through package arm64 (neon.go and the files neon_*.go).
 package main
 
 import (
@@ -18,6 +18,7 @@ import (
 
 //go:generate go run . device
 //go:generate go run . features
+//go:generate go run . audio
 
 func main() {
 	flag.Parse()
@@ -34,8 +35,9 @@ func main() {
 		{name: "avx2", width: 8, tileRows: 6, blocks: []int{2, 1}, tailMask: tailMask},
 		{name: "avx512", width: 16, tileRows: 12, blocks: []int{4, 2, 1}, tailMask: tailMask},
 	}
-	arm := new(neonFile)
-	if flag.Arg(0) == "device" {
+	var arm *neonFile
+	switch flag.Arg(0) {
+	case "device":
 		arm = neonDevice()
 		for _, s := range sets {
 			matMulTile(s)
@@ -49,7 +51,7 @@ func main() {
 				k.generate(s)
 			}
 		}
-	} else {
+	case "features":
 		arm = neonFeatures()
 		table := newTable("logTable", logConstants)
 		for _, s := range sets {
@@ -61,6 +63,13 @@ func main() {
 			mels(s)
 			logarithm(s, table)
 		}
+	case "audio":
+		arm = neonAudio()
+		for _, s := range sets {
+			dot(s)
+		}
+	default:
+		log.Fatalf("no kernels for %q", flag.Arg(0))
 	}
 	Generate()
 	if err := addSetters(stubs, sets); err != nil {

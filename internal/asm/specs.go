@@ -51,6 +51,7 @@ var (
 	melsSpec = spec{
 		"Mels", "func(rows, power, weights []float32, spans []int32, stride int)", []string{"gathers a row a lane."},
 	}
+	dotSpec = spec{"Dot", "func(a, b []float32) float32", []string{"returns the inner product of a and b."}}
 	logSpec = spec{"Log", "func(values []float32, floor float64)", []string{"takes logarithms in place."}}
 )
 

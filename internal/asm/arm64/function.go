@@ -233,6 +233,12 @@ func (f *Function) JumpIfZero(a *Register, label string) {
 	f.add(instruction{text: func() string { return fmt.Sprintf("CBZ\t%v, %s", a, label) }, uses: list(a), target: label})
 }
 
+// Result sets the function's result to a vector's first float.
+func (f *Function) Result(v *Register) {
+	to := address(f.signature.Results().At(0))
+	f.add(instruction{text: func() string { return fmt.Sprintf("FMOVS\t%v, %s", v, to) }, uses: list(v)})
+}
+
 // Return ends the function.
 func (f *Function) Return() { f.add(instruction{text: func() string { return "RET" }, ends: true}) }
 
