@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/pulsetest"
 )
 
@@ -26,6 +27,7 @@ func tone(seconds, hertz, amplitude float64) []byte {
 }
 
 func TestRecordsWhatIsPlayed(t *testing.T) {
+	need.Long(t, "plays sound at its own speed")
 	server := pulsetest.Start(t)
 	devices, err := Devices()
 	want := Device{Name: pulsetest.Monitor, Description: "Monitor of Speaker", Rate: 16000, Channels: 1,
@@ -34,7 +36,7 @@ func TestRecordsWhatIsPlayed(t *testing.T) {
 		t.Fatalf("%+v, %v, want %+v", devices, err, want)
 	}
 	for _, f := range []audio.Format{
-		{}, {Rate: 48000, Channels: 2}, {Encoding: audio.F32LE}, {Rate: 22050, Encoding: audio.S24LE}, {Channels: 4},
+		{}, {Rate: 48000, Channels: 2, Encoding: audio.F32LE}, {Rate: 22050, Encoding: audio.S24LE}, {Channels: 4},
 	} {
 		r, err := Open("monitor of speaker", f)
 		if err != nil {
@@ -44,7 +46,11 @@ func TestRecordsWhatIsPlayed(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%+v: %v", f, err)
 		}
-		go server.Play(tone(0.5, 440, 0.5))
+		played := make(chan struct{})
+		go func() {
+			defer close(played)
+			server.Play(tone(0.5, 440, 0.5))
+		}()
 		var loudest float32
 		samples := make([]float32, r.Format.Rate*3/2)
 		if n, err := audio.ReadFull(decoder, samples); n != len(samples) || err != nil {
@@ -57,6 +63,7 @@ func TestRecordsWhatIsPlayed(t *testing.T) {
 			t.Errorf("%+v: a sine of amplitude 0.5 is recorded with %.2f", f, loudest)
 		}
 		r.Close()
+		<-played
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/pulsetest"
 )
 
@@ -30,6 +31,7 @@ func (w *watched) Write(p []byte) (int, error) {
 // TestListenFindsTheEventsOfAFile plays a recording to the microphone, and compares the events with those that
 // --stream finds in it.
 func TestListenFindsTheEventsOfAFile(t *testing.T) {
+	need.Long(t, "plays sound at its own speed")
 	server := pulsetest.Start(t)
 	clip := func(name string) []float32 { return spoken(t, name, 1) }
 	quiet := make([]float32, rate)

@@ -71,11 +71,12 @@ func (s *Server) Kill() {
 	})
 }
 
-// Play plays mono PCM of 16 bits at 16 kHz to its end.
+// Play plays mono PCM of 16 bits at 16 kHz to its end. Two seconds of it wait in the server, so that a busy machine
+// makes no gaps.
 func (s *Server) Play(pcm []byte) {
 	s.t.Helper()
 	play := exec.CommandContext(s.t.Context(), need.Tool(s.t, "pacat"),
-		"--playback", "--raw", "--format=s16le", "--rate=16000", "--channels=1", "--latency-msec=100")
+		"--playback", "--raw", "--format=s16le", "--rate=16000", "--channels=1", "--latency-msec=2000")
 	play.Stdin = bytes.NewReader(pcm)
 	if out, err := play.CombinedOutput(); err != nil {
 		s.t.Fatalf("pacat: %v\n%s", err, out)

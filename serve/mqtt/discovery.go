@@ -9,7 +9,6 @@ import (
 type discovery struct {
 	Name              string   `json:"name"`
 	UniqueID          string   `json:"unique_id"`
-	ObjectID          string   `json:"object_id"`
 	StateTopic        string   `json:"state_topic"`
 	EventTypes        []string `json:"event_types,omitempty"`
 	ValueTemplate     string   `json:"value_template,omitempty"`
@@ -54,7 +53,7 @@ func (p *Publisher) announce(ctx context.Context, s *session) error {
 			},
 		}
 		for component, e := range entities {
-			e.ObjectID, e.StateTopic, e.AvailabilityTopic, e.QoS = e.UniqueID, topic, p.statusTopic(), atLeastOnce
+			e.StateTopic, e.AvailabilityTopic, e.QoS = topic, p.statusTopic(), atLeastOnce
 			e.Device, e.Origin = here, by
 			if err := s.publish(ctx, root+"/"+component+"/"+e.UniqueID+"/config", true, e); err != nil {
 				return err
