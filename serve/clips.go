@@ -37,15 +37,18 @@ func (s *Server) clip(w http.ResponseWriter, r *http.Request) (path string, err 
 	if s.config.SaveDir == "" {
 		return "", fmt.Errorf("%w: the service saves no clips (--save DIR has it save them)", errForbidden)
 	}
-	label, kind, at := r.URL.Query().Get("label"), r.URL.Query().Get("kind"), r.URL.Query().Get("at")
+	query := r.URL.Query()
+	label, kind, at, was := query.Get("label"), query.Get("kind"), query.Get("at"), query.Get("was")
 	if kind != "wrong" && kind != "missed" {
 		return "", fmt.Errorf("%w: kind=%s: wrong and missed are possible", ErrRequest, kind)
 	}
 	if _, err := strconv.ParseFloat(at, 64); err != nil && at != "" {
 		return "", fmt.Errorf("%w: at=%s: seconds are needed", ErrRequest, at)
 	}
-	if !s.hasLabel(label) {
-		return "", fmt.Errorf("%w: no model has the label %q", ErrRequest, label)
+	for _, name := range []string{label, was} {
+		if !s.hasLabel(name) && (name != "" || name == label) {
+			return "", fmt.Errorf("%w: no model has the label %q", ErrRequest, name)
+		}
 	}
 	var decoder audio.Decoder
 	defer decoder.Close()
@@ -65,7 +68,13 @@ func (s *Server) clip(w http.ResponseWriter, r *http.Request) (path string, err 
 	if err := os.MkdirAll(filepath.Dir(file), 0o777); err != nil {
 		return "", err
 	}
-	tags := audio.Tags{Title: label, Software: "polyphon classify serve", Created: now, Comment: kind + " at " + at + " s"}
+	tags := audio.Tags{Title: label, Software: "polyphon classify serve", Created: now, Comment: kind}
+	if was != "" {
+		tags.Comment += ": it was " + was
+	}
+	if at != "" {
+		tags.Comment += ", at " + at + " s"
+	}
 	err = atomicfile.Write(file, func(w io.Writer) error { return audio.WriteWAV(w.(io.WriteSeeker), clip, tags) })
 	return filepath.ToSlash(path), err
 }

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
@@ -98,6 +99,17 @@ func (s *Server) hasToken(r *http.Request) bool {
 	}
 	have, want := sha256.Sum256([]byte(given)), sha256.Sum256(s.config.Token) // of equal lengths
 	return subtle.ConstantTimeCompare(have[:], want[:]) == 1 && ok
+}
+
+// tokenSigns are what a token may have besides letters and digits: it has to be one of RFC 9110, section 5.6.2, to be a
+// subprotocol.
+const tokenSigns = "!#$%&'*+-.^_`|~"
+
+func validToken(token []byte) bool {
+	return !bytes.ContainsFunc(token, func(r rune) bool {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !letter && !strings.ContainsRune(tokenSigns, r)
+	})
 }
 
 // address returns the client's address, by which rates are counted.

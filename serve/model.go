@@ -124,6 +124,7 @@ func (m *model) release() {
 // Models describes what a server offers.
 type Models struct {
 	Default string      `json:"default"`
+	Save    bool        `json:"save"` // POST /v1/clips saves clips
 	Models  []ModelInfo `json:"models"`
 }
 
@@ -148,7 +149,7 @@ type ModelInfo struct {
 func (s *Server) Models() Models {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	list := Models{Models: []ModelInfo{}}
+	list := Models{Models: []ModelInfo{}, Save: s.config.SaveDir != ""}
 	for i, m := range s.models {
 		if i == 0 {
 			list.Default = m.name

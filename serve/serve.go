@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"runtime"
@@ -134,6 +135,9 @@ func New(c Config) (*Server, error) {
 	}
 	s.uploads = make(chan struct{}, c.Limits.Uploads)
 	s.metrics.register(s)
+	if !validToken(s.config.Token) {
+		return nil, fmt.Errorf("%w: a token of other characters than letters, digits and %s", ErrRequest, tokenSigns)
+	}
 	var err error
 	if s.handler, err = s.routes(); err != nil {
 		return nil, err

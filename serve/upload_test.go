@@ -236,7 +236,9 @@ func TestClips(t *testing.T) {
 		status     int
 	}{
 		{url, "label=left&kind=missed&at=12.3", sound, 201},
-		{url, "label=_unknown_&kind=wrong", sound, 201},
+		{url, "label=_unknown_&kind=wrong&was=left", sound, 201},
+		{url, "label=left&kind=wrong&was=lefty", sound, 400},
+		{url, "kind=wrong", sound, 400},
 		{url, "label=../left&kind=wrong", sound, 400},
 		{url, "label=left&kind=other", sound, 400},
 		{url, "label=left&kind=wrong&at=x", sound, 400},

@@ -94,6 +94,9 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 		return program.WithStatus(program.StatusUsage, err)
 	}
 	service, err := serve.New(config)
+	if errors.Is(err, serve.ErrRequest) {
+		return errors.Join(program.WithStatus(program.StatusUsage, err), h.close(ctx))
+	}
 	if err != nil {
 		return errors.Join(program.WithStatus(program.StatusModel, err), h.close(ctx))
 	}
