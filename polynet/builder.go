@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -13,6 +14,8 @@ type builder struct {
 	kind      BlockKind
 	degree    int
 	expansion int
+	names     []string // Config.innerSteps
+	inner     [][]int  // Config.Inner
 	part      string
 	blocks    int // that are complete
 }
@@ -21,6 +24,7 @@ type builder struct {
 func (c Config) Program() *Program {
 	b := &builder{
 		Program: Program{Inputs: c.Inputs}, kind: c.Block, degree: c.Degree, expansion: cmp.Or(c.Expansion, StarExpansion),
+		names: c.innerSteps(), inner: c.Inner,
 	}
 	b.part = "stem"
 	s := c.Stem
@@ -66,6 +70,14 @@ func (b *builder) add(s Step) Tensor {
 	s.Part = b.part
 	b.Steps = append(b.Steps, s)
 	return Output(len(b.Steps) - 1)
+}
+
+// innerWidth returns the width of a step that Config.Inner may give another one.
+func (b *builder) innerWidth(step string, width int) int {
+	if b.inner == nil {
+		return width
+	}
+	return b.inner[b.blocks][slices.Index(b.names, step)]
 }
 
 // conv adds a convolution of the part. Its norm has the same name with "norm" for "conv".
@@ -149,10 +161,10 @@ func (b *builder) residual(g Stage, in int, x Tensor) Tensor {
 	if in != g.Width || g.Stride != 1 {
 		skip = b.conv("skip.conv", g.Width, Step{X: x, In: in, Kernel: 1, Stride: g.Stride})
 	}
-	hidden := b.conv("conv1", g.Width, Step{
+	hidden := b.conv("conv1", b.innerWidth("conv1", g.Width), Step{
 		X: x, In: in, Kernel: g.Kernel, Ahead: g.Ahead, Stride: g.Stride, ReLU: rectified,
 	})
-	second := Step{X: hidden, In: g.Width, Kernel: g.Kernel, Ahead: g.Ahead, Stride: 1}
+	second := Step{X: hidden, In: b.widthOf(hidden), Kernel: g.Kernel, Ahead: g.Ahead, Stride: 1}
 	factor := b.name("product.scale")
 	mixed := false // by a conv1x1 after the product
 	switch b.kind {
@@ -187,31 +199,37 @@ func (b *builder) residual(g Stage, in int, x Tensor) Tensor {
 }
 
 func (b *builder) coupled(g Stage, in int, z Tensor) Tensor {
-	x := b.factorOf(z, g, in, 1, "")
+	width, factors := g.Width, g
+	factors.Width = b.innerWidth("conv1", width)
+	x := b.factorOf(z, factors, in, 1, "")
 	for n := 2; n <= b.degree; n++ {
-		u := b.factorOf(z, g, in, n, b.name(fmt.Sprintf("scale%d", n)))
-		x = b.product(fmt.Sprintf("product%d", n), x, u, g.Width, true)
+		u := b.factorOf(z, factors, in, n, b.name(fmt.Sprintf("scale%d", n)))
+		x = b.product(fmt.Sprintf("product%d", n), x, u, factors.Width, true)
 	}
-	return b.projection(x, g.Width)
+	return b.projection(x, width)
 }
 
 func (b *builder) nested(g Stage, in int, z Tensor) Tensor {
+	out := g.Width
+	g.Width = b.innerWidth("conv1", out)
 	x := b.factorOf(z, g, in, 1, "")
 	for n := 2; n <= b.degree; n++ {
+		before := g.Width
+		g.Width = b.innerWidth(fmt.Sprintf("conv%d", n), out)
 		a := b.factorOf(z, g, in, n, "")
-		s := b.conv(fmt.Sprintf("nest%d.conv", n), g.Width, conv1x1(x, g.Width))
+		s := b.conv(fmt.Sprintf("nest%d.conv", n), g.Width, conv1x1(x, before))
 		b.weightsWith(s, 0, 1) // the constant 1, so that a network starts as a linear one
 		product := b.product(fmt.Sprintf("product%d", n), a, s, g.Width, false)
 		if b.kind == NCP {
 			x = product
 			continue
 		}
-		skip := conv1x1(x, g.Width)
+		skip := conv1x1(x, before)
 		skip.Skip = product
 		x = b.conv(fmt.Sprintf("skip%d.conv", n), g.Width, skip)
 		b.weightsOf(x)
 	}
-	return b.projection(x, g.Width)
+	return b.projection(x, out)
 }
 
 // factorOf adds the n-th convolution that is a factor of the polynomial of z.
@@ -236,11 +254,14 @@ func (b *builder) front(g Stage, in int, x Tensor) Tensor {
 }
 
 // modulated adds x + BN(C·(a + a∘b)), a and b being two maps of u to hidden channels. A rank above 0 is that of b's.
+// Config.Inner may give others.
 func (b *builder) modulated(prefix string, x, u Tensor, width, hidden, rank int) Tensor {
+	hidden = b.innerWidth(prefix+"a.conv", hidden)
 	a := b.conv(prefix+"a.conv", hidden, conv1x1(u, width))
 	b.weightsOf(a)
 	low := conv1x1(u, width)
 	if rank > 0 {
+		rank = b.innerWidth(prefix+"low", rank)
 		low.Op, low.Name, low.Width = OpConv, b.name(prefix+"low"), rank
 		low.Weight = low.Name + ".weight"
 		x := b.add(low)
@@ -259,9 +280,12 @@ func (b *builder) modulated(prefix string, x, u Tensor, width, hidden, rank int)
 // residualScale returns the initial scale of what the present block adds to its input.
 func (b *builder) residualScale() float32 { return float32(math.Ldexp(1, -1-b.blocks/3)) }
 
+// widthOf returns the channels of a step's output.
+func (b *builder) widthOf(x Tensor) int { return b.Steps[x-Output(0)].Width }
+
 // projection adds C, the conv1x1 that ends a decomposition.
 func (b *builder) projection(x Tensor, width int) Tensor {
-	y := b.conv("out.conv", width, conv1x1(x, width))
+	y := b.conv("out.conv", width, conv1x1(x, b.widthOf(x)))
 	b.weightsOf(y)
 	return y
 }

@@ -59,6 +59,12 @@ type Config struct {
 	Stem    Stem    `json:"stem"`
 	Stages  []Stage `json:"stages"`
 	Dropout float64 `json:"dropout"` // probability of zeroing a pooled feature while training
+
+	// Inner has, for each block in order, the widths of what only the block itself reads, where they are not as the
+	// stage's width and the kind make them: of the branch's first convolution in residual blocks, of the factors in CCP,
+	// of each factor in NCP and NCPSkip, of the factors in Star, and in Mu of the factors and of the low rank, of the
+	// first layer and of the second. nil: all are.
+	Inner [][]int `json:"inner,omitempty"`
 }
 
 // Validate returns an error wrapping ErrConfig that names the field when c cannot be built, or is beyond the limits of
@@ -114,6 +120,9 @@ func (c Config) Validate() error {
 		if stride *= s.Stride; stride > maxStrides {
 			return fmt.Errorf("%w: %s: a row for %d frames", ErrConfig, name, stride)
 		}
+	}
+	if err := c.checkInner(); err != nil {
+		return err
 	}
 	return c.checkSize()
 }

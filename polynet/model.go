@@ -91,6 +91,8 @@ type Provenance struct {
 	Created    string             `json:"created,omitempty"` // RFC 3339
 	Metrics    map[string]float64 `json:"metrics,omitempty"` // accuracies in percent, ...
 	Parameters int                `json:"parameters,omitempty"`
+	// Compressed says what each pass of train compress did, in order.
+	Compressed []string `json:"compressed,omitempty"`
 }
 
 // Source is a collection of recordings that a model was trained on.

@@ -62,6 +62,9 @@ func (c *infoCmd) Run(s program.Streams) error {
 		row("", "threshold of %s %g", label, d.Thresholds[label])
 	}
 	row("trained by", "%s", p.Command)
+	for _, done := range p.Compressed {
+		row("compressed", "%s", done)
+	}
 	row("data", "%s", p.Data)
 	for _, source := range p.Sources {
 		row("source", "%s", source)

@@ -4,6 +4,7 @@
 //	train eval [--model M] --data DIR [--split test] [--live --without DIR]
 //	train tune [--model M] --data DIR --without DIR --out M
 //	train calibrate [--model M] --data DIR --out M
+//	train compress [--model M] --data DIR --out M
 //	train report [--model M] --data DIR --out DIR
 //	train info [M]
 //	train export --onnx OUT [--with-features] [M]
@@ -25,6 +26,7 @@ type commands struct {
 	Eval      evalCmd      `cmd:"" help:"Measure a model on a folder of recordings."`
 	Tune      tuneCmd      `cmd:"" help:"Find the operating point at which a model detects words in live sound."`
 	Calibrate calibrateCmd `cmd:"" help:"Make a model's probabilities agree with how often it is right."`
+	Compress  compressCmd  `cmd:"" help:"Make a smaller or simpler model of a trained one."`
 	Report    reportCmd    `cmd:"" help:"Write a page of figures, pictures and the worst errors of a model."`
 	Info      infoCmd      `cmd:"" help:"Describe a model."`
 	Export    exportCmd    `cmd:"" help:"Write a model in another format."`

@@ -117,6 +117,8 @@ var texts = map[string]string{
 		"_unknown_ to such.",
 	"lostHelp": "With --unknown, how many of the clips that are classified right may be lost to _unknown_.",
 
+	"calibrationClipsHelp": "Training clips, at most, on which the network's values are looked at.",
+
 	"reportHelp": "Folder to write; its page is index.html. An earlier report is replaced, other files only with " +
 		"--force, and a folder with folders in it never.",
 	"reportLogHelp": "CSV file of train fit --log, for the learning curves. " +

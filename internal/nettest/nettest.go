@@ -65,7 +65,7 @@ func Tiny(kind polynet.BlockKind) polynet.Config {
 	}
 }
 
-// Configs returns two networks in which every form of convolution and skip occurs.
+// Configs returns two networks in which every form of convolution and skip occurs, the second with inner widths.
 func Configs(kind polynet.BlockKind) []polynet.Config {
 	list := []polynet.Config{
 		{
@@ -88,7 +88,26 @@ func Configs(kind polynet.BlockKind) []polynet.Config {
 	if kind == polynet.Star {
 		list[1].Expansion = 3
 	}
+	list[1].Inner = inner(kind, len(list[1].Stages))
 	return list
+}
+
+// inner returns inner widths of so many blocks, each another one.
+func inner(kind polynet.BlockKind, blocks int) (widths [][]int) {
+	each := 1
+	switch kind {
+	case polynet.NCP, polynet.NCPSkip:
+		each = Degree(kind)
+	case polynet.Mu:
+		each = 4
+	}
+	for i := range blocks {
+		widths = append(widths, nil)
+		for k := range each {
+			widths[i] = append(widths[i], 5+4*i+3*k)
+		}
+	}
+	return widths
 }
 
 // RandomModel returns a valid model of network c with weights that make every term matter: norms that scale and shift,

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"github.com/polyphon/polyphon/calibrate"
+	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/compress"
+	"github.com/polyphon/polyphon/datasets"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/safe"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/training"
+)
+
+type compressCmd struct {
+	Model       string  `help:"${modelHelp}" placeholder:"MODEL"`
+	Data        string  `help:"Folder of recordings, CLASS/*.wav." required:"" type:"path" placeholder:"DIR"`
+	Out         string  `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
+	Calibration int     `help:"${calibrationClipsHelp}" default:"256" placeholder:"N"`
+	Silence     float64 `help:"${silenceHelp}" default:"0.1"`
+	Threads     int     `help:"Threads; 0 is one per core." default:"0"`
+	JSON        bool    `name:"json" help:"Print one JSON object."`
+
+	Computing computing.Flags `embed:""`
+
+	Decoding decoding.Flags `embed:""`
+}
+
+// compression is a compressCmd at work.
+type compression struct {
+	*compressCmd
+	set     *datasets.Set
+	dev     device.Trainer
+	console io.Writer
+	valid   []datasets.Item
+	loader  *datasets.Loader // of valid; it keeps the decoded clips from one model to the next
+}
+
+// stage is a model on its way.
+type stage struct {
+	Name     string   `json:"name"` // of the pass that made it; "given": none
+	Done     string   `json:"done,omitempty"`
+	Lines    []string `json:"lines,omitempty"`
+	Accuracy float64  `json:"valid_accuracy"` // percent
+	NLL      float64  `json:"valid_nll"`
+	Clips    int      `json:"valid_clips"`
+	compress.Figures
+	// Logit is the largest difference of a validation clip's logit from the given model's.
+	Logit float64 `json:"max_logit_difference"`
+}
+
+func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
+	if c.Threads < 0 || c.Calibration < 1 {
+		return usageError("--threads must not be negative and --calibration must be positive")
+	}
+	if err := atomicfile.Check(c.Out); err != nil {
+		return err
+	}
+	model, err := models.Open(c.Model)
+	if err != nil {
+		return modelError(err)
+	}
+	set, err := datasets.Open(c.Data, datasets.Options{Labels: model.Labels, Silence: c.Silence})
+	if err != nil {
+		return err
+	}
+	dev, err := openDevice(c.Computing, c.Threads, s.Err)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
+	work := &compression{compressCmd: c, set: set, dev: dev, console: s.Err}
+	passes := work.passes()
+	if len(passes) == 0 {
+		return usageError("none of the flags of a pass was given: there is nothing to do")
+	}
+	model, stages, err := work.apply(ctx, model, passes)
+	if err != nil {
+		return err
+	}
+	if len(model.Provenance.Compressed) > 0 {
+		model.Provenance.Compressed = append(model.Provenance.Compressed, commandLine())
+	}
+	if err := model.Save(c.Out); err != nil {
+		return err
+	}
+	if c.JSON {
+		return safe.WriteJSON(s.Out, stages)
+	}
+	return printStages(s.Out, stages)
+}
+
+// passes returns what the flags ask for, in the order in which it is applied.
+func (c *compression) passes() []compress.Pass { return nil }
+
+// apply applies the passes, and measures each model.
+func (c *compression) apply(
+	ctx context.Context, model *polynet.Model, passes []compress.Pass,
+) (*polynet.Model, []stage, error) {
+	data, err := c.prepare(ctx, model)
+	if err != nil {
+		return nil, nil, err
+	}
+	begin, given, err := c.measure(ctx, model, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	begin.Name = "given"
+	stages := []stage{begin}
+	for _, pass := range passes {
+		m, report, err := pass.Apply(ctx, model, data)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", pass.Name(), err)
+		}
+		model = compress.Record(m, pass, report)
+		result, _, err := c.measure(ctx, model, given)
+		if err != nil {
+			return nil, nil, err
+		}
+		result.Name, result.Done, result.Lines = pass.Name(), report.Done, report.Lines
+		stages = append(stages, result)
+		training.Record(model, "valid", &training.Report{Accuracy: result.Accuracy, NLL: result.NLL, Clips: result.Clips})
+	}
+	return model, stages, nil
+}
+
+// prepare reads the calibration clips, which are spread evenly over the training clips, and opens the validation clips.
+func (c *compression) prepare(ctx context.Context, model *polynet.Model) (compress.Data, error) {
+	data := compress.Data{Device: c.dev, Accuracy: func(ctx context.Context, m *polynet.Model) (float64, error) {
+		r, _, err := c.evaluate(ctx, m)
+		return r.Accuracy, err
+	}}
+	m, err := newMeasurer(model, c.dev, calibrationBatch)
+	if err != nil {
+		return data, err
+	}
+	defer m.close()
+	train, err := clipsOf(c.set, "train")
+	if err != nil {
+		return data, err
+	}
+	if c.valid, err = clipsOf(c.set, "valid"); err != nil {
+		return data, err
+	}
+	extractor, err := features.New(model.Features)
+	if err != nil {
+		return data, modelError(err)
+	}
+	if c.loader, err = datasets.NewLoader(c.valid, c.set.Noise, datasets.LoaderConfig{
+		Extractor: extractor, Window: model.Window, Batch: m.batch, Threads: c.Threads,
+	}); err != nil {
+		return data, err
+	}
+	n := min(c.Calibration, len(train))
+	items := make([]datasets.Item, n)
+	for i := range items {
+		items[i] = train[i*len(train)/n]
+	}
+	loader, err := m.loader(items, c.set.Noise, c.Threads, datasets.Context{})
+	if err != nil {
+		return data, err
+	}
+	for b, err := range counted(c.console, "calibration clips", n, loader.Ordered(ctx)) {
+		if err != nil {
+			return data, err
+		}
+		data.Rows, data.Frames = append(data.Rows, b.X[:b.B*b.Frames*model.Features.Mels]...), b.Frames
+		data.Clips += b.B
+	}
+	warnFiles(c.console, nil, loader.Skipped(), loader.Warnings())
+	if data.Clips == 0 {
+		return data, fmt.Errorf("%w: none of the training clips could be read", datasets.ErrNoData)
+	}
+	return data, nil
+}
+
+// evaluate returns a model's result on the validation clips, with its logits before calibration.
+func (c *compression) evaluate(ctx context.Context, m *polynet.Model) (*training.Report, calibrate.Logits, error) {
+	measurer, err := newMeasurer(m, c.dev, calibrationBatch)
+	if err != nil {
+		return new(training.Report), calibrate.Logits{}, err
+	}
+	defer measurer.close()
+	r, raw, err := measurer.run(counted(c.console, "validation clips", len(c.valid), c.loader.Ordered(ctx)))
+	if r == nil {
+		r = new(training.Report)
+	}
+	return r, raw, err
+}
+
+// measure measures a model, and compares its logits with those of the given one, if any.
+func (c *compression) measure(ctx context.Context, m *polynet.Model, given *calibrate.Logits) (
+	s stage, logits *calibrate.Logits, err error,
+) {
+	r, raw, err := c.evaluate(ctx, m)
+	if err != nil {
+		return s, nil, err
+	}
+	s.Accuracy, s.NLL, s.Clips = r.Accuracy, r.NLL, r.Clips
+	if given != nil && given.Len() == raw.Len() {
+		for i := range raw.Len() {
+			for k, v := range raw.Row(i) {
+				s.Logit = max(s.Logit, math.Abs(v-given.Row(i)[k]))
+			}
+		}
+	}
+	s.Figures, err = compress.Measure(m, c.dev)
+	return s, &raw, err
+}
+
+// printStages prints a column for each model.
+func printStages(w io.Writer, stages []stage) error {
+	t := table{columns: "lr"}
+	row := func(name string, value func(s stage) string) {
+		cells := []string{name}
+		for _, s := range stages {
+			cells = append(cells, value(s))
+		}
+		t.row(cells...)
+	}
+	row("", func(s stage) string { return s.Name })
+	row(fmt.Sprintf("accuracy, %% of %d", stages[0].Clips), func(s stage) string { return percent(s.Accuracy, s.Clips) })
+	row("NLL", func(s stage) string { return nats(s.NLL, s.Clips) })
+	row("parameters", func(s stage) string { return fmt.Sprint(s.Parameters) })
+	row("million MACs a second", func(s stage) string { return fmt.Sprintf("%.2f", float64(s.MACs)/1e6) })
+	row("file, KB", func(s stage) string { return fmt.Sprintf("%.1f", float64(s.Bytes)/1e3) })
+	row("a clip, ms", func(s stage) string { return fmt.Sprintf("%.3f", 1e3*s.Clip) })
+	row("a live second, ms", func(s stage) string { return fmt.Sprintf("%.3f", 1e3*s.Second) })
+	row("largest difference of a logit", func(s stage) string { return fmt.Sprintf("%.2g", s.Logit) })
+	if err := t.write(w); err != nil {
+		return err
+	}
+	for _, s := range stages[1:] {
+		safe.Fprintf(w, "\n%s: %s\n", s.Name, s.Done)
+		if len(s.Lines) > 0 {
+			safe.Fprintf(w, "%s\n", strings.Join(s.Lines, "\n"))
+		}
+	}
+	return nil
+}
