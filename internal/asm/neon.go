@@ -196,8 +196,8 @@ func (g *neonFile) kernel(k spec, bodies ...func(n neon)) {
 
 // widths returns a body for each number of floats, in descending order, that a kernel takes at a time.
 func widths(widest int, body func(n neon, floats int)) (bodies []func(n neon)) {
-	for ; widest >= 4; widest /= 2 {
-		bodies = append(bodies, func(n neon) { body(n, widest) })
+	for floats := widest; floats >= 4; floats /= 2 {
+		bodies = append(bodies, func(n neon) { body(n, floats) })
 	}
 	return bodies
 }

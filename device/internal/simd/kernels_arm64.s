@@ -4504,6 +4504,88 @@ tiles:
 	ADD	R1, R12, R13
 	MOVD	cols+56(FP), R14
 
+cols16:
+	CMP	$16, R14
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F0, F1)
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R7), (F6, F7)
+	FLDPQ.P	32(R8), (F8, F9)
+	FLDPQ.P	32(R8), (F10, F11)
+	FLDPQ.P	32(R9), (F12, F13)
+	FLDPQ.P	32(R9), (F14, F15)
+	WORD	$0x4e24d510 // fadd v16.4s, v8.4s, v4.4s
+	WORD	$0x4e25d531 // fadd v17.4s, v9.4s, v5.4s
+	WORD	$0x4e26d552 // fadd v18.4s, v10.4s, v6.4s
+	WORD	$0x4e27d573 // fadd v19.4s, v11.4s, v7.4s
+	WORD	$0x4ea4d514 // fsub v20.4s, v8.4s, v4.4s
+	WORD	$0x4ea5d535 // fsub v21.4s, v9.4s, v5.4s
+	WORD	$0x4ea6d556 // fsub v22.4s, v10.4s, v6.4s
+	WORD	$0x4ea7d577 // fsub v23.4s, v11.4s, v7.4s
+	WORD	$0x4ea8d400 // fsub v0.4s, v0.4s, v8.4s
+	WORD	$0x4ea9d421 // fsub v1.4s, v1.4s, v9.4s
+	WORD	$0x4eaad442 // fsub v2.4s, v2.4s, v10.4s
+	WORD	$0x4eabd463 // fsub v3.4s, v3.4s, v11.4s
+	WORD	$0x4ea4d584 // fsub v4.4s, v12.4s, v4.4s
+	WORD	$0x4ea5d5a5 // fsub v5.4s, v13.4s, v5.4s
+	WORD	$0x4ea6d5c6 // fsub v6.4s, v14.4s, v6.4s
+	WORD	$0x4ea7d5e7 // fsub v7.4s, v15.4s, v7.4s
+	FSTPQ.P	(F0, F1), 32(R10)
+	FSTPQ.P	(F2, F3), 32(R10)
+	FSTPQ.P	(F16, F17), 32(R11)
+	FSTPQ.P	(F18, F19), 32(R11)
+	FSTPQ.P	(F20, F21), 32(R12)
+	FSTPQ.P	(F22, F23), 32(R12)
+	FSTPQ.P	(F4, F5), 32(R13)
+	FSTPQ.P	(F6, F7), 32(R13)
+	ADD	$-16, R14
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R14
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F0, F1)
+	FLDPQ.P	32(R7), (F2, F3)
+	FLDPQ.P	32(R8), (F4, F5)
+	FLDPQ.P	32(R9), (F6, F7)
+	WORD	$0x4e22d488 // fadd v8.4s, v4.4s, v2.4s
+	WORD	$0x4e23d4a9 // fadd v9.4s, v5.4s, v3.4s
+	WORD	$0x4ea2d48a // fsub v10.4s, v4.4s, v2.4s
+	WORD	$0x4ea3d4ab // fsub v11.4s, v5.4s, v3.4s
+	WORD	$0x4ea4d400 // fsub v0.4s, v0.4s, v4.4s
+	WORD	$0x4ea5d421 // fsub v1.4s, v1.4s, v5.4s
+	WORD	$0x4ea2d4c2 // fsub v2.4s, v6.4s, v2.4s
+	WORD	$0x4ea3d4e3 // fsub v3.4s, v7.4s, v3.4s
+	FSTPQ.P	(F0, F1), 32(R10)
+	FSTPQ.P	(F8, F9), 32(R11)
+	FSTPQ.P	(F10, F11), 32(R12)
+	FSTPQ.P	(F2, F3), 32(R13)
+	ADD	$-8, R14
+
+cols8_done:
+
+cols4:
+	CMP	$4, R14
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F0
+	FMOVQ.P	16(R7), F1
+	FMOVQ.P	16(R8), F2
+	FMOVQ.P	16(R9), F3
+	WORD	$0x4e21d444 // fadd v4.4s, v2.4s, v1.4s
+	WORD	$0x4ea1d445 // fsub v5.4s, v2.4s, v1.4s
+	WORD	$0x4ea2d400 // fsub v0.4s, v0.4s, v2.4s
+	WORD	$0x4ea1d461 // fsub v1.4s, v3.4s, v1.4s
+	FMOVQ.P	F0, 16(R10)
+	FMOVQ.P	F4, 16(R11)
+	FMOVQ.P	F5, 16(R12)
+	FMOVQ.P	F1, 16(R13)
+	ADD	$-4, R14
+
+cols4_done:
+
 cols2:
 	CMP	$2, R14
 	BLT	cols2_done
@@ -4520,7 +4602,6 @@ cols2:
 	FMOVD.P	F5, 8(R12)
 	FMOVD.P	F1, 8(R13)
 	ADD	$-2, R14
-	B	cols2
 
 cols2_done:
 
@@ -4572,6 +4653,91 @@ tiles:
 	ADD	R1, R11, R12
 	MOVD	cols+56(FP), R13
 
+cols16:
+	CMP	$16, R13
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R6), (F3, F4)
+	FLDPQ.P	32(R7), (F5, F6)
+	FLDPQ.P	32(R7), (F7, F8)
+	FLDPQ.P	32(R8), (F9, F10)
+	FLDPQ.P	32(R8), (F11, F12)
+	WORD	$0x4e29d42d // fadd v13.4s, v1.4s, v9.4s
+	WORD	$0x4e2ad44e // fadd v14.4s, v2.4s, v10.4s
+	WORD	$0x4e2bd46f // fadd v15.4s, v3.4s, v11.4s
+	WORD	$0x4e2cd490 // fadd v16.4s, v4.4s, v12.4s
+	WORD	$0x4f8091ad // fmul v13.4s, v13.4s, v0.s[0]
+	WORD	$0x4f8091ce // fmul v14.4s, v14.4s, v0.s[0]
+	WORD	$0x4f8091ef // fmul v15.4s, v15.4s, v0.s[0]
+	WORD	$0x4f809210 // fmul v16.4s, v16.4s, v0.s[0]
+	WORD	$0x4f8090a5 // fmul v5.4s, v5.4s, v0.s[0]
+	WORD	$0x4f8090c6 // fmul v6.4s, v6.4s, v0.s[0]
+	WORD	$0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	WORD	$0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	WORD	$0x4e25d5b1 // fadd v17.4s, v13.4s, v5.4s
+	WORD	$0x4e26d5d2 // fadd v18.4s, v14.4s, v6.4s
+	WORD	$0x4e27d5f3 // fadd v19.4s, v15.4s, v7.4s
+	WORD	$0x4e28d614 // fadd v20.4s, v16.4s, v8.4s
+	WORD	$0x4ea5d5a5 // fsub v5.4s, v13.4s, v5.4s
+	WORD	$0x4ea6d5c6 // fsub v6.4s, v14.4s, v6.4s
+	WORD	$0x4ea7d5e7 // fsub v7.4s, v15.4s, v7.4s
+	WORD	$0x4ea8d608 // fsub v8.4s, v16.4s, v8.4s
+	FSTPQ.P	(F1, F2), 32(R9)
+	FSTPQ.P	(F3, F4), 32(R9)
+	FSTPQ.P	(F17, F18), 32(R10)
+	FSTPQ.P	(F19, F20), 32(R10)
+	FSTPQ.P	(F5, F6), 32(R11)
+	FSTPQ.P	(F7, F8), 32(R11)
+	FSTPQ.P	(F9, F10), 32(R12)
+	FSTPQ.P	(F11, F12), 32(R12)
+	ADD	$-16, R13
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R13
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R7), (F3, F4)
+	FLDPQ.P	32(R8), (F5, F6)
+	WORD	$0x4e25d427 // fadd v7.4s, v1.4s, v5.4s
+	WORD	$0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD	$0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	WORD	$0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	WORD	$0x4f809063 // fmul v3.4s, v3.4s, v0.s[0]
+	WORD	$0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	WORD	$0x4e23d4e9 // fadd v9.4s, v7.4s, v3.4s
+	WORD	$0x4e24d50a // fadd v10.4s, v8.4s, v4.4s
+	WORD	$0x4ea3d4e3 // fsub v3.4s, v7.4s, v3.4s
+	WORD	$0x4ea4d504 // fsub v4.4s, v8.4s, v4.4s
+	FSTPQ.P	(F1, F2), 32(R9)
+	FSTPQ.P	(F9, F10), 32(R10)
+	FSTPQ.P	(F3, F4), 32(R11)
+	FSTPQ.P	(F5, F6), 32(R12)
+	ADD	$-8, R13
+
+cols8_done:
+
+cols4:
+	CMP	$4, R13
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F1
+	FMOVQ.P	16(R7), F2
+	FMOVQ.P	16(R8), F3
+	WORD	$0x4e23d424 // fadd v4.4s, v1.4s, v3.4s
+	WORD	$0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	WORD	$0x4f809042 // fmul v2.4s, v2.4s, v0.s[0]
+	WORD	$0x4e22d485 // fadd v5.4s, v4.4s, v2.4s
+	WORD	$0x4ea2d482 // fsub v2.4s, v4.4s, v2.4s
+	FMOVQ.P	F1, 16(R9)
+	FMOVQ.P	F5, 16(R10)
+	FMOVQ.P	F2, 16(R11)
+	FMOVQ.P	F3, 16(R12)
+	ADD	$-4, R13
+
+cols4_done:
+
 cols2:
 	CMP	$2, R13
 	BLT	cols2_done
@@ -4588,7 +4754,6 @@ cols2:
 	FMOVD.P	F2, 8(R11)
 	FMOVD.P	F3, 8(R12)
 	ADD	$-2, R13
-	B	cols2
 
 cols2_done:
 
@@ -4644,6 +4809,66 @@ tiles:
 	ADD	R1, R10, R11
 	MOVD	cols+56(FP), R12
 
+cols16:
+	CMP	$16, R12
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F0, F1)
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R7), (F6, F7)
+	WORD	$0x4e24d408 // fadd v8.4s, v0.4s, v4.4s
+	WORD	$0x4e25d429 // fadd v9.4s, v1.4s, v5.4s
+	WORD	$0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD	$0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD	$0x4ea4d40c // fsub v12.4s, v0.4s, v4.4s
+	WORD	$0x4ea5d42d // fsub v13.4s, v1.4s, v5.4s
+	WORD	$0x4ea6d44e // fsub v14.4s, v2.4s, v6.4s
+	WORD	$0x4ea7d46f // fsub v15.4s, v3.4s, v7.4s
+	FSTPQ.P	(F0, F1), 32(R8)
+	FSTPQ.P	(F2, F3), 32(R8)
+	FSTPQ.P	(F8, F9), 32(R9)
+	FSTPQ.P	(F10, F11), 32(R9)
+	FSTPQ.P	(F12, F13), 32(R10)
+	FSTPQ.P	(F14, F15), 32(R10)
+	FSTPQ.P	(F4, F5), 32(R11)
+	FSTPQ.P	(F6, F7), 32(R11)
+	ADD	$-16, R12
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R12
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F0, F1)
+	FLDPQ.P	32(R7), (F2, F3)
+	WORD	$0x4e22d404 // fadd v4.4s, v0.4s, v2.4s
+	WORD	$0x4e23d425 // fadd v5.4s, v1.4s, v3.4s
+	WORD	$0x4ea2d406 // fsub v6.4s, v0.4s, v2.4s
+	WORD	$0x4ea3d427 // fsub v7.4s, v1.4s, v3.4s
+	FSTPQ.P	(F0, F1), 32(R8)
+	FSTPQ.P	(F4, F5), 32(R9)
+	FSTPQ.P	(F6, F7), 32(R10)
+	FSTPQ.P	(F2, F3), 32(R11)
+	ADD	$-8, R12
+
+cols8_done:
+
+cols4:
+	CMP	$4, R12
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F0
+	FMOVQ.P	16(R7), F1
+	WORD	$0x4e21d402 // fadd v2.4s, v0.4s, v1.4s
+	WORD	$0x4ea1d403 // fsub v3.4s, v0.4s, v1.4s
+	FMOVQ.P	F0, 16(R8)
+	FMOVQ.P	F2, 16(R9)
+	FMOVQ.P	F3, 16(R10)
+	FMOVQ.P	F1, 16(R11)
+	ADD	$-4, R12
+
+cols4_done:
+
 cols2:
 	CMP	$2, R12
 	BLT	cols2_done
@@ -4656,7 +4881,6 @@ cols2:
 	FMOVD.P	F3, 8(R10)
 	FMOVD.P	F1, 8(R11)
 	ADD	$-2, R12
-	B	cols2
 
 cols2_done:
 
@@ -4701,6 +4925,80 @@ tiles:
 	ADD	R1, R10, R11
 	MOVD	cols+56(FP), R12
 
+cols16:
+	CMP	$16, R12
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F0, F1)
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R7), (F6, F7)
+	FLDPQ.P	32(R8), (F8, F9)
+	FLDPQ.P	32(R8), (F10, F11)
+	FLDPQ.P	32(R9), (F12, F13)
+	FLDPQ.P	32(R9), (F14, F15)
+	WORD	$0x4e28d490 // fadd v16.4s, v4.4s, v8.4s
+	WORD	$0x4e29d4b1 // fadd v17.4s, v5.4s, v9.4s
+	WORD	$0x4e2ad4d2 // fadd v18.4s, v6.4s, v10.4s
+	WORD	$0x4e2bd4f3 // fadd v19.4s, v7.4s, v11.4s
+	WORD	$0x4ea8d484 // fsub v4.4s, v4.4s, v8.4s
+	WORD	$0x4ea9d4a5 // fsub v5.4s, v5.4s, v9.4s
+	WORD	$0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
+	WORD	$0x4eabd4e7 // fsub v7.4s, v7.4s, v11.4s
+	WORD	$0x4e30d400 // fadd v0.4s, v0.4s, v16.4s
+	WORD	$0x4e31d421 // fadd v1.4s, v1.4s, v17.4s
+	WORD	$0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD	$0x4e33d463 // fadd v3.4s, v3.4s, v19.4s
+	WORD	$0x4e24d584 // fadd v4.4s, v12.4s, v4.4s
+	WORD	$0x4e25d5a5 // fadd v5.4s, v13.4s, v5.4s
+	WORD	$0x4e26d5c6 // fadd v6.4s, v14.4s, v6.4s
+	WORD	$0x4e27d5e7 // fadd v7.4s, v15.4s, v7.4s
+	FSTPQ.P	(F0, F1), 32(R10)
+	FSTPQ.P	(F2, F3), 32(R10)
+	FSTPQ.P	(F4, F5), 32(R11)
+	FSTPQ.P	(F6, F7), 32(R11)
+	ADD	$-16, R12
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R12
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F0, F1)
+	FLDPQ.P	32(R7), (F2, F3)
+	FLDPQ.P	32(R8), (F4, F5)
+	FLDPQ.P	32(R9), (F6, F7)
+	WORD	$0x4e24d448 // fadd v8.4s, v2.4s, v4.4s
+	WORD	$0x4e25d469 // fadd v9.4s, v3.4s, v5.4s
+	WORD	$0x4ea4d442 // fsub v2.4s, v2.4s, v4.4s
+	WORD	$0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD	$0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD	$0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD	$0x4e22d4c2 // fadd v2.4s, v6.4s, v2.4s
+	WORD	$0x4e23d4e3 // fadd v3.4s, v7.4s, v3.4s
+	FSTPQ.P	(F0, F1), 32(R10)
+	FSTPQ.P	(F2, F3), 32(R11)
+	ADD	$-8, R12
+
+cols8_done:
+
+cols4:
+	CMP	$4, R12
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F0
+	FMOVQ.P	16(R7), F1
+	FMOVQ.P	16(R8), F2
+	FMOVQ.P	16(R9), F3
+	WORD	$0x4e22d424 // fadd v4.4s, v1.4s, v2.4s
+	WORD	$0x4ea2d421 // fsub v1.4s, v1.4s, v2.4s
+	WORD	$0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD	$0x4e21d461 // fadd v1.4s, v3.4s, v1.4s
+	FMOVQ.P	F0, 16(R10)
+	FMOVQ.P	F1, 16(R11)
+	ADD	$-4, R12
+
+cols4_done:
+
 cols2:
 	CMP	$2, R12
 	BLT	cols2_done
@@ -4715,7 +5013,6 @@ cols2:
 	FMOVD.P	F0, 8(R10)
 	FMOVD.P	F1, 8(R11)
 	ADD	$-2, R12
-	B	cols2
 
 cols2_done:
 
@@ -4765,6 +5062,91 @@ tiles:
 	ADD	R1, R11, R12
 	MOVD	cols+56(FP), R13
 
+cols16:
+	CMP	$16, R13
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R6), (F3, F4)
+	FLDPQ.P	32(R7), (F5, F6)
+	FLDPQ.P	32(R7), (F7, F8)
+	FLDPQ.P	32(R8), (F9, F10)
+	FLDPQ.P	32(R8), (F11, F12)
+	FLDPQ.P	32(R9), (F13, F14)
+	FLDPQ.P	32(R9), (F15, F16)
+	WORD	$0x4e29d4b1 // fadd v17.4s, v5.4s, v9.4s
+	WORD	$0x4e2ad4d2 // fadd v18.4s, v6.4s, v10.4s
+	WORD	$0x4e2bd4f3 // fadd v19.4s, v7.4s, v11.4s
+	WORD	$0x4e2cd514 // fadd v20.4s, v8.4s, v12.4s
+	WORD	$0x4ea9d4a5 // fsub v5.4s, v5.4s, v9.4s
+	WORD	$0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
+	WORD	$0x4eabd4e7 // fsub v7.4s, v7.4s, v11.4s
+	WORD	$0x4eacd508 // fsub v8.4s, v8.4s, v12.4s
+	WORD	$0x4f801221 // fmla v1.4s, v17.4s, v0.s[0]
+	WORD	$0x4f801242 // fmla v2.4s, v18.4s, v0.s[0]
+	WORD	$0x4f801263 // fmla v3.4s, v19.4s, v0.s[0]
+	WORD	$0x4f801284 // fmla v4.4s, v20.4s, v0.s[0]
+	WORD	$0x4f8090a5 // fmul v5.4s, v5.4s, v0.s[0]
+	WORD	$0x4f8090c6 // fmul v6.4s, v6.4s, v0.s[0]
+	WORD	$0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	WORD	$0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	WORD	$0x4f80122d // fmla v13.4s, v17.4s, v0.s[0]
+	WORD	$0x4f80124e // fmla v14.4s, v18.4s, v0.s[0]
+	WORD	$0x4f80126f // fmla v15.4s, v19.4s, v0.s[0]
+	WORD	$0x4f801290 // fmla v16.4s, v20.4s, v0.s[0]
+	FSTPQ.P	(F1, F2), 32(R10)
+	FSTPQ.P	(F3, F4), 32(R10)
+	FSTPQ.P	(F5, F6), 32(R11)
+	FSTPQ.P	(F7, F8), 32(R11)
+	FSTPQ.P	(F13, F14), 32(R12)
+	FSTPQ.P	(F15, F16), 32(R12)
+	ADD	$-16, R13
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R13
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R7), (F3, F4)
+	FLDPQ.P	32(R8), (F5, F6)
+	FLDPQ.P	32(R9), (F7, F8)
+	WORD	$0x4e25d469 // fadd v9.4s, v3.4s, v5.4s
+	WORD	$0x4e26d48a // fadd v10.4s, v4.4s, v6.4s
+	WORD	$0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD	$0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD	$0x4f801121 // fmla v1.4s, v9.4s, v0.s[0]
+	WORD	$0x4f801142 // fmla v2.4s, v10.4s, v0.s[0]
+	WORD	$0x4f809063 // fmul v3.4s, v3.4s, v0.s[0]
+	WORD	$0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	WORD	$0x4f801127 // fmla v7.4s, v9.4s, v0.s[0]
+	WORD	$0x4f801148 // fmla v8.4s, v10.4s, v0.s[0]
+	FSTPQ.P	(F1, F2), 32(R10)
+	FSTPQ.P	(F3, F4), 32(R11)
+	FSTPQ.P	(F7, F8), 32(R12)
+	ADD	$-8, R13
+
+cols8_done:
+
+cols4:
+	CMP	$4, R13
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F1
+	FMOVQ.P	16(R7), F2
+	FMOVQ.P	16(R8), F3
+	FMOVQ.P	16(R9), F4
+	WORD	$0x4e23d445 // fadd v5.4s, v2.4s, v3.4s
+	WORD	$0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	WORD	$0x4f8010a1 // fmla v1.4s, v5.4s, v0.s[0]
+	WORD	$0x4f809042 // fmul v2.4s, v2.4s, v0.s[0]
+	WORD	$0x4f8010a4 // fmla v4.4s, v5.4s, v0.s[0]
+	FMOVQ.P	F1, 16(R10)
+	FMOVQ.P	F2, 16(R11)
+	FMOVQ.P	F4, 16(R12)
+	ADD	$-4, R13
+
+cols4_done:
+
 cols2:
 	CMP	$2, R13
 	BLT	cols2_done
@@ -4781,7 +5163,6 @@ cols2:
 	FMOVD.P	F2, 8(R11)
 	FMOVD.P	F4, 8(R12)
 	ADD	$-2, R13
-	B	cols2
 
 cols2_done:
 
@@ -4843,6 +5224,145 @@ tiles:
 	ADD	R1, R14, R15
 	MOVD	cols+56(FP), R16
 
+cols16:
+	CMP	$16, R16
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R6), (F3, F4)
+	FLDPQ.P	32(R7), (F5, F6)
+	FLDPQ.P	32(R7), (F7, F8)
+	FLDPQ.P	32(R8), (F9, F10)
+	FLDPQ.P	32(R8), (F11, F12)
+	FLDPQ.P	32(R9), (F13, F14)
+	FLDPQ.P	32(R9), (F15, F16)
+	FLDPQ.P	32(R10), (F17, F18)
+	FLDPQ.P	32(R10), (F19, F20)
+	WORD	$0x4ea5d5ad // fsub v13.4s, v13.4s, v5.4s
+	WORD	$0x4ea6d5ce // fsub v14.4s, v14.4s, v6.4s
+	WORD	$0x4ea7d5ef // fsub v15.4s, v15.4s, v7.4s
+	WORD	$0x4ea8d610 // fsub v16.4s, v16.4s, v8.4s
+	WORD	$0x4ea9d421 // fsub v1.4s, v1.4s, v9.4s
+	WORD	$0x4eaad442 // fsub v2.4s, v2.4s, v10.4s
+	WORD	$0x4eabd463 // fsub v3.4s, v3.4s, v11.4s
+	WORD	$0x4eacd484 // fsub v4.4s, v4.4s, v12.4s
+	VMOV	V13.B16, V21.B16
+	VMOV	V14.B16, V22.B16
+	VMOV	V15.B16, V23.B16
+	VMOV	V16.B16, V24.B16
+	WORD	$0x4f801035 // fmla v21.4s, v1.4s, v0.s[0]
+	WORD	$0x4f801056 // fmla v22.4s, v2.4s, v0.s[0]
+	WORD	$0x4f801077 // fmla v23.4s, v3.4s, v0.s[0]
+	WORD	$0x4f801098 // fmla v24.4s, v4.4s, v0.s[0]
+	WORD	$0x4e29d4a1 // fadd v1.4s, v5.4s, v9.4s
+	WORD	$0x4e2ad4c2 // fadd v2.4s, v6.4s, v10.4s
+	WORD	$0x4e2bd4e3 // fadd v3.4s, v7.4s, v11.4s
+	WORD	$0x4e2cd504 // fadd v4.4s, v8.4s, v12.4s
+	WORD	$0x4ea1d5a1 // fsub v1.4s, v13.4s, v1.4s
+	WORD	$0x4ea2d5c2 // fsub v2.4s, v14.4s, v2.4s
+	WORD	$0x4ea3d5e3 // fsub v3.4s, v15.4s, v3.4s
+	WORD	$0x4ea4d604 // fsub v4.4s, v16.4s, v4.4s
+	WORD	$0x4ea9d4a5 // fsub v5.4s, v5.4s, v9.4s
+	WORD	$0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
+	WORD	$0x4eabd4e7 // fsub v7.4s, v7.4s, v11.4s
+	WORD	$0x4eacd508 // fsub v8.4s, v8.4s, v12.4s
+	VMOV	V13.B16, V25.B16
+	VMOV	V14.B16, V26.B16
+	VMOV	V15.B16, V27.B16
+	VMOV	V16.B16, V28.B16
+	WORD	$0x4fa010b9 // fmla v25.4s, v5.4s, v0.s[1]
+	WORD	$0x4fa010da // fmla v26.4s, v6.4s, v0.s[1]
+	WORD	$0x4fa010fb // fmla v27.4s, v7.4s, v0.s[1]
+	WORD	$0x4fa0111c // fmla v28.4s, v8.4s, v0.s[1]
+	WORD	$0x4ea9d625 // fsub v5.4s, v17.4s, v9.4s
+	WORD	$0x4eaad646 // fsub v6.4s, v18.4s, v10.4s
+	WORD	$0x4eabd667 // fsub v7.4s, v19.4s, v11.4s
+	WORD	$0x4eacd688 // fsub v8.4s, v20.4s, v12.4s
+	WORD	$0x4f8051a5 // fmls v5.4s, v13.4s, v0.s[0]
+	WORD	$0x4f8051c6 // fmls v6.4s, v14.4s, v0.s[0]
+	WORD	$0x4f8051e7 // fmls v7.4s, v15.4s, v0.s[0]
+	WORD	$0x4f805208 // fmls v8.4s, v16.4s, v0.s[0]
+	FSTPQ.P	(F21, F22), 32(R11)
+	FSTPQ.P	(F23, F24), 32(R11)
+	FSTPQ.P	(F1, F2), 32(R12)
+	FSTPQ.P	(F3, F4), 32(R12)
+	FSTPQ.P	(F25, F26), 32(R13)
+	FSTPQ.P	(F27, F28), 32(R13)
+	FSTPQ.P	(F13, F14), 32(R14)
+	FSTPQ.P	(F15, F16), 32(R14)
+	FSTPQ.P	(F5, F6), 32(R15)
+	FSTPQ.P	(F7, F8), 32(R15)
+	ADD	$-16, R16
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R16
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R7), (F3, F4)
+	FLDPQ.P	32(R8), (F5, F6)
+	FLDPQ.P	32(R9), (F7, F8)
+	FLDPQ.P	32(R10), (F9, F10)
+	WORD	$0x4ea3d4e7 // fsub v7.4s, v7.4s, v3.4s
+	WORD	$0x4ea4d508 // fsub v8.4s, v8.4s, v4.4s
+	WORD	$0x4ea5d421 // fsub v1.4s, v1.4s, v5.4s
+	WORD	$0x4ea6d442 // fsub v2.4s, v2.4s, v6.4s
+	VMOV	V7.B16, V11.B16
+	VMOV	V8.B16, V12.B16
+	WORD	$0x4f80102b // fmla v11.4s, v1.4s, v0.s[0]
+	WORD	$0x4f80104c // fmla v12.4s, v2.4s, v0.s[0]
+	WORD	$0x4e25d461 // fadd v1.4s, v3.4s, v5.4s
+	WORD	$0x4e26d482 // fadd v2.4s, v4.4s, v6.4s
+	WORD	$0x4ea1d4e1 // fsub v1.4s, v7.4s, v1.4s
+	WORD	$0x4ea2d502 // fsub v2.4s, v8.4s, v2.4s
+	WORD	$0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD	$0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	VMOV	V7.B16, V13.B16
+	VMOV	V8.B16, V14.B16
+	WORD	$0x4fa0106d // fmla v13.4s, v3.4s, v0.s[1]
+	WORD	$0x4fa0108e // fmla v14.4s, v4.4s, v0.s[1]
+	WORD	$0x4ea5d523 // fsub v3.4s, v9.4s, v5.4s
+	WORD	$0x4ea6d544 // fsub v4.4s, v10.4s, v6.4s
+	WORD	$0x4f8050e3 // fmls v3.4s, v7.4s, v0.s[0]
+	WORD	$0x4f805104 // fmls v4.4s, v8.4s, v0.s[0]
+	FSTPQ.P	(F11, F12), 32(R11)
+	FSTPQ.P	(F1, F2), 32(R12)
+	FSTPQ.P	(F13, F14), 32(R13)
+	FSTPQ.P	(F7, F8), 32(R14)
+	FSTPQ.P	(F3, F4), 32(R15)
+	ADD	$-8, R16
+
+cols8_done:
+
+cols4:
+	CMP	$4, R16
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F1
+	FMOVQ.P	16(R7), F2
+	FMOVQ.P	16(R8), F3
+	FMOVQ.P	16(R9), F4
+	FMOVQ.P	16(R10), F5
+	WORD	$0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD	$0x4ea3d421 // fsub v1.4s, v1.4s, v3.4s
+	VMOV	V4.B16, V6.B16
+	WORD	$0x4f801026 // fmla v6.4s, v1.4s, v0.s[0]
+	WORD	$0x4e23d441 // fadd v1.4s, v2.4s, v3.4s
+	WORD	$0x4ea1d481 // fsub v1.4s, v4.4s, v1.4s
+	WORD	$0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	VMOV	V4.B16, V7.B16
+	WORD	$0x4fa01047 // fmla v7.4s, v2.4s, v0.s[1]
+	WORD	$0x4ea3d4a2 // fsub v2.4s, v5.4s, v3.4s
+	WORD	$0x4f805082 // fmls v2.4s, v4.4s, v0.s[0]
+	FMOVQ.P	F6, 16(R11)
+	FMOVQ.P	F1, 16(R12)
+	FMOVQ.P	F7, 16(R13)
+	FMOVQ.P	F4, 16(R14)
+	FMOVQ.P	F2, 16(R15)
+	ADD	$-4, R16
+
+cols4_done:
+
 cols2:
 	CMP	$2, R16
 	BLT	cols2_done
@@ -4868,7 +5388,6 @@ cols2:
 	FMOVD.P	F4, 8(R14)
 	FMOVD.P	F2, 8(R15)
 	ADD	$-2, R16
-	B	cols2
 
 cols2_done:
 
@@ -4938,6 +5457,123 @@ tiles:
 	ADD	R1, R12, R13
 	MOVD	cols+56(FP), R14
 
+cols16:
+	CMP	$16, R14
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R6), (F4, F5)
+	FLDPQ.P	32(R7), (F6, F7)
+	FLDPQ.P	32(R7), (F8, F9)
+	FLDPQ.P	32(R8), (F10, F11)
+	FLDPQ.P	32(R8), (F12, F13)
+	WORD	$0x4e2ad44e // fadd v14.4s, v2.4s, v10.4s
+	WORD	$0x4e2bd46f // fadd v15.4s, v3.4s, v11.4s
+	WORD	$0x4e2cd490 // fadd v16.4s, v4.4s, v12.4s
+	WORD	$0x4e2dd4b1 // fadd v17.4s, v5.4s, v13.4s
+	WORD	$0x4f809052 // fmul v18.4s, v2.4s, v0.s[0]
+	WORD	$0x4f809073 // fmul v19.4s, v3.4s, v0.s[0]
+	WORD	$0x4f809094 // fmul v20.4s, v4.4s, v0.s[0]
+	WORD	$0x4f8090b5 // fmul v21.4s, v5.4s, v0.s[0]
+	WORD	$0x4e26d5d6 // fadd v22.4s, v14.4s, v6.4s
+	WORD	$0x4e27d5f7 // fadd v23.4s, v15.4s, v7.4s
+	WORD	$0x4e28d618 // fadd v24.4s, v16.4s, v8.4s
+	WORD	$0x4e29d639 // fadd v25.4s, v17.4s, v9.4s
+	WORD	$0x4fa092d6 // fmul v22.4s, v22.4s, v0.s[1]
+	WORD	$0x4fa092f7 // fmul v23.4s, v23.4s, v0.s[1]
+	WORD	$0x4fa09318 // fmul v24.4s, v24.4s, v0.s[1]
+	WORD	$0x4fa09339 // fmul v25.4s, v25.4s, v0.s[1]
+	WORD	$0x4eaed4ce // fsub v14.4s, v6.4s, v14.4s
+	WORD	$0x4eafd4ef // fsub v15.4s, v7.4s, v15.4s
+	WORD	$0x4eb0d510 // fsub v16.4s, v8.4s, v16.4s
+	WORD	$0x4eb1d531 // fsub v17.4s, v9.4s, v17.4s
+	WORD	$0x4f8099ce // fmul v14.4s, v14.4s, v0.s[2]
+	WORD	$0x4f8099ef // fmul v15.4s, v15.4s, v0.s[2]
+	WORD	$0x4f809a10 // fmul v16.4s, v16.4s, v0.s[2]
+	WORD	$0x4f809a31 // fmul v17.4s, v17.4s, v0.s[2]
+	WORD	$0x4f809842 // fmul v2.4s, v2.4s, v0.s[2]
+	WORD	$0x4f809863 // fmul v3.4s, v3.4s, v0.s[2]
+	WORD	$0x4f809884 // fmul v4.4s, v4.4s, v0.s[2]
+	WORD	$0x4f8098a5 // fmul v5.4s, v5.4s, v0.s[2]
+	WORD	$0x4fa018c2 // fmla v2.4s, v6.4s, v0.s[3]
+	WORD	$0x4fa018e3 // fmla v3.4s, v7.4s, v0.s[3]
+	WORD	$0x4fa01904 // fmla v4.4s, v8.4s, v0.s[3]
+	WORD	$0x4fa01925 // fmla v5.4s, v9.4s, v0.s[3]
+	WORD	$0x4f811142 // fmla v2.4s, v10.4s, v1.s[0]
+	WORD	$0x4f811163 // fmla v3.4s, v11.4s, v1.s[0]
+	WORD	$0x4f811184 // fmla v4.4s, v12.4s, v1.s[0]
+	WORD	$0x4f8111a5 // fmla v5.4s, v13.4s, v1.s[0]
+	FSTPQ.P	(F18, F19), 32(R9)
+	FSTPQ.P	(F20, F21), 32(R9)
+	FSTPQ.P	(F22, F23), 32(R10)
+	FSTPQ.P	(F24, F25), 32(R10)
+	FSTPQ.P	(F14, F15), 32(R11)
+	FSTPQ.P	(F16, F17), 32(R11)
+	FSTPQ.P	(F2, F3), 32(R12)
+	FSTPQ.P	(F4, F5), 32(R12)
+	FSTPQ.P	(F10, F11), 32(R13)
+	FSTPQ.P	(F12, F13), 32(R13)
+	ADD	$-16, R14
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R14
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R8), (F6, F7)
+	WORD	$0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD	$0x4e27d469 // fadd v9.4s, v3.4s, v7.4s
+	WORD	$0x4f80904a // fmul v10.4s, v2.4s, v0.s[0]
+	WORD	$0x4f80906b // fmul v11.4s, v3.4s, v0.s[0]
+	WORD	$0x4e24d50c // fadd v12.4s, v8.4s, v4.4s
+	WORD	$0x4e25d52d // fadd v13.4s, v9.4s, v5.4s
+	WORD	$0x4fa0918c // fmul v12.4s, v12.4s, v0.s[1]
+	WORD	$0x4fa091ad // fmul v13.4s, v13.4s, v0.s[1]
+	WORD	$0x4ea8d488 // fsub v8.4s, v4.4s, v8.4s
+	WORD	$0x4ea9d4a9 // fsub v9.4s, v5.4s, v9.4s
+	WORD	$0x4f809908 // fmul v8.4s, v8.4s, v0.s[2]
+	WORD	$0x4f809929 // fmul v9.4s, v9.4s, v0.s[2]
+	WORD	$0x4f809842 // fmul v2.4s, v2.4s, v0.s[2]
+	WORD	$0x4f809863 // fmul v3.4s, v3.4s, v0.s[2]
+	WORD	$0x4fa01882 // fmla v2.4s, v4.4s, v0.s[3]
+	WORD	$0x4fa018a3 // fmla v3.4s, v5.4s, v0.s[3]
+	WORD	$0x4f8110c2 // fmla v2.4s, v6.4s, v1.s[0]
+	WORD	$0x4f8110e3 // fmla v3.4s, v7.4s, v1.s[0]
+	FSTPQ.P	(F10, F11), 32(R9)
+	FSTPQ.P	(F12, F13), 32(R10)
+	FSTPQ.P	(F8, F9), 32(R11)
+	FSTPQ.P	(F2, F3), 32(R12)
+	FSTPQ.P	(F6, F7), 32(R13)
+	ADD	$-8, R14
+
+cols8_done:
+
+cols4:
+	CMP	$4, R14
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R7), F3
+	FMOVQ.P	16(R8), F4
+	WORD	$0x4e24d445 // fadd v5.4s, v2.4s, v4.4s
+	WORD	$0x4f809046 // fmul v6.4s, v2.4s, v0.s[0]
+	WORD	$0x4e23d4a7 // fadd v7.4s, v5.4s, v3.4s
+	WORD	$0x4fa090e7 // fmul v7.4s, v7.4s, v0.s[1]
+	WORD	$0x4ea5d465 // fsub v5.4s, v3.4s, v5.4s
+	WORD	$0x4f8098a5 // fmul v5.4s, v5.4s, v0.s[2]
+	WORD	$0x4f809842 // fmul v2.4s, v2.4s, v0.s[2]
+	WORD	$0x4fa01862 // fmla v2.4s, v3.4s, v0.s[3]
+	WORD	$0x4f811082 // fmla v2.4s, v4.4s, v1.s[0]
+	FMOVQ.P	F6, 16(R9)
+	FMOVQ.P	F7, 16(R10)
+	FMOVQ.P	F5, 16(R11)
+	FMOVQ.P	F2, 16(R12)
+	FMOVQ.P	F4, 16(R13)
+	ADD	$-4, R14
+
+cols4_done:
+
 cols2:
 	CMP	$2, R14
 	BLT	cols2_done
@@ -4959,7 +5595,6 @@ cols2:
 	FMOVD.P	F2, 8(R12)
 	FMOVD.P	F4, 8(R13)
 	ADD	$-2, R14
-	B	cols2
 
 cols2_done:
 
@@ -5028,6 +5663,102 @@ tiles:
 	ADD	R1, R12, R13
 	MOVD	cols+56(FP), R14
 
+cols16:
+	CMP	$16, R14
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R6), (F3, F4)
+	FLDPQ.P	32(R7), (F5, F6)
+	FLDPQ.P	32(R7), (F7, F8)
+	FLDPQ.P	32(R8), (F9, F10)
+	FLDPQ.P	32(R8), (F11, F12)
+	WORD	$0x4e29d42d // fadd v13.4s, v1.4s, v9.4s
+	WORD	$0x4e2ad44e // fadd v14.4s, v2.4s, v10.4s
+	WORD	$0x4e2bd46f // fadd v15.4s, v3.4s, v11.4s
+	WORD	$0x4e2cd490 // fadd v16.4s, v4.4s, v12.4s
+	WORD	$0x4e25d5b1 // fadd v17.4s, v13.4s, v5.4s
+	WORD	$0x4e26d5d2 // fadd v18.4s, v14.4s, v6.4s
+	WORD	$0x4e27d5f3 // fadd v19.4s, v15.4s, v7.4s
+	WORD	$0x4e28d614 // fadd v20.4s, v16.4s, v8.4s
+	WORD	$0x4ea5d5ad // fsub v13.4s, v13.4s, v5.4s
+	WORD	$0x4ea6d5ce // fsub v14.4s, v14.4s, v6.4s
+	WORD	$0x4ea7d5ef // fsub v15.4s, v15.4s, v7.4s
+	WORD	$0x4ea8d610 // fsub v16.4s, v16.4s, v8.4s
+	VMOV	V1.B16, V21.B16
+	VMOV	V2.B16, V22.B16
+	VMOV	V3.B16, V23.B16
+	VMOV	V4.B16, V24.B16
+	WORD	$0x4f8010b5 // fmla v21.4s, v5.4s, v0.s[0]
+	WORD	$0x4f8010d6 // fmla v22.4s, v6.4s, v0.s[0]
+	WORD	$0x4f8010f7 // fmla v23.4s, v7.4s, v0.s[0]
+	WORD	$0x4f801118 // fmla v24.4s, v8.4s, v0.s[0]
+	WORD	$0x4fa01135 // fmla v21.4s, v9.4s, v0.s[1]
+	WORD	$0x4fa01156 // fmla v22.4s, v10.4s, v0.s[1]
+	WORD	$0x4fa01177 // fmla v23.4s, v11.4s, v0.s[1]
+	WORD	$0x4fa01198 // fmla v24.4s, v12.4s, v0.s[1]
+	FSTPQ.P	(F1, F2), 32(R9)
+	FSTPQ.P	(F3, F4), 32(R9)
+	FSTPQ.P	(F17, F18), 32(R10)
+	FSTPQ.P	(F19, F20), 32(R10)
+	FSTPQ.P	(F13, F14), 32(R11)
+	FSTPQ.P	(F15, F16), 32(R11)
+	FSTPQ.P	(F21, F22), 32(R12)
+	FSTPQ.P	(F23, F24), 32(R12)
+	FSTPQ.P	(F9, F10), 32(R13)
+	FSTPQ.P	(F11, F12), 32(R13)
+	ADD	$-16, R14
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R14
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R7), (F3, F4)
+	FLDPQ.P	32(R8), (F5, F6)
+	WORD	$0x4e25d427 // fadd v7.4s, v1.4s, v5.4s
+	WORD	$0x4e26d448 // fadd v8.4s, v2.4s, v6.4s
+	WORD	$0x4e23d4e9 // fadd v9.4s, v7.4s, v3.4s
+	WORD	$0x4e24d50a // fadd v10.4s, v8.4s, v4.4s
+	WORD	$0x4ea3d4e7 // fsub v7.4s, v7.4s, v3.4s
+	WORD	$0x4ea4d508 // fsub v8.4s, v8.4s, v4.4s
+	VMOV	V1.B16, V11.B16
+	VMOV	V2.B16, V12.B16
+	WORD	$0x4f80106b // fmla v11.4s, v3.4s, v0.s[0]
+	WORD	$0x4f80108c // fmla v12.4s, v4.4s, v0.s[0]
+	WORD	$0x4fa010ab // fmla v11.4s, v5.4s, v0.s[1]
+	WORD	$0x4fa010cc // fmla v12.4s, v6.4s, v0.s[1]
+	FSTPQ.P	(F1, F2), 32(R9)
+	FSTPQ.P	(F9, F10), 32(R10)
+	FSTPQ.P	(F7, F8), 32(R11)
+	FSTPQ.P	(F11, F12), 32(R12)
+	FSTPQ.P	(F5, F6), 32(R13)
+	ADD	$-8, R14
+
+cols8_done:
+
+cols4:
+	CMP	$4, R14
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F1
+	FMOVQ.P	16(R7), F2
+	FMOVQ.P	16(R8), F3
+	WORD	$0x4e23d424 // fadd v4.4s, v1.4s, v3.4s
+	WORD	$0x4e22d485 // fadd v5.4s, v4.4s, v2.4s
+	WORD	$0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	VMOV	V1.B16, V6.B16
+	WORD	$0x4f801046 // fmla v6.4s, v2.4s, v0.s[0]
+	WORD	$0x4fa01066 // fmla v6.4s, v3.4s, v0.s[1]
+	FMOVQ.P	F1, 16(R9)
+	FMOVQ.P	F5, 16(R10)
+	FMOVQ.P	F4, 16(R11)
+	FMOVQ.P	F6, 16(R12)
+	FMOVQ.P	F3, 16(R13)
+	ADD	$-4, R14
+
+cols4_done:
+
 cols2:
 	CMP	$2, R14
 	BLT	cols2_done
@@ -5046,7 +5777,6 @@ cols2:
 	FMOVD.P	F6, 8(R12)
 	FMOVD.P	F3, 8(R13)
 	ADD	$-2, R14
-	B	cols2
 
 cols2_done:
 
@@ -5108,6 +5838,109 @@ tiles:
 	ADD	R1, R12, R13
 	MOVD	cols+56(FP), R14
 
+cols16:
+	CMP	$16, R14
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R6), (F3, F4)
+	FLDPQ.P	32(R7), (F5, F6)
+	FLDPQ.P	32(R7), (F7, F8)
+	FLDPQ.P	32(R8), (F9, F10)
+	FLDPQ.P	32(R8), (F11, F12)
+	FLDPQ.P	32(R9), (F13, F14)
+	FLDPQ.P	32(R9), (F15, F16)
+	FLDPQ.P	32(R10), (F17, F18)
+	FLDPQ.P	32(R10), (F19, F20)
+	WORD	$0x4e29d4b5 // fadd v21.4s, v5.4s, v9.4s
+	WORD	$0x4e2ad4d6 // fadd v22.4s, v6.4s, v10.4s
+	WORD	$0x4e2bd4f7 // fadd v23.4s, v7.4s, v11.4s
+	WORD	$0x4e2cd518 // fadd v24.4s, v8.4s, v12.4s
+	WORD	$0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD	$0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD	$0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	WORD	$0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD	$0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
+	WORD	$0x4e36d442 // fadd v2.4s, v2.4s, v22.4s
+	WORD	$0x4e37d463 // fadd v3.4s, v3.4s, v23.4s
+	WORD	$0x4e38d484 // fadd v4.4s, v4.4s, v24.4s
+	WORD	$0x4ea9d4a5 // fsub v5.4s, v5.4s, v9.4s
+	WORD	$0x4eaad4c6 // fsub v6.4s, v6.4s, v10.4s
+	WORD	$0x4eabd4e7 // fsub v7.4s, v7.4s, v11.4s
+	WORD	$0x4eacd508 // fsub v8.4s, v8.4s, v12.4s
+	WORD	$0x4f8011a5 // fmla v5.4s, v13.4s, v0.s[0]
+	WORD	$0x4f8011c6 // fmla v6.4s, v14.4s, v0.s[0]
+	WORD	$0x4f8011e7 // fmla v7.4s, v15.4s, v0.s[0]
+	WORD	$0x4f801208 // fmla v8.4s, v16.4s, v0.s[0]
+	WORD	$0x4fa011b1 // fmla v17.4s, v13.4s, v0.s[1]
+	WORD	$0x4fa011d2 // fmla v18.4s, v14.4s, v0.s[1]
+	WORD	$0x4fa011f3 // fmla v19.4s, v15.4s, v0.s[1]
+	WORD	$0x4fa01214 // fmla v20.4s, v16.4s, v0.s[1]
+	WORD	$0x4e35d629 // fadd v9.4s, v17.4s, v21.4s
+	WORD	$0x4e36d64a // fadd v10.4s, v18.4s, v22.4s
+	WORD	$0x4e37d66b // fadd v11.4s, v19.4s, v23.4s
+	WORD	$0x4e38d68c // fadd v12.4s, v20.4s, v24.4s
+	FSTPQ.P	(F1, F2), 32(R11)
+	FSTPQ.P	(F3, F4), 32(R11)
+	FSTPQ.P	(F5, F6), 32(R12)
+	FSTPQ.P	(F7, F8), 32(R12)
+	FSTPQ.P	(F9, F10), 32(R13)
+	FSTPQ.P	(F11, F12), 32(R13)
+	ADD	$-16, R14
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R14
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F1, F2)
+	FLDPQ.P	32(R7), (F3, F4)
+	FLDPQ.P	32(R8), (F5, F6)
+	FLDPQ.P	32(R9), (F7, F8)
+	FLDPQ.P	32(R10), (F9, F10)
+	WORD	$0x4e25d46b // fadd v11.4s, v3.4s, v5.4s
+	WORD	$0x4e26d48c // fadd v12.4s, v4.4s, v6.4s
+	WORD	$0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	WORD	$0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	WORD	$0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	WORD	$0x4e2cd442 // fadd v2.4s, v2.4s, v12.4s
+	WORD	$0x4ea5d463 // fsub v3.4s, v3.4s, v5.4s
+	WORD	$0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD	$0x4f8010e3 // fmla v3.4s, v7.4s, v0.s[0]
+	WORD	$0x4f801104 // fmla v4.4s, v8.4s, v0.s[0]
+	WORD	$0x4fa010e9 // fmla v9.4s, v7.4s, v0.s[1]
+	WORD	$0x4fa0110a // fmla v10.4s, v8.4s, v0.s[1]
+	WORD	$0x4e2bd525 // fadd v5.4s, v9.4s, v11.4s
+	WORD	$0x4e2cd546 // fadd v6.4s, v10.4s, v12.4s
+	FSTPQ.P	(F1, F2), 32(R11)
+	FSTPQ.P	(F3, F4), 32(R12)
+	FSTPQ.P	(F5, F6), 32(R13)
+	ADD	$-8, R14
+
+cols8_done:
+
+cols4:
+	CMP	$4, R14
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F1
+	FMOVQ.P	16(R7), F2
+	FMOVQ.P	16(R8), F3
+	FMOVQ.P	16(R9), F4
+	FMOVQ.P	16(R10), F5
+	WORD	$0x4e23d446 // fadd v6.4s, v2.4s, v3.4s
+	WORD	$0x4e24d421 // fadd v1.4s, v1.4s, v4.4s
+	WORD	$0x4e26d421 // fadd v1.4s, v1.4s, v6.4s
+	WORD	$0x4ea3d442 // fsub v2.4s, v2.4s, v3.4s
+	WORD	$0x4f801082 // fmla v2.4s, v4.4s, v0.s[0]
+	WORD	$0x4fa01085 // fmla v5.4s, v4.4s, v0.s[1]
+	WORD	$0x4e26d4a3 // fadd v3.4s, v5.4s, v6.4s
+	FMOVQ.P	F1, 16(R11)
+	FMOVQ.P	F2, 16(R12)
+	FMOVQ.P	F3, 16(R13)
+	ADD	$-4, R14
+
+cols4_done:
+
 cols2:
 	CMP	$2, R14
 	BLT	cols2_done
@@ -5127,7 +5960,6 @@ cols2:
 	FMOVD.P	F2, 8(R12)
 	FMOVD.P	F3, 8(R13)
 	ADD	$-2, R14
-	B	cols2
 
 cols2_done:
 
@@ -5191,6 +6023,137 @@ tiles:
 	ADD	R1, R12, R13
 	MOVD	cols+56(FP), R14
 
+cols16:
+	CMP	$16, R14
+	BLT	cols16_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R6), (F4, F5)
+	FLDPQ.P	32(R7), (F6, F7)
+	FLDPQ.P	32(R7), (F8, F9)
+	FLDPQ.P	32(R8), (F10, F11)
+	FLDPQ.P	32(R8), (F12, F13)
+	FLDPQ.P	32(R9), (F14, F15)
+	FLDPQ.P	32(R9), (F16, F17)
+	FLDPQ.P	32(R10), (F18, F19)
+	FLDPQ.P	32(R10), (F20, F21)
+	WORD	$0x4f8090c6 // fmul v6.4s, v6.4s, v0.s[0]
+	WORD	$0x4f8090e7 // fmul v7.4s, v7.4s, v0.s[0]
+	WORD	$0x4f809108 // fmul v8.4s, v8.4s, v0.s[0]
+	WORD	$0x4f809129 // fmul v9.4s, v9.4s, v0.s[0]
+	VMOV	V6.B16, V22.B16
+	VMOV	V7.B16, V23.B16
+	VMOV	V8.B16, V24.B16
+	VMOV	V9.B16, V25.B16
+	WORD	$0x4fa01056 // fmla v22.4s, v2.4s, v0.s[1]
+	WORD	$0x4fa01077 // fmla v23.4s, v3.4s, v0.s[1]
+	WORD	$0x4fa01098 // fmla v24.4s, v4.4s, v0.s[1]
+	WORD	$0x4fa010b9 // fmla v25.4s, v5.4s, v0.s[1]
+	WORD	$0x4eaad5c2 // fsub v2.4s, v14.4s, v10.4s
+	WORD	$0x4eabd5e3 // fsub v3.4s, v15.4s, v11.4s
+	WORD	$0x4eacd604 // fsub v4.4s, v16.4s, v12.4s
+	WORD	$0x4eadd625 // fsub v5.4s, v17.4s, v13.4s
+	WORD	$0x4f801856 // fmla v22.4s, v2.4s, v0.s[2]
+	WORD	$0x4f801877 // fmla v23.4s, v3.4s, v0.s[2]
+	WORD	$0x4f801898 // fmla v24.4s, v4.4s, v0.s[2]
+	WORD	$0x4f8018b9 // fmla v25.4s, v5.4s, v0.s[2]
+	VMOV	V6.B16, V2.B16
+	VMOV	V7.B16, V3.B16
+	VMOV	V8.B16, V4.B16
+	VMOV	V9.B16, V5.B16
+	WORD	$0x4f801942 // fmla v2.4s, v10.4s, v0.s[2]
+	WORD	$0x4f801963 // fmla v3.4s, v11.4s, v0.s[2]
+	WORD	$0x4f801984 // fmla v4.4s, v12.4s, v0.s[2]
+	WORD	$0x4f8019a5 // fmla v5.4s, v13.4s, v0.s[2]
+	WORD	$0x4fa019c2 // fmla v2.4s, v14.4s, v0.s[3]
+	WORD	$0x4fa019e3 // fmla v3.4s, v15.4s, v0.s[3]
+	WORD	$0x4fa01a04 // fmla v4.4s, v16.4s, v0.s[3]
+	WORD	$0x4fa01a25 // fmla v5.4s, v17.4s, v0.s[3]
+	WORD	$0x4e32d4c6 // fadd v6.4s, v6.4s, v18.4s
+	WORD	$0x4e33d4e7 // fadd v7.4s, v7.4s, v19.4s
+	WORD	$0x4e34d508 // fadd v8.4s, v8.4s, v20.4s
+	WORD	$0x4e35d529 // fadd v9.4s, v9.4s, v21.4s
+	WORD	$0x4f805946 // fmls v6.4s, v10.4s, v0.s[2]
+	WORD	$0x4f805967 // fmls v7.4s, v11.4s, v0.s[2]
+	WORD	$0x4f805988 // fmls v8.4s, v12.4s, v0.s[2]
+	WORD	$0x4f8059a9 // fmls v9.4s, v13.4s, v0.s[2]
+	WORD	$0x4f8111c6 // fmla v6.4s, v14.4s, v1.s[0]
+	WORD	$0x4f8111e7 // fmla v7.4s, v15.4s, v1.s[0]
+	WORD	$0x4f811208 // fmla v8.4s, v16.4s, v1.s[0]
+	WORD	$0x4f811229 // fmla v9.4s, v17.4s, v1.s[0]
+	FSTPQ.P	(F22, F23), 32(R11)
+	FSTPQ.P	(F24, F25), 32(R11)
+	FSTPQ.P	(F2, F3), 32(R12)
+	FSTPQ.P	(F4, F5), 32(R12)
+	FSTPQ.P	(F6, F7), 32(R13)
+	FSTPQ.P	(F8, F9), 32(R13)
+	ADD	$-16, R14
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R14
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R8), (F6, F7)
+	FLDPQ.P	32(R9), (F8, F9)
+	FLDPQ.P	32(R10), (F10, F11)
+	WORD	$0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	WORD	$0x4f8090a5 // fmul v5.4s, v5.4s, v0.s[0]
+	VMOV	V4.B16, V12.B16
+	VMOV	V5.B16, V13.B16
+	WORD	$0x4fa0104c // fmla v12.4s, v2.4s, v0.s[1]
+	WORD	$0x4fa0106d // fmla v13.4s, v3.4s, v0.s[1]
+	WORD	$0x4ea6d502 // fsub v2.4s, v8.4s, v6.4s
+	WORD	$0x4ea7d523 // fsub v3.4s, v9.4s, v7.4s
+	WORD	$0x4f80184c // fmla v12.4s, v2.4s, v0.s[2]
+	WORD	$0x4f80186d // fmla v13.4s, v3.4s, v0.s[2]
+	VMOV	V4.B16, V2.B16
+	VMOV	V5.B16, V3.B16
+	WORD	$0x4f8018c2 // fmla v2.4s, v6.4s, v0.s[2]
+	WORD	$0x4f8018e3 // fmla v3.4s, v7.4s, v0.s[2]
+	WORD	$0x4fa01902 // fmla v2.4s, v8.4s, v0.s[3]
+	WORD	$0x4fa01923 // fmla v3.4s, v9.4s, v0.s[3]
+	WORD	$0x4e2ad484 // fadd v4.4s, v4.4s, v10.4s
+	WORD	$0x4e2bd4a5 // fadd v5.4s, v5.4s, v11.4s
+	WORD	$0x4f8058c4 // fmls v4.4s, v6.4s, v0.s[2]
+	WORD	$0x4f8058e5 // fmls v5.4s, v7.4s, v0.s[2]
+	WORD	$0x4f811104 // fmla v4.4s, v8.4s, v1.s[0]
+	WORD	$0x4f811125 // fmla v5.4s, v9.4s, v1.s[0]
+	FSTPQ.P	(F12, F13), 32(R11)
+	FSTPQ.P	(F2, F3), 32(R12)
+	FSTPQ.P	(F4, F5), 32(R13)
+	ADD	$-8, R14
+
+cols8_done:
+
+cols4:
+	CMP	$4, R14
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R7), F3
+	FMOVQ.P	16(R8), F4
+	FMOVQ.P	16(R9), F5
+	FMOVQ.P	16(R10), F6
+	WORD	$0x4f809063 // fmul v3.4s, v3.4s, v0.s[0]
+	VMOV	V3.B16, V7.B16
+	WORD	$0x4fa01047 // fmla v7.4s, v2.4s, v0.s[1]
+	WORD	$0x4ea4d4a2 // fsub v2.4s, v5.4s, v4.4s
+	WORD	$0x4f801847 // fmla v7.4s, v2.4s, v0.s[2]
+	VMOV	V3.B16, V2.B16
+	WORD	$0x4f801882 // fmla v2.4s, v4.4s, v0.s[2]
+	WORD	$0x4fa018a2 // fmla v2.4s, v5.4s, v0.s[3]
+	WORD	$0x4e26d463 // fadd v3.4s, v3.4s, v6.4s
+	WORD	$0x4f805883 // fmls v3.4s, v4.4s, v0.s[2]
+	WORD	$0x4f8110a3 // fmla v3.4s, v5.4s, v1.s[0]
+	FMOVQ.P	F7, 16(R11)
+	FMOVQ.P	F2, 16(R12)
+	FMOVQ.P	F3, 16(R13)
+	ADD	$-4, R14
+
+cols4_done:
+
 cols2:
 	CMP	$2, R14
 	BLT	cols2_done
@@ -5214,7 +6177,6 @@ cols2:
 	FMOVD.P	F2, 8(R12)
 	FMOVD.P	F3, 8(R13)
 	ADD	$-2, R14
-	B	cols2
 
 cols2_done:
 
@@ -5295,6 +6257,134 @@ tiles:
 	ADD	R1, R21, R22
 	MOVD	cols+56(FP), R23
 
+cols8:
+	CMP	$8, R23
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F3, F4)
+	FLDPQ.P	32(R7), (F5, F6)
+	FLDPQ.P	32(R8), (F7, F8)
+	FLDPQ.P	32(R9), (F9, F10)
+	FLDPQ.P	32(R10), (F11, F12)
+	FLDPQ.P	32(R11), (F13, F14)
+	FLDPQ.P	32(R12), (F15, F16)
+	FLDPQ.P	32(R13), (F17, F18)
+	WORD	$0x4eafd463 // fsub v3.4s, v3.4s, v15.4s
+	WORD	$0x4eb0d484 // fsub v4.4s, v4.4s, v16.4s
+	WORD	$0x4ea7d573 // fsub v19.4s, v11.4s, v7.4s
+	WORD	$0x4ea8d594 // fsub v20.4s, v12.4s, v8.4s
+	WORD	$0x4f801263 // fmla v3.4s, v19.4s, v0.s[0]
+	WORD	$0x4f801284 // fmla v4.4s, v20.4s, v0.s[0]
+	WORD	$0x4ea5d631 // fsub v17.4s, v17.4s, v5.4s
+	WORD	$0x4ea6d652 // fsub v18.4s, v18.4s, v6.4s
+	WORD	$0x4eadd533 // fsub v19.4s, v9.4s, v13.4s
+	WORD	$0x4eaed554 // fsub v20.4s, v10.4s, v14.4s
+	WORD	$0x4f801271 // fmla v17.4s, v19.4s, v0.s[0]
+	WORD	$0x4f801292 // fmla v18.4s, v20.4s, v0.s[0]
+	WORD	$0x4e2fd4f3 // fadd v19.4s, v7.4s, v15.4s
+	WORD	$0x4e30d514 // fadd v20.4s, v8.4s, v16.4s
+	WORD	$0x4fa05173 // fmls v19.4s, v11.4s, v0.s[1]
+	WORD	$0x4fa05194 // fmls v20.4s, v12.4s, v0.s[1]
+	WORD	$0x4e2dd4b5 // fadd v21.4s, v5.4s, v13.4s
+	WORD	$0x4e2ed4d6 // fadd v22.4s, v6.4s, v14.4s
+	WORD	$0x4fa05135 // fmls v21.4s, v9.4s, v0.s[1]
+	WORD	$0x4fa05156 // fmls v22.4s, v10.4s, v0.s[1]
+	WORD	$0x4e35d677 // fadd v23.4s, v19.4s, v21.4s
+	WORD	$0x4e36d698 // fadd v24.4s, v20.4s, v22.4s
+	WORD	$0x4eb5d673 // fsub v19.4s, v19.4s, v21.4s
+	WORD	$0x4eb6d694 // fsub v20.4s, v20.4s, v22.4s
+	VMOV	V15.B16, V21.B16
+	VMOV	V16.B16, V22.B16
+	WORD	$0x4f8018f5 // fmla v21.4s, v7.4s, v0.s[2]
+	WORD	$0x4f801916 // fmla v22.4s, v8.4s, v0.s[2]
+	WORD	$0x4fa05975 // fmls v21.4s, v11.4s, v0.s[3]
+	WORD	$0x4fa05996 // fmls v22.4s, v12.4s, v0.s[3]
+	WORD	$0x4f8191b9 // fmul v25.4s, v13.4s, v1.s[0]
+	WORD	$0x4f8191da // fmul v26.4s, v14.4s, v1.s[0]
+	WORD	$0x4fa110b9 // fmla v25.4s, v5.4s, v1.s[1]
+	WORD	$0x4fa110da // fmla v26.4s, v6.4s, v1.s[1]
+	WORD	$0x4f815939 // fmls v25.4s, v9.4s, v1.s[2]
+	WORD	$0x4f81595a // fmls v26.4s, v10.4s, v1.s[2]
+	WORD	$0x4e39d6bb // fadd v27.4s, v21.4s, v25.4s
+	WORD	$0x4e3ad6dc // fadd v28.4s, v22.4s, v26.4s
+	WORD	$0x4eb9d6b5 // fsub v21.4s, v21.4s, v25.4s
+	WORD	$0x4ebad6d6 // fsub v22.4s, v22.4s, v26.4s
+	WORD	$0x4fa118ef // fmla v15.4s, v7.4s, v1.s[3]
+	WORD	$0x4fa11910 // fmla v16.4s, v8.4s, v1.s[3]
+	WORD	$0x4f82516f // fmls v15.4s, v11.4s, v2.s[0]
+	WORD	$0x4f825190 // fmls v16.4s, v12.4s, v2.s[0]
+	WORD	$0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD	$0x4f8190c6 // fmul v6.4s, v6.4s, v1.s[0]
+	WORD	$0x4fa111a5 // fmla v5.4s, v13.4s, v1.s[1]
+	WORD	$0x4fa111c6 // fmla v6.4s, v14.4s, v1.s[1]
+	WORD	$0x4f815925 // fmls v5.4s, v9.4s, v1.s[2]
+	WORD	$0x4f815946 // fmls v6.4s, v10.4s, v1.s[2]
+	WORD	$0x4e25d5e7 // fadd v7.4s, v15.4s, v5.4s
+	WORD	$0x4e26d608 // fadd v8.4s, v16.4s, v6.4s
+	WORD	$0x4ea5d5e5 // fsub v5.4s, v15.4s, v5.4s
+	WORD	$0x4ea6d606 // fsub v6.4s, v16.4s, v6.4s
+	FSTPQ.P	(F3, F4), 32(R14)
+	FSTPQ.P	(F23, F24), 32(R15)
+	FSTPQ.P	(F19, F20), 32(R16)
+	FSTPQ.P	(F27, F28), 32(R17)
+	FSTPQ.P	(F21, F22), 32(R19)
+	FSTPQ.P	(F7, F8), 32(R20)
+	FSTPQ.P	(F5, F6), 32(R21)
+	FSTPQ.P	(F17, F18), 32(R22)
+	ADD	$-8, R23
+	B	cols8
+
+cols8_done:
+
+cols4:
+	CMP	$4, R23
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F3
+	FMOVQ.P	16(R7), F4
+	FMOVQ.P	16(R8), F5
+	FMOVQ.P	16(R9), F6
+	FMOVQ.P	16(R10), F7
+	FMOVQ.P	16(R11), F8
+	FMOVQ.P	16(R12), F9
+	FMOVQ.P	16(R13), F10
+	WORD	$0x4ea9d463 // fsub v3.4s, v3.4s, v9.4s
+	WORD	$0x4ea5d4eb // fsub v11.4s, v7.4s, v5.4s
+	WORD	$0x4f801163 // fmla v3.4s, v11.4s, v0.s[0]
+	WORD	$0x4ea4d54a // fsub v10.4s, v10.4s, v4.4s
+	WORD	$0x4ea8d4cb // fsub v11.4s, v6.4s, v8.4s
+	WORD	$0x4f80116a // fmla v10.4s, v11.4s, v0.s[0]
+	WORD	$0x4e29d4ab // fadd v11.4s, v5.4s, v9.4s
+	WORD	$0x4fa050eb // fmls v11.4s, v7.4s, v0.s[1]
+	WORD	$0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD	$0x4fa050cc // fmls v12.4s, v6.4s, v0.s[1]
+	WORD	$0x4e2cd56d // fadd v13.4s, v11.4s, v12.4s
+	WORD	$0x4eacd56b // fsub v11.4s, v11.4s, v12.4s
+	VMOV	V9.B16, V12.B16
+	WORD	$0x4f8018ac // fmla v12.4s, v5.4s, v0.s[2]
+	WORD	$0x4fa058ec // fmls v12.4s, v7.4s, v0.s[3]
+	WORD	$0x4f81910e // fmul v14.4s, v8.4s, v1.s[0]
+	WORD	$0x4fa1108e // fmla v14.4s, v4.4s, v1.s[1]
+	WORD	$0x4f8158ce // fmls v14.4s, v6.4s, v1.s[2]
+	WORD	$0x4e2ed58f // fadd v15.4s, v12.4s, v14.4s
+	WORD	$0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD	$0x4fa118a9 // fmla v9.4s, v5.4s, v1.s[3]
+	WORD	$0x4f8250e9 // fmls v9.4s, v7.4s, v2.s[0]
+	WORD	$0x4f819084 // fmul v4.4s, v4.4s, v1.s[0]
+	WORD	$0x4fa11104 // fmla v4.4s, v8.4s, v1.s[1]
+	WORD	$0x4f8158c4 // fmls v4.4s, v6.4s, v1.s[2]
+	WORD	$0x4e24d525 // fadd v5.4s, v9.4s, v4.4s
+	WORD	$0x4ea4d524 // fsub v4.4s, v9.4s, v4.4s
+	FMOVQ.P	F3, 16(R14)
+	FMOVQ.P	F13, 16(R15)
+	FMOVQ.P	F11, 16(R16)
+	FMOVQ.P	F15, 16(R17)
+	FMOVQ.P	F12, 16(R19)
+	FMOVQ.P	F5, 16(R20)
+	FMOVQ.P	F4, 16(R21)
+	FMOVQ.P	F10, 16(R22)
+	ADD	$-4, R23
+
+cols4_done:
+
 cols2:
 	CMP	$2, R23
 	BLT	cols2_done
@@ -5342,7 +6432,6 @@ cols2:
 	FMOVD.P	F4, 8(R21)
 	FMOVD.P	F10, 8(R22)
 	ADD	$-2, R23
-	B	cols2
 
 cols2_done:
 
@@ -5446,6 +6535,110 @@ tiles:
 	ADD	R1, R17, R19
 	MOVD	cols+56(FP), R20
 
+cols8:
+	CMP	$8, R20
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R8), (F6, F7)
+	FLDPQ.P	32(R9), (F8, F9)
+	FLDPQ.P	32(R10), (F10, F11)
+	WORD	$0x4e2ad44c // fadd v12.4s, v2.4s, v10.4s
+	WORD	$0x4e2bd46d // fadd v13.4s, v3.4s, v11.4s
+	WORD	$0x4e26d58c // fadd v12.4s, v12.4s, v6.4s
+	WORD	$0x4e27d5ad // fadd v13.4s, v13.4s, v7.4s
+	WORD	$0x4e28d48e // fadd v14.4s, v4.4s, v8.4s
+	WORD	$0x4e29d4af // fadd v15.4s, v5.4s, v9.4s
+	WORD	$0x4e2ed590 // fadd v16.4s, v12.4s, v14.4s
+	WORD	$0x4e2fd5b1 // fadd v17.4s, v13.4s, v15.4s
+	WORD	$0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD	$0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	WORD	$0x4f80904e // fmul v14.4s, v2.4s, v0.s[0]
+	WORD	$0x4f80906f // fmul v15.4s, v3.4s, v0.s[0]
+	WORD	$0x4fa010ce // fmla v14.4s, v6.4s, v0.s[1]
+	WORD	$0x4fa010ef // fmla v15.4s, v7.4s, v0.s[1]
+	WORD	$0x4f80194e // fmla v14.4s, v10.4s, v0.s[2]
+	WORD	$0x4f80196f // fmla v15.4s, v11.4s, v0.s[2]
+	WORD	$0x4fa09892 // fmul v18.4s, v4.4s, v0.s[3]
+	WORD	$0x4fa098b3 // fmul v19.4s, v5.4s, v0.s[3]
+	WORD	$0x4f811112 // fmla v18.4s, v8.4s, v1.s[0]
+	WORD	$0x4f811133 // fmla v19.4s, v9.4s, v1.s[0]
+	WORD	$0x4e32d5d4 // fadd v20.4s, v14.4s, v18.4s
+	WORD	$0x4e33d5f5 // fadd v21.4s, v15.4s, v19.4s
+	WORD	$0x4eb2d5ce // fsub v14.4s, v14.4s, v18.4s
+	WORD	$0x4eb3d5ef // fsub v15.4s, v15.4s, v19.4s
+	WORD	$0x4fa19052 // fmul v18.4s, v2.4s, v1.s[1]
+	WORD	$0x4fa19073 // fmul v19.4s, v3.4s, v1.s[1]
+	WORD	$0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD	$0x4f8018f3 // fmla v19.4s, v7.4s, v0.s[2]
+	WORD	$0x4fa01152 // fmla v18.4s, v10.4s, v0.s[1]
+	WORD	$0x4fa01173 // fmla v19.4s, v11.4s, v0.s[1]
+	WORD	$0x4f819884 // fmul v4.4s, v4.4s, v1.s[2]
+	WORD	$0x4f8198a5 // fmul v5.4s, v5.4s, v1.s[2]
+	WORD	$0x4f811104 // fmla v4.4s, v8.4s, v1.s[0]
+	WORD	$0x4f811125 // fmla v5.4s, v9.4s, v1.s[0]
+	WORD	$0x4e24d646 // fadd v6.4s, v18.4s, v4.4s
+	WORD	$0x4e25d667 // fadd v7.4s, v19.4s, v5.4s
+	WORD	$0x4ea4d644 // fsub v4.4s, v18.4s, v4.4s
+	WORD	$0x4ea5d665 // fsub v5.4s, v19.4s, v5.4s
+	WORD	$0x4fa19a08 // fmul v8.4s, v16.4s, v1.s[3]
+	WORD	$0x4fa19a29 // fmul v9.4s, v17.4s, v1.s[3]
+	WORD	$0x4fa1998c // fmul v12.4s, v12.4s, v1.s[3]
+	WORD	$0x4fa199ad // fmul v13.4s, v13.4s, v1.s[3]
+	FSTPQ.P	(F2, F3), 32(R11)
+	FSTPQ.P	(F8, F9), 32(R12)
+	FSTPQ.P	(F12, F13), 32(R13)
+	FSTPQ.P	(F20, F21), 32(R14)
+	FSTPQ.P	(F14, F15), 32(R15)
+	FSTPQ.P	(F6, F7), 32(R16)
+	FSTPQ.P	(F4, F5), 32(R17)
+	FSTPQ.P	(F10, F11), 32(R19)
+	ADD	$-8, R20
+	B	cols8
+
+cols8_done:
+
+cols4:
+	CMP	$4, R20
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R7), F3
+	FMOVQ.P	16(R8), F4
+	FMOVQ.P	16(R9), F5
+	FMOVQ.P	16(R10), F6
+	WORD	$0x4e26d447 // fadd v7.4s, v2.4s, v6.4s
+	WORD	$0x4e24d4e7 // fadd v7.4s, v7.4s, v4.4s
+	WORD	$0x4e25d468 // fadd v8.4s, v3.4s, v5.4s
+	WORD	$0x4e28d4e9 // fadd v9.4s, v7.4s, v8.4s
+	WORD	$0x4ea8d4e7 // fsub v7.4s, v7.4s, v8.4s
+	WORD	$0x4f809048 // fmul v8.4s, v2.4s, v0.s[0]
+	WORD	$0x4fa01088 // fmla v8.4s, v4.4s, v0.s[1]
+	WORD	$0x4f8018c8 // fmla v8.4s, v6.4s, v0.s[2]
+	WORD	$0x4fa0986a // fmul v10.4s, v3.4s, v0.s[3]
+	WORD	$0x4f8110aa // fmla v10.4s, v5.4s, v1.s[0]
+	WORD	$0x4e2ad50b // fadd v11.4s, v8.4s, v10.4s
+	WORD	$0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD	$0x4fa1904a // fmul v10.4s, v2.4s, v1.s[1]
+	WORD	$0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD	$0x4fa010ca // fmla v10.4s, v6.4s, v0.s[1]
+	WORD	$0x4f819863 // fmul v3.4s, v3.4s, v1.s[2]
+	WORD	$0x4f8110a3 // fmla v3.4s, v5.4s, v1.s[0]
+	WORD	$0x4e23d544 // fadd v4.4s, v10.4s, v3.4s
+	WORD	$0x4ea3d543 // fsub v3.4s, v10.4s, v3.4s
+	WORD	$0x4fa19925 // fmul v5.4s, v9.4s, v1.s[3]
+	WORD	$0x4fa198e7 // fmul v7.4s, v7.4s, v1.s[3]
+	FMOVQ.P	F2, 16(R11)
+	FMOVQ.P	F5, 16(R12)
+	FMOVQ.P	F7, 16(R13)
+	FMOVQ.P	F11, 16(R14)
+	FMOVQ.P	F8, 16(R15)
+	FMOVQ.P	F4, 16(R16)
+	FMOVQ.P	F3, 16(R17)
+	FMOVQ.P	F6, 16(R19)
+	ADD	$-4, R20
+
+cols4_done:
+
 cols2:
 	CMP	$2, R20
 	BLT	cols2_done
@@ -5484,7 +6677,6 @@ cols2:
 	FMOVD.P	F3, 8(R17)
 	FMOVD.P	F6, 8(R19)
 	ADD	$-2, R20
-	B	cols2
 
 cols2_done:
 
@@ -5575,6 +6767,93 @@ tiles:
 	ADD	R1, R16, R17
 	MOVD	cols+56(FP), R19
 
+cols8:
+	CMP	$8, R19
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R8), (F6, F7)
+	FLDPQ.P	32(R9), (F8, F9)
+	WORD	$0x4e26d44a // fadd v10.4s, v2.4s, v6.4s
+	WORD	$0x4e27d46b // fadd v11.4s, v3.4s, v7.4s
+	WORD	$0x4e28d48c // fadd v12.4s, v4.4s, v8.4s
+	WORD	$0x4e29d4ad // fadd v13.4s, v5.4s, v9.4s
+	WORD	$0x4e2cd54e // fadd v14.4s, v10.4s, v12.4s
+	WORD	$0x4e2dd56f // fadd v15.4s, v11.4s, v13.4s
+	WORD	$0x4eacd54a // fsub v10.4s, v10.4s, v12.4s
+	WORD	$0x4eadd56b // fsub v11.4s, v11.4s, v13.4s
+	VMOV	V2.B16, V12.B16
+	VMOV	V3.B16, V13.B16
+	WORD	$0x4f8010cc // fmla v12.4s, v6.4s, v0.s[0]
+	WORD	$0x4f8010ed // fmla v13.4s, v7.4s, v0.s[0]
+	WORD	$0x4fa09090 // fmul v16.4s, v4.4s, v0.s[1]
+	WORD	$0x4fa090b1 // fmul v17.4s, v5.4s, v0.s[1]
+	WORD	$0x4f801910 // fmla v16.4s, v8.4s, v0.s[2]
+	WORD	$0x4f801931 // fmla v17.4s, v9.4s, v0.s[2]
+	WORD	$0x4e30d592 // fadd v18.4s, v12.4s, v16.4s
+	WORD	$0x4e31d5b3 // fadd v19.4s, v13.4s, v17.4s
+	WORD	$0x4eb0d58c // fsub v12.4s, v12.4s, v16.4s
+	WORD	$0x4eb1d5ad // fsub v13.4s, v13.4s, v17.4s
+	VMOV	V2.B16, V16.B16
+	VMOV	V3.B16, V17.B16
+	WORD	$0x4fa018d0 // fmla v16.4s, v6.4s, v0.s[3]
+	WORD	$0x4fa018f1 // fmla v17.4s, v7.4s, v0.s[3]
+	WORD	$0x4f819084 // fmul v4.4s, v4.4s, v1.s[0]
+	WORD	$0x4f8190a5 // fmul v5.4s, v5.4s, v1.s[0]
+	WORD	$0x4fa11104 // fmla v4.4s, v8.4s, v1.s[1]
+	WORD	$0x4fa11125 // fmla v5.4s, v9.4s, v1.s[1]
+	WORD	$0x4e24d606 // fadd v6.4s, v16.4s, v4.4s
+	WORD	$0x4e25d627 // fadd v7.4s, v17.4s, v5.4s
+	WORD	$0x4ea4d604 // fsub v4.4s, v16.4s, v4.4s
+	WORD	$0x4ea5d625 // fsub v5.4s, v17.4s, v5.4s
+	FSTPQ.P	(F2, F3), 32(R10)
+	FSTPQ.P	(F14, F15), 32(R11)
+	FSTPQ.P	(F10, F11), 32(R12)
+	FSTPQ.P	(F18, F19), 32(R13)
+	FSTPQ.P	(F12, F13), 32(R14)
+	FSTPQ.P	(F6, F7), 32(R15)
+	FSTPQ.P	(F4, F5), 32(R16)
+	FSTPQ.P	(F8, F9), 32(R17)
+	ADD	$-8, R19
+	B	cols8
+
+cols8_done:
+
+cols4:
+	CMP	$4, R19
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R7), F3
+	FMOVQ.P	16(R8), F4
+	FMOVQ.P	16(R9), F5
+	WORD	$0x4e24d446 // fadd v6.4s, v2.4s, v4.4s
+	WORD	$0x4e25d467 // fadd v7.4s, v3.4s, v5.4s
+	WORD	$0x4e27d4c8 // fadd v8.4s, v6.4s, v7.4s
+	WORD	$0x4ea7d4c6 // fsub v6.4s, v6.4s, v7.4s
+	VMOV	V2.B16, V7.B16
+	WORD	$0x4f801087 // fmla v7.4s, v4.4s, v0.s[0]
+	WORD	$0x4fa09069 // fmul v9.4s, v3.4s, v0.s[1]
+	WORD	$0x4f8018a9 // fmla v9.4s, v5.4s, v0.s[2]
+	WORD	$0x4e29d4ea // fadd v10.4s, v7.4s, v9.4s
+	WORD	$0x4ea9d4e7 // fsub v7.4s, v7.4s, v9.4s
+	VMOV	V2.B16, V9.B16
+	WORD	$0x4fa01889 // fmla v9.4s, v4.4s, v0.s[3]
+	WORD	$0x4f819063 // fmul v3.4s, v3.4s, v1.s[0]
+	WORD	$0x4fa110a3 // fmla v3.4s, v5.4s, v1.s[1]
+	WORD	$0x4e23d524 // fadd v4.4s, v9.4s, v3.4s
+	WORD	$0x4ea3d523 // fsub v3.4s, v9.4s, v3.4s
+	FMOVQ.P	F2, 16(R10)
+	FMOVQ.P	F8, 16(R11)
+	FMOVQ.P	F6, 16(R12)
+	FMOVQ.P	F10, 16(R13)
+	FMOVQ.P	F7, 16(R14)
+	FMOVQ.P	F4, 16(R15)
+	FMOVQ.P	F3, 16(R16)
+	FMOVQ.P	F5, 16(R17)
+	ADD	$-4, R19
+
+cols4_done:
+
 cols2:
 	CMP	$2, R19
 	BLT	cols2_done
@@ -5607,7 +6886,6 @@ cols2:
 	FMOVD.P	F3, 8(R16)
 	FMOVD.P	F5, 8(R17)
 	ADD	$-2, R19
-	B	cols2
 
 cols2_done:
 
@@ -5691,6 +6969,96 @@ tiles:
 	ADD	R1, R16, R17
 	MOVD	cols+56(FP), R19
 
+cols8:
+	CMP	$8, R19
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R8), (F6, F7)
+	FLDPQ.P	32(R9), (F8, F9)
+	FLDPQ.P	32(R10), (F10, F11)
+	FLDPQ.P	32(R11), (F12, F13)
+	FLDPQ.P	32(R12), (F14, F15)
+	FLDPQ.P	32(R13), (F16, F17)
+	WORD	$0x4e26d492 // fadd v18.4s, v4.4s, v6.4s
+	WORD	$0x4e27d4b3 // fadd v19.4s, v5.4s, v7.4s
+	WORD	$0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD	$0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD	$0x4e2ad506 // fadd v6.4s, v8.4s, v10.4s
+	WORD	$0x4e2bd527 // fadd v7.4s, v9.4s, v11.4s
+	WORD	$0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD	$0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD	$0x4e2ed58a // fadd v10.4s, v12.4s, v14.4s
+	WORD	$0x4e2fd5ab // fadd v11.4s, v13.4s, v15.4s
+	WORD	$0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD	$0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	WORD	$0x4e32d442 // fadd v2.4s, v2.4s, v18.4s
+	WORD	$0x4e33d463 // fadd v3.4s, v3.4s, v19.4s
+	WORD	$0x4e2ad4ce // fadd v14.4s, v6.4s, v10.4s
+	WORD	$0x4e2bd4ef // fadd v15.4s, v7.4s, v11.4s
+	WORD	$0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD	$0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	VMOV	V4.B16, V14.B16
+	VMOV	V5.B16, V15.B16
+	WORD	$0x4f80110e // fmla v14.4s, v8.4s, v0.s[0]
+	WORD	$0x4f80112f // fmla v15.4s, v9.4s, v0.s[0]
+	WORD	$0x4fa0118e // fmla v14.4s, v12.4s, v0.s[1]
+	WORD	$0x4fa011af // fmla v15.4s, v13.4s, v0.s[1]
+	WORD	$0x4f8018d2 // fmla v18.4s, v6.4s, v0.s[2]
+	WORD	$0x4f8018f3 // fmla v19.4s, v7.4s, v0.s[2]
+	WORD	$0x4fa01952 // fmla v18.4s, v10.4s, v0.s[3]
+	WORD	$0x4fa01973 // fmla v19.4s, v11.4s, v0.s[3]
+	WORD	$0x4e30d484 // fadd v4.4s, v4.4s, v16.4s
+	WORD	$0x4e31d4a5 // fadd v5.4s, v5.4s, v17.4s
+	WORD	$0x4f811104 // fmla v4.4s, v8.4s, v1.s[0]
+	WORD	$0x4f811125 // fmla v5.4s, v9.4s, v1.s[0]
+	WORD	$0x4fa11184 // fmla v4.4s, v12.4s, v1.s[1]
+	WORD	$0x4fa111a5 // fmla v5.4s, v13.4s, v1.s[1]
+	FSTPQ.P	(F2, F3), 32(R14)
+	FSTPQ.P	(F14, F15), 32(R15)
+	FSTPQ.P	(F18, F19), 32(R16)
+	FSTPQ.P	(F4, F5), 32(R17)
+	ADD	$-8, R19
+	B	cols8
+
+cols8_done:
+
+cols4:
+	CMP	$4, R19
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R7), F3
+	FMOVQ.P	16(R8), F4
+	FMOVQ.P	16(R9), F5
+	FMOVQ.P	16(R10), F6
+	FMOVQ.P	16(R11), F7
+	FMOVQ.P	16(R12), F8
+	FMOVQ.P	16(R13), F9
+	WORD	$0x4e24d46a // fadd v10.4s, v3.4s, v4.4s
+	WORD	$0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	WORD	$0x4e26d4a4 // fadd v4.4s, v5.4s, v6.4s
+	WORD	$0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
+	WORD	$0x4e28d4e6 // fadd v6.4s, v7.4s, v8.4s
+	WORD	$0x4ea8d4e7 // fsub v7.4s, v7.4s, v8.4s
+	WORD	$0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD	$0x4e26d488 // fadd v8.4s, v4.4s, v6.4s
+	WORD	$0x4e28d442 // fadd v2.4s, v2.4s, v8.4s
+	VMOV	V3.B16, V8.B16
+	WORD	$0x4f8010a8 // fmla v8.4s, v5.4s, v0.s[0]
+	WORD	$0x4fa010e8 // fmla v8.4s, v7.4s, v0.s[1]
+	WORD	$0x4f80188a // fmla v10.4s, v4.4s, v0.s[2]
+	WORD	$0x4fa018ca // fmla v10.4s, v6.4s, v0.s[3]
+	WORD	$0x4e29d463 // fadd v3.4s, v3.4s, v9.4s
+	WORD	$0x4f8110a3 // fmla v3.4s, v5.4s, v1.s[0]
+	WORD	$0x4fa110e3 // fmla v3.4s, v7.4s, v1.s[1]
+	FMOVQ.P	F2, 16(R14)
+	FMOVQ.P	F8, 16(R15)
+	FMOVQ.P	F10, 16(R16)
+	FMOVQ.P	F3, 16(R17)
+	ADD	$-4, R19
+
+cols4_done:
+
 cols2:
 	CMP	$2, R19
 	BLT	cols2_done
@@ -5724,7 +7092,6 @@ cols2:
 	FMOVD.P	F10, 8(R16)
 	FMOVD.P	F3, 8(R17)
 	ADD	$-2, R19
-	B	cols2
 
 cols2_done:
 
@@ -5810,6 +7177,113 @@ tiles:
 	ADD	R1, R17, R19
 	MOVD	cols+56(FP), R20
 
+cols8:
+	CMP	$8, R20
+	BLT	cols8_done
+	FLDPQ.P	32(R6), (F2, F3)
+	FLDPQ.P	32(R7), (F4, F5)
+	FLDPQ.P	32(R8), (F6, F7)
+	FLDPQ.P	32(R9), (F8, F9)
+	FLDPQ.P	32(R10), (F10, F11)
+	FLDPQ.P	32(R11), (F12, F13)
+	FLDPQ.P	32(R12), (F14, F15)
+	FLDPQ.P	32(R13), (F16, F17)
+	WORD	$0x4e26d492 // fadd v18.4s, v4.4s, v6.4s
+	WORD	$0x4e27d4b3 // fadd v19.4s, v5.4s, v7.4s
+	WORD	$0x4ea6d484 // fsub v4.4s, v4.4s, v6.4s
+	WORD	$0x4ea7d4a5 // fsub v5.4s, v5.4s, v7.4s
+	WORD	$0x4e2ad506 // fadd v6.4s, v8.4s, v10.4s
+	WORD	$0x4e2bd527 // fadd v7.4s, v9.4s, v11.4s
+	WORD	$0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD	$0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	WORD	$0x4e2ed58a // fadd v10.4s, v12.4s, v14.4s
+	WORD	$0x4e2fd5ab // fadd v11.4s, v13.4s, v15.4s
+	WORD	$0x4eaed58c // fsub v12.4s, v12.4s, v14.4s
+	WORD	$0x4eafd5ad // fsub v13.4s, v13.4s, v15.4s
+	WORD	$0x4f80924e // fmul v14.4s, v18.4s, v0.s[0]
+	WORD	$0x4f80926f // fmul v15.4s, v19.4s, v0.s[0]
+	WORD	$0x4f809084 // fmul v4.4s, v4.4s, v0.s[0]
+	WORD	$0x4f8090a5 // fmul v5.4s, v5.4s, v0.s[0]
+	WORD	$0x4e22d5c2 // fadd v2.4s, v14.4s, v2.4s
+	WORD	$0x4e23d5e3 // fadd v3.4s, v15.4s, v3.4s
+	WORD	$0x4fa010c2 // fmla v2.4s, v6.4s, v0.s[1]
+	WORD	$0x4fa010e3 // fmla v3.4s, v7.4s, v0.s[1]
+	WORD	$0x4f801942 // fmla v2.4s, v10.4s, v0.s[2]
+	WORD	$0x4f801963 // fmla v3.4s, v11.4s, v0.s[2]
+	VMOV	V4.B16, V18.B16
+	VMOV	V5.B16, V19.B16
+	WORD	$0x4fa01912 // fmla v18.4s, v8.4s, v0.s[3]
+	WORD	$0x4fa01933 // fmla v19.4s, v9.4s, v0.s[3]
+	WORD	$0x4f811192 // fmla v18.4s, v12.4s, v1.s[0]
+	WORD	$0x4f8111b3 // fmla v19.4s, v13.4s, v1.s[0]
+	VMOV	V14.B16, V20.B16
+	VMOV	V15.B16, V21.B16
+	WORD	$0x4fa110d4 // fmla v20.4s, v6.4s, v1.s[1]
+	WORD	$0x4fa110f5 // fmla v21.4s, v7.4s, v1.s[1]
+	WORD	$0x4f811954 // fmla v20.4s, v10.4s, v1.s[2]
+	WORD	$0x4f811975 // fmla v21.4s, v11.4s, v1.s[2]
+	WORD	$0x4e2cd508 // fadd v8.4s, v8.4s, v12.4s
+	WORD	$0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD	$0x4fa11904 // fmla v4.4s, v8.4s, v1.s[3]
+	WORD	$0x4fa11925 // fmla v5.4s, v9.4s, v1.s[3]
+	WORD	$0x4e30d5c8 // fadd v8.4s, v14.4s, v16.4s
+	WORD	$0x4e31d5e9 // fadd v9.4s, v15.4s, v17.4s
+	WORD	$0x4f8118c8 // fmla v8.4s, v6.4s, v1.s[2]
+	WORD	$0x4f8118e9 // fmla v9.4s, v7.4s, v1.s[2]
+	WORD	$0x4fa11148 // fmla v8.4s, v10.4s, v1.s[1]
+	WORD	$0x4fa11169 // fmla v9.4s, v11.4s, v1.s[1]
+	FSTPQ.P	(F2, F3), 32(R14)
+	FSTPQ.P	(F18, F19), 32(R15)
+	FSTPQ.P	(F20, F21), 32(R16)
+	FSTPQ.P	(F4, F5), 32(R17)
+	FSTPQ.P	(F8, F9), 32(R19)
+	ADD	$-8, R20
+	B	cols8
+
+cols8_done:
+
+cols4:
+	CMP	$4, R20
+	BLT	cols4_done
+	FMOVQ.P	16(R6), F2
+	FMOVQ.P	16(R7), F3
+	FMOVQ.P	16(R8), F4
+	FMOVQ.P	16(R9), F5
+	FMOVQ.P	16(R10), F6
+	FMOVQ.P	16(R11), F7
+	FMOVQ.P	16(R12), F8
+	FMOVQ.P	16(R13), F9
+	WORD	$0x4e24d46a // fadd v10.4s, v3.4s, v4.4s
+	WORD	$0x4ea4d463 // fsub v3.4s, v3.4s, v4.4s
+	WORD	$0x4e26d4a4 // fadd v4.4s, v5.4s, v6.4s
+	WORD	$0x4ea6d4a5 // fsub v5.4s, v5.4s, v6.4s
+	WORD	$0x4e28d4e6 // fadd v6.4s, v7.4s, v8.4s
+	WORD	$0x4ea8d4e7 // fsub v7.4s, v7.4s, v8.4s
+	WORD	$0x4f809148 // fmul v8.4s, v10.4s, v0.s[0]
+	WORD	$0x4f809063 // fmul v3.4s, v3.4s, v0.s[0]
+	WORD	$0x4e22d502 // fadd v2.4s, v8.4s, v2.4s
+	WORD	$0x4fa01082 // fmla v2.4s, v4.4s, v0.s[1]
+	WORD	$0x4f8018c2 // fmla v2.4s, v6.4s, v0.s[2]
+	VMOV	V3.B16, V10.B16
+	WORD	$0x4fa018aa // fmla v10.4s, v5.4s, v0.s[3]
+	WORD	$0x4f8110ea // fmla v10.4s, v7.4s, v1.s[0]
+	VMOV	V8.B16, V11.B16
+	WORD	$0x4fa1108b // fmla v11.4s, v4.4s, v1.s[1]
+	WORD	$0x4f8118cb // fmla v11.4s, v6.4s, v1.s[2]
+	WORD	$0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD	$0x4fa118a3 // fmla v3.4s, v5.4s, v1.s[3]
+	WORD	$0x4e29d505 // fadd v5.4s, v8.4s, v9.4s
+	WORD	$0x4f811885 // fmla v5.4s, v4.4s, v1.s[2]
+	WORD	$0x4fa110c5 // fmla v5.4s, v6.4s, v1.s[1]
+	FMOVQ.P	F2, 16(R14)
+	FMOVQ.P	F10, 16(R15)
+	FMOVQ.P	F11, 16(R16)
+	FMOVQ.P	F3, 16(R17)
+	FMOVQ.P	F5, 16(R19)
+	ADD	$-4, R20
+
+cols4_done:
+
 cols2:
 	CMP	$2, R20
 	BLT	cols2_done
@@ -5849,7 +7323,6 @@ cols2:
 	FMOVD.P	F3, 8(R17)
 	FMOVD.P	F5, 8(R19)
 	ADD	$-2, R20
-	B	cols2
 
 cols2_done:
 
@@ -5924,6 +7397,151 @@ TEXT ·neonAffine(SB), NOSPLIT, $0-132
 	MOVD	cols+104(FP), R2
 	MOVD	$0, R3
 
+cols16:
+	CMP	$16, R2
+	BLT	cols16_done
+	VDUP	V0.S[0], V2.S4
+	VDUP	V0.S[0], V3.S4
+	VDUP	V0.S[0], V4.S4
+	VDUP	V0.S[0], V5.S4
+	MOVD	a_len+56(FP), R4
+	CBZ	R4, cols16_a
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F2, F3)
+	FLDPQ	32(R4), (F4, F5)
+
+cols16_a:
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols16_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F6, F7)
+	FLDPQ	32(R4), (F8, F9)
+
+cols16_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols16_row:
+	FLDPQ	(R5), (F10, F11)
+	FLDPQ	32(R5), (F12, F13)
+	VMOV	V6.B16, V14.B16
+	VMOV	V7.B16, V15.B16
+	VMOV	V8.B16, V16.B16
+	VMOV	V9.B16, V17.B16
+	VFMLA	V2.S4, V10.S4, V14.S4
+	VFMLA	V3.S4, V11.S4, V15.S4
+	VFMLA	V4.S4, V12.S4, V16.S4
+	VFMLA	V5.S4, V13.S4, V17.S4
+	WORD	$0x4e21f5ca // fmax v10.4s, v14.4s, v1.4s
+	WORD	$0x4e21f5eb // fmax v11.4s, v15.4s, v1.4s
+	WORD	$0x4e21f60c // fmax v12.4s, v16.4s, v1.4s
+	WORD	$0x4e21f62d // fmax v13.4s, v17.4s, v1.4s
+	FSTPQ	(F10, F11), (R4)
+	FSTPQ	(F12, F13), 32(R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols16_row
+	ADD	$64, R3
+	ADD	$-16, R2
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R2
+	BLT	cols8_done
+	VDUP	V0.S[0], V2.S4
+	VDUP	V0.S[0], V3.S4
+	MOVD	a_len+56(FP), R4
+	CBZ	R4, cols8_a
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F2, F3)
+
+cols8_a:
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols8_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F4, F5)
+
+cols8_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols8_row:
+	FLDPQ	(R5), (F6, F7)
+	VMOV	V4.B16, V8.B16
+	VMOV	V5.B16, V9.B16
+	VFMLA	V2.S4, V6.S4, V8.S4
+	VFMLA	V3.S4, V7.S4, V9.S4
+	WORD	$0x4e21f506 // fmax v6.4s, v8.4s, v1.4s
+	WORD	$0x4e21f527 // fmax v7.4s, v9.4s, v1.4s
+	FSTPQ	(F6, F7), (R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols8_row
+	ADD	$32, R3
+	ADD	$-8, R2
+
+cols8_done:
+
+cols4:
+	CMP	$4, R2
+	BLT	cols4_done
+	VDUP	V0.S[0], V2.S4
+	MOVD	a_len+56(FP), R4
+	CBZ	R4, cols4_a
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F2
+
+cols4_a:
+	VMOVI	$0, V3.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols4_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F3
+
+cols4_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols4_row:
+	FMOVQ	(R5), F4
+	VMOV	V3.B16, V5.B16
+	VFMLA	V2.S4, V4.S4, V5.S4
+	WORD	$0x4e21f4a4 // fmax v4.4s, v5.4s, v1.4s
+	FMOVQ	F4, (R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols4_row
+	ADD	$16, R3
+	ADD	$-4, R2
+
+cols4_done:
+
 cols2:
 	CMP	$2, R2
 	BLT	cols2_done
@@ -5961,7 +7579,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R3
 	ADD	$-2, R2
-	B	cols2
 
 cols2_done:
 
@@ -6027,6 +7644,200 @@ TEXT ·neonAffine2(SB), NOSPLIT, $0-188
 	MOVD	cols+152(FP), R3
 	MOVD	$0, R4
 
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	VDUP	V0.S[0], V2.S4
+	VDUP	V0.S[0], V3.S4
+	VDUP	V0.S[0], V4.S4
+	VDUP	V0.S[0], V5.S4
+	MOVD	a_len+80(FP), R5
+	CBZ	R5, cols16_a
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F2, F3)
+	FLDPQ	32(R5), (F4, F5)
+
+cols16_a:
+	VDUP	V0.S[0], V6.S4
+	VDUP	V0.S[0], V7.S4
+	VDUP	V0.S[0], V8.S4
+	VDUP	V0.S[0], V9.S4
+	MOVD	b_len+104(FP), R5
+	CBZ	R5, cols16_b
+	MOVD	b_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F6, F7)
+	FLDPQ	32(R5), (F8, F9)
+
+cols16_b:
+	VMOVI	$0, V10.B16
+	VMOVI	$0, V11.B16
+	VMOVI	$0, V12.B16
+	VMOVI	$0, V13.B16
+	MOVD	c_len+128(FP), R5
+	CBZ	R5, cols16_c
+	MOVD	c_base+120(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F10, F11)
+	FLDPQ	32(R5), (F12, F13)
+
+cols16_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+144(FP), R8
+
+cols16_row:
+	FLDPQ	(R6), (F14, F15)
+	FLDPQ	32(R6), (F16, F17)
+	FLDPQ	(R7), (F18, F19)
+	FLDPQ	32(R7), (F20, F21)
+	VMOV	V10.B16, V22.B16
+	VMOV	V11.B16, V23.B16
+	VMOV	V12.B16, V24.B16
+	VMOV	V13.B16, V25.B16
+	VFMLA	V6.S4, V18.S4, V22.S4
+	VFMLA	V7.S4, V19.S4, V23.S4
+	VFMLA	V8.S4, V20.S4, V24.S4
+	VFMLA	V9.S4, V21.S4, V25.S4
+	VFMLA	V2.S4, V14.S4, V22.S4
+	VFMLA	V3.S4, V15.S4, V23.S4
+	VFMLA	V4.S4, V16.S4, V24.S4
+	VFMLA	V5.S4, V17.S4, V25.S4
+	WORD	$0x4e21f6ce // fmax v14.4s, v22.4s, v1.4s
+	WORD	$0x4e21f6ef // fmax v15.4s, v23.4s, v1.4s
+	WORD	$0x4e21f710 // fmax v16.4s, v24.4s, v1.4s
+	WORD	$0x4e21f731 // fmax v17.4s, v25.4s, v1.4s
+	FSTPQ	(F14, F15), (R5)
+	FSTPQ	(F16, F17), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	VDUP	V0.S[0], V2.S4
+	VDUP	V0.S[0], V3.S4
+	MOVD	a_len+80(FP), R5
+	CBZ	R5, cols8_a
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F2, F3)
+
+cols8_a:
+	VDUP	V0.S[0], V4.S4
+	VDUP	V0.S[0], V5.S4
+	MOVD	b_len+104(FP), R5
+	CBZ	R5, cols8_b
+	MOVD	b_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F4, F5)
+
+cols8_b:
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	MOVD	c_len+128(FP), R5
+	CBZ	R5, cols8_c
+	MOVD	c_base+120(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F6, F7)
+
+cols8_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+144(FP), R8
+
+cols8_row:
+	FLDPQ	(R6), (F8, F9)
+	FLDPQ	(R7), (F10, F11)
+	VMOV	V6.B16, V12.B16
+	VMOV	V7.B16, V13.B16
+	VFMLA	V4.S4, V10.S4, V12.S4
+	VFMLA	V5.S4, V11.S4, V13.S4
+	VFMLA	V2.S4, V8.S4, V12.S4
+	VFMLA	V3.S4, V9.S4, V13.S4
+	WORD	$0x4e21f588 // fmax v8.4s, v12.4s, v1.4s
+	WORD	$0x4e21f5a9 // fmax v9.4s, v13.4s, v1.4s
+	FSTPQ	(F8, F9), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	VDUP	V0.S[0], V2.S4
+	MOVD	a_len+80(FP), R5
+	CBZ	R5, cols4_a
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F2
+
+cols4_a:
+	VDUP	V0.S[0], V3.S4
+	MOVD	b_len+104(FP), R5
+	CBZ	R5, cols4_b
+	MOVD	b_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F3
+
+cols4_b:
+	VMOVI	$0, V4.B16
+	MOVD	c_len+128(FP), R5
+	CBZ	R5, cols4_c
+	MOVD	c_base+120(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F4
+
+cols4_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+144(FP), R8
+
+cols4_row:
+	FMOVQ	(R6), F5
+	FMOVQ	(R7), F6
+	VMOV	V4.B16, V7.B16
+	VFMLA	V3.S4, V6.S4, V7.S4
+	VFMLA	V2.S4, V5.S4, V7.S4
+	WORD	$0x4e21f4e5 // fmax v5.4s, v7.4s, v1.4s
+	FMOVQ	F5, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
 cols2:
 	CMP	$2, R3
 	BLT	cols2_done
@@ -6077,7 +7888,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -6152,6 +7962,92 @@ TEXT ·neonHadamard(SB), NOSPLIT, $0-112
 	MOVD	cols+80(FP), R3
 	MOVD	$0, R4
 
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols16_row:
+	FLDPQ	(R6), (F0, F1)
+	FLDPQ	32(R6), (F2, F3)
+	FLDPQ	(R7), (F4, F5)
+	FLDPQ	32(R7), (F6, F7)
+	WORD	$0x6e24dc00 // fmul v0.4s, v0.4s, v4.4s
+	WORD	$0x6e25dc21 // fmul v1.4s, v1.4s, v5.4s
+	WORD	$0x6e26dc42 // fmul v2.4s, v2.4s, v6.4s
+	WORD	$0x6e27dc63 // fmul v3.4s, v3.4s, v7.4s
+	FSTPQ	(F0, F1), (R5)
+	FSTPQ	(F2, F3), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols8_row:
+	FLDPQ	(R6), (F0, F1)
+	FLDPQ	(R7), (F2, F3)
+	WORD	$0x6e22dc00 // fmul v0.4s, v0.4s, v2.4s
+	WORD	$0x6e23dc21 // fmul v1.4s, v1.4s, v3.4s
+	FSTPQ	(F0, F1), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols4_row:
+	FMOVQ	(R6), F0
+	FMOVQ	(R7), F1
+	WORD	$0x6e21dc00 // fmul v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
 cols2:
 	CMP	$2, R3
 	BLT	cols2_done
@@ -6175,7 +8071,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -6217,6 +8112,96 @@ TEXT ·neonHadamardAdd(SB), NOSPLIT, $0-112
 	MOVD	cols+80(FP), R3
 	MOVD	$0, R4
 
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols16_row:
+	FLDPQ	(R5), (F0, F1)
+	FLDPQ	32(R5), (F2, F3)
+	FLDPQ	(R6), (F4, F5)
+	FLDPQ	32(R6), (F6, F7)
+	FLDPQ	(R7), (F8, F9)
+	FLDPQ	32(R7), (F10, F11)
+	VFMLA	V8.S4, V4.S4, V0.S4
+	VFMLA	V9.S4, V5.S4, V1.S4
+	VFMLA	V10.S4, V6.S4, V2.S4
+	VFMLA	V11.S4, V7.S4, V3.S4
+	FSTPQ	(F0, F1), (R5)
+	FSTPQ	(F2, F3), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols8_row:
+	FLDPQ	(R5), (F0, F1)
+	FLDPQ	(R6), (F2, F3)
+	FLDPQ	(R7), (F4, F5)
+	VFMLA	V4.S4, V2.S4, V0.S4
+	VFMLA	V5.S4, V3.S4, V1.S4
+	FSTPQ	(F0, F1), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols4_row:
+	FMOVQ	(R5), F0
+	FMOVQ	(R6), F1
+	FMOVQ	(R7), F2
+	VFMLA	V2.S4, V1.S4, V0.S4
+	FMOVQ	F0, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
 cols2:
 	CMP	$2, R3
 	BLT	cols2_done
@@ -6241,7 +8226,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -6285,6 +8269,188 @@ TEXT ·neonHadamardSum(SB), NOSPLIT, $0-188
 	VDUP	V0.S[0], V0.S4
 	MOVD	cols+152(FP), R3
 	MOVD	$0, R4
+
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	MOVD	shift_len+80(FP), R5
+	CBZ	R5, cols16_shift
+	MOVD	shift_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F1, F2)
+	FLDPQ	32(R5), (F3, F4)
+
+cols16_shift:
+	MOVD	p_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F5, F6)
+	FLDPQ	32(R5), (F7, F8)
+
+cols16_p:
+	MOVD	q_base+120(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F9, F10)
+	FLDPQ	32(R5), (F11, F12)
+
+cols16_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+144(FP), R8
+
+cols16_row:
+	FLDPQ	(R6), (F13, F14)
+	FLDPQ	32(R6), (F15, F16)
+	FLDPQ	(R7), (F17, F18)
+	FLDPQ	32(R7), (F19, F20)
+	WORD	$0x4e21d5ad // fadd v13.4s, v13.4s, v1.4s
+	WORD	$0x4e22d5ce // fadd v14.4s, v14.4s, v2.4s
+	WORD	$0x4e23d5ef // fadd v15.4s, v15.4s, v3.4s
+	WORD	$0x4e24d610 // fadd v16.4s, v16.4s, v4.4s
+	WORD	$0x6e31ddb5 // fmul v21.4s, v13.4s, v17.4s
+	WORD	$0x6e32ddd6 // fmul v22.4s, v14.4s, v18.4s
+	WORD	$0x6e33ddf7 // fmul v23.4s, v15.4s, v19.4s
+	WORD	$0x6e34de18 // fmul v24.4s, v16.4s, v20.4s
+	WORD	$0x4e31d5ad // fadd v13.4s, v13.4s, v17.4s
+	WORD	$0x4e32d5ce // fadd v14.4s, v14.4s, v18.4s
+	WORD	$0x4e33d5ef // fadd v15.4s, v15.4s, v19.4s
+	WORD	$0x4e34d610 // fadd v16.4s, v16.4s, v20.4s
+	WORD	$0x4e29d5ad // fadd v13.4s, v13.4s, v9.4s
+	WORD	$0x4e2ad5ce // fadd v14.4s, v14.4s, v10.4s
+	WORD	$0x4e2bd5ef // fadd v15.4s, v15.4s, v11.4s
+	WORD	$0x4e2cd610 // fadd v16.4s, v16.4s, v12.4s
+	VFMLA	V5.S4, V21.S4, V13.S4
+	VFMLA	V6.S4, V22.S4, V14.S4
+	VFMLA	V7.S4, V23.S4, V15.S4
+	VFMLA	V8.S4, V24.S4, V16.S4
+	WORD	$0x4e20f5ad // fmax v13.4s, v13.4s, v0.4s
+	WORD	$0x4e20f5ce // fmax v14.4s, v14.4s, v0.4s
+	WORD	$0x4e20f5ef // fmax v15.4s, v15.4s, v0.4s
+	WORD	$0x4e20f610 // fmax v16.4s, v16.4s, v0.4s
+	FSTPQ	(F13, F14), (R5)
+	FSTPQ	(F15, F16), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	MOVD	shift_len+80(FP), R5
+	CBZ	R5, cols8_shift
+	MOVD	shift_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F1, F2)
+
+cols8_shift:
+	MOVD	p_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F3, F4)
+
+cols8_p:
+	MOVD	q_base+120(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F5, F6)
+
+cols8_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+144(FP), R8
+
+cols8_row:
+	FLDPQ	(R6), (F7, F8)
+	FLDPQ	(R7), (F9, F10)
+	WORD	$0x4e21d4e7 // fadd v7.4s, v7.4s, v1.4s
+	WORD	$0x4e22d508 // fadd v8.4s, v8.4s, v2.4s
+	WORD	$0x6e29dceb // fmul v11.4s, v7.4s, v9.4s
+	WORD	$0x6e2add0c // fmul v12.4s, v8.4s, v10.4s
+	WORD	$0x4e29d4e7 // fadd v7.4s, v7.4s, v9.4s
+	WORD	$0x4e2ad508 // fadd v8.4s, v8.4s, v10.4s
+	WORD	$0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD	$0x4e26d508 // fadd v8.4s, v8.4s, v6.4s
+	VFMLA	V3.S4, V11.S4, V7.S4
+	VFMLA	V4.S4, V12.S4, V8.S4
+	WORD	$0x4e20f4e7 // fmax v7.4s, v7.4s, v0.4s
+	WORD	$0x4e20f508 // fmax v8.4s, v8.4s, v0.4s
+	FSTPQ	(F7, F8), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	VMOVI	$0, V1.B16
+	MOVD	shift_len+80(FP), R5
+	CBZ	R5, cols4_shift
+	MOVD	shift_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F1
+
+cols4_shift:
+	MOVD	p_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F2
+
+cols4_p:
+	MOVD	q_base+120(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F3
+
+cols4_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+144(FP), R8
+
+cols4_row:
+	FMOVQ	(R6), F4
+	FMOVQ	(R7), F5
+	WORD	$0x4e21d484 // fadd v4.4s, v4.4s, v1.4s
+	WORD	$0x6e25dc86 // fmul v6.4s, v4.4s, v5.4s
+	WORD	$0x4e25d484 // fadd v4.4s, v4.4s, v5.4s
+	WORD	$0x4e23d484 // fadd v4.4s, v4.4s, v3.4s
+	VFMLA	V2.S4, V6.S4, V4.S4
+	WORD	$0x4e20f484 // fmax v4.4s, v4.4s, v0.4s
+	FMOVQ	F4, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
 
 cols2:
 	CMP	$2, R3
@@ -6332,7 +8498,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -6401,6 +8566,208 @@ TEXT ·neonHadamardSumGrad(SB), NOSPLIT, $0-248
 	MOVD	cols+200(FP), R5
 	MOVD	$0, R6
 
+cols16:
+	CMP	$16, R5
+	BLT	cols16_done
+	MOVD	a_base+120(FP), R7
+	ADD	R6, R7, R7
+	FLDPQ	(R7), (F0, F1)
+	FLDPQ	32(R7), (F2, F3)
+
+cols16_a:
+	MOVD	b_base+144(FP), R7
+	ADD	R6, R7, R7
+	FLDPQ	(R7), (F4, F5)
+	FLDPQ	32(R7), (F6, F7)
+
+cols16_b:
+	MOVD	c_base+168(FP), R7
+	ADD	R6, R7, R7
+	FLDPQ	(R7), (F8, F9)
+	FLDPQ	32(R7), (F10, F11)
+
+cols16_c:
+	MOVD	df_base+0(FP), R7
+	ADD	R6, R7, R7
+	MOVD	ds_base+24(FP), R8
+	ADD	R6, R8, R8
+	MOVD	dy_base+48(FP), R9
+	ADD	R6, R9, R9
+	MOVD	f_base+72(FP), R10
+	ADD	R6, R10, R10
+	MOVD	s_base+96(FP), R11
+	ADD	R6, R11, R11
+	MOVD	rows+192(FP), R12
+
+cols16_row:
+	FLDPQ	(R9), (F12, F13)
+	FLDPQ	32(R9), (F14, F15)
+	FLDPQ	(R10), (F16, F17)
+	FLDPQ	32(R10), (F18, F19)
+	FLDPQ	(R11), (F20, F21)
+	FLDPQ	32(R11), (F22, F23)
+	WORD	$0x6e34de18 // fmul v24.4s, v16.4s, v20.4s
+	WORD	$0x6e35de39 // fmul v25.4s, v17.4s, v21.4s
+	WORD	$0x6e36de5a // fmul v26.4s, v18.4s, v22.4s
+	WORD	$0x6e37de7b // fmul v27.4s, v19.4s, v23.4s
+	VMOV	V8.B16, V28.B16
+	VMOV	V9.B16, V29.B16
+	VMOV	V10.B16, V30.B16
+	VMOV	V11.B16, V31.B16
+	VFMLA	V4.S4, V24.S4, V28.S4
+	VFMLA	V5.S4, V25.S4, V29.S4
+	VFMLA	V6.S4, V26.S4, V30.S4
+	VFMLA	V7.S4, V27.S4, V31.S4
+	VFMLA	V0.S4, V12.S4, V28.S4
+	VFMLA	V1.S4, V13.S4, V29.S4
+	VFMLA	V2.S4, V14.S4, V30.S4
+	VFMLA	V3.S4, V15.S4, V31.S4
+	VMOV	V12.B16, V24.B16
+	VMOV	V13.B16, V25.B16
+	VMOV	V14.B16, V26.B16
+	VMOV	V15.B16, V27.B16
+	VFMLA	V28.S4, V20.S4, V24.S4
+	VFMLA	V29.S4, V21.S4, V25.S4
+	VFMLA	V30.S4, V22.S4, V26.S4
+	VFMLA	V31.S4, V23.S4, V27.S4
+	FSTPQ	(F24, F25), (R7)
+	FSTPQ	(F26, F27), 32(R7)
+	VFMLA	V28.S4, V16.S4, V12.S4
+	VFMLA	V29.S4, V17.S4, V13.S4
+	VFMLA	V30.S4, V18.S4, V14.S4
+	VFMLA	V31.S4, V19.S4, V15.S4
+	FSTPQ	(F12, F13), (R8)
+	FSTPQ	(F14, F15), 32(R8)
+	ADD	R0, R7, R7
+	ADD	R1, R8, R8
+	ADD	R2, R9, R9
+	ADD	R3, R10, R10
+	ADD	R4, R11, R11
+	SUBS	$1, R12, R12
+	BNE	cols16_row
+	ADD	$64, R6
+	ADD	$-16, R5
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R5
+	BLT	cols8_done
+	MOVD	a_base+120(FP), R7
+	ADD	R6, R7, R7
+	FLDPQ	(R7), (F0, F1)
+
+cols8_a:
+	MOVD	b_base+144(FP), R7
+	ADD	R6, R7, R7
+	FLDPQ	(R7), (F2, F3)
+
+cols8_b:
+	MOVD	c_base+168(FP), R7
+	ADD	R6, R7, R7
+	FLDPQ	(R7), (F4, F5)
+
+cols8_c:
+	MOVD	df_base+0(FP), R7
+	ADD	R6, R7, R7
+	MOVD	ds_base+24(FP), R8
+	ADD	R6, R8, R8
+	MOVD	dy_base+48(FP), R9
+	ADD	R6, R9, R9
+	MOVD	f_base+72(FP), R10
+	ADD	R6, R10, R10
+	MOVD	s_base+96(FP), R11
+	ADD	R6, R11, R11
+	MOVD	rows+192(FP), R12
+
+cols8_row:
+	FLDPQ	(R9), (F6, F7)
+	FLDPQ	(R10), (F8, F9)
+	FLDPQ	(R11), (F10, F11)
+	WORD	$0x6e2add0c // fmul v12.4s, v8.4s, v10.4s
+	WORD	$0x6e2bdd2d // fmul v13.4s, v9.4s, v11.4s
+	VMOV	V4.B16, V14.B16
+	VMOV	V5.B16, V15.B16
+	VFMLA	V2.S4, V12.S4, V14.S4
+	VFMLA	V3.S4, V13.S4, V15.S4
+	VFMLA	V0.S4, V6.S4, V14.S4
+	VFMLA	V1.S4, V7.S4, V15.S4
+	VMOV	V6.B16, V12.B16
+	VMOV	V7.B16, V13.B16
+	VFMLA	V14.S4, V10.S4, V12.S4
+	VFMLA	V15.S4, V11.S4, V13.S4
+	FSTPQ	(F12, F13), (R7)
+	VFMLA	V14.S4, V8.S4, V6.S4
+	VFMLA	V15.S4, V9.S4, V7.S4
+	FSTPQ	(F6, F7), (R8)
+	ADD	R0, R7, R7
+	ADD	R1, R8, R8
+	ADD	R2, R9, R9
+	ADD	R3, R10, R10
+	ADD	R4, R11, R11
+	SUBS	$1, R12, R12
+	BNE	cols8_row
+	ADD	$32, R6
+	ADD	$-8, R5
+
+cols8_done:
+
+cols4:
+	CMP	$4, R5
+	BLT	cols4_done
+	MOVD	a_base+120(FP), R7
+	ADD	R6, R7, R7
+	FMOVQ	(R7), F0
+
+cols4_a:
+	MOVD	b_base+144(FP), R7
+	ADD	R6, R7, R7
+	FMOVQ	(R7), F1
+
+cols4_b:
+	MOVD	c_base+168(FP), R7
+	ADD	R6, R7, R7
+	FMOVQ	(R7), F2
+
+cols4_c:
+	MOVD	df_base+0(FP), R7
+	ADD	R6, R7, R7
+	MOVD	ds_base+24(FP), R8
+	ADD	R6, R8, R8
+	MOVD	dy_base+48(FP), R9
+	ADD	R6, R9, R9
+	MOVD	f_base+72(FP), R10
+	ADD	R6, R10, R10
+	MOVD	s_base+96(FP), R11
+	ADD	R6, R11, R11
+	MOVD	rows+192(FP), R12
+
+cols4_row:
+	FMOVQ	(R9), F3
+	FMOVQ	(R10), F4
+	FMOVQ	(R11), F5
+	WORD	$0x6e25dc86 // fmul v6.4s, v4.4s, v5.4s
+	VMOV	V2.B16, V7.B16
+	VFMLA	V1.S4, V6.S4, V7.S4
+	VFMLA	V0.S4, V3.S4, V7.S4
+	VMOV	V3.B16, V6.B16
+	VFMLA	V7.S4, V5.S4, V6.S4
+	FMOVQ	F6, (R7)
+	VFMLA	V7.S4, V4.S4, V3.S4
+	FMOVQ	F3, (R8)
+	ADD	R0, R7, R7
+	ADD	R1, R8, R8
+	ADD	R2, R9, R9
+	ADD	R3, R10, R10
+	ADD	R4, R11, R11
+	SUBS	$1, R12, R12
+	BNE	cols4_row
+	ADD	$16, R6
+	ADD	$-4, R5
+
+cols4_done:
+
 cols2:
 	CMP	$2, R5
 	BLT	cols2_done
@@ -6453,7 +8820,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R6
 	ADD	$-2, R5
-	B	cols2
 
 cols2_done:
 
@@ -6524,6 +8890,99 @@ TEXT ·neonReLUGrad(SB), NOSPLIT, $0-112
 	MOVD	cols+80(FP), R3
 	MOVD	$0, R4
 
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	dx_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	dy_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols16_row:
+	FLDPQ	(R6), (F0, F1)
+	FLDPQ	32(R6), (F2, F3)
+	FLDPQ	(R7), (F4, F5)
+	FLDPQ	32(R7), (F6, F7)
+	WORD	$0x4ea0c884 // fcmgt v4.4s, v4.4s, #0.0
+	WORD	$0x4ea0c8a5 // fcmgt v5.4s, v5.4s, #0.0
+	WORD	$0x4ea0c8c6 // fcmgt v6.4s, v6.4s, #0.0
+	WORD	$0x4ea0c8e7 // fcmgt v7.4s, v7.4s, #0.0
+	VAND	V0.B16, V4.B16, V0.B16
+	VAND	V1.B16, V5.B16, V1.B16
+	VAND	V2.B16, V6.B16, V2.B16
+	VAND	V3.B16, V7.B16, V3.B16
+	FSTPQ	(F0, F1), (R5)
+	FSTPQ	(F2, F3), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	dx_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	dy_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols8_row:
+	FLDPQ	(R6), (F0, F1)
+	FLDPQ	(R7), (F2, F3)
+	WORD	$0x4ea0c842 // fcmgt v2.4s, v2.4s, #0.0
+	WORD	$0x4ea0c863 // fcmgt v3.4s, v3.4s, #0.0
+	VAND	V0.B16, V2.B16, V0.B16
+	VAND	V1.B16, V3.B16, V1.B16
+	FSTPQ	(F0, F1), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	dx_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	dy_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	y_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols4_row:
+	FMOVQ	(R6), F0
+	FMOVQ	(R7), F1
+	WORD	$0x4ea0c821 // fcmgt v1.4s, v1.4s, #0.0
+	VAND	V0.B16, V1.B16, V0.B16
+	FMOVQ	F0, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
 cols2:
 	CMP	$2, R3
 	BLT	cols2_done
@@ -6548,7 +9007,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -6587,6 +9045,86 @@ TEXT ·neonSums(SB), NOSPLIT, $0-72
 	MOVD	cols+56(FP), R1
 	MOVD	$0, R2
 
+cols16:
+	CMP	$16, R1
+	BLT	cols16_done
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F0, F1)
+	FLDPQ	32(R3), (F2, F3)
+	MOVD	x_base+24(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+48(FP), R4
+
+cols16_row:
+	FLDPQ	(R3), (F4, F5)
+	FLDPQ	32(R3), (F6, F7)
+	WORD	$0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD	$0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD	$0x4e26d442 // fadd v2.4s, v2.4s, v6.4s
+	WORD	$0x4e27d463 // fadd v3.4s, v3.4s, v7.4s
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols16_row
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FSTPQ	(F0, F1), (R3)
+	FSTPQ	(F2, F3), 32(R3)
+	ADD	$64, R2
+	ADD	$-16, R1
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R1
+	BLT	cols8_done
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F0, F1)
+	MOVD	x_base+24(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+48(FP), R4
+
+cols8_row:
+	FLDPQ	(R3), (F2, F3)
+	WORD	$0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD	$0x4e23d421 // fadd v1.4s, v1.4s, v3.4s
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols8_row
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FSTPQ	(F0, F1), (R3)
+	ADD	$32, R2
+	ADD	$-8, R1
+
+cols8_done:
+
+cols4:
+	CMP	$4, R1
+	BLT	cols4_done
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	(R3), F0
+	MOVD	x_base+24(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+48(FP), R4
+
+cols4_row:
+	FMOVQ	(R3), F1
+	WORD	$0x4e21d400 // fadd v0.4s, v0.4s, v1.4s
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols4_row
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	F0, (R3)
+	ADD	$16, R2
+	ADD	$-4, R1
+
+cols4_done:
+
 cols2:
 	CMP	$2, R1
 	BLT	cols2_done
@@ -6608,7 +9146,6 @@ cols2_row:
 	FMOVD	F0, (R3)
 	ADD	$8, R2
 	ADD	$-2, R1
-	B	cols2
 
 cols2_done:
 
@@ -6646,6 +9183,126 @@ TEXT ·neonDots(SB), NOSPLIT, $0-128
 	MOVD	cols+104(FP), R2
 	MOVD	$0, R3
 
+cols16:
+	CMP	$16, R2
+	BLT	cols16_done
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F0, F1)
+	FLDPQ	32(R4), (F2, F3)
+	MOVD	dot_base+24(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F4, F5)
+	FLDPQ	32(R4), (F6, F7)
+	MOVD	x_base+48(FP), R4
+	ADD	R3, R4, R4
+	MOVD	y_base+72(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols16_row:
+	FLDPQ	(R4), (F8, F9)
+	FLDPQ	32(R4), (F10, F11)
+	FLDPQ	(R5), (F12, F13)
+	FLDPQ	32(R5), (F14, F15)
+	WORD	$0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD	$0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD	$0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD	$0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	VFMLA	V8.S4, V12.S4, V4.S4
+	VFMLA	V9.S4, V13.S4, V5.S4
+	VFMLA	V10.S4, V14.S4, V6.S4
+	VFMLA	V11.S4, V15.S4, V7.S4
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols16_row
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F0, F1), (R4)
+	FSTPQ	(F2, F3), 32(R4)
+	MOVD	dot_base+24(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F4, F5), (R4)
+	FSTPQ	(F6, F7), 32(R4)
+	ADD	$64, R3
+	ADD	$-16, R2
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R2
+	BLT	cols8_done
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F0, F1)
+	MOVD	dot_base+24(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F2, F3)
+	MOVD	x_base+48(FP), R4
+	ADD	R3, R4, R4
+	MOVD	y_base+72(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols8_row:
+	FLDPQ	(R4), (F4, F5)
+	FLDPQ	(R5), (F6, F7)
+	WORD	$0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD	$0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	VFMLA	V4.S4, V6.S4, V2.S4
+	VFMLA	V5.S4, V7.S4, V3.S4
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols8_row
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F0, F1), (R4)
+	MOVD	dot_base+24(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F2, F3), (R4)
+	ADD	$32, R3
+	ADD	$-8, R2
+
+cols8_done:
+
+cols4:
+	CMP	$4, R2
+	BLT	cols4_done
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F0
+	MOVD	dot_base+24(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F1
+	MOVD	x_base+48(FP), R4
+	ADD	R3, R4, R4
+	MOVD	y_base+72(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols4_row:
+	FMOVQ	(R4), F2
+	FMOVQ	(R5), F3
+	WORD	$0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	VFMLA	V2.S4, V3.S4, V1.S4
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols4_row
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	F0, (R4)
+	MOVD	dot_base+24(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	F1, (R4)
+	ADD	$16, R3
+	ADD	$-4, R2
+
+cols4_done:
+
 cols2:
 	CMP	$2, R2
 	BLT	cols2_done
@@ -6678,7 +9335,6 @@ cols2_row:
 	FMOVD	F1, (R4)
 	ADD	$8, R3
 	ADD	$-2, R2
-	B	cols2
 
 cols2_done:
 
@@ -6729,6 +9385,146 @@ TEXT ·neonDots3(SB), NOSPLIT, $0-160
 	MOVD	cols+128(FP), R3
 	MOVD	$0, R4
 
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	sum_base+0(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F0, F1)
+	FLDPQ	32(R5), (F2, F3)
+	MOVD	dot_base+24(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F4, F5)
+	FLDPQ	32(R5), (F6, F7)
+	MOVD	x_base+48(FP), R5
+	ADD	R4, R5, R5
+	MOVD	y_base+72(FP), R6
+	ADD	R4, R6, R6
+	MOVD	z_base+96(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols16_row:
+	FLDPQ	(R5), (F8, F9)
+	FLDPQ	32(R5), (F10, F11)
+	FLDPQ	(R6), (F12, F13)
+	FLDPQ	32(R6), (F14, F15)
+	FLDPQ	(R7), (F16, F17)
+	FLDPQ	32(R7), (F18, F19)
+	WORD	$0x4e28d400 // fadd v0.4s, v0.4s, v8.4s
+	WORD	$0x4e29d421 // fadd v1.4s, v1.4s, v9.4s
+	WORD	$0x4e2ad442 // fadd v2.4s, v2.4s, v10.4s
+	WORD	$0x4e2bd463 // fadd v3.4s, v3.4s, v11.4s
+	WORD	$0x6e2cde0c // fmul v12.4s, v16.4s, v12.4s
+	WORD	$0x6e2dde2d // fmul v13.4s, v17.4s, v13.4s
+	WORD	$0x6e2ede4e // fmul v14.4s, v18.4s, v14.4s
+	WORD	$0x6e2fde6f // fmul v15.4s, v19.4s, v15.4s
+	VFMLA	V8.S4, V12.S4, V4.S4
+	VFMLA	V9.S4, V13.S4, V5.S4
+	VFMLA	V10.S4, V14.S4, V6.S4
+	VFMLA	V11.S4, V15.S4, V7.S4
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	MOVD	sum_base+0(FP), R5
+	ADD	R4, R5, R5
+	FSTPQ	(F0, F1), (R5)
+	FSTPQ	(F2, F3), 32(R5)
+	MOVD	dot_base+24(FP), R5
+	ADD	R4, R5, R5
+	FSTPQ	(F4, F5), (R5)
+	FSTPQ	(F6, F7), 32(R5)
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	sum_base+0(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F0, F1)
+	MOVD	dot_base+24(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F2, F3)
+	MOVD	x_base+48(FP), R5
+	ADD	R4, R5, R5
+	MOVD	y_base+72(FP), R6
+	ADD	R4, R6, R6
+	MOVD	z_base+96(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols8_row:
+	FLDPQ	(R5), (F4, F5)
+	FLDPQ	(R6), (F6, F7)
+	FLDPQ	(R7), (F8, F9)
+	WORD	$0x4e24d400 // fadd v0.4s, v0.4s, v4.4s
+	WORD	$0x4e25d421 // fadd v1.4s, v1.4s, v5.4s
+	WORD	$0x6e26dd06 // fmul v6.4s, v8.4s, v6.4s
+	WORD	$0x6e27dd27 // fmul v7.4s, v9.4s, v7.4s
+	VFMLA	V4.S4, V6.S4, V2.S4
+	VFMLA	V5.S4, V7.S4, V3.S4
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	MOVD	sum_base+0(FP), R5
+	ADD	R4, R5, R5
+	FSTPQ	(F0, F1), (R5)
+	MOVD	dot_base+24(FP), R5
+	ADD	R4, R5, R5
+	FSTPQ	(F2, F3), (R5)
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	sum_base+0(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F0
+	MOVD	dot_base+24(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F1
+	MOVD	x_base+48(FP), R5
+	ADD	R4, R5, R5
+	MOVD	y_base+72(FP), R6
+	ADD	R4, R6, R6
+	MOVD	z_base+96(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols4_row:
+	FMOVQ	(R5), F2
+	FMOVQ	(R6), F3
+	FMOVQ	(R7), F4
+	WORD	$0x4e22d400 // fadd v0.4s, v0.4s, v2.4s
+	WORD	$0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	VFMLA	V2.S4, V3.S4, V1.S4
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	MOVD	sum_base+0(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	F0, (R5)
+	MOVD	dot_base+24(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	F1, (R5)
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
 cols2:
 	CMP	$2, R3
 	BLT	cols2_done
@@ -6766,7 +9562,6 @@ cols2_row:
 	FMOVD	F1, (R5)
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -6818,6 +9613,136 @@ TEXT ·neonDeviations(SB), NOSPLIT, $0-120
 	MOVD	cols+104(FP), R1
 	MOVD	$0, R2
 
+cols16:
+	CMP	$16, R1
+	BLT	cols16_done
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F0, F1)
+	FLDPQ	32(R3), (F2, F3)
+	MOVD	squares_base+24(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F4, F5)
+	FLDPQ	32(R3), (F6, F7)
+	MOVD	shift_base+72(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F8, F9)
+	FLDPQ	32(R3), (F10, F11)
+
+cols16_shift:
+	MOVD	x_base+48(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+96(FP), R4
+
+cols16_row:
+	FLDPQ	(R3), (F12, F13)
+	FLDPQ	32(R3), (F14, F15)
+	WORD	$0x4ea8d58c // fsub v12.4s, v12.4s, v8.4s
+	WORD	$0x4ea9d5ad // fsub v13.4s, v13.4s, v9.4s
+	WORD	$0x4eaad5ce // fsub v14.4s, v14.4s, v10.4s
+	WORD	$0x4eabd5ef // fsub v15.4s, v15.4s, v11.4s
+	WORD	$0x4e2cd400 // fadd v0.4s, v0.4s, v12.4s
+	WORD	$0x4e2dd421 // fadd v1.4s, v1.4s, v13.4s
+	WORD	$0x4e2ed442 // fadd v2.4s, v2.4s, v14.4s
+	WORD	$0x4e2fd463 // fadd v3.4s, v3.4s, v15.4s
+	VFMLA	V12.S4, V12.S4, V4.S4
+	VFMLA	V13.S4, V13.S4, V5.S4
+	VFMLA	V14.S4, V14.S4, V6.S4
+	VFMLA	V15.S4, V15.S4, V7.S4
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols16_row
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FSTPQ	(F0, F1), (R3)
+	FSTPQ	(F2, F3), 32(R3)
+	MOVD	squares_base+24(FP), R3
+	ADD	R2, R3, R3
+	FSTPQ	(F4, F5), (R3)
+	FSTPQ	(F6, F7), 32(R3)
+	ADD	$64, R2
+	ADD	$-16, R1
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R1
+	BLT	cols8_done
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F0, F1)
+	MOVD	squares_base+24(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F2, F3)
+	MOVD	shift_base+72(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F4, F5)
+
+cols8_shift:
+	MOVD	x_base+48(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+96(FP), R4
+
+cols8_row:
+	FLDPQ	(R3), (F6, F7)
+	WORD	$0x4ea4d4c6 // fsub v6.4s, v6.4s, v4.4s
+	WORD	$0x4ea5d4e7 // fsub v7.4s, v7.4s, v5.4s
+	WORD	$0x4e26d400 // fadd v0.4s, v0.4s, v6.4s
+	WORD	$0x4e27d421 // fadd v1.4s, v1.4s, v7.4s
+	VFMLA	V6.S4, V6.S4, V2.S4
+	VFMLA	V7.S4, V7.S4, V3.S4
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols8_row
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FSTPQ	(F0, F1), (R3)
+	MOVD	squares_base+24(FP), R3
+	ADD	R2, R3, R3
+	FSTPQ	(F2, F3), (R3)
+	ADD	$32, R2
+	ADD	$-8, R1
+
+cols8_done:
+
+cols4:
+	CMP	$4, R1
+	BLT	cols4_done
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	(R3), F0
+	MOVD	squares_base+24(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	(R3), F1
+	MOVD	shift_base+72(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	(R3), F2
+
+cols4_shift:
+	MOVD	x_base+48(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+96(FP), R4
+
+cols4_row:
+	FMOVQ	(R3), F3
+	WORD	$0x4ea2d463 // fsub v3.4s, v3.4s, v2.4s
+	WORD	$0x4e23d400 // fadd v0.4s, v0.4s, v3.4s
+	VFMLA	V3.S4, V3.S4, V1.S4
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols4_row
+	MOVD	sum_base+0(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	F0, (R3)
+	MOVD	squares_base+24(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	F1, (R3)
+	ADD	$16, R2
+	ADD	$-4, R1
+
+cols4_done:
+
 cols2:
 	CMP	$2, R1
 	BLT	cols2_done
@@ -6852,7 +9777,6 @@ cols2_row:
 	FMOVD	F1, (R3)
 	ADD	$8, R2
 	ADD	$-2, R1
-	B	cols2
 
 cols2_done:
 
@@ -6903,6 +9827,156 @@ TEXT ·neonDeviations2(SB), NOSPLIT, $0-152
 	MOVD	cols+128(FP), R2
 	MOVD	$0, R3
 
+cols16:
+	CMP	$16, R2
+	BLT	cols16_done
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F0, F1)
+	FLDPQ	32(R4), (F2, F3)
+	MOVD	squares_base+24(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F4, F5)
+	FLDPQ	32(R4), (F6, F7)
+	MOVD	shift_base+96(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F8, F9)
+	FLDPQ	32(R4), (F10, F11)
+
+cols16_shift:
+	MOVD	x_base+48(FP), R4
+	ADD	R3, R4, R4
+	MOVD	y_base+72(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+120(FP), R6
+
+cols16_row:
+	FLDPQ	(R4), (F12, F13)
+	FLDPQ	32(R4), (F14, F15)
+	FLDPQ	(R5), (F16, F17)
+	FLDPQ	32(R5), (F18, F19)
+	WORD	$0x6ea0f914 // fneg v20.4s, v8.4s
+	WORD	$0x6ea0f935 // fneg v21.4s, v9.4s
+	WORD	$0x6ea0f956 // fneg v22.4s, v10.4s
+	WORD	$0x6ea0f977 // fneg v23.4s, v11.4s
+	VFMLA	V16.S4, V12.S4, V20.S4
+	VFMLA	V17.S4, V13.S4, V21.S4
+	VFMLA	V18.S4, V14.S4, V22.S4
+	VFMLA	V19.S4, V15.S4, V23.S4
+	WORD	$0x4e34d400 // fadd v0.4s, v0.4s, v20.4s
+	WORD	$0x4e35d421 // fadd v1.4s, v1.4s, v21.4s
+	WORD	$0x4e36d442 // fadd v2.4s, v2.4s, v22.4s
+	WORD	$0x4e37d463 // fadd v3.4s, v3.4s, v23.4s
+	VFMLA	V20.S4, V20.S4, V4.S4
+	VFMLA	V21.S4, V21.S4, V5.S4
+	VFMLA	V22.S4, V22.S4, V6.S4
+	VFMLA	V23.S4, V23.S4, V7.S4
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols16_row
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F0, F1), (R4)
+	FSTPQ	(F2, F3), 32(R4)
+	MOVD	squares_base+24(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F4, F5), (R4)
+	FSTPQ	(F6, F7), 32(R4)
+	ADD	$64, R3
+	ADD	$-16, R2
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R2
+	BLT	cols8_done
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F0, F1)
+	MOVD	squares_base+24(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F2, F3)
+	MOVD	shift_base+96(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F4, F5)
+
+cols8_shift:
+	MOVD	x_base+48(FP), R4
+	ADD	R3, R4, R4
+	MOVD	y_base+72(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+120(FP), R6
+
+cols8_row:
+	FLDPQ	(R4), (F6, F7)
+	FLDPQ	(R5), (F8, F9)
+	WORD	$0x6ea0f88a // fneg v10.4s, v4.4s
+	WORD	$0x6ea0f8ab // fneg v11.4s, v5.4s
+	VFMLA	V8.S4, V6.S4, V10.S4
+	VFMLA	V9.S4, V7.S4, V11.S4
+	WORD	$0x4e2ad400 // fadd v0.4s, v0.4s, v10.4s
+	WORD	$0x4e2bd421 // fadd v1.4s, v1.4s, v11.4s
+	VFMLA	V10.S4, V10.S4, V2.S4
+	VFMLA	V11.S4, V11.S4, V3.S4
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols8_row
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F0, F1), (R4)
+	MOVD	squares_base+24(FP), R4
+	ADD	R3, R4, R4
+	FSTPQ	(F2, F3), (R4)
+	ADD	$32, R3
+	ADD	$-8, R2
+
+cols8_done:
+
+cols4:
+	CMP	$4, R2
+	BLT	cols4_done
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F0
+	MOVD	squares_base+24(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F1
+	MOVD	shift_base+96(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F2
+
+cols4_shift:
+	MOVD	x_base+48(FP), R4
+	ADD	R3, R4, R4
+	MOVD	y_base+72(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+120(FP), R6
+
+cols4_row:
+	FMOVQ	(R4), F3
+	FMOVQ	(R5), F4
+	WORD	$0x6ea0f845 // fneg v5.4s, v2.4s
+	VFMLA	V4.S4, V3.S4, V5.S4
+	WORD	$0x4e25d400 // fadd v0.4s, v0.4s, v5.4s
+	VFMLA	V5.S4, V5.S4, V1.S4
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols4_row
+	MOVD	sum_base+0(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	F0, (R4)
+	MOVD	squares_base+24(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	F1, (R4)
+	ADD	$16, R3
+	ADD	$-4, R2
+
+cols4_done:
+
 cols2:
 	CMP	$2, R2
 	BLT	cols2_done
@@ -6942,7 +10016,6 @@ cols2_row:
 	FMOVD	F1, (R4)
 	ADD	$8, R3
 	ADD	$-2, R2
-	B	cols2
 
 cols2_done:
 
@@ -7006,6 +10079,128 @@ TEXT ·neonSGD(SB), NOSPLIT, $0-124
 	MOVD	cols+80(FP), R3
 	MOVD	$0, R4
 
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	w_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	m_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	g_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols16_row:
+	FLDPQ	(R5), (F3, F4)
+	FLDPQ	32(R5), (F5, F6)
+	FLDPQ	(R6), (F7, F8)
+	FLDPQ	32(R6), (F9, F10)
+	FLDPQ	(R7), (F11, F12)
+	FLDPQ	32(R7), (F13, F14)
+	VFMLA	V2.S4, V3.S4, V11.S4
+	VFMLA	V2.S4, V4.S4, V12.S4
+	VFMLA	V2.S4, V5.S4, V13.S4
+	VFMLA	V2.S4, V6.S4, V14.S4
+	VMOV	V11.B16, V15.B16
+	VMOV	V12.B16, V16.B16
+	VMOV	V13.B16, V17.B16
+	VMOV	V14.B16, V18.B16
+	VFMLA	V1.S4, V7.S4, V15.S4
+	VFMLA	V1.S4, V8.S4, V16.S4
+	VFMLA	V1.S4, V9.S4, V17.S4
+	VFMLA	V1.S4, V10.S4, V18.S4
+	FSTPQ	(F15, F16), (R6)
+	FSTPQ	(F17, F18), 32(R6)
+	VFMLA	V1.S4, V15.S4, V11.S4
+	VFMLA	V1.S4, V16.S4, V12.S4
+	VFMLA	V1.S4, V17.S4, V13.S4
+	VFMLA	V1.S4, V18.S4, V14.S4
+	VFMLS	V0.S4, V11.S4, V3.S4
+	VFMLS	V0.S4, V12.S4, V4.S4
+	VFMLS	V0.S4, V13.S4, V5.S4
+	VFMLS	V0.S4, V14.S4, V6.S4
+	FSTPQ	(F3, F4), (R5)
+	FSTPQ	(F5, F6), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	w_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	m_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	g_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols8_row:
+	FLDPQ	(R5), (F3, F4)
+	FLDPQ	(R6), (F5, F6)
+	FLDPQ	(R7), (F7, F8)
+	VFMLA	V2.S4, V3.S4, V7.S4
+	VFMLA	V2.S4, V4.S4, V8.S4
+	VMOV	V7.B16, V9.B16
+	VMOV	V8.B16, V10.B16
+	VFMLA	V1.S4, V5.S4, V9.S4
+	VFMLA	V1.S4, V6.S4, V10.S4
+	FSTPQ	(F9, F10), (R6)
+	VFMLA	V1.S4, V9.S4, V7.S4
+	VFMLA	V1.S4, V10.S4, V8.S4
+	VFMLS	V0.S4, V7.S4, V3.S4
+	VFMLS	V0.S4, V8.S4, V4.S4
+	FSTPQ	(F3, F4), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	w_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	m_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	g_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+72(FP), R8
+
+cols4_row:
+	FMOVQ	(R5), F3
+	FMOVQ	(R6), F4
+	FMOVQ	(R7), F5
+	VFMLA	V2.S4, V3.S4, V5.S4
+	VMOV	V5.B16, V6.B16
+	VFMLA	V1.S4, V4.S4, V6.S4
+	FMOVQ	F6, (R6)
+	VFMLA	V1.S4, V6.S4, V5.S4
+	VFMLS	V0.S4, V5.S4, V3.S4
+	FMOVQ	F3, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
 cols2:
 	CMP	$2, R3
 	BLT	cols2_done
@@ -7035,7 +10230,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R4
 	ADD	$-2, R3
-	B	cols2
 
 cols2_done:
 
@@ -7097,6 +10291,194 @@ TEXT ·neonAdamW(SB), NOSPLIT, $0-168
 	MOVD	cols+104(FP), R4
 	MOVD	$0, R5
 
+cols16:
+	CMP	$16, R4
+	BLT	cols16_done
+	MOVD	w_base+0(FP), R6
+	ADD	R5, R6, R6
+	MOVD	m_base+24(FP), R7
+	ADD	R5, R7, R7
+	MOVD	v_base+48(FP), R8
+	ADD	R5, R8, R8
+	MOVD	g_base+72(FP), R9
+	ADD	R5, R9, R9
+	MOVD	rows+96(FP), R10
+
+cols16_row:
+	FLDPQ	(R7), (F6, F7)
+	FLDPQ	32(R7), (F8, F9)
+	FLDPQ	(R9), (F10, F11)
+	FLDPQ	32(R9), (F12, F13)
+	WORD	$0x4ea6d54e // fsub v14.4s, v10.4s, v6.4s
+	WORD	$0x4ea7d56f // fsub v15.4s, v11.4s, v7.4s
+	WORD	$0x4ea8d590 // fsub v16.4s, v12.4s, v8.4s
+	WORD	$0x4ea9d5b1 // fsub v17.4s, v13.4s, v9.4s
+	VFMLA	V2.S4, V14.S4, V6.S4
+	VFMLA	V2.S4, V15.S4, V7.S4
+	VFMLA	V2.S4, V16.S4, V8.S4
+	VFMLA	V2.S4, V17.S4, V9.S4
+	FSTPQ	(F6, F7), (R7)
+	FSTPQ	(F8, F9), 32(R7)
+	FLDPQ	(R8), (F14, F15)
+	FLDPQ	32(R8), (F16, F17)
+	WORD	$0x6e2add4a // fmul v10.4s, v10.4s, v10.4s
+	WORD	$0x6e2bdd6b // fmul v11.4s, v11.4s, v11.4s
+	WORD	$0x6e2cdd8c // fmul v12.4s, v12.4s, v12.4s
+	WORD	$0x6e2dddad // fmul v13.4s, v13.4s, v13.4s
+	WORD	$0x4eaed54a // fsub v10.4s, v10.4s, v14.4s
+	WORD	$0x4eafd56b // fsub v11.4s, v11.4s, v15.4s
+	WORD	$0x4eb0d58c // fsub v12.4s, v12.4s, v16.4s
+	WORD	$0x4eb1d5ad // fsub v13.4s, v13.4s, v17.4s
+	VFMLA	V3.S4, V10.S4, V14.S4
+	VFMLA	V3.S4, V11.S4, V15.S4
+	VFMLA	V3.S4, V12.S4, V16.S4
+	VFMLA	V3.S4, V13.S4, V17.S4
+	FSTPQ	(F14, F15), (R8)
+	FSTPQ	(F16, F17), 32(R8)
+	WORD	$0x6e24ddca // fmul v10.4s, v14.4s, v4.4s
+	WORD	$0x6e24ddeb // fmul v11.4s, v15.4s, v4.4s
+	WORD	$0x6e24de0c // fmul v12.4s, v16.4s, v4.4s
+	WORD	$0x6e24de2d // fmul v13.4s, v17.4s, v4.4s
+	WORD	$0x6ea1f94a // fsqrt v10.4s, v10.4s
+	WORD	$0x6ea1f96b // fsqrt v11.4s, v11.4s
+	WORD	$0x6ea1f98c // fsqrt v12.4s, v12.4s
+	WORD	$0x6ea1f9ad // fsqrt v13.4s, v13.4s
+	WORD	$0x4e25d54a // fadd v10.4s, v10.4s, v5.4s
+	WORD	$0x4e25d56b // fadd v11.4s, v11.4s, v5.4s
+	WORD	$0x4e25d58c // fadd v12.4s, v12.4s, v5.4s
+	WORD	$0x4e25d5ad // fadd v13.4s, v13.4s, v5.4s
+	WORD	$0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD	$0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD	$0x6e21dd08 // fmul v8.4s, v8.4s, v1.4s
+	WORD	$0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	WORD	$0x6e2afcc6 // fdiv v6.4s, v6.4s, v10.4s
+	WORD	$0x6e2bfce7 // fdiv v7.4s, v7.4s, v11.4s
+	WORD	$0x6e2cfd08 // fdiv v8.4s, v8.4s, v12.4s
+	WORD	$0x6e2dfd29 // fdiv v9.4s, v9.4s, v13.4s
+	FLDPQ	(R6), (F10, F11)
+	FLDPQ	32(R6), (F12, F13)
+	WORD	$0x6ea0f8c6 // fneg v6.4s, v6.4s
+	WORD	$0x6ea0f8e7 // fneg v7.4s, v7.4s
+	WORD	$0x6ea0f908 // fneg v8.4s, v8.4s
+	WORD	$0x6ea0f929 // fneg v9.4s, v9.4s
+	VFMLA	V0.S4, V10.S4, V6.S4
+	VFMLA	V0.S4, V11.S4, V7.S4
+	VFMLA	V0.S4, V12.S4, V8.S4
+	VFMLA	V0.S4, V13.S4, V9.S4
+	FSTPQ	(F6, F7), (R6)
+	FSTPQ	(F8, F9), 32(R6)
+	ADD	R0, R6, R6
+	ADD	R1, R7, R7
+	ADD	R2, R8, R8
+	ADD	R3, R9, R9
+	SUBS	$1, R10, R10
+	BNE	cols16_row
+	ADD	$64, R5
+	ADD	$-16, R4
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R4
+	BLT	cols8_done
+	MOVD	w_base+0(FP), R6
+	ADD	R5, R6, R6
+	MOVD	m_base+24(FP), R7
+	ADD	R5, R7, R7
+	MOVD	v_base+48(FP), R8
+	ADD	R5, R8, R8
+	MOVD	g_base+72(FP), R9
+	ADD	R5, R9, R9
+	MOVD	rows+96(FP), R10
+
+cols8_row:
+	FLDPQ	(R7), (F6, F7)
+	FLDPQ	(R9), (F8, F9)
+	WORD	$0x4ea6d50a // fsub v10.4s, v8.4s, v6.4s
+	WORD	$0x4ea7d52b // fsub v11.4s, v9.4s, v7.4s
+	VFMLA	V2.S4, V10.S4, V6.S4
+	VFMLA	V2.S4, V11.S4, V7.S4
+	FSTPQ	(F6, F7), (R7)
+	FLDPQ	(R8), (F10, F11)
+	WORD	$0x6e28dd08 // fmul v8.4s, v8.4s, v8.4s
+	WORD	$0x6e29dd29 // fmul v9.4s, v9.4s, v9.4s
+	WORD	$0x4eaad508 // fsub v8.4s, v8.4s, v10.4s
+	WORD	$0x4eabd529 // fsub v9.4s, v9.4s, v11.4s
+	VFMLA	V3.S4, V8.S4, V10.S4
+	VFMLA	V3.S4, V9.S4, V11.S4
+	FSTPQ	(F10, F11), (R8)
+	WORD	$0x6e24dd48 // fmul v8.4s, v10.4s, v4.4s
+	WORD	$0x6e24dd69 // fmul v9.4s, v11.4s, v4.4s
+	WORD	$0x6ea1f908 // fsqrt v8.4s, v8.4s
+	WORD	$0x6ea1f929 // fsqrt v9.4s, v9.4s
+	WORD	$0x4e25d508 // fadd v8.4s, v8.4s, v5.4s
+	WORD	$0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	WORD	$0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD	$0x6e21dce7 // fmul v7.4s, v7.4s, v1.4s
+	WORD	$0x6e28fcc6 // fdiv v6.4s, v6.4s, v8.4s
+	WORD	$0x6e29fce7 // fdiv v7.4s, v7.4s, v9.4s
+	FLDPQ	(R6), (F8, F9)
+	WORD	$0x6ea0f8c6 // fneg v6.4s, v6.4s
+	WORD	$0x6ea0f8e7 // fneg v7.4s, v7.4s
+	VFMLA	V0.S4, V8.S4, V6.S4
+	VFMLA	V0.S4, V9.S4, V7.S4
+	FSTPQ	(F6, F7), (R6)
+	ADD	R0, R6, R6
+	ADD	R1, R7, R7
+	ADD	R2, R8, R8
+	ADD	R3, R9, R9
+	SUBS	$1, R10, R10
+	BNE	cols8_row
+	ADD	$32, R5
+	ADD	$-8, R4
+
+cols8_done:
+
+cols4:
+	CMP	$4, R4
+	BLT	cols4_done
+	MOVD	w_base+0(FP), R6
+	ADD	R5, R6, R6
+	MOVD	m_base+24(FP), R7
+	ADD	R5, R7, R7
+	MOVD	v_base+48(FP), R8
+	ADD	R5, R8, R8
+	MOVD	g_base+72(FP), R9
+	ADD	R5, R9, R9
+	MOVD	rows+96(FP), R10
+
+cols4_row:
+	FMOVQ	(R7), F6
+	FMOVQ	(R9), F7
+	WORD	$0x4ea6d4e8 // fsub v8.4s, v7.4s, v6.4s
+	VFMLA	V2.S4, V8.S4, V6.S4
+	FMOVQ	F6, (R7)
+	FMOVQ	(R8), F8
+	WORD	$0x6e27dce7 // fmul v7.4s, v7.4s, v7.4s
+	WORD	$0x4ea8d4e7 // fsub v7.4s, v7.4s, v8.4s
+	VFMLA	V3.S4, V7.S4, V8.S4
+	FMOVQ	F8, (R8)
+	WORD	$0x6e24dd07 // fmul v7.4s, v8.4s, v4.4s
+	WORD	$0x6ea1f8e7 // fsqrt v7.4s, v7.4s
+	WORD	$0x4e25d4e7 // fadd v7.4s, v7.4s, v5.4s
+	WORD	$0x6e21dcc6 // fmul v6.4s, v6.4s, v1.4s
+	WORD	$0x6e27fcc6 // fdiv v6.4s, v6.4s, v7.4s
+	FMOVQ	(R6), F7
+	WORD	$0x6ea0f8c6 // fneg v6.4s, v6.4s
+	VFMLA	V0.S4, V7.S4, V6.S4
+	FMOVQ	F6, (R6)
+	ADD	R0, R6, R6
+	ADD	R1, R7, R7
+	ADD	R2, R8, R8
+	ADD	R3, R9, R9
+	SUBS	$1, R10, R10
+	BNE	cols4_row
+	ADD	$16, R5
+	ADD	$-4, R4
+
+cols4_done:
+
 cols2:
 	CMP	$2, R4
 	BLT	cols2_done
@@ -7138,7 +10520,6 @@ cols2_row:
 	BNE	cols2_row
 	ADD	$8, R5
 	ADD	$-2, R4
-	B	cols2
 
 cols2_done:
 
