@@ -24,14 +24,21 @@ type clipJob struct {
 // maxJobs is how many sounds are computed together, at most, as by the command.
 const maxJobs = 16
 
-// classify returns the answer for a sound. The goroutine that is the first to be allowed to compute does so for the
-// others that wait.
-func (m *model) classify(clip audio.Clip) ([]polyphon.Score, error) {
+// classify returns the answer for a sound.
+func (m *model) classify(clip audio.Clip) ([]polyphon.Score, error) { return m.wait(m.submit(clip)) }
+
+// submit has a sound wait, for the goroutine that calls wait for it or for another one.
+func (m *model) submit(clip audio.Clip) *clipJob {
 	job := &clipJob{clip: clip, done: make(chan struct{})}
-	b := &m.clips
-	b.mu.Lock()
-	b.waiting = append(b.waiting, job)
-	b.mu.Unlock()
+	m.clips.mu.Lock()
+	defer m.clips.mu.Unlock()
+	m.clips.waiting = append(m.clips.waiting, job)
+	return job
+}
+
+// wait returns the answer for a sound. The goroutine that is the first to be allowed to compute does so for the others
+// that wait.
+func (m *model) wait(job *clipJob) ([]polyphon.Score, error) {
 	for {
 		select {
 		case <-job.done:

@@ -19,10 +19,13 @@ type boundedBody struct {
 	within  time.Duration
 }
 
-// bounded returns the body of a request within the limits.
-func (s *Server) bounded(w http.ResponseWriter, r *http.Request) io.ReadCloser {
+// maxInMemory is how many bytes a body has at most that is held in memory: one in JSON, or a clip that is saved.
+const maxInMemory = 16 << 20
+
+// bounded returns the body of a request within the limits, and of so many bytes at most.
+func (s *Server) bounded(w http.ResponseWriter, r *http.Request, most int64) io.ReadCloser {
 	return &boundedBody{
-		http.MaxBytesReader(w, r.Body, s.config.Limits.Body), http.NewResponseController(w), transferWithin,
+		http.MaxBytesReader(w, r.Body, min(most, s.config.Limits.Body)), http.NewResponseController(w), transferWithin,
 	}
 }
 

@@ -23,6 +23,11 @@ const maxClip = time.Minute
 // saveClip saves a clip that a model answered wrongly, or in which it missed a label, for training. What is written is
 // a WAV file made here of the sound, in a folder named after a label that a model has.
 func (s *Server) saveClip(w http.ResponseWriter, r *http.Request) {
+	if err := s.admit(); err != nil {
+		s.refuse(w, err)
+		return
+	}
+	defer func() { <-s.uploads }()
 	path, err := s.clip(w, r)
 	if err != nil {
 		s.refuse(w, err)
@@ -52,7 +57,7 @@ func (s *Server) clip(w http.ResponseWriter, r *http.Request) (path string, err 
 	}
 	var decoder audio.Decoder
 	defer decoder.Close()
-	if err := decoder.Reset(s.bounded(w, r)); err != nil {
+	if err := decoder.Reset(s.bounded(w, r, maxInMemory)); err != nil {
 		return "", err
 	}
 	clip, err := audio.ReadAll(&decoder, int(maxClip.Seconds())*decoder.Rate())

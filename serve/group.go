@@ -42,6 +42,9 @@ func (p *pool) attach(s *Session) error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if err := s.over(); err != nil { // and the pool may be closed
+		return err
+	}
 	g, err := p.withRoom()
 	if err != nil {
 		return err

@@ -127,8 +127,11 @@ func pathOf(mux *http.ServeMux, r *http.Request) string {
 	if _, path, ok := strings.Cut(pattern, " "); ok {
 		return path
 	}
-	return "other"
+	return otherPath
 }
+
+// otherPath stands for the paths and methods of requests that no pattern matches.
+const otherPath = "other"
 
 // note counts and logs a request.
 func (s *Server) note(w *notedWriter, r *http.Request, path string, begun time.Time) {
@@ -137,7 +140,11 @@ func (s *Server) note(w *notedWriter, r *http.Request, path string, begun time.T
 		status = http.StatusOK
 	}
 	spent := time.Since(begun)
-	s.metrics.requests.WithLabelValues(path, r.Method, strconv.Itoa(status)).Inc()
+	method := r.Method
+	if path == otherPath {
+		method = otherPath // clients may make up any
+	}
+	s.metrics.requests.WithLabelValues(path, method, strconv.Itoa(status)).Inc()
 	if path != "/v1/listen" {
 		s.metrics.seconds.WithLabelValues(path).Observe(spent.Seconds())
 	}

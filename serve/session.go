@@ -267,6 +267,16 @@ func (s *Session) enqueue(at time.Time) {
 	s.group.wakeUp()
 }
 
+// over returns why no more sound is taken, or nil.
+func (s *Session) over() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.finished || s.ended {
+		return s.reason()
+	}
+	return nil
+}
+
 // reason returns why no more sound is taken from a stream that has finished.
 func (s *Session) reason() error {
 	if s.failure != nil {
@@ -341,7 +351,7 @@ func (s *Session) finish(last Message) {
 	}
 	close(s.out)
 	close(s.done)
-	attached := s.attached
+	attached, processed := s.attached, s.processed
 	s.wakeGroup()
 	if s.idle != nil {
 		s.idle.Stop()
@@ -351,6 +361,12 @@ func (s *Session) finish(last Message) {
 	s.server.mu.Lock()
 	delete(s.server.sessions, s)
 	s.server.mu.Unlock()
+	failure := ""
+	if s.failure != nil {
+		failure = s.failure.Text
+	}
+	s.server.log.Debug("a stream has ended", "model", s.model.name, "source", s.hello.Source, "seconds", processed,
+		"error", failure)
 	if !attached {
 		s.model.release()
 	}

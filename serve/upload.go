@@ -15,8 +15,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/polyphon/polyphon"
-	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/internal/records"
 	"github.com/polyphon/polyphon/internal/safe"
 )
@@ -78,6 +76,8 @@ type upload struct {
 	begun  time.Time
 
 	summary records.Summary
+	pending []pendingSound
+	batch   bool // of any number of sounds
 }
 
 // classify answers for one sound: the body, or the first file of a multipart form.
@@ -87,7 +87,7 @@ func (s *Server) classify(w http.ResponseWriter, r *http.Request) { s.upload(w, 
 func (s *Server) classifyBatch(w http.ResponseWriter, r *http.Request) { s.upload(w, r, true) }
 
 func (s *Server) upload(w http.ResponseWriter, r *http.Request, batch bool) {
-	u, err := s.newUpload(w, r)
+	u, err := s.newUpload(w, r, batch)
 	if err != nil {
 		s.refuse(w, err)
 		return
@@ -98,7 +98,7 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, batch bool) {
 		err = fmt.Errorf("%w: the body has to be multipart/form-data", ErrRequest)
 	}
 	if err == nil {
-		err = u.answer(r.Context(), parts, batch)
+		err = u.answer(r.Context(), parts)
 	}
 	if err != nil && !u.out.committed {
 		s.refuse(w, err)
@@ -113,12 +113,12 @@ func (s *Server) upload(w http.ResponseWriter, r *http.Request, batch bool) {
 }
 
 // newUpload prepares a request with sounds, to be closed.
-func (s *Server) newUpload(w http.ResponseWriter, r *http.Request) (*upload, error) {
+func (s *Server) newUpload(w http.ResponseWriter, r *http.Request, batch bool) (*upload, error) {
 	q, err := newQuery(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
-	if r.ContentLength > s.config.Limits.Body {
+	if r.ContentLength > s.config.Limits.Body { // no byte of it has to be read
 		return nil, &http.MaxBytesError{Limit: s.config.Limits.Body}
 	}
 	m, err := s.use(q.model)
@@ -135,8 +135,10 @@ func (s *Server) newUpload(w http.ResponseWriter, r *http.Request) (*upload, err
 		m.release()
 		return nil, err
 	}
-	r.Body = s.bounded(w, r)
-	u := &upload{server: s, model: m, query: q, labels: len(m.recognizer.Labels()), begun: time.Now()}
+	r.Body = s.bounded(w, r, s.config.Limits.Body)
+	u := &upload{
+		server: s, model: m, query: q, labels: len(m.recognizer.Labels()), begun: time.Now(), batch: batch,
+	}
 	if q.top > 0 {
 		u.labels = min(q.top, u.labels)
 	}
@@ -158,6 +160,9 @@ func (s *Server) newUpload(w http.ResponseWriter, r *http.Request) (*upload, err
 }
 
 func (u *upload) close() {
+	for _, p := range u.pending { // of a request that broke off
+		u.model.wait(p.job)
+	}
 	<-u.server.uploads
 	u.model.release()
 }
@@ -173,47 +178,31 @@ func (s *Server) admit() error {
 }
 
 // answer classifies the sounds. The error of one ends a request for one, and is a record among those of many.
-func (u *upload) answer(ctx context.Context, parts *parts, batch bool) error {
-	for {
+func (u *upload) answer(ctx context.Context, parts *parts) error {
+	for tried := 0; ; tried++ {
 		name, body, err := parts.next()
-		if err == io.EOF && u.summary.Files > 0 {
-			return nil
-		}
-		if err == io.EOF {
-			err = fmt.Errorf("%w: the form has no files", ErrRequest)
-		}
-		if err != nil {
+		switch {
+		case err == io.EOF && tried == 0:
+			return fmt.Errorf("%w: the form has no files", ErrRequest)
+		case err == io.EOF:
+			return u.flush()
+		case err != nil:
 			return err
 		}
-		result, err := u.sound(ctx, name, body)
+		err = u.sound(ctx, name, body)
 		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return tooLarge // there is no more to read
 		}
-		if err != nil && !batch && !u.out.committed {
-			return err
+		if !u.batch {
+			return cmp.Or(err, u.flush())
 		}
-		u.add(name, result, err)
-		if !batch {
-			return nil
+		if err != nil {
+			if err := u.flush(); err != nil {
+				return err
+			}
+			u.fail(name, records.Result{}, err)
 		}
 	}
-}
-
-// add writes the last record of a sound.
-func (u *upload) add(name string, r records.Result, err error) {
-	s := &u.summary
-	s.Files++
-	s.AudioSeconds += r.Seconds
-	s.Windows += r.Windows
-	s.Events += r.Events
-	s.Refused += r.Refusals()
-	u.server.metrics.sound.WithLabelValues(u.model.name, "upload").Add(float64(r.Seconds))
-	if err != nil {
-		s.Failed++
-		u.format.Fail(records.Failure{File: safe.String(name), Error: safe.String(err.Error())})
-		return
-	}
-	u.format.Result(r)
 }
 
 // finish writes the summary.
@@ -223,137 +212,6 @@ func (u *upload) finish() error {
 		return err
 	}
 	return u.out.commit()
-}
-
-// sound classifies a sound, as the command does with a file.
-func (u *upload) sound(ctx context.Context, name string, body io.Reader) (r records.Result, err error) {
-	decoder := u.server.takeDecoder()
-	defer u.server.returnDecoder(decoder)
-	if err := decoder.Reset(fullReader{body}); err != nil {
-		return r, err
-	}
-	recognizer := u.model.recognizer
-	limited := &limitedSource{Source: decoder, left: u.server.config.Limits.Duration}
-	src, err := audio.Resample(limited, recognizer.Model().Features.Rate)
-	if err != nil {
-		return r, err
-	}
-	r.File, r.As = safe.String(name), records.AsClip
-	samples := make([]float32, recognizer.Model().WindowSamples()+1)
-	n, err := audio.ReadFull(src, samples)
-	var scores []polyphon.Score
-	switch {
-	case n == len(samples):
-		scores, err = u.long(ctx, name, &records.Sound{Source: src, Beginning: samples, Err: err}, &r)
-	case err == io.EOF:
-		clip := audio.Clip{Rate: src.Rate(), Samples: samples[:n]}
-		r.Seconds = records.Seconds(float64(n) / float64(src.Rate()))
-		scores, err = u.model.classify(clip)
-		if u.query.windows && err == nil {
-			r.As = records.AsWindows
-			u.window(&r, polyphon.Window{End: float64(r.Seconds), Scores: scores})
-		}
-	}
-	if err != nil {
-		return r, err
-	}
-	r.Answer = u.of(scores)
-	r.Warning = records.Warnings(decoder.Warning())
-	return r, nil
-}
-
-// long classifies a sound that is longer than a window.
-func (u *upload) long(
-	ctx context.Context, name string, src *records.Sound, r *records.Result,
-) (scores []polyphon.Score, err error) {
-	way := records.Auto
-	if u.query.windows {
-		way = records.AsWindows
-	}
-	r.As = src.Choose(way, u.model.recognizer)
-	turns := &turnSource{Source: src, compute: u.server.compute}
-	turns.compute <- struct{}{}
-	begun := time.Now()
-	scores, r.RefusedEvents, err = records.Find(ctx, u.model.recognizer, r.As, turns, records.Finder{
-		Window: func(found polyphon.Window) error {
-			turns.without(func() { u.window(r, found) })
-			return u.out.failed
-		},
-		Event: func(found polyphon.Event) error {
-			r.Events++
-			turns.without(func() { u.format.Event(records.NewEvent(name, found)) })
-			return u.out.failed
-		},
-	})
-	<-turns.compute
-	spent := time.Since(begun) - turns.waited
-	u.server.metrics.computing.WithLabelValues(u.model.name).Add(spent.Seconds())
-	r.Seconds = src.Seconds()
-	return scores, err
-}
-
-// window writes the answer for a window.
-func (u *upload) window(r *records.Result, found polyphon.Window) {
-	w := records.Window{
-		File: r.File, Start: records.Seconds(found.Start), End: records.Seconds(found.End), Answer: u.of(found.Scores),
-	}
-	r.Windows++
-	if w.Refused {
-		r.RefusedWindows++
-	}
-	u.format.Window(w)
-}
-
-// of returns the answer of scores.
-func (u *upload) of(scores []polyphon.Score) records.Answer {
-	a := records.NewAnswer(u.model.recognizer, scores, u.labels)
-	if u.query.coverage != nil {
-		set, err := u.model.recognizer.SetOf(scores, *u.query.coverage)
-		if err != nil {
-			panic(err) // it has been checked
-		}
-		a.Set = records.NewLabelSet(set)
-	}
-	return a
-}
-
-// turnSource is a source in whose reads others may compute, since it may wait for a client.
-type turnSource struct {
-	audio.Source
-	compute chan struct{}
-	waited  time.Duration
-}
-
-// Read implements audio.Source.
-func (s *turnSource) Read(dst []float32) (n int, err error) {
-	s.without(func() { n, err = s.Source.Read(dst) })
-	return n, err
-}
-
-// without does what may wait while others compute.
-func (s *turnSource) without(do func()) {
-	begun := time.Now()
-	<-s.compute
-	do()
-	s.compute <- struct{}{}
-	s.waited += time.Since(begun)
-}
-
-// limitedSource is a source that fails where it goes on for too long.
-type limitedSource struct {
-	audio.Source
-	left  time.Duration
-	limit time.Duration
-}
-
-// Read implements audio.Source.
-func (s *limitedSource) Read(dst []float32) (int, error) {
-	n, err := s.Source.Read(dst)
-	s.limit = cmp.Or(s.limit, s.left)
-	if s.left -= time.Duration(n) * time.Second / time.Duration(s.Rate()); s.left < 0 {
-		return n, fmt.Errorf("%w: the limit is %v", audio.ErrTooLong, s.limit)
-	}
-	return n, err
 }
 
 // parts are the sounds of a request.

@@ -165,6 +165,51 @@ func TestConcurrentUploads(t *testing.T) {
 	all.Wait()
 }
 
+// TestBatchOfManySounds: more than are computed together, with one that is none and a long one between.
+func TestBatchOfManySounds(t *testing.T) {
+	_, url := newServer(t, Config{})
+	sounds := map[string][]byte{
+		"left": wav(spoken(t, "left")), "yes": wav(spoken(t, "yes")), "error": []byte("no sound, but a text of some length"),
+		"stop": wav(append(words(t, "stop"), make([]float32, rate)...)),
+	}
+	var files [][]byte
+	var want, got []string
+	for i := range 45 {
+		label := []string{"left", "yes", "left", "yes", "yes"}[i%5]
+		if i == 7 || i == 20 {
+			label = "error"
+		}
+		if i == 30 {
+			label = "stop"
+			want = append(want, "detection stop")
+		}
+		files = append(files, sounds[label])
+		want = append(want, label)
+	}
+	body, kind := form(t, files...)
+	status, answer, _ := ask(t, "POST", url+"/v1/classify:batch", map[string]string{"Content-Type": kind}, body)
+	for line := range strings.Lines(answer) {
+		var r struct {
+			Event, Label string
+			Labels       []struct{ Label string }
+		}
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		switch r.Event {
+		case "detection":
+			got = append(got, "detection "+r.Label)
+		case "result":
+			got = append(got, r.Labels[0].Label)
+		case "error":
+			got = append(got, "error")
+		}
+	}
+	if status != 200 || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("status %d\n%v\nwant\n%v", status, got, want)
+	}
+}
+
 // TestServerSentEvents posts live sound, and reads events while the body goes on.
 func TestServerSentEvents(t *testing.T) {
 	_, url := newServer(t, Config{})

@@ -103,7 +103,7 @@ func (s *Server) v2Infer(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { <-s.uploads }()
 	var request v2Request
-	d := json.NewDecoder(s.bounded(w, r))
+	d := json.NewDecoder(s.bounded(w, r, maxInMemory))
 	if err := d.Decode(&request); err != nil {
 		s.refuse(w, fmt.Errorf("%w: %w", ErrRequest, err))
 		return

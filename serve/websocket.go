@@ -141,17 +141,22 @@ type connection struct {
 
 // receive passes what the client sends to the session, until either ends.
 func (c *connection) receive(ctx context.Context) {
+	var data bytes.Buffer // of one message after the other
 	for {
-		kind, data, err := c.conn.Read(ctx)
+		kind, message, err := c.conn.Reader(ctx)
+		if err == nil {
+			data.Reset()
+			_, err = data.ReadFrom(message)
+		}
 		if err != nil {
 			c.session.Close() // nobody is there any more
 			return
 		}
 		c.latest.Store(time.Now().UnixNano())
 		if kind == websocket.MessageBinary {
-			err = c.session.Push(data)
+			err = c.session.Push(data.Bytes())
 		} else {
-			err = c.session.request(data)
+			err = c.session.request(data.Bytes())
 		}
 		if err != nil {
 			c.session.fail(err)

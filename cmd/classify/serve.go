@@ -25,16 +25,17 @@ import (
 
 // server is the command that answers over the network.
 type server struct {
-	Addr      string   `help:"${addr}" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
-	Model     []string `help:"${serveModel}" placeholder:"MODEL" sep:"none"`
-	TokenFile string   `help:"${tokenFile}" placeholder:"FILE"`
-	TLSCert   string   `help:"Certificate in PEM, with which HTTPS is served." placeholder:"FILE"`
-	TLSKey    string   `help:"Key of the certificate, in PEM." placeholder:"FILE"`
-	Origin    []string `help:"${origin}" placeholder:"URL"`
-	Save      string   `help:"${serveSave}" placeholder:"DIR"`
-	Wyoming   string   `help:"${wyoming}" placeholder:"URL"`
-	MQTT      string   `help:"${mqtt}" env:"POLYPHON_MQTT" placeholder:"URL"`
-	Log       string   `help:"Format of the log on standard error: ${enum}." enum:"text,json" default:"text"`
+	Addr      string     `help:"${addr}" default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Model     []string   `help:"${serveModel}" placeholder:"MODEL" sep:"none"`
+	TokenFile string     `help:"${tokenFile}" placeholder:"FILE"`
+	TLSCert   string     `help:"Certificate in PEM, with which HTTPS is served." placeholder:"FILE"`
+	TLSKey    string     `help:"Key of the certificate, in PEM." placeholder:"FILE"`
+	Origin    []string   `help:"${origin}" placeholder:"URL"`
+	Save      string     `help:"${serveSave}" placeholder:"DIR"`
+	Wyoming   string     `help:"${wyoming}" placeholder:"URL"`
+	MQTT      string     `help:"${mqtt}" env:"POLYPHON_MQTT" placeholder:"URL"`
+	Log       string     `help:"Format of the log on standard error: ${enum}." enum:"text,json" default:"text"`
+	LogLevel  slog.Level `help:"${logLevel}" default:"info" placeholder:"LEVEL"`
 
 	Limits    serveLimits     `embed:"" group:"Limits:"`
 	Computing computing.Flags `embed:""`
@@ -60,6 +61,7 @@ func init() {
 		"wyoming":   "Be a wake word service of Home Assistant, at an address such as tcp://0.0.0.0:10400.",
 		"mqtt": "Publish events to an MQTT broker, such as mqtt://user:password@host/polyphon/kitchen, where Home " +
 			"Assistant finds them by itself. Best set in the environment: other users see command lines.",
+		"logLevel":  "Least level of what is logged: debug (every request and stream), info, warn or error.",
 		"serveSave": "Let the page save clips below this folder.",
 	} {
 		texts[name] = text
@@ -132,9 +134,10 @@ func (c *server) check() error {
 }
 
 func (c *server) config(s program.Streams) (serve.Config, error) {
-	var handler slog.Handler = slog.NewTextHandler(s.Err, nil)
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(s.Err, options)
 	if c.Log == "json" {
-		handler = slog.NewJSONHandler(s.Err, nil)
+		handler = slog.NewJSONHandler(s.Err, options)
 	}
 	config := serve.Config{
 		Origins: c.Origin, SaveDir: c.Save, Page: web.Handler(), Logger: slog.New(handler),
