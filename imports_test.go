@@ -39,8 +39,9 @@ var allowed = map[string][]string{
 	"gpu":                    {"device"},
 
 	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
-	"inference": {"device", "features", "polynet"},                                               // never training
-	"datasets":  {"audio", "detect", "features"},                                                 // never polynet
+	"bounds":    {"features", "polynet"},
+	"inference": {"device", "features", "polynet"}, // never training
+	"datasets":  {"audio", "detect", "features"},   // never polynet
 	"training": { // never inference
 		"datasets", "detect", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
 	},
