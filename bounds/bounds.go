@@ -46,8 +46,8 @@ type Bounds struct {
 // interval has the lower and upper ends of a tensor's values.
 type interval struct{ low, high []float64 }
 
-// Compute bounds the network's values over the region. A region of another size than the Net's clips gives an error that
-// wraps polynet.ErrConfig, and so does one that is not finite; ctx's error ends it early.
+// Compute bounds the network's values over the region. A region of another size than the Net's clips gives an error
+// that wraps polynet.ErrConfig, and so does one that is not finite; ctx's error ends it early.
 func (n *Net) Compute(ctx context.Context, r Region, m Method) (*Bounds, error) {
 	b := &Bounds{net: n, method: m}
 	b.forms, b.relaxed = make([]*Form, len(n.nodes)), make([]relaxation, len(n.nodes))
@@ -119,8 +119,8 @@ func (b *Bounds) refine(id int, v *node) {
 	b.refineValues(v.args[0], v.kind)
 }
 
-// refineValues tightens the bounds of node x, of which a node of the given kind reads: a ReLU cares for those alone that
-// may be on both sides of 0.
+// refineValues tightens the bounds of node x, of which a node of the given kind reads: a ReLU cares for those alone
+// that may be on both sides of 0.
 func (b *Bounds) refineValues(x int, reader kind) {
 	f, stop := b.forms[x], b.stop(x)
 	var open []int
@@ -233,8 +233,8 @@ func (b *Bounds) Advantage(label int) []float64 {
 	return list
 }
 
-// Sure reports whether the answer is provably label everywhere in the region, as a float32 run computes it: by Margin of
-// the largest logit, and at least of 1.
+// Sure reports whether the answer is provably label everywhere in the region, as a float32 run computes it: by Margin
+// of the largest logit, and at least of 1.
 func (b *Bounds) Sure(label int) bool {
 	largest, f := 1.0, b.Logits()
 	for i := range f.Low {

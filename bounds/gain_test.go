@@ -119,7 +119,8 @@ func TestProofsHold(t *testing.T) {
 
 // TestSilence checks that gain changes nothing without energy.
 func TestSilence(t *testing.T) {
-	s := Sound{Rows: []float32{-9, -9}, Floor: math.Exp(-9), Norm: features.Norm{Mean: []float32{0, 1}, Std: []float32{1, 2}}}
+	norm := features.Norm{Mean: []float32{0, 1}, Std: []float32{1, 2}}
+	s := Sound{Rows: []float32{-9, -9}, Floor: math.Exp(-9), Norm: norm}
 	for i, v := range s.Region(-30, 30, 0).Slope {
 		if math.Abs(v) > 1e-3 {
 			t.Errorf("value %d moves by %g", i, v)

@@ -1,8 +1,8 @@
 // Package bounds proves what a network can answer over a whole region of inputs. The bounds are sound: no input of the
 // region has a value outside of them.
 //
-// A Region is all inputs Center + Slope·g ± Radius with g from −1 to 1, each value by itself within its radius. Slope is
-// a direction in which all values move together, such as a recording's gain, and Radius is the half width of a box.
+// A Region is all inputs Center + Slope·g ± Radius with g from −1 to 1, each value by itself within its radius. Slope
+// is a direction in which all values move together, such as a recording's gain, and Radius is the half width of a box.
 // Every value of the network is enclosed in the same form (Form), by three methods, the tightest of which is kept:
 //
 //   - interval arithmetic (IBP), with products by their four corners;
@@ -24,8 +24,8 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
-// Margin is by how much, relative to the largest value of the tensor and at least 1, a bound has to be on the right side
-// of a threshold before it counts as a proof about a network that is run in float32.
+// Margin is by how much, relative to the largest value of the tensor and at least 1, a bound has to be on the right
+// side of a threshold before it counts as a proof about a network that is run in float32.
 const Margin = 1e-4
 
 type kind int

@@ -5,6 +5,7 @@
 //	train tune [--model M] --data DIR --without DIR --out M
 //	train calibrate [--model M] --data DIR --out M
 //	train compress [--model M] --data DIR --out M
+//	train certify [--model M] --data DIR --gain DB --noise DB
 //	train report [--model M] --data DIR --out DIR
 //	train info [M]
 //	train export --onnx OUT [--with-features] [M]
@@ -27,6 +28,7 @@ type commands struct {
 	Tune      tuneCmd      `cmd:"" help:"Find the operating point at which a model detects words in live sound."`
 	Calibrate calibrateCmd `cmd:"" help:"Make a model's probabilities agree with how often it is right."`
 	Compress  compressCmd  `cmd:"" help:"Make a smaller or simpler model of a trained one."`
+	Certify   certifyCmd   `cmd:"" help:"Prove for which clips the answer stays the same when gain and features change."`
 	Report    reportCmd    `cmd:"" help:"Write a page of figures, pictures and the worst errors of a model."`
 	Info      infoCmd      `cmd:"" help:"Describe a model."`
 	Export    exportCmd    `cmd:"" help:"Write a model in another format."`

@@ -24,17 +24,17 @@ type reliability struct {
 	Coverage     *float64          `json:"coverage,omitempty"` // of sets that are asked for 95 %; none are stored: missing
 	SetSize      *float64          `json:"set_size,omitempty"` // labels in such a set, on average
 	Sets         []coverage        `json:"sets,omitempty"`     // of several coverages
-	Intervals    map[string]bounds `json:"intervals"`          // that figures lie in with 95 % confidence, by their names
+	Intervals    map[string]ends   `json:"intervals"`          // that figures lie in with 95 % confidence, by their names
 	Uncalibrated *uncalibrated     `json:"uncalibrated"`       // the same without temperature and calibration
 	calibrated   calibrate.Metrics // for print
 }
 
-// bounds are a calibrate.Interval as a list of two numbers.
-type bounds [2]float64
+// ends are a calibrate.Interval as a list of two numbers.
+type ends [2]float64
 
 type uncalibrated struct {
 	calibrate.Metrics
-	Intervals map[string]bounds `json:"intervals"`
+	Intervals map[string]ends `json:"intervals"`
 }
 
 // coverage says how prediction sets keep their promise.
@@ -76,13 +76,13 @@ func metricValues(m calibrate.Metrics) []float64 {
 }
 
 // intervals returns those of all metrics.
-func intervals(p calibrate.Probabilities) map[string]bounds {
+func intervals(p calibrate.Probabilities) map[string]ends {
 	list := calibrate.Bootstrap(p, bootstrapRounds, 1, func(p calibrate.Probabilities) []float64 {
 		return metricValues(calibrate.Measure(p))
 	})
-	named := make(map[string]bounds, len(list))
+	named := make(map[string]ends, len(list))
 	for i, interval := range list {
-		named[metricNames[i]] = bounds{interval.Low, interval.High}
+		named[metricNames[i]] = ends{interval.Low, interval.High}
 	}
 	return named
 }
@@ -122,7 +122,7 @@ func (r *reliability) rows() [][]string {
 		row := []string{name}
 		for _, f := range []struct {
 			value float64
-			in    bounds
+			in    ends
 		}{
 			{before[i], r.Uncalibrated.Intervals[metricNames[i]]}, {after[i], r.Intervals[metricNames[i]]},
 		} {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/cmd/internal/program"
+)
+
+// TestCertify certifies a model of tones: against next to nothing every clip, against changes as large as the sounds
+// themselves none; and of those between, the more the less.
+func TestCertify(t *testing.T) {
+	data, folder := pitches(t, 10, "low", "high"), t.TempDir()
+	model := filepath.Join(folder, "m.safetensors")
+	if status, _, errs := train(t.Context(), quick(data, model, "--arch", "pi")...); status != program.StatusOK {
+		t.Fatal(errs)
+	}
+	type result struct {
+		Clips, Certified, Open, Attacked int
+		CertifiedRight                   int `json:"certified_right"`
+		Results                          []struct{ File, Answer, Other, State string }
+	}
+	run := func(gain, noise string, more ...string) (r result) {
+		args := []string{"certify", "--model", model, "--data", data, "--split", "all", "--gain", gain, "--noise", noise,
+			"--clips", "6", "--json"}
+		status, out, errs := train(t.Context(), append(args, more...)...)
+		if status != program.StatusOK {
+			t.Fatal(errs)
+		}
+		if err := json.Unmarshal([]byte(out), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Clips != 6 || r.Certified+r.Open+r.Attacked != 6 || len(r.Results) != 6 || r.CertifiedRight > r.Certified {
+			t.Errorf("gain %s, noise %s: %+v", gain, noise, r)
+		}
+		for _, one := range r.Results {
+			if (one.State == "attacked") != (one.Other != "") || one.Other == one.Answer ||
+				!strings.HasPrefix(one.File, data) {
+				t.Errorf("%+v", one)
+			}
+		}
+		return r
+	}
+	if r := run("0.01", "0.0001"); r.Certified != 6 || r.CertifiedRight < 5 {
+		t.Errorf("hardly a change: %+v", r)
+	}
+	if r := run("1", "60", "--pieces", "2"); r.Attacked < 5 || r.Certified > 0 {
+		t.Errorf("60 dB of noise: %+v", r)
+	}
+	small, large := run("0.5", "0.05"), run("0.5", "1")
+	if small.Certified < large.Certified {
+		t.Errorf("%d certified, and with more noise %d", small.Certified, large.Certified)
+	}
+	status, out, _ := train(t.Context(), "certify", "--model", model, "--data", data, "--clips", "1", "--noise", "0")
+	if status != program.StatusOK || !strings.Contains(out, "1 clip of --split test, gain ±3 dB") ||
+		!strings.Contains(out, "neither proved nor found") {
+		t.Errorf("printed %q", out)
+	}
+	for _, flags := range [][]string{{"--gain", "-1"}, {"--noise", "NaN"}, {"--pieces", "0"}, {"--clips", "-2"}} {
+		args := append([]string{"certify", "--model", model, "--data", data}, flags...)
+		status, _, errs := train(t.Context(), args...)
+		if status != program.StatusUsage || !strings.Contains(errs, flags[0]) {
+			t.Errorf("%v: status %d, %q", flags, status, errs)
+		}
+	}
+}
