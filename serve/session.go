@@ -64,12 +64,6 @@ const (
 	endControl
 )
 
-// point is the part of an operating point that clients choose.
-type point struct {
-	threshold float64
-	byLabel   map[string]float64
-}
-
 const (
 	queueSeconds = 2       // of sound that waits to be computed, at most: then Push waits
 	convertBytes = 1 << 15 // that are converted at a time
@@ -134,25 +128,6 @@ func newSession(m *model, h Hello) (*Session, error) {
 func (m *model) messages(seconds float64) int {
 	const others = 16
 	return 2*(int(seconds/m.decisionHop())+1) + others
-}
-
-// with returns the point with other thresholds. Those of labels stay, unless there is one for all.
-func (p point) with(thresholds map[string]float64, labels []string) (point, error) {
-	if all, ok := thresholds["*"]; ok {
-		p = point{threshold: all}
-	}
-	byLabel := maps.Clone(p.byLabel)
-	for label, threshold := range thresholds {
-		if label == "*" {
-			continue
-		}
-		if byLabel == nil {
-			byLabel = map[string]float64{}
-		}
-		byLabel[label] = threshold
-	}
-	p.byLabel = byLabel
-	return p, p.check(labels)
 }
 
 // enter counts a session as one of the server's.

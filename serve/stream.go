@@ -8,7 +8,6 @@ import (
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio/live"
-	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/records"
 )
@@ -95,16 +94,6 @@ func (s *Session) take(scratch []float32) (t turn) {
 	default:
 	}
 	return t
-}
-
-// check returns an error that wraps ErrRequest where the point makes no sense for the labels.
-func (p point) check(labels []string) error {
-	c := detect.Default(1)
-	c.Threshold, c.Thresholds = p.threshold, p.byLabel
-	if err := c.Validate(labels); err != nil {
-		return fmt.Errorf("%w: %w", ErrRequest, err)
-	}
-	return nil
 }
 
 // decided sends a decision.

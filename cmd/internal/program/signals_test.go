@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -27,4 +28,19 @@ func TestHeld(t *testing.T) {
 	check("after the longer hold's end", e.held(now.Add(-2*time.Hour)), true)
 	results()
 	check("after all holds' ends", e.held(now), false)
+}
+
+// TestOnHangUp: SIGHUP is taken by a command that wants it, and ends others.
+func TestOnHangUp(t *testing.T) {
+	e := &endings{holds: map[*time.Duration]struct{}{}}
+	ctx := context.WithValue(t.Context(), endingsKey{}, e)
+	if e.takes(syscall.SIGHUP) {
+		t.Error("SIGHUP is taken without OnHangUp")
+	}
+	calls := 0
+	OnHangUp(ctx, func() { calls++ })
+	if !e.takes(syscall.SIGHUP) || !e.takes(syscall.SIGHUP) || e.takes(syscall.SIGTERM) || calls != 2 {
+		t.Errorf("%d calls after two SIGHUP and a SIGTERM", calls)
+	}
+	OnHangUp(t.Context(), nil) // of a program that does not end by signals: nothing
 }
