@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
-	"strings"
 
 	"github.com/polyphon/polyphon/calibrate"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
@@ -30,11 +30,55 @@ type compressCmd struct {
 	Calibration int     `help:"${calibrationClipsHelp}" default:"256" placeholder:"N"`
 	Silence     float64 `help:"${silenceHelp}" default:"0.1"`
 	Threads     int     `help:"Threads; 0 is one per core." default:"0"`
-	JSON        bool    `name:"json" help:"Print one JSON object."`
+	JSON        bool    `name:"json" help:"Print one JSON list."`
+
+	Similar  similarFlags  `embed:"" group:"Channel similarity:"`
+	Finetune finetuneFlags `embed:"" group:"Training on:"`
 
 	Computing computing.Flags `embed:""`
 
 	Decoding decoding.Flags `embed:""`
+}
+
+// similarFlags are those of the pass that removes channels.
+type similarFlags struct {
+	Similar  bool     `help:"Remove channels that others are like."`
+	MACs     float64  `name:"macs" help:"${macsHelp}" placeholder:"SHARE"`
+	Floor    *float64 `help:"${floorHelp}" placeholder:"POINTS"`
+	By       string   `help:"${byHelp}" enum:"similarity,random,scale,magnitude" default:"similarity" placeholder:"RULE"`
+	Fold     string   `help:"${foldHelp}" enum:"all,pair,none" default:"all"`
+	DataFree bool     `name:"data-free" help:"Judge similarity by the weights alone."`
+	Lanes    int      `help:"${lanesHelp}" default:"8" placeholder:"N"`
+	Clusters string   `help:"${clustersHelp}" type:"path" placeholder:"DIR"`
+}
+
+// pass returns the pass of --similar, which draws with a seed.
+func (f similarFlags) pass(seed int64) *compress.Similar {
+	s := &compress.Similar{
+		MACs: f.MACs, By: compress.By(f.By), Fold: compress.Fold(f.Fold), DataFree: f.DataFree, Lanes: f.Lanes, Seed: seed,
+		Clusters: f.Clusters,
+	}
+	if f.Floor != nil {
+		s.Floor = *f.Floor
+	}
+	return s
+}
+
+// check returns an error where a flag makes no sense.
+func (f similarFlags) check() error {
+	switch {
+	case !f.Similar && (f.MACs != 0 || f.Floor != nil || f.Clusters != "" || f.DataFree):
+		return usageError("--macs, --floor, --clusters and --data-free are about --similar")
+	case f.Similar && (f.MACs != 0) == (f.Floor != nil):
+		return usageError("--similar needs one of --macs and --floor")
+	case f.MACs != 0 && !(f.MACs > 0 && f.MACs <= 1):
+		return usageError("--macs %g is not above 0 and at most 1", f.MACs)
+	case f.Floor != nil && !(*f.Floor >= 0 && *f.Floor <= 100):
+		return usageError("--floor %g is not in 0…100", *f.Floor)
+	case f.Lanes < 1 || f.Lanes > 1024:
+		return usageError("--lanes %d is not in 1…1024", f.Lanes)
+	}
+	return nil
 }
 
 // compression is a compressCmd at work.
@@ -67,6 +111,15 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if c.Threads < 0 || c.Calibration < 1 {
 		return usageError("--threads must not be negative and --calibration must be positive")
 	}
+	if c.Finetune.Finetune < 0 || c.Finetune.LR < 0 {
+		return usageError("--finetune and --lr must not be negative")
+	}
+	if err := c.Similar.check(); err != nil {
+		return err
+	}
+	if !c.Similar.Similar && c.Finetune.Finetune == 0 {
+		return usageError("neither --similar nor --finetune was given: there is nothing to do")
+	}
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err
 	}
@@ -84,17 +137,11 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
 	work := &compression{compressCmd: c, set: set, dev: dev, console: s.Err}
-	passes := work.passes()
-	if len(passes) == 0 {
-		return usageError("none of the flags of a pass was given: there is nothing to do")
-	}
-	model, stages, err := work.apply(ctx, model, passes)
+	model, stages, err := work.apply(ctx, model, work.passes())
 	if err != nil {
 		return err
 	}
-	if len(model.Provenance.Compressed) > 0 {
-		model.Provenance.Compressed = append(model.Provenance.Compressed, commandLine())
-	}
+	model.Provenance.Compressed = append(model.Provenance.Compressed, commandLine())
 	if err := model.Save(c.Out); err != nil {
 		return err
 	}
@@ -105,7 +152,15 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 }
 
 // passes returns what the flags ask for, in the order in which it is applied.
-func (c *compression) passes() []compress.Pass { return nil }
+func (c *compression) passes() (list []compress.Pass) {
+	if c.Similar.Similar {
+		list = append(list, c.Similar.pass(c.Finetune.Seed))
+	}
+	if c.Finetune.Finetune > 0 {
+		list = append(list, finetuning{c.Finetune, c})
+	}
+	return list
+}
 
 // apply applies the passes, and measures each model.
 func (c *compression) apply(
@@ -133,6 +188,7 @@ func (c *compression) apply(
 		}
 		result.Name, result.Done, result.Lines = pass.Name(), report.Done, report.Lines
 		stages = append(stages, result)
+		model.Provenance.Metrics = maps.Clone(model.Provenance.Metrics) // the given model keeps its own
 		training.Record(model, "valid", &training.Report{Accuracy: result.Accuracy, NLL: result.NLL, Clips: result.Clips})
 	}
 	return model, stages, nil
@@ -246,8 +302,8 @@ func printStages(w io.Writer, stages []stage) error {
 	}
 	for _, s := range stages[1:] {
 		safe.Fprintf(w, "\n%s: %s\n", s.Name, s.Done)
-		if len(s.Lines) > 0 {
-			safe.Fprintf(w, "%s\n", strings.Join(s.Lines, "\n"))
+		for _, line := range s.Lines {
+			safe.Fprintf(w, "  %s\n", line)
 		}
 	}
 	return nil

@@ -42,6 +42,9 @@ func (c *infoCmd) Run(s program.Streams) error {
 		row(fmt.Sprintf("stage %d", i+1), "%d blocks of width %d, kernel %d, ahead %d, stride %d",
 			st.Blocks, st.Width, st.Kernel, st.Ahead, st.Stride)
 	}
+	if len(n.Inner) > 0 {
+		row("inner widths", "%v", n.Inner)
+	}
 	row("parameters", "%d", net.Parameters())
 	second := f.Frames(f.Rate)
 	row("MACs", "%.1f million per second of audio", float64(net.MACs(second))/1e6)

@@ -117,6 +117,15 @@ var texts = map[string]string{
 		"_unknown_ to such.",
 	"lostHelp": "With --unknown, how many of the clips that are classified right may be lost to _unknown_.",
 
+	"macsHelp":  "Share of the multiply-adds that stays, above 0 and at most 1.",
+	"floorHelp": "Percent points of accuracy on the validation clips that may go, before --finetune.",
+	"byHelp": "What goes first: similarity, or to compare with, random channels, those of small norm scale, " +
+		"or those of small filter magnitude.",
+	"foldHelp": "How other channels make up for those that go: all, by regression on all that stay, pair, on the one " +
+		"that is most like, or none.",
+	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",
+	"clustersHelp":         "Write a table of the channels, and a picture of each tree of clusters, to this folder.",
+	"finetuneRateHelp":     fmt.Sprintf("Peak learning rate. Default: %g times that of fit.", finetuneRate),
 	"calibrationClipsHelp": "Training clips, at most, on which the network's values are looked at.",
 
 	"reportHelp": "Folder to write; its page is index.html. An earlier report is replaced, other files only with " +

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// TestCompress makes smaller models of one that was trained on tones, trains one of them on, and uses the others.
+func TestCompress(t *testing.T) {
+	data, folder := pitches(t, 16, "low", "mid", "high"), t.TempDir()
+	model := filepath.Join(folder, "m.safetensors")
+	if status, _, errs := train(t.Context(), quick(data, model)...); status != program.StatusOK {
+		t.Fatalf("fit: status %d, %s", status, errs)
+	}
+	given, err := polynet.Load(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clusters := filepath.Join(folder, "clusters")
+	for name, c := range map[string]struct {
+		flags []string
+		last  string // pass
+		share float64
+	}{
+		"similarity": {[]string{"--similar", "--macs", "0.6", "--clusters", clusters}, "similar", 0.6},
+		"tuned":      {[]string{"--similar", "--macs", "0.7", "--finetune", "2", "--augment", "light"}, "finetune", 0.7},
+		"random":     {[]string{"--similar", "--macs", "0.5", "--by", "random", "--fold", "none"}, "similar", 0.5},
+		"floor":      {[]string{"--similar", "--floor", "100", "--data-free"}, "similar", 0.9},
+		"longer":     {[]string{"--finetune", "1", "--augment", "none"}, "finetune", 1},
+	} {
+		out := filepath.Join(folder, name)
+		args := append([]string{"compress", "--model", model, "--data", data, "--out", out, "--lanes", "2", "--json"},
+			c.flags...)
+		status, printed, errs := train(t.Context(), args...)
+		var stages []struct {
+			Name   string
+			MACs   int64
+			Clip   float64 `json:"clip_seconds"`
+			Second float64 `json:"second_seconds"`
+		}
+		if err := json.Unmarshal([]byte(printed), &stages); status != program.StatusOK || err != nil {
+			t.Errorf("%s: status %d, %v, %s", name, status, err, errs)
+			continue
+		}
+		first, last := stages[0], stages[len(stages)-1]
+		share := float64(last.MACs) / float64(first.MACs)
+		if first.Name != "given" || last.Name != c.last || share > c.share || share < c.share-0.2 && name != "floor" ||
+			!(last.Clip > 0 && last.Second > 0) {
+			t.Errorf("%s: %s", name, printed)
+		}
+		m, err := polynet.Load(out)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := m.Provenance; got.Command != given.Provenance.Command || len(got.Compressed) != len(stages) ||
+			got.Parameters != m.Net.Program().Parameters() {
+			t.Errorf("%s: provenance %+v", name, got)
+		}
+		if status, _, errs := train(t.Context(), "eval", "--model", out, "--data", data, "--split", "valid"); status != 0 {
+			t.Errorf("%s: eval: status %d, %s", name, status, errs)
+		}
+		_, info, _ := train(t.Context(), "info", out)
+		if !strings.Contains(info, c.last+": ") || strings.Contains(info, "inner widths") != (m.Net.Inner != nil) {
+			t.Errorf("%s: info\n%s", name, info)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(clusters, "stem.conv.svg")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCompressUsage refuses what makes no sense before anything is read.
+func TestCompressUsage(t *testing.T) {
+	for says, flags := range map[string]string{
+		"nothing to do":              "",
+		"one of --macs and --floor":  "--similar",
+		"are about --similar":        "--macs 0.5 --finetune 1",
+		"--macs 1.5 is not above 0":  "--similar --macs 1.5",
+		"--floor -1 is not in 0…100": "--similar --floor=-1",
+		"--lanes 0 is not in":        "--similar --macs 0.5 --lanes 0",
+		"must not be negative":       "--finetune=-1",
+		"must be positive":           "--similar --macs 0.5 --calibration 0",
+		"must be one of":             "--similar --macs 0.5 --by luck",
+	} {
+		args := append([]string{"compress", "--model", "none", "--data", "none", "--out", "none"}, strings.Fields(flags)...)
+		if status, _, errs := train(t.Context(), args...); status != program.StatusUsage || !strings.Contains(errs, says) {
+			t.Errorf("%s: status %d, %s", flags, status, errs)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package compress
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/polyphon/polyphon/polynet"
+)
+
+// Similar removes channels that others are like (Zhang et al., "Exploiting channel similarity for accelerating deep
+// convolutional neural networks", 2019, of which metric, linkage and threshold are reconstructed): channels are
+// clustered by their distance, one height cuts the trees of all groups, one channel of each cluster stays, and what
+// reads the others is changed to make the most of those that stay.
+type Similar struct {
+	MACs     float64 // the share of the multiply-adds that stays, in (0, 1]; 0: Floor decides
+	Floor    float64 // how many percent points of accuracy on the validation clips may go, at least 0
+	By       By
+	Fold     Fold
+	DataFree bool   // estimates moments from the weights instead of measuring them
+	Lanes    int    // widths are whole multiples, or what they were
+	Seed     int64  // of ByRandom
+	Clusters string // folder for the trees and tables of the clusters; "": none
+}
+
+// Name returns "similar".
+func (*Similar) Name() string { return "similar" }
+
+// Apply removes channels. Errors wrap ErrImpossible where the share cannot be reached.
+func (s *Similar) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.Model, Report, error) {
+	c := channelsOf(m.Net)
+	all := map[polynet.Tensor]*moments{}
+	if s.DataFree {
+		all = c.estimate(m)
+	} else {
+		var err error
+		if all, err = c.measure(ctx, m, d); err != nil {
+			return nil, Report{}, err
+		}
+	}
+	search := &search{Similar: s, channels: c, model: m, moments: all, rankings: c.rank(s.By, s.Seed, m.Weights, all)}
+	height, err := search.height(ctx, d)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	narrowed, widths, err := search.at(height)
+	if err != nil {
+		return nil, Report{}, err
+	}
+	if s.Clusters != "" {
+		if err := search.draw(s.Clusters, height, widths); err != nil {
+			return nil, Report{}, err
+		}
+	}
+	return narrowed, search.report(widths, narrowed, height), nil
+}
+
+// search looks for the height at which all groups are cut.
+type search struct {
+	*Similar
+	channels *channels
+	model    *polynet.Model
+	moments  map[polynet.Tensor]*moments
+	rankings []ranking
+}
+
+// height returns the lowest height at which the share of the multiply-adds is reached, or the highest at which the
+// accuracy is not below the floor; −1 removes nothing.
+func (s *search) height(ctx context.Context, d Data) (float64, error) {
+	heights := []float64{-1}
+	for _, r := range s.rankings {
+		heights = append(heights, r.heights...)
+	}
+	slices.Sort(heights)
+	heights = slices.Compact(heights)
+	var failed error
+	try := func(met func(height float64) (bool, error)) int {
+		return sort.Search(len(heights), func(i int) bool {
+			if failed != nil {
+				return true
+			}
+			var is bool
+			is, failed = met(heights[i])
+			return is
+		})
+	}
+	if s.MACs > 0 {
+		before, least := MACs(s.model), 0.0
+		i := try(func(height float64) (bool, error) {
+			small := *s.model
+			var err error
+			small.Net, err = s.channels.resize(s.widths(height))
+			least = float64(MACs(&small)) / float64(before)
+			return least <= s.MACs, err
+		})
+		if failed == nil && i == len(heights) {
+			failed = fmt.Errorf("%w: %.3g of the multiply-adds is less than the %.3g that stay at least, in widths of %d",
+				ErrImpossible, s.MACs, least, s.Lanes)
+		}
+		return heights[min(i, len(heights)-1)], failed
+	}
+	given, err := d.Accuracy(ctx, s.model)
+	if err != nil {
+		return 0, err
+	}
+	i := try(func(height float64) (bool, error) {
+		small, _, err := s.at(height)
+		if err != nil {
+			return false, err
+		}
+		accuracy, err := d.Accuracy(ctx, small)
+		return accuracy < given-s.Floor, err
+	})
+	return heights[max(i-1, 0)], failed
+}
+
+// widths returns the channels of each group at a height.
+func (s *search) widths(height float64) []int {
+	list := make([]int, len(s.rankings))
+	for i, r := range s.rankings {
+		list[i] = r.width(height, s.channels.groups[i].width, s.Lanes)
+	}
+	s.channels.separate(list)
+	return list
+}
+
+// at returns the model of a height, and the channels of each group.
+func (s *search) at(height float64) (*polynet.Model, []int, error) {
+	widths := s.widths(height)
+	chosen := make([]choice, len(widths))
+	for i, r := range s.rankings {
+		chosen[i] = r.choose(widths[i], s.channels.groups[i].width)
+	}
+	m, err := s.channels.narrow(s.model, chosen, s.moments, s.Fold)
+	return m, widths, err
+}
+
+// report says what was done.
+func (s *search) report(widths []int, m *polynet.Model, height float64) Report {
+	before, after := 0, 0
+	var lines []string
+	for i, g := range s.channels.groups {
+		before, after = before+g.width, after+widths[i]
+		lines = append(lines, fmt.Sprintf("%s: %d of %d channels", g.name, widths[i], g.width))
+	}
+	how := string(s.By)
+	if s.DataFree {
+		how += " without data"
+	}
+	share := float64(MACs(m)) / float64(MACs(s.model))
+	return Report{
+		Done: fmt.Sprintf("by %s, %d of %d channels stay, cut at %.3g, others folded into %s; %.3g of the multiply-adds",
+			how, after, before, height, s.Fold, share),
+		Lines: lines,
+	}
+}
