@@ -128,7 +128,7 @@ func prepare(folder, native string, others peers) []row {
 				"rows": rows, "step": depth, "depth": depth, "cols": columns,
 			}, few, product,
 		},
-		{"a second from 44.1 to 16 kHz", "resample", map[string]any{
+		{"a second from 44.1 to 16 kHz, with the design of the filter", "resample", map[string]any{
 			"samples": random("recording", 44100), "from": 44100, "to": rate,
 		}, few, nil},
 		{"log-mel rows of a second", "logmel", map[string]any{"samples": second}, few, nil},
