@@ -219,7 +219,7 @@ func TestThresholdsActAtOnce(t *testing.T) {
 // wait waits for a condition.
 func wait(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for range 1000 {
+	for range 6000 {
 		if holds() {
 			return
 		}
