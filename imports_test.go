@@ -49,7 +49,7 @@ var allowed = map[string][]string{
 	"":              {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
 	"models":        {"polynet"},
 	"calibrate":     {"confidence", "detect", "polynet"},
-	"compress":      {"device", "features", "inference", "polynet", "training"},
+	"compress":      {"bounds", "device", "features", "inference", "polynet", "training"},
 	"report":        {"audio", "calibrate", "detect", "features", "polynet", "training"},
 	"export/onnx":   {"confidence", "detect", "features", "internal/foreign", "polynet"},
 	"serve/mqtt":    {},

@@ -26,8 +26,9 @@ const (
 
 // choice is which channels of a group are kept.
 type choice struct {
-	keep           []int // ascending
-	representative []int // by channel: the kept one that stands for it; nil: there are no clusters
+	keep           []int   // ascending
+	representative []int   // by channel: the kept one that stands for it; nil: there are no clusters
+	exact          *affine // what the channels are, where that is known; nil: it is approximated
 }
 
 // affine is an approximation of all channels of a tensor by the kept ones: y ≈ weight·kept + shift.
@@ -41,6 +42,9 @@ const ridge = 1e-3
 
 // approximate returns how a tensor's channels follow from the kept ones. origin leaves out the shift.
 func (k *choice) approximate(m *moments, fold Fold, origin bool) affine {
+	if k.exact != nil {
+		return *k.exact
+	}
 	width, kept := len(m.mean), len(k.keep)
 	a := affine{mat.NewDense(width, kept, nil), make([]float64, width)}
 	var removed []int

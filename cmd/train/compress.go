@@ -34,6 +34,7 @@ type compressCmd struct {
 
 	Similar  similarFlags  `embed:"" group:"Channel similarity:"`
 	Finetune finetuneFlags `embed:"" group:"Training on:"`
+	Exact    exactFlags    `embed:"" group:"Exact transformation:"`
 
 	Computing computing.Flags `embed:""`
 
@@ -117,8 +118,11 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := c.Similar.check(); err != nil {
 		return err
 	}
-	if !c.Similar.Similar && c.Finetune.Finetune == 0 {
-		return usageError("neither --similar nor --finetune was given: there is nothing to do")
+	if err := c.Exact.check(); err != nil {
+		return err
+	}
+	if !c.Similar.Similar && c.Finetune.Finetune == 0 && !c.Exact.Exact {
+		return usageError("none of --similar, --finetune and --exact was given: there is nothing to do")
 	}
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err
@@ -158,6 +162,9 @@ func (c *compression) passes() (list []compress.Pass) {
 	}
 	if c.Finetune.Finetune > 0 {
 		list = append(list, finetuning{c.Finetune, c})
+	}
+	if c.Exact.Exact {
+		list = append(list, c.Exact)
 	}
 	return list
 }

@@ -32,7 +32,11 @@ func TestCompress(t *testing.T) {
 		"tuned":      {[]string{"--similar", "--macs", "0.7", "--finetune", "2", "--augment", "light"}, "finetune", 0.7},
 		"random":     {[]string{"--similar", "--macs", "0.5", "--by", "random", "--fold", "none"}, "similar", 0.5},
 		"floor":      {[]string{"--similar", "--floor", "100", "--data-free"}, "similar", 0.9},
-		"longer":     {[]string{"--finetune", "1", "--augment", "none"}, "finetune", 1},
+		"exact":      {[]string{"--exact", "--points", "200"}, "exact", 1},
+		"around": {[]string{
+			"--exact", "--around", filepath.Join(data, "low", "alow.wav"), "--radius", "0.1", "--points", "50",
+		}, "exact", 1},
+		"longer": {[]string{"--finetune", "1", "--augment", "none"}, "finetune", 1},
 	} {
 		out := filepath.Join(folder, name)
 		args := append([]string{"compress", "--model", model, "--data", data, "--out", out, "--lanes", "2", "--json"},
@@ -86,6 +90,9 @@ func TestCompressUsage(t *testing.T) {
 		"--floor -1 is not in 0…100": "--similar --floor=-1",
 		"--lanes 0 is not in":        "--similar --macs 0.5 --lanes 0",
 		"must not be negative":       "--finetune=-1",
+		"--around is about --exact":  "--finetune 1 --around none",
+		"--radius -1 is not in":      "--exact --radius=-1",
+		"--depth and --points must":  "--exact --depth=-1",
 		"must be positive":           "--similar --macs 0.5 --calibration 0",
 		"must be one of":             "--similar --macs 0.5 --by luck",
 	} {
