@@ -75,48 +75,53 @@ func (s Sound) Box(gain, noise float64) (low, high []float32) {
 // Proof is what Prove found.
 type Proof struct {
 	Proved bool
-	Pieces int    // into which the range of gains was cut, with those that were cut again
+	Pieces int    // of the range of gains that were looked at
 	Method Method // that proved them, or the last one tried
 }
 
 // Prove tries to show that the answer for s is label at every gain within ±gain decibels and with all noise of the
-// features of up to noise decibels. It takes the first of the methods that proves it at gain 0, and halves the range of
-// gains where a whole one is not proved, up to so many pieces. It is no disproof where Proved is false.
+// features of up to noise decibels. It begins with the first of the methods that proves it at gain 0, and halves the
+// range of gains where a whole one is not proved, up to so many pieces; where these do not suffice, it goes on to the
+// next method. It is no disproof where Proved is false.
 func (n *Net) Prove(
 	ctx context.Context, s Sound, label int, gain, noise float64, methods []Method, pieces int,
 ) (proof Proof, err error) {
-	sure := func(from, to float64) bool {
-		if err != nil {
-			return false
-		}
-		var b *Bounds
-		b, err = n.Compute(ctx, s.Region(from, to, noise), proof.Method)
-		proof.Pieces++
-		return err == nil && b.Sure(label)
-	}
-	found := false
+	begun := false
 	for _, proof.Method = range methods {
-		if found = sure(0, 0); found || err != nil {
-			break
+		sure := func(from, to float64) (bool, error) {
+			b, err := n.Compute(ctx, s.Region(from, to, noise), proof.Method)
+			return err == nil && b.Sure(label), err
 		}
-	}
-	proof.Pieces = 0
-	if !found || err != nil {
-		return proof, err
-	}
-	open := [][2]float64{{-gain, gain}}
-	for len(open) > 0 {
-		last := open[len(open)-1]
-		open = open[:len(open)-1]
-		if sure(last[0], last[1]) {
+		if !begun {
+			if begun, err = sure(0, 0); err != nil {
+				return proof, err
+			}
+		}
+		if !begun {
 			continue
 		}
-		if err != nil || proof.Pieces+len(open)+2 > pieces {
+		left := pieces
+		proof.Proved, err = halve(-gain, gain, &left, sure)
+		if proof.Pieces += pieces - left; proof.Proved || err != nil {
 			return proof, err
 		}
-		middle := (last[0] + last[1]) / 2
-		open = append(open, [2]float64{last[0], middle}, [2]float64{middle, last[1]})
 	}
-	proof.Proved = true
 	return proof, nil
+}
+
+// halve reports whether sure holds of ranges that make up the one from … to. left is how many may be looked at.
+func halve(from, to float64, left *int, sure func(from, to float64) (bool, error)) (bool, error) {
+	if *left == 0 {
+		return false, nil
+	}
+	*left--
+	if ok, err := sure(from, to); ok || err != nil {
+		return ok, err
+	}
+	middle := (from + to) / 2
+	ok, err := halve(from, middle, left, sure)
+	if !ok || err != nil {
+		return false, err
+	}
+	return halve(middle, to, left, sure)
 }

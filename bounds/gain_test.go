@@ -91,7 +91,7 @@ func TestProofsHold(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if proof.Pieces > 20 || proof.Proved && proof.Pieces == 0 {
+			if proof.Pieces > 20*len(methods) || proof.Proved && proof.Pieces == 0 {
 				t.Errorf("%s: %+v", kind, proof)
 			}
 			if !proof.Proved {

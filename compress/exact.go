@@ -14,11 +14,12 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// Exact removes units that provably change nothing: those that are 0 everywhere (of ReLU networks "stably inactive"),
-// those that nothing reads, and those that are everywhere linear combinations of others (Kumar, Serra and Ramalingam,
-// "Equivalent and approximate transformations of deep neural networks", 2019, with the bounds of package bounds in place
-// of a mixed-integer program). Units are the channels that only a block itself reads, and everywhere means for each row
-// of each clip of features within ±Norm.Limit, which is all that a network ever gets.
+// Exact removes units that provably change nothing: those that are 0 everywhere (of ReLU networks "stably
+// inactive"), those that nothing reads, and those that are everywhere linear combinations of others (Kumar, Serra
+// and Ramalingam, "Equivalent and approximate transformations of deep neural networks", 2019, with the bounds of
+// package bounds in place of a mixed-integer program). Units are the channels that only a block itself reads, and
+// everywhere means for each row of each clip of features within ±Norm.Limit, which is all that a network ever
+// gets.
 //
 // A block all of whose units are stably active computes one convolution of a wider kernel. It stays as it is: of the
 // rows next to a clip's ends, where the unit's own rows outside count as 0, that convolution would make others.
@@ -31,8 +32,8 @@ type Exact struct {
 	Points int // random points of the region at which the models are compared
 }
 
-// maxLogitDifference is by how much a logit may differ after an exact change, from rounding, relative to the largest and
-// at least to 1.
+// maxLogitDifference is by how much a logit may differ after an exact change, from rounding, relative to the
+// largest and at least to 1.
 const maxLogitDifference = 1e-4
 
 // dependence is up to which share of its length a unit's weights count as a linear combination of others'.
@@ -41,8 +42,9 @@ const dependence = 1e-6
 // Name returns "exact".
 func (*Exact) Name() string { return "exact" }
 
-// Apply returns the model without such units. A model without a limit of its features, unless it is around a clip, gives
-// an error that wraps ErrImpossible, and so does a result that is not equivalent on d's clips and on the random points.
+// Apply returns the model without such units. A model without a limit of its features, unless it is around a clip,
+// gives an error that wraps ErrImpossible, and so does a result that is not equivalent on d's clips and on the
+// random points.
 func (e *Exact) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.Model, Report, error) {
 	if e.Around == nil && m.Norm.Limit <= 0 {
 		return nil, Report{}, fmt.Errorf("%w: the model's features have no limit within which units could be proved to be 0",
@@ -212,8 +214,9 @@ func (w *exactWork) choose() []choice {
 	return chosen
 }
 
-// independent removes of the kept units those that are linear combinations of others, weights and bias, so that they are
-// the same combinations everywhere, outside of clips too. Their ReLU, if they have one, must pass everything.
+// independent removes of the kept units those that are linear combinations of others, weights and bias, so that
+// they are the same combinations everywhere, outside of clips too. Their ReLU, if they have one, must pass
+// everything.
 func (w *exactWork) independent(g int, keep []int, dependent *mat.Dense) (left []int) {
 	u, group := &w.units[g], &w.channels.groups[g]
 	if len(group.convs) != 1 || len(group.read) != 1 || group.read[0] != polynet.Output(group.convs[0]) {
@@ -269,8 +272,8 @@ func combine(dependent *mat.Dense, i int, row []float64, rows [][]float64, membe
 	}
 }
 
-// compare returns the largest difference of a logit between both models, on d's clips and on random points, and an error
-// where an answer differs or a logit too much.
+// compare returns the largest difference of a logit between both models, on d's clips and on random points, and an
+// error where an answer differs or a logit too much.
 func (w *exactWork) compare(ctx context.Context, n *polynet.Model, d Data) (largest float64, err error) {
 	frames, mels := d.Frames, n.Net.Inputs
 	if w.Around != nil {
@@ -352,7 +355,8 @@ func (w *exactWork) report(chosen []choice, difference float64) Report {
 			linear++
 		}
 		if left < width {
-			lines = append(lines, fmt.Sprintf("%s: %d of %d units stay; %s", w.channels.groups[g].name, left, width, u.reasons()))
+			name := w.channels.groups[g].name
+			lines = append(lines, fmt.Sprintf("%s: %d of %d units stay; %s", name, left, width, u.reasons()))
 		}
 	}
 	if all == 0 {
