@@ -56,6 +56,9 @@ type Config struct {
 	Seed         int64         `json:"seed"`
 	Mixup        float64       `json:"mixup,omitempty"` // the parameter of mixup's beta distribution; 0: no mixup
 
+	L1          float64 `json:"l1,omitempty"`          // times Σ|w| of convolutions and the head is added to the loss
+	Adversarial float64 `json:"adversarial,omitempty"` // trains on features that differ by so many deviations, the worst
+
 	// Teachers are the digests of the teacher models, set by New, and DistillWeight is the share of their mean
 	// probabilities in the targets (distillation).
 	Teachers      []string `json:"teachers,omitempty"`
@@ -198,6 +201,8 @@ func (c Config) Validate() error {
 		within("balance", c.Balance, 0, 1),
 		within("EMA decay", c.EMA, 0, below1),
 		within("mixup", c.Mixup, 0, 100),
+		within("L1 penalty", c.L1, 0, 10),
+		within("bound of adversarial changes", c.Adversarial, 0, 10),
 		within("weight of distillation", c.DistillWeight, 0, 1),
 		within("mask", float64(min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq)),
 			0, math.MaxFloat32),

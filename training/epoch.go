@@ -76,6 +76,9 @@ func (t *Trainer) trainStep(
 		mixUp(b.X, targets, b.B, t.cfg.Mixup, rng)
 	}
 
+	if t.adversary != nil {
+		t.adversary.attack(b, targets, l)
+	}
 	t.net.ZeroGradient()
 	x := pass.Input(b.X, b.B, b.Frames)
 	pass.pool(b.Lead, b.Window)
@@ -84,6 +87,9 @@ func (t *Trainer) trainStep(
 	}
 	logits := t.net.Forward(pass, x)
 	t.net.Backward(pass, pass.LossGradient(logits, targets, l))
+	if t.cfg.L1 > 0 {
+		t.net.addL1(float32(t.cfg.L1))
+	}
 	clip := math.Inf(1) // which only computes the norm
 	if t.cfg.Clip > 0 {
 		clip = t.cfg.Clip

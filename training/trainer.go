@@ -105,13 +105,14 @@ type Trainer struct {
 	valid   *datasets.Loader
 	norm    features.Norm
 
-	net      *Network
-	opt      *Optimizer
-	ema      *ema // nil: no average is kept
-	rates    schedule
-	teachers ensemble
-	live     *positions       // nil: only windows are learnt
-	hard     []datasets.Place // of the negatives, as mined last
+	net       *Network
+	opt       *Optimizer
+	ema       *ema       // nil: no average is kept
+	adversary *adversary // nil: batches are learnt as they are
+	rates     schedule
+	teachers  ensemble
+	live      *positions       // nil: only windows are learnt
+	hard      []datasets.Place // of the negatives, as mined last
 
 	notes   []string
 	step    int // optimiser steps done
@@ -191,6 +192,9 @@ func (t *Trainer) prepare(ctx context.Context, set *datasets.Set) (err error) {
 
 // Close gives the run's memory back to the device.
 func (t *Trainer) Close() {
+	if t.adversary != nil {
+		t.adversary.pass.Close()
+	}
 	if t.net != nil {
 		t.net.close()
 	}
@@ -282,6 +286,9 @@ func (t *Trainer) prepareSteps() (err error) {
 	}
 	if c.EMA > 0 {
 		t.ema = newEMA(t.net, c.EMA)
+	}
+	if c.Adversarial > 0 {
+		t.adversary = newAdversary(t.net, c.Adversarial, c.ClampSigma)
 	}
 	if t.teachers, err = newEnsemble(t.options.Teachers, t.dev); err != nil {
 		return err

@@ -2,11 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // TestCertify certifies a model of tones: against next to nothing every clip, against changes as large as the sounds
@@ -64,5 +66,36 @@ func TestCertify(t *testing.T) {
 		if status != program.StatusUsage || !strings.Contains(errs, flags[0]) {
 			t.Errorf("%v: status %d, %q", flags, status, errs)
 		}
+	}
+}
+
+// TestFitForProofs trains with an L1 penalty, which makes weights smaller, and on attacked batches.
+func TestFitForProofs(t *testing.T) {
+	data, folder := pitches(t, 10, "low", "high"), t.TempDir()
+	size := func(name string, flags ...string) (sum float64) {
+		model := filepath.Join(folder, name)
+		if status, _, errs := train(t.Context(), quick(data, model, flags...)...); status != program.StatusOK {
+			t.Fatal(errs)
+		}
+		m, err := polynet.Load(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, w := range m.Net.Program().Weights {
+			if w.Kind == polynet.Decayed {
+				for _, v := range m.Weights[w.Name].Data().([]float32) {
+					sum += math.Abs(float64(v))
+				}
+			}
+		}
+		return sum
+	}
+	plain, small, attacked := size("plain"), size("l1", "--l1", "0.02"), size("attacked", "--adversarial", "0.3")
+	if small > 0.9*plain || attacked == plain {
+		t.Errorf("the weights' sizes sum up to %g, with L1 to %g, attacked to %g", plain, small, attacked)
+	}
+	status, _, errs := train(t.Context(), quick(data, filepath.Join(folder, "no"), "--l1=-1")...)
+	if status != program.StatusUsage || !strings.Contains(errs, "L1 penalty") {
+		t.Errorf("status %d, %q", status, errs)
 	}
 }

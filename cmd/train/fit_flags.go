@@ -37,6 +37,8 @@ type trainingFlags struct {
 	EMA       float64      `help:"Decay of the average of weights that is kept; 0 turns it off." default:"${ema}"`
 	Balance   float64      `help:"Evens out how often labels come: 0 as in the data, 1 equally." default:"${balance}"`
 	Mixup     float64      `help:"Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off." placeholder:"A"`
+	L1        float64      `name:"l1" help:"${l1Help}" placeholder:"X"`
+	Adversary float64      `name:"adversarial" help:"${adversarialHelp}" placeholder:"EPS"`
 	Seed      int64        `help:"Seed of everything random." default:"${seed}"`
 	Threads   int          `help:"Threads; 0 is one per core." default:"0"`
 
@@ -81,6 +83,7 @@ func (c *fitCmd) config() (cfg training.Config, err error) {
 		return cfg, err
 	}
 	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
+	cfg.L1, cfg.Adversarial = t.L1, t.Adversary
 	cfg.Seed, cfg.DistillWeight, cfg.Live, cfg.Mine = t.Seed, t.DistillWeight, t.Live, t.Mine
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
 	if s.Noisy != nil {
