@@ -284,3 +284,24 @@ func TestWrongRegions(t *testing.T) {
 		}
 	}
 }
+
+// TestTighterThanIntervals compares the widths of logits: substitution has to be at least three times tighter than
+// interval arithmetic in networks of a few blocks.
+func TestTighterThanIntervals(t *testing.T) {
+	for _, kind := range []polynet.BlockKind{polynet.ReLU, polynet.Pi, polynet.Pi1x1ReLU, polynet.Star, polynet.Mu} {
+		c := nettest.Tiny(kind)
+		p, w := folded(t, c, 9)
+		const frames = 10
+		r := around(nettest.Rand(4), frames*c.Inputs, 0, 0.01)
+		width := func(m Method) (sum float64) {
+			f := compute(t, p, w, frames, r, m).Logits()
+			for i := range f.Low {
+				sum += f.High[i] - f.Low[i]
+			}
+			return sum
+		}
+		if wide, tight := width(Method{Intervals: true}), width(Method{Depth: Full}); wide < 3*tight {
+			t.Errorf("%s: intervals are %g wide, linear bounds %g", kind, wide, tight)
+		}
+	}
+}

@@ -56,7 +56,7 @@ type Config struct {
 	Seed         int64         `json:"seed"`
 	Mixup        float64       `json:"mixup,omitempty"` // the parameter of mixup's beta distribution; 0: no mixup
 
-	L1          float64 `json:"l1,omitempty"`          // times Σ|w| of convolutions and the head is added to the loss
+	L1          float64 `json:"l1,omitempty"`          // times Σ|w| is added to the loss; see penalised
 	Adversarial float64 `json:"adversarial,omitempty"` // trains on features that differ by so many deviations, the worst
 
 	// Teachers are the digests of the teacher models, set by New, and DistillWeight is the share of their mean

@@ -2,6 +2,7 @@ package training
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/device"
@@ -10,19 +11,27 @@ import (
 // adversarialSteps are the steps of the attack on each batch, of half its bound.
 const adversarialSteps = 4
 
-// addL1 adds to the gradient that of l1·Σ|w| over the weights of convolutions and the head; at 0 it is taken as 0.
+// addL1 adds to the gradient that of l1·Σ|w|; at 0 it is taken as 0.
 func (n *Network) addL1(l1 float32) {
-	gradient := n.grads.Slice(0, n.decayed)
-	g := download(n.dev, gradient)
-	for i, w := range download(n.dev, n.values.Slice(0, n.decayed)) {
-		if w > 0 {
-			g[i] += l1
-		} else if w < 0 {
-			g[i] -= l1
+	for _, q := range n.params {
+		if !penalised(q) {
+			continue
 		}
+		g := download(n.dev, q.Grad)
+		for i, w := range download(n.dev, q.Value) {
+			if w > 0 {
+				g[i] += l1
+			} else if w < 0 {
+				g[i] -= l1
+			}
+		}
+		n.dev.Upload(q.Grad, g)
 	}
-	n.dev.Upload(gradient, g)
 }
+
+// penalised reports whether the L1 penalty is about a parameter: the weights of convolutions and of the head, and the
+// scales of norms, which would make up for the former.
+func penalised(q *Param) bool { return strings.HasSuffix(q.Name, ".weight") }
 
 // adversary changes batches so that their loss grows (Madry et al., 2018). Norms use their running statistics in it, as
 // they do for a model in use.

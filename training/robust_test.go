@@ -3,6 +3,7 @@ package training
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/datasets"
@@ -19,7 +20,7 @@ func TestL1Gradient(t *testing.T) {
 		defer n.close()
 		penalty := func() (sum float64) {
 			for _, q := range n.params {
-				if q.Kind == polynet.Decayed {
+				if q.Kind == polynet.Decayed || strings.Contains(q.Name, "norm") && strings.HasSuffix(q.Name, ".weight") {
 					for _, v := range download(d, q.Value) {
 						sum += l1 * math.Abs(float64(v))
 					}

@@ -64,8 +64,8 @@ var texts = map[string]string{
 	"scheduleHelp": "What follows the warm-up: cosine, to zero, or steps:EPOCH,..., " +
 		"the epochs after which the rate falls to a tenth.",
 	"calibrateHelp": "Make the probabilities agree with how often the model is right about the validation clips.",
-	"l1Help": "Add X times the sum of all weights' sizes to the loss: units then become 0 everywhere, which " +
-		"train compress --exact removes.",
+	"l1Help": "Add X times the sum of all weights' sizes, norms' scales among them, to the loss: units then become 0 " +
+		"everywhere, which train compress --exact removes.",
 	"adversarialHelp": "Learn features that are changed by up to EPS deviations each, in the way that makes the loss " +
 		"the largest (projected gradient descent); it takes five times as long.",
 	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",
