@@ -14,17 +14,15 @@ type merge struct {
 	height float64
 }
 
-// averageLinkage clusters agglomeratively: the distance of two clusters is the mean distance of their members
-// (Sokal and Michener, 1958). It follows chains of nearest neighbours, which takes time in proportion to the square of
-// the number of channels (Murtagh, 1983), and returns the merges by height.
-func averageLinkage(distances *mat.SymDense) []merge {
+// averageLinkage clusters agglomeratively: the distance of two clusters is the mean distance of their members (Sokal
+// and Michener, 1958), a pair counting by the product of its positive weights. It follows chains of nearest
+// neighbours, which takes time in proportion to the square of the number of channels (Murtagh, 1983), and returns the
+// merges by height.
+func averageLinkage(distances *mat.SymDense, weights []float64) []merge {
 	n := distances.SymmetricDim()
 	d := mat.NewSymDense(n, nil)
 	d.CopySym(distances)
-	size, alive := make([]float64, n), make([]int, n)
-	for i := range n {
-		size[i], alive[i] = 1, i
-	}
+	size, alive := slices.Clone(weights), upTo(n)
 	var chain []int
 	var merges []merge
 	for len(alive) > 1 {

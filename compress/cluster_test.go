@@ -20,7 +20,11 @@ func TestAverageLinkage(t *testing.T) {
 				d.SetSym(i, j, math.Abs(rng.NormFloat64()))
 			}
 		}
-		merges := averageLinkage(d)
+		weights := make([]float64, n)
+		for i := range weights {
+			weights[i] = 0.1 + rng.Float64()
+		}
+		merges := averageLinkage(d, weights)
 		clusters := make([][]int, n)
 		for i := range n {
 			clusters[i] = []int{i}
@@ -29,7 +33,7 @@ func TestAverageLinkage(t *testing.T) {
 			a, b, least := 0, 0, math.Inf(1)
 			for i := range clusters {
 				for j := range i {
-					if v := meanDistance(d, clusters[i], clusters[j]); v < least {
+					if v := meanDistance(d, weights, clusters[i], clusters[j]); v < least {
 						a, b, least = i, j, v
 					}
 				}
@@ -54,11 +58,13 @@ func TestAverageLinkage(t *testing.T) {
 	}
 }
 
-func meanDistance(d *mat.SymDense, a, b []int) (sum float64) {
+func meanDistance(d *mat.SymDense, weights []float64, a, b []int) float64 {
+	sum, total := 0.0, 0.0
 	for _, i := range a {
 		for _, j := range b {
-			sum += d.At(i, j) / float64(len(a)*len(b))
+			sum += weights[i] * weights[j] * d.At(i, j)
+			total += weights[i] * weights[j]
 		}
 	}
-	return sum
+	return sum / total
 }

@@ -15,7 +15,8 @@ type By string
 
 // The ways to choose: similarity, and the rules that it is compared with.
 const (
-	BySimilarity By = "similarity" // those that are like others
+	BySimilarity By = "similarity" // those that are like others, by what that changes in what reads them
+	ByMoments    By = "moments"    // those that are like others, by their own moments alone
 	ByRandom     By = "random"
 	ByScale      By = "scale"     // those of small |γ| in the norms that make them (Liu et al., 2017)
 	ByMagnitude  By = "magnitude" // those of small filters (Li et al., 2017)
@@ -44,7 +45,10 @@ func (c *channels) rank(by By, seed int64, w polynet.Weights, all map[polynet.Te
 		r.score = make([]float64, g.width)
 		switch by {
 		case BySimilarity:
-			r.cluster(g, all)
+			c.clusterByUse(r, g, w, all)
+			continue
+		case ByMoments:
+			r.clusterByMoments(g, all)
 			continue
 		case ByRandom: // the same share of each group
 			for n, k := range rng.Perm(g.width) {
@@ -58,13 +62,13 @@ func (c *channels) rank(by By, seed int64, w polynet.Weights, all map[polynet.Te
 	return list
 }
 
-// cluster ranks by similarity. Channels are as far apart as what is computed from them differs: the mean over the
-// tensors that are read of
+// clusterByMoments ranks by the distance of the paper, as it is reconstructed. Channels are as far apart as what is
+// computed from them differs: the mean over the tensors that are read of
 //
 //	E(yᵢ − yⱼ)² / (E yᵢ² + E yⱼ²)
 //
 // Of a cluster, the channel of the largest variance stays.
-func (r *ranking) cluster(g *group, all map[polynet.Tensor]*moments) {
+func (r *ranking) clusterByMoments(g *group, all map[polynet.Tensor]*moments) {
 	d := mat.NewSymDense(g.width, nil)
 	for _, t := range g.read {
 		m, total := all[t], 0.0
@@ -84,10 +88,82 @@ func (r *ranking) cluster(g *group, all map[polynet.Tensor]*moments) {
 			}
 		}
 	}
-	r.merges = averageLinkage(d)
+	r.link(d, slices.Repeat([]float64{1}, g.width))
+}
+
+// link clusters by distances. A member counts in a mean distance by its weight.
+func (r *ranking) link(d *mat.SymDense, weights []float64) {
+	r.merges = averageLinkage(d, weights)
 	for _, m := range r.merges {
 		r.heights = append(r.heights, m.height)
 	}
+}
+
+// clusterByUse ranks by how much what reads the channels changes when s·yᵢ + t stands for yⱼ, or the other way round
+// where that is less, relative to all that it gets of the group: with Uᵢ = ‖Wᵢ‖² Var yᵢ / Σ ‖Wₖ‖² Var yₖ of each
+// reader,
+//
+//	min(Σ Uᵢ·(1 − ρᵢⱼ²), Σ Uⱼ·(1 − ρᵢⱼ²)), the sums over the readers.
+//
+// A channel counts in its cluster by its U, so that many of little use do not bring together two that differ. Of a
+// cluster, the channel of the largest U stays.
+func (c *channels) clusterByUse(r *ranking, g *group, w polynet.Weights, all map[polynet.Tensor]*moments) {
+	lost := mat.NewDense(g.width, g.width, nil) // of the use of a row's channel, where a column's stands for it
+	for i := range c.p.Steps {
+		s := &c.p.Steps[i]
+		t := c.operand(s)
+		if s.Op != polynet.OpConv && s.Op != polynet.OpLinear || !slices.Contains(g.read, t) {
+			continue
+		}
+		m, use, total := all[t], filterSizes(s, w), 0.0
+		for k := range use {
+			use[k] *= m.cov.At(k, k)
+			total += use[k]
+		}
+		for k := range use {
+			if total > 0 {
+				use[k] /= total
+			}
+			r.score[k] += use[k]
+		}
+		for k := range use {
+			for l := range use {
+				rest := 1.0
+				if scale := m.cov.At(k, k) * m.cov.At(l, l); scale > 0 {
+					rest = max(0, 1-m.cov.At(k, l)*m.cov.At(k, l)/scale)
+				}
+				lost.Set(k, l, lost.At(k, l)+use[k]*rest)
+			}
+		}
+	}
+	d := mat.NewSymDense(g.width, nil)
+	for k := range g.width {
+		for l := range k {
+			d.SetSym(k, l, min(lost.At(k, l), lost.At(l, k)))
+		}
+	}
+	weights := slices.Clone(r.score)
+	for k := range weights {
+		weights[k] = max(weights[k], 1e-12)
+	}
+	r.link(d, weights)
+}
+
+// filterSizes returns, for each channel that a convolution or the head reads, the sum of the squares of its weights, in
+// units of what the norm after it makes of them.
+func filterSizes(s *polynet.Step, w polynet.Weights) []float64 {
+	scale := slices.Repeat([]float64{1}, s.Width)
+	if n := s.Norm.Name; n != "" {
+		variance := values(w, n+".running_var")
+		for o, v := range values(w, n+".weight") {
+			scale[o] = float64(v) * float64(v) / (float64(variance[o]) + polynet.NormEpsilon)
+		}
+	}
+	sizes := make([]float64, s.In)
+	for i, v := range values(w, s.Weight) {
+		sizes[i/s.Width%s.In] += float64(v) * float64(v) * scale[i%s.Width]
+	}
+	return sizes
 }
 
 // scores adds up, over what makes a group's channels, the size of the norm's scale or of the filter, relative to the

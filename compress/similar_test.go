@@ -150,7 +150,7 @@ func TestBudget(t *testing.T) {
 	for _, kind := range polynet.BlockKinds() {
 		m := doubled(t, nettest.RandomModel(nettest.Configs(kind)[1], nettest.Rand(7)))
 		d := testData(t, m)
-		for _, by := range []By{BySimilarity, ByRandom, ByScale, ByMagnitude} {
+		for _, by := range []By{BySimilarity, ByMoments, ByRandom, ByScale, ByMagnitude} {
 			s := &Similar{MACs: 0.5, By: by, Fold: FoldAll, Lanes: 4, Seed: 3}
 			got, report, err := s.Apply(t.Context(), m, d)
 			if err != nil {

@@ -46,7 +46,7 @@ type similarFlags struct {
 	Similar  bool     `help:"Remove channels that others are like."`
 	MACs     float64  `name:"macs" help:"${macsHelp}" placeholder:"SHARE"`
 	Floor    *float64 `help:"${floorHelp}" placeholder:"POINTS"`
-	By       string   `help:"${byHelp}" enum:"similarity,random,scale,magnitude" default:"similarity" placeholder:"RULE"`
+	By       string   `help:"${byHelp}" enum:"${rules}" default:"similarity" placeholder:"RULE"`
 	Fold     string   `help:"${foldHelp}" enum:"all,pair,none" default:"all"`
 	DataFree bool     `name:"data-free" help:"Judge similarity by the weights alone."`
 	Lanes    int      `help:"${lanesHelp}" default:"8" placeholder:"N"`

@@ -123,8 +123,9 @@ var texts = map[string]string{
 
 	"macsHelp":  "Share of the multiply-adds that stays, above 0 and at most 1.",
 	"floorHelp": "Percent points of accuracy on the validation clips that may go, before --finetune.",
-	"byHelp": "What goes first: similarity, or to compare with, random channels, those of small norm scale, " +
-		"or those of small filter magnitude.",
+	"rules":     "similarity,moments,random,scale,magnitude",
+	"byHelp": "What goes first: similarity, or to compare with, moments (similarity whatever a channel is used for), " +
+		"random, scale (of norms) or magnitude (of filters).",
 	"foldHelp": "How other channels make up for those that go: all, by regression on all that stay, pair, on the one " +
 		"that is most like, or none.",
 	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",
