@@ -53,7 +53,7 @@ func TestSignalsInEachPhase(t *testing.T) {
 	for i := range 3000 {
 		os.MkdirAll(fmt.Sprintf("many/%d/%d", i%50, i), 0o755)
 	}
-	others := []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP}
+	others := programtest.EndSignals()
 	for name, args := range map[string][]string{
 		"a model that does not come":      {"--model", fifo, "a.wav"},
 		"a sound that does not come":      {"--model", model, "-"},

@@ -38,7 +38,7 @@ func TestSignalsInEachPhase(t *testing.T) {
 		os.WriteFile(name, audiotest.WAV(audio.S16LE, 16000, make([]float32, 1<<21)), 0o644)
 	}
 	small := []string{"--data", long, "--model", "small", "--split", "all"}
-	others := []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP}
+	others := programtest.EndSignals()
 	for name, args := range map[string][]string{
 		"training":                      quick(data, path("m"), "--epochs", "100000", "--force"),
 		"reading the training data":     quick(long, path("m"), "--force"),

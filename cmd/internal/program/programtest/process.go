@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -98,6 +99,15 @@ func (p *Process) Status(limit time.Duration) int {
 		p.t.Fatalf("%q has not ended after %v; it said %q", p.cmd.Args[1:], limit, p.Err.String())
 	}
 	return p.cmd.ProcessState.ExitCode()
+}
+
+// EndSignals returns the two signals besides SIGINT that end programs: SIGTERM twice where tests run under nohup, which
+// has SIGHUP ignored.
+func EndSignals() []syscall.Signal {
+	if signal.Ignored(syscall.SIGHUP) {
+		return []syscall.Signal{syscall.SIGTERM, syscall.SIGTERM}
+	}
+	return []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP}
 }
 
 // Interrupt starts the program, sends it a signal some time later, as a terminal does, and waits for its end. Where it
