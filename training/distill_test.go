@@ -41,7 +41,7 @@ func TestDistillation(t *testing.T) {
 	if _, err := run.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got := run.History()[cfg.Epochs-1].ValidAccuracy; got > 10 {
+	if got := run.History()[cfg.Epochs-1].ValidAccuracy; got > 20 { // of six clips, one may be taken for the other class
 		t.Errorf("%g %% agree with the labels, not with the teacher models", got)
 	}
 }
