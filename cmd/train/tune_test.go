@@ -57,14 +57,14 @@ func TestTune(t *testing.T) {
 		return append([]string{"tune", "--model", "small", "--data", filepath.Join(dir, "words"), "--split", "all",
 			"--minutes", "0.1", "--without", filepath.Join(dir, "quiet")}, args...)
 	}
-	status, out, errs := train(t.Context(), tune("--out", tuned, "--det", curve)...)
+	status, _, errs := train(t.Context(), tune("--out", tuned, "--det", curve)...)
 	if _, err := os.Stat(tuned); status != 4 || !errors.Is(err, os.ErrNotExist) ||
 		!strings.HasSuffix(errs, tuned+" is not written: at the chosen operating point, fewer than 20 words were said (3), "+
 			"and there were fewer than 30 minutes of sound without words (0.1); measure with more sound, or loosen the "+
 			"limits, or store it with --force\n") {
 		t.Errorf("a doubtful operating point: status %d, %v, %s", status, err, errs)
 	}
-	status, out, errs = train(t.Context(), tune("--out", tuned, "--det", curve, "--force")...)
+	status, out, errs := train(t.Context(), tune("--out", tuned, "--det", curve, "--force")...)
 	if status != program.StatusOK || !strings.Contains(out, "\nwords one by one     3 ") ||
 		strings.Contains(out, "cue points") || strings.Contains(out, "without pauses") ||
 		!strings.Contains(out, "  the model's own\n") || !strings.Contains(out, "  chosen\n") {
