@@ -30,7 +30,7 @@ func (*Similar) Name() string { return "similar" }
 // Apply removes channels. Errors wrap ErrImpossible where the share cannot be reached.
 func (s *Similar) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.Model, Report, error) {
 	c := channelsOf(m.Net)
-	all := map[polynet.Tensor]*moments{}
+	var all map[polynet.Tensor]*moments
 	if s.DataFree {
 		all = c.estimate(m)
 	} else {
