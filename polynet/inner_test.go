@@ -2,6 +2,7 @@ package polynet_test
 
 import (
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func TestHostileInnerWidths(t *testing.T) {
 		{polynet.Linear, [][]int{{3}, {0}, {3}}, "block 1: inner width 0"},
 		{polynet.Linear, [][]int{{3}, {-7}, {3}}, "block 1: inner width -7"},
 		{polynet.CCP, [][]int{{3}, {3}, {1<<14 + 1}}, "block 2: inner width 16385"},
-		{polynet.ReLU, [][]int{{1 << 62}, {3}, {3}}, "block 0: inner width"},
+		{polynet.ReLU, [][]int{{math.MaxInt}, {3}, {3}}, "block 0: inner width"},
 	} {
 		net := nettest.Tiny(c.kind)
 		net.Inner = c.inner
