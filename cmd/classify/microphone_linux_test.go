@@ -15,19 +15,6 @@ import (
 	"github.com/polyphon/polyphon/internal/pulsetest"
 )
 
-// watched is output, of which parts can be waited for.
-type watched struct {
-	all   bytes.Buffer
-	lines chan string
-}
-
-func (w *watched) Write(p []byte) (int, error) {
-	for line := range strings.Lines(string(p)) {
-		w.lines <- line
-	}
-	return w.all.Write(p)
-}
-
 // TestListenFindsTheEventsOfAFile plays a recording to the microphone, and compares the events with those that
 // --stream finds in it.
 func TestListenFindsTheEventsOfAFile(t *testing.T) {
