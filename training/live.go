@@ -25,8 +25,8 @@ type positions struct {
 }
 
 // newPositions returns the positions of a network of these labels, whose mean over time must come right before dropout
-// and the head, and whose features have hop seconds a frame.
-func newPositions(n *Network, labels []string, hop float64) (*positions, error) {
+// and the head, and whose features have so many frames a second.
+func newPositions(n *Network, labels []string, framesPerSecond float64) (*positions, error) {
 	steps := n.program.Steps
 	last := len(steps) - 1
 	mean := last - 1
@@ -39,7 +39,7 @@ func newPositions(n *Network, labels []string, hop float64) (*positions, error) 
 			ErrConfig)
 	}
 	l := &positions{
-		head: head, ahead: n.program.Reach().After, tolerance: int(math.Round(liveTolerance / hop)),
+		head: head, ahead: n.program.Reach().After, tolerance: int(math.Round(liveTolerance * framesPerSecond)),
 	}
 	for _, label := range labels {
 		l.background = append(l.background, detect.Background(label))
@@ -139,7 +139,7 @@ func (t *Trainer) mine(ctx context.Context, epoch int) error {
 	}
 	network := newEvaluator(t.kept(), t.norm)
 	defer network.pass.Close()
-	found, err := newPositions(network.net, t.labels, float64(t.cfg.Features.Hop)/float64(t.cfg.Features.Rate))
+	found, err := newPositions(network.net, t.labels, t.cfg.Features.FramesPerSecond())
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,7 @@ func TestLocate(t *testing.T) {
 		c.Classes = len(labels)
 		n := newTestNetwork(t, c, d, 1)
 		perturb(n, nettest.Rand(2))
-		l, err := newPositions(n, labels, 0.02) // a tolerance of 8 frames
+		l, err := newPositions(n, labels, 50) // a tolerance of 8 frames
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -273,8 +273,7 @@ func (t *Trainer) prepareSteps() (err error) {
 		}
 	}
 	if c.Live {
-		hop := float64(c.Features.Hop) / float64(c.Features.Rate)
-		if t.live, err = newPositions(t.net, t.labels, hop); err != nil {
+		if t.live, err = newPositions(t.net, t.labels, c.Features.FramesPerSecond()); err != nil {
 			return err
 		}
 	}

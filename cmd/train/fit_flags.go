@@ -214,16 +214,21 @@ func (f *gammaFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// parsePair parses two numbers with a colon between.
+func parsePair(text string) (first, second float64, err error) {
+	a, b, _ := strings.Cut(text, ":")
+	if first, err = strconv.ParseFloat(a, 64); err == nil {
+		second, err = strconv.ParseFloat(b, 64)
+	}
+	return first, second, err
+}
+
 // rangeFlag is two numbers, the lower one first.
 type rangeFlag [2]float64
 
 // UnmarshalText parses LOW:HIGH.
 func (f *rangeFlag) UnmarshalText(text []byte) (err error) {
-	low, high, _ := strings.Cut(string(text), ":")
-	if f[0], err = strconv.ParseFloat(low, 64); err == nil {
-		f[1], err = strconv.ParseFloat(high, 64)
-	}
-	if err != nil || !(f[0] <= f[1]) {
+	if f[0], f[1], err = parsePair(string(text)); err != nil || !(f[0] <= f[1]) {
 		return fmt.Errorf("%q is not two numbers, LOW:HIGH", text)
 	}
 	return nil
@@ -234,10 +239,7 @@ type contextFlag struct{ before, after float64 }
 
 // UnmarshalText parses BEFORE:AFTER.
 func (f *contextFlag) UnmarshalText(text []byte) (err error) {
-	before, after, _ := strings.Cut(string(text), ":")
-	if f.before, err = strconv.ParseFloat(before, 64); err == nil {
-		f.after, err = strconv.ParseFloat(after, 64)
-	}
+	f.before, f.after, err = parsePair(string(text))
 	if err != nil || f.after < 0 { // which stands for the network's lookahead
 		return fmt.Errorf("%q is not two numbers of seconds, BEFORE:AFTER", text)
 	}
