@@ -1,6 +1,9 @@
 package audio
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // MeanSquare returns the mean power of x, 0 where x is empty.
 func MeanSquare(x []float32) float64 {
@@ -25,4 +28,36 @@ func SNRGain(signal, noise, snr float64) float32 {
 		return 0
 	}
 	return float32(math.Sqrt(signal/noise) / math.Pow(10, snr/20))
+}
+
+// Levels returns the mean powers of the hundredths of a second of x, in the scale of its values. They have step samples
+// each, but for the last one, which may have fewer.
+func Levels[T int16 | float32](x []T, rate int) (step int, powers []float64) {
+	step = max(rate/100, 1)
+	powers = make([]float64, 0, len(x)/step+1)
+	for part := range slices.Chunk(x, step) {
+		sum := 0.0
+		for _, v := range part {
+			sum += float64(v) * float64(v)
+		}
+		powers = append(powers, sum/float64(len(part)))
+	}
+	return step, powers
+}
+
+// Extent returns the samples of x from its first to its last hundredth of a second whose mean power is at least a part
+// of the loudest's: all of digital silence.
+func Extent[T int16 | float32](x []T, rate int, part float64) (first, last int) {
+	step, powers := Levels(x, rate)
+	loudest := 0.0
+	for _, p := range powers {
+		loudest = max(loudest, p)
+	}
+	first = len(x)
+	for i, p := range powers {
+		if p >= part*loudest {
+			first, last = min(first, i*step), min((i+1)*step, len(x))
+		}
+	}
+	return first, last
 }

@@ -3,7 +3,8 @@ package datasets
 import (
 	"errors"
 	"math"
-	"slices"
+
+	"github.com/polyphon/polyphon/audio"
 )
 
 // Context says what surrounds the window that an example is about: in live sound, other sound comes before and after.
@@ -56,7 +57,7 @@ func (w *worker) surround() {
 	begin, end := w.lead, w.lead+w.l.window
 	fluent := w.p.train && w.rng.Float64() < w.l.cfg.Context.Fluent
 	if fluent {
-		first, last := sounding(w.wave, w.l.cache.rate)
+		first, last := audio.Extent(w.wave, w.l.cache.rate, soundingPart)
 		begin, end = w.lead+first, w.lead+last
 	}
 	for at := begin; at > 0; {
@@ -95,30 +96,15 @@ func (w *worker) neighbour(fluent bool) (gap int, samples []int16) {
 		samples = samples[over/2:][:2*w.l.window]
 	}
 	if fluent {
-		begin, end := sounding(samples, w.l.cache.rate)
+		begin, end := audio.Extent(samples, w.l.cache.rate, soundingPart)
 		samples = samples[begin:end]
 	}
 	return gap, samples
 }
 
-// sounding returns the samples of x from its first to its last 10 ms that are at most 25 dB below the loudest ones.
-func sounding[T int16 | float32](x []T, rate int) (begin, end int) {
-	const quiet = 1 / 316.0 // of the loudest one's power
-	n := max(rate/100, 1)
-	powers, loudest := make([]float64, 0, len(x)/n+1), 0.0
-	for piece := range slices.Chunk(x, n) {
-		sum := 0.0
-		for _, v := range piece {
-			sum += float64(v) * float64(v)
-		}
-		powers = append(powers, sum)
-		loudest = max(loudest, sum)
-	}
-	sounds := func(p float64) bool { return p >= quiet*loudest }
-	begin = slices.IndexFunc(powers, sounds)
-	slices.Reverse(powers)
-	return max(begin, 0) * n, min((len(powers)-max(slices.IndexFunc(powers, sounds), 0))*n, len(x))
-}
+// soundingPart is the part of its loudest hundredth of a second's power with which a clip's sound begins and ends:
+// 25 dB below.
+const soundingPart = 1 / 316.0
 
 // add adds a clip to the stretch from sample at on, as far as it lies in it; in training, at another level.
 func (w *worker) add(samples []int16, at int) {

@@ -214,7 +214,7 @@ func TestSounding(t *testing.T) {
 		"less than 10 ms":    {[]float32{0.5, 0.5}, 0, 2},
 		"the last hundredth": {clip(0, 0, 1), 20, 30},
 	} {
-		if begin, end := sounding(c.x, rate); begin != c.begin || end != c.end {
+		if begin, end := audio.Extent(c.x, rate, soundingPart); begin != c.begin || end != c.end {
 			t.Errorf("%s: %d to %d, want %d to %d", name, begin, end, c.begin, c.end)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/datasets"
 )
 
@@ -62,7 +63,7 @@ func (m *Material) join(clips []clip, rng *rand.Rand) (u utterance) {
 			u.samples[begin+i] = float32(out)*u.samples[begin+i] + float32(in)*v
 		}
 		u.samples = append(u.samples, x[fade:]...)
-		first, last := extent(x, m.Rate, 0.01)
+		first, last := audio.Extent(x, m.Rate, wordPart)
 		u.words = append(u.words, Word{c.label, m.seconds(begin + first), m.seconds(begin + last)})
 		previous = len(x)
 	}
@@ -72,12 +73,12 @@ func (m *Material) join(clips []clip, rng *rand.Rand) (u utterance) {
 // trimmed returns the part of a clip from its first to its last hundredth of a second whose level is within 30 dB of
 // the loudest, or 6 dB above the tenth quietest of a hundred where that is more, but never more than 20 dB below.
 func trimmed(x []float32, rate int) []float32 {
-	_, powers := levels(x, rate)
+	_, powers := audio.Levels(x, rate)
 	slices.Sort(powers)
 	loudest := powers[len(powers)-1]
 	if loudest == 0 {
 		return x
 	}
-	first, last := extent(x, rate, min(max(4*powers[len(powers)/10]/loudest, 0.001), 0.01))
+	first, last := audio.Extent(x, rate, min(max(4*powers[len(powers)/10]/loudest, 0.001), wordPart))
 	return x[first:last]
 }

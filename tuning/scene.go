@@ -17,6 +17,9 @@ type clip struct {
 	samples []float32 // nil: those of the item's file, which are read for a scene
 }
 
+// wordPart is the part of its loudest hundredth of a second's power with which a word begins and ends: 20 dB below.
+const wordPart = 0.01
+
 const (
 	clipsInScene       = 12       // at most
 	minPause, maxPause = 0.3, 1.5 // seconds between two clips
@@ -31,7 +34,7 @@ type utterance struct {
 
 // alone returns a clip as an utterance.
 func (m *Material) alone(c clip) utterance {
-	first, last := extent(c.samples, m.Rate, 0.01)
+	first, last := audio.Extent(c.samples, m.Rate, wordPart)
 	return utterance{c.samples, []Word{{c.label, m.seconds(first), m.seconds(last)}}}
 }
 
@@ -161,26 +164,4 @@ func level(list []utterance) (power float64, gains []float32) {
 		gains = append(gains, float32(gain))
 	}
 	return power, gains
-}
-
-// extent returns a word's first and last hundredth of a second, in samples, whose mean square is at least a part of the
-// loudest's.
-func extent(x []float32, rate int, part float64) (first, last int) {
-	step, powers := levels(x, rate)
-	first = len(x)
-	for i, p := range powers {
-		if p >= part*slices.Max(powers) {
-			first, last = min(first, i*step), min((i+1)*step, len(x))
-		}
-	}
-	return first, last
-}
-
-// levels returns the mean squares of the hundredths of a second, which have step samples each.
-func levels(x []float32, rate int) (step int, powers []float64) {
-	step = max(rate/100, 1)
-	for part := range slices.Chunk(x, step) {
-		powers = append(powers, audio.MeanSquare(part))
-	}
-	return step, powers
 }
