@@ -3,6 +3,7 @@ package serve
 import (
 	_ "embed"
 	"net/http"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -35,19 +36,25 @@ func (s *Server) handlers() map[string]http.HandlerFunc {
 		"GET /v2":                      s.v2Server,
 		"GET /v2/health/live":          s.v2Live,
 		"GET /v2/health/ready":         s.health,
-		"GET /v2/models/{name}":        s.v2Model,
-		"GET /v2/models/{name}/ready":  s.v2Ready,
-		"POST /v2/models/{name}/infer": s.v2Infer,
+		"GET /v2/models/{name}":        s.withModel(s.v2Model),
+		"GET /v2/models/{name}/ready":  s.withModel(s.v2Ready),
+		"POST /v2/models/{name}/infer": s.withModel(s.v2Infer),
 	}
 }
 
 //go:embed openapi.yaml
 var openAPI []byte
 
+// description returns what openAPI says.
+var description = sync.OnceValues(func() (d map[string]any, err error) {
+	err = yaml.Unmarshal(openAPI, &d)
+	return d, err
+})
+
 // describe answers with the description of the service in OpenAPI 3.1.
 func (s *Server) describe(w http.ResponseWriter, _ *http.Request) {
-	var description map[string]any
-	if err := yaml.Unmarshal(openAPI, &description); err != nil {
+	description, err := description()
+	if err != nil {
 		s.refuse(w, err)
 		return
 	}

@@ -21,14 +21,21 @@ func (s *Server) v2Live(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]bool{"live": true})
 }
 
-// v2Ready answers 200 where a model can be used.
-func (s *Server) v2Ready(w http.ResponseWriter, r *http.Request) {
-	m, err := s.use(r.PathValue("name"))
-	if err != nil {
-		s.refuse(w, err)
-		return
+// withModel returns a handler of requests whose path names a model.
+func (s *Server) withModel(handle func(w http.ResponseWriter, r *http.Request, m *model)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		m, err := s.use(r.PathValue("name"))
+		if err != nil {
+			s.refuse(w, err)
+			return
+		}
+		defer m.release()
+		handle(w, r, m)
 	}
-	defer m.release()
+}
+
+// v2Ready answers 200 where a model can be used.
+func (s *Server) v2Ready(w http.ResponseWriter, _ *http.Request, m *model) {
 	writeJSON(w, http.StatusOK, map[string]any{"name": m.name, "ready": true})
 }
 
@@ -50,13 +57,7 @@ const (
 )
 
 // v2Model describes a model.
-func (s *Server) v2Model(w http.ResponseWriter, r *http.Request) {
-	m, err := s.use(r.PathValue("name"))
-	if err != nil {
-		s.refuse(w, err)
-		return
-	}
-	defer m.release()
+func (s *Server) v2Model(w http.ResponseWriter, _ *http.Request, m *model) {
 	frames, mels := m.rows()
 	writeJSON(w, http.StatusOK, map[string]any{
 		"name": m.name, "platform": "polyphon", "versions": []string{"1"},
@@ -90,13 +91,7 @@ type v2Request struct {
 }
 
 // v2Infer answers for a sound, or for the features of windows.
-func (s *Server) v2Infer(w http.ResponseWriter, r *http.Request) {
-	m, err := s.use(r.PathValue("name"))
-	if err != nil {
-		s.refuse(w, err)
-		return
-	}
-	defer m.release()
+func (s *Server) v2Infer(w http.ResponseWriter, r *http.Request, m *model) {
 	if err := s.admit(); err != nil {
 		s.refuse(w, err)
 		return
