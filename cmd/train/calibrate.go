@@ -15,7 +15,6 @@ import (
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/internal/safe"
-	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -49,15 +48,7 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err
 	}
-	model, err := models.Open(c.Model)
-	if err != nil {
-		return modelError(err)
-	}
-	set, err := datasets.Open(c.Data, datasets.Options{Labels: model.Labels, Silence: c.Silence})
-	if err != nil {
-		return err
-	}
-	items, err := clipsOf(set, c.Split)
+	model, set, items, err := openClips(c.Model, c.Data, c.Split, c.Silence)
 	if err != nil {
 		return err
 	}

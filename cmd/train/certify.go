@@ -17,7 +17,6 @@ import (
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/safe"
-	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
@@ -55,15 +54,7 @@ func (c *certifyCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	case c.Clips < 0 || c.Pieces < 1 || c.Steps < 0 || c.Threads < 0:
 		return usageError("--clips, --steps and --threads must not be negative and --pieces must be positive")
 	}
-	model, err := models.Open(c.Model)
-	if err != nil {
-		return modelError(err)
-	}
-	set, err := datasets.Open(c.Data, datasets.Options{Labels: model.Labels, Silence: c.Silence})
-	if err != nil {
-		return err
-	}
-	items, err := clipsOf(set, c.Split)
+	model, set, items, err := openClips(c.Model, c.Data, c.Split, c.Silence)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,20 @@ func clipsOf(set *datasets.Set, split string) ([]datasets.Item, error) {
 	return items, nil
 }
 
+// openClips opens a model and the clips of a split of its labels, and the data that these are of.
+func openClips(name, data, split string, silence float64) (
+	model *polynet.Model, set *datasets.Set, items []datasets.Item, err error,
+) {
+	if model, err = models.Open(name); err != nil {
+		return nil, nil, nil, modelError(err)
+	}
+	if set, err = datasets.Open(data, datasets.Options{Labels: model.Labels, Silence: silence}); err != nil {
+		return nil, nil, nil, err
+	}
+	items, err = clipsOf(set, split)
+	return model, set, items, err
+}
+
 func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := c.Decoding.Use(ctx); err != nil {
 		return err
