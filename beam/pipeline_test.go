@@ -28,7 +28,7 @@ import (
 
 func TestMain(m *testing.M) { ptest.Main(m) }
 
-// flaky is the local file system behind a network that fails: reads fail, or break off, and writes fail, as faults
+// flaky is the local file system over a network that fails: reads fail, or break off, and writes fail, as faults
 // says.
 type flaky struct{ filesystem.Interface }
 

@@ -46,7 +46,7 @@ func (c Config) checkInner() error {
 }
 
 // Resize returns c with other widths, which width gives for the tensors of c.Program: of the stem, of each stage, and
-// within each block. Blocks of a stage, and what a skip adds, must have the same. An error that wraps ErrConfig tells
+// within each block. Blocks of a stage, and what a skip adds, must have the same. An error that wraps ErrConfig says
 // that no Config has these widths: one is none, or two that were equal differ, or the other way round, so that a skip
 // would begin or cease to be a convolution. c must be valid.
 func (c Config) Resize(width func(t Tensor) int) (Config, error) {

@@ -43,8 +43,8 @@ func TestSilentConnections(t *testing.T) {
 	conn := dial(t, url, `{}`)
 	push(t, conn, pcm(words(t, "left")), 3200)
 	send(t, conn, `{"eof":true}`)
-	if list, _ := messages(t, conn); heard(list) != "left" {
-		t.Errorf("events %q", heard(list))
+	if list, _ := messages(t, conn); eventLabels(list) != "left" {
+		t.Errorf("events %q", eventLabels(list))
 	}
 	wait(t, "silent connections are closed", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.connected == 0 })
 }
@@ -86,8 +86,8 @@ func TestGarbageFrames(t *testing.T) {
 	}
 	push(t, good, pcm(words(t, "stop")), 3200)
 	send(t, good, `{"eof":true}`)
-	if list, _ := messages(t, good); heard(list) != "stop" {
-		t.Errorf("events %q", heard(list))
+	if list, _ := messages(t, good); eventLabels(list) != "stop" {
+		t.Errorf("events %q", eventLabels(list))
 	}
 	wait(t, "no connection is left", func() bool { s.mu.Lock(); defer s.mu.Unlock(); return s.connected == 0 })
 }
@@ -170,8 +170,8 @@ func TestReloadUnderLoad(t *testing.T) {
 				conn := dial(t, url, `{}`)
 				push(t, conn, sound, 8000)
 				send(t, conn, `{"eof":true}`)
-				if list, closed := messages(t, conn); heard(list) != "yes left" {
-					t.Errorf("events %q, closed with %v", heard(list), closed)
+				if list, closed := messages(t, conn); eventLabels(list) != "yes left" {
+					t.Errorf("events %q, closed with %v", eventLabels(list), closed)
 				}
 			}
 		})
@@ -208,7 +208,7 @@ func TestCloseFinishesStreams(t *testing.T) {
 	})
 	go func() { closed <- s.Close(context.Background()) }()
 	list, _ := messages(t, conn)
-	if heard(list) != "left" || list[len(list)-1].Type != "end" {
+	if eventLabels(list) != "left" || list[len(list)-1].Type != "end" {
 		t.Errorf("messages %+v", list)
 	}
 	messages(t, silent)

@@ -154,8 +154,8 @@ func ofType(list []message, kind string) (found []message) {
 	return found
 }
 
-// heard returns the labels of the events.
-func heard(list []message) string {
+// eventLabels returns the labels of the events.
+func eventLabels(list []message) string {
 	var labels []string
 	for _, m := range ofType(list, "event") {
 		labels = append(labels, m.Label)

@@ -33,7 +33,7 @@ type Config struct {
 	Logger  *slog.Logger // nil: slog.Default
 	Page    http.Handler // what is served at /; nil: nothing
 	// OnEvent is called with each event of live sound, before the stream's client has it, and with the model and the
-	// name that the client has given the sound. It must not wait. nil: nobody else is told.
+	// name that the client has given the sound. It must not wait. nil: nothing else gets them.
 	OnEvent func(model, source string, e *Event)
 }
 

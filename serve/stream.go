@@ -110,8 +110,8 @@ func (s *Session) detected(e polyphon.Event) {
 	s.end.Events++
 	s.server.metrics.events.WithLabelValues(s.model.name, e.Label).Inc()
 	m := &Event{Event: e, Clock: time.Now().Format(records.ClockFormat)}
-	if tell := s.server.config.OnEvent; tell != nil {
-		tell(s.model.name, s.hello.Source, m)
+	if report := s.server.config.OnEvent; report != nil {
+		report(s.model.name, s.hello.Source, m)
 	}
 	s.send(m)
 }

@@ -244,7 +244,8 @@ func TestServerSentEvents(t *testing.T) {
 	rest.Close()
 	for next().Type != "end" {
 	}
-	if response.Header.Get("Content-Type") != "text/event-stream" || list[0].Type != "ready" || heard(list) != "left" ||
+	if response.Header.Get("Content-Type") != "text/event-stream" || list[0].Type != "ready" ||
+		eventLabels(list) != "left" ||
 		fmt.Sprint(list[0].Thresholds) != "map[*:0.8 left:0.5]" {
 		t.Errorf("%v: %+v", response.Header, list)
 	}

@@ -27,7 +27,7 @@ func TestWebSocketReportsEvents(t *testing.T) {
 		if list[0].Type != "ready" || len(list[0].Labels) != 19 || list[0].Thresholds["*"] == 0 {
 			t.Errorf("pieces of %d: the first message is %+v", size, list[0])
 		}
-		if got := heard(list); got != "left yes" {
+		if got := eventLabels(list); got != "left yes" {
 			t.Errorf("pieces of %d: events %q", size, got)
 		}
 		last := list[len(list)-1]
@@ -75,8 +75,8 @@ func TestWebSocketTakesAnyEncoding(t *testing.T) {
 		conn := dial(t, url, c.hello)
 		push(t, conn, c.pcm, 4095)
 		send(t, conn, `{"eof":true}`)
-		if list, closed := messages(t, conn); heard(list) != "stop" {
-			t.Errorf("%s: %q, %v", c.hello, heard(list), closed)
+		if list, closed := messages(t, conn); eventLabels(list) != "stop" {
+			t.Errorf("%s: %q, %v", c.hello, eventLabels(list), closed)
 		}
 	}
 }
@@ -159,7 +159,7 @@ func TestResetBeginsANewSound(t *testing.T) {
 	push(t, conn, pcm(words(t, "yes")), 5000)
 	send(t, conn, `{"eof":true}`)
 	list, _ := messages(t, conn)
-	if got := heard(list); got != "left yes" {
+	if got := eventLabels(list); got != "left yes" {
 		t.Errorf("events %q", got)
 	}
 	last, restarts := 0.0, 0
@@ -241,8 +241,8 @@ func TestManyStreamsGetTheSameAnswers(t *testing.T) {
 				push(t, conn, sounds[i%3], 1000+111*i)
 				send(t, conn, `{"eof":true}`)
 			}()
-			if list, closed := messages(t, conn); heard(list) != want[i%3] {
-				t.Errorf("stream %d: %q, want %q (%v)", i, heard(list), want[i%3], closed)
+			if list, closed := messages(t, conn); eventLabels(list) != want[i%3] {
+				t.Errorf("stream %d: %q, want %q (%v)", i, eventLabels(list), want[i%3], closed)
 			}
 		})
 		if i == 40 {

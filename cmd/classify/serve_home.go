@@ -25,7 +25,7 @@ type home struct {
 	wyoming   *wyoming.Server
 }
 
-// publish begins to publish events to the broker of a URL, and has the service that config is for tell of them.
+// publish begins to publish events to the broker of a URL, and has the service that config is for report them.
 func (h *home) publish(url string, config *serve.Config) (err error) {
 	if url == "" {
 		return nil
@@ -52,7 +52,7 @@ func (h *home) mqttModels() (list []mqtt.Model) {
 	return list
 }
 
-// begin begins to serve wake words at an address, and has the broker told of the models.
+// begin begins to serve wake words at an address, and announces the models to the broker.
 func (h *home) begin(address string, service *serve.Server) error {
 	h.service.Store(service)
 	h.reloaded()
@@ -73,7 +73,7 @@ func (h *home) begin(address string, service *serve.Server) error {
 	return nil
 }
 
-// reloaded tells of the models that there are now.
+// reloaded announces the models that there are now.
 func (h *home) reloaded() {
 	if h.publisher != nil {
 		h.publisher.Changed()

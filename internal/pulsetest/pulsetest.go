@@ -1,4 +1,4 @@
-// Package pulsetest starts a PulseAudio server for tests, with an output that nobody hears and whose monitor is the
+// Package pulsetest starts a PulseAudio server for tests, with an output without a device and whose monitor is the
 // microphone.
 package pulsetest
 

@@ -20,7 +20,7 @@ const (
 // maxClipWindows is how many windows long a recording is at most that Auto answers as a clip.
 const maxClipWindows = 3
 
-// Sound is a Source whose beginning has been read, as far as a window and one sample, which tells whether it is longer
+// Sound is a Source whose beginning has been read, as far as a window and one sample, which says whether it is longer
 // than a window. It counts samples.
 type Sound struct {
 	audio.Source

@@ -36,7 +36,7 @@ type origin struct {
 // root is where Home Assistant looks for entities unless it is configured otherwise.
 const root = "homeassistant"
 
-// announce tells Home Assistant of an event entity for each model, whose types are its words, and of a sensor with the
+// announce describes to Home Assistant an event entity for each model, whose types are its words, and a sensor with the
 // latest word, and says that p is online. Home Assistant ignores what it knows already.
 func (p *Publisher) announce(ctx context.Context, s *session) error {
 	here := device{[]string{p.id}, strings.ReplaceAll(p.prefix, "/", " "), "polyphon", p.config.Version}

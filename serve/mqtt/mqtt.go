@@ -173,7 +173,7 @@ func (p *Publisher) Publish(e Event) {
 	}
 }
 
-// Changed has Home Assistant told of the models that there are now.
+// Changed announces to Home Assistant the models that there are now.
 func (p *Publisher) Changed() {
 	select {
 	case p.changed <- struct{}{}:

@@ -127,15 +127,15 @@ func (c *client) take(e event) error {
 		if err := e.decode(&f); err != nil {
 			return err
 		}
-		return c.hear(e, f)
+		return c.takeSound(e, f)
 	case "audio-stop":
 		return c.stop()
 	}
 	return nil
 }
 
-// hear takes the beginning or a chunk of sound. A chunk without a beginning is one itself.
-func (c *client) hear(e event, f audioFormat) error {
+// takeSound takes the beginning or a chunk of sound. A chunk without a beginning is one itself.
+func (c *client) takeSound(e event, f audioFormat) error {
 	if e.kind == "audio-start" || c.sound == nil {
 		c.end()
 		if err := c.start(f); err != nil {

@@ -161,8 +161,8 @@ func (p *peer) say(kind, data, payload string) {
 	p.send(line + "}\n" + data + payload)
 }
 
-// heard returns the next event as "type data".
-func (p *peer) heard() string {
+// next returns the next event as "type data".
+func (p *peer) next() string {
 	p.t.Helper()
 	line, err := p.in.ReadBytes('\n')
 	if err != nil {
@@ -186,7 +186,7 @@ func (p *peer) heard() string {
 func (p *peer) expect(want ...string) {
 	p.t.Helper()
 	for _, w := range want {
-		if got := p.heard(); got != w {
+		if got := p.next(); got != w {
 			p.t.Errorf("answer:\n%s\nwant\n%s", got, w)
 		}
 	}
@@ -246,7 +246,7 @@ func TestInfo(t *testing.T) {
 	_, _, address := start(t, Options{})
 	p := dial(t, address)
 	p.say("describe", "", "")
-	kind, data, _ := strings.Cut(p.heard(), " ")
+	kind, data, _ := strings.Cut(p.next(), " ")
 	var got struct {
 		ASR, TTS, Handle, Intent, Mic, Snd []any
 		Wake                               []struct {
@@ -282,7 +282,7 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-// TestGarbage sends what is no event, or more than is read: the client is told why, and disconnected.
+// TestGarbage sends what is no event, or more than is read: the client gets the reason, and is disconnected.
 func TestGarbage(t *testing.T) {
 	_, _, address := start(t, Options{})
 	for text, want := range map[string]string{
@@ -305,13 +305,13 @@ func TestGarbage(t *testing.T) {
 	} {
 		p := dial(t, address)
 		p.conn.Write([]byte(text)) // may fail at its end
-		if got := p.heard(); !strings.HasPrefix(got, "error ") || !strings.Contains(unquote(got), want) {
+		if got := p.next(); !strings.HasPrefix(got, "error ") || !strings.Contains(unquote(got), want) {
 			// A reset connection may lose the answer to more than was read.
 			if len(text) < maxLine || !strings.Contains(got, "reset") {
 				t.Errorf("%.60q: %s, want %s", text, got, want)
 			}
 		}
-		if got := p.heard(); got != "EOF" && !strings.Contains(got, "reset") {
+		if got := p.next(); got != "EOF" && !strings.Contains(got, "reset") {
 			t.Errorf("%.60q: then %s", text, got)
 		}
 	}
@@ -362,7 +362,7 @@ func TestManyClients(t *testing.T) {
 				if i%2 == 0 {
 					want = `detection {"name":"a","timestamp":0}`
 				}
-				if got := p.heard(); got != want {
+				if got := p.next(); got != want {
 					t.Errorf("client %d, sound %d: %s", i, n, got)
 				}
 			}
@@ -378,14 +378,14 @@ func TestLimitOfClients(t *testing.T) {
 	second.say("ping", "", "")
 	first.expect(`pong {"text":null}`)
 	second.expect(`pong {"text":null}`)
-	if got := dial(t, address).heard(); got != "EOF" && !strings.Contains(got, "reset") {
+	if got := dial(t, address).next(); got != "EOF" && !strings.Contains(got, "reset") {
 		t.Errorf("a third client: %s", got)
 	}
 	first.conn.Close()
 	for begun := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		p := dial(t, address)
 		p.conn.Write([]byte(`{"type":"ping"}` + "\n"))
-		if p.heard() == `pong {"text":null}` {
+		if p.next() == `pong {"text":null}` {
 			break
 		}
 		if time.Since(begun) > 10*time.Second {
@@ -400,7 +400,7 @@ func TestSilentClients(t *testing.T) {
 	for _, text := range []string{"", `{"type":`, `{"type":"audio-chunk","payload_length":99}` + "\nx", chunk(cd)} {
 		p := dial(t, address)
 		p.send(text)
-		if got := p.heard(); got != "EOF" && !strings.Contains(got, "reset") {
+		if got := p.next(); got != "EOF" && !strings.Contains(got, "reset") {
 			t.Errorf("%q: %s", text, got)
 		}
 	}
