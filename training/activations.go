@@ -15,9 +15,8 @@ type Activations struct {
 // NewActivations returns the Activations of m. Weights that do not fit its network give an error wrapping
 // polynet.ErrWeights.
 func NewActivations(m *polynet.Model, dev device.Trainer) (*Activations, error) {
-	n := newNetwork(m.Net.Program(), dev, false)
-	if err := n.SetWeights(m.Weights); err != nil {
-		n.close()
+	n, err := trained(m, dev, false)
+	if err != nil {
 		return nil, err
 	}
 	return &Activations{n, NewPass(n, nil)}, nil
@@ -37,8 +36,12 @@ func (a *Activations) Run(rows []float32, batch int) {
 // Rows returns the rows of a tensor of the latest run, (clips·rows, channels), in new memory. t is one of the model's
 // program.
 func (a *Activations) Rows(t polynet.Tensor) []float32 {
-	v := a.pass.tensors[t].View
-	all := download(a.net.dev, v.Data.Slice(0, v.Extent()))
+	return rowsOf(a.net.dev, a.pass.tensors[t].View)
+}
+
+// rowsOf returns v's rows one after the other, in new memory.
+func rowsOf(dev device.Trainer, v device.View) []float32 {
+	all := download(dev, v.Data.Slice(0, v.Extent()))
 	rows := make([]float32, 0, v.Count()*v.Cols)
 	for g := range v.Groups {
 		for r := range v.Rows {

@@ -24,12 +24,12 @@ type teacherModel struct {
 func newEnsemble(models []*polynet.Model, dev device.Trainer) (ensemble, error) {
 	var list ensemble
 	for _, m := range models {
-		n := newNetwork(m.Net.Program(), dev, false)
-		list = append(list, teacherModel{newEvaluator(n, m.Norm), m.Temperature})
-		if err := n.SetWeights(m.Weights); err != nil {
+		n, err := trained(m, dev, false)
+		if err != nil {
 			list.close()
 			return nil, err
 		}
+		list = append(list, teacherModel{newEvaluator(n, m.Norm), m.Temperature})
 	}
 	return list, nil
 }

@@ -84,18 +84,6 @@ func headProgram(in, out int, dropout float64) *polynet.Program {
 	return p
 }
 
-// rowsOf returns v's rows one after the other.
-func rowsOf(d device.Trainer, v device.View) []float32 {
-	data := download(d, v.Data)
-	var rows []float32
-	for g := range v.Groups {
-		for r := range v.Rows {
-			rows = append(rows, data[g*v.GroupStride+r*v.RowStride:][:v.Cols]...)
-		}
-	}
-	return rows
-}
-
 // golden holds the arrays of an .npz file by name.
 type golden map[string]*tensor.Dense
 

@@ -17,9 +17,8 @@ type InputGradient struct {
 // NewInputGradient returns an InputGradient of m. Weights that do not fit its network give an error wrapping
 // polynet.ErrWeights.
 func NewInputGradient(m *polynet.Model, dev device.Trainer) (*InputGradient, error) {
-	n := newNetwork(m.Net.Program(), dev, true)
-	if err := n.SetWeights(m.Weights); err != nil {
-		n.close()
+	n, err := trained(m, dev, true)
+	if err != nil {
 		return nil, err
 	}
 	g := &InputGradient{n, NewPass(n, nil)}

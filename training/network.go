@@ -176,6 +176,17 @@ func (n *Network) Weights() polynet.Weights {
 	return weights
 }
 
+// trained returns the network of a model's weights, with gradients or without. Weights that do not fit it give an error
+// wrapping polynet.ErrWeights.
+func trained(m *polynet.Model, dev device.Trainer, gradients bool) (*Network, error) {
+	n := newNetwork(m.Net.Program(), dev, gradients)
+	if err := n.SetWeights(m.Weights); err != nil {
+		n.close()
+		return nil, err
+	}
+	return n, nil
+}
+
 // begin sets the parameters and running statistics to those of a model of the same blocks. The head's stay as they are
 // unless it has the same labels. A model of other blocks gives an error wrapping ErrConfig.
 func (n *Network) begin(m *polynet.Model, sameLabels bool) error {

@@ -228,16 +228,12 @@ func (c *compression) prepare(ctx context.Context, model *polynet.Model) (compre
 	}); err != nil {
 		return data, err
 	}
-	n := min(c.Calibration, len(train))
-	items := make([]datasets.Item, n)
-	for i := range items {
-		items[i] = train[i*len(train)/n]
-	}
+	items := evenly(train, c.Calibration)
 	loader, err := m.loader(items, c.set.Noise, c.Threads, datasets.Context{})
 	if err != nil {
 		return data, err
 	}
-	for b, err := range counted(c.console, "calibration clips", n, loader.Ordered(ctx)) {
+	for b, err := range counted(c.console, "calibration clips", len(items), loader.Ordered(ctx)) {
 		if err != nil {
 			return data, err
 		}
