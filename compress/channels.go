@@ -32,18 +32,9 @@ type channels struct {
 func channelsOf(net polynet.Config) *channels {
 	p := net.Program()
 	c := &channels{net: net, p: p, of: make([]int, len(p.Steps)+2)}
-	root := make([]polynet.Tensor, len(c.of))
-	for t := range root {
-		root[t] = polynet.Tensor(t)
-	}
-	find := func(t polynet.Tensor) polynet.Tensor {
-		for root[t] != t {
-			t = root[t]
-		}
-		return t
-	}
+	root := upTo(len(c.of))
 	join := func(a, b polynet.Tensor) {
-		if a, b = find(a), find(b); b != polynet.NoTensor {
+		if a, b := rootOf(root, int(a)), rootOf(root, int(b)); b != int(polynet.NoTensor) {
 			root[max(a, b)] = min(a, b)
 		}
 	}
@@ -66,11 +57,11 @@ func channelsOf(net polynet.Config) *channels {
 			join(outputs[fmt.Sprintf("stages.%d.%d", i, j)], outputs[fmt.Sprintf("stages.%d.0", i)])
 		}
 	}
-	numbers := map[polynet.Tensor]int{}
+	numbers := map[int]int{}
 	for t := range c.of {
-		r, step := find(polynet.Tensor(t)), t-int(polynet.Output(0))
+		r, step := rootOf(root, t), t-int(polynet.Output(0))
 		c.of[t] = -1
-		if r < polynet.Output(0) || step == len(p.Steps)-1 {
+		if r < int(polynet.Output(0)) || step == len(p.Steps)-1 {
 			continue
 		}
 		n, known := numbers[r]

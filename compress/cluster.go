@@ -60,10 +60,7 @@ func averageLinkage(distances *mat.SymDense, weights []float64) []merge {
 // numbered sorts merges by height, and replaces the members by which they name clusters by the clusters' numbers.
 func numbered(merges []merge, n int) []merge {
 	slices.SortStableFunc(merges, func(a, b merge) int { return cmp.Compare(a.height, b.height) })
-	root, cluster := make([]int, n), make([]int, n) // of members; of roots
-	for i := range n {
-		root[i], cluster[i] = i, i
-	}
+	root, cluster := upTo(n), upTo(n) // of members; of roots
 	for i := range merges {
 		m := &merges[i]
 		a, b := rootOf(root, m.a), rootOf(root, m.b)
@@ -73,6 +70,7 @@ func numbered(merges []merge, n int) []merge {
 	return merges
 }
 
+// rootOf returns the representative of the set that i is in, and shortens the way to it.
 func rootOf(root []int, i int) int {
 	for root[i] != i {
 		root[i] = root[root[i]]
@@ -83,10 +81,7 @@ func rootOf(root []int, i int) int {
 
 // cut returns the number of each channel's cluster after the merges, from 0 on in the order of their first members.
 func cut(merges []merge, n int) []int {
-	root := make([]int, n+len(merges))
-	for i := range root {
-		root[i] = i
-	}
+	root := upTo(n + len(merges))
 	for i, m := range merges {
 		root[rootOf(root, m.a)], root[rootOf(root, m.b)] = n+i, n+i
 	}

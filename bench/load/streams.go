@@ -67,11 +67,17 @@ func streams(ctx context.Context, o options) error {
 	return nil
 }
 
+// dial opens a WebSocket. opening has room for those that are opened at the same time.
+func (o options) dial(ctx context.Context, opening chan struct{}) (*websocket.Conn, error) {
+	opening <- struct{}{}
+	defer func() { <-opening }()
+	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(o.url, "http")+"/v1/listen", nil)
+	return conn, err
+}
+
 // speak sends sound in real time, from a random place on, and measures the delays of events.
 func speak(ctx context.Context, o options, pcm []byte, number int, opening chan struct{}, t *tally) {
-	opening <- struct{}{}
-	conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(o.url, "http")+"/v1/listen", nil)
-	<-opening
+	conn, err := o.dial(ctx, opening)
 	if err != nil {
 		t.fail("stream %d: %v", number, err)
 		return
@@ -156,9 +162,7 @@ func silent(ctx context.Context, o options) error {
 	opened := 0
 	for i := range o.count {
 		all.Go(func() {
-			opening <- struct{}{}
-			conn, _, err := websocket.Dial(ctx, "ws"+strings.TrimPrefix(o.url, "http")+"/v1/listen", nil)
-			<-opening
+			conn, err := o.dial(ctx, opening)
 			if err != nil {
 				t.fail("connection %d: %v", i, err)
 				return
