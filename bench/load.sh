@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures `classify serve` on one core, with a client on the others: live streams, connections that say nothing, and
 # uploads beside the command's own throughput. bench/load.sh [SECONDS] [STREAMS...], 600 seconds and 400 800 by default.
+# MODEL is the model of the streams: an embedded one's name, the default, or a file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-600}
@@ -16,7 +17,7 @@ if command -v taskset >/dev/null && [ "$(nproc)" -gt 1 ]; then
 	pin=(taskset -c 0) others=(taskset -c "1-$(($(nproc) - 1))")
 fi
 serve() {
-	GOMAXPROCS=1 "${pin[@]}" "$work/classify" serve --addr 127.0.0.1:18099 2>"$work/log" &
+	GOMAXPROCS=1 "${pin[@]}" "$work/classify" serve "$@" --addr 127.0.0.1:18099 2>"$work/log" &
 	server=$!
 	for _ in $(seq 100); do curl -sf http://127.0.0.1:18099/healthz >/dev/null && return; sleep 0.1; done
 	cat "$work/log"
@@ -25,9 +26,9 @@ serve() {
 end() { kill $server; wait $server || true; server=0; }
 load() { "${others[@]}" "$work/load" "$@"; }
 
-printf '## Live streams of the default model, one core, %s s\n\n' "$seconds"
+printf '## Live streams of %s, one core, %s s\n\n' "${MODEL:-the default model}" "$seconds"
 for count in ${streams[*]}; do
-	serve
+	serve ${MODEL:+--model "$MODEL"}
 	load streams http://127.0.0.1:18099 --count "$count" --seconds "$seconds"
 	end
 done

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -83,6 +82,13 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 	if err != nil {
 		return err
 	}
+	var cert *certificate // nil: HTTP
+	if c.TLSCert != "" {
+		cert = &certificate{cert: c.TLSCert, key: c.TLSKey}
+		if err := cert.load(); err != nil {
+			return program.WithStatus(program.StatusUsage, fmt.Errorf("--tls-cert and --tls-key: %w", err))
+		}
+	}
 	device, err := c.Computing.Open(1)
 	if err != nil {
 		return program.WithStatus(program.StatusModel, err)
@@ -105,16 +111,26 @@ func (c *server) Run(ctx context.Context, s program.Streams) error {
 	if err := h.begin(c.Wyoming, service); err != nil {
 		return errors.Join(err, h.close(ctx), service.Close(ctx))
 	}
-	program.OnHangUp(ctx, func() {
-		if err := service.Reload(); err != nil {
-			config.Logger.Error("the models stay as they were", "error", err)
-			return
-		}
-		config.Logger.Info("the models have been loaded again")
-		h.reloaded()
-	})
-	err = c.serve(ctx, service, h, config.Logger)
+	program.OnHangUp(ctx, func() { reload(service, h, cert, config.Logger) })
+	err = c.serve(ctx, service, h, cert, config.Logger)
 	return errors.Join(err, device.Close())
+}
+
+// reload reads the certificate, if there is one, and the models again. What cannot be read stays as it was.
+func reload(service *serve.Server, h *home, cert *certificate, log *slog.Logger) {
+	if cert != nil {
+		if err := cert.load(); err != nil {
+			log.Error("the certificate stays as it was", "error", err)
+		} else {
+			log.Info("the certificate has been read again")
+		}
+	}
+	if err := service.Reload(); err != nil {
+		log.Error("the models stay as they were", "error", err)
+		return
+	}
+	log.Info("the models have been loaded again")
+	h.reloaded()
 }
 
 func (c *server) check() error {
@@ -184,7 +200,9 @@ func modelSource(flag string) serve.Source {
 }
 
 // serve answers requests until ctx is done, and then finishes those that are under way.
-func (c *server) serve(ctx context.Context, service *serve.Server, h *home, log *slog.Logger) error {
+func (c *server) serve(
+	ctx context.Context, service *serve.Server, h *home, cert *certificate, log *slog.Logger,
+) error {
 	listener, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return errors.Join(err, service.Close(ctx), h.close(ctx))
@@ -192,13 +210,12 @@ func (c *server) serve(ctx context.Context, service *serve.Server, h *home, log 
 	http := &http.Server{
 		Handler: service.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 1 << 16, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-		TLSConfig: &tls.Config{MinVersion: tls.VersionTLS12},
 	}
 	served := make(chan error, 1)
 	scheme := "http"
-	if c.TLSCert != "" {
-		scheme = "https"
-		go func() { served <- http.ServeTLS(listener, c.TLSCert, c.TLSKey) }()
+	if cert != nil {
+		scheme, http.TLSConfig = "https", cert.config()
+		go func() { served <- http.ServeTLS(listener, "", "") }()
 	} else {
 		go func() { served <- http.Serve(listener) }()
 	}
