@@ -86,7 +86,7 @@ func TestCuesAreLabels(t *testing.T) {
 		!strings.HasPrefix(s.Notes[1], "1 cue point(s)") || !strings.HasPrefix(s.Notes[2], "no validation clips of c") {
 		t.Errorf("notes %q", s.Notes)
 	}
-	check(Options{Words: []string{"a", "b"}, Unknown: 1}, "a", "b", detect.UnknownLabel)
+	check(Options{Words: []string{"a", "b"}, Unknown: 0.1}, "a", "b", detect.UnknownLabel)
 	check(Options{Labels: []string{"b", "a", detect.UnknownLabel}}, "b", "a", detect.UnknownLabel)
 	want = slices.DeleteFunc(want, func(it Item) bool { return it.Word == "c" })
 	if s := check(Options{Words: []string{"a", "b"}}, "a", "b"); s.Ignored["c"] != 2 {

@@ -72,7 +72,8 @@ type Options struct {
 	// `_unknown_` where Labels has it and are left out (Set.Ignored) otherwise. Excludes Words.
 	Labels []string
 	// Unknown and Silence are the shares of `_unknown_` and `_silence_` examples, relative to the number of word clips
-	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used.
+	// of the split (Google's protocol: 0.1 each). With Labels, all unknown clips are used. Where they are fewer, training
+	// shows each of them up to four times in an epoch.
 	Unknown, Silence float64
 	Seed             int64    // draws _unknown_ and _silence_ of the training split; the other splits' draw is fixed
 	Noise            []string // folders of more recordings without words, used as those of `_background_noise_` are

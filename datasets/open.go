@@ -197,11 +197,23 @@ func (s *Set) addClips(t *tree, o Options) {
 		if len(o.Labels) > 0 {
 			n = math.MaxInt
 		}
-		for _, c := range drawEvenly(others[split], n, drawSource(o, split, "unknown")) {
-			s.add(t, c, unknown)
+		drawn := drawEvenly(others[split], n, drawSource(o, split, "unknown"))
+		rounds := 1
+		if split == Train && len(o.Labels) == 0 {
+			rounds = otherRounds
+		}
+		for ; rounds > 0; rounds-- {
+			for _, c := range drawn[:max(0, min(len(drawn), n))] {
+				s.add(t, c, unknown)
+			}
+			n -= len(drawn)
 		}
 	}
 }
+
+// otherRounds is how often a clip of another word is among the examples of training, at most, where there are too few
+// for their share. Each time it is augmented in another way.
+const otherRounds = 4
 
 // addExtra adds the clips of the folders of Options.Extra for training, whatever splits they state.
 func (s *Set) addExtra(folders []string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -126,6 +127,47 @@ func TestDrawsFollowTheSeedInTrainingOnly(t *testing.T) {
 	for _, split := range []Split{Valid, Test} {
 		if !slices.Equal(a.Split(split), b.Split(split)) {
 			t.Errorf("the seed changes the %v examples", split)
+		}
+	}
+}
+
+// TestFewOthersAreRepeated asks for more examples of other words than there are clips.
+func TestFewOthersAreRepeated(t *testing.T) {
+	f := newFolder(t)
+	f.class("a", 40)
+	f.class("b", 5)
+	for _, share := range []float64{0.05, 0.25, 100} {
+		s := f.open(Options{Words: []string{"a"}, Unknown: share})
+		shown := map[string]int{}
+		for _, it := range s.Split(Train) {
+			if it.Other {
+				shown[it.Path]++
+			}
+		}
+		words, total := 0, 0
+		for _, it := range s.Items {
+			if it.Word == "a" && it.Split == Train {
+				words++
+			}
+		}
+		for path, n := range shown {
+			total += n
+			if n > otherRounds {
+				t.Errorf("share %v: %s is shown %d times", share, path, n)
+			}
+		}
+		most := otherRounds * len(shown)
+		if asked := int(math.Ceil(share * float64(words))); total != min(asked, most) {
+			t.Errorf("share %v of %d clips: %d examples of %d clips", share, words, total, len(shown))
+		}
+		for _, split := range []Split{Valid, Test} {
+			seen := map[string]bool{}
+			for _, it := range s.Split(split) {
+				if it.Other && seen[it.Path] {
+					t.Errorf("%s is in the %v split twice", it.Path, split)
+				}
+				seen[it.Path] = true
+			}
 		}
 	}
 }

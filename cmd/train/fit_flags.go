@@ -65,7 +65,7 @@ type soundFlags struct {
 	Negatives []string     `help:"${negativesHelp}" type:"path" placeholder:"DIR"`
 	Extra     []string     `help:"${extraHelp}" type:"path" placeholder:"DIR"`
 	Augment   string       `help:"${augmentHelp}" enum:"speech,light,papers,none" default:"speech"`
-	Unknown   float64      `help:"Share of _unknown_ clips, relative to the words' clips." default:"0.1"`
+	Unknown   float64      `help:"Share of _unknown_ clips, relative to the words' clips; few are repeated." default:"0.1"`
 	Negative  float64      `name:"negative-share" help:"Share of examples cut from --negatives, ditto." default:"0.5"`
 	Silence   float64      `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
 }
