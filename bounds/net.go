@@ -64,7 +64,8 @@ type Net struct {
 }
 
 // Compile returns the Net of a program whose norms are folded (polynet.Program.FoldNorms), for clips of so many frames.
-// A program with norms or dropout, or frames below 1, give an error that wraps polynet.ErrConfig.
+// A program with norms, dropout or narrow weights, whose operands are rounded, or frames below 1, give an error that
+// wraps polynet.ErrConfig.
 func Compile(p *polynet.Program, w polynet.Weights, frames int) (*Net, error) {
 	if frames < 1 {
 		return nil, fmt.Errorf("%w: bounds for %d frames", polynet.ErrConfig, frames)
@@ -75,6 +76,10 @@ func Compile(p *polynet.Program, w polynet.Weights, frames int) (*Net, error) {
 		s := &p.Steps[i]
 		if s.Norm.Name != "" || s.ProductNorm.Name != "" || s.Op == polynet.OpDropout {
 			return nil, fmt.Errorf("%w: bounds need a program without norms and dropout, not %s", polynet.ErrConfig, s.Name)
+		}
+		if s.Precision != polynet.Float32 {
+			return nil, fmt.Errorf("%w: %s has narrow weights (%s) and rounds what it reads, which bounds do not follow",
+				polynet.ErrConfig, s.Name, s.Precision)
 		}
 		n.before[i] = -1
 		n.tensors[polynet.Output(i)] = n.step(i, s, w)

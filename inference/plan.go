@@ -62,6 +62,7 @@ func compile(
 		return nil, err
 	}
 	program, values = program.FuseProducts(values)
+	program, values = program.ExpandNarrow(values)
 	extractor, err := extract(m.Features)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", polynet.ErrModel, err)

@@ -22,6 +22,7 @@ type boundStep struct {
 	weight              *device.Packed // (Kernel·In, Width), but of OpDepthwise
 	taps                device.Buffer  // (Kernel, Width), of OpDepthwise
 	bias, scale, offset device.Buffer  // (Width)
+	round               float32        // the InputScale of OpRound
 }
 
 // packed returns the steps. The first call packs the weights; calls at the same time wait for it.
@@ -69,6 +70,8 @@ func (p *Plan) pack(size runSize) []boundStep {
 			})
 		case polynet.OpDepthwise:
 			b.taps = upload(s.Weight)
+		case polynet.OpRound:
+			b.round = values(s.InputScale)[0]
 		case polynet.OpLinear:
 			b.weight = new(device.Packed)
 			p.dev.Pack(b.weight, stage(s.Weight), s.In, s.Width)
@@ -130,8 +133,24 @@ func (s *boundStep) run(d device.Device, o *operands) {
 		d.Hadamard(o.dst, o.x, o.y, s.Plus)
 	case polynet.OpTanh:
 		d.Tanh(o.dst, o.x)
+	case polynet.OpRound:
+		roundRows(d, o.dst, o.x, s.round)
 	default:
 		panic("inference: no kernel for step " + s.Name)
+	}
+}
+
+// roundRows sets dst's rows to x's, rounded. In a device's own memory they are copied as they are.
+func roundRows(d device.Device, dst, x device.View, scale float32) {
+	to, from := dst.Data.Host(), x.Data.Host()
+	if to == nil {
+		copyRows(d, dst, x)
+		return
+	}
+	for g := range dst.Groups {
+		for r := range dst.Rows {
+			polynet.RoundTo(to[g*dst.GroupStride+r*dst.RowStride:][:dst.Cols], from[g*x.GroupStride+r*x.RowStride:], scale)
+		}
 	}
 }
 

@@ -42,6 +42,9 @@ func (c Config) Program() *Program {
 		}
 	}
 	b.head(c, x)
+	if c.Narrow != nil {
+		b.narrow(c.Narrow)
+	}
 	return &b.Program
 }
 

@@ -65,6 +65,9 @@ type Config struct {
 	// of each factor in NCP and NCPSkip, of the factors in Star, and in Mu of the factors and of the low rank, of the
 	// first layer and of the second. nil: all are.
 	Inner [][]int `json:"inner,omitempty"`
+
+	// Narrow says which weights are stored in few bits. nil: none are.
+	Narrow *Narrow `json:"narrow,omitempty"`
 }
 
 // Validate returns an error wrapping ErrConfig that names the field when c cannot be built, or is beyond the limits of
@@ -122,6 +125,9 @@ func (c Config) Validate() error {
 		}
 	}
 	if err := c.checkInner(); err != nil {
+		return err
+	}
+	if err := c.Narrow.validate(); err != nil {
 		return err
 	}
 	return c.checkSize()

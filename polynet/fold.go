@@ -11,7 +11,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// Weights are a network's weights by name, dense float32 tensors.
+// Weights are a network's weights by name, dense tensors: float32, and int8 of narrow weights.
 type Weights map[string]*tensor.Dense
 
 // values returns the named weight's values.
@@ -44,11 +44,15 @@ func (w Weight) check(t *tensor.Dense) error {
 	if !t.Shape().Eq(tensor.Shape(w.Shape)) {
 		return fmt.Errorf("has shape %v, the network wants %v", []int(t.Shape()), w.Shape)
 	}
+	if w.Precision != Float32 {
+		return w.checkLevels(t)
+	}
 	values, ok := t.Data().([]float32)
 	if !ok || int64(len(values)) != w.Len() {
 		return fmt.Errorf("holds %v, want %d contiguous float32 values", t.Dtype(), w.Len())
 	}
 	variance := w.Kind == Running && strings.HasSuffix(w.Name, ".running_var")
+	divisor := strings.HasSuffix(w.Name, inputScale)
 	for i, v := range values {
 		if v-v != 0 { // NaN or infinite
 			return fmt.Errorf("has the value %v at %d", v, i)
@@ -56,13 +60,16 @@ func (w Weight) check(t *tensor.Dense) error {
 		if variance && v < 0 {
 			return fmt.Errorf("has the negative variance %v at %d", v, i)
 		}
+		if divisor && v <= 0 {
+			return fmt.Errorf("has the value %v, a scale is positive", v)
+		}
 	}
 	return nil
 }
 
 // FoldNorms returns the program and the weights with the batch norms, by their running statistics, folded into the
-// convolutions before them, and those of product terms made Scale and Offset. Sums are float64. w must fit p (Check)
-// and stays as it is.
+// convolutions before them, of narrow ones into WeightScale, and those of product terms made Scale and Offset. Sums are
+// float64. w must fit p (Check) and stays as it is.
 //
 // The normalisation of the features is not part of a Program: folded into the stem it would no longer make the padding
 // zero, and for a mel that hardly varies in the training data it would cancel large terms.
@@ -73,23 +80,36 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 		f.Weights = append(f.Weights, Weight{Name: name, Shape: shape})
 		folded[name] = tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
 	}
+	keep := func(name string, precision Precision) {
+		f.Weights = append(f.Weights, Weight{Name: name, Shape: slices.Clone(w[name].Shape()), Precision: precision})
+		folded[name] = w[name]
+	}
 	for i := range f.Steps {
 		s := &f.Steps[i]
 		switch s.Op {
 		case OpConv, OpDepthwise:
 			scale, shift := w.affine(s.Norm, s.Width)
 			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
-			weight := slices.Clone(w.values(s.Weight))
+			scaled := s.Weight
+			if s.Precision != Float32 {
+				keep(s.Weight, s.Precision)
+				keep(s.InputScale, Float32)
+				scaled = s.WeightScale
+			}
+			weight := slices.Clone(w.values(scaled))
 			for row := range slices.Chunk(weight, s.Width) {
 				for k, v := range row {
 					row[k] = float32(float64(v) * scale[k])
 				}
 			}
-			put(s.Weight, weight, s.Kernel, s.In, s.Width)
+			put(scaled, weight, w[scaled].Shape()...)
 			put(s.Bias, toFloat32(shift), s.Width)
 		case OpLinear:
-			put(s.Weight, w.values(s.Weight), s.In, s.Width)
-			put(s.Bias, w.values(s.Bias), s.Width)
+			keep(s.Weight, s.Precision)
+			keep(s.Bias, Float32)
+			if s.Precision != Float32 {
+				keep(s.WeightScale, Float32)
+			}
 		}
 		if n := s.ProductNorm; n.Name != "" {
 			scale, offset := w.affine(n, s.Width)
@@ -217,13 +237,17 @@ func (m *Model) Inference() (*Program, Weights, error) {
 // which others may share, and gets new ones.
 func (p *Program) foldScaling(w Weights, s *confidence.Scaling) {
 	head := &p.Steps[len(p.Steps)-1]
-	weight, bias := slices.Clone(w.values(head.Weight)), slices.Clone(w.values(head.Bias))
+	scaled := head.Weight
+	if head.Precision != Float32 {
+		scaled = head.WeightScale
+	}
+	weight, bias := slices.Clone(w.values(scaled)), slices.Clone(w.values(head.Bias))
 	for i := range weight {
 		weight[i] = float32(float64(weight[i]) * s.Scale[i%head.Width])
 	}
 	for i := range bias {
 		bias[i] = float32(s.Scale[i]*float64(bias[i]) + s.Shift[i])
 	}
-	w[head.Weight] = tensor.New(tensor.WithShape(head.In, head.Width), tensor.WithBacking(weight))
+	w[scaled] = tensor.New(tensor.WithShape(w[scaled].Shape()...), tensor.WithBacking(weight))
 	w[head.Bias] = tensor.New(tensor.WithShape(head.Width), tensor.WithBacking(bias))
 }

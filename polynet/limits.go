@@ -65,6 +65,9 @@ func (c Config) checkSize() error {
 	if weights > maxWeights {
 		return fmt.Errorf("%w: %d weights, at most %d are possible", ErrConfig, weights, maxWeights)
 	}
+	if err := p.checkSums(); err != nil {
+		return err
+	}
 	type extent struct{ rows, stride int64 } // Geometry may overflow where int has 32 bits
 	list := make([]extent, len(p.Steps)+2)
 	list[Input].stride = 1

@@ -20,10 +20,11 @@ import (
 )
 
 // A model file is in the safetensors format (https://huggingface.co/docs/safetensors): the header's length (8 bytes,
-// little-endian), the header in JSON, then the tensors' values without gaps. The header names each tensor's type
-// (always F32), shape and place, and its "__metadata__" carries the rest of the Model, one JSON text each:
+// little-endian), the header in JSON, then the tensors' values without gaps. The header names each tensor's type, shape
+// and place. The type is F32, but of narrow weights I8, or, where they are ternary, U8: five in a byte, the one before
+// times 3, as 1 + the weight, and 0 after the last one. "__metadata__" carries the rest of the Model, a JSON text each:
 //
-//	format       "polyphon/1", not quoted
+//	format       "polyphon/1", not quoted, or "polyphon/2" where weights are narrow, which earlier programs refuse
 //	features     features.Config
 //	norm         features.Norm
 //	window       seconds
@@ -36,8 +37,9 @@ import (
 //
 // Nothing in the header may be there twice, and nothing may follow a JSON value: what programs make of that differs.
 const (
-	modelFormat = "polyphon/1"
-	metadataKey = "__metadata__"
+	modelFormat  = "polyphon/1"
+	narrowFormat = "polyphon/2"
+	metadataKey  = "__metadata__"
 
 	// What a header takes in memory is a multiple of its length: 20 times for tensors, 30 for lists in the metadata.
 	maxHeader     = 4 << 20 // bytes; the format allows 100 MB, a network of 256 blocks needs 0.4 MB
@@ -79,7 +81,13 @@ func Read(r io.Reader) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if m.Weights, err = readTensors(in, entries); err != nil {
+	narrow := map[string]Weight{}
+	for _, w := range m.Net.Program().Weights {
+		if w.Precision != Float32 {
+			narrow[w.Name] = w
+		}
+	}
+	if m.Weights, err = readTensors(in, entries, narrow); err != nil {
 		return nil, err
 	}
 	if err := m.Validate(); err != nil {
@@ -162,12 +170,17 @@ func parseMetadata(metadata map[string]string) (*Model, error) {
 			return nil, fmt.Errorf("%w: metadata: no %s", ErrModel, f.name)
 		}
 	}
+	if want := m.format(); metadata["format"] != want {
+		return nil, fmt.Errorf("%w: a file of format %s with the weights of %s", ErrModel, metadata["format"], want)
+	}
 	return m, m.validateConfig()
 }
 
-// readTensors reads the tensors that a header describes, to the end of the file. Those that PyTorch counts training
-// steps in are nil.
-func readTensors(in *bufio.Reader, entries map[string]tensorEntry) (map[string]*tensor.Dense, error) {
+// readTensors reads the tensors that a header describes, to the end of the file, and the given narrow ones. Those that
+// PyTorch counts training steps in are nil.
+func readTensors(
+	in *bufio.Reader, entries map[string]tensorEntry, narrow map[string]Weight,
+) (map[string]*tensor.Dense, error) {
 	names := slices.SortedFunc(maps.Keys(entries), func(a, b string) int {
 		x, y := entries[a].Offsets, entries[b].Offsets
 		return cmp.Or(slices.Compare(x[:], y[:]), strings.Compare(a, b))
@@ -179,7 +192,7 @@ func readTensors(in *bufio.Reader, entries map[string]tensorEntry) (map[string]*
 			return nil, fmt.Errorf("%w: tensor %s lies at bytes %v, not from %d on: gaps and overlaps are not allowed",
 				ErrModel, name, e.Offsets, begin)
 		}
-		t, err := readTensor(in, name, e)
+		t, err := readTensor(in, name, e, narrow[name])
 		if err != nil {
 			return nil, fmt.Errorf("%w: tensor %s: %w", ErrModel, name, err)
 		}
@@ -194,7 +207,13 @@ func readTensors(in *bufio.Reader, entries map[string]tensorEntry) (map[string]*
 	return tensors, nil
 }
 
-func readTensor(in *bufio.Reader, name string, e tensorEntry) (*tensor.Dense, error) {
+// fileTypes are the types of values in a file, and the bytes that one takes: of ternary ones, five.
+var fileTypes = []struct {
+	name string
+	size int64
+}{Float32: {"F32", 4}, Int8: {"I8", 1}, Ternary: {"U8", 1}}
+
+func readTensor(in *bufio.Reader, name string, e tensorEntry, w Weight) (*tensor.Dense, error) {
 	size := e.Offsets[1] - e.Offsets[0]
 	if strings.HasSuffix(name, countSuffix) {
 		if n, err := io.CopyN(io.Discard, in, size); err != nil {
@@ -202,10 +221,11 @@ func readTensor(in *bufio.Reader, name string, e tensorEntry) (*tensor.Dense, er
 		}
 		return nil, nil
 	}
-	if e.Type != "F32" {
-		return nil, fmt.Errorf("type %.20q, want F32", e.Type)
+	kind := fileTypes[w.Precision]
+	if e.Type != kind.name {
+		return nil, fmt.Errorf("type %.20q, want %s", e.Type, kind.name)
 	}
-	bytes := int64(4)
+	bytes := kind.size
 	for _, n := range e.Shape {
 		if n < 1 || bytes > size/int64(n) {
 			bytes = 0 // more than there are
@@ -216,31 +236,94 @@ func readTensor(in *bufio.Reader, name string, e tensorEntry) (*tensor.Dense, er
 	if bytes != size || size == 0 {
 		return nil, fmt.Errorf("shape %v in %d bytes", e.Shape, size)
 	}
-	values, err := readValues(in, size/4)
+	shape, values := e.Shape, any(nil)
+	var err error
+	switch w.Precision {
+	case Int8:
+		values, err = readValues(in, size, 1, func(to []int8, from []byte) {
+			for i, b := range from {
+				to[i] = int8(b)
+			}
+		})
+	case Ternary:
+		if shape = w.Shape; size != packedSize(w.Len()) {
+			return nil, fmt.Errorf("%d bytes, want %d for %d ternary weights", size, packedSize(w.Len()), w.Len())
+		}
+		var packed []byte
+		packed, err = readValues(in, size, 1, func(to, from []byte) { copy(to, from) })
+		if err == nil {
+			values, err = unpackTernary(packed, w.Len())
+		}
+	default:
+		values, err = readValues(in, size/4, 4, func(to []float32, from []byte) {
+			for i := range to {
+				to[i] = math.Float32frombits(binary.LittleEndian.Uint32(from[4*i : 4*i+4]))
+			}
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
-	return tensor.New(tensor.WithShape(e.Shape...), tensor.WithBacking(values)), nil
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values)), nil
 }
 
-// readValues reads n float32 values. Memory grows with what arrives.
-func readValues(in *bufio.Reader, n int64) ([]float32, error) {
-	values := make([]float32, 0, min(n, 1<<18))
-	for left := 4 * n; left > 0; {
+// readValues reads n values of so many bytes, which decode makes. Memory grows with what arrives.
+func readValues[T any](in *bufio.Reader, n int64, size int, decode func(to []T, from []byte)) ([]T, error) {
+	values, bytes := make([]T, 0, min(n, 1<<18)), n*int64(size)
+	for left := bytes; left > 0; {
 		part, err := in.Peek(int(min(left, int64(in.Size()))))
 		if err != nil {
-			return nil, fmt.Errorf("the file ends after %d of %d bytes: %w", 4*n-left+int64(len(part)), 4*n, noEOF(err))
+			return nil, fmt.Errorf("the file ends after %d of %d bytes: %w", bytes-left+int64(len(part)), bytes, noEOF(err))
 		}
-		values = slices.Grow(values, len(part)/4)
-		to := values[len(values) : len(values)+len(part)/4]
-		for i := range to {
-			to[i] = math.Float32frombits(binary.LittleEndian.Uint32(part[4*i : 4*i+4]))
-		}
+		values = slices.Grow(values, len(part)/size)
+		to := values[len(values) : len(values)+len(part)/size]
+		decode(to, part)
 		values = values[:len(values)+len(to)]
 		in.Discard(len(part))
 		left -= int64(len(part))
 	}
 	return values, nil
+}
+
+// packedTrits is how many ternary weights share a byte: 3⁵ = 243.
+const packedTrits = 5
+
+// packedSize returns the bytes of n ternary weights.
+func packedSize(n int64) int64 { return (n + packedTrits - 1) / packedTrits }
+
+// unpackTernary returns n ternary weights.
+func unpackTernary(packed []byte, n int64) ([]int8, error) {
+	values := make([]int8, n+packedTrits)[:0]
+	for i, b := range packed {
+		for v, k := int(b), 0; k < packedTrits; k++ {
+			values = append(values, int8(v/81)-1)
+			v = v % 81 * 3
+		}
+		if b > 242 {
+			return nil, fmt.Errorf("byte %d is %d, five ternary weights are at most 242", i, b)
+		}
+	}
+	for _, v := range values[n:] {
+		if v != -1 {
+			return nil, fmt.Errorf("there are more than %d weights", n)
+		}
+	}
+	return values[:n:n], nil
+}
+
+// packTernary is the inverse of unpackTernary.
+func packTernary(values []int8) []byte {
+	packed := make([]byte, 0, packedSize(int64(len(values))))
+	for part := range slices.Chunk(values, packedTrits) {
+		b := byte(0)
+		for k := range packedTrits {
+			if b *= 3; k < len(part) {
+				b += byte(part[k] + 1)
+			}
+		}
+		packed = append(packed, b)
+	}
+	return packed
 }
 
 // noEOF turns an end of file in the middle of something into io.ErrUnexpectedEOF.
@@ -268,9 +351,20 @@ func (m *Model) Write(w io.Writer) error {
 	out.Write(word[:]) // errors stick to out and come with Flush
 	out.Write(header)
 	for _, s := range shapes {
-		for _, v := range m.Weights[s.Name].Data().([]float32) {
-			binary.LittleEndian.PutUint32(word[:4], math.Float32bits(v))
-			out.Write(word[:4])
+		switch values := m.Weights[s.Name].Data().(type) {
+		case []float32:
+			for _, v := range values {
+				binary.LittleEndian.PutUint32(word[:4], math.Float32bits(v))
+				out.Write(word[:4])
+			}
+		case []int8:
+			if s.Precision == Ternary {
+				out.Write(packTernary(values))
+				continue
+			}
+			for _, v := range values {
+				out.WriteByte(byte(v))
+			}
 		}
 	}
 	return out.Flush()
@@ -285,9 +379,14 @@ func (m *Model) header(shapes []Weight) ([]byte, error) {
 	fields := map[string]any{metadataKey: metadata}
 	var end int64
 	for _, s := range shapes {
-		start := end
-		end += 4 * s.Len()
-		fields[s.Name] = tensorEntry{Type: "F32", Shape: s.Shape, Offsets: [2]int64{start, end}}
+		start, kind, shape := end, fileTypes[s.Precision], s.Shape
+		if s.Precision == Ternary {
+			shape = []int{int(packedSize(s.Len()))}
+			end += int64(shape[0])
+		} else {
+			end += kind.size * s.Len()
+		}
+		fields[s.Name] = tensorEntry{Type: kind.name, Shape: shape, Offsets: [2]int64{start, end}}
 	}
 	header, err := json.Marshal(fields) // in the order of the names
 	if err != nil {
@@ -306,9 +405,17 @@ func (m *Model) header(shapes []Weight) ([]byte, error) {
 // Save writes m to path, whole or not at all: a crash leaves what was there before.
 func (m *Model) Save(path string) error { return atomicfile.Write(path, m.Write) }
 
+// format returns the format of m's file.
+func (m *Model) format() string {
+	if m.Net.Narrow != nil {
+		return narrowFormat
+	}
+	return modelFormat
+}
+
 // Metadata returns what a model file says of m besides its weights: texts by name, in JSON but for the format.
 func (m *Model) Metadata() (map[string]string, error) {
-	metadata := map[string]string{"format": modelFormat}
+	metadata := map[string]string{"format": m.format()}
 	for _, f := range m.metadataFields() {
 		text, err := json.Marshal(f.value)
 		if err != nil {
@@ -329,8 +436,9 @@ func (m *Model) Metadata() (map[string]string, error) {
 // without a meaning for a model are passed over. Errors wrap ErrModel; the parts are not compared with one another.
 func (m *Model) SetMetadata(metadata map[string]string) error {
 	format, stated := metadata["format"]
-	if stated && format != modelFormat && format != stateDictFormat {
-		return fmt.Errorf("%w: its format is %.40q, this program reads %q", ErrModel, format, modelFormat)
+	if stated && format != modelFormat && format != narrowFormat && format != stateDictFormat {
+		return fmt.Errorf("%w: its format is %.40q, this program reads %q and %q",
+			ErrModel, format, modelFormat, narrowFormat)
 	}
 	for _, f := range m.metadataFields() {
 		text, ok := metadata[f.name]

@@ -129,6 +129,8 @@ func editFile(t *testing.T, file []byte, edit func(header map[string]any)) []byt
 	return append(withLength(text), file[8+size:]...)
 }
 
+func headerSize(file []byte) int { return int(binary.LittleEndian.Uint64(file)) }
+
 func withLength(header []byte) []byte {
 	return append(binary.LittleEndian.AppendUint64(nil, uint64(len(header))), header...)
 }
@@ -446,6 +448,9 @@ func FuzzModelRead(f *testing.F) {
 	f.Add(modelFile(f, m))
 	for _, kind := range []polynet.BlockKind{polynet.PiTanh, polynet.NCPSkip} {
 		f.Add(modelFile(f, nettest.RandomModel(nettest.Tiny(kind), nettest.Rand(2))))
+	}
+	for _, n := range narrows {
+		f.Add(modelFile(f, narrowed(polynet.Pi, n, 2)))
 	}
 	f.Add([]byte("PK\x03\x04\x00\x00\x08\x08\x00\x00"))
 	f.Add([]byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"))

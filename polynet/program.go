@@ -49,6 +49,7 @@ const (
 	OpMean    // the mean of X over time: one row a clip
 	OpDropout // X; in training each value is zero with probability Dropout, and the others are divided by 1 − Dropout
 	OpLinear  // X·Weight + Bias, row by row
+	OpRound   // X rounded as a narrow step's operand, to multiples of InputScale; only ExpandNarrow makes it
 )
 
 // Step is one operation of a Program.
@@ -68,6 +69,12 @@ type Step struct {
 	Weight, Bias      string // names of weights, (Kernel, In, Width) or (In, Width), and (Width); "" for no Bias
 	Norm, ProductNorm Norm   // of OpConv; OpDepthwise has Norm
 	Scale, Offset     string // names of the product term's weights once its norm is folded, (Width) each
+
+	// Precision is that of an OpConv or OpLinear. A narrow OpConv has, in place of X ∗ Weight,
+	// WeightScale∘InputScale·(r ∗ Weight), with r = X/InputScale rounded to the nearest whole number, ties to even, and
+	// clamped to ±MaxLevel. A narrow OpLinear has WeightScale∘(X·Weight).
+	Precision               Precision
+	WeightScale, InputScale string // names of weights, (Width) and (1), of narrow steps; OpRound has InputScale
 
 	Dropout float64 // probability, of OpDropout
 }
@@ -92,6 +99,8 @@ type Weight struct {
 	Init  float32 // initial value, unless training draws others: of convolutions, and of the head (two dimensions)
 	// FanOut is, of convolutions, how many values of the output a value of the input is part of.
 	FanOut int
+	// Precision is that of a narrow step's weight. Its scales are float32, as all others are.
+	Precision Precision
 }
 
 // WeightKind says how training treats a weight.
@@ -190,7 +199,8 @@ func (p *Program) LastUses() []int {
 }
 
 // Degree returns the degree of the polynomial that the logits are of the input, or nil where they are none. It is the
-// highest degree that the equations have terms of, norms being those of running statistics; weights of 0 lower it.
+// highest degree that the equations have terms of, norms being those of running statistics; weights of 0 lower it. What
+// narrow steps read counts as it is before it is rounded, as float32 does.
 func (p *Program) Degree() *big.Int {
 	if len(p.nonPolynomial()) > 0 {
 		return nil
@@ -255,6 +265,21 @@ func (p *Program) Parameters() int {
 		}
 	}
 	return int(sum)
+}
+
+// WeightBits returns the number of weights of convolutions and the head, and the bits that they take in a file with
+// the scales of narrow ones.
+func (p *Program) WeightBits() (weights int64, bits float64) {
+	for _, w := range p.Weights {
+		switch {
+		case len(w.Shape) > 1:
+			weights += w.Len()
+			bits += w.Precision.Bits() * float64(w.Len())
+		case strings.HasSuffix(w.Name, weightScale) || strings.HasSuffix(w.Name, inputScale):
+			bits += Float32.Bits() * float64(w.Len())
+		}
+	}
+	return weights, bits
 }
 
 // MACs returns the multiply-adds of the convolutions and the head in a run over a clip of so many frames. Norms,

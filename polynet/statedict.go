@@ -28,10 +28,10 @@ func ReadStateDict(r io.Reader) (StateDict, map[string]string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if metadata["format"] == modelFormat {
+	if format := metadata["format"]; format == modelFormat || format == narrowFormat {
 		return nil, nil, fmt.Errorf("%w: a model of polyphon's already", ErrModel)
 	}
-	d, err := readTensors(in, entries)
+	d, err := readTensors(in, entries, nil)
 	maps.DeleteFunc(d, func(_ string, t *tensor.Dense) bool { return t == nil })
 	return d, metadata, err
 }
@@ -41,6 +41,9 @@ func ReadStateDict(r io.Reader) (StateDict, map[string]string, error) {
 func (m *Model) SetStateDict(d StateDict) error {
 	if err := m.Net.Validate(); err != nil {
 		return err
+	}
+	if m.Net.Narrow != nil {
+		return fmt.Errorf("%w: it has weights of %s, PyTorch's are float32", ErrWeights, m.Net.Narrow.Weights)
 	}
 	shapes := m.Net.Program().Weights
 	weights := make(Weights, len(shapes))

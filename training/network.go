@@ -41,6 +41,9 @@ func NewNetwork(c polynet.Config, d device.Trainer, rng *rand.Rand) (*Network, e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
+	if err := untrained(c); err != nil {
+		return nil, err
+	}
 	n := newNetwork(c.Program(), d, true)
 	for _, p := range n.params {
 		d.Upload(p.Value, initialValues(p.Weight, rng))
@@ -179,12 +182,23 @@ func (n *Network) Weights() polynet.Weights {
 // trained returns the network of a model's weights, with gradients or without. Weights that do not fit it give an error
 // wrapping polynet.ErrWeights.
 func trained(m *polynet.Model, dev device.Trainer, gradients bool) (*Network, error) {
+	if err := untrained(m.Net); err != nil {
+		return nil, err
+	}
 	n := newNetwork(m.Net.Program(), dev, gradients)
 	if err := n.SetWeights(m.Weights); err != nil {
 		n.close()
 		return nil, err
 	}
 	return n, nil
+}
+
+// untrained returns an error that wraps polynet.ErrConfig for networks of narrow weights.
+func untrained(c polynet.Config) error {
+	if c.Narrow != nil {
+		return fmt.Errorf("%w: a network with weights of %s cannot be trained", polynet.ErrConfig, c.Narrow.Weights)
+	}
+	return nil
 }
 
 // begin sets the parameters and running statistics to those of a model of the same blocks. The head's stay as they are

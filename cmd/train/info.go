@@ -46,6 +46,8 @@ func (c *infoCmd) Run(s program.Streams) error {
 		row("inner widths", "%v", n.Inner)
 	}
 	row("parameters", "%d", net.Parameters())
+	weights, bits := net.WeightBits()
+	row("weights", "%d of %s, %.3g bits each, %.1f KB", weights, n.Precision(), bits/float64(weights), bits/8e3)
 	second := f.Frames(f.Rate)
 	row("MACs", "%.1f million per second of audio", float64(net.MACs(second))/1e6)
 	row("lookahead", "%d ms", n.Lookahead(f)/time.Millisecond)

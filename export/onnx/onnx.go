@@ -51,6 +51,9 @@ func export(m *polynet.Model, input Input) (*modelProto, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
 	}
+	if n := m.Net.Narrow; n != nil {
+		return nil, fmt.Errorf("%w: weights of %s have no export yet", polynet.ErrModel, n.Weights)
+	}
 	program, weights, err := m.Inference()
 	if err != nil {
 		return nil, err

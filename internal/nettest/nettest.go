@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/features"
@@ -126,13 +127,31 @@ func RandomModel(c polynet.Config, rng *rand.Rand) *polynet.Model {
 		m.Norm.Mean = append(m.Norm.Mean, -6+rng.Float32())
 		m.Norm.Std = append(m.Norm.Std, 2+rng.Float32())
 	}
+	var fanIn, largest float64
 	for _, w := range c.Program().Weights {
+		fan := float64(w.Len()) / float64(w.Shape[len(w.Shape)-1])
+		if w.Precision != polynet.Float32 {
+			levels, most := make([]int8, w.Len()), 1
+			if w.Precision == polynet.Int8 {
+				most = polynet.MaxLevel
+			}
+			for i := range levels {
+				levels[i] = int8(rng.IntN(2*most+1) - most)
+			}
+			fanIn, largest = fan, float64(most)
+			m.Weights[w.Name] = tensor.New(tensor.WithShape(w.Shape...), tensor.WithBacking(levels))
+			continue
+		}
 		values := make([]float32, w.Len())
 		for i := range values {
 			values[i] = 0.5 + rng.Float32() // of a norm: positive
-			if len(w.Shape) > 1 {
-				fan := float64(w.Len()) / float64(w.Shape[len(w.Shape)-1])
+			switch {
+			case len(w.Shape) > 1:
 				values[i] = float32(rng.NormFloat64() / math.Sqrt(fan))
+			case strings.HasSuffix(w.Name, ".weight_scale"): // of the weight before it
+				values[i] *= float32(math.Sqrt(3/fanIn) / largest)
+			case strings.HasSuffix(w.Name, ".input_scale"):
+				values[i] *= 4.0 / polynet.MaxLevel
 			}
 		}
 		m.Weights[w.Name] = tensor.New(tensor.WithShape(w.Shape...), tensor.WithBacking(values))

@@ -67,6 +67,8 @@ func (n Plain) step(s *polynet.Step, tensors []Rows) Rows {
 	switch {
 	case s.Op == polynet.OpMean && !n.KeepRows:
 		return Rows{x.Mean(0, len(x)-1)}
+	case s.Op == polynet.OpRound:
+		f = n.rounded(s, x)
 	case s.Convolves() || s.Op == polynet.OpLinear:
 		f = n.norm(s.Norm, n.conv(s, x))
 	}
@@ -104,7 +106,15 @@ func (n Plain) step(s *polynet.Step, tensors []Rows) Rows {
 // conv computes y[t][o] = bias[o] + Σ over k, i of w[k][i][o]·x[t·stride − (kernel−1−ahead) + k][i], or, depthwise,
 // Σ over k of w[k][o]·x[…][o].
 func (n Plain) conv(s *polynet.Step, x Rows) (y Rows) {
-	w, bias := n.values(s.Weight), n.values(s.Bias)
+	w, bias := []float32(nil), n.values(s.Bias)
+	if s.Precision == polynet.Float32 {
+		w = n.values(s.Weight)
+	} else {
+		w = polynet.Expand(n.Weights.Levels(s.Weight), n.values(s.WeightScale))
+		if s.InputScale != "" {
+			x = n.rounded(s, x)
+		}
+	}
 	for t := 0; t < len(x); t += s.Stride {
 		row := make([]float64, s.Width)
 		for o, v := range bias {
@@ -130,6 +140,14 @@ func (n Plain) conv(s *polynet.Step, x Rows) (y Rows) {
 		y = append(y, row)
 	}
 	return y
+}
+
+// rounded returns what a narrow step, or OpRound, makes of its operand.
+func (n Plain) rounded(s *polynet.Step, x Rows) Rows {
+	scale := float64(n.values(s.InputScale)[0])
+	return each(x, func(_, _ int, v float64) float64 {
+		return scale * max(-polynet.MaxLevel, min(math.RoundToEven(v/scale), polynet.MaxLevel))
+	})
 }
 
 func (n Plain) norm(norm polynet.Norm, x Rows) Rows {
