@@ -40,6 +40,7 @@ var allowed = map[string][]string{
 
 	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
 	"bounds":    {"features", "polynet"},
+	"regions":   {"polynet"},
 	"inference": {"device", "features", "polynet"}, // never training
 	"datasets":  {"audio", "detect", "features"},   // never polynet
 	"training": { // never inference
@@ -49,7 +50,7 @@ var allowed = map[string][]string{
 	"":              {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
 	"models":        {"polynet"},
 	"calibrate":     {"confidence", "detect", "polynet"},
-	"compress":      {"bounds", "device", "features", "inference", "polynet", "training"},
+	"compress":      {"bounds", "device", "features", "inference", "polynet", "regions", "training"},
 	"report":        {"audio", "calibrate", "detect", "features", "polynet", "training"},
 	"export/onnx":   {"confidence", "detect", "features", "internal/foreign", "polynet"},
 	"serve/mqtt":    {},

@@ -35,6 +35,7 @@ type compressCmd struct {
 	Similar  similarFlags  `embed:"" group:"Channel similarity:"`
 	Finetune finetuneFlags `embed:"" group:"Training on:"`
 	Exact    exactFlags    `embed:"" group:"Exact transformation:"`
+	Shallow  shallowFlags  `embed:"" group:"Approximate transformation:"`
 
 	Computing computing.Flags `embed:""`
 
@@ -121,8 +122,11 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := c.Exact.check(); err != nil {
 		return err
 	}
-	if !c.Similar.Similar && c.Finetune.Finetune == 0 && !c.Exact.Exact {
-		return usageError("none of --similar, --finetune and --exact was given: there is nothing to do")
+	if err := c.Shallow.check(); err != nil {
+		return err
+	}
+	if !c.Similar.Similar && c.Finetune.Finetune == 0 && !c.Exact.Exact && !c.Shallow.Shallow {
+		return usageError("none of --similar, --finetune, --exact and --shallow was given: there is nothing to do")
 	}
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err
@@ -165,6 +169,9 @@ func (c *compression) passes() (list []compress.Pass) {
 	}
 	if c.Exact.Exact {
 		list = append(list, c.Exact)
+	}
+	if c.Shallow.Shallow {
+		list = append(list, c.Shallow.pass())
 	}
 	return list
 }

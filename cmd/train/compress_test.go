@@ -80,6 +80,40 @@ func TestCompress(t *testing.T) {
 	}
 }
 
+// TestCompressShallow approximates a small network that was trained on tones, and uses the result.
+func TestCompressShallow(t *testing.T) {
+	data, folder := pitches(t, 16, "low", "mid", "high"), t.TempDir()
+	model, out := filepath.Join(folder, "m.safetensors"), filepath.Join(folder, "shallow")
+	args := []string{"fit", "--data", data, "--out", model, "--arch", "relu", "--stem", "4:5:2:4", "--stages", "3:1:1:0:1",
+		"--epochs", "6", "--batch", "8", "--augment", "light", "--ema", "0.8", "--lr", "0.05", "--warmup", "1"}
+	if status, _, errs := train(t.Context(), args...); status != program.StatusOK {
+		t.Fatalf("fit: status %d, %s", status, errs)
+	}
+	status, printed, errs := train(t.Context(), "compress", "--model", model, "--data", data, "--out", out, "--shallow",
+		"--windows", "500", "--json")
+	var stages []struct {
+		Name, Done string
+		Accuracy   float64 `json:"valid_accuracy"`
+		Difference float64 `json:"max_logit_difference"`
+	}
+	if err := json.Unmarshal([]byte(printed), &stages); status != program.StatusOK || err != nil || len(stages) != 2 {
+		t.Fatalf("status %d, %v, %s", status, err, errs)
+	}
+	given, shallow := stages[0], stages[1]
+	if shallow.Name != "shallow" || shallow.Difference > 1e-3 || shallow.Accuracy != given.Accuracy ||
+		!strings.Contains(shallow.Done, "patterns of 10 units a row, all that are possible: two hidden layers of") {
+		t.Errorf("%s", printed)
+	}
+	if status, _, errs := train(t.Context(), "eval", "--model", out, "--data", data, "--split", "valid"); status != 0 {
+		t.Errorf("eval: status %d, %s", status, errs)
+	}
+	status, _, errs = train(t.Context(), "compress", "--model", model, "--data", data, "--out", out+"2", "--shallow",
+		"--most", "3")
+	if status != program.StatusFailed || !strings.Contains(errs, "more than 3 patterns") {
+		t.Errorf("--most 3: status %d, %s", status, errs)
+	}
+}
+
 // TestCompressUsage refuses what makes no sense before anything is read.
 func TestCompressUsage(t *testing.T) {
 	for says, flags := range map[string]string{
@@ -93,6 +127,8 @@ func TestCompressUsage(t *testing.T) {
 		"--around is about --exact":  "--finetune 1 --around none",
 		"--radius -1 is not in":      "--exact --radius=-1",
 		"--depth and --points must":  "--exact --depth=-1",
+		"--steepness 0 is not in":    "--shallow --steepness 0",
+		"--most must be positive":    "--shallow --most 0",
 		"must be positive":           "--similar --macs 0.5 --calibration 0",
 		"must be one of":             "--similar --macs 0.5 --by luck",
 	} {

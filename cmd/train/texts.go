@@ -128,6 +128,10 @@ var texts = map[string]string{
 		"random, scale (of norms) or magnitude (of filters).",
 	"foldHelp": "How other channels make up for those that go: all, by regression on all that stay, pair, on the one " +
 		"that is most like, or none.",
+	"steepnessHelp": "How steeply regions end, 1 to 100000: the approximation is wrong within 1/S deviations of where " +
+		"several of them meet.",
+	"patternsHelp": "Patterns of active units that the approximation is made of: all that are possible, or those that " +
+		"the calibration clips reach.",
 	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",
 	"clustersHelp":         "Write a table of the channels, and a picture of each tree of clusters, to this folder.",
 	"finetuneRateHelp":     fmt.Sprintf("Peak learning rate. Default: %g times that of fit.", finetuneRate),
