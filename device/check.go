@@ -6,8 +6,14 @@ import (
 )
 
 // Checked returns d with the shapes of every call checked before d gets it, so that all devices reject the same
-// mistakes with the same messages. What d.Serial returns is a Trainer too. Ref and CPU are checked already.
-func Checked(d Trainer) Trainer { return checked{d} }
+// mistakes with the same messages. What d.Serial returns is a Trainer too. Ref and CPU are checked already. The result
+// is Narrow where d is.
+func Checked(d Trainer) Trainer {
+	if _, narrow := d.(Narrow); narrow {
+		return checkedNarrow{checked{d}}
+	}
+	return checked{d}
+}
 
 type checked struct{ Trainer }
 
@@ -44,6 +50,9 @@ func (c checked) PackWindows(dst *Packed, w Buffer, n int, a View) {
 }
 
 func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
+	if w.zero != 0 {
+		panic("device: MatMul: w is packed for MatMulNarrow")
+	}
 	checkDst("MatMul", "dst", dst)
 	checkView("MatMul", "a", a)
 	if dst.Groups != a.Groups || dst.Rows != a.Rows || a.Cols != w.K || dst.Cols != w.N {

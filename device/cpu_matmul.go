@@ -8,18 +8,19 @@ func (d *cpu) Pack(dst *Packed, w Buffer, k, n int) {
 	if dst.Data.Len() < size {
 		dst.Data = d.Alloc(size)
 	}
-	dst.K, dst.N, dst.Step, dst.winograd = k, n, 0, nil
-	d.packPanels(values(dst.Data), values(w), k, n)
+	*dst = Packed{K: k, N: n, Data: dst.Data}
+	packPanels(values(dst.Data), values(w), k, n, d.kernels.Width)
 }
 
-// padded returns n columns rounded up to whole vectors.
-func (d *cpu) padded(n int) int { return CeilDiv(n, d.kernels.Width) * d.kernels.Width }
+// padded returns n columns rounded up to whole vectors of floats, or of any width.
+func (d *cpu) padded(n int) int { return padded(n, d.kernels.Width) }
+func padded(n, width int) int   { return CeilDiv(n, width) * width }
 
-// packPanels packs the (k, n) matrix in.
-func (d *cpu) packPanels(out, in []float32, k, n int) {
-	width, padded := d.kernels.Width, d.padded(n)
+// packPanels packs the (k, n) matrix in for vectors of so many columns.
+func packPanels(out, in []float32, k, n, width int) {
+	all := padded(n, width)
 	for first := 0; first < n; first += 2 * width {
-		panel := min(2*width, padded-first)
+		panel := min(2*width, all-first)
 		cols := min(panel, n-first)
 		for r := range k {
 			to := out[first*k+r*panel:][:panel]
@@ -34,6 +35,7 @@ const productCols = 256
 // tile is the scratch of one thread in a product. The fields after starts and sums are those of Winograd's algorithms.
 type tile struct {
 	starts  [simd.MaxTileRows]int
+	zeros   [simd.MaxTileRows]int32 // with which sums of products of bytes begin
 	sums    []float32
 	rows    [tilesAtOnce]int // of the transformed input, where each tile's windows begin
 	input   []float32        // the transformed input, a matrix a point
@@ -87,15 +89,22 @@ func (p product) run(first, last int) {
 	p.d.tiles.Put(t)
 }
 
-// tile computes rows first up to last of the result.
-func (p *product) tile(t *tile, first, last int) {
-	group, row := first/p.a.Rows, first%p.a.Rows
-	for i, g, r := 0, group, row; i < last-first; i++ {
-		t.starts[i] = g*p.a.GroupStride + r*p.a.RowStride
-		if r++; r == p.a.Rows {
+// begin sets starts for count rows of a, counted through all groups, from the first one on, whose group and row it
+// returns.
+func (t *tile) begin(a *View, first, count int) (group, row int) {
+	group, row = first/a.Rows, first%a.Rows
+	for i, g, r := 0, group, row; i < count; i++ {
+		t.starts[i] = g*a.GroupStride + r*a.RowStride
+		if r++; r == a.Rows {
 			g, r = g+1, 0
 		}
 	}
+	return group, row
+}
+
+// tile computes rows first up to last of the result.
+func (p *product) tile(t *tile, first, last int) {
+	group, row := t.begin(&p.a, first, last-first)
 	padded := p.d.padded(p.w.N)
 	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:p.w.K*padded]
 	t.sums = grown(t.sums, simd.MaxTileRows*productCols)

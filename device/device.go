@@ -1,4 +1,5 @@
-// Package device runs the float32 kernels of polyphon's networks: Device has those of inference, Trainer all.
+// Package device runs the kernels of polyphon's networks: Device has those of inference, on float32, Narrow those on
+// bytes, Trainer all that training needs.
 //
 // Ref is the reference that the others are tested against, in plain Go with sums in float64; CPU is the fast device;
 // package gpu has another one. Devices work on matrices, rows and columns, not on layers or labels.

@@ -67,11 +67,13 @@ func (v View) Extent() int {
 
 func (v View) String() string { return fmt.Sprintf("(%d,%d,%d)", v.Groups, v.Rows, v.Cols) }
 
-// Packed is a (K, N) matrix as one device's MatMul reads it. Step is the distance between PackWindows' windows, else 0.
+// Packed is a (K, N) matrix as one device's MatMul, or MatMulNarrow, reads it. Step is the distance between
+// PackWindows' windows, else 0.
 type Packed struct {
 	K, N, Step int
 	Data       Buffer
 	winograd   *winograd // the CPU's algorithm for products with windows; nil: plain multiplication
+	zero       int       // PackNarrow's zeroPoint, else 0
 }
 
 // CeilDiv returns a/b, rounded up, for a ≥ 0 and b > 0.

@@ -15,7 +15,6 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 		dst.Step = step
 		return
 	}
-	dst.K, dst.N, dst.Step, dst.winograd = k, n, step, f
 	row := step * n // values of a tap
 	runs := CeilDiv(k, step*f.taps)
 	depth := runs * step
@@ -23,6 +22,7 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 	if dst.Data.Len() < f.points*size {
 		dst.Data = d.Alloc(f.points * size)
 	}
+	*dst = Packed{K: k, N: n, Step: step, Data: dst.Data, winograd: f}
 	out, in := values(dst.Data), values(w)
 	points, tile := d.scratch(f.points*runs*row), d.tiles.get()
 	if missing := runs*f.taps*row - len(in); missing > 0 {
@@ -31,7 +31,7 @@ func (d *cpu) PackWindows(dst *Packed, w Buffer, n int, a View) {
 	}
 	f.intoPoints(tile, f.inner.Weight, f.outer.Weight, *points, in, runs, runs*f.outer.Taps, row, row, runs*row)
 	for p := range f.points {
-		d.packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n)
+		packPanels(out[p*size:(p+1)*size], (*points)[p*runs*row:(p+1)*runs*row], depth, n, d.kernels.Width)
 	}
 	d.tiles.Put(tile)
 	d.floats.Put(points)

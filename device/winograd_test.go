@@ -9,7 +9,7 @@ func TestWinogradFitsTheRows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := d.(checked).Trainer.(*cpu)
+	c := d.(checkedNarrow).Trainer.(*cpu)
 	type size struct{ outputs, taps int }
 	for _, test := range []struct {
 		groups, rows, taps, channels, reading int

@@ -14,6 +14,7 @@ type arithmetic interface {
 	sqrt(a value) value
 	max(a, b value) value           // a number and b: NaN where a is
 	wherePositive(y, x value) value // x where y > 0, else 0
+	number(a value) value           // of integers of 32 bits
 
 	addTo(sum, a value)            // sum += a
 	addProduct(sum, a, b value)    // sum += a·b

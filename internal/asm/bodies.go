@@ -49,6 +49,27 @@ var rowKernels = []*rowKernel{
 		},
 	},
 	{
+		name: "Dequantise", doc: "dst = max(f, floor) with f = a∘x + c of integers x", matrices: []string{"dst", "x"},
+		columns: []column{{"a", false, 0}, {"c", true, 0}}, scalars: []string{"floor"},
+		body: func(v *vector) { v.write("dst", v.max(dequantised(v), v.value["floor"])) },
+	},
+	{
+		name: "DequantiseSum", doc: "dst = max(f + s, floor) with f = a∘x + c of integers x",
+		matrices: []string{"dst", "x", "s"}, columns: []column{{"a", false, 0}, {"c", true, 0}}, scalars: []string{"floor"},
+		body: func(v *vector) { v.write("dst", v.max(v.add(dequantised(v), v.read("s")), v.value["floor"])) },
+	},
+	{
+		name: "DequantiseHadamardSum", doc: "dst = max(((f + s) + q) + p∘(f∘s), floor) with f = a∘x + c of integers x",
+		matrices: []string{"dst", "x", "s"},
+		columns:  []column{{"a", false, 0}, {"c", true, 0}, {"p", false, 0}, {"q", false, 0}}, scalars: []string{"floor"},
+		body: func(v *vector) {
+			f, s := dequantised(v), v.read("s")
+			product := v.mul(v.mul(f, s), v.value["p"])
+			y := v.add(v.add(v.add(f, s), v.value["q"]), product)
+			v.write("dst", v.max(y, v.value["floor"]))
+		},
+	},
+	{
 		name: "HadamardSumGrad", doc: "df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c",
 		matrices: []string{"df", "ds", "dy", "f", "s"},
 		columns:  []column{{"a", false, 0}, {"b", false, 0}, {"c", false, 0}},
@@ -140,4 +161,9 @@ var rowKernels = []*rowKernel{
 			v.write("w", w)
 		},
 	},
+}
+
+// dequantised returns a∘x + c of integers x, each operation rounded: results are to be the same in all sets.
+func dequantised(v *vector) value {
+	return v.add(v.mul(v.number(v.read("x")), v.value["a"]), v.value["c"])
 }

@@ -49,6 +49,12 @@ func (s isa) wherePositive(y, x value) value {
 	return v
 }
 
+func (s isa) number(a value) value {
+	v := s.vec()
+	VCVTDQ2PS(a.(Op), v)
+	return v
+}
+
 func (s isa) addTo(sum, a value)         { VADDPS(a.(Op), sum.(Op), sum.(Op)) }
 func (s isa) addProduct(sum, a, b value) { VFMADD231PS(b.(Op), a.(Op), sum.(Op)) }
 func (s isa) subProduct(sum, a, b value) { VFNMADD231PS(b.(Op), a.(Op), sum.(Op)) }

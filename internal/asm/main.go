@@ -44,6 +44,7 @@ func main() {
 			outerTile(s)
 			depthwise(s)
 			peak(s)
+			quantise(s)
 			for _, w := range winograds {
 				w.generate(s)
 			}
@@ -51,6 +52,14 @@ func main() {
 				k.generate(s)
 			}
 		}
+		avx2ByteTile(sets[0])
+		avx2TernaryTile(sets[0])
+		avx2ByteSums(sets[0])
+		vnni := sets[1]
+		vnni.name = "vnni"
+		sets = append(sets, vnni)
+		vnniByteTile(vnni)
+		vnniByteSums(vnni)
 	case "features":
 		arm = neonFeatures()
 		table := newTable("logTable", logConstants)

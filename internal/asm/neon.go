@@ -60,6 +60,8 @@ func (n neon) div(a, b value) value { return n.result("fdiv", a, b) }
 func (n neon) max(a, b value) value { return n.result("fmax", a, b) }
 func (n neon) sqrt(a value) value   { return n.result("fsqrt", a, nil) }
 
+func (n neon) number(a value) value { return n.result("scvtf", a, nil) }
+
 func (n neon) wherePositive(y, x value) value {
 	return n.result("and", n.result("fcmgt0", y, nil), x)
 }

@@ -55,6 +55,41 @@ func (t tile) multiplyAdd(s isa, a func(row int) Mem, b []reg.VecVirtual) {
 	}
 }
 
+// rowEnds returns pointers to the ends of a tile's rows and a step that counts up to 0 from their beginnings, which
+// saves a register.
+func rowEnds(rows int) (ends []reg.GPVirtual, step reg.GPVirtual) {
+	a, starts := Load(Param("a").Base(), GP64()), Load(Param("starts"), GP64())
+	step = Load(Param("depth"), GP64()).(reg.GPVirtual)
+	LEAQ(Mem{Base: a, Index: step, Scale: 4}, a)
+	ends = make([]reg.GPVirtual, rows)
+	for r := range ends {
+		ends[r] = GP64()
+		MOVQ(Mem{Base: starts, Disp: 8 * r}, ends[r])
+		LEAQ(Mem{Base: a, Index: ends[r], Scale: 4}, ends[r])
+	}
+	NEGQ(step)
+	return ends, step
+}
+
+// storeTile stores a tile's sums in c, and storeTileAt so many bytes further on.
+func (s isa) storeTile(sums tile) { s.storeTileAt(sums, nil) }
+
+func (s isa) storeTileAt(sums tile, offset reg.Register) {
+	c, stride := Load(Param("c").Base(), GP64()), Load(Param("cStride"), GP64())
+	SHLQ(U8(2), stride)
+	if offset != nil {
+		ADDQ(offset, c)
+	}
+	for r := range sums {
+		for i, v := range sums[r] {
+			VMOVUPS(v, s.at(c, i))
+		}
+		if r < len(sums)-1 {
+			ADDQ(stride, c)
+		}
+	}
+}
+
 // matMulTile generates the kernel of the matrix product. Each row of a has its own start, as in XNNPACK's indirect
 // convolution (Dukhan, 2019), so that a tile may reach from one group into the next.
 func matMulTile(s isa) {
@@ -62,20 +97,9 @@ func matMulTile(s isa) {
 	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
 	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
 		sums := newTile(s, rows, vectors)
-		a := Load(Param("a").Base(), GP64())
-		starts := Load(Param("starts"), GP64())
-		step := Load(Param("depth"), GP64())
+		ends, step := rowEnds(rows)
 		TESTQ(step, step)
 		JZ(LabelRef(label + "_store"))
-		// Pointers to the rows' ends and a step that counts up to 0 save a register.
-		LEAQ(Mem{Base: a, Index: step, Scale: 4}, a)
-		ends := make([]reg.GPVirtual, rows)
-		for r := range ends {
-			ends[r] = GP64()
-			MOVQ(Mem{Base: starts, Disp: 8 * r}, ends[r])
-			LEAQ(Mem{Base: a, Index: ends[r], Scale: 4}, ends[r])
-		}
-		NEGQ(step)
 		b := Load(Param("b").Base(), GP64())
 		Label(label + "_step")
 		panel := make([]reg.VecVirtual, vectors)
@@ -87,17 +111,7 @@ func matMulTile(s isa) {
 		INCQ(step)
 		JNZ(LabelRef(label + "_step"))
 		Label(label + "_store")
-		c := Load(Param("c").Base(), GP64())
-		stride := Load(Param("cStride"), GP64())
-		SHLQ(U8(2), stride)
-		for r := range sums {
-			for i, v := range sums[r] {
-				VMOVUPS(v, s.at(c, i))
-			}
-			if r < rows-1 {
-				ADDQ(stride, c)
-			}
-		}
+		s.storeTile(sums)
 	})
 }
 

@@ -15,3 +15,5 @@ func detected() []Set {
 	}
 	return []Set{AVX2, AVX512}
 }
+
+func dotProducts() bool { return cpu.X86.HasAVX512VNNI }

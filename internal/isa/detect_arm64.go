@@ -2,4 +2,8 @@
 
 package isa
 
+import "golang.org/x/sys/cpu"
+
 func detected() []Set { return []Set{NEON} }
+
+func dotProducts() bool { return cpu.ARM64.HasASIMDDP }

@@ -3,3 +3,5 @@
 package isa
 
 func detected() []Set { return nil }
+
+func dotProducts() bool { return false }

@@ -25,6 +25,10 @@ const Variable = "POLYPHON_CPU"
 // purego and for processors other than amd64 and arm64 it is the only one.
 func Sets() []Set { return append([]Set{Generic}, detected()...) }
 
+// DotProducts reports whether the machine's fastest set has instructions that add products of four bytes to a sum of 32
+// bits: AVX-512's VNNI, which not every machine with AVX-512 has, and arm64's SDOT.
+func DotProducts() bool { return dotProducts() }
+
 // Parse returns the set of that name. Where this machine does not run it, the error lists those that it runs.
 func Parse(name string) (Set, error) {
 	sets := Sets()

@@ -14,6 +14,9 @@ func generic() *Kernels {
 		Sums: sums, Dots: dots, Dots3: dots3,
 		Deviations: deviations, Deviations2: deviations2,
 		SGD: sgd, AdamW: adamW,
+		ByteWidth: 4, ByteRows: 4, ByteTile: byteTile, TernaryTile: byteTile, ByteSums: byteSums,
+		Dequantise: dequantise, DequantiseSum: dequantiseSum, DequantiseHadamardSum: dequantiseHadamardSum,
+		Quantise: quantise,
 	}
 }
 

@@ -29,6 +29,11 @@ func avx2Depthwise(dst []float32, x []float32, w []float32, init []float32, rows
 //go:noescape
 func avx2Peak(steps int)
 
+// avx2Quantise computes the bytes dst = x·inverse, rounded.
+//
+//go:noescape
+func avx2Quantise(dst []float32, x []float32, rows int, cols int, dstStride int, xStride int, inverse float32)
+
 // avx2WinogradF23Input is a Winograd's kernel.
 //
 //go:noescape
@@ -133,6 +138,24 @@ func avx2HadamardAdd(dst []float32, x []float32, y []float32, rows int, cols int
 func avx2HadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int,
 	cols int, dstStride int, xStride int, sStride int, floor float32)
 
+// avx2Dequantise computes dst = max(f, floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func avx2Dequantise(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int,
+	xStride int, floor float32)
+
+// avx2DequantiseSum computes dst = max(f + s, floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func avx2DequantiseSum(dst []float32, x []float32, s []float32, a []float32, c []float32, rows int, cols int,
+	dstStride int, xStride int, sStride int, floor float32)
+
+// avx2DequantiseHadamardSum computes dst = max(((f + s) + q) + p∘(f∘s), floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func avx2DequantiseHadamardSum(dst []float32, x []float32, s []float32, a []float32, c []float32, p []float32,
+	q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+
 // avx2HadamardSumGrad computes df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c
 //
 //go:noescape
@@ -208,6 +231,11 @@ func avx512Depthwise(dst []float32, x []float32, w []float32, init []float32, ro
 //
 //go:noescape
 func avx512Peak(steps int)
+
+// avx512Quantise computes the bytes dst = x·inverse, rounded.
+//
+//go:noescape
+func avx512Quantise(dst []float32, x []float32, rows int, cols int, dstStride int, xStride int, inverse float32)
 
 // avx512WinogradF23Input is a Winograd's kernel.
 //
@@ -314,6 +342,24 @@ func avx512HadamardAdd(dst []float32, x []float32, y []float32, rows int, cols i
 func avx512HadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int,
 	cols int, dstStride int, xStride int, sStride int, floor float32)
 
+// avx512Dequantise computes dst = max(f, floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func avx512Dequantise(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int,
+	xStride int, floor float32)
+
+// avx512DequantiseSum computes dst = max(f + s, floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func avx512DequantiseSum(dst []float32, x []float32, s []float32, a []float32, c []float32, rows int, cols int,
+	dstStride int, xStride int, sStride int, floor float32)
+
+// avx512DequantiseHadamardSum computes dst = max(((f + s) + q) + p∘(f∘s), floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func avx512DequantiseHadamardSum(dst []float32, x []float32, s []float32, a []float32, c []float32, p []float32,
+	q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+
 // avx512HadamardSumGrad computes df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c
 //
 //go:noescape
@@ -366,11 +412,40 @@ func avx512SGD(w []float32, m []float32, g []float32, rows int, cols int, wStrid
 func avx512AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int,
 	vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
 
+// avx2ByteTile computes the integers c = zeros + a·b of bytes; see MatMulTile.
+//
+//go:noescape
+func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
+	rows int, vectors int)
+
+// avx2TernaryTile is ByteTile for bytes of b that are 0, 1 or 2.
+//
+//go:noescape
+func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
+	rows int, vectors int)
+
+// avx2ByteSums adds the bytes of rows.
+//
+//go:noescape
+func avx2ByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+
+// vnniByteTile computes the integers c = zeros + a·b of bytes; see MatMulTile.
+//
+//go:noescape
+func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
+	rows int, vectors int)
+
+// vnniByteSums adds the bytes of rows.
+//
+//go:noescape
+func vnniByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+
 func (k *Kernels) useAVX2() {
 	k.MatMulTile = avx2MatMulTile
 	k.OuterTile = avx2OuterTile
 	k.Depthwise = avx2Depthwise
 	k.Peak = avx2Peak
+	k.Quantise = avx2Quantise
 	k.WinogradF23.Input = avx2WinogradF23Input
 	k.WinogradF23.Weight = avx2WinogradF23Weight
 	k.WinogradF23.OutputGrad = avx2WinogradF23OutputGrad
@@ -391,6 +466,9 @@ func (k *Kernels) useAVX2() {
 	k.Hadamard = avx2Hadamard
 	k.HadamardAdd = avx2HadamardAdd
 	k.HadamardSum = avx2HadamardSum
+	k.Dequantise = avx2Dequantise
+	k.DequantiseSum = avx2DequantiseSum
+	k.DequantiseHadamardSum = avx2DequantiseHadamardSum
 	k.HadamardSumGrad = avx2HadamardSumGrad
 	k.ReLUGrad = avx2ReLUGrad
 	k.Sums = avx2Sums
@@ -400,6 +478,9 @@ func (k *Kernels) useAVX2() {
 	k.Deviations2 = avx2Deviations2
 	k.SGD = avx2SGD
 	k.AdamW = avx2AdamW
+	k.ByteTile = avx2ByteTile
+	k.TernaryTile = avx2TernaryTile
+	k.ByteSums = avx2ByteSums
 }
 
 func (k *Kernels) useAVX512() {
@@ -407,6 +488,7 @@ func (k *Kernels) useAVX512() {
 	k.OuterTile = avx512OuterTile
 	k.Depthwise = avx512Depthwise
 	k.Peak = avx512Peak
+	k.Quantise = avx512Quantise
 	k.WinogradF23.Input = avx512WinogradF23Input
 	k.WinogradF23.Weight = avx512WinogradF23Weight
 	k.WinogradF23.OutputGrad = avx512WinogradF23OutputGrad
@@ -427,6 +509,9 @@ func (k *Kernels) useAVX512() {
 	k.Hadamard = avx512Hadamard
 	k.HadamardAdd = avx512HadamardAdd
 	k.HadamardSum = avx512HadamardSum
+	k.Dequantise = avx512Dequantise
+	k.DequantiseSum = avx512DequantiseSum
+	k.DequantiseHadamardSum = avx512DequantiseHadamardSum
 	k.HadamardSumGrad = avx512HadamardSumGrad
 	k.ReLUGrad = avx512ReLUGrad
 	k.Sums = avx512Sums
@@ -436,4 +521,9 @@ func (k *Kernels) useAVX512() {
 	k.Deviations2 = avx512Deviations2
 	k.SGD = avx512SGD
 	k.AdamW = avx512AdamW
+}
+
+func (k *Kernels) useVNNI() {
+	k.ByteTile = vnniByteTile
+	k.ByteSums = vnniByteSums
 }

@@ -46,8 +46,6 @@ TEXT ·avx2MatMulTile(SB), NOSPLIT, $0-112
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile6x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -62,6 +60,8 @@ TEXT ·avx2MatMulTile(SB), NOSPLIT, $0-112
 	MOVQ   40(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile6x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile6x2_step:
@@ -129,8 +129,6 @@ not_tile6x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile5x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -143,6 +141,8 @@ not_tile6x2:
 	MOVQ   32(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile5x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile5x2_step:
@@ -202,8 +202,6 @@ not_tile5x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile4x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -214,6 +212,8 @@ not_tile5x2:
 	MOVQ   24(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile4x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile4x2_step:
@@ -265,8 +265,6 @@ not_tile4x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile3x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -275,6 +273,8 @@ not_tile4x2:
 	MOVQ   16(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile3x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile3x2_step:
@@ -318,14 +318,14 @@ not_tile3x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile2x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
 	MOVQ   8(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile2x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile2x2_step:
@@ -359,12 +359,12 @@ not_tile2x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile1x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile1x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile1x2_step:
@@ -398,8 +398,6 @@ one_vector:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile6x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -414,6 +412,8 @@ one_vector:
 	MOVQ   40(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile6x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile6x1_step:
@@ -463,8 +463,6 @@ not_tile6x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile5x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -477,6 +475,8 @@ not_tile6x1:
 	MOVQ   32(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile5x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile5x1_step:
@@ -521,8 +521,6 @@ not_tile5x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile4x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -533,6 +531,8 @@ not_tile5x1:
 	MOVQ   24(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile4x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile4x1_step:
@@ -572,8 +572,6 @@ not_tile4x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile3x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -582,6 +580,8 @@ not_tile4x1:
 	MOVQ   16(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile3x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile3x1_step:
@@ -616,14 +616,14 @@ not_tile3x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile2x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
 	MOVQ   8(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile2x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile2x1_step:
@@ -651,12 +651,12 @@ not_tile2x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile1x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile1x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile1x1_step:
@@ -2028,6 +2028,80 @@ step:
 	VFMADD231PS Y12, Y12, Y11
 	DECQ        AX
 	JNZ         step
+	VZEROUPPER
+	RET
+
+// func avx2Quantise(dst []float32, x []float32, rows int, cols int, dstStride int, xStride int, inverse float32)
+// Requires: AVX, AVX2
+TEXT ·avx2Quantise(SB), NOSPLIT, $0-84
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         dstStride+64(FP), DX
+	MOVQ         xStride+72(FP), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	MOVQ         rows+48(FP), SI
+	MOVQ         cols+56(FP), DI
+	VBROADCASTSS inverse+80(FP), Y0
+	MOVL         $0x42fe0000, R8
+	VMOVD        R8, X1
+	VBROADCASTSS X1, Y1
+	MOVL         $0xc2fe0000, R8
+	VMOVD        R8, X2
+	VBROADCASTSS X2, Y2
+	MOVQ         DI, R8
+	ANDQ         $0x07, R8
+	LEAQ         tailMask<>+32(SB), R9
+	MOVQ         R8, R10
+	SHLQ         $0x02, R10
+	SUBQ         R10, R9
+	VMOVUPS      (R9), Y3
+	ADDQ         $0x03, R8
+	ANDQ         $-4, R8
+
+row:
+	MOVQ AX, R8
+	MOVQ CX, R9
+	MOVQ DI, R10
+
+vector:
+	CMPQ         R10, $0x08
+	JLT          rest
+	VMOVUPS      (R9), Y4
+	VMULPS       Y0, Y4, Y4
+	VMINPS       Y1, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKSSDW    X5, X4, X5
+	VPACKSSWB    X5, X5, X5
+	VMOVQ        X5, (R8)
+	ADDQ         $0x08, R8
+	ADDQ         $0x20, R9
+	SUBQ         $0x08, R10
+	JMP          vector
+
+rest:
+	TESTQ        R10, R10
+	JZ           next
+	VMASKMOVPS   (R9), Y3, Y4
+	VMULPS       Y0, Y4, Y4
+	VMINPS       Y1, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VCVTPS2DQ    Y4, Y4
+	VEXTRACTI128 $0x01, Y4, X5
+	VPACKSSDW    X5, X4, X5
+	VPACKSSWB    X5, X5, X5
+	VMOVD        X5, (R8)
+	CMPQ         R10, $0x04
+	JLE          next
+	VPEXTRD      $0x01, X5, 4(R8)
+
+next:
+	ADDQ DX, AX
+	ADDQ BX, CX
+	DECQ SI
+	JNZ  row
 	VZEROUPPER
 	RET
 
@@ -4790,6 +4864,514 @@ done:
 	VZEROUPPER
 	RET
 
+// func avx2Dequantise(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, floor float32)
+// Requires: AVX
+TEXT ·avx2Dequantise(SB), NOSPLIT, $0-132
+	MOVQ         dstStride+112(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+120(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS floor+128(FP), Y0
+	MOVQ         cols+104(FP), DX
+	XORQ         BX, BX
+
+block2:
+	CMPQ    DX, $0x10
+	JLT     after2
+	MOVQ    a_base+48(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Y1
+	VMOVAPS Y1, Y1
+	VMOVUPS 32(SI), Y2
+	VMOVAPS Y2, Y2
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y4, Y3
+	VMOVAPS Y4, Y4
+	CMPQ    c_len+80(FP), $0x00
+	JEQ     rows2_c
+	MOVQ    c_base+72(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Y3
+	VMOVAPS Y3, Y3
+	VMOVUPS 32(SI), Y4
+	VMOVAPS Y4, Y4
+
+rows2_c:
+	MOVQ dst_base+0(FP), SI
+	ADDQ BX, SI
+	MOVQ x_base+24(FP), DI
+	ADDQ BX, DI
+	MOVQ rows+96(FP), R8
+
+rows2:
+	VMOVUPS   (DI), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y1, Y5, Y5
+	VADDPS    Y3, Y5, Y5
+	VMAXPS    Y5, Y0, Y5
+	VMOVUPS   Y5, (SI)
+	VMOVUPS   32(DI), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y2, Y5, Y5
+	VADDPS    Y4, Y5, Y5
+	VMAXPS    Y5, Y0, Y5
+	VMOVUPS   Y5, 32(SI)
+	ADDQ      AX, SI
+	ADDQ      CX, DI
+	DECQ      R8
+	JNZ       rows2
+	ADDQ      $0x00000040, BX
+	SUBQ      $0x10, DX
+	JMP       block2
+
+after2:
+block1:
+	CMPQ    DX, $0x08
+	JLT     after1
+	MOVQ    a_base+48(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Y1
+	VMOVAPS Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y2, Y2
+	CMPQ    c_len+80(FP), $0x00
+	JEQ     rows1_c
+	MOVQ    c_base+72(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Y2
+	VMOVAPS Y2, Y2
+
+rows1_c:
+	MOVQ dst_base+0(FP), SI
+	ADDQ BX, SI
+	MOVQ x_base+24(FP), DI
+	ADDQ BX, DI
+	MOVQ rows+96(FP), R8
+
+rows1:
+	VMOVUPS   (DI), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y1, Y3, Y3
+	VADDPS    Y2, Y3, Y3
+	VMAXPS    Y3, Y0, Y3
+	VMOVUPS   Y3, (SI)
+	ADDQ      AX, SI
+	ADDQ      CX, DI
+	DECQ      R8
+	JNZ       rows1
+	ADDQ      $0x00000020, BX
+	SUBQ      $0x08, DX
+	JMP       block1
+
+after1:
+	TESTQ      DX, DX
+	JZ         done
+	LEAQ       tailMask<>+32(SB), SI
+	SHLQ       $0x02, DX
+	SUBQ       DX, SI
+	VMOVUPS    (SI), Y1
+	MOVQ       a_base+48(FP), DX
+	ADDQ       BX, DX
+	VMASKMOVPS (DX), Y1, Y2
+	VMOVAPS    Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VMOVAPS    Y3, Y3
+	CMPQ       c_len+80(FP), $0x00
+	JEQ        rowsTail_c
+	MOVQ       c_base+72(FP), DX
+	ADDQ       BX, DX
+	VMASKMOVPS (DX), Y1, Y3
+	VMOVAPS    Y3, Y3
+
+rowsTail_c:
+	MOVQ dst_base+0(FP), DX
+	ADDQ BX, DX
+	MOVQ x_base+24(FP), SI
+	ADDQ BX, SI
+	MOVQ rows+96(FP), BX
+
+rowsTail:
+	VMASKMOVPS (SI), Y1, Y4
+	VCVTDQ2PS  Y4, Y4
+	VMULPS     Y2, Y4, Y4
+	VADDPS     Y3, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y1, (DX)
+	ADDQ       AX, DX
+	ADDQ       CX, SI
+	DECQ       BX
+	JNZ        rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx2DequantiseSum(dst []float32, x []float32, s []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+// Requires: AVX
+TEXT ·avx2DequantiseSum(SB), NOSPLIT, $0-164
+	MOVQ         dstStride+136(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+144(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         sStride+152(FP), DX
+	SHLQ         $0x02, DX
+	VBROADCASTSS floor+160(FP), Y0
+	MOVQ         cols+128(FP), BX
+	XORQ         SI, SI
+
+block2:
+	CMPQ    BX, $0x10
+	JLT     after2
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y1
+	VMOVAPS Y1, Y1
+	VMOVUPS 32(DI), Y2
+	VMOVAPS Y2, Y2
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y4, Y3
+	VMOVAPS Y4, Y4
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows2_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y3
+	VMOVAPS Y3, Y3
+	VMOVUPS 32(DI), Y4
+	VMOVAPS Y4, Y4
+
+rows2_c:
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ s_base+48(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+120(FP), R10
+
+rows2:
+	VMOVUPS   (R8), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y1, Y5, Y5
+	VADDPS    Y3, Y5, Y5
+	VMOVUPS   (R9), Y6
+	VADDPS    Y6, Y5, Y5
+	VMAXPS    Y5, Y0, Y5
+	VMOVUPS   Y5, (DI)
+	VMOVUPS   32(R8), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y2, Y5, Y5
+	VADDPS    Y4, Y5, Y5
+	VMOVUPS   32(R9), Y6
+	VADDPS    Y6, Y5, Y5
+	VMAXPS    Y5, Y0, Y5
+	VMOVUPS   Y5, 32(DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows2
+	ADDQ      $0x00000040, SI
+	SUBQ      $0x10, BX
+	JMP       block2
+
+after2:
+block1:
+	CMPQ    BX, $0x08
+	JLT     after1
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y1
+	VMOVAPS Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y2, Y2
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows1_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y2
+	VMOVAPS Y2, Y2
+
+rows1_c:
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ s_base+48(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+120(FP), R10
+
+rows1:
+	VMOVUPS   (R8), Y3
+	VCVTDQ2PS Y3, Y3
+	VMULPS    Y1, Y3, Y3
+	VADDPS    Y2, Y3, Y3
+	VMOVUPS   (R9), Y4
+	VADDPS    Y4, Y3, Y3
+	VMAXPS    Y3, Y0, Y3
+	VMOVUPS   Y3, (DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows1
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x08, BX
+	JMP       block1
+
+after1:
+	TESTQ      BX, BX
+	JZ         done
+	LEAQ       tailMask<>+32(SB), DI
+	SHLQ       $0x02, BX
+	SUBQ       BX, DI
+	VMOVUPS    (DI), Y1
+	MOVQ       a_base+72(FP), BX
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y2
+	VMOVAPS    Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VMOVAPS    Y3, Y3
+	CMPQ       c_len+104(FP), $0x00
+	JEQ        rowsTail_c
+	MOVQ       c_base+96(FP), BX
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y3
+	VMOVAPS    Y3, Y3
+
+rowsTail_c:
+	MOVQ dst_base+0(FP), BX
+	ADDQ SI, BX
+	MOVQ x_base+24(FP), DI
+	ADDQ SI, DI
+	MOVQ s_base+48(FP), R8
+	ADDQ SI, R8
+	MOVQ rows+120(FP), SI
+
+rowsTail:
+	VMASKMOVPS (DI), Y1, Y4
+	VCVTDQ2PS  Y4, Y4
+	VMULPS     Y2, Y4, Y4
+	VADDPS     Y3, Y4, Y4
+	VMASKMOVPS (R8), Y1, Y5
+	VADDPS     Y5, Y4, Y4
+	VMAXPS     Y4, Y0, Y4
+	VMASKMOVPS Y4, Y1, (BX)
+	ADDQ       AX, BX
+	ADDQ       CX, DI
+	ADDQ       DX, R8
+	DECQ       SI
+	JNZ        rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx2DequantiseHadamardSum(dst []float32, x []float32, s []float32, a []float32, c []float32, p []float32, q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+// Requires: AVX
+TEXT ·avx2DequantiseHadamardSum(SB), NOSPLIT, $0-212
+	MOVQ         dstStride+184(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+192(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         sStride+200(FP), DX
+	SHLQ         $0x02, DX
+	VBROADCASTSS floor+208(FP), Y0
+	MOVQ         cols+176(FP), BX
+	XORQ         SI, SI
+
+block2:
+	CMPQ    BX, $0x10
+	JLT     after2
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y1
+	VMOVAPS Y1, Y1
+	VMOVUPS 32(DI), Y2
+	VMOVAPS Y2, Y2
+	VXORPS  Y4, Y4, Y4
+	VMOVAPS Y4, Y3
+	VMOVAPS Y4, Y4
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows2_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y3
+	VMOVAPS Y3, Y3
+	VMOVUPS 32(DI), Y4
+	VMOVAPS Y4, Y4
+
+rows2_c:
+	MOVQ    p_base+120(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y5
+	VMOVAPS Y5, Y5
+	VMOVUPS 32(DI), Y6
+	VMOVAPS Y6, Y6
+	MOVQ    q_base+144(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y7
+	VMOVAPS Y7, Y7
+	VMOVUPS 32(DI), Y8
+	VMOVAPS Y8, Y8
+	MOVQ    dst_base+0(FP), DI
+	ADDQ    SI, DI
+	MOVQ    x_base+24(FP), R8
+	ADDQ    SI, R8
+	MOVQ    s_base+48(FP), R9
+	ADDQ    SI, R9
+	MOVQ    rows+168(FP), R10
+
+rows2:
+	VMOVUPS   (R8), Y9
+	VCVTDQ2PS Y9, Y9
+	VMULPS    Y1, Y9, Y9
+	VADDPS    Y3, Y9, Y9
+	VMOVUPS   (R9), Y10
+	VMULPS    Y10, Y9, Y11
+	VMULPS    Y5, Y11, Y11
+	VADDPS    Y10, Y9, Y9
+	VADDPS    Y7, Y9, Y9
+	VADDPS    Y11, Y9, Y9
+	VMAXPS    Y9, Y0, Y9
+	VMOVUPS   Y9, (DI)
+	VMOVUPS   32(R8), Y9
+	VCVTDQ2PS Y9, Y9
+	VMULPS    Y2, Y9, Y9
+	VADDPS    Y4, Y9, Y9
+	VMOVUPS   32(R9), Y10
+	VMULPS    Y10, Y9, Y11
+	VMULPS    Y6, Y11, Y11
+	VADDPS    Y10, Y9, Y9
+	VADDPS    Y8, Y9, Y9
+	VADDPS    Y11, Y9, Y9
+	VMAXPS    Y9, Y0, Y9
+	VMOVUPS   Y9, 32(DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows2
+	ADDQ      $0x00000040, SI
+	SUBQ      $0x10, BX
+	JMP       block2
+
+after2:
+block1:
+	CMPQ    BX, $0x08
+	JLT     after1
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y1
+	VMOVAPS Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VMOVAPS Y2, Y2
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows1_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y2
+	VMOVAPS Y2, Y2
+
+rows1_c:
+	MOVQ    p_base+120(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y3
+	VMOVAPS Y3, Y3
+	MOVQ    q_base+144(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Y4
+	VMOVAPS Y4, Y4
+	MOVQ    dst_base+0(FP), DI
+	ADDQ    SI, DI
+	MOVQ    x_base+24(FP), R8
+	ADDQ    SI, R8
+	MOVQ    s_base+48(FP), R9
+	ADDQ    SI, R9
+	MOVQ    rows+168(FP), R10
+
+rows1:
+	VMOVUPS   (R8), Y5
+	VCVTDQ2PS Y5, Y5
+	VMULPS    Y1, Y5, Y5
+	VADDPS    Y2, Y5, Y5
+	VMOVUPS   (R9), Y6
+	VMULPS    Y6, Y5, Y7
+	VMULPS    Y3, Y7, Y7
+	VADDPS    Y6, Y5, Y5
+	VADDPS    Y4, Y5, Y5
+	VADDPS    Y7, Y5, Y5
+	VMAXPS    Y5, Y0, Y5
+	VMOVUPS   Y5, (DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows1
+	ADDQ      $0x00000020, SI
+	SUBQ      $0x08, BX
+	JMP       block1
+
+after1:
+	TESTQ      BX, BX
+	JZ         done
+	LEAQ       tailMask<>+32(SB), DI
+	SHLQ       $0x02, BX
+	SUBQ       BX, DI
+	VMOVUPS    (DI), Y1
+	MOVQ       a_base+72(FP), BX
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y2
+	VMOVAPS    Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VMOVAPS    Y3, Y3
+	CMPQ       c_len+104(FP), $0x00
+	JEQ        rowsTail_c
+	MOVQ       c_base+96(FP), BX
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y3
+	VMOVAPS    Y3, Y3
+
+rowsTail_c:
+	MOVQ       p_base+120(FP), BX
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y4
+	VMOVAPS    Y4, Y4
+	MOVQ       q_base+144(FP), BX
+	ADDQ       SI, BX
+	VMASKMOVPS (BX), Y1, Y5
+	VMOVAPS    Y5, Y5
+	MOVQ       dst_base+0(FP), BX
+	ADDQ       SI, BX
+	MOVQ       x_base+24(FP), DI
+	ADDQ       SI, DI
+	MOVQ       s_base+48(FP), R8
+	ADDQ       SI, R8
+	MOVQ       rows+168(FP), SI
+
+rowsTail:
+	VMASKMOVPS (DI), Y1, Y6
+	VCVTDQ2PS  Y6, Y6
+	VMULPS     Y2, Y6, Y6
+	VADDPS     Y3, Y6, Y6
+	VMASKMOVPS (R8), Y1, Y7
+	VMULPS     Y7, Y6, Y8
+	VMULPS     Y4, Y8, Y8
+	VADDPS     Y7, Y6, Y6
+	VADDPS     Y5, Y6, Y6
+	VADDPS     Y8, Y6, Y6
+	VMAXPS     Y6, Y0, Y6
+	VMASKMOVPS Y6, Y1, (BX)
+	ADDQ       AX, BX
+	ADDQ       CX, DI
+	ADDQ       DX, R8
+	DECQ       SI
+	JNZ        rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
 // func avx2HadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32, b []float32, c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
 // Requires: AVX, FMA3
 TEXT ·avx2HadamardSumGrad(SB), NOSPLIT, $0-248
@@ -6073,8 +6655,6 @@ TEXT ·avx512MatMulTile(SB), NOSPLIT, $0-112
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile12x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6101,6 +6681,8 @@ TEXT ·avx512MatMulTile(SB), NOSPLIT, $0-112
 	MOVQ   88(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile12x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile12x2_step:
@@ -6216,8 +6798,6 @@ not_tile12x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile11x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6242,6 +6822,8 @@ not_tile12x2:
 	MOVQ   80(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile11x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile11x2_step:
@@ -6349,8 +6931,6 @@ not_tile11x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile10x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6373,6 +6953,8 @@ not_tile11x2:
 	MOVQ   72(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile10x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile10x2_step:
@@ -6472,8 +7054,6 @@ not_tile10x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile9x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6494,6 +7074,8 @@ not_tile10x2:
 	MOVQ   64(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile9x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile9x2_step:
@@ -6585,8 +7167,6 @@ not_tile9x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile8x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6605,6 +7185,8 @@ not_tile9x2:
 	MOVQ   56(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile8x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile8x2_step:
@@ -6688,8 +7270,6 @@ not_tile8x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile7x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6706,6 +7286,8 @@ not_tile8x2:
 	MOVQ   48(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile7x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile7x2_step:
@@ -6781,8 +7363,6 @@ not_tile7x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile6x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6797,6 +7377,8 @@ not_tile7x2:
 	MOVQ   40(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile6x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile6x2_step:
@@ -6864,8 +7446,6 @@ not_tile6x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile5x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6878,6 +7458,8 @@ not_tile6x2:
 	MOVQ   32(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile5x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile5x2_step:
@@ -6937,8 +7519,6 @@ not_tile5x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile4x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -6949,6 +7529,8 @@ not_tile5x2:
 	MOVQ   24(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile4x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile4x2_step:
@@ -7000,8 +7582,6 @@ not_tile4x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile3x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7010,6 +7590,8 @@ not_tile4x2:
 	MOVQ   16(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile3x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile3x2_step:
@@ -7053,14 +7635,14 @@ not_tile3x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile2x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
 	MOVQ   8(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile2x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile2x2_step:
@@ -7094,12 +7676,12 @@ not_tile2x2:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile1x2_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile1x2_store
 	MOVQ   b_base+64(FP), AX
 
 tile1x2_step:
@@ -7139,8 +7721,6 @@ one_vector:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile12x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7167,6 +7747,8 @@ one_vector:
 	MOVQ   88(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile12x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile12x1_step:
@@ -7246,8 +7828,6 @@ not_tile12x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile11x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7272,6 +7852,8 @@ not_tile12x1:
 	MOVQ   80(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile11x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile11x1_step:
@@ -7346,8 +7928,6 @@ not_tile11x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile10x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7370,6 +7950,8 @@ not_tile11x1:
 	MOVQ   72(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile10x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile10x1_step:
@@ -7439,8 +8021,6 @@ not_tile10x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile9x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7461,6 +8041,8 @@ not_tile10x1:
 	MOVQ   64(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile9x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile9x1_step:
@@ -7525,8 +8107,6 @@ not_tile9x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile8x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7545,6 +8125,8 @@ not_tile9x1:
 	MOVQ   56(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile8x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile8x1_step:
@@ -7604,8 +8186,6 @@ not_tile8x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile7x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7622,6 +8202,8 @@ not_tile8x1:
 	MOVQ   48(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile7x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile7x1_step:
@@ -7676,8 +8258,6 @@ not_tile7x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile6x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7692,6 +8272,8 @@ not_tile7x1:
 	MOVQ   40(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile6x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile6x1_step:
@@ -7741,8 +8323,6 @@ not_tile6x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile5x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7755,6 +8335,8 @@ not_tile6x1:
 	MOVQ   32(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile5x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile5x1_step:
@@ -7799,8 +8381,6 @@ not_tile5x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile4x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7811,6 +8391,8 @@ not_tile5x1:
 	MOVQ   24(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile4x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile4x1_step:
@@ -7850,8 +8432,6 @@ not_tile4x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile3x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -7860,6 +8440,8 @@ not_tile4x1:
 	MOVQ   16(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile3x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile3x1_step:
@@ -7894,14 +8476,14 @@ not_tile3x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile2x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
 	MOVQ   8(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile2x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile2x1_step:
@@ -7929,12 +8511,12 @@ not_tile2x1:
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
 	MOVQ   depth+88(FP), DX
-	TESTQ  DX, DX
-	JZ     tile1x1_store
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
+	TESTQ  DX, DX
+	JZ     tile1x1_store
 	MOVQ   b_base+64(FP), AX
 
 tile1x1_step:
@@ -11112,6 +11694,72 @@ step:
 	VZEROUPPER
 	RET
 
+// func avx512Quantise(dst []float32, x []float32, rows int, cols int, dstStride int, xStride int, inverse float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·avx512Quantise(SB), NOSPLIT, $0-84
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         dstStride+64(FP), DX
+	MOVQ         xStride+72(FP), BX
+	SHLQ         $0x02, DX
+	SHLQ         $0x02, BX
+	MOVQ         rows+48(FP), SI
+	MOVQ         cols+56(FP), DI
+	VBROADCASTSS inverse+80(FP), Z0
+	MOVL         $0x42fe0000, R8
+	VMOVD        R8, X1
+	VBROADCASTSS X1, Z1
+	MOVL         $0xc2fe0000, R8
+	VMOVD        R8, X2
+	VBROADCASTSS X2, Z2
+	MOVQ         DI, R8
+	ANDQ         $0x0f, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K1
+	ADDQ         $0x03, R8
+	ANDQ         $-4, R8
+	MOVQ         $-1, R9
+	BZHIQ        R8, R9, R9
+	KMOVW        R9, K2
+
+row:
+	MOVQ AX, R8
+	MOVQ CX, R9
+	MOVQ DI, R10
+
+vector:
+	CMPQ      R10, $0x10
+	JLT       rest
+	VMOVUPS   (R9), Z3
+	VMULPS    Z0, Z3, Z3
+	VMINPS    Z1, Z3, Z3
+	VMAXPS    Z2, Z3, Z3
+	VCVTPS2DQ Z3, Z3
+	VPMOVSDB  Z3, (R8)
+	ADDQ      $0x10, R8
+	ADDQ      $0x40, R9
+	SUBQ      $0x10, R10
+	JMP       vector
+
+rest:
+	TESTQ     R10, R10
+	JZ        next
+	VMOVUPS.Z (R9), K1, Z3
+	VMULPS    Z0, Z3, Z3
+	VMINPS    Z1, Z3, Z3
+	VMAXPS    Z2, Z3, Z3
+	VCVTPS2DQ Z3, Z3
+	VPMOVSDB  Z3, K2, (R8)
+
+next:
+	ADDQ DX, AX
+	ADDQ BX, CX
+	DECQ SI
+	JNZ  row
+	VZEROUPPER
+	RET
+
 // func avx512WinogradF23Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF23Input(SB), NOSPLIT, $0-80
@@ -13763,6 +14411,785 @@ done:
 	VZEROUPPER
 	RET
 
+// func avx512Dequantise(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·avx512Dequantise(SB), NOSPLIT, $0-132
+	MOVQ         dstStride+112(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+120(FP), CX
+	SHLQ         $0x02, CX
+	VBROADCASTSS floor+128(FP), Z0
+	MOVQ         cols+104(FP), DX
+	XORQ         BX, BX
+
+block4:
+	CMPQ    DX, $0x40
+	JLT     after4
+	MOVQ    a_base+48(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(SI), Z2
+	VMOVAPS Z2, Z2
+	VMOVUPS 128(SI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 192(SI), Z4
+	VMOVAPS Z4, Z4
+	VPXORD  Z9, Z9, Z9
+	VMOVAPS Z9, Z5
+	VMOVAPS Z9, Z6
+	VMOVAPS Z9, Z7
+	VMOVAPS Z9, Z8
+	CMPQ    c_len+80(FP), $0x00
+	JEQ     rows4_c
+	MOVQ    c_base+72(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Z5
+	VMOVAPS Z5, Z5
+	VMOVUPS 64(SI), Z6
+	VMOVAPS Z6, Z6
+	VMOVUPS 128(SI), Z7
+	VMOVAPS Z7, Z7
+	VMOVUPS 192(SI), Z8
+	VMOVAPS Z8, Z8
+
+rows4_c:
+	MOVQ dst_base+0(FP), SI
+	ADDQ BX, SI
+	MOVQ x_base+24(FP), DI
+	ADDQ BX, DI
+	MOVQ rows+96(FP), R8
+
+rows4:
+	VMOVUPS   (DI), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z1, Z10, Z10
+	VADDPS    Z5, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, (SI)
+	VMOVUPS   64(DI), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z2, Z10, Z10
+	VADDPS    Z6, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, 64(SI)
+	VMOVUPS   128(DI), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z3, Z10, Z10
+	VADDPS    Z7, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, 128(SI)
+	VMOVUPS   192(DI), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z4, Z10, Z10
+	VADDPS    Z8, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, 192(SI)
+	ADDQ      AX, SI
+	ADDQ      CX, DI
+	DECQ      R8
+	JNZ       rows4
+	ADDQ      $0x00000100, BX
+	SUBQ      $0x40, DX
+	JMP       block4
+
+after4:
+block2:
+	CMPQ    DX, $0x20
+	JLT     after2
+	MOVQ    a_base+48(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(SI), Z2
+	VMOVAPS Z2, Z2
+	VPXORD  Z11, Z11, Z11
+	VMOVAPS Z11, Z3
+	VMOVAPS Z11, Z4
+	CMPQ    c_len+80(FP), $0x00
+	JEQ     rows2_c
+	MOVQ    c_base+72(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 64(SI), Z4
+	VMOVAPS Z4, Z4
+
+rows2_c:
+	MOVQ dst_base+0(FP), SI
+	ADDQ BX, SI
+	MOVQ x_base+24(FP), DI
+	ADDQ BX, DI
+	MOVQ rows+96(FP), R8
+
+rows2:
+	VMOVUPS   (DI), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z1, Z5, Z5
+	VADDPS    Z3, Z5, Z5
+	VMAXPS    Z5, Z0, Z5
+	VMOVUPS   Z5, (SI)
+	VMOVUPS   64(DI), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z2, Z5, Z5
+	VADDPS    Z4, Z5, Z5
+	VMAXPS    Z5, Z0, Z5
+	VMOVUPS   Z5, 64(SI)
+	ADDQ      AX, SI
+	ADDQ      CX, DI
+	DECQ      R8
+	JNZ       rows2
+	ADDQ      $0x00000080, BX
+	SUBQ      $0x20, DX
+	JMP       block2
+
+after2:
+block1:
+	CMPQ    DX, $0x10
+	JLT     after1
+	MOVQ    a_base+48(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Z1
+	VMOVAPS Z1, Z1
+	VPXORD  Z12, Z12, Z12
+	VMOVAPS Z12, Z2
+	CMPQ    c_len+80(FP), $0x00
+	JEQ     rows1_c
+	MOVQ    c_base+72(FP), SI
+	ADDQ    BX, SI
+	VMOVUPS (SI), Z2
+	VMOVAPS Z2, Z2
+
+rows1_c:
+	MOVQ dst_base+0(FP), SI
+	ADDQ BX, SI
+	MOVQ x_base+24(FP), DI
+	ADDQ BX, DI
+	MOVQ rows+96(FP), R8
+
+rows1:
+	VMOVUPS   (DI), Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMAXPS    Z3, Z0, Z3
+	VMOVUPS   Z3, (SI)
+	ADDQ      AX, SI
+	ADDQ      CX, DI
+	DECQ      R8
+	JNZ       rows1
+	ADDQ      $0x00000040, BX
+	SUBQ      $0x10, DX
+	JMP       block1
+
+after1:
+	TESTQ     DX, DX
+	JZ        done
+	MOVQ      $-1, SI
+	BZHIQ     DX, SI, SI
+	KMOVW     SI, K1
+	MOVQ      a_base+48(FP), DX
+	ADDQ      BX, DX
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVAPS   Z1, Z1
+	VPXORD    Z13, Z13, Z13
+	VMOVAPS   Z13, Z2
+	CMPQ      c_len+80(FP), $0x00
+	JEQ       rowsTail_c
+	MOVQ      c_base+72(FP), DX
+	ADDQ      BX, DX
+	VMOVUPS.Z (DX), K1, Z2
+	VMOVAPS   Z2, Z2
+
+rowsTail_c:
+	MOVQ dst_base+0(FP), DX
+	ADDQ BX, DX
+	MOVQ x_base+24(FP), SI
+	ADDQ BX, SI
+	MOVQ rows+96(FP), BX
+
+rowsTail:
+	VMOVUPS.Z (SI), K1, Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMAXPS    Z3, Z0, Z3
+	VMOVUPS   Z3, K1, (DX)
+	ADDQ      AX, DX
+	ADDQ      CX, SI
+	DECQ      BX
+	JNZ       rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx512DequantiseSum(dst []float32, x []float32, s []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·avx512DequantiseSum(SB), NOSPLIT, $0-164
+	MOVQ         dstStride+136(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+144(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         sStride+152(FP), DX
+	SHLQ         $0x02, DX
+	VBROADCASTSS floor+160(FP), Z0
+	MOVQ         cols+128(FP), BX
+	XORQ         SI, SI
+
+block4:
+	CMPQ    BX, $0x40
+	JLT     after4
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(DI), Z2
+	VMOVAPS Z2, Z2
+	VMOVUPS 128(DI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 192(DI), Z4
+	VMOVAPS Z4, Z4
+	VPXORD  Z9, Z9, Z9
+	VMOVAPS Z9, Z5
+	VMOVAPS Z9, Z6
+	VMOVAPS Z9, Z7
+	VMOVAPS Z9, Z8
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows4_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	VMOVAPS Z5, Z5
+	VMOVUPS 64(DI), Z6
+	VMOVAPS Z6, Z6
+	VMOVUPS 128(DI), Z7
+	VMOVAPS Z7, Z7
+	VMOVUPS 192(DI), Z8
+	VMOVAPS Z8, Z8
+
+rows4_c:
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ s_base+48(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+120(FP), R10
+
+rows4:
+	VMOVUPS   (R8), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z1, Z10, Z10
+	VADDPS    Z5, Z10, Z10
+	VMOVUPS   (R9), Z14
+	VADDPS    Z14, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, (DI)
+	VMOVUPS   64(R8), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z2, Z10, Z10
+	VADDPS    Z6, Z10, Z10
+	VMOVUPS   64(R9), Z14
+	VADDPS    Z14, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, 64(DI)
+	VMOVUPS   128(R8), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z3, Z10, Z10
+	VADDPS    Z7, Z10, Z10
+	VMOVUPS   128(R9), Z14
+	VADDPS    Z14, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, 128(DI)
+	VMOVUPS   192(R8), Z10
+	VCVTDQ2PS Z10, Z10
+	VMULPS    Z4, Z10, Z10
+	VADDPS    Z8, Z10, Z10
+	VMOVUPS   192(R9), Z14
+	VADDPS    Z14, Z10, Z10
+	VMAXPS    Z10, Z0, Z10
+	VMOVUPS   Z10, 192(DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows4
+	ADDQ      $0x00000100, SI
+	SUBQ      $0x40, BX
+	JMP       block4
+
+after4:
+block2:
+	CMPQ    BX, $0x20
+	JLT     after2
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(DI), Z2
+	VMOVAPS Z2, Z2
+	VPXORD  Z11, Z11, Z11
+	VMOVAPS Z11, Z3
+	VMOVAPS Z11, Z4
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows2_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 64(DI), Z4
+	VMOVAPS Z4, Z4
+
+rows2_c:
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ s_base+48(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+120(FP), R10
+
+rows2:
+	VMOVUPS   (R8), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z1, Z5, Z5
+	VADDPS    Z3, Z5, Z5
+	VMOVUPS   (R9), Z6
+	VADDPS    Z6, Z5, Z5
+	VMAXPS    Z5, Z0, Z5
+	VMOVUPS   Z5, (DI)
+	VMOVUPS   64(R8), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z2, Z5, Z5
+	VADDPS    Z4, Z5, Z5
+	VMOVUPS   64(R9), Z6
+	VADDPS    Z6, Z5, Z5
+	VMAXPS    Z5, Z0, Z5
+	VMOVUPS   Z5, 64(DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows2
+	ADDQ      $0x00000080, SI
+	SUBQ      $0x20, BX
+	JMP       block2
+
+after2:
+block1:
+	CMPQ    BX, $0x10
+	JLT     after1
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	VMOVAPS Z1, Z1
+	VPXORD  Z12, Z12, Z12
+	VMOVAPS Z12, Z2
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows1_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	VMOVAPS Z2, Z2
+
+rows1_c:
+	MOVQ dst_base+0(FP), DI
+	ADDQ SI, DI
+	MOVQ x_base+24(FP), R8
+	ADDQ SI, R8
+	MOVQ s_base+48(FP), R9
+	ADDQ SI, R9
+	MOVQ rows+120(FP), R10
+
+rows1:
+	VMOVUPS   (R8), Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS   (R9), Z4
+	VADDPS    Z4, Z3, Z3
+	VMAXPS    Z3, Z0, Z3
+	VMOVUPS   Z3, (DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows1
+	ADDQ      $0x00000040, SI
+	SUBQ      $0x10, BX
+	JMP       block1
+
+after1:
+	TESTQ     BX, BX
+	JZ        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	MOVQ      a_base+72(FP), BX
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVAPS   Z1, Z1
+	VPXORD    Z13, Z13, Z13
+	VMOVAPS   Z13, Z2
+	CMPQ      c_len+104(FP), $0x00
+	JEQ       rowsTail_c
+	MOVQ      c_base+96(FP), BX
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVAPS   Z2, Z2
+
+rowsTail_c:
+	MOVQ dst_base+0(FP), BX
+	ADDQ SI, BX
+	MOVQ x_base+24(FP), DI
+	ADDQ SI, DI
+	MOVQ s_base+48(FP), R8
+	ADDQ SI, R8
+	MOVQ rows+120(FP), SI
+
+rowsTail:
+	VMOVUPS.Z (DI), K1, Z3
+	VCVTDQ2PS Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VADDPS    Z2, Z3, Z3
+	VMOVUPS.Z (R8), K1, Z4
+	VADDPS    Z4, Z3, Z3
+	VMAXPS    Z3, Z0, Z3
+	VMOVUPS   Z3, K1, (BX)
+	ADDQ      AX, BX
+	ADDQ      CX, DI
+	ADDQ      DX, R8
+	DECQ      SI
+	JNZ       rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx512DequantiseHadamardSum(dst []float32, x []float32, s []float32, a []float32, c []float32, p []float32, q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·avx512DequantiseHadamardSum(SB), NOSPLIT, $0-212
+	MOVQ         dstStride+184(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         xStride+192(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         sStride+200(FP), DX
+	SHLQ         $0x02, DX
+	VBROADCASTSS floor+208(FP), Z0
+	MOVQ         cols+176(FP), BX
+	XORQ         SI, SI
+
+block4:
+	CMPQ    BX, $0x40
+	JLT     after4
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(DI), Z2
+	VMOVAPS Z2, Z2
+	VMOVUPS 128(DI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 192(DI), Z4
+	VMOVAPS Z4, Z4
+	VPXORD  Z9, Z9, Z9
+	VMOVAPS Z9, Z5
+	VMOVAPS Z9, Z6
+	VMOVAPS Z9, Z7
+	VMOVAPS Z9, Z8
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows4_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	VMOVAPS Z5, Z5
+	VMOVUPS 64(DI), Z6
+	VMOVAPS Z6, Z6
+	VMOVUPS 128(DI), Z7
+	VMOVAPS Z7, Z7
+	VMOVUPS 192(DI), Z8
+	VMOVAPS Z8, Z8
+
+rows4_c:
+	MOVQ    p_base+120(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z10
+	VMOVAPS Z10, Z10
+	VMOVUPS 64(DI), Z11
+	VMOVAPS Z11, Z11
+	VMOVUPS 128(DI), Z12
+	VMOVAPS Z12, Z12
+	VMOVUPS 192(DI), Z13
+	VMOVAPS Z13, Z13
+	MOVQ    q_base+144(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z14
+	VMOVAPS Z14, Z14
+	VMOVUPS 64(DI), Z15
+	VMOVAPS Z15, Z15
+	VMOVUPS 128(DI), Z16
+	VMOVAPS Z16, Z16
+	VMOVUPS 192(DI), Z17
+	VMOVAPS Z17, Z17
+	MOVQ    dst_base+0(FP), DI
+	ADDQ    SI, DI
+	MOVQ    x_base+24(FP), R8
+	ADDQ    SI, R8
+	MOVQ    s_base+48(FP), R9
+	ADDQ    SI, R9
+	MOVQ    rows+168(FP), R10
+
+rows4:
+	VMOVUPS   (R8), Z18
+	VCVTDQ2PS Z18, Z18
+	VMULPS    Z1, Z18, Z18
+	VADDPS    Z5, Z18, Z18
+	VMOVUPS   (R9), Z22
+	VMULPS    Z22, Z18, Z23
+	VMULPS    Z10, Z23, Z23
+	VADDPS    Z22, Z18, Z18
+	VADDPS    Z14, Z18, Z18
+	VADDPS    Z23, Z18, Z18
+	VMAXPS    Z18, Z0, Z18
+	VMOVUPS   Z18, (DI)
+	VMOVUPS   64(R8), Z18
+	VCVTDQ2PS Z18, Z18
+	VMULPS    Z2, Z18, Z18
+	VADDPS    Z6, Z18, Z18
+	VMOVUPS   64(R9), Z22
+	VMULPS    Z22, Z18, Z23
+	VMULPS    Z11, Z23, Z23
+	VADDPS    Z22, Z18, Z18
+	VADDPS    Z15, Z18, Z18
+	VADDPS    Z23, Z18, Z18
+	VMAXPS    Z18, Z0, Z18
+	VMOVUPS   Z18, 64(DI)
+	VMOVUPS   128(R8), Z18
+	VCVTDQ2PS Z18, Z18
+	VMULPS    Z3, Z18, Z18
+	VADDPS    Z7, Z18, Z18
+	VMOVUPS   128(R9), Z22
+	VMULPS    Z22, Z18, Z23
+	VMULPS    Z12, Z23, Z23
+	VADDPS    Z22, Z18, Z18
+	VADDPS    Z16, Z18, Z18
+	VADDPS    Z23, Z18, Z18
+	VMAXPS    Z18, Z0, Z18
+	VMOVUPS   Z18, 128(DI)
+	VMOVUPS   192(R8), Z18
+	VCVTDQ2PS Z18, Z18
+	VMULPS    Z4, Z18, Z18
+	VADDPS    Z8, Z18, Z18
+	VMOVUPS   192(R9), Z22
+	VMULPS    Z22, Z18, Z23
+	VMULPS    Z13, Z23, Z23
+	VADDPS    Z22, Z18, Z18
+	VADDPS    Z17, Z18, Z18
+	VADDPS    Z23, Z18, Z18
+	VMAXPS    Z18, Z0, Z18
+	VMOVUPS   Z18, 192(DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows4
+	ADDQ      $0x00000100, SI
+	SUBQ      $0x40, BX
+	JMP       block4
+
+after4:
+block2:
+	CMPQ    BX, $0x20
+	JLT     after2
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	VMOVAPS Z1, Z1
+	VMOVUPS 64(DI), Z2
+	VMOVAPS Z2, Z2
+	VPXORD  Z19, Z19, Z19
+	VMOVAPS Z19, Z3
+	VMOVAPS Z19, Z4
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows2_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 64(DI), Z4
+	VMOVAPS Z4, Z4
+
+rows2_c:
+	MOVQ    p_base+120(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z5
+	VMOVAPS Z5, Z5
+	VMOVUPS 64(DI), Z6
+	VMOVAPS Z6, Z6
+	MOVQ    q_base+144(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z7
+	VMOVAPS Z7, Z7
+	VMOVUPS 64(DI), Z8
+	VMOVAPS Z8, Z8
+	MOVQ    dst_base+0(FP), DI
+	ADDQ    SI, DI
+	MOVQ    x_base+24(FP), R8
+	ADDQ    SI, R8
+	MOVQ    s_base+48(FP), R9
+	ADDQ    SI, R9
+	MOVQ    rows+168(FP), R10
+
+rows2:
+	VMOVUPS   (R8), Z9
+	VCVTDQ2PS Z9, Z9
+	VMULPS    Z1, Z9, Z9
+	VADDPS    Z3, Z9, Z9
+	VMOVUPS   (R9), Z10
+	VMULPS    Z10, Z9, Z11
+	VMULPS    Z5, Z11, Z11
+	VADDPS    Z10, Z9, Z9
+	VADDPS    Z7, Z9, Z9
+	VADDPS    Z11, Z9, Z9
+	VMAXPS    Z9, Z0, Z9
+	VMOVUPS   Z9, (DI)
+	VMOVUPS   64(R8), Z9
+	VCVTDQ2PS Z9, Z9
+	VMULPS    Z2, Z9, Z9
+	VADDPS    Z4, Z9, Z9
+	VMOVUPS   64(R9), Z10
+	VMULPS    Z10, Z9, Z11
+	VMULPS    Z6, Z11, Z11
+	VADDPS    Z10, Z9, Z9
+	VADDPS    Z8, Z9, Z9
+	VADDPS    Z11, Z9, Z9
+	VMAXPS    Z9, Z0, Z9
+	VMOVUPS   Z9, 64(DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows2
+	ADDQ      $0x00000080, SI
+	SUBQ      $0x20, BX
+	JMP       block2
+
+after2:
+block1:
+	CMPQ    BX, $0x10
+	JLT     after1
+	MOVQ    a_base+72(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z1
+	VMOVAPS Z1, Z1
+	VPXORD  Z20, Z20, Z20
+	VMOVAPS Z20, Z2
+	CMPQ    c_len+104(FP), $0x00
+	JEQ     rows1_c
+	MOVQ    c_base+96(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z2
+	VMOVAPS Z2, Z2
+
+rows1_c:
+	MOVQ    p_base+120(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z3
+	VMOVAPS Z3, Z3
+	MOVQ    q_base+144(FP), DI
+	ADDQ    SI, DI
+	VMOVUPS (DI), Z4
+	VMOVAPS Z4, Z4
+	MOVQ    dst_base+0(FP), DI
+	ADDQ    SI, DI
+	MOVQ    x_base+24(FP), R8
+	ADDQ    SI, R8
+	MOVQ    s_base+48(FP), R9
+	ADDQ    SI, R9
+	MOVQ    rows+168(FP), R10
+
+rows1:
+	VMOVUPS   (R8), Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z1, Z5, Z5
+	VADDPS    Z2, Z5, Z5
+	VMOVUPS   (R9), Z6
+	VMULPS    Z6, Z5, Z7
+	VMULPS    Z3, Z7, Z7
+	VADDPS    Z6, Z5, Z5
+	VADDPS    Z4, Z5, Z5
+	VADDPS    Z7, Z5, Z5
+	VMAXPS    Z5, Z0, Z5
+	VMOVUPS   Z5, (DI)
+	ADDQ      AX, DI
+	ADDQ      CX, R8
+	ADDQ      DX, R9
+	DECQ      R10
+	JNZ       rows1
+	ADDQ      $0x00000040, SI
+	SUBQ      $0x10, BX
+	JMP       block1
+
+after1:
+	TESTQ     BX, BX
+	JZ        done
+	MOVQ      $-1, DI
+	BZHIQ     BX, DI, DI
+	KMOVW     DI, K1
+	MOVQ      a_base+72(FP), BX
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z1
+	VMOVAPS   Z1, Z1
+	VPXORD    Z21, Z21, Z21
+	VMOVAPS   Z21, Z2
+	CMPQ      c_len+104(FP), $0x00
+	JEQ       rowsTail_c
+	MOVQ      c_base+96(FP), BX
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z2
+	VMOVAPS   Z2, Z2
+
+rowsTail_c:
+	MOVQ      p_base+120(FP), BX
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z3
+	VMOVAPS   Z3, Z3
+	MOVQ      q_base+144(FP), BX
+	ADDQ      SI, BX
+	VMOVUPS.Z (BX), K1, Z4
+	VMOVAPS   Z4, Z4
+	MOVQ      dst_base+0(FP), BX
+	ADDQ      SI, BX
+	MOVQ      x_base+24(FP), DI
+	ADDQ      SI, DI
+	MOVQ      s_base+48(FP), R8
+	ADDQ      SI, R8
+	MOVQ      rows+168(FP), SI
+
+rowsTail:
+	VMOVUPS.Z (DI), K1, Z5
+	VCVTDQ2PS Z5, Z5
+	VMULPS    Z1, Z5, Z5
+	VADDPS    Z2, Z5, Z5
+	VMOVUPS.Z (R8), K1, Z6
+	VMULPS    Z6, Z5, Z7
+	VMULPS    Z3, Z7, Z7
+	VADDPS    Z6, Z5, Z5
+	VADDPS    Z4, Z5, Z5
+	VADDPS    Z7, Z5, Z5
+	VMAXPS    Z5, Z0, Z5
+	VMOVUPS   Z5, K1, (BX)
+	ADDQ      AX, BX
+	ADDQ      CX, DI
+	ADDQ      DX, R8
+	DECQ      SI
+	JNZ       rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
 // func avx512HadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32, b []float32, c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512HadamardSumGrad(SB), NOSPLIT, $0-248
@@ -15637,5 +17064,4195 @@ rowsTail:
 	JNZ         rowsTail
 
 done:
+	VZEROUPPER
+	RET
+
+// func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+// Requires: AVX, AVX2
+TEXT ·avx2ByteTile(SB), NOSPLIT, $0-120
+	MOVQ rows+104(FP), AX
+	CMPQ AX, $0x06
+	JNE  not_tile6
+	MOVQ vectors+112(FP), CX
+	XORQ AX, AX
+	MOVQ CX, DX
+	SHLQ $0x05, DX
+
+tile6_vector:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   a_base+32(FP), BX
+	MOVQ   starts+56(FP), SI
+	MOVQ   depth+96(FP), DI
+	LEAQ   (BX)(DI*4), BX
+	MOVQ   (SI), R8
+	LEAQ   (BX)(R8*4), R8
+	MOVQ   8(SI), R9
+	LEAQ   (BX)(R9*4), R9
+	MOVQ   16(SI), R10
+	LEAQ   (BX)(R10*4), R10
+	MOVQ   24(SI), R11
+	LEAQ   (BX)(R11*4), R11
+	MOVQ   32(SI), R12
+	LEAQ   (BX)(R12*4), R12
+	MOVQ   40(SI), SI
+	LEAQ   (BX)(SI*4), SI
+	NEGQ   DI
+	MOVQ   b_base+72(FP), BX
+	ADDQ   AX, BX
+	TESTQ  DI, DI
+	JZ     tile6_store
+
+tile6_step:
+	VPMOVZXBW    (BX), Y12
+	VPMOVZXBW    16(BX), Y13
+	VPBROADCASTD (R8)(DI*4), X14
+	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y14, Y13, Y15
+	VPADDD       Y15, Y1, Y1
+	VPBROADCASTD (R9)(DI*4), X14
+	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y14, Y13, Y15
+	VPADDD       Y15, Y3, Y3
+	VPBROADCASTD (R10)(DI*4), X14
+	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y4, Y4
+	VPMADDWD     Y14, Y13, Y15
+	VPADDD       Y15, Y5, Y5
+	VPBROADCASTD (R11)(DI*4), X14
+	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y6, Y6
+	VPMADDWD     Y14, Y13, Y15
+	VPADDD       Y15, Y7, Y7
+	VPBROADCASTD (R12)(DI*4), X14
+	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y8, Y8
+	VPMADDWD     Y14, Y13, Y15
+	VPADDD       Y15, Y9, Y9
+	VPBROADCASTD (SI)(DI*4), X14
+	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPMADDWD     Y14, Y13, Y12
+	VPADDD       Y12, Y11, Y11
+	ADDQ         DX, BX
+	INCQ         DI
+	JNZ          tile6_step
+
+tile6_store:
+	MOVQ         zeros+64(FP), BX
+	VPHADDD      Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPBROADCASTD (BX), Y1
+	VPADDD       Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPADDD       Y3, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPBROADCASTD 8(BX), Y5
+	VPADDD       Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPBROADCASTD 12(BX), Y7
+	VPADDD       Y7, Y6, Y6
+	VPHADDD      Y9, Y8, Y8
+	VPERMQ       $0xd8, Y8, Y8
+	VPBROADCASTD 16(BX), Y9
+	VPADDD       Y9, Y8, Y8
+	VPHADDD      Y11, Y10, Y10
+	VPERMQ       $0xd8, Y10, Y10
+	VPBROADCASTD 20(BX), Y11
+	VPADDD       Y11, Y10, Y10
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, BX
+	VMOVUPS      Y0, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y6, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y8, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y10, (BX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          tile6_vector
+	VZEROUPPER
+	RET
+
+not_tile6:
+	CMPQ AX, $0x05
+	JNE  not_tile5
+	MOVQ vectors+112(FP), CX
+	XORQ AX, AX
+	MOVQ CX, DX
+	SHLQ $0x05, DX
+
+tile5_vector:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   a_base+32(FP), BX
+	MOVQ   starts+56(FP), SI
+	MOVQ   depth+96(FP), DI
+	LEAQ   (BX)(DI*4), BX
+	MOVQ   (SI), R8
+	LEAQ   (BX)(R8*4), R8
+	MOVQ   8(SI), R9
+	LEAQ   (BX)(R9*4), R9
+	MOVQ   16(SI), R10
+	LEAQ   (BX)(R10*4), R10
+	MOVQ   24(SI), R11
+	LEAQ   (BX)(R11*4), R11
+	MOVQ   32(SI), SI
+	LEAQ   (BX)(SI*4), SI
+	NEGQ   DI
+	MOVQ   b_base+72(FP), BX
+	ADDQ   AX, BX
+	TESTQ  DI, DI
+	JZ     tile5_store
+
+tile5_step:
+	VPMOVZXBW    (BX), Y10
+	VPMOVZXBW    16(BX), Y11
+	VPBROADCASTD (R8)(DI*4), X12
+	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y12, Y11, Y13
+	VPADDD       Y13, Y1, Y1
+	VPBROADCASTD (R9)(DI*4), X12
+	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y12, Y11, Y13
+	VPADDD       Y13, Y3, Y3
+	VPBROADCASTD (R10)(DI*4), X12
+	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y12, Y11, Y13
+	VPADDD       Y13, Y5, Y5
+	VPBROADCASTD (R11)(DI*4), X12
+	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y11, Y13
+	VPADDD       Y13, Y7, Y7
+	VPBROADCASTD (SI)(DI*4), X12
+	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y10, Y10
+	VPADDD       Y10, Y8, Y8
+	VPMADDWD     Y12, Y11, Y10
+	VPADDD       Y10, Y9, Y9
+	ADDQ         DX, BX
+	INCQ         DI
+	JNZ          tile5_step
+
+tile5_store:
+	MOVQ         zeros+64(FP), BX
+	VPHADDD      Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPBROADCASTD (BX), Y1
+	VPADDD       Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPADDD       Y3, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPBROADCASTD 8(BX), Y5
+	VPADDD       Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPBROADCASTD 12(BX), Y7
+	VPADDD       Y7, Y6, Y6
+	VPHADDD      Y9, Y8, Y8
+	VPERMQ       $0xd8, Y8, Y8
+	VPBROADCASTD 16(BX), Y9
+	VPADDD       Y9, Y8, Y8
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, BX
+	VMOVUPS      Y0, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y6, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y8, (BX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          tile5_vector
+	VZEROUPPER
+	RET
+
+not_tile5:
+	CMPQ AX, $0x04
+	JNE  not_tile4
+	MOVQ vectors+112(FP), CX
+	XORQ AX, AX
+	MOVQ CX, DX
+	SHLQ $0x05, DX
+
+tile4_vector:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   a_base+32(FP), BX
+	MOVQ   starts+56(FP), SI
+	MOVQ   depth+96(FP), DI
+	LEAQ   (BX)(DI*4), BX
+	MOVQ   (SI), R8
+	LEAQ   (BX)(R8*4), R8
+	MOVQ   8(SI), R9
+	LEAQ   (BX)(R9*4), R9
+	MOVQ   16(SI), R10
+	LEAQ   (BX)(R10*4), R10
+	MOVQ   24(SI), SI
+	LEAQ   (BX)(SI*4), SI
+	NEGQ   DI
+	MOVQ   b_base+72(FP), BX
+	ADDQ   AX, BX
+	TESTQ  DI, DI
+	JZ     tile4_store
+
+tile4_step:
+	VPMOVZXBW    (BX), Y8
+	VPMOVZXBW    16(BX), Y9
+	VPBROADCASTD (R8)(DI*4), X10
+	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y8, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDWD     Y10, Y9, Y11
+	VPADDD       Y11, Y1, Y1
+	VPBROADCASTD (R9)(DI*4), X10
+	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y8, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y9, Y11
+	VPADDD       Y11, Y3, Y3
+	VPBROADCASTD (R10)(DI*4), X10
+	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y8, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y9, Y11
+	VPADDD       Y11, Y5, Y5
+	VPBROADCASTD (SI)(DI*4), X10
+	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPMADDWD     Y10, Y9, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         DX, BX
+	INCQ         DI
+	JNZ          tile4_step
+
+tile4_store:
+	MOVQ         zeros+64(FP), BX
+	VPHADDD      Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPBROADCASTD (BX), Y1
+	VPADDD       Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPADDD       Y3, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPBROADCASTD 8(BX), Y5
+	VPADDD       Y5, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPBROADCASTD 12(BX), Y7
+	VPADDD       Y7, Y6, Y6
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, BX
+	VMOVUPS      Y0, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y6, (BX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          tile4_vector
+	VZEROUPPER
+	RET
+
+not_tile4:
+	CMPQ AX, $0x03
+	JNE  not_tile3
+	MOVQ vectors+112(FP), CX
+	XORQ AX, AX
+	MOVQ CX, DX
+	SHLQ $0x05, DX
+
+tile3_vector:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+32(FP), BX
+	MOVQ   starts+56(FP), SI
+	MOVQ   depth+96(FP), DI
+	LEAQ   (BX)(DI*4), BX
+	MOVQ   (SI), R8
+	LEAQ   (BX)(R8*4), R8
+	MOVQ   8(SI), R9
+	LEAQ   (BX)(R9*4), R9
+	MOVQ   16(SI), SI
+	LEAQ   (BX)(SI*4), SI
+	NEGQ   DI
+	MOVQ   b_base+72(FP), BX
+	ADDQ   AX, BX
+	TESTQ  DI, DI
+	JZ     tile3_store
+
+tile3_step:
+	VPMOVZXBW    (BX), Y6
+	VPMOVZXBW    16(BX), Y7
+	VPBROADCASTD (R8)(DI*4), X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y8, Y7, Y9
+	VPADDD       Y9, Y1, Y1
+	VPBROADCASTD (R9)(DI*4), X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     Y8, Y7, Y9
+	VPADDD       Y9, Y3, Y3
+	VPBROADCASTD (SI)(DI*4), X8
+	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y7, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         DX, BX
+	INCQ         DI
+	JNZ          tile3_step
+
+tile3_store:
+	MOVQ         zeros+64(FP), BX
+	VPHADDD      Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPBROADCASTD (BX), Y1
+	VPADDD       Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPADDD       Y3, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPBROADCASTD 8(BX), Y5
+	VPADDD       Y5, Y4, Y4
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, BX
+	VMOVUPS      Y0, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y4, (BX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          tile3_vector
+	VZEROUPPER
+	RET
+
+not_tile3:
+	CMPQ AX, $0x02
+	JNE  not_tile2
+	MOVQ vectors+112(FP), CX
+	XORQ AX, AX
+	MOVQ CX, DX
+	SHLQ $0x05, DX
+
+tile2_vector:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+32(FP), BX
+	MOVQ   starts+56(FP), SI
+	MOVQ   depth+96(FP), DI
+	LEAQ   (BX)(DI*4), BX
+	MOVQ   (SI), R8
+	LEAQ   (BX)(R8*4), R8
+	MOVQ   8(SI), SI
+	LEAQ   (BX)(SI*4), SI
+	NEGQ   DI
+	MOVQ   b_base+72(FP), BX
+	ADDQ   AX, BX
+	TESTQ  DI, DI
+	JZ     tile2_store
+
+tile2_step:
+	VPMOVZXBW    (BX), Y4
+	VPMOVZXBW    16(BX), Y5
+	VPBROADCASTD (R8)(DI*4), X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y4, Y7
+	VPADDD       Y7, Y0, Y0
+	VPMADDWD     Y6, Y5, Y7
+	VPADDD       Y7, Y1, Y1
+	VPBROADCASTD (SI)(DI*4), X6
+	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPMADDWD     Y6, Y5, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         DX, BX
+	INCQ         DI
+	JNZ          tile2_step
+
+tile2_store:
+	MOVQ         zeros+64(FP), BX
+	VPHADDD      Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPBROADCASTD (BX), Y1
+	VPADDD       Y1, Y0, Y0
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPBROADCASTD 4(BX), Y3
+	VPADDD       Y3, Y2, Y2
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, BX
+	VMOVUPS      Y0, (BX)
+	ADDQ         SI, BX
+	VMOVUPS      Y2, (BX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          tile2_vector
+	VZEROUPPER
+	RET
+
+not_tile2:
+	MOVQ vectors+112(FP), CX
+	XORQ AX, AX
+	MOVQ CX, DX
+	SHLQ $0x05, DX
+
+tile1_vector:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   a_base+32(FP), BX
+	MOVQ   starts+56(FP), SI
+	MOVQ   depth+96(FP), DI
+	LEAQ   (BX)(DI*4), BX
+	MOVQ   (SI), SI
+	LEAQ   (BX)(SI*4), SI
+	NEGQ   DI
+	MOVQ   b_base+72(FP), BX
+	ADDQ   AX, BX
+	TESTQ  DI, DI
+	JZ     tile1_store
+
+tile1_step:
+	VPMOVZXBW    (BX), Y2
+	VPMOVZXBW    16(BX), Y3
+	VPBROADCASTD (SI)(DI*4), X4
+	VPMOVSXBW    X4, Y4
+	VPMADDWD     Y4, Y2, Y2
+	VPADDD       Y2, Y0, Y0
+	VPMADDWD     Y4, Y3, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         DX, BX
+	INCQ         DI
+	JNZ          tile1_step
+
+tile1_store:
+	MOVQ         zeros+64(FP), BX
+	VPHADDD      Y1, Y0, Y0
+	VPERMQ       $0xd8, Y0, Y0
+	VPBROADCASTD (BX), Y1
+	VPADDD       Y1, Y0, Y0
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	ADDQ         AX, BX
+	VMOVUPS      Y0, (BX)
+	ADDQ         $0x20, AX
+	DECQ         CX
+	JNZ          tile1_vector
+	VZEROUPPER
+	RET
+
+DATA ones<>+0(SB)/4, $0x00010001
+DATA ones<>+4(SB)/4, $0x00010001
+DATA ones<>+8(SB)/4, $0x00010001
+DATA ones<>+12(SB)/4, $0x00010001
+DATA ones<>+16(SB)/4, $0x00010001
+DATA ones<>+20(SB)/4, $0x00010001
+DATA ones<>+24(SB)/4, $0x00010001
+DATA ones<>+28(SB)/4, $0x00010001
+GLOBL ones<>(SB), RODATA|NOPTR, $32
+
+// func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+// Requires: AVX, AVX2, CMOV
+TEXT ·avx2TernaryTile(SB), NOSPLIT, $0-120
+	MOVQ         rows+104(FP), AX
+	MOVQ         vectors+112(FP), CX
+	CMPQ         CX, $0x02
+	JNE          one_vector
+	CMPQ         AX, $0x06
+	JNE          not_tile6x2
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	VPBROADCASTD 16(AX), Y4
+	VPBROADCASTD 20(AX), Y5
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y2, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y4, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y5, 32(AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile6x2_end
+
+tile6x2_block:
+	XORQ    R11, R11
+	LEAQ    63(DX), R10
+	TESTQ   R10, R10
+	CMOVQGT R11, R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+	VXORPS  Y10, Y10, Y10
+	VXORPS  Y11, Y11, Y11
+
+tile6x2_step:
+	VMOVUPS      (AX), Y12
+	VMOVUPS      32(AX), Y13
+	VPBROADCASTD (BX)(DX*4), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y0, Y0
+	VPMADDUBSW   Y14, Y13, Y15
+	VPADDW       Y15, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y2, Y2
+	VPMADDUBSW   Y14, Y13, Y15
+	VPADDW       Y15, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y4, Y4
+	VPMADDUBSW   Y14, Y13, Y15
+	VPADDW       Y15, Y5, Y5
+	VPBROADCASTD (R8)(DX*4), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y6, Y6
+	VPMADDUBSW   Y14, Y13, Y15
+	VPADDW       Y15, Y7, Y7
+	VPBROADCASTD (R9)(DX*4), Y14
+	VPMADDUBSW   Y14, Y12, Y15
+	VPADDW       Y15, Y8, Y8
+	VPMADDUBSW   Y14, Y13, Y15
+	VPADDW       Y15, Y9, Y9
+	VPBROADCASTD (CX)(DX*4), Y14
+	VPMADDUBSW   Y14, Y12, Y12
+	VPADDW       Y12, Y10, Y10
+	VPMADDUBSW   Y14, Y13, Y12
+	VPADDW       Y12, Y11, Y11
+	ADDQ         $0x40, AX
+	INCQ         DX
+	CMPQ         DX, R10
+	JNE          tile6x2_step
+	MOVQ         c_base+0(FP), R10
+	MOVQ         cStride+24(FP), R11
+	SHLQ         $0x02, R11
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (R10), Y0, Y0
+	VMOVUPS      Y0, (R10)
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       32(R10), Y1, Y1
+	VMOVUPS      Y1, 32(R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (R10), Y2, Y2
+	VMOVUPS      Y2, (R10)
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       32(R10), Y3, Y3
+	VMOVUPS      Y3, 32(R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y4, Y4
+	VPADDD       (R10), Y4, Y4
+	VMOVUPS      Y4, (R10)
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VPADDD       32(R10), Y5, Y5
+	VMOVUPS      Y5, 32(R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VPADDD       (R10), Y6, Y6
+	VMOVUPS      Y6, (R10)
+	VPMADDWD     ones<>+0(SB), Y7, Y7
+	VPADDD       32(R10), Y7, Y7
+	VMOVUPS      Y7, 32(R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y8, Y8
+	VPADDD       (R10), Y8, Y8
+	VMOVUPS      Y8, (R10)
+	VPMADDWD     ones<>+0(SB), Y9, Y9
+	VPADDD       32(R10), Y9, Y9
+	VMOVUPS      Y9, 32(R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y10, Y10
+	VPADDD       (R10), Y10, Y10
+	VMOVUPS      Y10, (R10)
+	VPMADDWD     ones<>+0(SB), Y11, Y11
+	VPADDD       32(R10), Y11, Y11
+	VMOVUPS      Y11, 32(R10)
+	ADDQ         R11, R10
+	TESTQ        DX, DX
+	JNZ          tile6x2_block
+
+tile6x2_end:
+	VZEROUPPER
+	RET
+
+not_tile6x2:
+	CMPQ         AX, $0x05
+	JNE          not_tile5x2
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	VPBROADCASTD 16(AX), Y4
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y2, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y4, 32(AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile5x2_end
+
+tile5x2_block:
+	XORQ    R10, R10
+	LEAQ    63(DX), R9
+	TESTQ   R9, R9
+	CMOVQGT R10, R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+	VXORPS  Y8, Y8, Y8
+	VXORPS  Y9, Y9, Y9
+
+tile5x2_step:
+	VMOVUPS      (AX), Y10
+	VMOVUPS      32(AX), Y11
+	VPBROADCASTD (BX)(DX*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y0, Y0
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y2, Y2
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y4, Y4
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y5, Y5
+	VPBROADCASTD (R8)(DX*4), Y12
+	VPMADDUBSW   Y12, Y10, Y13
+	VPADDW       Y13, Y6, Y6
+	VPMADDUBSW   Y12, Y11, Y13
+	VPADDW       Y13, Y7, Y7
+	VPBROADCASTD (CX)(DX*4), Y12
+	VPMADDUBSW   Y12, Y10, Y10
+	VPADDW       Y10, Y8, Y8
+	VPMADDUBSW   Y12, Y11, Y10
+	VPADDW       Y10, Y9, Y9
+	ADDQ         $0x40, AX
+	INCQ         DX
+	CMPQ         DX, R9
+	JNE          tile5x2_step
+	MOVQ         c_base+0(FP), R9
+	MOVQ         cStride+24(FP), R10
+	SHLQ         $0x02, R10
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (R9), Y0, Y0
+	VMOVUPS      Y0, (R9)
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       32(R9), Y1, Y1
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (R9), Y2, Y2
+	VMOVUPS      Y2, (R9)
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       32(R9), Y3, Y3
+	VMOVUPS      Y3, 32(R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y4, Y4
+	VPADDD       (R9), Y4, Y4
+	VMOVUPS      Y4, (R9)
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VPADDD       32(R9), Y5, Y5
+	VMOVUPS      Y5, 32(R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VPADDD       (R9), Y6, Y6
+	VMOVUPS      Y6, (R9)
+	VPMADDWD     ones<>+0(SB), Y7, Y7
+	VPADDD       32(R9), Y7, Y7
+	VMOVUPS      Y7, 32(R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y8, Y8
+	VPADDD       (R9), Y8, Y8
+	VMOVUPS      Y8, (R9)
+	VPMADDWD     ones<>+0(SB), Y9, Y9
+	VPADDD       32(R9), Y9, Y9
+	VMOVUPS      Y9, 32(R9)
+	ADDQ         R10, R9
+	TESTQ        DX, DX
+	JNZ          tile5x2_block
+
+tile5x2_end:
+	VZEROUPPER
+	RET
+
+not_tile5x2:
+	CMPQ         AX, $0x04
+	JNE          not_tile4x2
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y2, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y3, 32(AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile4x2_end
+
+tile4x2_block:
+	XORQ    R9, R9
+	LEAQ    63(DX), R8
+	TESTQ   R8, R8
+	CMOVQGT R9, R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VXORPS  Y7, Y7, Y7
+
+tile4x2_step:
+	VMOVUPS      (AX), Y8
+	VMOVUPS      32(AX), Y9
+	VPBROADCASTD (BX)(DX*4), Y10
+	VPMADDUBSW   Y10, Y8, Y11
+	VPADDW       Y11, Y0, Y0
+	VPMADDUBSW   Y10, Y9, Y11
+	VPADDW       Y11, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y10
+	VPMADDUBSW   Y10, Y8, Y11
+	VPADDW       Y11, Y2, Y2
+	VPMADDUBSW   Y10, Y9, Y11
+	VPADDW       Y11, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y10
+	VPMADDUBSW   Y10, Y8, Y11
+	VPADDW       Y11, Y4, Y4
+	VPMADDUBSW   Y10, Y9, Y11
+	VPADDW       Y11, Y5, Y5
+	VPBROADCASTD (CX)(DX*4), Y10
+	VPMADDUBSW   Y10, Y8, Y8
+	VPADDW       Y8, Y6, Y6
+	VPMADDUBSW   Y10, Y9, Y8
+	VPADDW       Y8, Y7, Y7
+	ADDQ         $0x40, AX
+	INCQ         DX
+	CMPQ         DX, R8
+	JNE          tile4x2_step
+	MOVQ         c_base+0(FP), R8
+	MOVQ         cStride+24(FP), R9
+	SHLQ         $0x02, R9
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (R8), Y0, Y0
+	VMOVUPS      Y0, (R8)
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       32(R8), Y1, Y1
+	VMOVUPS      Y1, 32(R8)
+	ADDQ         R9, R8
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (R8), Y2, Y2
+	VMOVUPS      Y2, (R8)
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       32(R8), Y3, Y3
+	VMOVUPS      Y3, 32(R8)
+	ADDQ         R9, R8
+	VPMADDWD     ones<>+0(SB), Y4, Y4
+	VPADDD       (R8), Y4, Y4
+	VMOVUPS      Y4, (R8)
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VPADDD       32(R8), Y5, Y5
+	VMOVUPS      Y5, 32(R8)
+	ADDQ         R9, R8
+	VPMADDWD     ones<>+0(SB), Y6, Y6
+	VPADDD       (R8), Y6, Y6
+	VMOVUPS      Y6, (R8)
+	VPMADDWD     ones<>+0(SB), Y7, Y7
+	VPADDD       32(R8), Y7, Y7
+	VMOVUPS      Y7, 32(R8)
+	ADDQ         R9, R8
+	TESTQ        DX, DX
+	JNZ          tile4x2_block
+
+tile4x2_end:
+	VZEROUPPER
+	RET
+
+not_tile4x2:
+	CMPQ         AX, $0x03
+	JNE          not_tile3x2
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y2, 32(AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile3x2_end
+
+tile3x2_block:
+	XORQ    R8, R8
+	LEAQ    63(DX), DI
+	TESTQ   DI, DI
+	CMOVQGT R8, DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+
+tile3x2_step:
+	VMOVUPS      (AX), Y6
+	VMOVUPS      32(AX), Y7
+	VPBROADCASTD (BX)(DX*4), Y8
+	VPMADDUBSW   Y8, Y6, Y9
+	VPADDW       Y9, Y0, Y0
+	VPMADDUBSW   Y8, Y7, Y9
+	VPADDW       Y9, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y8
+	VPMADDUBSW   Y8, Y6, Y9
+	VPADDW       Y9, Y2, Y2
+	VPMADDUBSW   Y8, Y7, Y9
+	VPADDW       Y9, Y3, Y3
+	VPBROADCASTD (CX)(DX*4), Y8
+	VPMADDUBSW   Y8, Y6, Y6
+	VPADDW       Y6, Y4, Y4
+	VPMADDUBSW   Y8, Y7, Y6
+	VPADDW       Y6, Y5, Y5
+	ADDQ         $0x40, AX
+	INCQ         DX
+	CMPQ         DX, DI
+	JNE          tile3x2_step
+	MOVQ         c_base+0(FP), DI
+	MOVQ         cStride+24(FP), R8
+	SHLQ         $0x02, R8
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (DI), Y0, Y0
+	VMOVUPS      Y0, (DI)
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       32(DI), Y1, Y1
+	VMOVUPS      Y1, 32(DI)
+	ADDQ         R8, DI
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (DI), Y2, Y2
+	VMOVUPS      Y2, (DI)
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       32(DI), Y3, Y3
+	VMOVUPS      Y3, 32(DI)
+	ADDQ         R8, DI
+	VPMADDWD     ones<>+0(SB), Y4, Y4
+	VPADDD       (DI), Y4, Y4
+	VMOVUPS      Y4, (DI)
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VPADDD       32(DI), Y5, Y5
+	VMOVUPS      Y5, 32(DI)
+	ADDQ         R8, DI
+	TESTQ        DX, DX
+	JNZ          tile3x2_block
+
+tile3x2_end:
+	VZEROUPPER
+	RET
+
+not_tile3x2:
+	CMPQ         AX, $0x02
+	JNE          not_tile2x2
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VMOVUPS      Y1, 32(AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile2x2_end
+
+tile2x2_block:
+	XORQ    DI, DI
+	LEAQ    63(DX), SI
+	TESTQ   SI, SI
+	CMOVQGT DI, SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+
+tile2x2_step:
+	VMOVUPS      (AX), Y4
+	VMOVUPS      32(AX), Y5
+	VPBROADCASTD (BX)(DX*4), Y6
+	VPMADDUBSW   Y6, Y4, Y7
+	VPADDW       Y7, Y0, Y0
+	VPMADDUBSW   Y6, Y5, Y7
+	VPADDW       Y7, Y1, Y1
+	VPBROADCASTD (CX)(DX*4), Y6
+	VPMADDUBSW   Y6, Y4, Y4
+	VPADDW       Y4, Y2, Y2
+	VPMADDUBSW   Y6, Y5, Y4
+	VPADDW       Y4, Y3, Y3
+	ADDQ         $0x40, AX
+	INCQ         DX
+	CMPQ         DX, SI
+	JNE          tile2x2_step
+	MOVQ         c_base+0(FP), SI
+	MOVQ         cStride+24(FP), DI
+	SHLQ         $0x02, DI
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       32(SI), Y1, Y1
+	VMOVUPS      Y1, 32(SI)
+	ADDQ         DI, SI
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (SI), Y2, Y2
+	VMOVUPS      Y2, (SI)
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       32(SI), Y3, Y3
+	VMOVUPS      Y3, 32(SI)
+	ADDQ         DI, SI
+	TESTQ        DX, DX
+	JNZ          tile2x2_block
+
+tile2x2_end:
+	VZEROUPPER
+	RET
+
+not_tile2x2:
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y0, 32(AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile1x2_end
+
+tile1x2_block:
+	XORQ    SI, SI
+	LEAQ    63(DX), BX
+	TESTQ   BX, BX
+	CMOVQGT SI, BX
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+
+tile1x2_step:
+	VMOVUPS      (AX), Y2
+	VMOVUPS      32(AX), Y3
+	VPBROADCASTD (CX)(DX*4), Y4
+	VPMADDUBSW   Y4, Y2, Y2
+	VPADDW       Y2, Y0, Y0
+	VPMADDUBSW   Y4, Y3, Y2
+	VPADDW       Y2, Y1, Y1
+	ADDQ         $0x40, AX
+	INCQ         DX
+	CMPQ         DX, BX
+	JNE          tile1x2_step
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (BX), Y0, Y0
+	VMOVUPS      Y0, (BX)
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       32(BX), Y1, Y1
+	VMOVUPS      Y1, 32(BX)
+	ADDQ         SI, BX
+	TESTQ        DX, DX
+	JNZ          tile1x2_block
+
+tile1x2_end:
+	VZEROUPPER
+	RET
+
+one_vector:
+	CMPQ         AX, $0x06
+	JNE          not_tile6x1
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	VPBROADCASTD 16(AX), Y4
+	VPBROADCASTD 20(AX), Y5
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y5, (AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile6x1_end
+
+tile6x1_block:
+	XORQ    R11, R11
+	LEAQ    63(DX), R10
+	TESTQ   R10, R10
+	CMOVQGT R11, R10
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+
+tile6x1_step:
+	VMOVUPS      (AX), Y6
+	VPBROADCASTD (BX)(DX*4), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y2, Y2
+	VPBROADCASTD (R8)(DX*4), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y3, Y3
+	VPBROADCASTD (R9)(DX*4), Y7
+	VPMADDUBSW   Y7, Y6, Y7
+	VPADDW       Y7, Y4, Y4
+	VPBROADCASTD (CX)(DX*4), Y7
+	VPMADDUBSW   Y7, Y6, Y6
+	VPADDW       Y6, Y5, Y5
+	ADDQ         $0x20, AX
+	INCQ         DX
+	CMPQ         DX, R10
+	JNE          tile6x1_step
+	MOVQ         c_base+0(FP), R10
+	MOVQ         cStride+24(FP), R11
+	SHLQ         $0x02, R11
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (R10), Y0, Y0
+	VMOVUPS      Y0, (R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       (R10), Y1, Y1
+	VMOVUPS      Y1, (R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (R10), Y2, Y2
+	VMOVUPS      Y2, (R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       (R10), Y3, Y3
+	VMOVUPS      Y3, (R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y4, Y4
+	VPADDD       (R10), Y4, Y4
+	VMOVUPS      Y4, (R10)
+	ADDQ         R11, R10
+	VPMADDWD     ones<>+0(SB), Y5, Y5
+	VPADDD       (R10), Y5, Y5
+	VMOVUPS      Y5, (R10)
+	ADDQ         R11, R10
+	TESTQ        DX, DX
+	JNZ          tile6x1_block
+
+tile6x1_end:
+	VZEROUPPER
+	RET
+
+not_tile6x1:
+	CMPQ         AX, $0x05
+	JNE          not_tile5x1
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	VPBROADCASTD 16(AX), Y4
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile5x1_end
+
+tile5x1_block:
+	XORQ    R10, R10
+	LEAQ    63(DX), R9
+	TESTQ   R9, R9
+	CMOVQGT R10, R9
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+
+tile5x1_step:
+	VMOVUPS      (AX), Y5
+	VPBROADCASTD (BX)(DX*4), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y2, Y2
+	VPBROADCASTD (R8)(DX*4), Y6
+	VPMADDUBSW   Y6, Y5, Y6
+	VPADDW       Y6, Y3, Y3
+	VPBROADCASTD (CX)(DX*4), Y6
+	VPMADDUBSW   Y6, Y5, Y5
+	VPADDW       Y5, Y4, Y4
+	ADDQ         $0x20, AX
+	INCQ         DX
+	CMPQ         DX, R9
+	JNE          tile5x1_step
+	MOVQ         c_base+0(FP), R9
+	MOVQ         cStride+24(FP), R10
+	SHLQ         $0x02, R10
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (R9), Y0, Y0
+	VMOVUPS      Y0, (R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       (R9), Y1, Y1
+	VMOVUPS      Y1, (R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (R9), Y2, Y2
+	VMOVUPS      Y2, (R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       (R9), Y3, Y3
+	VMOVUPS      Y3, (R9)
+	ADDQ         R10, R9
+	VPMADDWD     ones<>+0(SB), Y4, Y4
+	VPADDD       (R9), Y4, Y4
+	VMOVUPS      Y4, (R9)
+	ADDQ         R10, R9
+	TESTQ        DX, DX
+	JNZ          tile5x1_block
+
+tile5x1_end:
+	VZEROUPPER
+	RET
+
+not_tile5x1:
+	CMPQ         AX, $0x04
+	JNE          not_tile4x1
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	VPBROADCASTD 12(AX), Y3
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile4x1_end
+
+tile4x1_block:
+	XORQ    R9, R9
+	LEAQ    63(DX), R8
+	TESTQ   R8, R8
+	CMOVQGT R9, R8
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+	VXORPS  Y3, Y3, Y3
+
+tile4x1_step:
+	VMOVUPS      (AX), Y4
+	VPBROADCASTD (BX)(DX*4), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y5
+	VPMADDUBSW   Y5, Y4, Y5
+	VPADDW       Y5, Y2, Y2
+	VPBROADCASTD (CX)(DX*4), Y5
+	VPMADDUBSW   Y5, Y4, Y4
+	VPADDW       Y4, Y3, Y3
+	ADDQ         $0x20, AX
+	INCQ         DX
+	CMPQ         DX, R8
+	JNE          tile4x1_step
+	MOVQ         c_base+0(FP), R8
+	MOVQ         cStride+24(FP), R9
+	SHLQ         $0x02, R9
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (R8), Y0, Y0
+	VMOVUPS      Y0, (R8)
+	ADDQ         R9, R8
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       (R8), Y1, Y1
+	VMOVUPS      Y1, (R8)
+	ADDQ         R9, R8
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (R8), Y2, Y2
+	VMOVUPS      Y2, (R8)
+	ADDQ         R9, R8
+	VPMADDWD     ones<>+0(SB), Y3, Y3
+	VPADDD       (R8), Y3, Y3
+	VMOVUPS      Y3, (R8)
+	ADDQ         R9, R8
+	TESTQ        DX, DX
+	JNZ          tile4x1_block
+
+tile4x1_end:
+	VZEROUPPER
+	RET
+
+not_tile4x1:
+	CMPQ         AX, $0x03
+	JNE          not_tile3x1
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	VPBROADCASTD 8(AX), Y2
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile3x1_end
+
+tile3x1_block:
+	XORQ    R8, R8
+	LEAQ    63(DX), DI
+	TESTQ   DI, DI
+	CMOVQGT R8, DI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+	VXORPS  Y2, Y2, Y2
+
+tile3x1_step:
+	VMOVUPS      (AX), Y3
+	VPBROADCASTD (BX)(DX*4), Y4
+	VPMADDUBSW   Y4, Y3, Y4
+	VPADDW       Y4, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y4
+	VPMADDUBSW   Y4, Y3, Y4
+	VPADDW       Y4, Y1, Y1
+	VPBROADCASTD (CX)(DX*4), Y4
+	VPMADDUBSW   Y4, Y3, Y3
+	VPADDW       Y3, Y2, Y2
+	ADDQ         $0x20, AX
+	INCQ         DX
+	CMPQ         DX, DI
+	JNE          tile3x1_step
+	MOVQ         c_base+0(FP), DI
+	MOVQ         cStride+24(FP), R8
+	SHLQ         $0x02, R8
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (DI), Y0, Y0
+	VMOVUPS      Y0, (DI)
+	ADDQ         R8, DI
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       (DI), Y1, Y1
+	VMOVUPS      Y1, (DI)
+	ADDQ         R8, DI
+	VPMADDWD     ones<>+0(SB), Y2, Y2
+	VPADDD       (DI), Y2, Y2
+	VMOVUPS      Y2, (DI)
+	ADDQ         R8, DI
+	TESTQ        DX, DX
+	JNZ          tile3x1_block
+
+tile3x1_end:
+	VZEROUPPER
+	RET
+
+not_tile3x1:
+	CMPQ         AX, $0x02
+	JNE          not_tile2x1
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	VPBROADCASTD 4(AX), Y1
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile2x1_end
+
+tile2x1_block:
+	XORQ    DI, DI
+	LEAQ    63(DX), SI
+	TESTQ   SI, SI
+	CMOVQGT DI, SI
+	VXORPS  Y0, Y0, Y0
+	VXORPS  Y1, Y1, Y1
+
+tile2x1_step:
+	VMOVUPS      (AX), Y2
+	VPBROADCASTD (BX)(DX*4), Y3
+	VPMADDUBSW   Y3, Y2, Y3
+	VPADDW       Y3, Y0, Y0
+	VPBROADCASTD (CX)(DX*4), Y3
+	VPMADDUBSW   Y3, Y2, Y2
+	VPADDW       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	INCQ         DX
+	CMPQ         DX, SI
+	JNE          tile2x1_step
+	MOVQ         c_base+0(FP), SI
+	MOVQ         cStride+24(FP), DI
+	SHLQ         $0x02, DI
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (SI), Y0, Y0
+	VMOVUPS      Y0, (SI)
+	ADDQ         DI, SI
+	VPMADDWD     ones<>+0(SB), Y1, Y1
+	VPADDD       (SI), Y1, Y1
+	VMOVUPS      Y1, (SI)
+	ADDQ         DI, SI
+	TESTQ        DX, DX
+	JNZ          tile2x1_block
+
+tile2x1_end:
+	VZEROUPPER
+	RET
+
+not_tile2x1:
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Y0
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+	TESTQ        DX, DX
+	JZ           tile1x1_end
+
+tile1x1_block:
+	XORQ    SI, SI
+	LEAQ    63(DX), BX
+	TESTQ   BX, BX
+	CMOVQGT SI, BX
+	VXORPS  Y0, Y0, Y0
+
+tile1x1_step:
+	VMOVUPS      (AX), Y1
+	VPBROADCASTD (CX)(DX*4), Y2
+	VPMADDUBSW   Y2, Y1, Y1
+	VPADDW       Y1, Y0, Y0
+	ADDQ         $0x20, AX
+	INCQ         DX
+	CMPQ         DX, BX
+	JNE          tile1x1_step
+	MOVQ         c_base+0(FP), BX
+	MOVQ         cStride+24(FP), SI
+	SHLQ         $0x02, SI
+	VPMADDWD     ones<>+0(SB), Y0, Y0
+	VPADDD       (BX), Y0, Y0
+	VMOVUPS      Y0, (BX)
+	ADDQ         SI, BX
+	TESTQ        DX, DX
+	JNZ          tile1x1_block
+
+tile1x1_end:
+	VZEROUPPER
+	RET
+
+// func avx2ByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+// Requires: AVX, AVX2
+TEXT ·avx2ByteSums(SB), NOSPLIT, $0-56
+	MOVL         $0x01010101, AX
+	VMOVD        AX, X0
+	VPBROADCASTD X0, Y0
+	MOVL         $0x00010001, AX
+	VMOVD        AX, X1
+	VPBROADCASTD X1, Y1
+	MOVQ         sums+0(FP), AX
+	MOVQ         a_base+8(FP), CX
+	MOVQ         starts+32(FP), DX
+	MOVQ         rows+48(FP), BX
+	MOVQ         depth+40(FP), SI
+	MOVQ         SI, DI
+	ANDQ         $0x07, DI
+	LEAQ         tailMask<>+32(SB), R8
+	SHLQ         $0x02, DI
+	SUBQ         DI, R8
+	VMOVUPS      (R8), Y2
+
+row:
+	VXORPS Y3, Y3, Y3
+	MOVQ   (DX), DI
+	LEAQ   (CX)(DI*4), DI
+	MOVQ   SI, R8
+
+vector:
+	CMPQ       R8, $0x08
+	JLT        rest
+	VMOVUPS    (DI), Y4
+	VPMADDUBSW Y4, Y0, Y4
+	VPMADDWD   Y1, Y4, Y4
+	VPADDD     Y4, Y3, Y3
+	ADDQ       $0x20, DI
+	SUBQ       $0x08, R8
+	JMP        vector
+
+rest:
+	TESTQ      R8, R8
+	JZ         sum
+	VMASKMOVPS (DI), Y2, Y4
+	VPMADDUBSW Y4, Y0, Y4
+	VPMADDWD   Y1, Y4, Y4
+	VPADDD     Y4, Y3, Y3
+
+sum:
+	VEXTRACTI128 $0x01, Y3, X4
+	VPADDD       X4, X3, X3
+	VPSHUFD      $0x4e, X3, X4
+	VPADDD       X4, X3, X3
+	VPSHUFD      $0xb1, X3, X4
+	VPADDD       X4, X3, X3
+	VMOVD        X3, DI
+	MOVL         DI, (AX)
+	ADDQ         $0x04, AX
+	ADDQ         $0x08, DX
+	DECQ         BX
+	JNZ          row
+	VZEROUPPER
+	RET
+
+// func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·vnniByteTile(SB), NOSPLIT, $0-120
+	MOVQ         rows+104(FP), AX
+	MOVQ         vectors+112(FP), CX
+	CMPQ         CX, $0x02
+	JNE          one_vector
+	CMPQ         AX, $0x0c
+	JNE          not_tile12x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	VPXORD       Z22, Z22, Z22
+	VPXORD       Z23, Z23, Z23
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	VPBROADCASTD 24(AX), Z12
+	VPBROADCASTD 24(AX), Z13
+	VPBROADCASTD 28(AX), Z14
+	VPBROADCASTD 28(AX), Z15
+	VPBROADCASTD 32(AX), Z16
+	VPBROADCASTD 32(AX), Z17
+	VPBROADCASTD 36(AX), Z18
+	VPBROADCASTD 36(AX), Z19
+	VPBROADCASTD 40(AX), Z20
+	VPBROADCASTD 40(AX), Z21
+	VPBROADCASTD 44(AX), Z22
+	VPBROADCASTD 44(AX), Z23
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), R13
+	LEAQ         (AX)(R13*4), R13
+	MOVQ         72(CX), R14
+	LEAQ         (AX)(R14*4), R14
+	MOVQ         80(CX), R15
+	LEAQ         (AX)(R15*4), R15
+	MOVQ         88(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile12x2_words:
+	CMPQ          DX, $-1
+	JG            tile12x2_rest
+	VMOVUPS       (AX), Z24
+	VPDPBUSD.BCST (BX)(DX*4), Z24, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z24, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z24, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z24, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z24, Z8
+	VPDPBUSD.BCST (R10)(DX*4), Z24, Z10
+	VPDPBUSD.BCST (R11)(DX*4), Z24, Z12
+	VPDPBUSD.BCST (R12)(DX*4), Z24, Z14
+	VPDPBUSD.BCST (R13)(DX*4), Z24, Z16
+	VPDPBUSD.BCST (R14)(DX*4), Z24, Z18
+	VPDPBUSD.BCST (R15)(DX*4), Z24, Z20
+	VPDPBUSD.BCST (CX)(DX*4), Z24, Z22
+	VMOVUPS       64(AX), Z24
+	VPDPBUSD.BCST (BX)(DX*4), Z24, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z24, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z24, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z24, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z24, Z9
+	VPDPBUSD.BCST (R10)(DX*4), Z24, Z11
+	VPDPBUSD.BCST (R11)(DX*4), Z24, Z13
+	VPDPBUSD.BCST (R12)(DX*4), Z24, Z15
+	VPDPBUSD.BCST (R13)(DX*4), Z24, Z17
+	VPDPBUSD.BCST (R14)(DX*4), Z24, Z19
+	VPDPBUSD.BCST (R15)(DX*4), Z24, Z21
+	VPDPBUSD.BCST (CX)(DX*4), Z24, Z23
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile12x2_words
+
+tile12x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z22, (AX)
+	VMOVUPS Z23, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile12x2:
+	CMPQ         AX, $0x0b
+	JNE          not_tile11x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	VPXORD       Z20, Z20, Z20
+	VPXORD       Z21, Z21, Z21
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	VPBROADCASTD 24(AX), Z12
+	VPBROADCASTD 24(AX), Z13
+	VPBROADCASTD 28(AX), Z14
+	VPBROADCASTD 28(AX), Z15
+	VPBROADCASTD 32(AX), Z16
+	VPBROADCASTD 32(AX), Z17
+	VPBROADCASTD 36(AX), Z18
+	VPBROADCASTD 36(AX), Z19
+	VPBROADCASTD 40(AX), Z20
+	VPBROADCASTD 40(AX), Z21
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), R13
+	LEAQ         (AX)(R13*4), R13
+	MOVQ         72(CX), R14
+	LEAQ         (AX)(R14*4), R14
+	MOVQ         80(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile11x2_words:
+	CMPQ          DX, $-1
+	JG            tile11x2_rest
+	VMOVUPS       (AX), Z22
+	VPDPBUSD.BCST (BX)(DX*4), Z22, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z22, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z22, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z22, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z22, Z8
+	VPDPBUSD.BCST (R10)(DX*4), Z22, Z10
+	VPDPBUSD.BCST (R11)(DX*4), Z22, Z12
+	VPDPBUSD.BCST (R12)(DX*4), Z22, Z14
+	VPDPBUSD.BCST (R13)(DX*4), Z22, Z16
+	VPDPBUSD.BCST (R14)(DX*4), Z22, Z18
+	VPDPBUSD.BCST (CX)(DX*4), Z22, Z20
+	VMOVUPS       64(AX), Z22
+	VPDPBUSD.BCST (BX)(DX*4), Z22, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z22, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z22, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z22, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z22, Z9
+	VPDPBUSD.BCST (R10)(DX*4), Z22, Z11
+	VPDPBUSD.BCST (R11)(DX*4), Z22, Z13
+	VPDPBUSD.BCST (R12)(DX*4), Z22, Z15
+	VPDPBUSD.BCST (R13)(DX*4), Z22, Z17
+	VPDPBUSD.BCST (R14)(DX*4), Z22, Z19
+	VPDPBUSD.BCST (CX)(DX*4), Z22, Z21
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile11x2_words
+
+tile11x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z20, (AX)
+	VMOVUPS Z21, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile11x2:
+	CMPQ         AX, $0x0a
+	JNE          not_tile10x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	VPXORD       Z18, Z18, Z18
+	VPXORD       Z19, Z19, Z19
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	VPBROADCASTD 24(AX), Z12
+	VPBROADCASTD 24(AX), Z13
+	VPBROADCASTD 28(AX), Z14
+	VPBROADCASTD 28(AX), Z15
+	VPBROADCASTD 32(AX), Z16
+	VPBROADCASTD 32(AX), Z17
+	VPBROADCASTD 36(AX), Z18
+	VPBROADCASTD 36(AX), Z19
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), R13
+	LEAQ         (AX)(R13*4), R13
+	MOVQ         72(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile10x2_words:
+	CMPQ          DX, $-1
+	JG            tile10x2_rest
+	VMOVUPS       (AX), Z20
+	VPDPBUSD.BCST (BX)(DX*4), Z20, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z20, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z20, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z20, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z20, Z8
+	VPDPBUSD.BCST (R10)(DX*4), Z20, Z10
+	VPDPBUSD.BCST (R11)(DX*4), Z20, Z12
+	VPDPBUSD.BCST (R12)(DX*4), Z20, Z14
+	VPDPBUSD.BCST (R13)(DX*4), Z20, Z16
+	VPDPBUSD.BCST (CX)(DX*4), Z20, Z18
+	VMOVUPS       64(AX), Z20
+	VPDPBUSD.BCST (BX)(DX*4), Z20, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z20, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z20, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z20, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z20, Z9
+	VPDPBUSD.BCST (R10)(DX*4), Z20, Z11
+	VPDPBUSD.BCST (R11)(DX*4), Z20, Z13
+	VPDPBUSD.BCST (R12)(DX*4), Z20, Z15
+	VPDPBUSD.BCST (R13)(DX*4), Z20, Z17
+	VPDPBUSD.BCST (CX)(DX*4), Z20, Z19
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile10x2_words
+
+tile10x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z18, (AX)
+	VMOVUPS Z19, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile10x2:
+	CMPQ         AX, $0x09
+	JNE          not_tile9x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	VPXORD       Z16, Z16, Z16
+	VPXORD       Z17, Z17, Z17
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	VPBROADCASTD 24(AX), Z12
+	VPBROADCASTD 24(AX), Z13
+	VPBROADCASTD 28(AX), Z14
+	VPBROADCASTD 28(AX), Z15
+	VPBROADCASTD 32(AX), Z16
+	VPBROADCASTD 32(AX), Z17
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile9x2_words:
+	CMPQ          DX, $-1
+	JG            tile9x2_rest
+	VMOVUPS       (AX), Z18
+	VPDPBUSD.BCST (BX)(DX*4), Z18, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z18, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z18, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z18, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z18, Z8
+	VPDPBUSD.BCST (R10)(DX*4), Z18, Z10
+	VPDPBUSD.BCST (R11)(DX*4), Z18, Z12
+	VPDPBUSD.BCST (R12)(DX*4), Z18, Z14
+	VPDPBUSD.BCST (CX)(DX*4), Z18, Z16
+	VMOVUPS       64(AX), Z18
+	VPDPBUSD.BCST (BX)(DX*4), Z18, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z18, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z18, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z18, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z18, Z9
+	VPDPBUSD.BCST (R10)(DX*4), Z18, Z11
+	VPDPBUSD.BCST (R11)(DX*4), Z18, Z13
+	VPDPBUSD.BCST (R12)(DX*4), Z18, Z15
+	VPDPBUSD.BCST (CX)(DX*4), Z18, Z17
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile9x2_words
+
+tile9x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z16, (AX)
+	VMOVUPS Z17, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile9x2:
+	CMPQ         AX, $0x08
+	JNE          not_tile8x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	VPXORD       Z14, Z14, Z14
+	VPXORD       Z15, Z15, Z15
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	VPBROADCASTD 24(AX), Z12
+	VPBROADCASTD 24(AX), Z13
+	VPBROADCASTD 28(AX), Z14
+	VPBROADCASTD 28(AX), Z15
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile8x2_words:
+	CMPQ          DX, $-1
+	JG            tile8x2_rest
+	VMOVUPS       (AX), Z16
+	VPDPBUSD.BCST (BX)(DX*4), Z16, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z16, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z16, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z16, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z16, Z8
+	VPDPBUSD.BCST (R10)(DX*4), Z16, Z10
+	VPDPBUSD.BCST (R11)(DX*4), Z16, Z12
+	VPDPBUSD.BCST (CX)(DX*4), Z16, Z14
+	VMOVUPS       64(AX), Z16
+	VPDPBUSD.BCST (BX)(DX*4), Z16, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z16, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z16, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z16, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z16, Z9
+	VPDPBUSD.BCST (R10)(DX*4), Z16, Z11
+	VPDPBUSD.BCST (R11)(DX*4), Z16, Z13
+	VPDPBUSD.BCST (CX)(DX*4), Z16, Z15
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile8x2_words
+
+tile8x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z14, (AX)
+	VMOVUPS Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile8x2:
+	CMPQ         AX, $0x07
+	JNE          not_tile7x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	VPBROADCASTD 24(AX), Z12
+	VPBROADCASTD 24(AX), Z13
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile7x2_words:
+	CMPQ          DX, $-1
+	JG            tile7x2_rest
+	VMOVUPS       (AX), Z14
+	VPDPBUSD.BCST (BX)(DX*4), Z14, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z14, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z14, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z14, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z14, Z8
+	VPDPBUSD.BCST (R10)(DX*4), Z14, Z10
+	VPDPBUSD.BCST (CX)(DX*4), Z14, Z12
+	VMOVUPS       64(AX), Z14
+	VPDPBUSD.BCST (BX)(DX*4), Z14, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z14, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z14, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z14, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z14, Z9
+	VPDPBUSD.BCST (R10)(DX*4), Z14, Z11
+	VPDPBUSD.BCST (CX)(DX*4), Z14, Z13
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile7x2_words
+
+tile7x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VMOVUPS Z13, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile7x2:
+	CMPQ         AX, $0x06
+	JNE          not_tile6x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	VPBROADCASTD 20(AX), Z10
+	VPBROADCASTD 20(AX), Z11
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile6x2_words:
+	CMPQ          DX, $-1
+	JG            tile6x2_rest
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z12, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z12, Z6
+	VPDPBUSD.BCST (R9)(DX*4), Z12, Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z10
+	VMOVUPS       64(AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z12, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z12, Z7
+	VPDPBUSD.BCST (R9)(DX*4), Z12, Z9
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z11
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile6x2_words
+
+tile6x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VMOVUPS Z11, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile6x2:
+	CMPQ         AX, $0x05
+	JNE          not_tile5x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	VPBROADCASTD 16(AX), Z8
+	VPBROADCASTD 16(AX), Z9
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile5x2_words:
+	CMPQ          DX, $-1
+	JG            tile5x2_rest
+	VMOVUPS       (AX), Z10
+	VPDPBUSD.BCST (BX)(DX*4), Z10, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z10, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z10, Z4
+	VPDPBUSD.BCST (R8)(DX*4), Z10, Z6
+	VPDPBUSD.BCST (CX)(DX*4), Z10, Z8
+	VMOVUPS       64(AX), Z10
+	VPDPBUSD.BCST (BX)(DX*4), Z10, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z10, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z10, Z5
+	VPDPBUSD.BCST (R8)(DX*4), Z10, Z7
+	VPDPBUSD.BCST (CX)(DX*4), Z10, Z9
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile5x2_words
+
+tile5x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VMOVUPS Z9, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile5x2:
+	CMPQ         AX, $0x04
+	JNE          not_tile4x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	VPBROADCASTD 12(AX), Z6
+	VPBROADCASTD 12(AX), Z7
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile4x2_words:
+	CMPQ          DX, $-1
+	JG            tile4x2_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z8, Z2
+	VPDPBUSD.BCST (DI)(DX*4), Z8, Z4
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z6
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z8, Z3
+	VPDPBUSD.BCST (DI)(DX*4), Z8, Z5
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile4x2_words
+
+tile4x2_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile4x2:
+	CMPQ         AX, $0x03
+	JNE          not_tile3x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	VPBROADCASTD 8(AX), Z4
+	VPBROADCASTD 8(AX), Z5
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile3x2_words:
+	CMPQ          DX, $-2
+	JG            tile3x2_rest
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z2
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z4
+	VMOVUPS       64(AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z3
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z5
+	VMOVUPS       128(AX), Z12
+	VPDPBUSD.BCST 4(BX)(DX*4), Z12, Z6
+	VPDPBUSD.BCST 4(SI)(DX*4), Z12, Z8
+	VPDPBUSD.BCST 4(CX)(DX*4), Z12, Z10
+	VMOVUPS       192(AX), Z12
+	VPDPBUSD.BCST 4(BX)(DX*4), Z12, Z7
+	VPDPBUSD.BCST 4(SI)(DX*4), Z12, Z9
+	VPDPBUSD.BCST 4(CX)(DX*4), Z12, Z11
+	ADDQ          $0x00000100, AX
+	ADDQ          $0x02, DX
+	JMP           tile3x2_words
+
+tile3x2_rest:
+tile3x2_word:
+	CMPQ          DX, $-1
+	JG            tile3x2_sum
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z2
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z4
+	VMOVUPS       64(AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z3
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z5
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile3x2_word
+
+tile3x2_sum:
+	VPADDD  Z6, Z0, Z0
+	VPADDD  Z7, Z1, Z1
+	VPADDD  Z8, Z2, Z2
+	VPADDD  Z9, Z3, Z3
+	VPADDD  Z10, Z4, Z4
+	VPADDD  Z11, Z5, Z5
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile3x2:
+	CMPQ         AX, $0x02
+	JNE          not_tile2x2
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	VPBROADCASTD 4(AX), Z2
+	VPBROADCASTD 4(AX), Z3
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile2x2_words:
+	CMPQ          DX, $-2
+	JG            tile2x2_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z2
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z1
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z3
+	VMOVUPS       128(AX), Z8
+	VPDPBUSD.BCST 4(BX)(DX*4), Z8, Z4
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z6
+	VMOVUPS       192(AX), Z8
+	VPDPBUSD.BCST 4(BX)(DX*4), Z8, Z5
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000100, AX
+	ADDQ          $0x02, DX
+	JMP           tile2x2_words
+
+tile2x2_rest:
+tile2x2_word:
+	CMPQ          DX, $-1
+	JG            tile2x2_sum
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z2
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z1
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z3
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile2x2_word
+
+tile2x2_sum:
+	VPADDD  Z4, Z0, Z0
+	VPADDD  Z5, Z1, Z1
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z7, Z3, Z3
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile2x2:
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD (AX), Z1
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile1x2_words:
+	CMPQ          DX, $-4
+	JG            tile1x2_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z0
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z1
+	VMOVUPS       128(AX), Z8
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z2
+	VMOVUPS       192(AX), Z8
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z3
+	VMOVUPS       256(AX), Z8
+	VPDPBUSD.BCST 8(CX)(DX*4), Z8, Z4
+	VMOVUPS       320(AX), Z8
+	VPDPBUSD.BCST 8(CX)(DX*4), Z8, Z5
+	VMOVUPS       384(AX), Z8
+	VPDPBUSD.BCST 12(CX)(DX*4), Z8, Z6
+	VMOVUPS       448(AX), Z8
+	VPDPBUSD.BCST 12(CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000200, AX
+	ADDQ          $0x04, DX
+	JMP           tile1x2_words
+
+tile1x2_rest:
+tile1x2_word:
+	CMPQ          DX, $-1
+	JG            tile1x2_sum
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z0
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z1
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x01, DX
+	JMP           tile1x2_word
+
+tile1x2_sum:
+	VPADDD  Z4, Z0, Z0
+	VPADDD  Z5, Z1, Z1
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z7, Z3, Z3
+	VPADDD  Z2, Z0, Z0
+	VPADDD  Z3, Z1, Z1
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+one_vector:
+	CMPQ         AX, $0x0c
+	JNE          not_tile12x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	VPBROADCASTD 24(AX), Z6
+	VPBROADCASTD 28(AX), Z7
+	VPBROADCASTD 32(AX), Z8
+	VPBROADCASTD 36(AX), Z9
+	VPBROADCASTD 40(AX), Z10
+	VPBROADCASTD 44(AX), Z11
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), R13
+	LEAQ         (AX)(R13*4), R13
+	MOVQ         72(CX), R14
+	LEAQ         (AX)(R14*4), R14
+	MOVQ         80(CX), R15
+	LEAQ         (AX)(R15*4), R15
+	MOVQ         88(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile12x1_words:
+	CMPQ          DX, $-1
+	JG            tile12x1_rest
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z12, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z12, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z12, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z12, Z5
+	VPDPBUSD.BCST (R11)(DX*4), Z12, Z6
+	VPDPBUSD.BCST (R12)(DX*4), Z12, Z7
+	VPDPBUSD.BCST (R13)(DX*4), Z12, Z8
+	VPDPBUSD.BCST (R14)(DX*4), Z12, Z9
+	VPDPBUSD.BCST (R15)(DX*4), Z12, Z10
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z11
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile12x1_words
+
+tile12x1_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, (AX)
+	VZEROUPPER
+	RET
+
+not_tile12x1:
+	CMPQ         AX, $0x0b
+	JNE          not_tile11x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	VPBROADCASTD 24(AX), Z6
+	VPBROADCASTD 28(AX), Z7
+	VPBROADCASTD 32(AX), Z8
+	VPBROADCASTD 36(AX), Z9
+	VPBROADCASTD 40(AX), Z10
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), R13
+	LEAQ         (AX)(R13*4), R13
+	MOVQ         72(CX), R14
+	LEAQ         (AX)(R14*4), R14
+	MOVQ         80(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile11x1_words:
+	CMPQ          DX, $-1
+	JG            tile11x1_rest
+	VMOVUPS       (AX), Z11
+	VPDPBUSD.BCST (BX)(DX*4), Z11, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z11, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z11, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z11, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z11, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z11, Z5
+	VPDPBUSD.BCST (R11)(DX*4), Z11, Z6
+	VPDPBUSD.BCST (R12)(DX*4), Z11, Z7
+	VPDPBUSD.BCST (R13)(DX*4), Z11, Z8
+	VPDPBUSD.BCST (R14)(DX*4), Z11, Z9
+	VPDPBUSD.BCST (CX)(DX*4), Z11, Z10
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile11x1_words
+
+tile11x1_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	VZEROUPPER
+	RET
+
+not_tile11x1:
+	CMPQ         AX, $0x0a
+	JNE          not_tile10x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	VPBROADCASTD 24(AX), Z6
+	VPBROADCASTD 28(AX), Z7
+	VPBROADCASTD 32(AX), Z8
+	VPBROADCASTD 36(AX), Z9
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), R13
+	LEAQ         (AX)(R13*4), R13
+	MOVQ         72(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile10x1_words:
+	CMPQ          DX, $-1
+	JG            tile10x1_rest
+	VMOVUPS       (AX), Z10
+	VPDPBUSD.BCST (BX)(DX*4), Z10, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z10, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z10, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z10, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z10, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z10, Z5
+	VPDPBUSD.BCST (R11)(DX*4), Z10, Z6
+	VPDPBUSD.BCST (R12)(DX*4), Z10, Z7
+	VPDPBUSD.BCST (R13)(DX*4), Z10, Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z10, Z9
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile10x1_words
+
+tile10x1_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	VZEROUPPER
+	RET
+
+not_tile10x1:
+	CMPQ         AX, $0x09
+	JNE          not_tile9x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	VPBROADCASTD 24(AX), Z6
+	VPBROADCASTD 28(AX), Z7
+	VPBROADCASTD 32(AX), Z8
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), R12
+	LEAQ         (AX)(R12*4), R12
+	MOVQ         64(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile9x1_words:
+	CMPQ          DX, $-1
+	JG            tile9x1_rest
+	VMOVUPS       (AX), Z9
+	VPDPBUSD.BCST (BX)(DX*4), Z9, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z9, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z9, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z9, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z9, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z9, Z5
+	VPDPBUSD.BCST (R11)(DX*4), Z9, Z6
+	VPDPBUSD.BCST (R12)(DX*4), Z9, Z7
+	VPDPBUSD.BCST (CX)(DX*4), Z9, Z8
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile9x1_words
+
+tile9x1_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VZEROUPPER
+	RET
+
+not_tile9x1:
+	CMPQ         AX, $0x08
+	JNE          not_tile8x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	VPBROADCASTD 24(AX), Z6
+	VPBROADCASTD 28(AX), Z7
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), R11
+	LEAQ         (AX)(R11*4), R11
+	MOVQ         56(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile8x1_words:
+	CMPQ          DX, $-1
+	JG            tile8x1_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z8, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z8, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z8, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z8, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z8, Z5
+	VPDPBUSD.BCST (R11)(DX*4), Z8, Z6
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile8x1_words
+
+tile8x1_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	VZEROUPPER
+	RET
+
+not_tile8x1:
+	CMPQ         AX, $0x07
+	JNE          not_tile7x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	VPXORD       Z13, Z13, Z13
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	VPBROADCASTD 24(AX), Z6
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), R10
+	LEAQ         (AX)(R10*4), R10
+	MOVQ         48(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile7x1_words:
+	CMPQ          DX, $-2
+	JG            tile7x1_rest
+	VMOVUPS       (AX), Z14
+	VPDPBUSD.BCST (BX)(DX*4), Z14, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z14, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z14, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z14, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z14, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z14, Z5
+	VPDPBUSD.BCST (CX)(DX*4), Z14, Z6
+	VMOVUPS       64(AX), Z14
+	VPDPBUSD.BCST 4(BX)(DX*4), Z14, Z7
+	VPDPBUSD.BCST 4(SI)(DX*4), Z14, Z8
+	VPDPBUSD.BCST 4(DI)(DX*4), Z14, Z9
+	VPDPBUSD.BCST 4(R8)(DX*4), Z14, Z10
+	VPDPBUSD.BCST 4(R9)(DX*4), Z14, Z11
+	VPDPBUSD.BCST 4(R10)(DX*4), Z14, Z12
+	VPDPBUSD.BCST 4(CX)(DX*4), Z14, Z13
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x02, DX
+	JMP           tile7x1_words
+
+tile7x1_rest:
+tile7x1_word:
+	CMPQ          DX, $-1
+	JG            tile7x1_sum
+	VMOVUPS       (AX), Z14
+	VPDPBUSD.BCST (BX)(DX*4), Z14, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z14, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z14, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z14, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z14, Z4
+	VPDPBUSD.BCST (R10)(DX*4), Z14, Z5
+	VPDPBUSD.BCST (CX)(DX*4), Z14, Z6
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile7x1_word
+
+tile7x1_sum:
+	VPADDD  Z7, Z0, Z0
+	VPADDD  Z8, Z1, Z1
+	VPADDD  Z9, Z2, Z2
+	VPADDD  Z10, Z3, Z3
+	VPADDD  Z11, Z4, Z4
+	VPADDD  Z12, Z5, Z5
+	VPADDD  Z13, Z6, Z6
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VZEROUPPER
+	RET
+
+not_tile7x1:
+	CMPQ         AX, $0x06
+	JNE          not_tile6x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	VPBROADCASTD 20(AX), Z5
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), R9
+	LEAQ         (AX)(R9*4), R9
+	MOVQ         40(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile6x1_words:
+	CMPQ          DX, $-2
+	JG            tile6x1_rest
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z12, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z12, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z12, Z4
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z5
+	VMOVUPS       64(AX), Z12
+	VPDPBUSD.BCST 4(BX)(DX*4), Z12, Z6
+	VPDPBUSD.BCST 4(SI)(DX*4), Z12, Z7
+	VPDPBUSD.BCST 4(DI)(DX*4), Z12, Z8
+	VPDPBUSD.BCST 4(R8)(DX*4), Z12, Z9
+	VPDPBUSD.BCST 4(R9)(DX*4), Z12, Z10
+	VPDPBUSD.BCST 4(CX)(DX*4), Z12, Z11
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x02, DX
+	JMP           tile6x1_words
+
+tile6x1_rest:
+tile6x1_word:
+	CMPQ          DX, $-1
+	JG            tile6x1_sum
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z12, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z12, Z3
+	VPDPBUSD.BCST (R9)(DX*4), Z12, Z4
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z5
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile6x1_word
+
+tile6x1_sum:
+	VPADDD  Z6, Z0, Z0
+	VPADDD  Z7, Z1, Z1
+	VPADDD  Z8, Z2, Z2
+	VPADDD  Z9, Z3, Z3
+	VPADDD  Z10, Z4, Z4
+	VPADDD  Z11, Z5, Z5
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	VZEROUPPER
+	RET
+
+not_tile6x1:
+	CMPQ         AX, $0x05
+	JNE          not_tile5x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	VPBROADCASTD 16(AX), Z4
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), R8
+	LEAQ         (AX)(R8*4), R8
+	MOVQ         32(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile5x1_words:
+	CMPQ          DX, $-2
+	JG            tile5x1_rest
+	VMOVUPS       (AX), Z10
+	VPDPBUSD.BCST (BX)(DX*4), Z10, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z10, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z10, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z10, Z3
+	VPDPBUSD.BCST (CX)(DX*4), Z10, Z4
+	VMOVUPS       64(AX), Z10
+	VPDPBUSD.BCST 4(BX)(DX*4), Z10, Z5
+	VPDPBUSD.BCST 4(SI)(DX*4), Z10, Z6
+	VPDPBUSD.BCST 4(DI)(DX*4), Z10, Z7
+	VPDPBUSD.BCST 4(R8)(DX*4), Z10, Z8
+	VPDPBUSD.BCST 4(CX)(DX*4), Z10, Z9
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x02, DX
+	JMP           tile5x1_words
+
+tile5x1_rest:
+tile5x1_word:
+	CMPQ          DX, $-1
+	JG            tile5x1_sum
+	VMOVUPS       (AX), Z10
+	VPDPBUSD.BCST (BX)(DX*4), Z10, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z10, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z10, Z2
+	VPDPBUSD.BCST (R8)(DX*4), Z10, Z3
+	VPDPBUSD.BCST (CX)(DX*4), Z10, Z4
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile5x1_word
+
+tile5x1_sum:
+	VPADDD  Z5, Z0, Z0
+	VPADDD  Z6, Z1, Z1
+	VPADDD  Z7, Z2, Z2
+	VPADDD  Z8, Z3, Z3
+	VPADDD  Z9, Z4, Z4
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VZEROUPPER
+	RET
+
+not_tile5x1:
+	CMPQ         AX, $0x04
+	JNE          not_tile4x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	VPBROADCASTD 12(AX), Z3
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), DI
+	LEAQ         (AX)(DI*4), DI
+	MOVQ         24(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile4x1_words:
+	CMPQ          DX, $-2
+	JG            tile4x1_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z8, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z8, Z2
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z3
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST 4(BX)(DX*4), Z8, Z4
+	VPDPBUSD.BCST 4(SI)(DX*4), Z8, Z5
+	VPDPBUSD.BCST 4(DI)(DX*4), Z8, Z6
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000080, AX
+	ADDQ          $0x02, DX
+	JMP           tile4x1_words
+
+tile4x1_rest:
+tile4x1_word:
+	CMPQ          DX, $-1
+	JG            tile4x1_sum
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z8, Z1
+	VPDPBUSD.BCST (DI)(DX*4), Z8, Z2
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z3
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile4x1_word
+
+tile4x1_sum:
+	VPADDD  Z4, Z0, Z0
+	VPADDD  Z5, Z1, Z1
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z7, Z3, Z3
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	VZEROUPPER
+	RET
+
+not_tile4x1:
+	CMPQ         AX, $0x03
+	JNE          not_tile3x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	VPXORD       Z8, Z8, Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	VPXORD       Z11, Z11, Z11
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	VPBROADCASTD 8(AX), Z2
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), SI
+	LEAQ         (AX)(SI*4), SI
+	MOVQ         16(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile3x1_words:
+	CMPQ          DX, $-4
+	JG            tile3x1_rest
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z2
+	VMOVUPS       64(AX), Z12
+	VPDPBUSD.BCST 4(BX)(DX*4), Z12, Z3
+	VPDPBUSD.BCST 4(SI)(DX*4), Z12, Z4
+	VPDPBUSD.BCST 4(CX)(DX*4), Z12, Z5
+	VMOVUPS       128(AX), Z12
+	VPDPBUSD.BCST 8(BX)(DX*4), Z12, Z6
+	VPDPBUSD.BCST 8(SI)(DX*4), Z12, Z7
+	VPDPBUSD.BCST 8(CX)(DX*4), Z12, Z8
+	VMOVUPS       192(AX), Z12
+	VPDPBUSD.BCST 12(BX)(DX*4), Z12, Z9
+	VPDPBUSD.BCST 12(SI)(DX*4), Z12, Z10
+	VPDPBUSD.BCST 12(CX)(DX*4), Z12, Z11
+	ADDQ          $0x00000100, AX
+	ADDQ          $0x04, DX
+	JMP           tile3x1_words
+
+tile3x1_rest:
+tile3x1_word:
+	CMPQ          DX, $-1
+	JG            tile3x1_sum
+	VMOVUPS       (AX), Z12
+	VPDPBUSD.BCST (BX)(DX*4), Z12, Z0
+	VPDPBUSD.BCST (SI)(DX*4), Z12, Z1
+	VPDPBUSD.BCST (CX)(DX*4), Z12, Z2
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile3x1_word
+
+tile3x1_sum:
+	VPADDD  Z6, Z0, Z0
+	VPADDD  Z7, Z1, Z1
+	VPADDD  Z8, Z2, Z2
+	VPADDD  Z9, Z3, Z3
+	VPADDD  Z10, Z4, Z4
+	VPADDD  Z11, Z5, Z5
+	VPADDD  Z3, Z0, Z0
+	VPADDD  Z4, Z1, Z1
+	VPADDD  Z5, Z2, Z2
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VZEROUPPER
+	RET
+
+not_tile3x1:
+	CMPQ         AX, $0x02
+	JNE          not_tile2x1
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	VPBROADCASTD 4(AX), Z1
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), BX
+	LEAQ         (AX)(BX*4), BX
+	MOVQ         8(CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile2x1_words:
+	CMPQ          DX, $-4
+	JG            tile2x1_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z1
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST 4(BX)(DX*4), Z8, Z2
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z3
+	VMOVUPS       128(AX), Z8
+	VPDPBUSD.BCST 8(BX)(DX*4), Z8, Z4
+	VPDPBUSD.BCST 8(CX)(DX*4), Z8, Z5
+	VMOVUPS       192(AX), Z8
+	VPDPBUSD.BCST 12(BX)(DX*4), Z8, Z6
+	VPDPBUSD.BCST 12(CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000100, AX
+	ADDQ          $0x04, DX
+	JMP           tile2x1_words
+
+tile2x1_rest:
+tile2x1_word:
+	CMPQ          DX, $-1
+	JG            tile2x1_sum
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (BX)(DX*4), Z8, Z0
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z1
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile2x1_word
+
+tile2x1_sum:
+	VPADDD  Z4, Z0, Z0
+	VPADDD  Z5, Z1, Z1
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z7, Z3, Z3
+	VPADDD  Z2, Z0, Z0
+	VPADDD  Z3, Z1, Z1
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	VZEROUPPER
+	RET
+
+not_tile2x1:
+	VPXORD       Z0, Z0, Z0
+	VPXORD       Z1, Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
+	VPXORD       Z5, Z5, Z5
+	VPXORD       Z6, Z6, Z6
+	VPXORD       Z7, Z7, Z7
+	MOVQ         zeros+64(FP), AX
+	VPBROADCASTD (AX), Z0
+	MOVQ         a_base+32(FP), AX
+	MOVQ         starts+56(FP), CX
+	MOVQ         depth+96(FP), DX
+	LEAQ         (AX)(DX*4), AX
+	MOVQ         (CX), CX
+	LEAQ         (AX)(CX*4), CX
+	NEGQ         DX
+	MOVQ         b_base+72(FP), AX
+
+tile1x1_words:
+	CMPQ          DX, $-8
+	JG            tile1x1_rest
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z0
+	VMOVUPS       64(AX), Z8
+	VPDPBUSD.BCST 4(CX)(DX*4), Z8, Z1
+	VMOVUPS       128(AX), Z8
+	VPDPBUSD.BCST 8(CX)(DX*4), Z8, Z2
+	VMOVUPS       192(AX), Z8
+	VPDPBUSD.BCST 12(CX)(DX*4), Z8, Z3
+	VMOVUPS       256(AX), Z8
+	VPDPBUSD.BCST 16(CX)(DX*4), Z8, Z4
+	VMOVUPS       320(AX), Z8
+	VPDPBUSD.BCST 20(CX)(DX*4), Z8, Z5
+	VMOVUPS       384(AX), Z8
+	VPDPBUSD.BCST 24(CX)(DX*4), Z8, Z6
+	VMOVUPS       448(AX), Z8
+	VPDPBUSD.BCST 28(CX)(DX*4), Z8, Z7
+	ADDQ          $0x00000200, AX
+	ADDQ          $0x08, DX
+	JMP           tile1x1_words
+
+tile1x1_rest:
+tile1x1_word:
+	CMPQ          DX, $-1
+	JG            tile1x1_sum
+	VMOVUPS       (AX), Z8
+	VPDPBUSD.BCST (CX)(DX*4), Z8, Z0
+	ADDQ          $0x00000040, AX
+	ADDQ          $0x01, DX
+	JMP           tile1x1_word
+
+tile1x1_sum:
+	VPADDD  Z4, Z0, Z0
+	VPADDD  Z5, Z1, Z1
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z7, Z3, Z3
+	VPADDD  Z2, Z0, Z0
+	VPADDD  Z3, Z1, Z1
+	VPADDD  Z1, Z0, Z0
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
+	VZEROUPPER
+	RET
+
+// func vnniByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+// Requires: AVX, AVX2, AVX512F, AVX512VNNI, BMI2
+TEXT ·vnniByteSums(SB), NOSPLIT, $0-56
+	MOVL         $0x01010101, AX
+	VMOVD        AX, X0
+	VPBROADCASTD X0, Z0
+	MOVQ         sums+0(FP), AX
+	MOVQ         a_base+8(FP), CX
+	MOVQ         starts+32(FP), DX
+	MOVQ         rows+48(FP), BX
+	MOVQ         depth+40(FP), SI
+	MOVQ         SI, DI
+	ANDQ         $0x0f, DI
+	MOVQ         $-1, R8
+	BZHIQ        DI, R8, R8
+	KMOVW        R8, K1
+
+row:
+	VPXORD Z1, Z1, Z1
+	MOVQ   (DX), DI
+	LEAQ   (CX)(DI*4), DI
+	MOVQ   SI, R8
+
+vector:
+	CMPQ     R8, $0x10
+	JLT      rest
+	VMOVUPS  (DI), Z2
+	VPDPBUSD Z2, Z0, Z1
+	ADDQ     $0x40, DI
+	SUBQ     $0x10, R8
+	JMP      vector
+
+rest:
+	TESTQ     R8, R8
+	JZ        sum
+	VMOVUPS.Z (DI), K1, Z2
+	VPDPBUSD  Z2, Z0, Z1
+
+sum:
+	VEXTRACTI64X4 $0x01, Z1, Y2
+	VPADDD        Y2, Y1, Y1
+	VEXTRACTI128  $0x01, Y1, X2
+	VPADDD        X2, X1, X1
+	VPSHUFD       $0x4e, X1, X2
+	VPADDD        X2, X1, X1
+	VPSHUFD       $0xb1, X1, X2
+	VPADDD        X2, X1, X1
+	VMOVD         X1, DI
+	MOVL          DI, (AX)
+	ADDQ          $0x04, AX
+	ADDQ          $0x08, DX
+	DECQ          BX
+	JNZ           row
 	VZEROUPPER
 	RET

@@ -133,6 +133,24 @@ func neonHadamardAdd(dst []float32, x []float32, y []float32, rows int, cols int
 func neonHadamardSum(dst []float32, x []float32, s []float32, shift []float32, p []float32, q []float32, rows int,
 	cols int, dstStride int, xStride int, sStride int, floor float32)
 
+// neonDequantise computes dst = max(f, floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func neonDequantise(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int,
+	xStride int, floor float32)
+
+// neonDequantiseSum computes dst = max(f + s, floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func neonDequantiseSum(dst []float32, x []float32, s []float32, a []float32, c []float32, rows int, cols int,
+	dstStride int, xStride int, sStride int, floor float32)
+
+// neonDequantiseHadamardSum computes dst = max(((f + s) + q) + p∘(f∘s), floor) with f = a∘x + c of integers x
+//
+//go:noescape
+func neonDequantiseHadamardSum(dst []float32, x []float32, s []float32, a []float32, c []float32, p []float32,
+	q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+
 // neonHadamardSumGrad computes df = dy + dz∘s and ds = dy + dz∘f with dz = a∘dy + b∘(f∘s) + c
 //
 //go:noescape
@@ -209,6 +227,9 @@ func (k *Kernels) useNEON() {
 	k.Hadamard = neonHadamard
 	k.HadamardAdd = neonHadamardAdd
 	k.HadamardSum = neonHadamardSum
+	k.Dequantise = neonDequantise
+	k.DequantiseSum = neonDequantiseSum
+	k.DequantiseHadamardSum = neonDequantiseHadamardSum
 	k.HadamardSumGrad = neonHadamardSumGrad
 	k.ReLUGrad = neonReLUGrad
 	k.Sums = neonSums

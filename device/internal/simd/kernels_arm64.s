@@ -8551,6 +8551,839 @@ cols1_row:
 cols1_done:
 	RET
 
+// func neonDequantise(dst []float32, x []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, floor float32)
+TEXT ·neonDequantise(SB), NOSPLIT, $0-132
+	MOVD	dstStride+112(FP), R0
+	LSL	$2, R0, R0
+	MOVD	xStride+120(FP), R1
+	LSL	$2, R1, R1
+	FMOVS	floor+128(FP), F0
+	VDUP	V0.S[0], V0.S4
+	MOVD	cols+104(FP), R2
+	MOVD	$0, R3
+
+cols16:
+	CMP	$16, R2
+	BLT	cols16_done
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F1, F2)
+	FLDPQ	32(R4), (F3, F4)
+
+cols16_a:
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols16_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F5, F6)
+	FLDPQ	32(R4), (F7, F8)
+
+cols16_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols16_row:
+	FLDPQ	(R5), (F9, F10)
+	FLDPQ	32(R5), (F11, F12)
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD	$0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	WORD	$0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	WORD	$0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
+	WORD	$0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
+	WORD	$0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	WORD	$0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	WORD	$0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
+	WORD	$0x4e28d58c // fadd v12.4s, v12.4s, v8.4s
+	WORD	$0x4e20f529 // fmax v9.4s, v9.4s, v0.4s
+	WORD	$0x4e20f54a // fmax v10.4s, v10.4s, v0.4s
+	WORD	$0x4e20f56b // fmax v11.4s, v11.4s, v0.4s
+	WORD	$0x4e20f58c // fmax v12.4s, v12.4s, v0.4s
+	FSTPQ	(F9, F10), (R4)
+	FSTPQ	(F11, F12), 32(R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols16_row
+	ADD	$64, R3
+	ADD	$-16, R2
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R2
+	BLT	cols8_done
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F1, F2)
+
+cols8_a:
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols8_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FLDPQ	(R4), (F3, F4)
+
+cols8_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols8_row:
+	FLDPQ	(R5), (F5, F6)
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD	$0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD	$0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD	$0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	WORD	$0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	WORD	$0x4e20f4a5 // fmax v5.4s, v5.4s, v0.4s
+	WORD	$0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	FSTPQ	(F5, F6), (R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols8_row
+	ADD	$32, R3
+	ADD	$-8, R2
+
+cols8_done:
+
+cols4:
+	CMP	$4, R2
+	BLT	cols4_done
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F1
+
+cols4_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols4_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FMOVQ	(R4), F2
+
+cols4_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols4_row:
+	FMOVQ	(R5), F3
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD	$0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD	$0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	WORD	$0x4e20f463 // fmax v3.4s, v3.4s, v0.4s
+	FMOVQ	F3, (R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols4_row
+	ADD	$16, R3
+	ADD	$-4, R2
+
+cols4_done:
+
+cols2:
+	CMP	$2, R2
+	BLT	cols2_done
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FMOVD	(R4), F1
+
+cols2_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols2_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FMOVD	(R4), F2
+
+cols2_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols2_row:
+	FMOVD	(R5), F3
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD	$0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD	$0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	WORD	$0x4e20f463 // fmax v3.4s, v3.4s, v0.4s
+	FMOVD	F3, (R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols2_row
+	ADD	$8, R3
+	ADD	$-2, R2
+
+cols2_done:
+
+cols1:
+	CMP	$1, R2
+	BLT	cols1_done
+	MOVD	a_base+48(FP), R4
+	ADD	R3, R4, R4
+	FMOVS	(R4), F1
+
+cols1_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+80(FP), R4
+	CBZ	R4, cols1_c
+	MOVD	c_base+72(FP), R4
+	ADD	R3, R4, R4
+	FMOVS	(R4), F2
+
+cols1_c:
+	MOVD	dst_base+0(FP), R4
+	ADD	R3, R4, R4
+	MOVD	x_base+24(FP), R5
+	ADD	R3, R5, R5
+	MOVD	rows+96(FP), R6
+
+cols1_row:
+	FMOVS	(R5), F3
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD	$0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD	$0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	WORD	$0x4e20f463 // fmax v3.4s, v3.4s, v0.4s
+	FMOVS	F3, (R4)
+	ADD	R0, R4, R4
+	ADD	R1, R5, R5
+	SUBS	$1, R6, R6
+	BNE	cols1_row
+	ADD	$4, R3
+	ADD	$-1, R2
+
+cols1_done:
+	RET
+
+// func neonDequantiseSum(dst []float32, x []float32, s []float32, a []float32, c []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+TEXT ·neonDequantiseSum(SB), NOSPLIT, $0-164
+	MOVD	dstStride+136(FP), R0
+	LSL	$2, R0, R0
+	MOVD	xStride+144(FP), R1
+	LSL	$2, R1, R1
+	MOVD	sStride+152(FP), R2
+	LSL	$2, R2, R2
+	FMOVS	floor+160(FP), F0
+	VDUP	V0.S[0], V0.S4
+	MOVD	cols+128(FP), R3
+	MOVD	$0, R4
+
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F1, F2)
+	FLDPQ	32(R5), (F3, F4)
+
+cols16_a:
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols16_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F5, F6)
+	FLDPQ	32(R5), (F7, F8)
+
+cols16_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols16_row:
+	FLDPQ	(R6), (F9, F10)
+	FLDPQ	32(R6), (F11, F12)
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD	$0x4e21d96b // scvtf v11.4s, v11.4s
+	WORD	$0x4e21d98c // scvtf v12.4s, v12.4s
+	WORD	$0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	WORD	$0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	WORD	$0x6e23dd6b // fmul v11.4s, v11.4s, v3.4s
+	WORD	$0x6e24dd8c // fmul v12.4s, v12.4s, v4.4s
+	WORD	$0x4e25d529 // fadd v9.4s, v9.4s, v5.4s
+	WORD	$0x4e26d54a // fadd v10.4s, v10.4s, v6.4s
+	WORD	$0x4e27d56b // fadd v11.4s, v11.4s, v7.4s
+	WORD	$0x4e28d58c // fadd v12.4s, v12.4s, v8.4s
+	FLDPQ	(R7), (F13, F14)
+	FLDPQ	32(R7), (F15, F16)
+	WORD	$0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD	$0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD	$0x4e2fd56b // fadd v11.4s, v11.4s, v15.4s
+	WORD	$0x4e30d58c // fadd v12.4s, v12.4s, v16.4s
+	WORD	$0x4e20f529 // fmax v9.4s, v9.4s, v0.4s
+	WORD	$0x4e20f54a // fmax v10.4s, v10.4s, v0.4s
+	WORD	$0x4e20f56b // fmax v11.4s, v11.4s, v0.4s
+	WORD	$0x4e20f58c // fmax v12.4s, v12.4s, v0.4s
+	FSTPQ	(F9, F10), (R5)
+	FSTPQ	(F11, F12), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F1, F2)
+
+cols8_a:
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols8_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F3, F4)
+
+cols8_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols8_row:
+	FLDPQ	(R6), (F5, F6)
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD	$0x4e21d8c6 // scvtf v6.4s, v6.4s
+	WORD	$0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD	$0x6e22dcc6 // fmul v6.4s, v6.4s, v2.4s
+	WORD	$0x4e23d4a5 // fadd v5.4s, v5.4s, v3.4s
+	WORD	$0x4e24d4c6 // fadd v6.4s, v6.4s, v4.4s
+	FLDPQ	(R7), (F7, F8)
+	WORD	$0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD	$0x4e28d4c6 // fadd v6.4s, v6.4s, v8.4s
+	WORD	$0x4e20f4a5 // fmax v5.4s, v5.4s, v0.4s
+	WORD	$0x4e20f4c6 // fmax v6.4s, v6.4s, v0.4s
+	FSTPQ	(F5, F6), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F1
+
+cols4_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols4_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F2
+
+cols4_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols4_row:
+	FMOVQ	(R6), F3
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD	$0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD	$0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	FMOVQ	(R7), F4
+	WORD	$0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD	$0x4e20f463 // fmax v3.4s, v3.4s, v0.4s
+	FMOVQ	F3, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
+cols2:
+	CMP	$2, R3
+	BLT	cols2_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVD	(R5), F1
+
+cols2_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols2_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVD	(R5), F2
+
+cols2_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols2_row:
+	FMOVD	(R6), F3
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD	$0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD	$0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	FMOVD	(R7), F4
+	WORD	$0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD	$0x4e20f463 // fmax v3.4s, v3.4s, v0.4s
+	FMOVD	F3, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols2_row
+	ADD	$8, R4
+	ADD	$-2, R3
+
+cols2_done:
+
+cols1:
+	CMP	$1, R3
+	BLT	cols1_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVS	(R5), F1
+
+cols1_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols1_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVS	(R5), F2
+
+cols1_c:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+120(FP), R8
+
+cols1_row:
+	FMOVS	(R6), F3
+	WORD	$0x4e21d863 // scvtf v3.4s, v3.4s
+	WORD	$0x6e21dc63 // fmul v3.4s, v3.4s, v1.4s
+	WORD	$0x4e22d463 // fadd v3.4s, v3.4s, v2.4s
+	FMOVS	(R7), F4
+	WORD	$0x4e24d463 // fadd v3.4s, v3.4s, v4.4s
+	WORD	$0x4e20f463 // fmax v3.4s, v3.4s, v0.4s
+	FMOVS	F3, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols1_row
+	ADD	$4, R4
+	ADD	$-1, R3
+
+cols1_done:
+	RET
+
+// func neonDequantiseHadamardSum(dst []float32, x []float32, s []float32, a []float32, c []float32, p []float32, q []float32, rows int, cols int, dstStride int, xStride int, sStride int, floor float32)
+TEXT ·neonDequantiseHadamardSum(SB), NOSPLIT, $0-212
+	MOVD	dstStride+184(FP), R0
+	LSL	$2, R0, R0
+	MOVD	xStride+192(FP), R1
+	LSL	$2, R1, R1
+	MOVD	sStride+200(FP), R2
+	LSL	$2, R2, R2
+	FMOVS	floor+208(FP), F0
+	VDUP	V0.S[0], V0.S4
+	MOVD	cols+176(FP), R3
+	MOVD	$0, R4
+
+cols16:
+	CMP	$16, R3
+	BLT	cols16_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F1, F2)
+	FLDPQ	32(R5), (F3, F4)
+
+cols16_a:
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols16_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F5, F6)
+	FLDPQ	32(R5), (F7, F8)
+
+cols16_c:
+	MOVD	p_base+120(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F9, F10)
+	FLDPQ	32(R5), (F11, F12)
+
+cols16_p:
+	MOVD	q_base+144(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F13, F14)
+	FLDPQ	32(R5), (F15, F16)
+
+cols16_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+168(FP), R8
+
+cols16_row:
+	FLDPQ	(R6), (F17, F18)
+	FLDPQ	32(R6), (F19, F20)
+	WORD	$0x4e21da31 // scvtf v17.4s, v17.4s
+	WORD	$0x4e21da52 // scvtf v18.4s, v18.4s
+	WORD	$0x4e21da73 // scvtf v19.4s, v19.4s
+	WORD	$0x4e21da94 // scvtf v20.4s, v20.4s
+	WORD	$0x6e21de31 // fmul v17.4s, v17.4s, v1.4s
+	WORD	$0x6e22de52 // fmul v18.4s, v18.4s, v2.4s
+	WORD	$0x6e23de73 // fmul v19.4s, v19.4s, v3.4s
+	WORD	$0x6e24de94 // fmul v20.4s, v20.4s, v4.4s
+	WORD	$0x4e25d631 // fadd v17.4s, v17.4s, v5.4s
+	WORD	$0x4e26d652 // fadd v18.4s, v18.4s, v6.4s
+	WORD	$0x4e27d673 // fadd v19.4s, v19.4s, v7.4s
+	WORD	$0x4e28d694 // fadd v20.4s, v20.4s, v8.4s
+	FLDPQ	(R7), (F21, F22)
+	FLDPQ	32(R7), (F23, F24)
+	WORD	$0x6e35de39 // fmul v25.4s, v17.4s, v21.4s
+	WORD	$0x6e36de5a // fmul v26.4s, v18.4s, v22.4s
+	WORD	$0x6e37de7b // fmul v27.4s, v19.4s, v23.4s
+	WORD	$0x6e38de9c // fmul v28.4s, v20.4s, v24.4s
+	WORD	$0x6e29df39 // fmul v25.4s, v25.4s, v9.4s
+	WORD	$0x6e2adf5a // fmul v26.4s, v26.4s, v10.4s
+	WORD	$0x6e2bdf7b // fmul v27.4s, v27.4s, v11.4s
+	WORD	$0x6e2cdf9c // fmul v28.4s, v28.4s, v12.4s
+	WORD	$0x4e35d631 // fadd v17.4s, v17.4s, v21.4s
+	WORD	$0x4e36d652 // fadd v18.4s, v18.4s, v22.4s
+	WORD	$0x4e37d673 // fadd v19.4s, v19.4s, v23.4s
+	WORD	$0x4e38d694 // fadd v20.4s, v20.4s, v24.4s
+	WORD	$0x4e2dd631 // fadd v17.4s, v17.4s, v13.4s
+	WORD	$0x4e2ed652 // fadd v18.4s, v18.4s, v14.4s
+	WORD	$0x4e2fd673 // fadd v19.4s, v19.4s, v15.4s
+	WORD	$0x4e30d694 // fadd v20.4s, v20.4s, v16.4s
+	WORD	$0x4e39d631 // fadd v17.4s, v17.4s, v25.4s
+	WORD	$0x4e3ad652 // fadd v18.4s, v18.4s, v26.4s
+	WORD	$0x4e3bd673 // fadd v19.4s, v19.4s, v27.4s
+	WORD	$0x4e3cd694 // fadd v20.4s, v20.4s, v28.4s
+	WORD	$0x4e20f631 // fmax v17.4s, v17.4s, v0.4s
+	WORD	$0x4e20f652 // fmax v18.4s, v18.4s, v0.4s
+	WORD	$0x4e20f673 // fmax v19.4s, v19.4s, v0.4s
+	WORD	$0x4e20f694 // fmax v20.4s, v20.4s, v0.4s
+	FSTPQ	(F17, F18), (R5)
+	FSTPQ	(F19, F20), 32(R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols16_row
+	ADD	$64, R4
+	ADD	$-16, R3
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R3
+	BLT	cols8_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F1, F2)
+
+cols8_a:
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols8_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F3, F4)
+
+cols8_c:
+	MOVD	p_base+120(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F5, F6)
+
+cols8_p:
+	MOVD	q_base+144(FP), R5
+	ADD	R4, R5, R5
+	FLDPQ	(R5), (F7, F8)
+
+cols8_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+168(FP), R8
+
+cols8_row:
+	FLDPQ	(R6), (F9, F10)
+	WORD	$0x4e21d929 // scvtf v9.4s, v9.4s
+	WORD	$0x4e21d94a // scvtf v10.4s, v10.4s
+	WORD	$0x6e21dd29 // fmul v9.4s, v9.4s, v1.4s
+	WORD	$0x6e22dd4a // fmul v10.4s, v10.4s, v2.4s
+	WORD	$0x4e23d529 // fadd v9.4s, v9.4s, v3.4s
+	WORD	$0x4e24d54a // fadd v10.4s, v10.4s, v4.4s
+	FLDPQ	(R7), (F11, F12)
+	WORD	$0x6e2bdd2d // fmul v13.4s, v9.4s, v11.4s
+	WORD	$0x6e2cdd4e // fmul v14.4s, v10.4s, v12.4s
+	WORD	$0x6e25ddad // fmul v13.4s, v13.4s, v5.4s
+	WORD	$0x6e26ddce // fmul v14.4s, v14.4s, v6.4s
+	WORD	$0x4e2bd529 // fadd v9.4s, v9.4s, v11.4s
+	WORD	$0x4e2cd54a // fadd v10.4s, v10.4s, v12.4s
+	WORD	$0x4e27d529 // fadd v9.4s, v9.4s, v7.4s
+	WORD	$0x4e28d54a // fadd v10.4s, v10.4s, v8.4s
+	WORD	$0x4e2dd529 // fadd v9.4s, v9.4s, v13.4s
+	WORD	$0x4e2ed54a // fadd v10.4s, v10.4s, v14.4s
+	WORD	$0x4e20f529 // fmax v9.4s, v9.4s, v0.4s
+	WORD	$0x4e20f54a // fmax v10.4s, v10.4s, v0.4s
+	FSTPQ	(F9, F10), (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols8_row
+	ADD	$32, R4
+	ADD	$-8, R3
+
+cols8_done:
+
+cols4:
+	CMP	$4, R3
+	BLT	cols4_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F1
+
+cols4_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols4_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F2
+
+cols4_c:
+	MOVD	p_base+120(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F3
+
+cols4_p:
+	MOVD	q_base+144(FP), R5
+	ADD	R4, R5, R5
+	FMOVQ	(R5), F4
+
+cols4_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+168(FP), R8
+
+cols4_row:
+	FMOVQ	(R6), F5
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD	$0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD	$0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	FMOVQ	(R7), F6
+	WORD	$0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
+	WORD	$0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD	$0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	WORD	$0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
+	WORD	$0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD	$0x4e20f4a5 // fmax v5.4s, v5.4s, v0.4s
+	FMOVQ	F5, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols4_row
+	ADD	$16, R4
+	ADD	$-4, R3
+
+cols4_done:
+
+cols2:
+	CMP	$2, R3
+	BLT	cols2_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVD	(R5), F1
+
+cols2_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols2_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVD	(R5), F2
+
+cols2_c:
+	MOVD	p_base+120(FP), R5
+	ADD	R4, R5, R5
+	FMOVD	(R5), F3
+
+cols2_p:
+	MOVD	q_base+144(FP), R5
+	ADD	R4, R5, R5
+	FMOVD	(R5), F4
+
+cols2_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+168(FP), R8
+
+cols2_row:
+	FMOVD	(R6), F5
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD	$0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD	$0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	FMOVD	(R7), F6
+	WORD	$0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
+	WORD	$0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD	$0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	WORD	$0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
+	WORD	$0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD	$0x4e20f4a5 // fmax v5.4s, v5.4s, v0.4s
+	FMOVD	F5, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols2_row
+	ADD	$8, R4
+	ADD	$-2, R3
+
+cols2_done:
+
+cols1:
+	CMP	$1, R3
+	BLT	cols1_done
+	MOVD	a_base+72(FP), R5
+	ADD	R4, R5, R5
+	FMOVS	(R5), F1
+
+cols1_a:
+	VMOVI	$0, V2.B16
+	MOVD	c_len+104(FP), R5
+	CBZ	R5, cols1_c
+	MOVD	c_base+96(FP), R5
+	ADD	R4, R5, R5
+	FMOVS	(R5), F2
+
+cols1_c:
+	MOVD	p_base+120(FP), R5
+	ADD	R4, R5, R5
+	FMOVS	(R5), F3
+
+cols1_p:
+	MOVD	q_base+144(FP), R5
+	ADD	R4, R5, R5
+	FMOVS	(R5), F4
+
+cols1_q:
+	MOVD	dst_base+0(FP), R5
+	ADD	R4, R5, R5
+	MOVD	x_base+24(FP), R6
+	ADD	R4, R6, R6
+	MOVD	s_base+48(FP), R7
+	ADD	R4, R7, R7
+	MOVD	rows+168(FP), R8
+
+cols1_row:
+	FMOVS	(R6), F5
+	WORD	$0x4e21d8a5 // scvtf v5.4s, v5.4s
+	WORD	$0x6e21dca5 // fmul v5.4s, v5.4s, v1.4s
+	WORD	$0x4e22d4a5 // fadd v5.4s, v5.4s, v2.4s
+	FMOVS	(R7), F6
+	WORD	$0x6e26dca7 // fmul v7.4s, v5.4s, v6.4s
+	WORD	$0x6e23dce7 // fmul v7.4s, v7.4s, v3.4s
+	WORD	$0x4e26d4a5 // fadd v5.4s, v5.4s, v6.4s
+	WORD	$0x4e24d4a5 // fadd v5.4s, v5.4s, v4.4s
+	WORD	$0x4e27d4a5 // fadd v5.4s, v5.4s, v7.4s
+	WORD	$0x4e20f4a5 // fmax v5.4s, v5.4s, v0.4s
+	FMOVS	F5, (R5)
+	ADD	R0, R5, R5
+	ADD	R1, R6, R6
+	ADD	R2, R7, R7
+	SUBS	$1, R8, R8
+	BNE	cols1_row
+	ADD	$4, R4
+	ADD	$-1, R3
+
+cols1_done:
+	RET
+
 // func neonHadamardSumGrad(df []float32, ds []float32, dy []float32, f []float32, s []float32, a []float32, b []float32, c []float32, rows int, cols int, dfStride int, dsStride int, dyStride int, fStride int, sStride int)
 TEXT ·neonHadamardSumGrad(SB), NOSPLIT, $0-248
 	MOVD	dfStride+208(FP), R0

@@ -11,9 +11,22 @@ func Of(s isa.Set) *Kernels {
 	case isa.AVX2:
 		k.Name, k.Width, k.TileRows = string(s), 8, 6
 		k.useAVX2()
+		k.ByteWidth, k.ByteRows = 8, 6
 	case isa.AVX512:
 		k.Name, k.Width, k.TileRows = string(s), 16, 12
 		k.useAVX512()
+		if isa.DotProducts() {
+			k.ByteWidth, k.ByteRows, k.TernaryTile = 16, 12, vnniByteTile
+			k.useVNNI()
+		} else {
+			k.useAVX2Bytes()
+		}
 	}
 	return k
+}
+
+// useAVX2Bytes takes AVX2's products of bytes.
+func (k *Kernels) useAVX2Bytes() {
+	k.ByteWidth, k.ByteRows = 8, 6
+	k.ByteTile, k.TernaryTile, k.ByteSums = avx2ByteTile, avx2TernaryTile, avx2ByteSums
 }

@@ -69,6 +69,29 @@ type Kernels struct {
 	AdamW func(w, m, v, g []float32, rows, cols, wStride, mStride, vStride, gStride int,
 		keep, rate, rest1, rest2, unbias, eps float32)
 
+	// Kernels of bytes work on words: a word is four signed bytes, the first at the lowest address, or an integer of 32
+	// bits, in the place of a float. Sums of integers wrap around; the other results are the same in all sets.
+	ByteWidth int // of ByteTile what Width is of MatMulTile
+	ByteRows  int // the same of TileRows
+
+	// ByteTile computes the integers c = zeros + a·b for a tile of rows × vectors·ByteWidth, vectors 1 or 2: row r of a is
+	// depth words from starts[r] on, zeros has an integer a row, b is a packed panel of unsigned bytes. TernaryTile is
+	// ByteTile for those that are 0, 1 or 2.
+	ByteTile, TernaryTile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int,
+		zeros *[MaxTileRows]int32, b []float32, depth, rows, vectors int)
+	// ByteSums sets sums[r] to the sum of the bytes of row r of a: depth words from starts[r] on.
+	ByteSums func(sums *[MaxTileRows]int32, a []float32, starts *[MaxTileRows]int, depth, rows int)
+	// Dequantise computes dst = max(f, floor) with f = a∘x + c of integers x. c is optional. Each operation of these three
+	// is rounded.
+	Dequantise func(dst, x, a, c []float32, rows, cols, dstStride, xStride int, floor float32)
+	// DequantiseSum computes dst = max(f + s, floor).
+	DequantiseSum func(dst, x, s, a, c []float32, rows, cols, dstStride, xStride, sStride int, floor float32)
+	// DequantiseHadamardSum computes dst = max(((f + s) + q) + p∘(f∘s), floor).
+	DequantiseHadamardSum func(dst, x, s, a, c, p, q []float32, rows, cols, dstStride, xStride, sStride int, floor float32)
+	// Quantise computes the bytes dst = x·inverse, rounded to the nearest integer, ties to even, and clamped to ±127; NaN
+	// gives 127. It writes whole words, with 0 after the bytes of cols.
+	Quantise func(dst, x []float32, rows, cols, dstStride, xStride int, inverse float32)
+
 	// Peak does steps × 12 independent vector multiply-adds, to measure the machine's maximum rate; nil in generic.
 	Peak func(steps int)
 }

@@ -63,6 +63,7 @@ var encodings = map[string]encoding{
 	"fmla_d":  {"fmla", d2, d2, three, 0x4e60cc00, true, "VFMLA"},
 	"add_d":   {"add", d2, d2, three, 0x4ee08400, false, "VADD"},
 	"sub_d":   {"sub", d2, d2, three, 0x6ee08400, false, "VSUB"},
+	"scvtf":   {"scvtf", s4, s4, two, 0x4e21d800, false, ""},
 	"scvtf_d": {"scvtf", d2, d2, two, 0x4e61d800, false, ""},
 	"ushr_d":  {"ushr", d2, d2, shifted, 0x6f000400, false, "VUSHR"},
 	"fcvtl":   {"fcvtl", d2, s2, two, 0x0e617800, false, ""},

@@ -1,0 +1,362 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// The kernels of bytes. A word is four bytes, or an integer of 32 bits.
+
+// independentSums is how many sums a tile needs so that each instruction waits for none before it.
+const independentSums = 8
+
+// vnniByteTile generates ByteTile for AVX-512's VNNI. A tile of a few sums keeps several sets of them, for words that
+// follow each other.
+func vnniByteTile(s isa) {
+	kernel(s, byteTileSpec)
+	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
+	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
+		words := 1
+		for words*rows*vectors < independentSums {
+			words *= 2
+		}
+		sets := make([]tile, words)
+		for i := range sets {
+			sets[i] = newTile(s, rows, vectors)
+		}
+		zeros := Load(Param("zeros"), GP64())
+		for r, row := range sets[0] {
+			for _, v := range row {
+				VPBROADCASTD(Mem{Base: zeros, Disp: 4 * r}, v)
+			}
+		}
+		ends, step := rowEnds(rows)
+		b := Load(Param("b").Base(), GP64())
+		multiply := func(sums tile, word int) {
+			for i := range vectors {
+				panel := s.load(s.at(b, word*vectors+i), nil)
+				for r := range sums {
+					VPDPBUSD_BCST(Mem{Base: ends[r], Index: step, Scale: 4, Disp: 4 * word}, panel, sums[r][i])
+				}
+			}
+		}
+		// loop generates the loop over so many words at a time.
+		loop := func(name, next string, words int) {
+			Label(name)
+			CMPQ(step, I32(-words))
+			JG(LabelRef(next))
+			for i := range words {
+				multiply(sets[i], i)
+			}
+			ADDQ(U32(words*vectors*s.bytes()), b)
+			ADDQ(Imm(uint64(words)), step)
+			JMP(LabelRef(name))
+			Label(next)
+		}
+		loop(label+"_words", label+"_rest", words)
+		if words > 1 {
+			loop(label+"_word", label+"_sum", 1)
+		}
+		for n := words / 2; n >= 1; n /= 2 {
+			for i := range n {
+				for r, row := range sets[i] {
+					for j, v := range row {
+						VPADDD(sets[n+i][r][j], v, v)
+					}
+				}
+			}
+		}
+		s.storeTile(sets[0])
+	})
+}
+
+// vnniByteSums generates ByteSums for AVX-512's VNNI.
+func vnniByteSums(s isa) {
+	kernel(s, byteSumsSpec)
+	ones := s.vec()
+	s.broadcastWord(0x01010101, ones)
+	s.byteSums(func(from Mem, mask reg.Register, sum reg.VecVirtual) {
+		v := s.load(from, mask)
+		VPDPBUSD(v, ones, sum)
+	})
+}
+
+// byteSums generates the loops of ByteSums. add adds the bytes of a vector to a sum of words.
+func (s isa) byteSums(add func(from Mem, mask reg.Register, sum reg.VecVirtual)) {
+	sums, a := Load(Param("sums"), GP64()), Load(Param("a").Base(), GP64())
+	starts, rows := Load(Param("starts"), GP64()), Load(Param("rows"), GP64())
+	depth, last := Load(Param("depth"), GP64()), GP64()
+	MOVQ(depth, last)
+	ANDQ(Imm(uint64(s.width-1)), last)
+	mask := s.mask(last, s.vec())
+	Label("row")
+	p, left, sum := GP64(), GP64(), s.zero()
+	MOVQ(Mem{Base: starts}, p)
+	LEAQ(Mem{Base: a, Index: p, Scale: 4}, p)
+	MOVQ(depth, left)
+	whileLeft("vector", "rest", left, s.width, func() {
+		add(s.at(p, 0), nil, sum)
+		ADDQ(Imm(uint64(s.bytes())), p)
+	})
+	TESTQ(left, left)
+	JZ(LabelRef("sum"))
+	add(s.at(p, 0), mask, sum)
+	Label("sum")
+	MOVL(s.addWords(sum), Mem{Base: sums})
+	ADDQ(Imm(4), sums)
+	ADDQ(Imm(8), starts)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	end()
+}
+
+// addWords returns the sum of a vector's words.
+func (s isa) addWords(v reg.VecVirtual) reg.Register {
+	if s.wide() {
+		upper := YMM()
+		VEXTRACTI64X4(U8(1), v, upper)
+		VPADDD(upper, v.AsY(), v.AsY())
+	}
+	upper := XMM()
+	x := v.AsX()
+	VEXTRACTI128(U8(1), v.AsY(), upper)
+	VPADDD(upper, x, x)
+	for _, order := range []uint8{0x4e, 0xb1} { // halves, then words, change places
+		VPSHUFD(U8(order), x, upper)
+		VPADDD(upper, x, x)
+	}
+	sum := GP32()
+	VMOVD(x, sum)
+	return sum
+}
+
+// broadcastWord fills a vector with a word.
+func (s isa) broadcastWord(word uint32, v reg.VecVirtual) {
+	bits := GP32()
+	MOVL(U32(word), bits)
+	VMOVD(bits, v.AsX())
+	VPBROADCASTD(v.AsX(), v)
+}
+
+// quantise generates Quantise.
+func quantise(s isa) {
+	kernel(s, quantiseSpec)
+	dst, x := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64())
+	dstStride, xStride := Load(Param("dstStride"), GP64()), Load(Param("xStride"), GP64())
+	SHLQ(U8(2), dstStride)
+	SHLQ(U8(2), xStride)
+	rows, cols := Load(Param("rows"), GP64()), Load(Param("cols"), GP64())
+	inverse, most, least := s.broadcast(address(Param("inverse"))), s.constant(127), s.constant(-127)
+	last := GP64()
+	MOVQ(cols, last)
+	ANDQ(Imm(uint64(s.width-1)), last)
+	mask := s.mask(last, s.vec())
+	// Whole words are written after a row's end, as if it had columns to the next multiple of four.
+	ADDQ(Imm(3), last)
+	ANDQ(I32(-4), last)
+	var lastBytes reg.Register
+	if s.wide() {
+		lastBytes = s.mask(last, nil)
+	}
+	Label("row")
+	to, from, left := GP64(), GP64(), GP64()
+	MOVQ(dst, to)
+	MOVQ(x, from)
+	MOVQ(cols, left)
+	// integers returns a vector's integers.
+	integers := func(mask reg.Register) reg.VecVirtual {
+		v := s.load(s.at(from, 0), mask)
+		VMULPS(inverse, v, v)
+		VMINPS(most, v, v) // Intel's last operand, most, where v is not a number
+		VMAXPS(least, v, v)
+		VCVTPS2DQ(v, v)
+		return v
+	}
+	whileLeft("vector", "rest", left, s.width, func() {
+		s.storeBytes(integers(nil), to)
+		ADDQ(Imm(uint64(s.width)), to)
+		ADDQ(Imm(uint64(s.bytes())), from)
+	})
+	TESTQ(left, left)
+	JZ(LabelRef("next"))
+	v := integers(mask)
+	if s.wide() {
+		VPMOVSDB(v, lastBytes, Mem{Base: to})
+	} else {
+		bytes := s.packBytes(v)
+		VMOVD(bytes, Mem{Base: to})
+		CMPQ(left, Imm(4))
+		JLE(LabelRef("next"))
+		VPEXTRD(U8(1), bytes, Mem{Base: to, Disp: 4})
+	}
+	Label("next")
+	ADDQ(dstStride, dst)
+	ADDQ(xStride, x)
+	DECQ(rows)
+	JNZ(LabelRef("row"))
+	end()
+}
+
+// storeBytes stores a vector's integers as bytes, which hold them.
+func (s isa) storeBytes(v reg.VecVirtual, to reg.Register) {
+	if s.wide() {
+		VPMOVSDB(v, Mem{Base: to})
+		return
+	}
+	VMOVQ(s.packBytes(v), Mem{Base: to})
+}
+
+// packBytes returns the bytes of AVX2's eight integers.
+func (s isa) packBytes(v reg.VecVirtual) reg.VecVirtual {
+	x := XMM()
+	VEXTRACTI128(U8(1), v.AsY(), x)
+	VPACKSSDW(x, v.AsX(), x)
+	VPACKSSWB(x, x, x)
+	return x
+}
+
+// avx2ByteTile generates ByteTile for AVX2, by multiplying words of 16 bits and adding pairs. It takes one vector of
+// columns at a time, whose sums are halves: for each column those of the first and of the last two bytes of words.
+func avx2ByteTile(s isa) {
+	kernel(s, byteTileSpec)
+	rows := Load(Param("rows"), GP64())
+	for r := s.tileRows; r >= 1; r-- {
+		label := fmt.Sprintf("tile%d", r)
+		if r > 1 {
+			CMPQ(rows, U8(r))
+			JNE(LabelRef("not_" + label))
+		}
+		s.byteTileOf(r, label)
+		end()
+		if r > 1 {
+			Label("not_" + label)
+		}
+	}
+}
+
+func (s isa) byteTileOf(rows int, label string) {
+	offset, vectors, next := GP64(), Load(Param("vectors"), GP64()), GP64()
+	XORQ(offset, offset)
+	MOVQ(vectors, next)
+	SHLQ(U8(s.shift()), next)
+	Label(label + "_vector")
+	sums := newTile(s, rows, 2)
+	ends, step := rowEnds(rows)
+	b := Load(Param("b").Base(), GP64())
+	ADDQ(offset, b)
+	TESTQ(step, step)
+	JZ(LabelRef(label + "_store"))
+	Label(label + "_step")
+	panel := []reg.VecVirtual{s.vec(), s.vec()}
+	for i, v := range panel {
+		VPMOVZXBW(Mem{Base: b, Disp: 16 * i}, v)
+	}
+	for r, sum := range sums {
+		a, bytes, product := s.vec(), XMM(), s.vec()
+		VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4}, bytes)
+		VPMOVSXBW(bytes, a)
+		for i := range sum {
+			VPMADDWD(a, panel[i], product)
+			VPADDD(product, sum[i], sum[i])
+		}
+	}
+	ADDQ(next, b)
+	INCQ(step)
+	JNZ(LabelRef(label + "_step"))
+	Label(label + "_store")
+	zeros := Load(Param("zeros"), GP64())
+	for r, sum := range sums {
+		VPHADDD(sum[1], sum[0], sum[0])
+		VPERMQ(U8(0xd8), sum[0], sum[0]) // columns 0 1 4 5 2 3 6 7
+		VPBROADCASTD(Mem{Base: zeros, Disp: 4 * r}, sum[1])
+		VPADDD(sum[1], sum[0], sum[0])
+		sums[r] = sum[:1]
+	}
+	s.storeTileAt(sums, offset)
+	ADDQ(Imm(uint64(s.bytes())), offset)
+	DECQ(vectors)
+	JNZ(LabelRef(label + "_vector"))
+}
+
+// ternarySteps is how many words of products VPMADDUBSW's words of 16 bits hold, of bytes by 0, 1 and 2: a word adds
+// two of them, at most 512.
+const ternarySteps = (1<<15 - 1) / 512
+
+// avx2TernaryTile generates TernaryTile for AVX2.
+func avx2TernaryTile(s isa) {
+	ones := GLOBL("ones", RODATA|NOPTR)
+	for i := range s.width {
+		DATA(4*i, U32(0x00010001))
+	}
+	kernel(s, ternaryTileSpec)
+	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
+	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
+		zeros := Load(Param("zeros"), GP64())
+		sums := make(tile, rows)
+		for r := range sums {
+			v := s.vec()
+			VPBROADCASTD(Mem{Base: zeros, Disp: 4 * r}, v)
+			sums[r] = slices.Repeat([]reg.VecVirtual{v}, vectors)
+		}
+		s.storeTile(sums)
+		ends, step := rowEnds(rows)
+		b := Load(Param("b").Base(), GP64())
+		TESTQ(step, step)
+		JZ(LabelRef(label + "_end"))
+		Label(label + "_block")
+		last, none := GP64(), GP64()
+		XORQ(none, none)
+		LEAQ(Mem{Base: step, Disp: ternarySteps}, last)
+		TESTQ(last, last)
+		CMOVQGT(none, last)
+		words := newTile(s, rows, vectors)
+		Label(label + "_step")
+		panel := make([]reg.VecVirtual, vectors)
+		for i := range panel {
+			panel[i] = s.load(s.at(b, i), nil)
+		}
+		for r := range words {
+			a, product := s.vec(), s.vec()
+			VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4}, a)
+			for i, sum := range words[r] {
+				VPMADDUBSW(a, panel[i], product)
+				VPADDW(product, sum, sum)
+			}
+		}
+		ADDQ(Imm(uint64(vectors*s.bytes())), b)
+		INCQ(step)
+		CMPQ(step, last)
+		JNE(LabelRef(label + "_step"))
+		c, stride := Load(Param("c").Base(), GP64()), Load(Param("cStride"), GP64())
+		SHLQ(U8(2), stride)
+		for _, row := range words {
+			for i, v := range row {
+				VPMADDWD(ones, v, v)
+				VPADDD(s.at(c, i), v, v)
+				VMOVUPS(v, s.at(c, i))
+			}
+			ADDQ(stride, c)
+		}
+		TESTQ(step, step)
+		JNZ(LabelRef(label + "_block"))
+		Label(label + "_end")
+	})
+}
+
+// avx2ByteSums generates ByteSums for AVX2.
+func avx2ByteSums(s isa) {
+	kernel(s, byteSumsSpec)
+	bytes, words := s.vec(), s.vec()
+	s.broadcastWord(0x01010101, bytes)
+	s.broadcastWord(0x00010001, words)
+	s.byteSums(func(from Mem, mask reg.Register, sum reg.VecVirtual) {
+		v := s.load(from, mask)
+		VPMADDUBSW(v, bytes, v)
+		VPMADDWD(words, v, v)
+		VPADDD(v, sum, sum)
+	})
+}
