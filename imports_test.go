@@ -15,7 +15,8 @@ var allowed = map[string][]string{
 	"internal/atomicfile": {},
 	"internal/foreign":    {},
 	"internal/isa":        {},
-	"internal/memtest":    {},                      // test support
+	"internal/memtest":    {}, // test support
+	"internal/milp":       {},
 	"internal/need":       {"internal/race"},       // test support
 	"internal/nettest":    {"features", "polynet"}, // test support
 	"internal/pulsetest":  {"internal/need"},       // test support
@@ -39,7 +40,7 @@ var allowed = map[string][]string{
 	"gpu":                    {"device"},
 
 	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
-	"bounds":    {"features", "polynet"},
+	"bounds":    {"features", "internal/milp", "polynet"},
 	"regions":   {"polynet"},
 	"inference": {"device", "features", "polynet"}, // never training
 	"datasets":  {"audio", "detect", "features"},   // never polynet
@@ -47,10 +48,12 @@ var allowed = map[string][]string{
 		"datasets", "detect", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
 	},
 
-	"":              {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
-	"models":        {"polynet"},
-	"calibrate":     {"confidence", "detect", "polynet"},
-	"compress":      {"bounds", "device", "features", "inference", "polynet", "regions", "training"},
+	"":          {"audio", "confidence", "detect", "device", "inference", "polynet"}, // the front door
+	"models":    {"polynet"},
+	"calibrate": {"confidence", "detect", "polynet"},
+	"compress": {
+		"bounds", "device", "features", "inference", "internal/milp", "polynet", "regions", "training",
+	},
 	"report":        {"audio", "calibrate", "detect", "features", "polynet", "training"},
 	"export/onnx":   {"confidence", "detect", "features", "internal/foreign", "polynet"},
 	"serve/mqtt":    {},

@@ -20,13 +20,18 @@ package bounds
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/polyphon/polyphon/polynet"
+	"gonum.org/v1/gonum/floats"
 )
 
 // Margin is by how much, relative to the largest value of the tensor and at least 1, a bound has to be on the right
 // side of a threshold before it counts as a proof about a network that is run in float32.
 const Margin = 1e-4
+
+// MarginOf returns the margin of a tensor with such bounds of one side.
+func MarginOf(ends []float64) float64 { return Margin * max(1, floats.Norm(ends, math.Inf(1))) }
 
 type kind int
 

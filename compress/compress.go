@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
@@ -26,6 +27,7 @@ type Pass interface {
 type Report struct {
 	Done  string   // one line, for the provenance
 	Lines []string // more of it, for people
+	Units *Units   // of Exact
 }
 
 // Data is what passes look at besides the model.
@@ -34,6 +36,9 @@ type Data struct {
 	// Rows are the features of Clips training clips of the model's window, (Clips, Frames, mels), not normalised.
 	Rows          []float32
 	Clips, Frames int
+	// Every yields the features of all clips of the data, not normalised, in batches of whole clips of Frames, which are
+	// valid until the next: those on which a model that is said to be equivalent has to be so. nil: Rows are all.
+	Every iter.Seq2[[]float32, error]
 	// Accuracy returns how many percent of the validation clips m classifies right.
 	Accuracy func(ctx context.Context, m *polynet.Model) (float64, error)
 }

@@ -3,12 +3,10 @@ package compress
 import (
 	"context"
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
+	"time"
 
 	"github.com/polyphon/polyphon/bounds"
-	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/polynet"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
@@ -17,7 +15,7 @@ import (
 // Exact removes units that provably change nothing: those that are 0 everywhere (of ReLU networks "stably
 // inactive"), those that nothing reads, and those that are everywhere linear combinations of others (Kumar, Serra
 // and Ramalingam, "Equivalent and approximate transformations of deep neural networks", 2019, with the bounds of
-// package bounds in place of a mixed-integer program). Units are the channels that only a block itself reads, and
+// package bounds before mixed-integer programs). Units are the channels of the stem, of stages and within blocks, and
 // everywhere means for each row of each clip of features within ±Norm.Limit, which is all that a network ever
 // gets.
 //
@@ -30,11 +28,10 @@ type Exact struct {
 	Around []float32
 	Radius float64
 	Points int // random points of the region at which the models are compared
+	// Integer is for how long a solver of mixed-integer programs, where one is installed, is asked about the units that
+	// bounds leave open; 0: it is not asked.
+	Integer time.Duration
 }
-
-// maxLogitDifference is by how much a logit may differ after an exact change, from rounding, relative to the
-// largest and at least to 1.
-const maxLogitDifference = 1e-4
 
 // dependence is up to which share of its length a unit's weights count as a linear combination of others'.
 const dependence = 1e-6
@@ -50,34 +47,38 @@ func (e *Exact) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.M
 		return nil, Report{}, fmt.Errorf("%w: the model's features have no limit within which units could be proved to be 0",
 			ErrImpossible)
 	}
-	c := channelsOf(m.Net)
-	w := &exactWork{Exact: e, channels: c, model: m, units: make([]unitCounts, len(c.groups))}
-	frames := []int{d.Frames}
+	w := &exactWork{Exact: e, channels: channelsOf(m.Net), model: m, frames: d.Frames}
+	w.units = make([]unitCounts, len(w.channels.groups))
 	if e.Around != nil {
-		frames = []int{len(e.Around) / m.Net.Inputs}
-	} else if reach := c.p.Reach(); reach.Before+reach.After+2*reach.Stride >= d.Frames {
-		frames = append(frames, reach.Before+reach.After+2*reach.Stride+1) // of longer clips and of streams
+		w.frames = len(e.Around) / m.Net.Inputs
 	}
-	for _, n := range frames {
-		if err := w.bound(ctx, n); err != nil {
+	if e.Integer > 0 {
+		var err error
+		if w.integer, err = w.newInteger(ctx, d); err != nil {
+			return nil, Report{}, err
+		}
+	}
+	lengths := w.lengths()
+	for i, n := range lengths {
+		if err := w.bound(ctx, n, len(lengths)-i); err != nil {
 			return nil, Report{}, err
 		}
 	}
 	chosen := w.choose()
-	n, err := c.narrow(m, chosen, nil, FoldNone)
+	n, err := w.channels.narrow(m, chosen, nil, FoldNone)
 	if err != nil {
 		return nil, Report{}, err
 	}
-	difference, err := w.compare(ctx, n, d)
+	c, err := w.compare(ctx, n, d)
 	if err != nil {
 		return nil, Report{}, err
 	}
-	return n, w.report(chosen, difference), nil
+	return n, w.report(chosen, c), nil
 }
 
 // unitCounts is what is known about a group's units.
 type unitCounts struct {
-	inner            bool   // only the block itself reads them
+	read             bool   // a convolution or the head reads them
 	silent, active   []bool // by unit: 0 everywhere; its ReLU, if it has one, passes everything
 	unread           []bool
 	zero, free, same int // units that are removed: silent, unread, dependent
@@ -88,8 +89,24 @@ type exactWork struct {
 	channels *channels
 	model    *polynet.Model
 	units    []unitCounts
+	frames   int      // of the clips on which the models are compared
+	integer  *integer // nil: nothing is asked
 	folded   *polynet.Program
 	weights  polynet.Weights
+}
+
+// lengths returns the lengths of clips for which units are proved to be what they are, in frames.
+func (w *exactWork) lengths() []int {
+	reach := w.channels.p.Reach()
+	switch span := reach.Before + reach.After + 2*reach.Stride; {
+	case w.Around != nil:
+		return []int{w.frames}
+	case reach.Before+reach.After == 0:
+		return []int{1} // each row for itself
+	case span >= w.frames:
+		return []int{w.frames, span + 1} // of longer clips and of streams
+	}
+	return []int{w.frames}
 }
 
 // region returns what clips of so many frames can be.
@@ -101,8 +118,9 @@ func (w *exactWork) region(frames int) bounds.Region {
 	return bounds.Box(frames*w.model.Net.Inputs, float64(w.model.Norm.Limit))
 }
 
-// bound notes which units are proved to be silent or active in clips of so many frames.
-func (w *exactWork) bound(ctx context.Context, frames int) (err error) {
+// bound notes which units are proved to be silent or active in clips of so many frames. So many lengths are left, this
+// one included.
+func (w *exactWork) bound(ctx context.Context, frames, left int) (err error) {
 	if w.folded, w.weights, err = w.model.Inference(); err != nil {
 		return err
 	}
@@ -115,46 +133,49 @@ func (w *exactWork) bound(ctx context.Context, frames int) (err error) {
 		return err
 	}
 	c := w.channels
-	first := w.units[0].silent == nil
-	outputs := map[string]int{} // the last step of each part
-	for i := range c.p.Steps {
-		outputs[c.p.Steps[i].Part] = i
-	}
 	for g := range c.groups {
-		u, group := &w.units[g], &c.groups[g]
-		if first {
-			u.inner = len(group.read) > 0
-			u.silent, u.active = slices.Repeat([]bool{true}, group.width), slices.Repeat([]bool{true}, group.width)
-			u.unread = slices.Repeat([]bool{true}, group.width)
+		if u, width := &w.units[g], c.groups[g].width; u.silent == nil {
+			u.read = len(c.groups[g].read) > 0
+			u.silent, u.active = slices.Repeat([]bool{true}, width), slices.Repeat([]bool{true}, width)
+			u.unread = slices.Repeat([]bool{true}, width)
 		}
-		for i := range c.p.Steps {
-			if c.of[polynet.Output(i)] != g {
-				continue
-			}
-			u.inner = u.inner && outputs[c.p.Steps[i].Part] != i
-			pre := b.BeforeReLU(i)
-			if pre != nil {
-				note(u.active, pre.Low, func(low, margin float64) bool { return low >= margin })
-			}
-			if !slices.Contains(group.read, polynet.Output(i)) {
-				continue
-			}
-			if pre != nil {
-				note(u.silent, pre.High, func(high, margin float64) bool { return high <= -margin })
-				continue
-			}
-			f := b.Output(polynet.Output(i))
-			note(u.silent, f.Low, func(low, _ float64) bool { return low > -1e-30 })
-			note(u.silent, f.High, func(high, _ float64) bool { return high < 1e-30 })
+		w.noteUnread(g)
+	}
+	for i := range c.p.Steps {
+		g := c.of[polynet.Output(i)]
+		if g < 0 {
+			continue
 		}
-		w.noteUnread(u, g)
+		if c.p.Steps[i].ReLU && w.integer != nil {
+			if err := w.ask(ctx, b, i, left*(len(c.p.Steps)-i)); err != nil {
+				return err
+			}
+		}
+		w.noteStep(b, i, &w.units[g])
 	}
 	return nil
 }
 
+// noteStep notes what bounds say of a step's channels.
+func (w *exactWork) noteStep(b *bounds.Bounds, i int, u *unitCounts) {
+	pre := b.BeforeReLU(i)
+	if pre != nil {
+		note(u.active, pre.Low, func(low, margin float64) bool { return low >= margin })
+	}
+	switch t := polynet.Output(i); {
+	case !slices.Contains(w.channels.groups[w.channels.of[t]].read, t):
+	case pre != nil:
+		note(u.silent, pre.High, func(high, margin float64) bool { return high <= -margin })
+	default:
+		f := b.Output(t)
+		note(u.silent, f.Low, func(low, _ float64) bool { return low > -1e-30 })
+		note(u.silent, f.High, func(high, _ float64) bool { return high < 1e-30 })
+	}
+}
+
 // note clears what does not hold of each of a channel's rows. Margins are relative to the largest value.
 func note(holds []bool, values []float64, test func(v, margin float64) bool) {
-	margin := bounds.Margin * max(1, floats.Norm(values, math.Inf(1)))
+	margin := bounds.MarginOf(values)
 	for i, v := range values {
 		k := i % len(holds)
 		holds[k] = holds[k] && test(v, margin)
@@ -162,7 +183,7 @@ func note(holds []bool, values []float64, test func(v, margin float64) bool) {
 }
 
 // noteUnread clears unread of the units that a convolution or the head has a weight for.
-func (w *exactWork) noteUnread(u *unitCounts, g int) {
+func (w *exactWork) noteUnread(g int) {
 	for i := range w.channels.p.Steps {
 		s := &w.channels.p.Steps[i]
 		if s.Weight == "" || w.channels.of[w.channels.operand(s)] != g {
@@ -171,7 +192,7 @@ func (w *exactWork) noteUnread(u *unitCounts, g int) {
 		for k, v := range values(w.weights, s.Weight) {
 			// A depthwise convolution reads each channel for itself, and what reads its output is in the group, too.
 			if s.Op != polynet.OpDepthwise && v != 0 {
-				u.unread[k/s.Width%s.In] = false
+				w.units[g].unread[k/s.Width%s.In] = false
 			}
 		}
 	}
@@ -179,13 +200,14 @@ func (w *exactWork) noteUnread(u *unitCounts, g int) {
 
 // choose returns which units stay, with exactly what they take the place of.
 func (w *exactWork) choose() []choice {
-	chosen := make([]choice, len(w.units))
+	chosen, dependent := make([]choice, len(w.units)), make([]*mat.Dense, len(w.units))
+	widths := make([]int, len(w.units))
 	for g := range w.units {
 		u := &w.units[g]
 		width := w.channels.groups[g].width
-		dependent := mat.NewDense(width, width, nil) // rows: removed units, columns: the others that they are made of
+		dependent[g] = mat.NewDense(width, width, nil) // rows: removed units, columns: the others that they are made of
 		keep := upTo(width)
-		if u.inner {
+		if u.read {
 			keep = keep[:0]
 			for i := range width {
 				switch {
@@ -197,19 +219,28 @@ func (w *exactWork) choose() []choice {
 					keep = append(keep, i)
 				}
 			}
-			keep = w.independent(g, keep, dependent)
-			if len(keep) == 0 { // a convolution has one channel at least
-				keep = []int{0}
+			keep = w.independent(g, keep, dependent[g])
+		}
+		chosen[g].keep, widths[g] = keep, max(1, len(keep)) // a convolution has one channel at least
+	}
+	w.channels.separate(widths)
+	for g := range chosen {
+		k := &chosen[g]
+		for i := 0; len(k.keep) < widths[g]; i++ {
+			if at, found := slices.BinarySearch(k.keep, i); !found {
+				k.keep = slices.Insert(k.keep, at, i)
+				dependent[g].SetRow(i, make([]float64, w.channels.groups[g].width))
 			}
 		}
-		a := affine{mat.NewDense(width, len(keep), nil), make([]float64, width)}
-		for at, i := range keep {
-			for k := range width {
-				a.weight.Set(k, at, dependent.At(k, i))
+		width, _ := dependent[g].Dims()
+		a := affine{mat.NewDense(width, len(k.keep), nil), make([]float64, width)}
+		for at, i := range k.keep {
+			for j := range width {
+				a.weight.Set(j, at, dependent[g].At(j, i))
 			}
 			a.weight.Set(i, at, 1)
 		}
-		chosen[g] = choice{keep: keep, exact: &a}
+		k.exact = &a
 	}
 	return chosen
 }
@@ -272,110 +303,74 @@ func combine(dependent *mat.Dense, i int, row []float64, rows [][]float64, membe
 	}
 }
 
-// compare returns the largest difference of a logit between both models, on d's clips and on random points, and an
-// error where an answer differs or a logit too much.
-func (w *exactWork) compare(ctx context.Context, n *polynet.Model, d Data) (largest float64, err error) {
-	frames, mels := d.Frames, n.Net.Inputs
-	if w.Around != nil {
-		frames = len(w.Around) / mels
-	}
-	const batch = 16
-	runs := [2]*inference.Clips{}
-	for i, m := range []*polynet.Model{w.model, n} {
-		plan, err := inference.Compile(m, d.Device)
-		if err != nil {
-			return 0, err
-		}
-		defer plan.Close()
-		runs[i] = plan.Clips(batch, frames)
-		defer runs[i].Close()
-	}
-	check := func(rows []float32) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		count := len(rows) / (frames * mels)
-		before := slices.Clone(runs[0].Run(rows, count))
-		after := runs[1].Run(rows, count)
-		for i := range count {
-			a, b := before[i*n.Net.Classes:(i+1)*n.Net.Classes], after[i*n.Net.Classes:(i+1)*n.Net.Classes]
-			differ, scale := 0.0, 1.0
-			for k, v := range a {
-				differ, scale = max(differ, math.Abs(float64(v-b[k]))), max(scale, math.Abs(float64(v)))
-			}
-			largest = max(largest, differ)
-			if !(differ <= maxLogitDifference*scale) || slices.Index(a, slices.Max(a)) != slices.Index(b, slices.Max(b)) &&
-				!tied(a, slices.Index(b, slices.Max(b)), differ) {
-				return fmt.Errorf("%w: a logit of an equivalent network differs by %g", ErrImpossible, differ)
-			}
-		}
-		return nil
-	}
-	if w.Around == nil {
-		for rows := range slices.Chunk(d.Rows, batch*frames*mels) {
-			if err := check(rows); err != nil {
-				return largest, err
-			}
-		}
-	}
-	region, rng := w.region(frames), rand.New(rand.NewPCG(1, 2))
-	for done := 0; done < w.Points; done += batch {
-		rows := make([]float32, 0, batch*frames*mels)
-		for range min(batch, w.Points-done) {
-			for i, center := range region.Center {
-				v := center + region.Radius[i]*(2*rng.Float64()-1)
-				norm := w.model.Norm
-				rows = append(rows, float32(v)*norm.Std[i%mels]+norm.Mean[i%mels])
-			}
-		}
-		if err := check(rows); err != nil {
-			return largest, err
-		}
-	}
-	return largest, nil
-}
-
-// tied reports whether logit k is as good as the largest one, up to twice a difference.
-func tied(logits []float32, k int, difference float64) bool {
-	return float64(slices.Max(logits)-logits[k]) <= 2*difference
-}
-
-func (w *exactWork) report(chosen []choice, difference float64) Report {
-	var sum unitCounts
-	var all, removed, linear int
+func (w *exactWork) report(chosen []choice, c comparison) Report {
+	var sum Units
+	var linear int
 	var lines []string
 	for g, u := range w.units {
-		if !u.inner {
+		if !u.read {
 			continue
 		}
 		width, left := w.channels.groups[g].width, len(chosen[g].keep)
-		all, removed = all+width, removed+width-left
-		sum.zero, sum.free, sum.same = sum.zero+u.zero, sum.free+u.free, sum.same+u.same
+		counts := Units{All: width, Removed: width - left, Zero: u.zero, Unread: u.free, Dependent: u.same}
+		if w.rectified(g) {
+			counts.Rectified = width
+			for _, active := range u.active {
+				if active {
+					counts.Active++
+				}
+			}
+		}
+		sum.add(counts)
 		if !slices.Contains(u.active, false) {
 			linear++
 		}
 		if left < width {
 			name := w.channels.groups[g].name
-			lines = append(lines, fmt.Sprintf("%s: %d of %d units stay; %s", name, left, width, u.reasons()))
+			lines = append(lines, fmt.Sprintf("%s: %d of %d units stay; %s", name, left, width, counts.reasons()))
 		}
-	}
-	if all == 0 {
-		return Report{Done: "the blocks have no units of their own"}
 	}
 	domain := "for all features within the limit"
 	if w.Around != nil {
 		domain = fmt.Sprintf("within ±%g dB of one clip's features", w.Radius)
 	}
-	lines = append(lines, fmt.Sprintf("%d sets of units have no ReLU, or one that passes everything; the largest "+
-		"difference of a logit, on the clips and %d random points, is %.2g", linear, w.Points, difference))
+	if w.integer != nil {
+		lines = append(lines, w.integer.report())
+	}
+	lines = append(lines,
+		fmt.Sprintf("of %d units with a ReLU, %d are stably active; %d sets of units have no ReLU, or one that passes "+
+			"everything", sum.Rectified, sum.Active, linear),
+		c.report(w.Points))
 	return Report{
 		Done: fmt.Sprintf("%d of %d units removed (%.1f %%), proved %s: %s",
-			removed, all, 100*float64(removed)/float64(all), domain, sum.reasons()),
-		Lines: lines,
+			sum.Removed, sum.All, 100*float64(sum.Removed)/float64(sum.All), domain, sum.reasons()),
+		Lines: lines, Units: &sum,
 	}
 }
 
+// rectified reports whether a group's units have a ReLU.
+func (w *exactWork) rectified(g int) bool {
+	for i, s := range w.channels.p.Steps {
+		if s.ReLU && w.channels.of[polynet.Output(i)] == g {
+			return true
+		}
+	}
+	return false
+}
+
+// Units counts what Exact found of a network's units.
+type Units struct {
+	All, Removed            int
+	Zero, Unread, Dependent int // why: they are 0, nothing reads them, they are combinations of others
+	Rectified, Active       int // units with a ReLU, and those of them that it always passes
+}
+
+func (u *Units) add(v Units) {
+	u.All, u.Removed, u.Rectified, u.Active = u.All+v.All, u.Removed+v.Removed, u.Rectified+v.Rectified, u.Active+v.Active
+	u.Zero, u.Unread, u.Dependent = u.Zero+v.Zero, u.Unread+v.Unread, u.Dependent+v.Dependent
+}
+
 // reasons says why units can be removed.
-func (u *unitCounts) reasons() string {
-	return fmt.Sprintf("%d are 0, %d are not read, %d are combinations of others", u.zero, u.free, u.same)
+func (u Units) reasons() string {
+	return fmt.Sprintf("%d are 0, %d are not read, %d are combinations of others", u.Zero, u.Unread, u.Dependent)
 }

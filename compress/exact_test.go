@@ -4,11 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/polyphon/polyphon/bounds"
 	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/internal/need"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -132,8 +136,108 @@ func TestExactIsChecked(t *testing.T) {
 	m, d := limited(nettest.Tiny(polynet.Pi))
 	other, _ := limited(nettest.Tiny(polynet.Pi))
 	values(other.Weights, "head.bias")[1] += 0.5
-	w := &exactWork{Exact: &Exact{Points: 10}, channels: channelsOf(m.Net), model: m}
+	w := &exactWork{Exact: &Exact{Points: 10}, channels: channelsOf(m.Net), model: m, frames: d.Frames}
 	if _, err := w.compare(t.Context(), other, d); !errors.Is(err, ErrImpossible) {
 		t.Errorf("a logit that is 0.5 off: %v", err)
+	}
+}
+
+// absolute returns a model of one feature within ±1, of which the stem makes max(x, 0) and max(−x, 0) and conv1
+// |x| − 1.5, which intervals do not know to be negative, |x| − 0.5, and −x − 2.
+func absolute() (*polynet.Model, Data) {
+	m := nettest.RandomModel(polynet.Config{
+		Inputs: 1, Classes: 2, Block: polynet.ReLU, Stem: polynet.Stem{Width: 2, Kernel: 1, Stride: 1},
+		Stages: []polynet.Stage{{Width: 3, Blocks: 1, Kernel: 1, Stride: 1}}, Inner: [][]int{{3}},
+	}, nettest.Rand(5))
+	m.Norm.Limit, m.Norm.Mean, m.Norm.Std = 1, []float32{0}, []float32{1}
+	set := func(part, norm string, biases []float32, weight []float32) {
+		copy(values(m.Weights, part+".weight"), weight)
+		copy(values(m.Weights, norm+".bias"), biases)
+		for i := range biases {
+			values(m.Weights, norm+".weight")[i] = 1
+			values(m.Weights, norm+".running_mean")[i] = 0
+			values(m.Weights, norm+".running_var")[i] = 1 - polynet.NormEpsilon
+		}
+	}
+	set("stem.conv", "stem.norm", []float32{0, 0}, []float32{1, -1})
+	set("stages.0.0.conv1", "stages.0.0.norm1", []float32{-1.5, -0.5, -2}, []float32{1, 1, -1, 1, 1, 1})
+	set("stages.0.0.conv2", "stages.0.0.norm2", []float32{1, 1, 1},
+		[]float32{0.3, -0.1, 0.2, 0.1, 0.2, 0.3, -0.2, 0.1, -0.3})
+	set("stages.0.0.skip.conv", "stages.0.0.skip.norm", []float32{1, 1, 1}, []float32{0.1, 0.2, 0.1, 0.3, 0.1, -0.1})
+	d := Data{Device: device.Ref(), Clips: 9, Frames: 4}
+	for i := range d.Clips * d.Frames {
+		d.Rows = append(d.Rows, float32(i)/18-1)
+	}
+	return m, d
+}
+
+// TestExactAsksSolvers removes a unit that intervals leave open, where a solver is installed; where none is, or one
+// that fails, the unit stays and the report says so.
+func TestExactAsksSolvers(t *testing.T) {
+	path := os.Getenv("PATH")
+	for name, c := range map[string]struct {
+		tool, script string
+		limit        time.Duration
+		left         int
+		says         string
+	}{
+		"cbc": {tool: "cbc", limit: time.Minute, left: 1, says: "of 1 units that bounds leave open and the clips " +
+			"show on one side of 0 alone, mixed-integer programs (cbc) prove 1, refute 0 and leave 0 open; 0 depend on " +
+			"too many values"},
+		"glpsol": {tool: "glpsol", limit: time.Minute, left: 1, says: "mixed-integer programs (glpsol) prove 1, refute 0"},
+		"none": {limit: time.Minute, left: 2, says: "stay: no solver of mixed-integer programs is installed (cbc or " +
+			"glpsol)"},
+		"broken":   {script: "exit 7", limit: time.Minute, left: 2, says: "gave no answer: cbc: exit status 7"},
+		"no limit": {tool: "cbc", left: 2},
+	} {
+		folder := t.TempDir()
+		t.Setenv("PATH", path)
+		if c.tool != "" {
+			if err := os.Symlink(need.Tool(t, c.tool), filepath.Join(folder, c.tool)); err != nil {
+				need.Host(t, "symbolic links", err)
+			}
+		}
+		if c.script != "" {
+			if err := os.WriteFile(filepath.Join(folder, "cbc"), []byte("#!/bin/sh\n"+c.script+"\n"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		t.Setenv("PATH", folder)
+		m, d := absolute()
+		n, report, err := (&Exact{Points: 50, Integer: c.limit}).Apply(t.Context(), m, d)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if got := n.Net.Inner[0][0]; got != c.left {
+			t.Errorf("%s: %d units stay, want %d: %q", name, got, c.left, report.Lines)
+		}
+		if !strings.Contains(strings.Join(report.Lines, "\n"), c.says) {
+			t.Errorf("%s: %q does not say %q", name, report.Lines, c.says)
+		}
+	}
+}
+
+// TestExactComparesAllClips finds a difference in a clip that the calibration has not.
+func TestExactComparesAllClips(t *testing.T) {
+	m, d := absolute()
+	counted := 0
+	d.Every = func(yield func([]float32, error) bool) {
+		for range 3 {
+			counted += 2
+			if !yield(make([]float32, 2*d.Frames), nil) {
+				return
+			}
+		}
+	}
+	_, report, err := (&Exact{Points: 20}).Apply(t.Context(), m, d)
+	want := "the same answers on 6 clips and at 20 random points"
+	if err != nil || counted != 6 || !strings.Contains(strings.Join(report.Lines, "\n"), want) {
+		t.Errorf("%v, %q, %d clips", err, report.Lines, counted)
+	}
+	broken := errors.New("broken")
+	d.Every = func(yield func([]float32, error) bool) { yield(nil, broken) }
+	if _, _, err := (&Exact{Points: 20}).Apply(t.Context(), m, d); !errors.Is(err, broken) {
+		t.Errorf("an unreadable clip gives %v", err)
 	}
 }

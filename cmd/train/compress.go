@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
 
@@ -251,7 +252,31 @@ func (c *compression) prepare(ctx context.Context, model *polynet.Model) (compre
 	if data.Clips == 0 {
 		return data, fmt.Errorf("%w: none of the training clips could be read", datasets.ErrNoData)
 	}
-	return data, nil
+	data.Every, err = c.every(ctx, model, extractor)
+	return data, err
+}
+
+// every returns the features of all clips of the data.
+func (c *compression) every(
+	ctx context.Context, model *polynet.Model, extractor *features.Extractor,
+) (iter.Seq2[[]float32, error], error) {
+	loader, err := datasets.NewLoader(c.set.Items, c.set.Noise, datasets.LoaderConfig{
+		Extractor: extractor, Window: model.Window, Batch: calibrationBatch, Threads: c.Threads, CacheBytes: -1,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return func(yield func([]float32, error) bool) {
+		for b, err := range counted(c.console, "clips", len(c.set.Items), loader.Ordered(ctx)) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(b.X[:b.B*b.Frames*model.Features.Mels], nil) {
+				return
+			}
+		}
+	}, nil
 }
 
 // evaluate returns a model's result on the validation clips, with its logits before calibration.

@@ -129,6 +129,7 @@ func TestCompressUsage(t *testing.T) {
 		"--depth and --points must":  "--exact --depth=-1",
 		"--steepness 0 is not in":    "--shallow --steepness 0",
 		"--most must be positive":    "--shallow --most 0",
+		"--milp -3 is not in":        "--exact --milp=-3",
 		"must be positive":           "--similar --macs 0.5 --calibration 0",
 		"must be one of":             "--similar --macs 0.5 --by luck",
 	} {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/bounds"
@@ -18,6 +19,7 @@ type exactFlags struct {
 	Radius float64 `help:"With --around, how far each log-mel value may be from the clip's." default:"1" placeholder:"DB"`
 	Depth  int     `help:"Nonlinear layers through which bounds are substituted." default:"2" placeholder:"N"`
 	Points int     `help:"Random points at which --exact compares the models." default:"10000" placeholder:"N"`
+	MILP   float64 `name:"milp" help:"${milpHelp}" default:"60" placeholder:"SECONDS"`
 }
 
 // check returns an error where a flag makes no sense.
@@ -29,6 +31,8 @@ func (f exactFlags) check() error {
 		return usageError("--radius %g is not in 0…200", f.Radius)
 	case f.Depth < 0 || f.Points < 0:
 		return usageError("--depth and --points must not be negative")
+	case !(f.MILP >= 0 && f.MILP <= 1e6):
+		return usageError("--milp %g is not in 0…1e6", f.MILP)
 	}
 	return nil
 }
@@ -40,7 +44,10 @@ func (f exactFlags) Name() string { return (*compress.Exact)(nil).Name() }
 func (f exactFlags) Apply(
 	ctx context.Context, m *polynet.Model, d compress.Data,
 ) (*polynet.Model, compress.Report, error) {
-	e := &compress.Exact{Method: bounds.Method{Depth: f.Depth}, Radius: f.Radius, Points: f.Points}
+	e := &compress.Exact{
+		Method: bounds.Method{Depth: f.Depth}, Radius: f.Radius, Points: f.Points,
+		Integer: time.Duration(f.MILP * float64(time.Second)),
+	}
 	if f.Around != "" {
 		clip, err := audio.ReadFile(f.Around, m.Features.Rate)
 		if err != nil {

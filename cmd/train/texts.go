@@ -56,6 +56,8 @@ var texts = map[string]string{
 		polynet.MaxExpansion, polynet.StarExpansion),
 	"stemHelp":   "First convolution, WIDTH:KERNEL:AHEAD:STRIDE",
 	"stagesHelp": "Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE",
+	"milpHelp": "For how long a solver of mixed-integer programs, cbc or glpsol, is asked about what bounds leave open; " +
+		"0: it is not.",
 	"lossHelp": "Loss: ls (cross-entropy with label smoothing), ce (without), brier, or for probabilities that are " +
 		"better calibrated focal, flsd (FLSD-53), flsc (FLSc-532) or dual. Default: " + string(recipe.Loss) + ".",
 	"gammaHelp": fmt.Sprintf("Gamma of --loss focal and dual, or auto: the one that --p0 gives. Default: %g.",
