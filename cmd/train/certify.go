@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -30,6 +31,7 @@ type certifyCmd struct {
 	Clips   int     `help:"Clips to certify, evenly over the part of the data; 0 is all." default:"20" placeholder:"N"`
 	Pieces  int     `help:"Parts into which the range of gains is cut at most." default:"32" placeholder:"N"`
 	Steps   int     `help:"Steps of each attack." default:"20" placeholder:"N"`
+	Points  int     `help:"Random changes with which each proof is checked." default:"10000" placeholder:"N"`
 	Silence float64 `help:"${silenceHelp}" default:"0.1"`
 	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 	JSON    bool    `name:"json" help:"Print one JSON object."`
@@ -51,8 +53,8 @@ func (c *certifyCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return usageError("--gain %g is not in 0…120", c.Gain)
 	case !(c.Noise >= 0 && c.Noise <= 120):
 		return usageError("--noise %g is not in 0…120", c.Noise)
-	case c.Clips < 0 || c.Pieces < 1 || c.Steps < 0 || c.Threads < 0:
-		return usageError("--clips, --steps and --threads must not be negative and --pieces must be positive")
+	case c.Clips < 0 || c.Pieces < 1 || c.Steps < 0 || c.Threads < 0 || c.Points < 0:
+		return usageError("--clips, --steps, --points and --threads must not be negative and --pieces must be positive")
 	}
 	model, set, items, err := openClips(c.Model, c.Data, c.Split, c.Silence)
 	if err != nil {
@@ -120,7 +122,16 @@ type certificates struct {
 	Right     int           `json:"certified_right"` // of those certified, with the data's label for an answer
 	Open      int           `json:"open"`
 	Attacked  int           `json:"attacked"`
+	Points    int           `json:"points"` // at which each proof was checked, besides the attacks
+	Tightness tightness     `json:"tightness"`
 	Results   []certificate `json:"results"`
+}
+
+// tightness is how wide the first clip's logits are, on average, by interval arithmetic and by linear bounds, where its
+// features change by the noise, or without noise its gain changes.
+type tightness struct {
+	Intervals float64 `json:"interval_width"`
+	Linear    float64 `json:"linear_width"`
 }
 
 type certifier struct {
@@ -144,7 +155,7 @@ func (c *certifier) run(
 	if err != nil {
 		return nil, err
 	}
-	r := &certificates{GainDB: c.Gain, NoiseDB: c.Noise, Results: []certificate{}}
+	r := &certificates{GainDB: c.Gain, NoiseDB: c.Noise, Points: c.Points, Results: []certificate{}}
 	bar := progress.New(console, len(items), "train")
 	defer bar.Clear()
 	for b, err := range loader.Ordered(ctx) {
@@ -155,7 +166,11 @@ func (c *certifier) run(
 		if err != nil {
 			return nil, err
 		}
-		r.add(one)
+		if r.add(one); r.Clips == 1 {
+			if r.Tightness, err = c.tightness(ctx, c.sound(b)); err != nil {
+				return nil, err
+			}
+		}
 		bar.Describe(fmt.Sprintf("%d certified, %d attacked, %d open", r.Certified, r.Attacked, r.Open))
 		bar.Add(1)
 	}
@@ -186,7 +201,7 @@ func (r *certificates) add(one certificate) {
 // clip attacks a clip, and where no attack succeeds tries to prove that none can.
 func (c *certifier) clip(ctx context.Context, b *datasets.Batch) (certificate, error) {
 	begin := time.Now()
-	sound := bounds.Sound{Rows: slices.Clone(b.X), Floor: c.model.Features.Floor, Norm: c.model.Norm}
+	sound := c.sound(b)
 	one := certificate{File: b.Items[0].Path, Label: c.labels[b.Labels[0]], State: undecided}
 	attack := training.Attack{Steps: c.Steps, Starts: 2}
 	if s := c.model.Calibrated().Scaling; s != nil {
@@ -209,6 +224,9 @@ func (c *certifier) clip(ctx context.Context, b *datasets.Batch) (certificate, e
 		}
 		if one.Pieces = proof.Pieces; proof.Proved {
 			one.State = certified
+			if err := c.check(ctx, attack, sound, answer); err != nil {
+				return one, fmt.Errorf("%s: %w", one.File, err)
+			}
 		}
 	}
 	one.Seconds = time.Since(begin).Seconds()
@@ -232,6 +250,69 @@ func (c *certifier) attack(a training.Attack, s bounds.Sound, answer int) (found
 		}
 	}
 	return nil, 0
+}
+
+// pointsPerGain is how many random changes of the features each random gain is checked with, which are run together.
+const pointsPerGain = 50
+
+// check looks for random changes that contradict a proof, half of them corners of the noise. One would be a fault of
+// the proof.
+func (c *certifier) check(ctx context.Context, a training.Attack, s bounds.Sound, answer int) error {
+	rng := rand.New(rand.NewPCG(2, uint64(answer)))
+	for done := 0; done < c.Points; done += pointsPerGain {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		gain := c.Gain * (2*rng.Float64() - 1)
+		low, high := s.Box(gain, c.Noise)
+		count := min(pointsPerGain, c.Points-done)
+		rows := make([]float32, 0, count*len(low))
+		for i := range count {
+			for k, v := range low {
+				share := rng.Float32()
+				if i%2 == 0 {
+					share = float32(math.Round(float64(share)))
+				}
+				rows = append(rows, v+share*(high[k]-v))
+			}
+		}
+		logits := c.gradient.Logits(rows, count)
+		for i := range count {
+			if got := a.Answer(logits[i*len(c.model.Labels):][:len(c.model.Labels)]); got != answer {
+				return fmt.Errorf("the answer is proved to be %s, and is %s at a gain of %g dB: a fault of the proof",
+					c.model.Labels[answer], c.model.Labels[got], gain)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *certifier) sound(b *datasets.Batch) bounds.Sound {
+	return bounds.Sound{Rows: slices.Clone(b.X), Floor: c.model.Features.Floor, Norm: c.model.Norm}
+}
+
+// tightness compares the bounds of a clip.
+func (c *certifier) tightness(ctx context.Context, s bounds.Sound) (t tightness, err error) {
+	if err := c.compile(len(s.Rows) / c.model.Net.Inputs); err != nil {
+		return t, err
+	}
+	region := s.Region(0, 0, c.Noise)
+	if c.Noise == 0 {
+		region = s.Region(-c.Gain, c.Gain, 0)
+	}
+	width := func(m bounds.Method) float64 {
+		b, bad := c.net.Compute(ctx, region, m)
+		if err = errors.Join(err, bad); bad != nil {
+			return 0
+		}
+		f, sum := b.Logits(), 0.0
+		for i := range f.Low {
+			sum += (f.High[i] - f.Low[i]) / float64(len(f.Low))
+		}
+		return sum
+	}
+	t.Intervals, t.Linear = width(bounds.Method{Intervals: true}), width(bounds.Method{Depth: bounds.Full})
+	return t, err
 }
 
 // compile makes the net for clips of so many frames.
@@ -258,5 +339,13 @@ func (r *certificates) print(w io.Writer, c *certifyCmd) error {
 	line("  and right", r.Right, "the answer is the data's label, too")
 	line(attacked, r.Attacked, "a change within the bounds that changes the answer was found")
 	line(undecided, r.Open, "neither proved nor found")
-	return t.write(w)
+	if err := t.write(w); err != nil {
+		return err
+	}
+	safe.Fprintf(w, "\nEach proof was checked by the attacks and at %d random changes: none was contradicted.\n", r.Points)
+	if f := r.Tightness; f.Linear > 0 {
+		safe.Fprintf(w, "The first clip's logits are %.3g wide by interval arithmetic and %.3g by linear bounds: %.3g times "+
+			"tighter.\n", f.Intervals, f.Linear, f.Intervals/f.Linear)
+	}
+	return nil
 }

@@ -22,17 +22,25 @@ func TestCertify(t *testing.T) {
 	type result struct {
 		Clips, Certified, Open, Attacked int
 		CertifiedRight                   int `json:"certified_right"`
-		Results                          []struct{ File, Answer, Other, State string }
+		Points                           int
+		Tightness                        struct {
+			Intervals float64 `json:"interval_width"`
+			Linear    float64 `json:"linear_width"`
+		}
+		Results []struct{ File, Answer, Other, State string }
 	}
 	run := func(gain, noise string, more ...string) (r result) {
 		args := []string{"certify", "--model", model, "--data", data, "--split", "all", "--gain", gain, "--noise", noise,
-			"--clips", "6", "--json"}
+			"--clips", "6", "--points", "500", "--json"}
 		status, out, errs := train(t.Context(), append(args, more...)...)
 		if status != program.StatusOK {
 			t.Fatal(errs)
 		}
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatal(err)
+		}
+		if r.Points != 500 || !(r.Tightness.Intervals >= 3*r.Tightness.Linear && r.Tightness.Linear > 0) {
+			t.Errorf("gain %s, noise %s: %d points, logits are %+v wide", gain, noise, r.Points, r.Tightness)
 		}
 		if r.Clips != 6 || r.Certified+r.Open+r.Attacked != 6 || len(r.Results) != 6 || r.CertifiedRight > r.Certified {
 			t.Errorf("gain %s, noise %s: %+v", gain, noise, r)
@@ -57,10 +65,13 @@ func TestCertify(t *testing.T) {
 	}
 	status, out, _ := train(t.Context(), "certify", "--model", model, "--data", data, "--clips", "1", "--noise", "0")
 	if status != program.StatusOK || !strings.Contains(out, "1 clip of --split test, gain ±3 dB") ||
-		!strings.Contains(out, "neither proved nor found") {
+		!strings.Contains(out, "neither proved nor found") || !strings.Contains(out, "at 10000 random changes: none was") ||
+		!strings.Contains(out, "times tighter.") {
 		t.Errorf("printed %q", out)
 	}
-	for _, flags := range [][]string{{"--gain", "-1"}, {"--noise", "NaN"}, {"--pieces", "0"}, {"--clips", "-2"}} {
+	for _, flags := range [][]string{{"--gain", "-1"}, {"--noise", "NaN"}, {"--pieces", "0"}, {"--clips", "-2"},
+		{"--points", "-1"},
+	} {
 		args := append([]string{"certify", "--model", model, "--data", data}, flags...)
 		status, _, errs := train(t.Context(), args...)
 		if status != program.StatusUsage || !strings.Contains(errs, flags[0]) {
