@@ -17,7 +17,7 @@ import (
 // Score is a label's probability.
 type Score struct {
 	Label string
-	P     float64 // in [0, 1]; those of all labels add up to 1
+	P     float64 // in [0, 1]; those of all labels add up to 1, but for PoolMax
 }
 
 // Window is the answer for the sound between Start and End, in seconds.

@@ -74,6 +74,38 @@ func TestOverallLeavesOutSilence(t *testing.T) {
 	}
 }
 
+// TestPools holds each pool to its equation: in most windows a is likely, b in one, and silence does not count.
+func TestPools(t *testing.T) {
+	windows := [][]Score{
+		{{"a", 0.5}, {"b", 0.3}, {"c", 0.2}}, {{"a", 0.5}, {"c", 0.4}, {"b", 0.1}}, {{"b", 0.9}, {"a", 0.06}, {"c", 0.04}},
+		{{polynet.SilenceLabel, 1}, {"a", 0}, {"b", 0}, {"c", 0}}, {{"a", 0.6}, {"b", 0.3}, {"c", 0.1}},
+	}
+	for _, c := range []struct {
+		pool    Pool
+		windows [][]Score
+		want    []Score
+	}{
+		{"", windows, []Score{{"a", 0.415}, {"b", 0.4}, {"c", 0.185}}},
+		{PoolMean, windows, []Score{{"a", 0.415}, {"b", 0.4}, {"c", 0.185}}},
+		{PoolMax, windows, []Score{{"b", 0.9}, {"a", 0.6}, {"c", 0.4}}},
+		{PoolShare, windows, []Score{{"a", 0.75}, {"b", 0.25}, {"c", 0}}},
+		{PoolShare, windows[1:3], []Score{{"b", 0.5}, {"a", 0.5}, {"c", 0}}}, // the means decide
+		{PoolShare, windows[3:], windows[4]},                                 // of a single window that counts: what is said of that
+		{PoolShare, windows[:1], windows[0]},
+		{PoolMax, windows[:1], windows[0]},
+		{PoolShare, windows[3:4], windows[3]},
+	} {
+		whole := Overall{Pool: c.pool}
+		for _, w := range c.windows {
+			whole.Add(w)
+		}
+		checkScores(t, fmt.Sprint(c.pool, len(c.windows)), whole.Scores(), c.want)
+	}
+	if _, err := New(testModel(), WithPool("median")); !errors.Is(err, polynet.ErrConfig) {
+		t.Errorf("another pool: %v", err)
+	}
+}
+
 // TestSilenceAroundASoundChangesLittle adds silence to a word, by a sample and by up to two windows.
 func TestSilenceAroundASoundChangesLittle(t *testing.T) {
 	r := newRecognizer(t, models.Base())

@@ -14,6 +14,7 @@ package polyphon
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/polyphon/polyphon/detect"
@@ -52,6 +53,7 @@ type settings struct {
 	detection detect.Config
 	stream    inference.StreamOptions
 	samples   bool
+	pool      Pool
 
 	minConfidence float64
 	coverage      *float64 // nil: no sets
@@ -118,6 +120,9 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	}
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)
+	}
+	if !slices.Contains(append(Pools(), ""), r.pool) {
+		return nil, fmt.Errorf("%w: the pool %q, there are %q", polynet.ErrConfig, r.pool, Pools())
 	}
 	if err := r.checkDoubt(m); err != nil {
 		return nil, err

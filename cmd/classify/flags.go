@@ -30,6 +30,7 @@ type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
 	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"MODEL"`
 	As      string   `help:"${as}" enum:"auto,clip,events" default:"auto" placeholder:"WAY"`
+	Pool    string   `help:"${pool}" enum:"mean,max,share" default:"mean" placeholder:"POOL"`
 	Top     int      `help:"Likeliest labels to report (default: 1); 0 is all." default:"1" placeholder:"K"`
 	Format  string   `help:"Output format: ${enum}. See docs/output.md." enum:"${formats}" default:"text"`
 	Threads int      `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
@@ -42,6 +43,8 @@ type cli struct {
 	Live   liveFlags  `embed:"" group:"Live sound:"`
 	Events eventFlags `embed:"" group:"Events (the defaults are the model's):"`
 	Many   manyFlags  `embed:"" group:"Many files:"`
+
+	Sorting sortFlags `embed:"" group:"Sorting:"`
 }
 
 // liveFlags are about live sound.
@@ -60,14 +63,15 @@ type rawFlags struct {
 
 // eventFlags are about events, in live sound and in recordings.
 type eventFlags struct {
-	Threshold   *float64 `help:"Probability that begins an event, for all labels." placeholder:"P"`
-	Release     *float64 `help:"Part of the threshold below which an event ends." placeholder:"PART"`
-	Smoothing   *float64 `help:"Seconds over which probabilities are averaged." placeholder:"S"`
-	MinDuration *float64 `help:"Seconds for which the threshold must have been reached." placeholder:"S"`
-	Refractory  *float64 `help:"${refractory}" placeholder:"S"`
-	Gate        float64  `help:"${gate}" placeholder:"DB" default:"0"`
-	Windows     bool     `help:"Report the labels of every window of recordings instead of events."`
-	Save        string   `help:"${save}" placeholder:"DIR"`
+	Only        string         `help:"${only}" placeholder:"LABEL,..."`
+	Threshold   *thresholdFlag `help:"${threshold}" placeholder:"P"`
+	Release     *float64       `help:"Part of the threshold below which an event ends." placeholder:"PART"`
+	Smoothing   *float64       `help:"Seconds over which probabilities are averaged." placeholder:"S"`
+	MinDuration *float64       `help:"Seconds for which the threshold must have been reached." placeholder:"S"`
+	Refractory  *float64       `help:"${refractory}" placeholder:"S"`
+	Gate        float64        `help:"${gate}" placeholder:"DB" default:"0"`
+	Windows     bool           `help:"Report the labels of every window of recordings instead of events."`
+	Save        string         `help:"${save}" placeholder:"DIR"`
 }
 
 // manyFlags are for corpora that take a while.
@@ -88,7 +92,15 @@ var texts = map[string]string{
 	"paths": "Sound files (WAV, AIFF, FLAC, MP3, Ogg Vorbis, Opus), folders of them (searched recursively), " +
 		"or - for a sound on the standard input.",
 	"as": "clip: answer for a recording as a whole; events: search it for events, too; auto, the default: clip up to " +
-		"three windows of the model, events beyond that, and with --save.",
+		"three windows of the model and with --sort, events beyond that, and with --save.",
+	"pool": "How the probabilities of a label in the windows of a sound become one, over the whole: mean; max, the " +
+		"largest one; or share, in how many windows it is the likeliest (default: mean).",
+	"only": "Report events and windows of these labels only, and sort no other files.",
+	"threshold": "Probability that begins an event, and with --sort that a file needs to be sorted: a number, or by " +
+		"label as in left=0.9,*=0.8, where * is all others.",
+	"sort": "Put a copy of each file into a folder named after its label, below this one, whose " + logName +
+		" says what was done.",
+	"undo": "Take back what --sort did, as its log says.",
 	"hop": "Seconds from one decision to the next in long sounds; 0 is as often as the model can, " +
 		"or with --windows half a window.",
 	"minConfidence": "Refuse answers whose likeliest label has a probability below P: windows and results are marked, " +
@@ -120,6 +132,9 @@ func (c *cli) Run(ctx context.Context, s program.Streams) error {
 	if err := c.check(); err != nil {
 		return program.WithStatus(program.StatusUsage, err)
 	}
+	if c.Sorting.Undo != "" {
+		return undo(c.Sorting.Undo, s)
+	}
 	if err := c.Decoding.Use(ctx); err != nil {
 		return err
 	}
@@ -145,7 +160,7 @@ func (c *cli) check() error {
 	switch {
 	case !live && (c.Live.declared() || c.Live.Exec != ""):
 		return errors.New("--rate, --channels, --encoding and --exec are about live sound: they need --stream")
-	case !live && len(c.Paths) == 0:
+	case !live && len(c.Paths) == 0 && c.Sorting.Undo == "":
 		return errors.New("expected files, folders, or - for the standard input")
 	case live && (len(c.Paths) > 1 || len(c.Paths) != stdin):
 		return errors.New("--stream reads the standard input, not files")
@@ -182,6 +197,9 @@ func (c *cli) check() error {
 	case c.Many.Force && c.Many.Out == "":
 		return errors.New("--force without --out: there are no results that it could replace")
 	}
+	if err := c.Sorting.check(c, stdin > 0); err != nil {
+		return err
+	}
 	return c.Doubt.check(live)
 }
 
@@ -192,6 +210,8 @@ func (c *cli) as() string {
 		return records.AsWindows
 	case c.Events.Save != "":
 		return records.AsEvents
+	case c.Sorting.Sort != "" && c.As == records.Auto:
+		return records.AsClip
 	}
 	return c.As
 }
@@ -224,7 +244,7 @@ func override[T any](value, flag *T) {
 // detection returns the operating point: the model's, changed by the flags.
 func (f *eventFlags) detection(c detect.Config) detect.Config {
 	if f.Threshold != nil {
-		c.Threshold, c.Thresholds = *f.Threshold, nil
+		f.Threshold.apply(&c)
 	}
 	override(&c.Release, f.Release)
 	override(&c.Smoothing, f.Smoothing)
@@ -233,11 +253,20 @@ func (f *eventFlags) detection(c detect.Config) detect.Config {
 	return c
 }
 
+// least returns the probability that a file of a label needs to be sorted.
+func (f *eventFlags) least(label string) float64 {
+	if f.Threshold == nil {
+		return 0
+	}
+	return f.Threshold.least(label)
+}
+
 // loaded is a model on a device, ready for use.
 type loaded struct {
 	*polyphon.Recognizer
 	name   string // of the model
 	device *computing.Device
+	only   labelSet
 	watch  *driftWatch // nil without --watch-drift
 }
 
@@ -257,7 +286,7 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 	}
 	options := []polyphon.Option{
 		polyphon.WithDevice(l.device.Trainer), polyphon.WithHop(c.Hop), polyphon.WithGate(c.Events.Gate),
-		polyphon.WithDetection(c.Events.detection(model.DetectionConfig())),
+		polyphon.WithDetection(c.Events.detection(model.DetectionConfig())), polyphon.WithPool(polyphon.Pool(c.Pool)),
 	}
 	if c.Events.Save != "" {
 		options = append(options, polyphon.WithSamples())
@@ -268,8 +297,15 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 	if err != nil && !errors.Is(err, polynet.ErrConfig) && !errors.Is(err, detect.ErrConfig) {
 		err = program.WithStatus(program.StatusModel, err)
 	}
-	return l, err
+	if err != nil {
+		return nil, err
+	}
+	l.only, err = newLabelSet(c.Events.Only, l.Labels())
+	return l, usage(err)
 }
+
+// usage returns an error as one of wrong usage.
+func usage(err error) error { return program.WithStatus(program.StatusUsage, err) }
 
 // formatOptions returns what formats need to know: the flags, what is known of the inputs, and the part of the
 // summaries that is known before the work begins.

@@ -29,8 +29,9 @@ var errNoSounds = fmt.Errorf("no sound files (%s) in this folder", strings.Join(
 
 // listing is the inputs of a shard at paths. Its inputs are found anew whenever they are needed, not held in memory.
 type listing struct {
-	paths []string
-	share shard
+	paths  []string
+	share  shard
+	sorter *sorter // what it has sorted is no input
 }
 
 // all yields the inputs at the paths, of whatever shard: folders by the sound files in them, all else as it is given.
@@ -45,6 +46,9 @@ func (l listing) all(yield func(input) bool) {
 		if folder {
 			in.err = errNoSounds
 			for f, err := range audio.Files(path) {
+				if l.sorter.holds(path, f.Rel) {
+					continue
+				}
 				if in.err = nil; !yield(input{name: f.Path, rel: f.Rel, err: err}) {
 					return
 				}

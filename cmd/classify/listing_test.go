@@ -82,7 +82,7 @@ func TestInputsThatWouldShareAResultFile(t *testing.T) {
 	} {
 		for _, share := range []shard{{}, {1, 5}} { // every shard finds it
 			out := &results{dir: "r", extension: "csv", list: "failures.csv"}
-			_, err := listing{strings.Fields(c.paths), share}.survey(t.Context(), out)
+			_, err := listing{strings.Fields(c.paths), share, nil}.survey(t.Context(), out)
 			want := filepath.FromSlash(c.want)
 			if want == "" && err != nil || want != "" && !strings.HasPrefix(fmt.Sprint(err), want) {
 				t.Errorf("%s: error %v, want %q", c.paths, err, c.want)
@@ -112,7 +112,7 @@ func TestListingHoldsNoNames(t *testing.T) {
 		runtime.ReadMemStats(&m)
 		return int(m.HeapAlloc)
 	}
-	l := listing{[]string{"rec", "rec/007", "none"}, shard{1, 3}}
+	l := listing{[]string{"rec", "rec/007", "none"}, shard{1, 3}, nil}
 	before := heap()
 	q := newQueue(l.shared(t.Context()), 1)
 	defer q.close()

@@ -34,6 +34,7 @@ type listener struct {
 	explicit   bool         // flags say so
 	recorded   bool         // nothing but raw sound can come: it is not searched for a header
 	source     string       // of the sound, for messages
+	only       labelSet
 	watch      *driftWatch
 	saver      *saver
 	commands   *runner // nil without --exec
@@ -82,7 +83,8 @@ func (c *cli) newListener(ctx context.Context, s program.Streams, l *loaded) (ls
 	o.summary.Files, o.summary.Hop = 1, seconds(c.Hop)
 	ls = &listener{
 		recognizer: l.Recognizer, console: &console{w: s.Err}, format: newFormat(s.Out, o), summary: o.summary,
-		declared: c.Live.format(), explicit: c.Live.declared(), source: stdinName, watch: l.watch, clock: time.Now,
+		declared: c.Live.format(), explicit: c.Live.declared(), source: stdinName, only: l.only, watch: l.watch,
+		clock: time.Now,
 	}
 	if c.Live.Exec != "" {
 		template, err := parseCommand(c.Live.Exec, l.Model().Labels)
@@ -214,6 +216,9 @@ func (l *listener) take(stream *polyphon.Listener, err error) error {
 		fmt.Fprintf(l.console, "classify: %s\n", drift)
 	}
 	for _, found := range stream.Events() {
+		if !l.only.has(found.Label) {
+			continue
+		}
 		e := records.NewLiveEvent(found, l.clock())
 		l.summary.Events++
 		l.format.Event(e)

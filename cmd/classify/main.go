@@ -42,6 +42,7 @@ var this = program.Program{
 		{"classify listen", "The same of the computer's microphone, on Linux"},
 		{"classify --format audacity talk.wav > labels.txt", "A label track of a recording"},
 		{"classify --out results folder/", "A result file for each, and only for those that have none"},
+		{"classify --sort sorted folder/", "A copy of each file in a folder named after its label"},
 		{"classify serve", "The same in a browser and for other programs, at http://127.0.0.1:8080"},
 		{"classify --save clips talk.wav", "The sound of each event as a WAV file, in a folder per label"},
 	},

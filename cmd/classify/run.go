@@ -22,7 +22,6 @@ const (
 
 // classify classifies files and the standard input.
 func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error {
-	usage := func(err error) error { return program.WithStatus(program.StatusUsage, err) }
 	share, err := c.Many.share(s.Err)
 	if err != nil {
 		return usage(err)
@@ -31,7 +30,13 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	if err != nil {
 		return err
 	}
-	list := listing{expandPatterns(c.Paths), share}
+	paths := expandPatterns(c.Paths)
+	sorter, err := c.newSorter(l, paths)
+	if err != nil {
+		return err
+	}
+	defer sorter.close()
+	list := listing{paths, share, sorter}
 	found, err := list.survey(ctx, out)
 	switch {
 	case ctx.Err() != nil:
@@ -45,6 +50,7 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	if out != nil {
 		inputs = out.todo(inputs, c.Many.Force)
 	}
+	inputs = sorter.todo(inputs)
 	saver, err := newSaver(c.Events.Save, l.Model().Features.Rate)
 	if err != nil {
 		return err
@@ -57,14 +63,14 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	batch = max(1, min(found.inputs, batch))
 	o := c.formatOptions(l, found, threads)
 	r := &run{
-		queue: newQueue(inputs, threads*batch), tally: newTally(s, o, out, share), out: out, options: o,
-		failFast: c.Many.FailFast,
+		queue: newQueue(inputs, threads*batch), tally: newTally(s, o, out, sorter, share), out: out,
+		sorter: sorter, options: o, failFast: c.Many.FailFast,
 	}
 	var workers []*worker
 	for range threads {
 		workers = append(workers, &worker{
 			recognizer: l.Recognizer, queue: r.queue, tally: r.tally, stdin: s.In, labels: o.labels,
-			as: c.as(), saver: saver, failFast: c.Many.FailFast, batch: batch,
+			as: c.as(), only: l.only, saver: saver, failFast: c.Many.FailFast, batch: batch,
 		})
 	}
 	if err := r.run(ctx, workers); err != nil {
@@ -84,6 +90,7 @@ type run struct {
 	queue    *queue
 	tally    *tally
 	out      *results // nil: results are written to the standard output
+	sorter   *sorter  // nil without --sort
 	options  formatOptions
 	failFast bool
 }
@@ -124,7 +131,7 @@ func (r *run) run(ctx context.Context, workers []*worker) error {
 	switch {
 	case err == nil:
 		return working.Wait()
-	case errors.Is(err, context.Canceled) && r.out != nil:
+	case errors.Is(err, context.Canceled) && (r.out != nil || r.sorter != nil):
 		err = errors.New("interrupted; the same command goes on with the rest")
 		return program.WithStatus(program.StatusInterrupted, err)
 	case program.BrokenPipe(err): // nobody reads the results any more
@@ -138,6 +145,9 @@ func (r *run) write(ctx context.Context, it *item) error {
 	o, ended, err := r.follow(ctx, it, r.tally.format)
 	if err != nil {
 		return err
+	}
+	if ended && o.err == nil {
+		o.err = r.sorter.sort(it.input, o.Answer)
 	}
 	return r.count(it, o, ended)
 }

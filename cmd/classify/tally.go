@@ -19,6 +19,7 @@ import (
 type tally struct {
 	console io.Writer
 	out     *results // nil without --out
+	sorter  *sorter  // nil without --sort
 	begun   time.Time
 	watch   *driftWatch
 
@@ -30,8 +31,8 @@ type tally struct {
 	bar     *progress.Bar
 }
 
-func newTally(s program.Streams, o formatOptions, out *results, share shard) *tally {
-	t := &tally{console: s.Err, out: out, begun: time.Now(), watch: o.watch, summary: o.summary}
+func newTally(s program.Streams, o formatOptions, out *results, sorter *sorter, share shard) *tally {
+	t := &tally{console: s.Err, out: out, sorter: sorter, begun: time.Now(), watch: o.watch, summary: o.summary}
 	if share.count > 1 {
 		t.summary.Shard = share.String()
 	}
@@ -104,10 +105,19 @@ func (t *tally) add(name string, o outcome, ended bool) {
 		}
 	}
 	done := 1 - t.skipped
-	if t.out != nil {
-		t.skipped = int(t.out.done.Load())
-	}
+	t.skipped = t.done()
 	t.bar.Add(done + t.skipped)
+}
+
+// done returns how many inputs had been done before.
+func (t *tally) done() int {
+	switch {
+	case t.out != nil:
+		return int(t.out.done.Load())
+	case t.sorter != nil:
+		return int(t.sorter.had.Load())
+	}
+	return 0
 }
 
 // close writes the summary, and returns why the run ended early, if it did.
@@ -117,10 +127,11 @@ func (t *tally) close(ctx context.Context) error {
 	t.summary.Interrupted = cause != nil
 	t.summary.Drift = t.watch.summary()
 	t.summary.Elapsed = seconds(time.Since(t.begun).Seconds())
-	if t.out != nil {
-		t.summary.Skipped = int(t.out.done.Load())
-	}
-	if t.out != nil && t.out.broken == nil || t.out == nil && t.idle() {
+	t.summary.Skipped = t.done()
+	switch {
+	case t.sorter != nil:
+		safe.Fprintf(t.console, "classify: %s\n", t.sorter.report())
+	case t.out != nil && t.out.broken == nil || t.out == nil && t.idle():
 		safe.Fprintf(t.console, "classify: %s\n", t.report())
 	}
 	if err := t.format.Close(t.summary); err != nil {

@@ -22,6 +22,7 @@ type worker struct {
 	stdin      io.Reader
 	labels     int    // of each window and result
 	as         string // how sounds are answered, auto included
+	only       labelSet
 	saver      *saver // of events
 	failFast   bool   // no input is begun after one that failed
 	batch      int    // inputs that are computed together, at most
@@ -123,6 +124,8 @@ func (w *worker) flush(ctx context.Context) error {
 		r.result.Warning = w.pending[i].warning
 		if w.as == records.AsWindows && answer.Err == nil {
 			r.result.As = records.AsWindows
+		}
+		if r.result.As == records.AsWindows && w.only.has(answer.Scores[0].Label) {
 			r.window = &window{File: r.result.File, End: length, Answer: r.result.Answer}
 		}
 		if err := w.finish(ctx, it, r); err != nil {
@@ -171,8 +174,16 @@ func (w *worker) long(ctx context.Context, it *item, src *records.Sound) error {
 	}
 	as := src.Choose(w.as, w.recognizer)
 	scores, refused, err := records.Find(ctx, w.recognizer, as, src, records.Finder{
-		Window: func(found polyphon.Window) error { return w.put(ctx, it, record{window: w.window(it, found)}) },
+		Window: func(found polyphon.Window) error {
+			if !w.only.has(found.Scores[0].Label) {
+				return nil
+			}
+			return w.put(ctx, it, record{window: w.window(it, found)})
+		},
 		Event: func(found polyphon.Event) error {
+			if !w.only.has(found.Label) {
+				return nil
+			}
 			e := records.NewEvent(it.name, found)
 			if err := w.saver.save(e, found); err != nil {
 				return err

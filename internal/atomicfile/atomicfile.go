@@ -2,6 +2,7 @@
 package atomicfile
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // checkBytes are written by Check to find a full disk: a file system with less room is as good as full.
@@ -88,6 +90,64 @@ func Write(path string, write func(io.Writer) error) error {
 	}
 	syncFolder(filepath.Dir(t.path)) // the new name has to be on the disk, too
 	return nil
+}
+
+// Create is Write of a new file: what is at path is never replaced, and the error wraps fs.ErrExist.
+func Create(path string, write func(io.Writer) error) error {
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return cannot(path, cmp.Or(err, fs.ErrExist))
+	}
+	f, err := target{path: path}.create()
+	if err != nil {
+		return cannot(path, err)
+	}
+	err = write(f)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = publishNew(f.Name(), path)
+	}
+	if err != nil {
+		discard(f.Name())
+		return cannot(path, err)
+	}
+	syncFolder(filepath.Dir(path))
+	return nil
+}
+
+// Rename gives the file at one path another one, where it replaces nothing: the error then wraps fs.ErrExist. Where the
+// new path is on another file system, the file is copied, with its time of modification, and then removed.
+func Rename(from, to string) error {
+	err := os.Link(from, to)
+	switch {
+	case err == nil:
+		syncFolder(filepath.Dir(to))
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return cannot(to, err)
+	default: // no hard links, or none between these
+		if err := Copy(from, to); err != nil {
+			return err
+		}
+	}
+	return os.Remove(from)
+}
+
+// Copy makes a copy of a file, with its time of modification, as Create does.
+func Copy(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	return Create(to, func(w io.Writer) error {
+		if _, err := io.Copy(w, in); err != nil {
+			return err
+		}
+		return os.Chtimes(w.(*os.File).Name(), time.Time{}, info.ModTime())
+	})
 }
 
 // target is where the bytes for a path go.
@@ -252,6 +312,34 @@ func publish(name, path string) error {
 		delete(hidden.names, name)
 	}
 	return err
+}
+
+// publishNew gives a hidden file the name of no other one.
+func publishNew(name, path string) error {
+	hidden.Lock()
+	defer hidden.Unlock()
+	if hidden.abandoned {
+		return errAbandoned
+	}
+	err := os.Link(name, path)
+	switch {
+	case err == nil:
+		delete(hidden.names, name)
+		return os.Remove(name)
+	case errors.Is(err, fs.ErrExist):
+		return err
+	}
+	taken, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666) // a file system without hard links
+	if err != nil {
+		return err
+	}
+	taken.Close()
+	if err := os.Rename(name, path); err != nil {
+		os.Remove(path)
+		return err
+	}
+	delete(hidden.names, name)
+	return nil
 }
 
 // discard removes a hidden file.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // text returns a function that writes a text and then fails with err, unless that is nil.
@@ -52,6 +53,52 @@ func TestWrite(t *testing.T) {
 	}
 	holds(t, path, "second")
 	entries(t, filepath.Dir(path), 1)
+}
+
+// TestCreate makes new files only, by writing, copying and renaming.
+func TestCreate(t *testing.T) {
+	dir := t.TempDir()
+	path, other, third := filepath.Join(dir, "file"), filepath.Join(dir, "other"), filepath.Join(dir, "third")
+	broken := errors.New("broken")
+	if err := Create(path, text("half", broken)); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	entries(t, dir, 0)
+	if err := Create(path, text("first", nil)); err != nil {
+		t.Fatal(err)
+	}
+	at := time.Unix(1e9, 0)
+	os.Chtimes(path, at, at)
+	if err := Copy(path, other); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(other); err != nil || !info.ModTime().Equal(at) {
+		t.Errorf("%v, %v", info, err)
+	}
+	os.WriteFile(other, []byte("second"), 0o644)
+	os.Symlink("nowhere", third)
+	for _, to := range []string{other, third, path, dir} {
+		for _, err := range []error{Create(to, text("x", nil)), Copy(path, to), Rename(path, to)} {
+			if p, ok := errors.AsType[*fs.PathError](err); !errors.Is(err, fs.ErrExist) || !ok || p.Path != to {
+				t.Errorf("%s: %v", to, err)
+			}
+		}
+	}
+	holds(t, path, "first")
+	holds(t, other, "second")
+	os.Remove(third)
+	if err := Rename(other, third); err != nil {
+		t.Error(err)
+	}
+	holds(t, third, "second")
+	entries(t, dir, 2)
+	none := filepath.Join(dir, "none")
+	for _, err := range []error{Copy(none, other), Rename(none, other), Copy(path, filepath.Join(none, "x"))} {
+		if !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("got %v", err)
+		}
+	}
+	entries(t, dir, 2)
 }
 
 // TestErrorsNameTheFile: the hidden file is nobody's business.

@@ -93,7 +93,7 @@ type Finder struct {
 func Find(
 	ctx context.Context, r *polyphon.Recognizer, way string, src audio.Source, f Finder,
 ) (scores []polyphon.Score, refused int, err error) {
-	var whole polyphon.Overall
+	whole := r.NewOverall()
 	switch way {
 	case AsClip:
 		scores, err = r.ClassifySource(ctx, src)
@@ -109,7 +109,7 @@ func Find(
 			}
 		}
 	case AsEvents:
-		for found, err := range r.EventsOverall(ctx, src, &whole) {
+		for found, err := range r.EventsOverall(ctx, src, whole) {
 			if err == nil {
 				err = f.Event(found)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"unicode"
@@ -115,6 +116,22 @@ func (s String) MarshalJSON() ([]byte, error) {
 			writeUnicode(b, r, bytes)
 		}
 	}, func(r rune, bytes string) bool { return plain(r, bytes) && r != mark && r != '"' && r != '\\' }) + `"`), nil
+}
+
+// escape is a byte as Name, Field and String have it.
+var escape = regexp.MustCompile(string(mark) + "[0-9A-F]{2}")
+
+// UnmarshalJSON implements json.Unmarshaler: it gives what MarshalJSON was given.
+func (s *String) UnmarshalJSON(text []byte) error {
+	var name string
+	if err := json.Unmarshal(text, &name); err != nil {
+		return err
+	}
+	*s = String(escape.ReplaceAllStringFunc(name, func(e string) string {
+		b, _ := strconv.ParseUint(strings.TrimPrefix(e, string(mark)), 16, 8)
+		return string([]byte{byte(b)})
+	}))
+	return nil
 }
 
 // writeUnicode writes an escape of JSON.

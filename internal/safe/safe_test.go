@@ -105,6 +105,10 @@ func check(t *testing.T, name string) {
 	if err := json.Unmarshal(text, &parsed); err != nil {
 		t.Fatalf("%+q: %v", text, err)
 	}
+	var again String
+	if err := json.Unmarshal(text, &again); err != nil || string(again) != name {
+		t.Errorf("%+q: %+q gives %+q, %v", name, text, again, err)
+	}
 	for _, form := range []string{parsed, Name(name), Field(name)} {
 		if back(form) != name {
 			t.Errorf("%+q: %+q becomes %+q", name, form, back(form))
