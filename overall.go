@@ -17,7 +17,7 @@ type Pool string
 
 // The pools.
 const (
-	PoolMean  Pool = "mean"  // P(l) = 1/W · Σ p(w, l) over all w: what the sound is most of the time; "" stands for it, too
+	PoolMean  Pool = "mean"  // P(l) = 1/W · Σ p(w, l) over all w: what the sound is most of the time; "" is it, too
 	PoolMax   Pool = "max"   // P(l) = max p(w, l) over all w: what is anywhere in it; the labels do not add up to 1
 	PoolShare Pool = "share" // P(l) = the share of the W windows in which l is the likeliest; of one window, p(w, l)
 )

@@ -90,7 +90,7 @@ func TestPools(t *testing.T) {
 		{PoolMax, windows, []Score{{"b", 0.9}, {"a", 0.6}, {"c", 0.4}}},
 		{PoolShare, windows, []Score{{"a", 0.75}, {"b", 0.25}, {"c", 0}}},
 		{PoolShare, windows[1:3], []Score{{"b", 0.5}, {"a", 0.5}, {"c", 0}}}, // the means decide
-		{PoolShare, windows[3:], windows[4]},                                 // of a single window that counts: what is said of that
+		{PoolShare, windows[3:], windows[4]},                                 // a single window that counts
 		{PoolShare, windows[:1], windows[0]},
 		{PoolMax, windows[:1], windows[0]},
 		{PoolShare, windows[3:4], windows[3]},

@@ -3,9 +3,10 @@
 
     bench/sorting/run.py --data DIR --work WORK [--model M]...
 
-DIR has ESC-10 as foldK/CLASS/*.wav. Recordings are made of fold 4: of each class's eight clips, four in a row, beginning with each.
-Without --model, a model is trained on folds 1 to 3, of which the first clip of each class and fold chooses the epoch, by the recipe of
-bench/pinets/NOTES.md. WORK keeps data and models. train and classify are taken from PATH.
+DIR has ESC-10 as foldK/CLASS/*.wav. Recordings are made of fold 4: of each class's eight clips, four in a row,
+beginning with each. Without --model, a model is trained on folds 1 to 3, of which the first clip of each class and fold
+chooses the epoch, by the recipe of bench/pinets/NOTES.md. WORK keeps data and models. train and classify are taken from
+PATH.
 """
 import argparse
 import pathlib
@@ -53,8 +54,8 @@ def sort(recordings, model, work, *flags):
     """Returns how many recordings were sorted right."""
     folder = work / "sorted"
     shutil.rmtree(folder, ignore_errors=True)
-    subprocess.run(["classify", "--model", model, "--sort", folder, "--link", *flags, recordings], check=True, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.PIPE)
+    command = ["classify", "--model", model, "--sort", folder, "--link", *flags, recordings]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     return sum(re.sub(r"-\d+$", "", path.stem) == path.parent.name for path in folder.glob("*/*.wav"))
 
 
@@ -69,17 +70,18 @@ def main():
     if not a.model:
         model = work / f"seed{a.seed}.safetensors"
         if not model.exists():
-            subprocess.run(["train", "fit", "--data", lay_out(data, work), *RECIPE, "--seed", str(a.seed), "--out", model], check=True)
+            command = ["train", "fit", "--data", lay_out(data, work), *RECIPE, "--seed", str(a.seed), "--out", model]
+            subprocess.run(command, check=True)
         a.model = [model]
     n = record(data, work / "recordings")
-    print("| model | " + " | ".join(f"`--as {way} --pool {pool}`" for way in ("clip", "events") for pool in ("mean", "max", "share")) + " |")
+    columns = [(way, pool) for way in ("clip", "events") for pool in ("mean", "max", "share")]
+    print("| model | " + " | ".join(f"`--as {way} --pool {pool}`" for way, pool in columns) + " |")
     print("| --- " * 7 + "|")
     for model in a.model:
         row = []
-        for way in ("clip", "events"):
-            for pool in ("mean", "max", "share"):
-                right = sort(work / "recordings", model, work, "--as", way, "--pool", pool)
-                row.append(f"{right} of {n}, {100 * right / n:.1f} %")
+        for way, pool in columns:
+            right = sort(work / "recordings", model, work, "--as", way, "--pool", pool)
+            row.append(f"{right} of {n}, {100 * right / n:.1f} %")
         print(f"| {model.stem} | " + " | ".join(row) + " |", flush=True)
 
 

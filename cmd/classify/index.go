@@ -206,25 +206,9 @@ func (x *index) add(key uint64, stamp uint32) error {
 // open opens the file.
 func (x *index) open() (err error) {
 	if x.file == nil {
-		x.file, err = appendTo(x.path)
+		x.file, err = atomicfile.Append(x.path)
 	}
 	return err
-}
-
-// appendTo opens a file of lines to write more. A line that was not written to its end stays alone.
-func appendTo(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	last := []byte{'\n'}
-	if info, err := f.Stat(); err == nil && info.Size() > 0 {
-		f.ReadAt(last, info.Size()-1)
-	}
-	if last[0] != '\n' {
-		_, err = f.WriteString("\n")
-	}
-	return f, err
 }
 
 // close closes the file.

@@ -1,18 +1,16 @@
 package main
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 
-	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/cmd/internal/filing"
+	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/internal/safe"
 )
 
@@ -45,19 +43,15 @@ func (f *sortFlags) check(c *cli, stdin bool) error {
 func (f *sortFlags) action() string {
 	switch {
 	case f.Link:
-		return actionLink
+		return filing.Link
 	case f.Move:
-		return actionMove
+		return filing.Move
 	}
-	return actionCopy
+	return filing.Copy
 }
 
-// The actions, as the log has them.
-const (
-	actionCopy = "copy"
-	actionLink = "link"
-	actionMove = "move"
-)
+// logName is the name of the log of --sort in its folder.
+const logName = "sorted.ndjson"
 
 // sorter puts inputs into folders named after their labels. A nil sorter does nothing.
 type sorter struct {
@@ -65,8 +59,7 @@ type sorter struct {
 	action string
 	only   labelSet
 	least  func(label string) float64
-	log    *sortLog
-	done   map[string]sorted // by the path of the input: what the log has, as far as it is there
+	log    *filing.Log
 
 	folder, rel string // the latest folder of holds, and where dir lies below it: "", or with a slash at its end
 
@@ -97,19 +90,11 @@ func (c *cli) newSorter(l *loaded, paths []string) (*sorter, error) {
 			}
 		}
 	}
-	s := &sorter{dir: dir, action: f.action(), only: l.only, least: c.Events.least, done: map[string]sorted{}}
-	path := filepath.Join(dir, logName)
-	if err := atomicfile.Check(path); err != nil {
+	log, err := filing.Open(filepath.Join(dir, logName))
+	if err != nil {
 		return nil, fmt.Errorf("--sort: %w", err)
 	}
-	entries, err := readLog(path)
-	for _, e := range entries {
-		if _, err := os.Lstat(s.path(e)); err == nil {
-			s.done[string(e.From)] = e
-		}
-	}
-	s.log = &sortLog{path: path}
-	return s, err
+	return &sorter{dir: dir, action: f.action(), only: l.only, least: c.Events.least, log: log}, nil
 }
 
 // realPath returns an absolute path without links.
@@ -143,9 +128,6 @@ func (s *sorter) holds(folder, rel string) bool {
 	return s.rel != "" && strings.HasPrefix(rel, s.rel)
 }
 
-// path returns where a file has been put.
-func (s *sorter) path(e sorted) string { return filepath.Join(s.dir, filepath.FromSlash(string(e.To))) }
-
 // todo yields the inputs without those that have been sorted as they are now, which it counts.
 func (s *sorter) todo(inputs iter.Seq[input]) iter.Seq[input] {
 	if s == nil {
@@ -153,40 +135,17 @@ func (s *sorter) todo(inputs iter.Seq[input]) iter.Seq[input] {
 	}
 	return func(yield func(input) bool) {
 		for in := range inputs {
-			if in.err == nil && s.isDone(in) {
-				s.had.Add(1)
-			} else if !yield(in) {
+			if in.err == nil {
+				if _, placed := s.log.Placed(in.name); placed {
+					s.had.Add(1)
+					continue
+				}
+			}
+			if !yield(in) {
 				return
 			}
 		}
 	}
-}
-
-// isDone reports whether an input has been sorted as it is now. Of one that was not moved to its end, it does the rest.
-func (s *sorter) isDone(in input) bool {
-	e, _, err := s.entry(in)
-	if err != nil {
-		return false
-	}
-	had, ok := s.done[string(e.From)]
-	if !ok || had.Size != e.Size || had.Modified != e.Modified {
-		return false
-	}
-	return had.Action != actionMove || same(s.path(had), in.name) && os.Remove(in.name) == nil
-}
-
-// entry returns what the log has of an input, without where it is put.
-func (s *sorter) entry(in input) (e sorted, info fs.FileInfo, err error) {
-	from, err := filepath.Abs(in.name)
-	if err == nil {
-		info, err = os.Stat(from)
-	}
-	if err != nil {
-		return e, nil, err
-	}
-	e = sorted{Spec: logSpec, Action: s.action, From: safe.String(from), Size: info.Size()}
-	e.Modified = info.ModTime().UnixNano()
-	return e, info, nil
 }
 
 // sort puts an input where its answer says, if that is one to go by.
@@ -204,58 +163,21 @@ func (s *sorter) sort(in input, a answer) error {
 		s.doubts++
 		return nil
 	}
-	e, _, err := s.entry(in)
-	if err != nil {
-		return fmt.Errorf("--sort: %w", reason(err))
+	e, err := filing.NewEntry(s.action, in.name)
+	if err == nil {
+		e.Label, e.P = likeliest.Label, likeliest.P
+		_, err = s.log.Place(e)
 	}
-	e.Label, e.P = likeliest.Label, likeliest.P
-	if err := s.place(in, e); err != nil {
+	if err != nil {
 		return fmt.Errorf("--sort: %w", err)
 	}
 	s.count++
 	return nil
 }
 
-// place puts a file into its folder, under its own name or, where that is taken, under one with a digest of where it
-// comes from. The log has it first, so that whatever happens can be undone.
-func (s *sorter) place(in input, e sorted) error {
-	if info, err := os.Lstat(in.name); err == nil && e.Action == actionMove && !info.Mode().IsRegular() {
-		return errors.New("it is a link, and --move moves files")
-	}
-	folder := safe.FolderName(string(e.Label))
-	if err := os.MkdirAll(filepath.Join(s.dir, folder), 0o777); err != nil {
-		return err
-	}
-	for _, name := range freeNames(e) {
-		e.To = safe.String(folder + "/" + name)
-		to := s.path(e)
-		if _, err := os.Lstat(to); err == nil {
-			continue
-		}
-		if err := s.log.add(e); err != nil {
-			return err
-		}
-		err := e.do(to)
-		if !errors.Is(err, fs.ErrExist) {
-			return err
-		}
-	}
-	return fmt.Errorf("%s: %w", s.path(e), fs.ErrExist)
-}
-
-// freeNames returns the names that a file may get.
-func freeNames(e sorted) []string {
-	const longest = 200 // bytes, of the 255 that names may have
-	digest := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(e.From), uint64(e.Modified)))
-	base := filepath.Base(string(e.From))
-	extension := filepath.Ext(base)
-	stem := strings.TrimSuffix(base, extension)
-	return []string{base, fmt.Sprintf("%s_%.4x%s", stem[:min(len(stem), longest)], digest[:], extension)}
-}
-
 // report says what has been done.
 func (s *sorter) report() string {
-	did := map[string]string{actionCopy: "copied", actionLink: "linked", actionMove: "moved"}[s.action]
+	did := map[string]string{filing.Copy: "copied", filing.Link: "linked", filing.Move: "moved"}[s.action]
 	text := fmt.Sprintf("%s %s into folders of %s", count(s.count, "file"), did, s.dir)
 	for _, part := range []struct {
 		n    int
@@ -268,7 +190,7 @@ func (s *sorter) report() string {
 			text += fmt.Sprintf("; %d %s", part.n, part.what)
 		}
 	}
-	return text + "; to undo: classify --undo " + s.log.path
+	return text + "; to undo: classify --undo " + filepath.Join(s.dir, logName)
 }
 
 // close closes the log.
@@ -276,5 +198,27 @@ func (s *sorter) close() error {
 	if s == nil {
 		return nil
 	}
-	return s.log.close()
+	return s.log.Close()
+}
+
+// undo takes back what a log says.
+func undo(path string, s program.Streams) error {
+	if _, err := os.Stat(path); err != nil {
+		return usage(fmt.Errorf("--undo: %w", err))
+	}
+	log, err := filing.Open(path)
+	if err != nil {
+		return usage(fmt.Errorf("--undo: %w", err))
+	}
+	undone, kept, err := log.UndoAll(func(path string, err error) {
+		safe.Fprintf(s.Err, "classify: %s stays: %v\n", path, reason(err))
+	})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.Err, "classify: %s undone, %d stay\n", count(undone, "file"), kept)
+	if kept > 0 {
+		return program.Exit(program.StatusFailed)
+	}
+	return nil
 }

@@ -72,8 +72,9 @@ func TestOnly(t *testing.T) {
 			continue
 		}
 		_, out, _ = events(t, nil, append(args, "--windows", "a.wav")...)
+		only := strings.TrimPrefix(c.args, "--only ")
 		for _, line := range parse(t, out) {
-			if only := strings.TrimPrefix(c.args, "--only "); line.Event == "window" && line.Labels[0].Label != only && only != "" {
+			if line.Event == "window" && line.Labels[0].Label != only && only != "" {
 				t.Errorf("%s: a window of %s", c.args, line.Labels[0].Label)
 			}
 		}

@@ -150,6 +150,22 @@ func Copy(from, to string) error {
 	})
 }
 
+// Append opens a file of lines to write more, or makes it. A line that was not written to its end stays alone.
+func Append(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	last := []byte{'\n'}
+	if info, err := f.Stat(); err == nil && info.Size() > 0 {
+		f.ReadAt(last, info.Size()-1)
+	}
+	if last[0] != '\n' {
+		_, err = f.WriteString("\n")
+	}
+	return f, err
+}
+
 // target is where the bytes for a path go.
 type target struct {
 	path    string      // behind all symbolic links
