@@ -42,14 +42,19 @@ func (e *executor) prepare(run runSize) {
 	e.run = run
 	for i := range e.operands {
 		s, dst := &e.program.Steps[i], e.tensors[polynet.Output(i)].computed(run)
+		rows := e.tensors[polynet.Output(i)].rows(run.frames)
 		view := func(t polynet.Tensor) device.View {
-			if t == polynet.NoTensor {
+			if t == polynet.NoTensor || e.written[i] {
 				return device.View{}
 			}
 			begin, taps, stride := e.window(i, t)
-			return e.tensors[t].view(begin, taps, stride, dst.Rows, run)
+			return e.tensors[t].view(begin, taps, stride, rows, run)
 		}
-		e.operands[i] = operands{dst, view(s.X), view(s.Y), view(s.Skip), view(s.Add), e.inPlace[i]}
+		o := operands{dst, view(s.X), view(s.Y), view(s.Skip), view(s.Add), device.View{}, e.inPlace[i], e.written[i]}
+		if e.writes(i) {
+			o.bytes = e.tensors[polynet.Output(i+1)].computed(run)
+		}
+		e.operands[i] = o
 	}
 }
 
@@ -134,11 +139,17 @@ func (e *streamExecutor) compute(steps []boundStep, h *history, streams []int) {
 	for t := polynet.Input; int(t) < len(e.tensors); t++ {
 		p := &e.tensors[t]
 		n, size := p.gap*p.cols, p.size(e.run.frames)
+		if p.unread {
+			n, size = 0, 0
+		}
 		for i, stream := range streams {
 			copyValues(e.dev, p.data.Slice(i*size, i*size+n), h.rows(p, stream))
 		}
 		if i := int(t - polynet.Output(0)); i >= 0 {
 			steps[i].run(e.dev, &e.operands[i])
+		}
+		if p.unread {
+			continue
 		}
 		for i, stream := range streams {
 			e.clearOutside(p, i, &h.cursors[stream])

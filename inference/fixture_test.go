@@ -59,8 +59,9 @@ func noise(rng *rand.Rand, n int) []float32 {
 // tame keeps a deep random network from growing beyond all bounds, as products of products do.
 func tame(m *polynet.Model) {
 	for name, w := range m.Weights {
-		values := w.Data().([]float32)
+		values, float := w.Data().([]float32)
 		switch parts := nestedFactor.FindStringSubmatch(name); {
+		case !float:
 		case strings.HasPrefix(name[strings.LastIndex(name, ".")+1:], "scale"): // of a product or of one of ccp's factors
 			values[0] *= 0.03
 		case m.Net.Block == polynet.Mu && strings.HasSuffix(name, ".out.norm.weight"): // of what a block adds to its input

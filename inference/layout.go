@@ -10,6 +10,7 @@ import (
 // holds zeros, and as many zero rows follow the last clip.
 type placement struct {
 	data    device.Buffer
+	unread  bool // no memory is needed: the step that makes it writes its bytes to the next tensor
 	cols    int
 	stride  int // frames of the input from one row to the next
 	lag     int // how many rows, for the lookahead, the latest one lags the latest frame; 0 for whole clips
@@ -34,6 +35,9 @@ func (p *placement) view(begin, taps, stride, n int, run runSize) device.View {
 
 // computed returns the rows that a run computes.
 func (p *placement) computed(run runSize) device.View {
+	if p.unread {
+		return device.View{}
+	}
 	return p.view(0, 1, 1, p.rows(run.frames), run)
 }
 
@@ -44,6 +48,7 @@ type layout struct {
 	whole   bool        // for whole clips
 	tensors []placement // by their numbers, up to the operand of the mean over time
 	inPlace []bool      // by the steps before the mean: the result takes the memory of inPlaceOperand
+	written []bool      // the same: an OpRound that the step before it computes, with its own result
 	history int         // values that are kept of a stream between runs
 }
 
@@ -63,7 +68,18 @@ func newLayout(p *polynet.Program, whole bool) layout {
 			pl.lag = geometry[t].After / pl.stride
 		}
 	}
+	l.written = make([]bool, len(l.inPlace))
+	readers := make([]int, len(p.Steps)+2)
+	for i := range p.Steps {
+		for _, t := range p.Steps[i].Operands() {
+			readers[t]++
+		}
+	}
 	for i := range l.inPlace {
+		if i+1 < len(l.inPlace) && writesBytes(p, i) {
+			l.written[i+1] = true
+			l.tensors[polynet.Output(i)].unread = readers[polynet.Output(i)] == 1
+		}
 		for _, t := range p.Steps[i].Operands() {
 			if t != polynet.NoTensor {
 				begin, _, _ := l.window(i, t)
@@ -85,6 +101,9 @@ func (l *layout) window(i int, t polynet.Tensor) (begin, taps, stride int) {
 	stride = s.StrideOver(t)
 	return l.tensors[t].lag - l.tensors[polynet.Output(i)].lag*stride - before, before + 1 + after, stride
 }
+
+// writes reports whether step i computes the OpRound after it.
+func (l *layout) writes(i int) bool { return i+1 < len(l.written) && l.written[i+1] }
 
 // last returns the rows that the mean over time is taken of.
 func (l *layout) last() *placement { return &l.tensors[len(l.tensors)-1] }
@@ -117,15 +136,20 @@ func (l *layout) assign(runs []runSize, alloc allocator) {
 	for i := range l.inPlace {
 		s, out := &l.program.Steps[i], polynet.Output(i)
 		x := inPlaceOperand(s)
-		l.inPlace[i] = l.whole && x > polynet.Input && last[x] == i && (x != s.X || s.Op != polynet.OpConv)
-		if l.inPlace[i] {
+		l.inPlace[i] = l.whole && x > polynet.Input && last[x] == i && (x != s.X || s.Op != polynet.OpConv) &&
+			!l.tensors[out].unread
+		switch {
+		case l.inPlace[i]:
 			l.tensors[out].data = l.tensors[x].data
 			last[x] = -1 // not free
-		} else {
+		case !l.written[i] && !l.tensors[out].unread:
 			take(out)
 		}
+		if l.writes(i) {
+			take(out + 1) // while the step still reads its operands
+		}
 		for _, t := range s.Operands() {
-			if t == polynet.NoTensor || last[t] != i {
+			if t == polynet.NoTensor || last[t] != i || l.tensors[t].unread {
 				continue
 			}
 			p := &l.tensors[t]

@@ -1,8 +1,11 @@
 package inference
 
 import (
+	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/polyphon/polyphon/device"
@@ -43,6 +46,118 @@ func TestNarrowNetworksComputeTheEquations(t *testing.T) {
 				clips.Close()
 				p.Close()
 			})
+		}
+	}
+}
+
+// TestNarrowNumbersDependOnNothing compares clips on all instruction sets, and streams with streams in a group: where
+// the stem is narrow too, all rows before the mean are the same, so that no value goes to another level.
+func TestNarrowNumbersDependOnNothing(t *testing.T) {
+	const frames, few = 77, 1e-5
+	for _, weights := range []polynet.Precision{polynet.Int8, polynet.Ternary} {
+		for _, kind := range []polynet.BlockKind{polynet.Pi, polynet.NCPSkip, polynet.PiTanh} {
+			m := narrowModel(kind, polynet.Narrow{Weights: weights, Stem: true})
+			rows := nettest.Normals(nettest.Rand(5), 2*frames*m.Net.Inputs)
+			var want []float32
+			for _, kernels := range device.Kernels() {
+				t.Setenv(device.KernelsVariable, kernels)
+				for _, batch := range []int{1, 2} {
+					clips := newPlan(t, m, oneThread(t)).Clips(batch, frames)
+					got := clips.Run(rows[:batch*frames*m.Net.Inputs], batch)[:m.Net.Classes]
+					if want == nil {
+						want = slices.Clone(got)
+					}
+					nettest.Near(t, fmt.Sprintf("%s, %s, %s, %d clips", kind, weights, kernels, batch), got, want, few)
+				}
+			}
+			t.Setenv(device.KernelsVariable, "")
+			groupIsStreams(t, m)
+		}
+	}
+}
+
+// groupIsStreams compares the decisions of a group of three streams with those of three groups of one.
+func groupIsStreams(t *testing.T, m *polynet.Model) {
+	const n = 3
+	p := newPlan(t, m, oneThread(t))
+	samples := noise(nettest.Rand(8), 12000)
+	decide := func(g *Group) (all [n][]float64) {
+		for ok := true; ok; {
+			var i int
+			var d Decision
+			i, d, ok, _ = g.Next()
+			all[i] = append(all[i], d.Logits...)
+		}
+		return all
+	}
+	open := func(streams int, push func(g *Group)) [n][]float64 {
+		g, err := p.Group(streams, StreamOptions{Step: 0.08})
+		if err != nil {
+			t.Fatal(err)
+		}
+		push(g)
+		return decide(g)
+	}
+	all := open(n, func(g *Group) {
+		for i := range n {
+			g.Push(i, samples[i*2000:])
+			g.Flush(i)
+		}
+	})
+	for i := range n {
+		one := open(1, func(g *Group) {
+			g.Push(0, samples[i*2000:])
+			g.Flush(0)
+		})
+		if len(one[0]) == 0 || len(one[0]) != len(all[i]) {
+			t.Fatalf("%d and %d logits", len(one[0]), len(all[i]))
+		}
+		for k, v := range one[0] {
+			if math.Abs(v-all[i][k]) > 1e-4 {
+				t.Fatalf("stream %d of a group: logit %d is %g, alone %g", i, k, all[i][k], v)
+			}
+		}
+	}
+}
+
+// A tensor that only narrow convolutions read has no floats, and is a quarter as large.
+func TestNarrowTensorsAreBytes(t *testing.T) {
+	m := narrowModel(polynet.Pi, polynet.Narrow{Weights: polynet.Int8})
+	p := newPlan(t, m, oneThread(t))
+	l := newLayout(p.program, false)
+	unread, bytes := 0, 0
+	for i := range l.inPlace {
+		if tensor := &l.tensors[polynet.Output(i)]; tensor.unread {
+			unread++
+			if next := &l.tensors[polynet.Output(i+1)]; !l.written[i+1] || next.cols != device.CeilDiv(tensor.cols, 4) {
+				t.Errorf("the bytes of %s are %d words", p.program.Steps[i].Name, next.cols)
+			}
+		}
+		if l.written[i] {
+			bytes++
+		}
+	}
+	blocks := 0
+	for _, s := range m.Net.Stages {
+		blocks += s.Blocks
+	}
+	if unread != blocks || bytes != 2*blocks-1 {
+		t.Errorf("%d tensors without floats and %d with bytes for %d blocks", unread, bytes, blocks)
+	}
+}
+
+// A scale that has no inverse is an unusable model, not a panic.
+func TestNarrowScaleWithoutInverse(t *testing.T) {
+	for _, scale := range []float32{1e-45, 1e-39} {
+		m := narrowModel(polynet.Pi, polynet.Narrow{Weights: polynet.Int8})
+		for name, w := range m.Weights {
+			if strings.HasSuffix(name, "0.0.conv1.input_scale") {
+				w.Data().([]float32)[0] = scale
+			}
+		}
+		_, err := Compile(m, oneThread(t))
+		if !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), "stages.0.0.conv1.input_scale") {
+			t.Errorf("a scale of %g gives the error %v", scale, err)
 		}
 	}
 }

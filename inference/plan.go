@@ -19,8 +19,9 @@ import (
 // Plan is a model compiled for inference on one device: batch norms are folded into the convolutions, the weights are
 // packed for the device's matrix product, and what follows a product (shift, skip, Hadamard term, ReLU) is its
 // epilogue, so that a `pi` block is two products, a `star` block a depthwise convolution and three, and each tensor is
-// written once. A Plan is shared by goroutines; each
-// works with Clips or a Group of its own.
+// written once. Narrow convolutions multiply bytes, and what only they read is kept as bytes alone; on devices that are
+// not device.Narrow their weights become float32, and what they read is not rounded. A Plan is shared by goroutines;
+// each works with Clips or a Group of its own.
 type Plan struct {
 	model     *polynet.Model
 	program   *polynet.Program // norms folded, products fused, without the steps of training
@@ -62,7 +63,10 @@ func compile(
 		return nil, err
 	}
 	program, values = program.FuseProducts(values)
-	program, values = program.ExpandNarrow(values)
+	program, values, err = lowerNarrow(program, values, d)
+	if err != nil {
+		return nil, err
+	}
 	extractor, err := extract(m.Features)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", polynet.ErrModel, err)

@@ -1,6 +1,7 @@
 package inference
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/polyphon/polyphon/device"
@@ -19,10 +20,11 @@ type weights struct {
 // boundStep is a step of a Program with its weights on a device. Weights that the step does not have are empty.
 type boundStep struct {
 	*polynet.Step
-	weight              *device.Packed // (Kernel·In, Width), but of OpDepthwise
+	weight              *device.Packed // (Kernel·In, Width), but of OpDepthwise; for bytes of narrow convolutions
 	taps                device.Buffer  // (Kernel, Width), of OpDepthwise
 	bias, scale, offset device.Buffer  // (Width)
-	round               float32        // the InputScale of OpRound
+	multiply            device.Buffer  // (Width), of narrow convolutions: WeightScale·InputScale
+	round               float32        // the scale of OpRound, and of the bytes that a narrow convolution writes
 }
 
 // packed returns the steps. The first call packs the weights; calls at the same time wait for it.
@@ -61,18 +63,28 @@ func (p *Plan) pack(size runSize) []boundStep {
 	for i := range steps {
 		s := &p.program.Steps[i]
 		b := boundStep{Step: s, bias: upload(s.Bias), scale: upload(s.Scale), offset: upload(s.Offset)}
-		switch s.Op {
-		case polynet.OpConv:
+		switch {
+		case isNarrow(s):
+			b.weight = packNarrow(p.dev.(device.Narrow), s, p.values.Levels(s.Weight))
+			scales := slices.Clone(values(s.WeightScale))
+			for c := range scales {
+				scales[c] *= scalar(p.values, s.InputScale)
+			}
+			b.multiply = p.upload(scales)
+			if writesBytes(p.program, i) {
+				b.round = scalar(p.values, p.program.Steps[i+1].InputScale)
+			}
+		case s.Op == polynet.OpConv:
 			b.weight = new(device.Packed)
 			p.dev.PackWindows(b.weight, stage(s.Weight), s.Width, device.View{
 				Groups: size.streams, Rows: device.CeilDiv(size.frames, geometry[polynet.Output(i)].Stride),
 				Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
 			})
-		case polynet.OpDepthwise:
+		case s.Op == polynet.OpDepthwise:
 			b.taps = upload(s.Weight)
-		case polynet.OpRound:
-			b.round = values(s.InputScale)[0]
-		case polynet.OpLinear:
+		case s.Op == polynet.OpRound:
+			b.round = scalar(p.values, s.InputScale)
+		case s.Op == polynet.OpLinear:
 			b.weight = new(device.Packed)
 			p.dev.Pack(b.weight, stage(s.Weight), s.In, s.Width)
 		}
@@ -86,7 +98,7 @@ func (w *weights) free(d device.Device) {
 		if s.weight != nil {
 			d.Free(s.weight.Data)
 		}
-		for _, b := range []device.Buffer{s.taps, s.bias, s.scale, s.offset} {
+		for _, b := range []device.Buffer{s.taps, s.bias, s.scale, s.offset, s.multiply} {
 			d.Free(b)
 		}
 	}
@@ -96,18 +108,20 @@ func (w *weights) free(d device.Device) {
 // convolution is its overlapping windows.
 type operands struct {
 	dst, x, y, skip, add device.View
-	inPlace              bool // dst has the memory of inPlaceOperand
+	bytes                device.View // the result of the OpRound after a step that computes it
+	inPlace              bool        // dst has the memory of inPlaceOperand
+	written              bool        // the step before this one, an OpRound, has computed it
 }
 
 // inPlaceOperand returns the operand that the step can overwrite with its result, because each element of the result is
 // computed from the same element of this operand, or NoTensor.
 func inPlaceOperand(s *polynet.Step) polynet.Tensor {
 	switch {
-	case s.Op == polynet.OpDepthwise:
+	case s.Op == polynet.OpDepthwise || s.Op == polynet.OpRound:
 		return polynet.NoTensor
 	case s.Op != polynet.OpConv:
 		return s.X
-	case s.Add != polynet.NoTensor:
+	case s.Add != polynet.NoTensor && !isNarrow(s):
 		return s.Add
 	}
 	return s.Skip
@@ -115,8 +129,11 @@ func inPlaceOperand(s *polynet.Step) polynet.Tensor {
 
 // run computes the step.
 func (s *boundStep) run(d device.Device, o *operands) {
-	switch s.Op {
-	case polynet.OpConv, polynet.OpLinear:
+	switch {
+	case o.written:
+	case isNarrow(s.Step):
+		s.runNarrow(d.(device.Narrow), o)
+	case s.Op == polynet.OpConv || s.Op == polynet.OpLinear:
 		accumulate := s.Add != polynet.NoTensor
 		if accumulate && !o.inPlace {
 			copyRows(d, o.dst, o.add)
@@ -124,33 +141,23 @@ func (s *boundStep) run(d device.Device, o *operands) {
 		d.MatMul(o.dst, o.x, s.weight, device.Epilogue{
 			Accumulate: accumulate, Shift: s.bias, Skip: o.skip, Scale: s.scale, Offset: s.offset, ReLU: s.ReLU,
 		})
-	case polynet.OpDepthwise:
+	case s.Op == polynet.OpDepthwise:
 		d.Depthwise(o.dst, o.x, s.taps, s.bias, false)
-	case polynet.OpProduct:
+	case s.Op == polynet.OpProduct:
 		if s.Plus && !o.inPlace {
 			copyRows(d, o.dst, o.x)
 		}
 		d.Hadamard(o.dst, o.x, o.y, s.Plus)
-	case polynet.OpTanh:
+	case s.Op == polynet.OpTanh:
 		d.Tanh(o.dst, o.x)
-	case polynet.OpRound:
-		roundRows(d, o.dst, o.x, s.round)
+	case s.Op == polynet.OpRound:
+		if narrow, ok := d.(device.Narrow); ok {
+			narrow.Quantise(o.dst, o.x, s.round)
+		} else {
+			copyRows(d, o.dst, o.x)
+		}
 	default:
 		panic("inference: no kernel for step " + s.Name)
-	}
-}
-
-// roundRows sets dst's rows to x's, rounded. In a device's own memory they are copied as they are.
-func roundRows(d device.Device, dst, x device.View, scale float32) {
-	to, from := dst.Data.Host(), x.Data.Host()
-	if to == nil {
-		copyRows(d, dst, x)
-		return
-	}
-	for g := range dst.Groups {
-		for r := range dst.Rows {
-			polynet.RoundTo(to[g*dst.GroupStride+r*dst.RowStride:][:dst.Cols], from[g*x.GroupStride+r*x.RowStride:], scale)
-		}
 	}
 }
 
