@@ -31,6 +31,9 @@ ROWS = [
     # With recordings that are hardly varied, nets differ by how much they overfit rather than by what they cannot learn at all.
     *(Row("small, light augmentation", arch, *SMALL, ("--augment", "light"), arch == "rpoly")
       for arch in ("relu", "pi", "rpoly", "pi1x1")),
+    # Without any activation function, at the relu net's multiply-adds, on the same data.
+    Row("equal multiply-adds", "relu", *SMALL),
+    Row("equal multiply-adds", "star", "32:5:1:1", "32:3:9:2:2,36:3:9:1:2,46:3:9:0:2", ("--expansion", 2)),
     Row("base", "linear", *BASE),
     *(Row("small", arch, *SMALL) for arch in ("pi1x1", "pi-relu", "pi1x1-relu", "ccp", "ncp", "ncp-skip", "pi-tanh")),
 ]
