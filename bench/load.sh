@@ -26,6 +26,9 @@ serve() {
 end() { kill $server; wait $server || true; server=0; }
 load() { "${others[@]}" "$work/load" "$@"; }
 
+model=$(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -n 1)
+printf '# Load\n\n%s, one core for the service; %s; polyphon %s; %s.\n\n' "${model:-$(uname -m)}" \
+	"$(go env GOVERSION)" "$(git describe --always --dirty)" "$(date +%F)"
 printf '## Live streams of %s, one core, %s s\n\n' "${MODEL:-the default model}" "$seconds"
 for count in ${streams[*]}; do
 	serve ${MODEL:+--model "$MODEL"}
