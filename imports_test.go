@@ -44,6 +44,9 @@ var allowed = map[string][]string{
 	"regions":   {"polynet"},
 	"inference": {"device", "features", "polynet"}, // never training
 	"datasets":  {"audio", "detect", "features"},   // never polynet
+	"enroll": {
+		"audio", "calibrate", "datasets", "detect", "device", "features", "inference", "polynet", "tuning",
+	},
 	"training": { // never inference
 		"datasets", "detect", "device", "features", "internal/atomicfile", "internal/foreign", "polynet",
 	},

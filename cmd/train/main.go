@@ -3,6 +3,8 @@
 //	train fit  --data DIR --out model.safetensors
 //	train eval [--model M] --data DIR [--split test] [--live --without DIR]
 //	train tune [--model M] --data DIR --without DIR --out M
+//	train enroll --word NAME CLIP... --out M
+//	train wake --word NAME --positives DIR --negatives DIR --out M
 //	train calibrate [--model M] --data DIR --out M
 //	train compress [--model M] --data DIR --out M
 //	train certify [--model M] --data DIR --gain DB --noise DB
@@ -26,6 +28,8 @@ type commands struct {
 	Fit       fitCmd       `cmd:"" help:"Train a model on a folder of recordings."`
 	Eval      evalCmd      `cmd:"" help:"Measure a model on a folder of recordings."`
 	Tune      tuneCmd      `cmd:"" help:"Find the operating point at which a model detects words in live sound."`
+	Enroll    enrollCmd    `cmd:"" help:"Make a detector of words of a few clips each, in seconds."`
+	Wake      wakeCmd      `cmd:"" help:"Make a wake word of a few clips, for a stated number of false alarms an hour."`
 	Calibrate calibrateCmd `cmd:"" help:"Make a model's probabilities agree with how often it is right."`
 	Compress  compressCmd  `cmd:"" help:"Make a smaller or simpler model of a trained one."`
 	Certify   certifyCmd   `cmd:"" help:"Prove for which clips the answer stays the same when gain and features change."`

@@ -48,6 +48,11 @@ func writeTone(t *testing.T, name string, hertz float64, rng *rand.Rand) {
 	for i := range samples {
 		samples[i] = float32(0.3*math.Sin(2*math.Pi*hertz*float64(i)/16000) + 0.02*rng.NormFloat64())
 	}
+	writeSamples(t, name, samples)
+}
+
+func writeSamples(t *testing.T, name string, samples []float32) {
+	t.Helper()
 	if err := os.WriteFile(name, audiotest.WAV(audio.S16LE, 16000, samples), 0o644); err != nil {
 		t.Fatal(err)
 	}

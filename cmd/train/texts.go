@@ -117,6 +117,14 @@ var texts = map[string]string{
 	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; " +
 		"0, the default, is any number.",
 
+	"enrollModelHelp": "Model whose network is used: base, the default, small, or a file. Words that enroll gave it " +
+		"stay, those that it was trained on do not.",
+	"enrollOutHelp": "Model file to write. Default: the file of --model.",
+	"takenHelp":     "Percent of clips of other words that may be taken for the word",
+	"soundsHelp": "Folders of sound without the word: short clips count as other words, named like their folders, and " +
+		"longer recordings as running sound. Needed for networks that are none of the embedded models'. Separated by commas.",
+	"wakeAlarmsHelp": "Most events an hour in the running sound of --negatives",
+
 	"methodHelp": "What is fitted: one temperature, or with vector a factor and a shift for each label. Default: " +
 		"the one that is likelier for clips that it was not fitted to.",
 	"unknownHelp": "Folders of sounds that are of none of the labels, separated by commas: the model learns to answer " +

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+
+	"github.com/polyphon/polyphon"
+	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/enroll"
+	"github.com/polyphon/polyphon/polynet"
+)
+
+const otherShare = 0.015 // of the clips of other words in the background that may be taken for a word
+
+// measure enrolls a word with the embedded background, and classifies other speakers' clips of it, and of other words.
+func (j *job) measure(word string, enrolled, rest []string) ([]string, error) {
+	b, err := j.e.Background()
+	if err != nil || b == nil {
+		return nil, fmt.Errorf("no background of %s: %v", j.model, err)
+	}
+	w, _, err := j.fit(word, enrolled, b, enroll.Running)
+	if err != nil {
+		return nil, err
+	}
+	m, err := enroll.Add(j.m, w)
+	if err != nil {
+		return nil, err
+	}
+	r, err := polyphon.New(m)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	taken := func(paths []string) (n int, err error) {
+		for part := range slices.Chunk(paths, 64) {
+			var clips []audio.Clip
+			for _, path := range part {
+				c, err := audio.ReadFile(path, m.Features.Rate)
+				if err != nil {
+					return 0, err
+				}
+				clips = append(clips, c)
+			}
+			for _, result := range r.ClassifyBatch(clips) {
+				if result.Err != nil {
+					return 0, result.Err
+				}
+				if result.Scores[0].Label == word {
+					n++
+				}
+			}
+		}
+		return n, nil
+	}
+	others := j.others(word)
+	found, err := taken(rest)
+	if err != nil {
+		return nil, err
+	}
+	wrong, err := taken(others)
+	return []string{
+		fmt.Sprint(len(rest)), fmt.Sprint(found), fmt.Sprint(len(others)), fmt.Sprint(wrong),
+		fmt.Sprintf("%.4f", float64(w.Taken)/float64(w.Other)),
+	}, err
+}
+
+// fit returns the word made of clips, and what it was made of.
+func (j *job) fit(
+	word string, paths []string, b *enroll.Background, running float64,
+) (*enroll.Word, *enroll.Examples, error) {
+	examples, err := j.e.Examples(context.Background(), paths, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := enroll.Fit(word, examples, b, otherShare, running)
+	return w, examples, err
+}
+
+// wake makes a wake word of clips and of the training and validation speech, and counts its events.
+func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
+	ctx := context.Background()
+	b, err := j.e.Background()
+	if err != nil || b == nil {
+		return nil, fmt.Errorf("no background of %s: %v", j.model, err)
+	}
+	var s enroll.Sound
+	for _, split := range []string{"train", "valid"} {
+		if err := j.e.AddSounds(ctx, b, &s, filepath.Join(j.speech, split), skip); err != nil {
+			return nil, err
+		}
+	}
+	w, examples, err := j.fit(word, enrolled, b, enroll.RunningWake)
+	if err != nil {
+		return nil, err
+	}
+	wake, err := j.e.Tune(w, examples, b, &s, 1)
+	if err != nil {
+		return nil, err
+	}
+	m, err := enroll.Add(j.m, w)
+	if err != nil {
+		return nil, err
+	}
+	m.Detection = &wake.Point
+	found, err := events(m, rest)
+	if err != nil {
+		return nil, err
+	}
+	others := j.others(word)
+	taken, err := events(m, others)
+	if err != nil {
+		return nil, err
+	}
+	var test []string
+	for f, err := range audio.Files(filepath.Join(j.speech, "test")) {
+		if err != nil {
+			return nil, err
+		}
+		test = append(test, f.Path)
+	}
+	alarms, err := events(m, test)
+	return []string{
+		fmt.Sprint(wake.Missed), fmt.Sprint(wake.Events), fmt.Sprintf("%.3f", wake.Hours), fmt.Sprint(len(rest)),
+		fmt.Sprint(found.sounds), fmt.Sprint(len(others)), fmt.Sprint(taken.sounds), fmt.Sprint(alarms.events),
+		fmt.Sprintf("%.3f", alarms.seconds/3600),
+	}, err
+}
+
+// counted is what events counts.
+type counted struct {
+	sounds  int // in which there were any
+	events  int
+	seconds float64
+}
+
+// events counts the events of a model in sounds, each between two seconds of silence.
+func events(m *polynet.Model, paths []string) (n counted, err error) {
+	r, err := polyphon.New(m, polyphon.WithThreads(1))
+	if err != nil {
+		return n, err
+	}
+	defer r.Close()
+	for _, path := range paths {
+		c, err := audio.ReadFile(path, m.Features.Rate)
+		if err != nil {
+			return n, err
+		}
+		n.seconds += float64(len(c.Samples)) / float64(c.Rate)
+		pause := make([]float32, int(math.Round(float64(c.Rate))))
+		c.Samples = slices.Concat(pause, c.Samples, pause)
+		before := n.events
+		for _, err := range r.Events(context.Background(), c.Source()) {
+			if err != nil {
+				return n, err
+			}
+			n.events++
+		}
+		if n.events > before {
+			n.sounds++
+		}
+	}
+	return n, nil
+}

@@ -1,0 +1,218 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/polyphon/polyphon/cmd/internal/computing"
+	"github.com/polyphon/polyphon/cmd/internal/decoding"
+	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/device"
+	"github.com/polyphon/polyphon/enroll"
+	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/internal/safe"
+	"github.com/polyphon/polyphon/models"
+	"github.com/polyphon/polyphon/polynet"
+	"github.com/polyphon/polyphon/tuning"
+)
+
+type enrollCmd struct {
+	Clips     []string `arg:"" optional:"" name:"clip" help:"Clips of the word: sound files, or folders of them."`
+	Word      string   `help:"The word, as the label that it is to have." placeholder:"NAME"`
+	Remove    []string `help:"Words to remove from the model first." placeholder:"NAME"`
+	Model     string   `help:"${enrollModelHelp}" placeholder:"MODEL"`
+	Out       string   `help:"${enrollOutHelp}" type:"path" placeholder:"FILE"`
+	Taken     float64  `help:"${takenHelp} (${default})." default:"1.5" placeholder:"PERCENT"`
+	Negatives []string `help:"${soundsHelp}" type:"path" placeholder:"DIR"`
+	Seed      int64    `help:"Seed of the clips' variants." default:"1"`
+
+	Source    []sourceFlag    `help:"${sourceHelp}" sep:"none" placeholder:"NAME: LICENCE, ATTRIBUTION"`
+	Computing computing.Flags `embed:""`
+	Decoding  decoding.Flags  `embed:""`
+}
+
+func (c *enrollCmd) Run(ctx context.Context, s program.Streams) (err error) {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if err := c.Decoding.Use(ctx); err != nil {
+		return err
+	}
+	m, err := models.Open(c.Model)
+	if err != nil {
+		return modelError(err)
+	}
+	for _, word := range c.Remove {
+		if m, err = enroll.Remove(m, word); err != nil {
+			return usageError("--remove %s: %w", word, err)
+		}
+	}
+	if c.Word != "" {
+		dev, err := openDevice(c.Computing, 0, s.Err)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, modelError(dev.Close())) }()
+		w, err := openWorkshop(ctx, m, dev, c.Negatives, s.Err)
+		if err != nil {
+			return err
+		}
+		defer w.close()
+		if err := w.fit(ctx, c.Word, c.Clips, c.Taken/100, enroll.Running, c.Seed); err != nil {
+			return err
+		}
+		if m, err = enroll.Add(m, w.word); err != nil {
+			return err
+		}
+		w.describe(reportTo(s, c.out()))
+		m.Provenance.Sources = append(m.Provenance.Sources, w.background.Sources...)
+	}
+	if err := saveWords(m, c.out(), c.Source); err != nil {
+		return err
+	}
+	safe.Fprintf(reportTo(s, c.out()), "%s: %s\n", c.out(), count(len(m.Labels)-1, "word"))
+	return nil
+}
+
+// out returns the file that is written.
+func (c *enrollCmd) out() string { return cmp.Or(c.Out, c.Model) }
+
+func (c *enrollCmd) check() error {
+	switch {
+	case c.Word == "" && len(c.Remove) == 0:
+		return usageError("--word or --remove must say what to do")
+	case c.Word != "" && len(c.Clips) == 0:
+		return usageError("--word %s needs clips in which it is said", c.Word)
+	case c.Word == "" && len(c.Clips) > 0:
+		return usageError("clips need --word, the word that is said in them")
+	case !(c.Taken > 0 && c.Taken < 100):
+		return usageError("--taken %g: it must be above 0 and below 100", c.Taken)
+	case c.Out == "" && models.Embedded(c.Model):
+		return usageError("--out must name the file to write: the embedded models do not change")
+	}
+	if _, err := checkLabels([]string{c.Word}); err != nil {
+		return usageError("%w", err)
+	}
+	return atomicfile.Check(c.out())
+}
+
+// saveWords writes a detector of words with where it comes from.
+func saveWords(m *polynet.Model, path string, sources []sourceFlag) error {
+	m.Provenance.Command, m.Provenance.Commit = commandLine(), program.Commit()
+	m.Provenance.Created = time.Now().UTC().Format(time.RFC3339)
+	for _, source := range sources {
+		m.Provenance.Sources = append(m.Provenance.Sources, polynet.Source(source))
+	}
+	m.Provenance.Sources = distinct(m.Provenance.Sources)
+	return m.Save(path)
+}
+
+// distinct returns the sources, each once.
+func distinct(sources []polynet.Source) (list []polynet.Source) {
+	seen := map[polynet.Source]bool{}
+	for _, s := range sources {
+		if !seen[s] {
+			list = append(list, s)
+		}
+		seen[s] = true
+	}
+	return list
+}
+
+// workshop is what words are made of.
+type workshop struct {
+	embedder   *enroll.Embedder
+	background *enroll.Background
+	sound      enroll.Sound
+	console    io.Writer
+
+	examples *enroll.Examples
+	word     *enroll.Word
+}
+
+// openWorkshop returns one for a network, with the background that is embedded for it, and recordings.
+func openWorkshop(
+	ctx context.Context, m *polynet.Model, dev device.Device, negatives []string, console io.Writer,
+) (*workshop, error) {
+	e, err := enroll.NewEmbedder(m, dev)
+	if err != nil {
+		return nil, modelError(err)
+	}
+	w := &workshop{embedder: e, console: console}
+	if w.background, err = e.Background(); err != nil {
+		return nil, errors.Join(err, w.close())
+	}
+	if w.background == nil {
+		if len(negatives) == 0 {
+			return nil, errors.Join(w.close(), usageError(
+				"nothing is known of other sounds in this network, which is none of the embedded models': "+
+					"--negatives must name some"))
+		}
+		w.background = e.NewBackground()
+	}
+	for _, folder := range negatives {
+		err := e.AddSounds(ctx, w.background, &w.sound, folder, func(err error) {
+			safe.Fprintf(console, "train: skipped %v\n", err)
+		})
+		if err != nil {
+			return nil, errors.Join(err, w.close())
+		}
+	}
+	return w, nil
+}
+
+func (w *workshop) close() error {
+	w.embedder.Close()
+	return nil
+}
+
+// fewClips is how many clips of a word are too few to rely on.
+const fewClips = 5
+
+// fit makes the word.
+func (w *workshop) fit(
+	ctx context.Context, word string, clips []string, share, running float64, seed int64,
+) (err error) {
+	if w.examples, err = w.embedder.Examples(ctx, clips, seed); err != nil {
+		return err
+	}
+	for _, note := range w.examples.Notes {
+		safe.Fprintf(w.console, "train: %s\n", note)
+	}
+	if w.word, err = enroll.Fit(word, w.examples, w.background, share, running); err != nil {
+		return err
+	}
+	if w.word.Clips < fewClips {
+		safe.Fprintf(w.console, "train: warning: %s of %s: words are found more surely with %d or more of several speakers\n",
+			count(w.word.Clips, "clip"), word, fewClips)
+	}
+	return nil
+}
+
+// mostNear is how many of the words that are taken for another one are printed.
+const mostNear = 5
+
+// describe prints what is known of the word.
+func (w *workshop) describe(out io.Writer) {
+	word := w.word
+	i := tuning.BinomialInterval(word.Found, word.Clips)
+	if word.Clips > 1 {
+		safe.Fprintf(out, "%s: %d of %s found, each by what the others make (95 %% interval: %.0f to %.0f %%)\n",
+			word.Label, word.Found, count(word.Clips, "clip"), 100*i.Low, 100*i.High)
+	}
+	i = tuning.BinomialInterval(word.Taken, word.Other)
+	safe.Fprintf(out, "%d of %s of other words taken for it (%.1f to %.1f %%)", word.Taken, count(word.Other, "clip"),
+		100*i.Low, 100*i.High)
+	for k, o := range word.Near[:min(len(word.Near), mostNear)] {
+		lead := ", "
+		if k == 0 {
+			lead = ": "
+		}
+		safe.Fprintf(out, "%s%s %d of %d", lead, o.Word, o.Taken, o.Clips)
+	}
+	fmt.Fprintln(out)
+}
