@@ -2,7 +2,6 @@ package compress
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math"
 	"slices"
@@ -142,7 +141,7 @@ func (w *shallowWork) gate(ctx context.Context) error {
 		}
 		var list []int
 		for _, h := range g.Bounds {
-			key := keyOf(h.Channels)
+			key := h.Key()
 			n, known := numbers[key]
 			if !known {
 				n, numbers[key] = len(w.gates), len(w.gates)
@@ -162,20 +161,11 @@ func (w *shallowWork) gate(ctx context.Context) error {
 	return nil
 }
 
-// keyOf returns a text that is the same for values that are the same in float32.
-func keyOf(values []float64) string {
-	var key []byte
-	for _, v := range values {
-		key = binary.LittleEndian.AppendUint32(key, math.Float32bits(float32(v)))
-	}
-	return string(key)
-}
-
 // functions returns how many different linear functions the logits of the regions are.
 func (w *shallowWork) functions() int {
 	keys := map[string]bool{}
 	for _, g := range w.regions {
-		keys[keyOf(g.Logits.RawMatrix().Data)] = true
+		keys[g.Function()] = true
 	}
 	return len(keys)
 }

@@ -2,6 +2,7 @@ package regions
 
 import (
 	"context"
+	"encoding/binary"
 	"math"
 	"slices"
 
@@ -24,6 +25,9 @@ type Halfspace struct {
 	Values   []float64 // the same over a window's values: of each, then the constant
 }
 
+// Key returns a text that is the same for halfspaces that are the same in float32.
+func (h Halfspace) Key() string { return keyOf(h.Channels) }
+
 // at returns how far a window is inside.
 func (h Halfspace) at(window []float64) float64 {
 	return dot(window, h.Values) + h.Values[len(window)]
@@ -44,6 +48,17 @@ type Region struct {
 	Logits *mat.Dense  // (classes, the stem's channels and 1): the logits there
 	Inside []float64   // a window in it
 	maps   []*mat.Dense
+}
+
+// Function returns a text that is the same for regions whose logits are the same linear function, in float32.
+func (g *Region) Function() string { return keyOf(g.Logits.RawMatrix().Data) }
+
+func keyOf(values []float64) string {
+	var key []byte
+	for _, v := range values {
+		key = binary.LittleEndian.AppendUint32(key, math.Float32bits(float32(v)))
+	}
+	return string(key)
 }
 
 // then returns g with one more unit.

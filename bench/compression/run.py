@@ -2,77 +2,141 @@
 """Accuracy against multiply-adds of networks from which channels were removed, by each rule at the same budget and the
 same extra epochs.
 
-    run.py --train ./train --model M --data DIR [--epochs 10] [--seeds 1,2,3] [--shares 1,0.7,0.5,0.3] [--out runs]
+    bench/compression/run.py --model M --data DIR --work WORK [--epochs 5] [--seeds 1,2,3] [--shares 1,0.7,0.5,0.3]
+    bench/compression/run.py --work WORK --write       only writes what has been measured so far
 
-Each run is a JSON file in the folder of --out; those that are there are not run again, so that a run that was
-interrupted goes on where it was. A share of 1 is the given model, trained on as long as the others. At the end,
-RESULTS.md has the table, means of the seeds with their range.
+Each run is a JSON file in WORK; those that are there are not run again, so that a run that was interrupted goes on
+where it was. A share of 1 is the given model, trained on as long as the others. Similarity folds the channels that go
+into those that stay; the rules that it is compared with leave them out, as usual (`--fold-all` folds for all). Then the
+times of a clip are measured in turns, and RESULTS.md and accuracy.svg are written into the folder of --out.
 """
-
 import argparse
 import json
+import os
 import pathlib
-import subprocess
+import statistics
+import sys
 
-RULES = ["similarity", "moments", "random", "scale", "magnitude"]
+from common import HERE, ROOT, build, call, draw, record, spread
+
+FOLDED = ("similarity", "moments")
+RULES = (*FOLDED, "random", "scale", "magnitude")
+HEAD = """# Networks from which channels were removed
+
+`{model}` on {clips} validation clips, {epochs} more epochs, seeds {seeds}: accuracy in percent, mean (least to most) of
+the seeds. The time of a clip is that of the given model's, the median of 31 rounds in which all models take turns, with
+quartiles; seed {first}. This file is written by `bench/compression/run.py`.
+
+![](accuracy.svg)
+
+| rule | others | share of multiply-adds | before training on | after | time of a clip |
+| --- | --- | --- | --- | --- | --- |
+"""
 
 
-def run(o, rule, fold, share, seed):
-    """Returns the stages of one run: the given model, the smaller one, and the one that was trained on."""
-    path = pathlib.Path(o.out) / f"{rule}-{fold}-{share}-{seed}.json"
-    if path.exists():
-        return json.loads(path.read_text())
-    model = path.with_suffix(".safetensors")
-    command = [o.train, "compress", "--model", o.model, "--data", o.data, "--out", model, "--json",
-               "--threads", o.threads]
-    if share < 1:
-        command += ["--similar", "--macs", share, "--by", rule, "--fold", fold, "--lanes", o.lanes]
-    if o.epochs:
-        command += ["--finetune", o.epochs]
-    command += ["--seed", seed]
-    text = subprocess.run([str(c) for c in command], check=True, stdout=subprocess.PIPE, text=True).stdout
-    path.with_suffix(".part").write_text(text)
-    path.with_suffix(".part").rename(path)
-    return json.loads(text)
+def stem(o, rule, fold, share, seed):
+    return o.work / f"{rule}-{fold}-{100 * share:.0f}-{seed}"
+
+
+def measure(o, train, rule, fold, share, seed):
+    """Makes, trains on and measures one network, unless that is done."""
+    path = stem(o, rule, fold, share, seed)
+
+    def run():
+        command = ["compress", "--model", o.model, "--data", o.data, "--out", path.with_suffix(".safetensors"),
+                   "--json", "--threads", o.threads, "--seed", seed]
+        if share < 1:
+            command += ["--similar", "--macs", share, "--by", rule, "--fold", fold, "--lanes", o.lanes]
+        if o.epochs:
+            command += ["--finetune", o.epochs]
+        return json.loads(call(train, *command))
+
+    if share < 1 or o.epochs:
+        record(path.with_suffix(".json"), run)
+
+
+def plan(o):
+    """Returns rule, fold and share of all networks."""
+    for share in o.shares:
+        if share == 1:
+            yield "given", "all", share
+            continue
+        for rule in RULES:
+            for fold in ("all", "none"):
+                if o.fold_all or (fold == "all") == (rule in FOLDED):
+                    yield rule, fold, share
+
+
+def times(o):
+    """Measures the times of the first seed's models, in turns, unless that is done."""
+    models = [stem(o, *which, o.seeds[0]).with_suffix(".safetensors") for which in plan(o)]
+    models = [o.model] + [m for m in models if m.exists()]
+    path = o.work / "latency.json"
+    if not path.exists() or [t["model"] for t in json.loads(path.read_text())] != [str(m) for m in models]:
+        path.unlink(missing_ok=True)
+        program = o.work.resolve() / "latency"
+        call("go", "build", "-o", program, "./bench/compression/latency", cwd=ROOT)
+        record(path, lambda: json.loads(call(program, *models)))
+
+
+def write(o):
+    found, lines, drawn = {}, [], {}
+    for which in plan(o):
+        files = [stem(o, *which, seed).with_suffix(".json") for seed in o.seeds]
+        if runs := [json.loads(f.read_text()) for f in files if f.exists()]:
+            found[which] = runs
+    latency = o.work / "latency.json"
+    latency = {pathlib.Path(t["model"]).stem: t for t in json.loads(latency.read_text())} if latency.exists() else {}
+    for (rule, fold, share), runs in found.items():
+        given, last = [r[0] for r in runs], [r[-1] for r in runs]
+        small = given if share == 1 else [r[1] for r in runs]
+        macs = last[0]["macs"] / given[0]["macs"]
+        after = [s["valid_accuracy"] for s in last]
+        time = latency.get(stem(o, rule, fold, share, o.seeds[0]).name)
+        cells = [rule, "" if share == 1 else "folded" if fold == "all" else "left out", f"{macs:.3f}",
+                 spread([s["valid_accuracy"] for s in small]), spread(after),
+                 f"{time['ratio']:.2f} ({time['ratio_lower_quartile']:.2f} to {time['ratio_upper_quartile']:.2f})"
+                 if time else "-"]
+        lines.append("| " + " | ".join(cells) + " |")
+        point = [macs, statistics.mean(after), min(after), max(after)]
+        name = "given" if share == 1 else rule if fold == "all" else f"{rule}, left out"
+        drawn.setdefault(name, []).append(point)
+    if not found:
+        sys.exit("nothing has been measured")
+    any_run = next(iter(found.values()))[0]
+    head = HEAD.format(model=pathlib.Path(o.model).stem, clips=any_run[0]["valid_clips"], epochs=o.epochs,
+                       seeds=", ".join(map(str, o.seeds)), first=o.seeds[0])
+    (o.out / "RESULTS.md").write_text(head + "\n".join(lines) + "\n")
+    whole = drawn.pop("given", [])  # where all lines end
+    draw(o.out / "accuracy.svg", "share of multiply-adds", "validation accuracy, %",
+         {name: sorted(points + whole) for name, points in drawn.items()})
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--train", default="train")
     p.add_argument("--model", default="small")
-    p.add_argument("--data", required=True)
-    p.add_argument("--epochs", type=int, default=10)
-    p.add_argument("--seeds", default="1,2,3")
-    p.add_argument("--shares", default="1,0.7,0.5,0.3")
+    p.add_argument("--data", metavar="DIR")
+    p.add_argument("--work", type=pathlib.Path, required=True)
+    p.add_argument("--epochs", type=int, default=5)
+    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
+    p.add_argument("--shares", type=lambda t: [float(s) for s in t.split(",")], default=[1.0, 0.7, 0.5, 0.3])
     p.add_argument("--lanes", type=int, default=8)
-    p.add_argument("--threads", type=int, default=0)
-    p.add_argument("--out", default="runs")
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--fold-all", action="store_true")
+    p.add_argument("--write", action="store_true")
+    p.add_argument("--out", type=pathlib.Path, default=HERE)
     o = p.parse_args()
-    pathlib.Path(o.out).mkdir(parents=True, exist_ok=True)
-    seeds = [int(s) for s in o.seeds.split(",")]
-    lines = [
-        f"`{o.model}`, {o.epochs} more epochs, seeds {o.seeds}: validation accuracy in percent, mean (least to most).",
-        "",
-        "| rule | others | share of multiply-adds | before training on | after | time of a clip |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for share in [float(s) for s in o.shares.split(",")]:
-        rules = [(r, f) for r in RULES for f in ("all", "none")] if share < 1 else [("given", "all")]
-        for rule, fold in rules:
-            results = [run(o, rule, fold, share, seed) for seed in seeds]
-            given, small, last = [[r[i] for r in results] for i in (0, min(1, len(results[0]) - 1), -1)]
-            before = given if share == 1 else small
-
-            def accuracy(stages):
-                values = [s["valid_accuracy"] for s in stages]
-                return f"{sum(values) / len(values):.2f} ({min(values):.2f} to {max(values):.2f})"
-
-            clip = sum(s["clip_seconds"] for s in last) / sum(s["clip_seconds"] for s in given)
-            macs = last[0]["macs"] / given[0]["macs"]
-            folded = "folded" if fold == "all" else "left out"
-            lines.append(f"| {rule} | {folded} | {macs:.3f} | {accuracy(before)} | {accuracy(last)} | {clip:.2f} |")
-            (pathlib.Path(o.out) / "RESULTS.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    o.work.mkdir(parents=True, exist_ok=True)
+    o.out.mkdir(parents=True, exist_ok=True)
+    if not o.write:
+        if o.data is None:
+            p.error("--data says where the recordings are")
+        train = build(o.work.resolve(), o.threads)
+        for seed in o.seeds:  # a whole comparison first, then the next seed
+            for rule, fold, share in plan(o):
+                measure(o, train, rule, fold, share, seed)
+        times(o)
+    write(o)
 
 
 if __name__ == "__main__":

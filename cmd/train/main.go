@@ -8,6 +8,7 @@
 //	train calibrate [--model M] --data DIR --out M
 //	train compress [--model M] --data DIR --out M
 //	train certify [--model M] --data DIR --gain DB --noise DB
+//	train regions [--model M] --data DIR
 //	train report [--model M] --data DIR --out DIR
 //	train info [M]
 //	train export --onnx OUT [--with-features] [M]
@@ -33,6 +34,7 @@ type commands struct {
 	Calibrate calibrateCmd `cmd:"" help:"Make a model's probabilities agree with how often it is right."`
 	Compress  compressCmd  `cmd:"" help:"Make a smaller or simpler model of a trained one."`
 	Certify   certifyCmd   `cmd:"" help:"Prove for which clips the answer stays the same when gain and features change."`
+	Regions   regionsCmd   `cmd:"" help:"Count into how many linear pieces a network cuts its inputs."`
 	Report    reportCmd    `cmd:"" help:"Write a page of figures, pictures and the worst errors of a model."`
 	Info      infoCmd      `cmd:"" help:"Describe a model."`
 	Export    exportCmd    `cmd:"" help:"Write a model in another format."`

@@ -140,6 +140,7 @@ var texts = map[string]string{
 		"that is most like, or none.",
 	"steepnessHelp": "How steeply regions end, 1 to 100000: the approximation is wrong within 1/S deviations of where " +
 		"several of them meet.",
+	"mostHelp": "Patterns of the network of one row of logits that are counted at most; 0 counts none.",
 	"patternsHelp": "Patterns of active units that the approximation is made of: all that are possible, or those that " +
 		"the calibration clips reach.",
 	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",

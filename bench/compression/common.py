@@ -1,0 +1,31 @@
+"""What the scripts beside this file share."""
+import json
+import pathlib
+import statistics
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "pinets"))
+from run import ROOT, build, call  # noqa: E402,F401
+
+
+def record(path, run):
+    """Makes a JSON file of what run returns, unless it is there."""
+    if path.exists():
+        return
+    print(path.stem, file=sys.stderr, flush=True)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(run(), indent=1))
+    partial.replace(path)
+
+
+def spread(values, digits=2):
+    """Returns the mean, and the least and most where there are several."""
+    text = f"{statistics.mean(values):.{digits}f}"
+    return text + (f" ({min(values):.{digits}f} to {max(values):.{digits}f})" if len(values) > 1 else "")
+
+
+def draw(path, x, y, lines):
+    """Draws lines of points (x, y, low, high)."""
+    figures = {"x": x, "y": y, "lines": [{"name": n, "points": p} for n, p in lines.items()]}
+    call("go", "run", "./bench/compression/plot", path.resolve(), input=json.dumps(figures), cwd=ROOT)
