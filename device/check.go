@@ -262,11 +262,11 @@ func mismatch(op, name string, v, other View) {
 
 // checkView rejects views whose numbers are negative or that reach past their Data.
 func checkView(op, names string, views ...View) {
-	for i, v := range views {
-		negative := v.Groups < 0 || v.Rows < 0 || v.Cols < 0 || v.GroupStride < 0 || v.RowStride < 0
-		if negative || v.Extent() > v.Data.Len() {
+	for i := range views {
+		v := &views[i]
+		if v.Groups|v.Rows|v.Cols|v.GroupStride|v.RowStride < 0 || v.extent() > v.Data.n {
 			panic(fmt.Sprintf("device: %s: %s %v, strides (%d,%d), reaches over %d of %d values",
-				op, strings.Fields(names)[i], v, v.GroupStride, v.RowStride, v.Extent(), v.Data.Len()))
+				op, strings.Fields(names)[i], *v, v.GroupStride, v.RowStride, v.extent(), v.Data.n))
 		}
 	}
 }
@@ -274,13 +274,14 @@ func checkView(op, names string, views ...View) {
 // checkDst is checkView for destinations: no element may lie in two rows.
 func checkDst(op, names string, views ...View) {
 	checkView(op, names, views...)
-	for i, v := range views {
+	for i := range views {
+		v := &views[i]
 		rowsApart := v.Rows <= 1 || v.RowStride >= v.Cols
 		groupsApart := v.Groups <= 1 || v.Rows == 0 || v.GroupStride >= (v.Rows-1)*v.RowStride+v.Cols
 		interleaved := v.GroupStride >= v.Cols && v.RowStride >= (v.Groups-1)*v.GroupStride+v.Cols
 		if !(rowsApart && groupsApart) && !interleaved {
 			panic(fmt.Sprintf("device: %s: rows of %s %v, strides (%d,%d), overlap",
-				op, strings.Fields(names)[i], v, v.GroupStride, v.RowStride))
+				op, strings.Fields(names)[i], *v, v.GroupStride, v.RowStride))
 		}
 	}
 }
@@ -288,17 +289,17 @@ func checkDst(op, names string, views ...View) {
 // checkLike is checkView for operands of like's shape.
 func checkLike(op string, like View, names string, views ...View) {
 	checkView(op, names, views...)
-	for i, v := range views {
-		if v.Groups != like.Groups || v.Rows != like.Rows || v.Cols != like.Cols {
-			mismatch(op, strings.Fields(names)[i], v, like)
+	for i := range views {
+		if v := &views[i]; v.Groups != like.Groups || v.Rows != like.Rows || v.Cols != like.Cols {
+			mismatch(op, strings.Fields(names)[i], *v, like)
 		}
 	}
 }
 
 // checkOptionalLike is checkLike for those views that are given. It writes views.
 func checkOptionalLike(op string, like View, names string, views ...View) {
-	for i, v := range views {
-		if v.Empty() {
+	for i := range views {
+		if views[i].Data.n == 0 {
 			views[i] = like
 		}
 	}
@@ -307,18 +308,18 @@ func checkOptionalLike(op string, like View, names string, views ...View) {
 
 // checkLen rejects buffers that do not have n values.
 func checkLen(op string, n int, names string, buffers ...Buffer) {
-	for i, b := range buffers {
-		if b.Len() != n {
-			panic(fmt.Sprintf("device: %s: %s has %d values, want %d", op, strings.Fields(names)[i], b.Len(), n))
+	for i := range buffers {
+		if buffers[i].n != n {
+			panic(fmt.Sprintf("device: %s: %s has %d values, want %d", op, strings.Fields(names)[i], buffers[i].n, n))
 		}
 	}
 }
 
 // checkOptionalLen is checkLen for those buffers that are given.
 func checkOptionalLen(op string, n int, names string, buffers ...Buffer) {
-	for i, b := range buffers {
-		if !b.Empty() && b.Len() != n {
-			checkLen(op, n, strings.Fields(names)[i], b)
+	for i := range buffers {
+		if b := &buffers[i]; b.n != 0 && b.n != n {
+			checkLen(op, n, strings.Fields(names)[i], *b)
 		}
 	}
 }

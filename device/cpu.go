@@ -144,9 +144,12 @@ func (v *View) from(g, r, c, count, cols int) []float32 {
 }
 
 // optional returns values of a vector in the form that kernels expect, with length 0 if it is left out.
-func optional(b Buffer, from, to int) []float32 {
-	if b.Empty() {
+func optional(b Buffer, from, to int) []float32 { return b.columns(from, to-from) }
+
+// columns is optional for a vector's columns from the given one on, without a copy of b.
+func (b *Buffer) columns(from, count int) []float32 {
+	if b.n == 0 {
 		return nil
 	}
-	return b.host[from:to]
+	return b.host[from : from+count]
 }

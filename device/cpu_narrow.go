@@ -32,18 +32,23 @@ type narrowProduct struct {
 }
 
 func (d *cpu) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
-	onHost(dst, a, e.Skip, e.Bytes)
-	if a.Count() == 0 || w.N == 0 {
+	if a.Groups*a.Rows == 0 || w.N == 0 {
 		return
 	}
 	p := narrowProduct{d: d, dst: dst, a: a, w: w, e: e}
 	merge(&p.a, &p.dst, &p.e.Skip, &p.e.Bytes)
 	p.rows = p.a.Count()
 	p.pieces = CeilDiv(p.rows, d.kernels.ByteRows)
+	if d.threads == 1 { // without copies of p, which take as long as a row or two
+		p.compute(0, p.pieces)
+		return
+	}
 	parallelFor(d, p.pieces, 2*p.rows*a.Cols*w.N/flopsPerValue, p)
 }
 
-func (p narrowProduct) run(first, last int) {
+func (p narrowProduct) run(first, last int) { p.compute(first, last) }
+
+func (p *narrowProduct) compute(first, last int) {
 	t := p.d.tiles.get()
 	for i := first; i < last; i++ {
 		p.tile(t, i*p.rows/p.pieces, (i+1)*p.rows/p.pieces)
@@ -87,22 +92,22 @@ func (p *narrowProduct) tile(t *tile, first, last int) {
 func (p *narrowProduct) finish(sums []float32, stride, g, r, c, count, cols int) {
 	k, e := p.d.kernels, &p.e
 	y, yStride := sums, stride
-	if !p.dst.Empty() {
+	if p.dst.Data.n != 0 {
 		y, yStride = p.dst.from(g, r, c, count, cols), p.dst.RowStride
 	}
-	multiply, shift, floor := optional(e.Multiply, c, c+cols), optional(e.Shift, c, c+cols), floorOf(e.ReLU)
-	if e.Skip.Empty() {
+	multiply, shift, floor := e.Multiply.host[c:c+cols], e.Shift.columns(c, cols), floorOf(e.ReLU)
+	if e.Skip.Data.n == 0 {
 		k.Dequantise(y, sums, multiply, shift, count, cols, yStride, stride, floor)
 	} else {
 		skip, skipStride := e.Skip.from(g, r, c, count, cols), e.Skip.RowStride
-		if e.Scale.Empty() {
+		if e.Scale.n == 0 {
 			k.DequantiseSum(y, sums, skip, multiply, shift, count, cols, yStride, stride, skipStride, floor)
 		} else {
-			k.DequantiseHadamardSum(y, sums, skip, multiply, shift, optional(e.Scale, c, c+cols), optional(e.Offset, c, c+cols),
+			k.DequantiseHadamardSum(y, sums, skip, multiply, shift, e.Scale.columns(c, cols), e.Offset.columns(c, cols),
 				count, cols, yStride, stride, skipStride, floor)
 		}
 	}
-	if !e.Bytes.Empty() {
+	if e.Bytes.Data.n != 0 {
 		bytes := e.Bytes.from(g, r, c/4, count, CeilDiv(cols, 4))
 		k.Quantise(bytes, y, count, cols, e.Bytes.RowStride, yStride, 1/e.BytesScale)
 	}

@@ -84,12 +84,18 @@ func TestOneThreadDoesNotAllocate(t *testing.T) {
 	d := cpuWith(t, device.Kernels()[0], 1)
 	var w device.Packed
 	d.Pack(&w, d.Alloc(90*48), 90, 48)
+	narrow, levels := d.(device.Narrow), new(device.Packed)
+	narrow.PackNarrow(levels, make([]int8, 360*48), 360, 48, true)
 	a, dst := device.Matrix(d.Alloc(20*90), 20, 90), device.Matrix(d.Alloc(20*48), 20, 48)
 	a48, taps := device.Matrix(d.Alloc(20*3*48), 20, 3*48), d.Alloc(3*48)
-	vector := d.Alloc(48)
+	vector, bytes := d.Alloc(48), device.Matrix(d.Alloc(20*12), 20, 12)
 	epilogue := device.Epilogue{Skip: dst, Shift: vector, Scale: vector, Offset: vector, ReLU: true}
 	allocations := testing.AllocsPerRun(100, func() {
 		d.MatMul(dst, a, &w, epilogue)
+		narrow.MatMulNarrow(dst, a, levels, device.NarrowEpilogue{
+			Multiply: vector, Skip: dst, Scale: vector, Offset: vector, Bytes: bytes, BytesScale: 1,
+		})
+		narrow.Quantise(bytes, dst, 1)
 		d.Depthwise(dst, a48, taps, device.Buffer{}, false)
 		d.Affine(dst, dst, device.View{}, vector, device.Buffer{}, vector, true)
 		d.Hadamard(dst, dst, dst, false)

@@ -97,34 +97,35 @@ func (c checkedNarrow) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
 		panic(fmt.Sprintf("device: %s: a %v times w (%d,%d), packed for bytes: %v", op, a, w.K, w.N, w.zero != 0))
 	}
 	result := View{Groups: a.Groups, Rows: a.Rows, Cols: w.N}
-	if !dst.Empty() {
+	if dst.Data.n != 0 {
 		checkDst(op, "dst", dst)
 		checkLike(op, result, "dst", dst)
 	}
-	if !e.Skip.Empty() {
+	if e.Skip.Data.n != 0 {
 		checkLike(op, result, "Skip", e.Skip)
 	}
-	if !e.Scale.Empty() && e.Skip.Empty() && a.Count() > 0 || e.Scale.Empty() != e.Offset.Empty() {
+	if e.Scale.n != 0 && e.Skip.Data.n == 0 && a.Groups*a.Rows > 0 || (e.Scale.n == 0) != (e.Offset.n == 0) {
 		panic(fmt.Sprintf("device: %s: Skip %v, Scale of %d values and Offset of %d",
 			op, e.Skip, e.Scale.Len(), e.Offset.Len()))
 	}
 	checkLen(op, w.N, "Multiply", e.Multiply)
 	checkOptionalLen(op, w.N, "Shift Scale Offset", e.Shift, e.Scale, e.Offset)
-	checkBytes(op, "Bytes", e.Bytes, result, e.BytesScale)
+	if e.Bytes.Data.n != 0 {
+		checkBytes(op, "Bytes", e.Bytes, result, e.BytesScale)
+	}
 	c.Trainer.(Narrow).MatMulNarrow(dst, a, w, e)
 }
 
 func (c checkedNarrow) Quantise(dst, x View, scale float32) {
 	checkView("Quantise", "x", x)
-	checkBytes("Quantise", "dst", dst, x, scale)
+	if dst.Data.n != 0 || x.Count()*x.Cols > 0 {
+		checkBytes("Quantise", "dst", dst, x, scale)
+	}
 	c.Trainer.(Narrow).Quantise(dst, x, scale)
 }
 
-// checkBytes rejects a byte matrix, if there is one, that does not fit floats like x, and scales that give no numbers.
+// checkBytes rejects a byte matrix that does not fit floats like x, and scales that give no numbers.
 func checkBytes(op, name string, bytes, x View, scale float32) {
-	if bytes.Empty() {
-		return
-	}
 	checkDst(op, name, bytes)
 	x.Cols = CeilDiv(x.Cols, 4)
 	if bytes.Groups != x.Groups || bytes.Rows != x.Rows || bytes.Cols != x.Cols {

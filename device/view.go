@@ -58,7 +58,10 @@ func (v View) Empty() bool { return v.Data.Empty() }
 func (v View) Count() int { return v.Groups * v.Rows }
 
 // Extent returns how many values of Data the View reaches over.
-func (v View) Extent() int {
+func (v View) Extent() int { return v.extent() }
+
+// extent is Extent without a copy of v, which costs as much as it.
+func (v *View) extent() int {
 	if v.Groups == 0 || v.Rows == 0 {
 		return 0
 	}

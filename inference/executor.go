@@ -119,10 +119,26 @@ func (h *history) restart(stream, frame int) {
 	h.cursors[stream] = cursor{begin: frame, next: frame, end: endless}
 }
 
-// rows returns the rows that are kept of a stream's tensor.
-func (h *history) rows(p *placement, stream int) device.Buffer {
-	at := stream*h.size + p.history
-	return h.memory.Slice(at, at+p.gap*p.cols)
+// copyRows copies the rows that are kept of a stream's tensor to its memory from the given value on or, with save set,
+// from there.
+func (h *history) copyRows(p *placement, stream, at int, save bool) {
+	n, kept := p.gap*p.cols, stream*h.size+p.history
+	if n == 0 {
+		return
+	}
+	if memory := h.memory.Host(); memory != nil {
+		dst, src := p.data.Host()[at:at+n], memory[kept:kept+n]
+		if save {
+			dst, src = src, dst
+		}
+		copy(dst, src)
+		return
+	}
+	dst, src := p.data.Slice(at, at+n), h.memory.Slice(kept, kept+n)
+	if save {
+		dst, src = src, dst
+	}
+	copyRows(h.dev, device.Matrix(dst, 1, n), device.Matrix(src, 1, n))
 }
 
 func (h *history) close() { h.dev.Free(h.memory) }
@@ -136,24 +152,25 @@ func (e *streamExecutor) load(i, frame int, rows []float32) {
 
 // compute runs the steps over the loaded frames of the given streams of h, after which the caller moves the cursors.
 func (e *streamExecutor) compute(steps []boundStep, h *history, streams []int) {
+	inside := true // all rows of the streams
+	for _, stream := range streams {
+		c := &h.cursors[stream]
+		inside = inside && c.next >= c.begin+e.ahead && c.next+e.run.frames <= c.end
+	}
 	for t := polynet.Input; int(t) < len(e.tensors); t++ {
 		p := &e.tensors[t]
-		n, size := p.gap*p.cols, p.size(e.run.frames)
-		if p.unread {
-			n, size = 0, 0
-		}
+		size := p.size(e.run.frames)
 		for i, stream := range streams {
-			copyValues(e.dev, p.data.Slice(i*size, i*size+n), h.rows(p, stream))
+			h.copyRows(p, stream, i*size, false)
 		}
 		if i := int(t - polynet.Output(0)); i >= 0 {
 			steps[i].run(e.dev, &e.operands[i])
 		}
-		if p.unread {
-			continue
-		}
 		for i, stream := range streams {
-			e.clearOutside(p, i, &h.cursors[stream])
-			copyValues(e.dev, h.rows(p, stream), p.data.Slice((i+1)*size-n, (i+1)*size))
+			if !inside && !p.unread {
+				e.clearOutside(p, i, &h.cursors[stream])
+			}
+			h.copyRows(p, stream, (i+1)*size-p.gap*p.cols, true)
 		}
 	}
 	rows := e.last().computed(e.run)
@@ -171,24 +188,8 @@ func (e *streamExecutor) logitsOf(i int) []float32 {
 	return e.out[i*n : (i+1)*n]
 }
 
-// copyValues sets dst's values to src's.
-func copyValues(d device.Device, dst, src device.Buffer) {
-	n := dst.Len()
-	if n == 0 {
-		return
-	}
-	if to := dst.Host(); to != nil {
-		copy(to, src.Host())
-		return
-	}
-	copyRows(d, device.Matrix(dst, 1, n), device.Matrix(src, 1, n))
-}
-
 // clearOutside sets the rows of the run's i-th stream that lie before its beginning or after its end to zero.
 func (e *streamExecutor) clearOutside(p *placement, i int, c *cursor) {
-	if c.next >= c.begin+e.ahead && c.next+e.run.frames <= c.end {
-		return
-	}
 	first, n := c.row(p), p.rows(e.run.frames)
 	begin, end := min(max(0, c.begin/p.stride-first), n), min(max(0, device.CeilDiv(c.end, p.stride)-first), n)
 	for _, rows := range [...][2]int{{0, begin}, {end, n}} {

@@ -37,10 +37,15 @@ func vnniByteTile(s isa) {
 		ends, step := rowEnds(rows)
 		b := Load(Param("b").Base(), GP64())
 		multiply := func(sums tile, word int) {
-			for i := range vectors {
-				panel := s.load(s.at(b, word*vectors+i), nil)
-				for r := range sums {
-					VPDPBUSD_BCST(Mem{Base: ends[r], Index: step, Scale: 4, Disp: 4 * word}, panel, sums[r][i])
+			panel := make([]reg.VecVirtual, vectors)
+			for i := range panel {
+				panel[i] = s.load(s.at(b, word*vectors+i), nil)
+			}
+			for r, row := range sums {
+				a := s.vec()
+				VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4, Disp: 4 * word}, a)
+				for i, v := range row {
+					VPDPBUSD(a, panel[i], v)
 				}
 			}
 		}
