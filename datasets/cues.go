@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,9 +23,11 @@ const (
 // beside the class folders, and counts the clips of each class.
 func (t *tree) expandCues() {
 	files := t.clips
-	cues, errs := make([][]audio.Cue, len(files)), make([]error, len(files))
+	cues, errs, tracks := make([][]audio.Cue, len(files)), make([]error, len(files)), make([]string, len(files))
 	forEach(context.Background(), len(files), nil, func(i int) error {
-		cues[i], errs[i] = readCues(t.file(files[i].path))
+		if cues[i], tracks[i], errs[i] = t.readTrack(files[i].path); tracks[i] == "" && errs[i] == nil {
+			cues[i], errs[i] = readCues(t.file(files[i].path))
+		}
 		return nil
 	})
 	t.clips = make([]clip, 0, len(files))
@@ -32,6 +35,9 @@ func (t *tree) expandCues() {
 	for i, c := range files {
 		if errs[i] != nil {
 			t.notes = append(t.notes, fmt.Sprintf("cue points are ignored: %v", errs[i]))
+		}
+		if tracks[i] != "" {
+			t.tracks = append(t.tracks, tracks[i])
 		}
 		clips := expand(c, cues[i])
 		unlabelled += len(cues[i]) - len(clips)
@@ -52,11 +58,31 @@ func (t *tree) expandCues() {
 	}
 	if recordings > 0 {
 		t.notes = append(t.notes,
-			fmt.Sprintf("%d recording(s) are labelled by cue points instead of folders", recordings))
+			fmt.Sprintf("%d recording(s) are labelled by cue points or label tracks instead of folders", recordings))
 	}
 	if unlabelled > 0 {
 		t.notes = append(t.notes, fmt.Sprintf("%d cue point(s) without a label are left out", unlabelled))
 	}
+}
+
+// readTrack returns the labels of the label track beside a recording, SOUND.txt or SOUND.wav.txt for SOUND.wav, and its
+// path; "" where there is none.
+func (t *tree) readTrack(file string) (cues []audio.Cue, track string, err error) {
+	for _, name := range []string{strings.TrimSuffix(file, path.Ext(file)) + ".txt", file + ".txt"} {
+		f, err := os.Open(t.file(name))
+		if err != nil {
+			continue
+		}
+		defer f.Close()
+		cues, err := audio.LabelTrack(f)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", t.file(name), err)
+		}
+		if len(cues) > 0 || err != nil {
+			return cues, name, err
+		}
+	}
+	return nil, "", nil
 }
 
 // readCues returns a file's cue points; none if it is short, not WAV, or cannot be opened, which the Loader reports.

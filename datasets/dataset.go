@@ -4,6 +4,7 @@ package datasets
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/detect"
 	"golang.org/x/sync/errgroup"
 )
@@ -39,13 +41,14 @@ type Span struct{ From, To float64 }
 
 // Item is one example: a clip, a part of a recording with cue points, or silence, which is cut from a noise recording.
 type Item struct {
-	Path  string // of the file
-	Word  string // the class folder's name, the cue point's label, or the name of the noise recordings' folder
-	Label int    // index into Set.Labels
-	Other bool   // the label is `_unknown_`
-	Split Split  // Train, Valid or Test
-	Part  Span   // of the file, zero for all of it; of silence examples, the split's part, in which they lie
-	Point bool   // of a cue point without a length: the example is one window from Part.From on, not beyond Part.To
+	Path   string      // of the file, or the name of a sound in memory
+	Word   string      // the class folder's name, the cue point's label, or the name of the noise recordings' folder
+	Label  int         // index into Set.Labels
+	Other  bool        // the label is `_unknown_`
+	Split  Split       // Train, Valid or Test
+	Memory *audio.Clip // the sound, where it is no file's
+	Part   Span        // of the file, zero for all of it; of silence examples, the split's part, in which they lie
+	Point  bool        // of a cue point without a length: the example is one window from Part.From on, not beyond Part.To
 	// Of silence examples and negatives:
 	Silence  bool
 	Negative bool    // cut from a recording of Options.Negatives; Other is true
@@ -85,9 +88,15 @@ type Options struct {
 	// Extra names folders of more clips for training only, synthesised words for example, laid out like the data
 	// folder. All clips in them that are of none of the words become `_unknown_` where that is a label.
 	Extra []string
-	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. 0: the fold with the
-	// highest number for the test, and the one before the test fold (the last before the first) for validation.
+	// ValidFold and TestFold are the numbers of the folds held out in the layout foldK/CLASS. A TestFold of 0 is the fold
+	// with the highest number, -1 holds none out. A ValidFold of 0 is a tenth of the other folds' clips, by hash.
 	ValidFold, TestFold int
+	// Folds, where it is not 0, divides a folder without folds into so many, speakers never divided, as Open says of the
+	// layout foldK/CLASS.
+	Folds int
+	// MakeNoise has a synthesised recording of noise stand in where there is none, so that there are examples of
+	// `_silence_`.
+	MakeNoise bool
 }
 
 // Set is a data set: labels and examples, in an order that depends only on the folder's contents and the options.
@@ -99,14 +108,19 @@ type Set struct {
 	// Negatives are recordings in which none of the words is said.
 	Negatives []Recording
 	Ignored   map[string]int // classes left out, with their number of clips; "." counts clips beside the class folders
+	Folds     []int          // the numbers of the folds, sorted; nil where there are none
+	Rule      string         // how the clips were split
 	Notes     []string       // what a user should know about the data, one sentence each
 
 	files []dataFile     // every file that decides the set
 	index map[string]int // of each label in Labels, by its normalised form
 }
 
-// dataFile is a file by its path and by its name in the digest.
-type dataFile struct{ path, name string }
+// dataFile is a file, or a sound in memory, by its path and by its name in the digest.
+type dataFile struct {
+	path, name string
+	memory     *audio.Clip
+}
 
 // Split returns the examples of one split, in the set's order.
 func (s *Set) Split(sp Split) []Item {
@@ -140,7 +154,7 @@ func (s *Set) words() (words [All]int) {
 func (s *Set) Digest(ctx context.Context, progress Progress) (string, error) {
 	sums := make([]string, len(s.files))
 	err := forEach(ctx, len(sums), progress, func(i int) (err error) {
-		sums[i], err = fileSum(s.files[i].path)
+		sums[i], err = s.files[i].sum()
 		return err
 	})
 	if err != nil {
@@ -153,9 +167,15 @@ func (s *Set) Digest(ctx context.Context, progress Progress) (string, error) {
 	return fmt.Sprintf("%x", h.Sum(nil)), nil
 }
 
-// fileSum returns a file's SHA-256 in hex, or "-"; see Digest.
-func fileSum(file string) (string, error) {
-	f, err := os.Open(file)
+// sum returns a file's SHA-256 in hex, or "-"; see Digest.
+func (d dataFile) sum() (string, error) {
+	h := sha256.New()
+	if d.memory != nil {
+		fmt.Fprintln(h, d.memory.Rate)
+		err := binary.Write(h, binary.LittleEndian, d.memory.Samples)
+		return fmt.Sprintf("%x", h.Sum(nil)), err
+	}
+	f, err := os.Open(d.path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return "-", nil
 	}
@@ -163,7 +183,6 @@ func fileSum(file string) (string, error) {
 		return "", err
 	}
 	defer f.Close()
-	h := sha256.New()
 	_, err = io.Copy(h, f)
 	return fmt.Sprintf("%x", h.Sum(nil)), err
 }

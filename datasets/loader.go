@@ -8,6 +8,7 @@ import (
 	"iter"
 	"maps"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -28,6 +29,7 @@ type LoaderConfig struct {
 	// Balance evens out labels in an epoch: an example of a label with n of them is drawn n^-Balance as often as that
 	// of a label with one. 0: every example once; 0.5: the square root of the shares; 1: all labels equally often.
 	Balance    float64
+	Repeat     int   // how often an epoch shows each example, augmented differently each time; 0: once
 	Raw        bool  // Batch.Raw is filled in
 	Seed       int64 // of Epoch's order and augmentation
 	CacheBytes int64 // memory for decoded clips; 0: 1 GiB; negative: none. Clips beyond are decoded in every epoch.
@@ -72,6 +74,7 @@ type Loader struct {
 func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, error) {
 	cfg.Threads = cmp.Or(cfg.Threads, runtime.GOMAXPROCS(0))
 	cfg.CacheBytes = cmp.Or(cfg.CacheBytes, 1<<30)
+	cfg.Repeat = cmp.Or(cfg.Repeat, 1)
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -89,7 +92,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	}
 	l.longest = l.lead + l.window + int(math.Round(cfg.Context.After*float64(rate)))
 	for i, it := range items {
-		l.sources, l.inOrder = append(l.sources, l.cache.add(it.Path, it.Span(cfg.Window))), append(l.inOrder, i)
+		l.sources, l.inOrder = append(l.sources, l.cache.add(it.Path, it.Memory, it.Span(cfg.Window))), append(l.inOrder, i)
 		switch {
 		case it.Negative:
 			l.negatives = append(l.negatives, i)
@@ -103,7 +106,7 @@ func NewLoader(items []Item, noise []Recording, cfg LoaderConfig) (*Loader, erro
 	var recordings []source
 	for _, r := range noise {
 		if part := r.Parts[items[0].Split]; part != (Span{}) {
-			recordings = append(recordings, l.cache.add(r.Path, part))
+			recordings = append(recordings, l.cache.add(r.Path, r.Memory, part))
 		}
 	}
 	l.noise = sync.OnceValue(func() [][]int16 { return l.readNoise(recordings) })
@@ -116,8 +119,8 @@ func (c LoaderConfig) check() error {
 		return fmt.Errorf("%w: no features", ErrOptions)
 	case !(c.Window*float64(c.Extractor.Config().Rate) >= 1 && c.Window <= maxSeconds):
 		return fmt.Errorf("%w: window of %g seconds", ErrOptions, c.Window)
-	case c.Batch < 1 || c.Threads < 1:
-		return fmt.Errorf("%w: batches of %d by %d threads", ErrOptions, c.Batch, c.Threads)
+	case c.Batch < 1 || c.Threads < 1 || c.Repeat < 1:
+		return fmt.Errorf("%w: batches of %d by %d threads, %d times", ErrOptions, c.Batch, c.Threads, c.Repeat)
 	case min(c.Mask.TimeMasks, c.Mask.MaxTime, c.Mask.FreqMasks, c.Mask.MaxFreq) < 0:
 		return fmt.Errorf("%w: negative mask %+v", ErrOptions, c.Mask)
 	case c.Mask != features.Mask{} && c.Norm == nil:
@@ -158,10 +161,10 @@ func (l *Loader) Samples(i int) ([]float32, error) {
 }
 
 // Len returns the number of examples in an epoch, unreadable ones included.
-func (l *Loader) Len() int { return len(l.items) }
+func (l *Loader) Len() int { return len(l.items) * l.cfg.Repeat }
 
 // Batches returns the number of batches in an epoch, if no whole batch is unreadable.
-func (l *Loader) Batches() int { return (len(l.items) + l.cfg.Batch - 1) / l.cfg.Batch }
+func (l *Loader) Batches() int { return (l.Len() + l.cfg.Batch - 1) / l.cfg.Batch }
 
 // Skipped returns an error for each clip that could not be read so far, which names it, sorted by path.
 func (l *Loader) Skipped() (skipped []error) {
@@ -275,10 +278,18 @@ func (l *Loader) Stats(ctx context.Context, progress Progress) (features.Norm, e
 	return n, nil
 }
 
-// order draws which examples an epoch shows, and when. With Balance, an example's expected number of appearances is
-// rounded up or down (systematic sampling).
-func (l *Loader) order(epoch int) []int {
+// order draws which examples an epoch shows, and when.
+func (l *Loader) order(epoch int) (order []int) {
 	rng := l.rng(epoch, orderStream)
+	for range l.cfg.Repeat {
+		order = append(order, l.shuffled(rng)...)
+	}
+	return order
+}
+
+// shuffled draws an order of the examples. With Balance, an example's expected number of appearances is rounded up or
+// down (systematic sampling).
+func (l *Loader) shuffled(rng *rand.Rand) []int {
 	order := rng.Perm(len(l.items))
 	if l.cfg.Balance == 0 {
 		return order

@@ -23,8 +23,8 @@ func (s *Set) openNegatives(folders []string) error {
 			return err
 		}
 		for _, f := range found {
-			s.files = append(s.files, dataFile{f.Path, path.Join("negatives", f.Rel)})
-			whole, ok := s.measure(f.Path, "recording of negatives")
+			s.files = append(s.files, dataFile{path: f.Path, name: path.Join("negatives", f.Rel)})
+			whole, ok := s.measure(f.Path, nil, "recording of negatives")
 			if !ok {
 				continue
 			}

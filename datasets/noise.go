@@ -17,8 +17,9 @@ import (
 // training, the next 10 % for validation, the last 10 % for the test. Recordings of less than ten seconds are not
 // divided: a tenth of them, at least one of three, is for validation, and as many for the test. Ten minutes are used.
 type Recording struct {
-	Path  string
-	Parts [All]Span // by Train, Valid and Test; empty where the split gets nothing
+	Path   string
+	Memory *audio.Clip // the sound, where it is no file's
+	Parts  [All]Span   // by Train, Valid and Test; empty where the split gets nothing
 }
 
 const (
@@ -28,25 +29,28 @@ const (
 )
 
 // openNoise finds the noise recordings that can be read, those in other folders too, and divides them.
-func (s *Set) openNoise(t *tree, folders []string) error {
+func (s *Set) openNoise(t *tree, o Options) error {
 	var files []string
 	for _, name := range t.noise {
 		files = append(files, t.file(name))
 	}
-	for _, folder := range folders {
+	for _, folder := range o.Noise {
 		found, err := recordingsBelow(folder, "noise folder")
 		if err != nil {
 			return err
 		}
 		for _, f := range found {
 			files = append(files, f.Path)
-			s.files = append(s.files, dataFile{f.Path, "noise/" + filepath.Base(f.Path)})
+			s.files = append(s.files, dataFile{path: f.Path, name: "noise/" + filepath.Base(f.Path)})
 		}
 	}
 	for _, file := range files {
-		if whole, ok := s.measure(file, "noise recording"); ok {
-			s.Noise = append(s.Noise, Recording{Path: file, Parts: [All]Span{Train: whole}})
+		if whole, ok := s.measure(file, t.memory[file], "noise recording"); ok {
+			s.Noise = append(s.Noise, Recording{Path: file, Memory: t.memory[file], Parts: [All]Span{Train: whole}})
 		}
+	}
+	if len(s.Noise) == 0 && o.MakeNoise {
+		s.Noise = append(s.Noise, madeNoise())
 	}
 	divide(s.Noise)
 	return nil
@@ -63,8 +67,8 @@ func recordingsBelow(folder, what string) ([]audio.File, error) {
 }
 
 // measure returns the span of a recording that is used. Of one that cannot be read, Notes says that it is left out.
-func (s *Set) measure(file, what string) (whole Span, ok bool) {
-	length, err := duration(file, maxSeconds)
+func (s *Set) measure(file string, memory *audio.Clip, what string) (whole Span, ok bool) {
+	length, err := duration(file, memory, maxSeconds)
 	if err != nil {
 		s.Notes = append(s.Notes, fmt.Sprintf("a %s is left out: %v", what, err))
 	}
@@ -83,7 +87,8 @@ func (s *Set) addSilence(o Options) {
 		n, rng := int(math.Ceil(o.Silence*float64(words[split])))-counts[label][split], drawSource(o, split, "silence")
 		for i := 0; i < n && len(usable) > 0; i++ {
 			r := usable[i%len(usable)]
-			it := Item{Path: r.Path, Word: noiseFolder, Label: label, Split: split, Silence: true, Part: r.Parts[split]}
+			it := Item{Path: r.Path, Memory: r.Memory, Word: noiseFolder, Label: label, Split: split, Silence: true}
+			it.Part = r.Parts[split]
 			it.Offset, it.Gain = drawSilence(rng)
 			s.Items = append(s.Items, it)
 		}

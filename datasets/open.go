@@ -24,17 +24,18 @@ const mostLabels = 60 // that a message names
 //     missing is taken from the other clips by hash, see below;
 //   - train/CLASS, valid/CLASS, test/CLASS (also training, validation, val, dev, testing), if no other folders are
 //     there. A missing valid or test folder is replaced by a hash split of the training clips;
-//   - foldK/CLASS, as in ESC-50: the folds Options.ValidFold and TestFold are held out.
+//   - foldK/CLASS, as in ESC-50: the fold Options.TestFold is the test, and ValidFold, or a tenth of the clips of the
+//     other folds, by hash, for validation.
 //
 // In all of them the folder _background_noise_ holds noise recordings. A WAV file of 64 KiB or more anywhere else, also
 // beside the class folders, that has labelled cue points is a long recording: these labels are classes, not its folder.
 // The example of a cue lasts from its start to its end or, where it states no length, for one window from 0.1 s before
 // the cue, not beyond the next cue. A recording's examples are all in one split. Cues without a label are left out.
 //
-// Without lists or folders, a clip's split is Google's: the SHA-1 of its name up to `_nohash_`, so that a speaker stays
-// in one split; 10 % validation, 10 % test. Where that leaves a class without clips in a split, whole speakers are
-// moved, and a class with fewer than three speakers is split by file (Notes says so). A class with fewer than three
-// files may be missing in a split.
+// Without lists or folders, a clip's split is Google's: the SHA-1 of its name up to `_nohash_`, or of the recording's
+// number in names of ESC-50 and UrbanSound8K, so that a speaker or recording stays in one split; 10 % validation, 10 %
+// test. Where that leaves a class without clips in a split, whole speakers are moved, and a class with fewer than three
+// speakers is split by file (Notes says so). A class with fewer than three files may be missing in a split.
 //
 // Files with the same content are in one split: together where none names a speaker, and otherwise by leaving out those
 // of which a copy is for the test or, after that, for validation. Notes names them, files that are in no class folder,
@@ -49,20 +50,25 @@ const mostLabels = 60 // that a message names
 // validation clips, a split list that does not fit) or ErrOptions (shares, a word without a folder). Given Labels,
 // labels and splits may be empty.
 func Open(dir string, o Options) (*Set, error) {
-	o.Words = normalised(o.Words)
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	t, err := scan(dir)
 	if err != nil {
+		return nil, err
+	}
+	return t.open(o)
+}
+
+// open makes the data set of a tree.
+func (t *tree) open(o Options) (*Set, error) {
+	o.Words = normalised(o.Words)
+	if err := o.check(); err != nil {
 		return nil, err
 	}
 	files := t.files()
 	if err := t.assignSplits(o); err != nil {
 		return nil, err
 	}
-	s := &Set{Dir: dir, Ignored: t.ignored, Notes: t.notes, files: files}
-	if err := s.openNoise(t, o.Noise); err != nil {
+	s := &Set{Dir: t.dir, Folds: t.folds, Rule: t.rule, Ignored: t.ignored, Notes: t.notes, files: files}
+	if err := s.openNoise(t, o); err != nil {
 		return nil, err
 	}
 	if err := s.openNegatives(o.Negatives); err != nil {
@@ -166,8 +172,8 @@ func (s *Set) label(class string) int {
 // add adds a clip of a tree as an example of the label with the given index.
 func (s *Set) add(t *tree, c clip, label int) {
 	s.Items = append(s.Items, Item{
-		Path: t.file(c.path), Word: c.class, Label: label, Other: s.Labels[label] == detect.UnknownLabel,
-		Split: c.split, Part: c.part, Point: c.point,
+		Path: t.file(c.path), Memory: t.memory[c.path], Word: c.class, Label: label,
+		Other: s.Labels[label] == detect.UnknownLabel, Split: c.split, Part: c.part, Point: c.point,
 	})
 }
 
@@ -236,7 +242,7 @@ func (s *Set) addExtra(folders []string) error {
 			}
 			c.split = Train
 			s.add(t, c, label)
-			s.files = append(s.files, dataFile{t.file(c.path), path.Join("extra", c.path)})
+			s.files = append(s.files, dataFile{path: t.file(c.path), name: path.Join("extra", c.path)})
 		}
 		if len(s.Items) == before {
 			return fmt.Errorf("%w: no folder of %s is named like one of the labels %s",

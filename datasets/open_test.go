@@ -308,7 +308,7 @@ func TestOpenErrors(t *testing.T) {
 		}, Options{}, ErrOptions, "in both"},
 		{"no training folder", func(f folder) { f.clips("test/a/1.wav", "valid/b/1.wav") }, Options{},
 			ErrNoData, "no training clips"},
-		{"two folds", func(f folder) { f.clips("fold1/a/1.wav", "fold2/a/1.wav", "fold1/b/1.wav") }, Options{},
+		{"two folds", func(f folder) { f.clips("fold1/a/1.wav", "fold2/a/1.wav", "fold1/b/1.wav") }, Options{ValidFold: 1},
 			ErrOptions, "folds [1 2]"},
 	} {
 		f := newFolder(t)

@@ -79,7 +79,7 @@ func (l *Loader) iterate(ctx context.Context, p pass) iter.Seq2[*Batch, error] {
 // slots returns as many slots as keep every worker busy.
 func (l *Loader) slots() []*slot {
 	slots := make([]*slot, min(2+(2*l.cfg.Threads+l.cfg.Batch-1)/l.cfg.Batch, l.Batches()))
-	n, c := min(l.cfg.Batch, len(l.items)), l.cfg.Extractor.Config()
+	n, c := min(l.cfg.Batch, l.Len()), l.cfg.Extractor.Config()
 	values := n * c.Frames(l.longest) * c.Mels
 	for i := range slots {
 		s := &slot{failed: make([]bool, n)}

@@ -33,16 +33,20 @@ type clip struct {
 // tree is what a data folder holds.
 type tree struct {
 	dir     string
-	clips   []clip         // sorted by path
-	count   map[string]int // clips of each class, 0 for empty class folders
-	noise   []string       // below dir, sorted
-	lists   []string       // the split lists that exist
-	given   [All]bool      // splits that folders or lists state
-	folds   []int          // numbers of the folds, sorted; nil in other layouts
-	ignored map[string]int // for Set.Ignored
-	notes   []string       // for Set.Notes
-	loose   []string       // some of the clips that are ignored since they are in no class folder
-	copies  [][]string     // paths of recordings with the same content
+	clips   []clip                 // sorted by path
+	count   map[string]int         // clips of each class, 0 for empty class folders
+	memory  map[string]*audio.Clip // the sounds, where they are in no files
+	noise   []string               // below dir, sorted
+	tracks  []string               // label tracks of the clips
+	lists   []string               // the split lists that exist
+	given   [All]bool              // splits that folders or lists state
+	folds   []int                  // numbers of the folds, sorted; nil where there are none
+	dealt   bool                   // the folds are no folders
+	rule    string                 // for Set.Rule
+	ignored map[string]int         // for Set.Ignored
+	notes   []string               // for Set.Notes
+	loose   []string               // some of the clips that are ignored since they are in no class folder
+	copies  [][]string             // paths of recordings with the same content
 }
 
 // scan reads the folder's layout and finds its clips.
@@ -74,8 +78,7 @@ func scan(dir string) (*tree, error) {
 		return nil, err
 	}
 	t.expandCues()
-	slices.SortStableFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
-	slices.Sort(t.noise)
+	t.sort()
 	t.findCopies()
 	if len(t.clips) == 0 {
 		return nil, fmt.Errorf("%w: %s has no folders with sound files (%s) in them; the clips of each class "+
@@ -85,18 +88,29 @@ func scan(dir string) (*tree, error) {
 	return t, nil
 }
 
-// file returns the path to open of a path below dir.
-func (t *tree) file(name string) string { return filepath.Join(t.dir, filepath.FromSlash(name)) }
+// sort sorts what was found.
+func (t *tree) sort() {
+	slices.SortStableFunc(t.clips, func(a, b clip) int { return strings.Compare(a.path, b.path) })
+	slices.Sort(t.noise)
+}
+
+// file returns the path to open of a path below dir, or the name of a clip in memory.
+func (t *tree) file(name string) string {
+	if t.memory != nil {
+		return name
+	}
+	return filepath.Join(t.dir, filepath.FromSlash(name))
+}
 
 // files returns what the digest covers, sorted.
 func (t *tree) files() (files []dataFile) {
-	names := slices.Concat(t.noise, t.lists)
+	names := slices.Concat(t.noise, t.lists, t.tracks)
 	for _, c := range t.clips {
 		names = append(names, c.path)
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) { // a recording with cue points holds several clips
-		files = append(files, dataFile{t.file(name), name})
+		files = append(files, dataFile{t.file(name), name, t.memory[name]})
 	}
 	return files
 }

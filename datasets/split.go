@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -20,10 +21,19 @@ import (
 //   - a class that the hash leaves without clips in a split gets a whole speaker (or file) moved there, as long as
 //     that empties no other split of any class; training comes first.
 func (t *tree) divide(o Options) error {
-	if t.folds != nil {
-		return t.assignFolds(o)
-	}
 	open := slices.DeleteFunc([]Split{Train, Valid, Test}, func(s Split) bool { return s != Train && t.given[s] })
+	if o.Folds > 0 && (t.folds == nil || t.dealt) {
+		if err := t.deal(o.Folds); err != nil {
+			return err
+		}
+	}
+	if t.folds != nil {
+		if err := t.assignFolds(o); err != nil || o.ValidFold != 0 {
+			return err
+		}
+		open = []Split{Train, Valid}
+	}
+	t.rule = cmp.Or(t.rule, rule(open))
 	if len(open) == 1 {
 		return nil
 	}
@@ -38,31 +48,92 @@ func (t *tree) divide(o Options) error {
 	return nil
 }
 
-func (t *tree) assignFolds(o Options) error {
-	// held returns the index of a held-out fold: by default, the one before the fold with index next.
-	held := func(fold, next int) int {
-		if fold == 0 {
-			return (next + len(t.folds) - 1) % len(t.folds)
-		}
-		return slices.Index(t.folds, fold)
-	}
-	test := held(o.TestFold, 0)
-	valid := held(o.ValidFold, max(test, 0))
+// rule says how clips are divided between the splits that neither folders nor lists give.
+func rule(open []Split) string {
 	switch {
-	case test < 0 || valid < 0:
-		return fmt.Errorf("%w: test fold %d and validation fold %d (0: any) are not both among the folds %v",
-			ErrOptions, o.TestFold, o.ValidFold, t.folds)
-	case valid == test || len(t.folds) < 3:
-		return fmt.Errorf("%w: of the folds %v, one is for validation, another for the test and at least one for training",
-			ErrOptions, t.folds)
+	case len(open) == 1:
+		return "as folders or lists say"
+	case len(open) == 3:
+		return "by a hash of the speaker, or of the file name: 10 % validation, 10 % test"
+	case open[1] == Valid:
+		return "the test as folders or lists say, and 10 % of the others for validation, by a hash of the speaker or " +
+			"file name"
+	}
+	return "validation as folders or lists say, and 10 % of the others for the test, by a hash of the speaker or file name"
+}
+
+// assignFolds gives the clips of the folds that are held out their splits.
+func (t *tree) assignFolds(o Options) error {
+	test := o.TestFold
+	if test == 0 {
+		test = t.folds[len(t.folds)-1]
+	}
+	held, valid := 0, cmp.Or(o.ValidFold, -1)
+	for _, fold := range []int{test, valid} {
+		if fold > 0 {
+			held++
+		}
+		if fold > 0 && !slices.Contains(t.folds, fold) {
+			return fmt.Errorf("%w: there is no fold %d among the folds %v", ErrOptions, fold, t.folds)
+		}
+	}
+	if test > 0 && test == valid || held >= len(t.folds) {
+		return fmt.Errorf("%w: of the folds %v, one is for the test, at most another for validation and at least one for "+
+			"training", ErrOptions, t.folds)
 	}
 	for i, c := range t.clips {
 		switch c.fold {
-		case t.folds[test]:
+		case test:
 			t.clips[i].split = Test
-		case t.folds[valid]:
+		case valid:
 			t.clips[i].split = Valid
 		}
+	}
+	t.rule = fmt.Sprintf("fold %d for the test", test)
+	if test < 0 {
+		t.rule = "nothing for the test"
+	}
+	if valid > 0 {
+		t.rule += fmt.Sprintf(", fold %d for validation", valid)
+	} else {
+		t.rule += ", and 10 % of the other folds for validation, by a hash of the speaker or file name"
+	}
+	return nil
+}
+
+// deal divides the clips into n folds, each class as evenly as its speakers allow.
+func (t *tree) deal(n int) error {
+	if t.given != ([All]bool{}) {
+		return fmt.Errorf("%w: folders or lists say which clips are for validation and the test: there are no folds to make",
+			ErrOptions)
+	}
+	if n < 2 {
+		return fmt.Errorf("%w: %d folds: at least two are needed", ErrOptions, n)
+	}
+	p := partition{open: []Split{Train}, classes: map[string][]*group{}}
+	t.gather(&p)
+	count := map[string][]int{}
+	for class := range p.classes {
+		count[class] = make([]int, n)
+	}
+	t.folds, t.dealt = nil, true
+	for _, class := range slices.Sorted(maps.Keys(p.classes)) {
+		for _, g := range p.classes[class] {
+			if g.clips[0].fold > 0 {
+				continue
+			}
+			fold := slices.Index(count[class], slices.Min(count[class]))
+			for _, c := range g.clips {
+				c.fold = fold + 1
+				count[c.class][fold]++
+			}
+		}
+		if slices.Min(count[class]) == 0 {
+			return fmt.Errorf("%w: %s has clips of too few speakers, or too few clips, for %d folds", ErrOptions, class, n)
+		}
+	}
+	for fold := range n {
+		t.folds = append(t.folds, fold+1)
 	}
 	return nil
 }
@@ -185,10 +256,18 @@ func (p *partition) has(n int, class string, s Split) bool {
 	return n == 0 && (s == Train || len(p.classes[class]) >= len(p.open))
 }
 
-// Speaker returns the part of a clip's name that names the speaker, the whole base name where there is none. The file
-// is a path with slashes.
+// takes are names of clips that are takes of one recording, whose number is the submatch: those of ESC-50
+// (FOLD-RECORDING-TAKE-CLASS) and UrbanSound8K (RECORDING-CLASS-OCCURRENCE-SLICE).
+var takes = regexp.MustCompile(`^(?:\d+-(\d+)-[A-Z]|(\d+)-\d+-\d+)-\d+\.[^.]+$`)
+
+// Speaker returns the part of a clip's name that names the speaker, or the recording that it is a take of; the whole
+// base name where there is none. The file is a path with slashes.
 func Speaker(file string) (name string, named bool) {
-	name, _, named = strings.Cut(path.Base(file), "_nohash_")
+	base := path.Base(file)
+	if m := takes.FindStringSubmatch(base); m != nil {
+		return m[1] + m[2], true
+	}
+	name, _, named = strings.Cut(base, "_nohash_")
 	return norm.NFC.String(name), named // the same split on every system
 }
 

@@ -165,29 +165,97 @@ func TestClassesNamedLikeSplits(t *testing.T) {
 	}
 }
 
+// TestFolds holds a fold out for the test, and a tenth of the others, or another fold, for validation.
 func TestFolds(t *testing.T) {
 	f := newFolder(t)
 	for _, fold := range []string{"fold1", "fold2", "fold10", "fold3"} {
-		f.clips(fold+"/dog/x.wav", fold+"/rain/x.wav")
+		for i := range 10 {
+			f.clips(fmt.Sprintf("%s/dog/%s%d.wav", fold, fold, i), fmt.Sprintf("%s/rain/%s%d.wav", fold, fold, i))
+		}
 	}
 	for _, c := range []struct {
 		o           Options
-		valid, test string
+		valid, test string // folds; "" where none is held out
+		rule        string
 	}{
-		{Options{}, "fold3", "fold10"},
-		{Options{TestFold: 1}, "fold10", "fold1"},
-		{Options{TestFold: 2, ValidFold: 10}, "fold10", "fold2"},
+		{Options{}, "", "fold10", "fold 10 for the test, and 10 % of the other folds for validation"},
+		{Options{TestFold: 1}, "", "fold1", "fold 1 for the test, and 10 %"},
+		{Options{TestFold: 2, ValidFold: 10}, "fold10", "fold2", "fold 2 for the test, fold 10 for validation"},
+		{Options{TestFold: -1}, "", "", "nothing for the test"},
 	} {
 		s := f.open(c.o)
-		valid, test := f.names(s.Split(Valid)), f.names(s.Split(Test))
-		if !slices.Equal(valid, []string{c.valid + "/dog/x.wav", c.valid + "/rain/x.wav"}) ||
-			!slices.Equal(test, []string{c.test + "/dog/x.wav", c.test + "/rain/x.wav"}) || len(s.Split(Train)) != 4 {
-			t.Errorf("%+v: validation %v, test %v", c.o, valid, test)
+		of := func(split Split) map[string]int {
+			folds := map[string]int{}
+			for _, name := range f.names(s.Split(split)) {
+				folds[strings.SplitN(name, "/", 2)[0]]++
+			}
+			return folds
+		}
+		valid, test := of(Valid), of(Test)
+		if c.test == "" && len(test) > 0 || c.test != "" && (len(test) != 1 || test[c.test] != 20) {
+			t.Errorf("%+v: the test has %v", c.o, test)
+		}
+		if n := len(s.Split(Valid)); c.valid != "" && valid[c.valid] != 20 || c.valid == "" && (n < 2 || n > 20) ||
+			valid[c.test] > 0 || !strings.Contains(s.Rule, c.rule) || !slices.Equal(s.Folds, []int{1, 2, 3, 10}) {
+			t.Errorf("%+v: %d validation clips in %v, %q", c.o, n, valid, s.Rule)
 		}
 	}
 	for _, o := range []Options{{TestFold: 4}, {TestFold: 2, ValidFold: 2}} {
 		if _, err := Open(f.dir, o); !errors.Is(err, ErrOptions) {
 			t.Errorf("%+v: error %v", o, err)
+		}
+	}
+}
+
+// TestDealtFolds divides a folder without folds: every clip is in one, and no speaker in two.
+func TestDealtFolds(t *testing.T) {
+	f := newFolder(t)
+	f.class("yes", 23)
+	f.class("no", 10)
+	f.clips("dog/1-17-A-0.wav", "dog/1-17-B-0.wav", "dog/2-18-A-0.wav", "dog/3-19-A-0.wav", "dog/3-19-B-0.wav")
+	tested, folds := map[string]int{}, map[string]map[int]bool{}
+	for fold := range 3 {
+		s := f.open(Options{Folds: 3, TestFold: fold + 1})
+		words := map[string]int{}
+		for _, it := range s.Split(Test) {
+			who, _ := Speaker(filepath.ToSlash(it.Path))
+			if folds[who] == nil {
+				folds[who] = map[int]bool{}
+			}
+			folds[who][fold] = true
+			tested[it.Path]++
+			words[it.Word]++
+		}
+		if words["yes"] < 5 || words["no"] < 2 || words["dog"] < 1 || len(s.Split(Valid)) == 0 {
+			t.Errorf("fold %d has %v", fold+1, words)
+		}
+	}
+	for who, in := range folds {
+		if len(in) > 1 {
+			t.Errorf("%s is in %d folds", who, len(in))
+		}
+	}
+	if len(tested) != 38 {
+		t.Errorf("%d clips were tested", len(tested))
+	}
+	for _, o := range []Options{{Folds: 4}, {Folds: 1}} { // three recordings of dogs; one fold
+		if _, err := Open(f.dir, o); !errors.Is(err, ErrOptions) {
+			t.Errorf("%+v: error %v", o, err)
+		}
+	}
+	f.write("testing_list.txt", "yes/00000000_nohash_0.wav\n")
+	if _, err := Open(f.dir, Options{Folds: 3}); !errors.Is(err, ErrOptions) {
+		t.Errorf("with a list: %v", err)
+	}
+}
+
+func TestTakesOfOneRecording(t *testing.T) {
+	for file, want := range map[string]string{
+		"dog/1-100032-A-0.wav": "100032", "x/5-9-B-12.ogg": "9", "drill/100263-2-0-117.wav": "100263",
+		"a/1-2.wav": "1-2.wav", "a/2024-01-02-03-04.wav": "2024-01-02-03-04.wav", "yes/0a_nohash_1.wav": "0a",
+	} {
+		if got, _ := Speaker(file); got != want {
+			t.Errorf("%s is of %q, not %q", file, got, want)
 		}
 	}
 }

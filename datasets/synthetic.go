@@ -3,6 +3,9 @@ package datasets
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
+
+	"github.com/polyphon/polyphon/audio"
 )
 
 // synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, or one to three tones.
@@ -16,6 +19,20 @@ func synthesize(x []float32, rate int, rng *rand.Rand) {
 		addTone(x, rate, rng)
 	}
 	scale(x, 1.0/3)
+}
+
+// madeNoise returns a recording of synthesised noise, of another kind each second. It is always the same.
+func madeNoise() Recording {
+	const rate, seconds = 16000, 60
+	sound := &audio.Clip{Rate: rate, Samples: make([]float32, rate*seconds)}
+	rng := rand.New(rand.NewPCG(1, 1))
+	for second := range slices.Chunk(sound.Samples, rate) {
+		synthesize(second, rate, rng)
+		scale(second, drawDecibels([2]float64{-50, 0}, rng))
+	}
+	made := []Recording{{Path: "made noise", Memory: sound, Parts: [All]Span{Train: {0, seconds}}}}
+	divide(made)
+	return made[0]
 }
 
 // colouredNoise fills x with white noise through a one-pole low-pass of random corner: from white to brown.

@@ -75,7 +75,7 @@ func TestLoaderReadsWhatSamplesAre(t *testing.T) {
 	} {
 		f.write("wrong/a.wav", string(file))
 		var got []int16
-		warning, err := decode(f.path("wrong/a.wav"), testRate, []Span{{0, 10}}, func(_ Span, d []int16) { got = d })
+		warning, err := decode(f.path("wrong/a.wav"), nil, testRate, []Span{{0, 10}}, func(_ Span, d []int16) { got = d })
 		if err != nil || !strings.HasPrefix(warning, name) || len(got) != len(samples) {
 			t.Errorf("%s: %d samples, warning %q, %v", name, len(got), warning, err)
 			continue

@@ -104,10 +104,9 @@ func (w *worker) fill(it *Item, samples []int16) {
 
 // crop sets the window to a clip: its middle, or, in training, something near it or any part of a long clip.
 func (w *worker) crop(samples []int16) {
-	const long = 1.5 // windows, of clips that are cropped at random
 	n := len(w.wave)
 	begin := (len(samples) - n) / 2
-	if w.p.train && float64(len(samples)) >= long*float64(n) {
+	if w.p.train && float64(len(samples)) >= longClip*float64(n) {
 		begin = w.rng.IntN(len(samples) - n + 1)
 	}
 	from, step := float64(begin), 1.0

@@ -22,7 +22,7 @@ import (
 // best model's file in pieces; and then the SHA-256 of all of these. Messages are small, so that no claim of one costs
 // memory, and how many values there are is known from the run, not from the file.
 const (
-	checkpointVersion = 5             // changes with what is in the file
+	checkpointVersion = 6             // changes with what is in the file
 	maxCheckpoint     = 4 << 30       // bytes of a file
 	maxHead           = 1<<20 + 1<<16 // bytes of the head, labels being at most those of a model file
 	piece             = 1 << 16       // values, or bytes of a model, in a message
@@ -59,8 +59,9 @@ type hardPlaces struct{ List []datasets.Place }
 // bestState is the best epoch on the validation split.
 type bestState struct {
 	Epoch         int     // from 1; 0: none yet
+	Score         float64 // what the best epoch is chosen by
 	Accuracy, NLL float64 // of the clips alone
-	// The same in context, where the run trains with it; the best epoch is the one with the best sum.
+	// The same in context, where the run trains with it.
 	ContextAccuracy, ContextNLL float64
 	Model                       []byte // as in its file
 }
@@ -311,7 +312,11 @@ func (t *Trainer) resume(path string) error {
 
 // matches returns an error when h is not that of a checkpoint of the same configuration on the same data as c.
 func (c *checkpoint) matches(h *head) error {
-	a, b := reflect.ValueOf(h.Config), reflect.ValueOf(c.Config)
+	was, is := h.Config, c.Config
+	if longer := is.Epochs > was.Epochs; longer { // a run may be continued beyond its end
+		was.Epochs, was.Steps = is.Epochs, is.Steps
+	}
+	a, b := reflect.ValueOf(was), reflect.ValueOf(is)
 	for i := range a.NumField() {
 		if was, is := a.Field(i).Interface(), b.Field(i).Interface(); !reflect.DeepEqual(was, is) {
 			return fmt.Errorf("the checkpoint was made with other settings: %s was %v and is now %v; "+

@@ -186,7 +186,7 @@ func TestHostileCheckpoints(t *testing.T) {
 		"a million values": {messages(plain, none, make([]float32, 1<<20)), "list 0: 1048576 values"},
 		"no moments":       {messages(plain, none, make([]float32, 3), []float32{1}), "it is damaged: list 4: "},
 		"version 4": {
-			messages(struct{ Version int }{4}), "it has version 4, this program writes 5",
+			messages(struct{ Version int }{4}), "it has version 4, this program writes 6",
 		},
 		"Git LFS":  {[]byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 9\n"), "git lfs pull"},
 		"HTML":     {[]byte("<!doctype html><title>404</title>" + strings.Repeat(" ", 99)), "an HTML page"},

@@ -39,8 +39,12 @@ type Config struct {
 	Window     float64         `json:"window"`      // seconds of sound in one example; 0: auto
 	ClampSigma float64         `json:"clamp_sigma"` // bound of normalised features, in deviations; 0: none
 
-	Epochs       int           `json:"epochs"`
-	Batch        int           `json:"batch"` // clips in an optimiser step; 0: auto
+	Epochs       int           `json:"epochs"`              // auto where Steps are given
+	Steps        int           `json:"steps,omitempty"`     // rounded up to whole epochs; 0: as Epochs say
+	Repeat       int           `json:"repeat,omitempty"`    // times that an epoch shows each clip; 0: auto
+	Patience     int           `json:"patience,omitempty"`  // epochs without a better one that end the run; 0: none do
+	KeepLast     bool          `json:"keep_last,omitempty"` // instead of the epoch that is best on the validation clips
+	Batch        int           `json:"batch"`               // clips in an optimiser step; 0: auto
 	Optimizer    OptimizerKind `json:"optimizer"`
 	Rate         float64       `json:"rate"`                    // peak learning rate; 0: auto
 	Warmup       float64       `json:"warmup"`                  // epochs of linear warm-up; a cosine to zero follows
@@ -64,8 +68,11 @@ type Config struct {
 	Teachers      []string `json:"teachers,omitempty"`
 	DistillWeight float64  `json:"distill_weight,omitempty"`
 
-	// From is the digest of the model that the run began with, set by New.
-	From string `json:"from,omitempty"`
+	// From is the digest of the model that the run began with, set by New. FromRate is the learning rate of its layers
+	// as a share of the new head's (0: the same), and FromNorms has its norms keep their statistics, scales and shifts.
+	From      string  `json:"from,omitempty"`
+	FromRate  float64 `json:"from_rate,omitempty"`
+	FromNorms bool    `json:"from_norms,omitempty"`
 	// Live has examples in context learnt at the window by which a detector of live sound decides, instead of at the
 	// label's: for a word the one in which it is likeliest, 0.16 s before or after at most; for _unknown_ the one in which
 	// a word is likeliest, wherever in the stretch where it holds no word.
@@ -126,7 +133,13 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 	if c.Context.After < 0 {
 		c.Context.After = c.Net.Lookahead(c.Features).Seconds()
 	}
-	c.Batch = cmp.Or(c.Batch, max(minBatch, min(len(set.Split(datasets.Train))/stepsPerEpoch, maxBatch)))
+	clips := len(set.Split(datasets.Train))
+	c.Batch = cmp.Or(c.Batch, max(minBatch, min(clips/stepsPerEpoch, maxBatch)))
+	if c.Steps > 0 {
+		c.Repeat = cmp.Or(c.Repeat, max(1, stepsPerEpoch*c.Batch/max(clips, 1)))
+		c.Epochs = ceilDiv(c.Steps, ceilDiv(clips*c.Repeat, c.Batch))
+	}
+	c.Repeat = cmp.Or(c.Repeat, 1)
 	rate, decay := 0.2*float64(c.Batch)/maxBatch, 5e-4
 	if c.Optimizer == AdamW {
 		rate, decay = 0.003, 0.05
@@ -151,6 +164,8 @@ func (c Config) WithData(set *datasets.Set) (Config, error) {
 	}
 	return c, nil
 }
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
 
 // Validate returns an error wrapping ErrConfig that names the setting when c cannot be run. c comes from WithData.
 func (c Config) Validate() error {
@@ -189,6 +204,10 @@ func (c Config) Validate() error {
 		within("window", c.Window, 0.05, 60),
 		within("bound of features", c.ClampSigma, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
+		within("steps", float64(c.Steps), 0, 1e9),
+		within("times that an epoch shows each clip", float64(c.Repeat), 1, 1e6),
+		within("patience", float64(c.Patience), 0, 1e6),
+		within("learning rate of the layers of the model to begin with", c.FromRate, 0, 1),
 		within("epochs from one search for hard negatives to the next", float64(c.Mine), 0, 1e6),
 		within("batch", float64(c.Batch), 2, 1<<16),
 		within("learning rate", c.Rate, positive, 1e3),

@@ -26,7 +26,7 @@ func (t *Trainer) trainEpoch(ctx context.Context, epoch int) (Epoch, error) {
 		return Epoch{}, err
 	}
 	pass := NewPass(t.net, t.random(uint64(epoch)))
-	pass.Train = true
+	pass.Train, pass.frozen = true, t.options.From != nil && t.cfg.FromNorms
 	defer pass.Close()
 	rng := t.random(uint64(epoch) + mixupStream)
 	p := Progress{Epoch: epoch, Epochs: t.cfg.Epochs, Total: t.train.Len()}
@@ -132,8 +132,8 @@ func checkWeights(m *polynet.Model, params []*Param) error {
 }
 
 // validate completes e with the evaluation of the weights that would be kept, and keeps them when they are the best so
-// far: by accuracy, of clips alone and in context together, and by likelihood where that is equal. Weights or outputs
-// that are not finite give an error wrapping ErrDiverged.
+// far: by accuracy, of clips alone and in context together and with labels as even as in training, and by likelihood
+// where that is equal. Weights or outputs that are not finite give an error wrapping ErrDiverged.
 func (t *Trainer) validate(ctx context.Context, e *Epoch) error {
 	started := time.Now()
 	m := t.model()
@@ -147,17 +147,19 @@ func (t *Trainer) validate(ctx context.Context, e *Epoch) error {
 		return err
 	}
 	e.ValidAccuracy, e.ValidNLL, e.ValidClips = r.Accuracy, r.NLL, r.Clips
+	score := r.evened(t.cfg.Balance)
 	if t.cfg.Context.Share > 0 {
 		if r, err = t.evaluate(network, t.valid.InContext(ctx, contextSNR)); err != nil {
 			return err
 		}
 		e.ContextAccuracy, e.ContextNLL = r.Accuracy, r.NLL
+		score += r.evened(t.cfg.Balance)
 	}
 	e.ValidTime = time.Since(started)
 	b := &t.best
-	accuracy, best := e.ValidAccuracy+e.ContextAccuracy, b.Accuracy+b.ContextAccuracy
 	likelier := e.ValidNLL+e.ContextNLL < b.NLL+b.ContextNLL
-	if e.Best = b.Epoch == 0 || accuracy > best || accuracy == best && likelier; !e.Best {
+	better := b.Epoch == 0 || score > b.Score || score == b.Score && likelier
+	if e.Best = better || t.cfg.KeepLast; !e.Best {
 		return nil
 	}
 	var file bytes.Buffer
@@ -165,7 +167,7 @@ func (t *Trainer) validate(ctx context.Context, e *Epoch) error {
 		return err
 	}
 	*b = bestState{
-		Epoch: e.Epoch, Accuracy: e.ValidAccuracy, NLL: e.ValidNLL,
+		Epoch: e.Epoch, Score: score, Accuracy: e.ValidAccuracy, NLL: e.ValidNLL,
 		ContextAccuracy: e.ContextAccuracy, ContextNLL: e.ContextNLL, Model: file.Bytes(),
 	}
 	return nil

@@ -111,6 +111,22 @@ func (r *Report) finish() {
 	r.Accuracy, r.NLL = 100*float64(correct)/float64(r.Clips), r.NLL/float64(r.Clips-r.Invalid)
 }
 
+// Balanced returns the mean recall, in percent, of the labels that have clips.
+func (r *Report) Balanced() float64 { return r.evened(1) }
+
+// evened returns the accuracy, in percent, where a label with n clips counts like n^(1-balance) of them: as often as
+// datasets.LoaderConfig.Balance shows it.
+func (r *Report) evened(balance float64) float64 {
+	sum, weights := 0.0, 0.0
+	for _, c := range r.Classes {
+		if c.Clips > 0 {
+			weight := math.Pow(float64(c.Clips), 1-balance)
+			sum, weights = sum+weight*c.Recall, weights+weight
+		}
+	}
+	return 100 * sum / weights
+}
+
 // Record notes the report's accuracy and NLL on a split in the model's provenance.
 func Record(m *polynet.Model, split string, r *Report) {
 	record(m, split+"_accuracy", r.Accuracy)

@@ -219,6 +219,13 @@ func (n *Network) begin(m *polynet.Model, sameLabels bool) error {
 	return nil
 }
 
+// head returns where the head's weight begins among the parameters that are Decayed, and its bias among the others:
+// both are the last ones of theirs.
+func (n *Network) head() (weight, bias int) {
+	last := n.params[len(n.params)-2:]
+	return n.decayed - device.AlignUp(int(last[0].Len())), n.values.Len() - device.AlignUp(int(last[1].Len()))
+}
+
 // SetWeights sets the parameters and running statistics. Weights that do not fit the program (polynet.Program.Check)
 // give an error wrapping polynet.ErrWeights, and leave the network as it was.
 func (n *Network) SetWeights(w polynet.Weights) error {

@@ -109,7 +109,7 @@ func (o dropoutOp) forward(p *Pass) Activation {
 }
 
 func (o dropoutOp) backward(p *Pass, dy gradient) {
-	if !p.frozen {
+	if p.Train {
 		p.dev.Hadamard(dy.View, dy.View, p.restore().y.View, false)
 	}
 	p.accumulate(o.X, dy, true)

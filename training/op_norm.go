@@ -50,7 +50,7 @@ func (n *batchNorm) backward(p *Pass, dy Activation, r saved) Activation {
 func (n *batchNorm) statistics(p *Pass, x, y device.View) device.Norm {
 	k := n.kernel()
 	k.Scale, k.Shift = p.memory.alloc(x.Cols), p.memory.alloc(x.Cols)
-	if !p.Train {
+	if !p.Train || p.frozen {
 		k.Mean, k.Var = n.mean.Value, n.variance.Value
 		p.dev.NormForward(k, polynet.NormEpsilon, 0, x.Count())
 		return k

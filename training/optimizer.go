@@ -15,6 +15,7 @@ type Optimizer struct {
 	moments []device.Buffer // moving averages of the gradients, laid out like the parameters
 	update  func(g group, rate float32, step int)
 	decay   float32
+	body    float64 // factor of the learning rate of all layers but the head
 }
 
 // group is a range of the parameters' buffer with one weight decay.
@@ -26,7 +27,7 @@ type group struct {
 func (g group) of(b device.Buffer) device.Buffer { return b.Slice(g.begin, g.end) }
 
 func newOptimizer(n *Network, moments int, decay float64) *Optimizer {
-	o := &Optimizer{net: n, decay: float32(decay)}
+	o := &Optimizer{net: n, decay: float32(decay), body: 1}
 	for range moments {
 		o.moments = append(o.moments, n.dev.Alloc(n.values.Len()))
 	}
@@ -56,8 +57,13 @@ func NewAdamW(n *Network, beta1, beta2, eps, decay float64) *Optimizer {
 
 // Step makes step number step, counted from 1, with the given learning rate.
 func (o *Optimizer) Step(rate float64, step int) {
-	o.update(group{0, o.net.decayed, o.decay}, float32(rate), step)
-	o.update(group{o.net.decayed, o.net.values.Len(), 0}, float32(rate), step)
+	section := func(begin, head, end int, decay float32) {
+		o.update(group{begin, head, decay}, float32(rate*o.body), step)
+		o.update(group{head, end, decay}, float32(rate), step)
+	}
+	weight, bias := o.net.head()
+	section(0, weight, o.net.decayed, o.decay)
+	section(o.net.decayed, bias, o.net.values.Len(), 0)
 }
 
 // state returns copies of the moments, for checkpoints.

@@ -64,7 +64,7 @@ type Pass struct {
 	// statistics, and Backward cannot follow.
 	Train bool
 
-	frozen  bool // without Train, a backward run may follow: of norms that are constants, and without dropout
+	frozen  bool // norms use their running statistics and are constants of a backward run, which may follow without Train
 	dev     device.Trainer
 	rng     *rand.Rand // of dropout
 	pad     int

@@ -221,7 +221,7 @@ func (t *Trainer) openLoaders(ctx context.Context, set *datasets.Set) error {
 	}
 	base.Norm, base.Augment, base.Mask = &t.norm, t.cfg.Augment, t.cfg.Mask
 	base.Raw = len(t.options.Teachers) > 0
-	base.Balance, base.Seed = t.cfg.Balance, t.cfg.Seed
+	base.Balance, base.Seed, base.Repeat = t.cfg.Balance, t.cfg.Seed, t.cfg.Repeat
 	if t.train, err = datasets.NewLoader(set.Split(datasets.Train), set.Noise, base); err != nil {
 		return err
 	}
@@ -283,6 +283,9 @@ func (t *Trainer) prepareSteps() (err error) {
 	case AdamW:
 		t.opt = NewAdamW(t.net, 0.9, 0.999, 1e-8, c.Decay)
 	}
+	if t.options.From != nil {
+		t.opt.body = cmp.Or(c.FromRate, 1)
+	}
 	if c.EMA > 0 {
 		t.ema = newEMA(t.net, c.EMA)
 	}
@@ -307,18 +310,19 @@ func (t *Trainer) random(epoch uint64) *rand.Rand {
 }
 
 // Run trains until all epochs are done, writing the checkpoint after each, and returns the best model on the validation
-// split. When ctx ends it returns ctx's error; the checkpoint of the last whole epoch stays. Where a loss, a gradient,
-// a weight or an output on the validation clips is not finite, the run ends with an error wrapping ErrDiverged that
-// says where, and returns the best model of the epochs before, or nil where there is none.
+// split. It ends before that with Config.Patience. When ctx ends it returns ctx's error; the checkpoint of the last
+// whole epoch stays. Where a loss, a gradient, a weight or an output on the validation clips is not finite, the run
+// ends with an error wrapping ErrDiverged that says where. With either error it returns the best model of the epochs
+// before, or nil where there is none.
 func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
-	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs; epoch++ {
+	for epoch := len(t.history) + 1; epoch <= t.cfg.Epochs && !t.exhausted(); epoch++ {
 		e, err := t.trainEpoch(ctx, epoch)
 		if err == nil {
 			if err = t.validate(ctx, &e); errors.Is(err, ErrDiverged) {
 				err = fmt.Errorf("after epoch %d of %d: %w", epoch, t.cfg.Epochs, err)
 			}
 		}
-		if errors.Is(err, ErrDiverged) && t.best.Epoch > 0 {
+		if err != nil && (errors.Is(err, ErrDiverged) || ctx.Err() != nil) && t.best.Epoch > 0 {
 			m, bad := t.bestModel()
 			return m, errors.Join(err, bad)
 		}
@@ -336,6 +340,11 @@ func (t *Trainer) Run(ctx context.Context) (*polynet.Model, error) {
 		}
 	}
 	return t.bestModel()
+}
+
+// exhausted reports whether the patience is over.
+func (t *Trainer) exhausted() bool {
+	return t.cfg.Patience > 0 && len(t.history)-t.best.Epoch >= t.cfg.Patience
 }
 
 // Skipped returns the clips that could not be read.

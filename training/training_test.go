@@ -253,7 +253,7 @@ func TestResumeRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	refused("an older version", "has version 2, this program writes 5", cfg, old)
+	refused("an older version", "has version 2, this program writes 6", cfg, old)
 
 	writeTone(t, filepath.Join(dir, "rising", "brising_nohash_0.wav"), 1, rand.New(rand.NewPCG(9, 9)))
 	refused("other data", "data changed", cfg, path)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/polyphon/polyphon/polynet"
@@ -39,13 +40,17 @@ func (*fitCmd) Help() string {
 	return text.String()
 }
 
-// kindFlag is a kind of blocks. A retired one is an error of its own, where kong would only list the others.
+// kindFlag is a kind of blocks; "" where none is given.
 type kindFlag string
 
-// UnmarshalText sets the kind; kong compares it with the flag's enum.
+// UnmarshalText sets the kind, or says which there are.
 func (k *kindFlag) UnmarshalText(text []byte) error {
-	if *k = kindFlag(text); polynet.BlockKind(text).Retired() {
+	*k = kindFlag(text)
+	switch kind := polynet.BlockKind(text); {
+	case kind.Retired():
 		return fmt.Errorf("blocks of the kind %q are retired: polyphon no longer trains or runs them", text)
+	case !slices.Contains(polynet.BlockKinds(), kind):
+		return fmt.Errorf("%q is none of the kinds %v", text, polynet.BlockKinds())
 	}
 	return nil
 }

@@ -1,32 +1,31 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
-	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/internal/safe"
 	"github.com/polyphon/polyphon/polynet"
 	"github.com/polyphon/polyphon/training"
 )
 
 type fitCmd struct {
-	Data   string   `help:"${dataHelp}" required:"" type:"path" placeholder:"DIR"`
-	Out    string   `help:"${outHelp}" required:"" type:"path" placeholder:"FILE"`
-	Words  []string `help:"${wordsHelp}" placeholder:"WORD"`
-	Resume bool     `help:"Continue from the checkpoint, where there is one."`
-	Force  bool     `help:"Replace the model and the checkpoint of an earlier run."`
-	Log    string   `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
+	Data     string    `help:"${dataHelp}" required:"" type:"path" placeholder:"DIR"`
+	Out      string    `help:"${outHelp}" required:"" type:"path" placeholder:"FILE"`
+	Words    []string  `help:"${wordsHelp}" placeholder:"WORD"`
+	TestFold int       `help:"${testFoldHelp}" placeholder:"N"`
+	Folds    foldsFlag `help:"${foldsHelp}" placeholder:"N"`
+	Resume   bool      `help:"Continue from the checkpoint, where there is one."`
+	Force    bool      `help:"Replace the model and the checkpoint of an earlier run."`
+	Log      string    `help:"Write one line of figures an epoch to this CSV file." type:"path" placeholder:"FILE"`
 
 	Source []sourceFlag `help:"${sourceHelp}" sep:"none" placeholder:"NAME: LICENCE, ATTRIBUTION"`
 
@@ -46,12 +45,11 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := c.Decoding.Use(ctx); err != nil {
 		return err
 	}
-	cfg, err := c.config()
-	if err != nil {
-		return err
-	}
 	if c.Training.Threads < 0 {
 		return usageError("--threads must not be negative")
+	}
+	if c.Training.Steps > 0 && c.Training.Epochs > 0 {
+		return usageError("--steps and --epochs cannot be used together")
 	}
 	if err := c.checkOutputs(); err != nil {
 		return err
@@ -64,35 +62,28 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	set, err := c.openData(s.Err)
+	r := &fitRun{s: s, dev: dev}
+	r.planner = planner{fitCmd: c, notes: s.Err, shown: &runProgress{out: s.Err}, options: training.Options{
+		Device: dev, Threads: c.Training.Threads,
+	}}
+	if r.options.Teachers, err = c.Training.teachers(); err != nil {
+		return err
+	}
+	c.inherit(r.options.Teachers)
+	var found crossed
+	if c.Folds.given {
+		if found, err = r.crossValidate(ctx); err != nil {
+			return err
+		}
+		c.TestFold = -1 // the model learns all folds
+	}
+	made, err := r.plan(ctx, c.TestFold)
 	if err != nil {
 		return err
 	}
-	teachers, err := c.Training.teachers()
-	if err != nil {
+	if err := made.print(s.Err); err != nil {
 		return err
 	}
-	c.inherit(teachers)
-	from, err := c.Training.from()
-	if err != nil {
-		return err
-	}
-	shown := &runProgress{out: s.Err}
-	if cfg, err = c.complete(ctx, cfg, set, shown); err != nil {
-		return err
-	}
-	checkpoint := c.checkpoint()
-	if c.Resume && !exists(checkpoint) {
-		safe.Fprintf(s.Err, "train: there is no %s; starting anew\n", checkpoint)
-	}
-	t, err := training.New(ctx, set, cfg, training.Options{
-		Device: dev, Threads: c.Training.Threads, Checkpoint: checkpoint, Resume: c.Resume, Teachers: teachers, From: from,
-		Observer: training.Observer{Work: shown.work, Step: shown.step, Epoch: shown.epoch},
-	})
-	if err != nil {
-		return err
-	}
-	defer t.Close()
 	log := io.Discard
 	if c.Log != "" {
 		file, err := os.Create(c.Log)
@@ -102,29 +93,24 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		defer file.Close()
 		log = file
 	}
-	for _, note := range t.Notes() {
-		safe.Fprintf(s.Err, "train: %s\n", note)
-	}
-	warned := warnFiles(s.Err, nil, t.Skipped(), t.Warnings())
-	shown.begin(log, t.History())
-	defer func() { warnFiles(s.Err, warned, t.Skipped(), t.Warnings()) }()
-	defer program.Hold(ctx, epochHold)()
-	m, err := t.Run(ctx)
-	shown.bar.Clear()
+	m, err := r.train(ctx, made, c.checkpoint(), log)
 	if errors.Is(err, training.ErrDiverged) {
-		return c.diverged(err, cfg, m)
+		return c.diverged(err, made.cfg, m)
+	}
+	if err != nil && m != nil {
+		err = errors.Join(err, c.save(m))
+		safe.Fprintf(s.Err, "train: the best model so far, of epoch %d and not calibrated, is in %s\n",
+			m.Provenance.BestEpoch, c.Out)
 	}
 	if err != nil {
-		if errors.Is(err, context.Canceled) && len(t.History()) > 0 && checkpoint != "" {
-			safe.Fprintf(s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
-		}
 		return err
 	}
 	if c.Training.Calibrate {
-		if m, err = calibrateFitted(ctx, m, set, dev, c.Training.Threads, s.Err); err != nil {
+		if m, err = calibrateFitted(ctx, m, made.set, dev, c.Training.Threads, s.Err); err != nil {
 			return err
 		}
 	}
+	found.record(m)
 	if err := c.save(m); err != nil {
 		return err
 	}
@@ -134,26 +120,42 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	return nil
 }
 
-// complete returns the recipe for the data. Where no window is given, it measures the clips.
-func (c *fitCmd) complete(
-	ctx context.Context, cfg training.Config, set *datasets.Set, shown *runProgress,
-) (training.Config, error) {
-	cfg.Window = cmp.Or(cfg.Window, 1)
-	cfg, err := cfg.WithData(set)
-	if err == nil {
-		err = cfg.Validate() // before clips are read
+// fitRun is a run of fit, which trains one model, or one for each fold besides.
+type fitRun struct {
+	planner
+	s   program.Streams
+	dev *computing.Device
+}
+
+// train trains a model. Where it is interrupted or diverges, it returns the best one so far, too, or nil.
+func (r *fitRun) train(ctx context.Context, made *plan, checkpoint string, log io.Writer) (*polynet.Model, error) {
+	if made.from != nil {
+		r.inherit([]*polynet.Model{made.from})
 	}
-	if err != nil || c.Sound.Window != 0 {
-		return cfg, err
+	if r.Resume && !exists(checkpoint) {
+		safe.Fprintf(r.s.Err, "train: there is no %s; starting anew\n", checkpoint)
 	}
-	lengths, err := set.Lengths(ctx, func(done, total int) { shown.work("measuring clips", done, total) })
+	shown, o := &runProgress{out: r.s.Err}, r.options
+	o.Checkpoint, o.Resume, o.From = checkpoint, r.Resume, made.from
+	o.Observer = training.Observer{Work: shown.work, Step: shown.step, Epoch: shown.epoch}
+	t, err := training.New(ctx, made.set, made.cfg, o)
 	if err != nil {
-		return cfg, err
+		return nil, err
 	}
-	if cfg.Window = lengths.Window(); lengths.Longer > 0 {
-		safe.Fprintf(shown.out, "train: %s\n", lengthNote(lengths))
+	defer t.Close()
+	for _, note := range t.Notes() {
+		safe.Fprintf(r.s.Err, "train: %s\n", note)
 	}
-	return cfg, nil
+	warned := warnFiles(r.s.Err, nil, t.Skipped(), t.Warnings())
+	shown.begin(log, t.History())
+	defer func() { warnFiles(r.s.Err, warned, t.Skipped(), t.Warnings()) }()
+	defer program.Hold(ctx, epochHold)()
+	m, err := t.Run(ctx)
+	shown.bar.Clear()
+	if errors.Is(err, context.Canceled) && len(t.History()) > 0 && checkpoint != "" {
+		safe.Fprintf(r.s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
+	}
+	return m, err
 }
 
 // save writes the model with where it comes from.
@@ -179,23 +181,6 @@ func (c *fitCmd) diverged(err error, cfg training.Config, best *polynet.Model) e
 	}
 	return fmt.Errorf("%w; %s; the best model so far, of epoch %d, is in %s",
 		err, advice, best.Provenance.BestEpoch, c.Out)
-}
-
-// openData opens the data set, and prints what there is to note about it.
-func (c *fitCmd) openData(console io.Writer) (*datasets.Set, error) {
-	set, err := datasets.Open(c.Data, datasets.Options{
-		Words: c.Words, Unknown: c.Sound.Unknown, Silence: c.Sound.Silence, Noise: c.Sound.Noise, Extra: c.Sound.Extra,
-		Negatives: c.Sound.Negatives, NegativeShare: c.Sound.Negative,
-		Seed: c.Training.Seed,
-	})
-	if err != nil {
-		return nil, err
-	}
-	notes, err := checkLabels(set.Labels)
-	for _, note := range slices.Concat(set.Notes, notes) {
-		safe.Fprintf(console, "train: %s\n", note)
-	}
-	return set, err
 }
 
 // openDevice opens the device that the flags choose, and prints what there is to note about the choice.

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,16 +14,19 @@ import (
 )
 
 type networkFlags struct {
-	Arch    kindFlag    `help:"Kind of blocks; see above (${kind})." enum:"${kinds}" default:"${kind}" placeholder:"KIND"`
+	Arch    kindFlag    `help:"Kind of blocks; see above. Default: pi-relu." placeholder:"KIND"`
 	Degree  int         `help:"${degreeHelp}" default:"0"`
 	Expand  int         `name:"expansion" help:"${expansionHelp}" default:"0"`
-	Stem    stemFlag    `help:"${stemHelp} (${default})." default:"${stem}" placeholder:"W:K:A:S"`
-	Stages  []stageFlag `help:"${stagesHelp} (${default})." default:"${stages}" placeholder:"W:B:K:A:S"`
-	Dropout float64     `help:"Probability of zeroing a pooled feature." default:"${dropout}"`
+	Stem    *stemFlag   `help:"${stemHelp}" placeholder:"W:K:A:S"`
+	Stages  []stageFlag `help:"${stagesHelp}" placeholder:"W:B:K:A:S"`
+	Dropout *float64    `help:"Probability of zeroing a pooled feature. Default: ${dropout}." placeholder:"P"`
 }
 
 type trainingFlags struct {
-	Epochs    int          `help:"Passes over the training clips." default:"${epochs}"`
+	Steps     int          `help:"${stepsHelp}" default:"0"`
+	Epochs    int          `help:"Passes over the training clips, instead of --steps." default:"0"`
+	Keep      string       `help:"${keepHelp}" enum:"auto,best,last" default:"auto"`
+	Patience  *int         `help:"${patienceHelp}" placeholder:"EPOCHS"`
 	Batch     int          `help:"Clips in an optimiser step. Default: 100, fewer for small data sets." default:"0"`
 	Optimizer string       `help:"sgd (Nesterov momentum ${momentum}) or adamw." enum:"sgd,adamw" default:"${optimizer}"`
 	LR        float64      `help:"${lrHelp}" default:"0"`
@@ -35,8 +39,8 @@ type trainingFlags struct {
 	P0        float64      `name:"p0" help:"Probability for --gamma auto." default:"0.25" placeholder:"P"`
 	Smoothing float64      `help:"Label smoothing, with --loss ls." default:"${smoothing}"`
 	EMA       float64      `help:"Decay of the average of weights that is kept; 0 turns it off." default:"${ema}"`
-	Balance   float64      `help:"Evens out how often labels come: 0 as in the data, 1 equally." default:"${balance}"`
-	Mixup     float64      `help:"Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off." placeholder:"A"`
+	Balance   *float64     `help:"${balanceHelp}" placeholder:"SHARE"`
+	Mixup     *float64     `help:"${mixupHelp}" placeholder:"A"`
 	L1        float64      `name:"l1" help:"${l1Help}" placeholder:"X"`
 	Adversary float64      `name:"adversarial" help:"${adversarialHelp}" placeholder:"EPS"`
 	Seed      int64        `help:"Seed of everything random." default:"${seed}"`
@@ -44,9 +48,12 @@ type trainingFlags struct {
 
 	Calibrate bool `help:"${calibrateHelp}" default:"true" negatable:""`
 
-	From string `help:"${fromHelp}" placeholder:"MODEL"`
-	Live bool   `help:"${learnLiveHelp}"`
-	Mine int    `help:"${mineHelp}" default:"0" placeholder:"N"`
+	From      string   `help:"${fromHelp}" placeholder:"MODEL"`
+	FromRate  *float64 `help:"${fromRateHelp}" placeholder:"SHARE"`
+	FromNorms string   `help:"${fromNormsHelp}" enum:"keep,new" default:"keep"`
+
+	Live bool `help:"${learnLiveHelp}"`
+	Mine int  `help:"${mineHelp}" default:"0" placeholder:"N"`
 
 	Teacher       []string `help:"${teacherHelp}" placeholder:"MODEL"`
 	DistillWeight float64  `name:"taught" help:"${taughtHelp}" default:"${taught}"`
@@ -55,8 +62,9 @@ type trainingFlags struct {
 type soundFlags struct {
 	Features  string       `help:"${featuresHelp}" enum:"default,square32" default:"default"`
 	Window    float64      `help:"${windowHelp}" placeholder:"SECONDS"`
+	Hop       float64      `help:"${hopHelp}" placeholder:"SECONDS"`
 	Context   *contextFlag `help:"${contextHelp}" placeholder:"B:A"`
-	InContext float64      `help:"Share of the batches with such a context; 0 learns clips alone." default:"${inContext}"`
+	InContext *float64     `help:"${inContextHelp}" placeholder:"SHARE"`
 	Fluent    float64      `help:"${fluentShareHelp}" default:"${fluent}"`
 	Limit     float64      `help:"Bound of normalised features, in deviations; 0 turns it off." default:"${limit}"`
 	Noise     []string     `help:"${noiseHelp}" type:"path" placeholder:"DIR"`
@@ -70,32 +78,52 @@ type soundFlags struct {
 	Silence   float64      `help:"Share of _silence_ examples cut from _background_noise_, ditto." default:"0.1"`
 }
 
-// config returns the recipe with the flags' settings.
-func (c *fitCmd) config() (cfg training.Config, err error) {
-	t, s := c.Training, c.Sound
-	cfg = recipe
-	cfg.Net = c.Network.config()
+// config returns the recipe for data of these facts, with the flags' settings where they are given, and what it chose
+// where they are not. from is the model to begin with, or nil.
+func (c *fitCmd) config(f training.Facts, from *polynet.Model) (training.Config, []training.Choice, error) {
+	cfg, choices := f.Recipe()
+	t, s, given := c.Training, c.Sound, map[string]bool{}
 	cfg.Features, cfg.Window, cfg.ClampSigma = featurePresets[s.Features](), s.Window, s.Limit
-	cfg.Epochs, cfg.Batch, cfg.Optimizer, cfg.Rate = t.Epochs, t.Batch, training.OptimizerKind(t.Optimizer), t.LR
+	if from != nil {
+		cfg.Net = from.Net
+	}
+	given["arch"] = c.Network.override(&cfg.Net)
+	if t.Steps > 0 || t.Epochs > 0 {
+		cfg.Steps, cfg.Epochs, given["steps"] = t.Steps, t.Epochs, true
+	}
+	cfg.Batch, cfg.Optimizer, cfg.Rate = t.Batch, training.OptimizerKind(t.Optimizer), t.LR
 	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
 	cfg.Loss = training.LossKind(t.Loss)
 	if err := t.gamma(&cfg); err != nil {
-		return cfg, err
+		return cfg, nil, err
 	}
-	cfg.Smoothing, cfg.EMA, cfg.Balance, cfg.Mixup = t.Smoothing, t.EMA, t.Balance, t.Mixup
+	cfg.Smoothing, cfg.EMA = t.Smoothing, t.EMA
+	given["balance"], given["mixup"] = replace(&cfg.Balance, t.Balance), replace(&cfg.Mixup, t.Mixup)
+	given["patience"], given["from-rate"] = replace(&cfg.Patience, t.Patience), replace(&cfg.FromRate, t.FromRate)
+	if t.Keep != "auto" {
+		cfg.KeepLast, given["keep"] = t.Keep == "last", true
+	}
+	if t.FromNorms == "new" {
+		cfg.FromNorms = false
+	}
 	cfg.L1, cfg.Adversarial = t.L1, t.Adversary
 	cfg.Seed, cfg.DistillWeight, cfg.Live, cfg.Mine = t.Seed, t.DistillWeight, t.Live, t.Mine
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(s.Augment))
-	if s.Noisy != nil {
-		cfg.Augment.Noise = *s.Noisy
-	}
-	if s.SNR != nil {
-		cfg.Augment.SNR = *s.SNR
-	}
-	if cfg.Context.Share, cfg.Context.Fluent = s.InContext, s.Fluent; s.Context != nil {
+	replace(&cfg.Augment.Noise, s.Noisy)
+	replace(&cfg.Augment.SNR, (*[2]float64)(s.SNR))
+	given["in-context"] = replace(&cfg.Context.Share, s.InContext)
+	if cfg.Context.Fluent = s.Fluent; s.Context != nil {
 		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
 	}
-	return cfg, nil
+	return cfg, slices.DeleteFunc(choices, func(c training.Choice) bool { return given[c.Setting] }), nil
+}
+
+// replace sets dst to a flag's value, where it is given, and reports whether it is.
+func replace[T any](dst, flag *T) (given bool) {
+	if flag != nil {
+		*dst = *flag
+	}
+	return flag != nil
 }
 
 // gamma sets the gamma of a focal loss, where it is given.
@@ -115,7 +143,7 @@ func (f trainingFlags) gamma(cfg *training.Config) (err error) {
 
 // from opens the model of --from, if any.
 func (f trainingFlags) from() (*polynet.Model, error) {
-	if f.From == "" {
+	if f.From == "" || f.From == "none" {
 		return nil, nil
 	}
 	m, err := models.Open(f.From)
@@ -139,16 +167,28 @@ func (f trainingFlags) teachers() (list []*polynet.Model, err error) {
 
 var featurePresets = map[string]func() features.Config{"default": features.Default, "square32": features.Square32}
 
-func (f networkFlags) config() polynet.Config {
-	c := polynet.Config{Block: polynet.BlockKind(f.Arch), Degree: f.Degree, Expansion: f.Expand, Dropout: f.Dropout}
+// override sets what the flags say of a network, and reports whether they say anything.
+func (f networkFlags) override(c *polynet.Config) (given bool) {
+	given = replace(&c.Dropout, f.Dropout)
+	if f.Arch != "" {
+		c.Block, given = polynet.BlockKind(f.Arch), true
+	}
+	if f.Degree != 0 || f.Expand != 0 {
+		c.Degree, c.Expansion, given = f.Degree, f.Expand, true
+	}
 	if c.Degree == 0 && c.Block.Decomposition() {
 		c.Degree = training.DefaultDegree
 	}
-	c.Stem = polynet.Stem{Width: f.Stem[0], Kernel: f.Stem[1], Ahead: f.Stem[2], Stride: f.Stem[3]}
+	if s := f.Stem; s != nil {
+		c.Stem, given = polynet.Stem{Width: s[0], Kernel: s[1], Ahead: s[2], Stride: s[3]}, true
+	}
+	if len(f.Stages) > 0 {
+		c.Stages, given = nil, true
+	}
 	for _, s := range f.Stages {
 		c.Stages = append(c.Stages, polynet.Stage{Width: s[0], Blocks: s[1], Kernel: s[2], Ahead: s[3], Stride: s[4]})
 	}
-	return c
+	return given
 }
 
 // stemFlag and stageFlag are the numbers in polynet.Stem and polynet.Stage, in the order of their fields.

@@ -150,7 +150,8 @@ func (f *statedFlags) apply(m *polynet.Model, metadata map[string]string) (err e
 		if f.Arch == "" || f.Stem == (stemFlag{}) || len(f.Stages) == 0 {
 			return errors.New("--arch, --stem and --stages only make sense together")
 		}
-		m.Net = networkFlags{Arch: f.Arch, Degree: f.Degree, Expand: f.Expand, Stem: f.Stem, Stages: f.Stages}.config()
+		m.Net = polynet.Config{}
+		networkFlags{Arch: f.Arch, Degree: f.Degree, Expand: f.Expand, Stem: &f.Stem, Stages: f.Stages}.override(&m.Net)
 	}
 	if given("--labels", "labels", len(f.Labels) > 0) {
 		m.Labels = f.Labels

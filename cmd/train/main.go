@@ -1,5 +1,6 @@
 // Command train fits polynomial networks to recordings, and measures, tunes, describes and exchanges models.
 //
+//	train check --data DIR [--html FILE]
 //	train fit  --data DIR --out model.safetensors
 //	train eval [--model M] --data DIR [--split test] [--live --without DIR]
 //	train tune [--model M] --data DIR --without DIR --out M
@@ -26,6 +27,7 @@ import (
 )
 
 type commands struct {
+	Check     checkCmd     `cmd:"" help:"Say what a folder of recordings holds, and how fit would train on it."`
 	Fit       fitCmd       `cmd:"" help:"Train a model on a folder of recordings."`
 	Eval      evalCmd      `cmd:"" help:"Measure a model on a folder of recordings."`
 	Tune      tuneCmd      `cmd:"" help:"Find the operating point at which a model detects words in live sound."`

@@ -61,8 +61,8 @@ func writeSamples(t *testing.T, name string, samples []float32) {
 // quick are the flags of a small, short run.
 func quick(data, out string, more ...string) []string {
 	return append([]string{"fit", "--data", data, "--out", out, "--stem", "8:3:1:2", "--stages", "16:1:3:1:2",
-		"--epochs", "6", "--batch", "8", "--augment", "light", "--ema", "0.8", "--lr", "0.05", "--warmup", "1",
-		"--threads", "2"}, more...)
+		"--epochs", "6", "--silence", "0", "--batch", "8", "--augment", "light", "--ema", "0.8", "--lr", "0.05",
+		"--warmup", "1", "--threads", "2"}, more...)
 }
 
 func TestFitEvalInfo(t *testing.T) {
@@ -82,7 +82,7 @@ func TestFitEvalInfo(t *testing.T) {
 	if !strings.Contains(errs, broken) {
 		t.Errorf("fit named no unreadable clip: %q", errs)
 	}
-	if n := strings.Count(errs, "  validation "); n != 6 || strings.ContainsAny(errs, "\r\x1b") {
+	if n := strings.Count(errs, "\nepoch "); n != 6 || strings.ContainsAny(errs, "\r\x1b") {
 		t.Errorf("fit printed %d lines about epochs where there is no terminal: %q", n, errs)
 	}
 	checkLog(t, log, 6)
@@ -221,8 +221,8 @@ func TestErrors(t *testing.T) {
 		"unknown blocks":    {quick(data, out, "--arch", "cubic"), program.StatusUsage, "pi-tanh"},
 		"retired blocks":    {quick(data, out, "--arch", "rpoly"), program.StatusUsage, "retired"},
 		"degree too high":   {quick(data, out, "--arch", "ncp", "--degree", "17"), program.StatusUsage, "degree 17"},
-		"expansion of pi":   {quick(data, out, "--expansion", "3"), program.StatusUsage, "pi blocks"},
-		"degree of pi":      {quick(data, out, "--degree", "3"), program.StatusUsage, "pi blocks"},
+		"expansion of pi":   {quick(data, out, "--expansion", "3"), program.StatusUsage, "pi-relu blocks"},
+		"degree of pi":      {quick(data, out, "--arch", "pi", "--degree", "3"), program.StatusUsage, "pi blocks"},
 		"bad context":       {quick(data, out, "--context", "1"), program.StatusUsage, "--context"},
 		"bad noise":         {eval("--context", "--noise", "500"), program.StatusUsage, "--noise"},
 		"negative threads":  {quick(data, out, "--threads", "-1"), program.StatusUsage, "--threads"},

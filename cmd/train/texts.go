@@ -19,12 +19,7 @@ var texts = map[string]string{
 
 	"decodeWith": decoding.Help,
 
-	"kinds":     strings.ReplaceAll(flagText(polynet.BlockKinds()), ":", ","),
-	"kind":      string(recipe.Net.Block),
-	"stem":      flagText(recipe.Net.Stem),
-	"stages":    flagText(recipe.Net.Stages),
 	"dropout":   fmt.Sprint(recipe.Net.Dropout),
-	"epochs":    fmt.Sprint(recipe.Epochs),
 	"optimizer": string(recipe.Optimizer),
 	"momentum":  fmt.Sprint(recipe.Momentum),
 	"warmup":    fmt.Sprint(recipe.Warmup),
@@ -34,10 +29,8 @@ var texts = map[string]string{
 	"losses":    strings.ReplaceAll(flagText(training.LossKinds), ":", ","),
 	"smoothing": fmt.Sprint(recipe.Smoothing),
 	"ema":       fmt.Sprint(recipe.EMA),
-	"balance":   fmt.Sprint(recipe.Balance),
 	"seed":      fmt.Sprint(recipe.Seed),
 	"taught":    fmt.Sprint(recipe.DistillWeight),
-	"inContext": fmt.Sprint(recipe.Context.Share),
 	"fluent":    fmt.Sprint(recipe.Context.Fluent),
 	"limit":     fmt.Sprint(recipe.ClampSigma),
 
@@ -54,10 +47,23 @@ var texts = map[string]string{
 		"Default: %d.", polynet.MaxDegree, training.DefaultDegree),
 	"expansionHelp": fmt.Sprintf("Channels of the factors of star blocks for each of the stage's, 1 to %d. Default: %d.",
 		polynet.MaxExpansion, polynet.StarExpansion),
-	"stemHelp":   "First convolution, WIDTH:KERNEL:AHEAD:STRIDE",
-	"stagesHelp": "Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE",
 	"milpHelp": "For how long a solver of mixed-integer programs, cbc or glpsol, is asked about what bounds leave open; " +
 		"0: it is not.",
+	"stemHelp": "First convolution, WIDTH:KERNEL:AHEAD:STRIDE. Default: as the clips are many or few.",
+	"stagesHelp": "Stages of residual blocks, each WIDTH:BLOCKS:KERNEL:AHEAD:STRIDE. Default: as the clips are many or " +
+		"few.",
+	"stepsHelp": "Optimiser steps, rounded up to whole epochs. Default: as the clips are many or few.",
+	"keepHelp": "Which epoch's weights are kept: the best on the validation clips, or the last. " +
+		"Default: the last where these are too few to choose by.",
+	"patienceHelp": "End after so many epochs without a better one; 0: never. Default: 20 where there are enough " +
+		"validation clips.",
+	"balanceHelp": "Evens out how often labels come: 0 as in the data, 1 equally. Default: 1 where they are uneven, " +
+		"or 0.5.",
+	"mixupHelp": "Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off. Default: 0.3 for few clips.",
+	"inContextHelp": "Share of the batches with such a context; 0 learns clips alone. Default: 0.5 for windows of at " +
+		"most 2 s.",
+	"fromRateHelp":  "Learning rate of the layers of --from, as a share of the head's. Default: 0.1.",
+	"fromNormsHelp": "Norms of --from keep their statistics, or new ones are learnt with the weights.",
 	"lossHelp": "Loss: ls (cross-entropy with label smoothing), ce (without), brier, or for probabilities that are " +
 		"better calibrated focal, flsd (FLSD-53), flsc (FLSc-532) or dual. Default: " + string(recipe.Loss) + ".",
 	"gammaHelp": fmt.Sprintf("Gamma of --loss focal and dual, or auto: the one that --p0 gives. Default: %g.",
@@ -71,8 +77,12 @@ var texts = map[string]string{
 	"adversarialHelp": "Learn features that are changed by up to EPS deviations each, in the way that makes the loss " +
 		"the largest (projected gradient descent); it takes five times as long.",
 	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",
-	"fromHelp": "Begin with the weights of a model of the same blocks and features, instead of random ones; " +
-		"with other labels, the head begins anew.",
+	"fromHelp": "Begin with the weights of a model, base, small or a file, instead of random ones; with other labels, " +
+		"the head begins anew. none: random ones. Default: base for few short clips that it tells apart, or none.",
+	"testFoldHelp": "With folders fold1, fold2 and so on, the one that is held out for the test. Default: the last.",
+	"foldsHelp": "Cross-validation: train without each fold, measure on it, then train on all. The folds are folders " +
+		"fold1, fold2 and so on, or with a number that many are made.",
+	"hopHelp": "Seconds from one window to the next in recordings that are longer. Default: half a window.",
 	"learnLiveHelp": "In the batches with context, learn what a detector of live sound goes by: words where they are " +
 		"likeliest, up to 0.16 s from their place, and _unknown_ where a word is likeliest.",
 	"mineHelp": "Every N epochs, search the --negatives for places that are taken for words; from then on half of " +
