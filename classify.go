@@ -210,7 +210,7 @@ func (r *Recognizer) Embed(samples []float32, rate int) ([]float32, error) {
 // audio.ErrEmpty, audio.ErrFormat, ErrDiverged, ErrClosed.
 func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Window, error] {
 	return func(yield func(Window, error) bool) {
-		m := r.Model()
+		m, inParts := r.Model(), r.slotsOf(src) != nil
 		src, err := audio.Resample(src, m.Features.Rate)
 		if err != nil {
 			yield(Window{}, err)
@@ -221,6 +221,10 @@ func (r *Recognizer) Windows(ctx context.Context, src audio.Source) iter.Seq2[Wi
 		n, err := audio.ReadFull(src, buffer[:first])
 		if n < first {
 			yield(r.onlyWindow(buffer[:n], err))
+			return
+		}
+		if inParts {
+			r.recordingWindows(ctx, &headed{src, buffer[:n], err})(yield)
 			return
 		}
 		input := r.newDriftInput()

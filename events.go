@@ -15,6 +15,7 @@ import (
 // Event is a sound that was detected: a word, say. Times are in seconds since the stream or recording began.
 type Event struct {
 	detect.Event
+	Near bool // it is none: a near miss (WithNear)
 	// Samples is, with WithSamples, the event's sound with what surrounds it, mono at the model's rate: at least a
 	// window, or less near the beginning or end of the stream. It begins SamplesStart seconds after the stream did. Of
 	// an event of more than half a minute it is the end.
@@ -34,6 +35,7 @@ func (r *Recognizer) Events(ctx context.Context, src audio.Source) iter.Seq2[Eve
 // longer than a window it adds the answer of Classify.
 func (r *Recognizer) EventsOverall(ctx context.Context, src audio.Source, whole *Overall) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
+		inParts := r.slotsOf(src) != nil && r.stream.Gate == 0
 		src, err := audio.Resample(src, r.Model().Features.Rate)
 		if err != nil {
 			yield(Event{}, err)
@@ -62,6 +64,10 @@ func (r *Recognizer) EventsOverall(ctx context.Context, src audio.Source, whole 
 			}
 		}
 		defer func() { whole.RefusedEvents += t.detector.Refused() }()
+		if inParts && n > m.WindowSamples() {
+			r.recordingEvents(ctx, &headed{src, samples[:n], err}, t, yield)
+			return
+		}
 		l, begun := &Listener{g}, false
 		l.follow(yield, func() error {
 			if err := ctx.Err(); err != nil {
@@ -90,7 +96,9 @@ const (
 type tracker struct {
 	input     *audio.Converter
 	detector  *detect.Detector
-	rate      int // hertz
+	near      nearMisses
+	preRoll   float64 // seconds
+	rate      int     // hertz
 	window    float64
 	recording bool                     // events are reported when they have ended, not when they begin
 	decided   func(inference.Decision) // nil, or called with each decision on a whole window of the sound
@@ -116,16 +124,20 @@ func (r *Recognizer) newTracker(f audio.Format, recording bool) (*tracker, error
 		return nil, err
 	}
 	detector.Require(r.minConfidence)
+	near, err := newNearMisses(m.Labels, r.detection, r.near)
+	if err != nil {
+		return nil, err
+	}
 	t := &tracker{
 		input: input, detector: detector, rate: m.Features.Rate, window: m.Window,
-		recording: recording, maxEvents: maxEvents, drift: r.newDriftInput(),
+		near: near, preRoll: r.preRoll, recording: recording, maxEvents: maxEvents, drift: r.newDriftInput(),
 	}
 	if !recording {
 		t.decided = t.watch
 	}
 	if r.samples {
 		t.maxEvents = maxEventsWithSounds
-		t.latest = make([]float32, int((maxEventSound+2*m.Window)*float64(t.rate)))
+		t.latest = make([]float32, int((maxEventSound+r.preRoll+2*m.Window)*float64(t.rate)))
 	}
 	return t, nil
 }
@@ -150,10 +162,29 @@ func (t *tracker) decide(d inference.Decision) {
 	if t.decided != nil && inside && d.P != nil {
 		t.decided(d)
 	}
-	if e, ok := t.detector.Push(d.Start, d.End, d.Used, d.P); ok && !t.recording {
-		t.add(e)
+	e, began := t.detector.Push(d.Start, d.End, d.Used, d.P)
+	if began && !t.recording {
+		t.add(e, false)
 	}
 	t.addEnded()
+	t.near.push(d, began, len(t.detector.Ended()))
+	t.addNear()
+}
+
+// flush ends the events and near misses that go on.
+func (t *tracker) flush() {
+	t.detector.Flush()
+	t.drift.finish()
+	t.addEnded()
+	t.near.flush()
+	t.addNear()
+}
+
+// addNear adds the near misses that have ended.
+func (t *tracker) addNear() {
+	for _, e := range t.near.ended() {
+		t.add(e, true)
+	}
 }
 
 // watch looks for drift.
@@ -167,23 +198,24 @@ func (t *tracker) watch(d inference.Decision) {
 func (t *tracker) addEnded() {
 	if t.recording {
 		for _, e := range t.detector.Ended() {
-			t.add(e)
+			t.add(e, false)
 		}
 	}
 }
 
-// add adds an event. What begins in the silence after the sound is no event, and none goes on into it.
-func (t *tracker) add(e detect.Event) {
+// add adds an event, or a near miss. What begins in the silence after the sound is no event, and none goes on into it.
+func (t *tracker) add(e detect.Event, near bool) {
 	if t.flushed {
 		if e.Start >= t.seconds() {
 			return
 		}
 		e.End, e.Time = min(e.End, t.seconds()), min(e.Time, t.seconds())
 	}
-	event := Event{Event: e}
+	event := Event{Event: e, Near: near}
 	if t.latest != nil {
 		middle := (e.Start + e.End) / 2
-		event.Samples, event.SamplesStart = t.between(min(e.Start, middle-t.window/2), max(e.End, middle+t.window/2))
+		from := min(e.Start, middle-t.window/2) - t.preRoll
+		event.Samples, event.SamplesStart = t.between(from, max(e.End, middle+t.window/2))
 	}
 	if len(t.events) == t.maxEvents {
 		t.events = append(t.events[:0], t.events[1:]...)
@@ -213,6 +245,7 @@ func (t *tracker) take() []Event {
 func (t *tracker) reset() {
 	t.input.Reset()
 	t.detector.Reset()
+	t.near.reset()
 	t.drift.finish()
 	t.events, t.samples, t.flushed, t.stats = nil, 0, false, ListenStats{}
 }

@@ -97,9 +97,7 @@ func (l *Listener) Flush() error {
 		return err
 	}
 	t := l.group.trackers[0]
-	t.detector.Flush() // ends the events that go on
-	t.drift.finish()
-	t.addEnded()
+	t.flush()
 	return nil
 }
 
@@ -160,8 +158,7 @@ func (r *Recognizer) listenGroup(n int, f Format, step float64, recording bool) 
 		Rate: cmp.Or(f.Rate, m.Features.Rate), Channels: cmp.Or(f.Channels, 1),
 		Encoding: cmp.Or(f.Encoding, audio.S16LE),
 	}
-	silence := (m.Window + r.detection.Smoothing + r.detection.MinDuration) * float64(m.Features.Rate)
-	g := &ListenerGroup{group: group, silence: make([]float32, int(silence))}
+	g := &ListenerGroup{group: group, silence: r.silence()}
 	for range n {
 		t, err := r.newTracker(format, recording)
 		if err != nil {
@@ -171,6 +168,13 @@ func (r *Recognizer) listenGroup(n int, f Format, step float64, recording bool) 
 		g.trackers = append(g.trackers, t)
 	}
 	return g, nil
+}
+
+// silence returns what follows the end of a sound, so that its last event can be reported.
+func (r *Recognizer) silence() []float32 {
+	m := r.Model()
+	seconds := m.Window + r.detection.Smoothing + r.detection.MinDuration
+	return make([]float32, int(seconds*float64(m.Features.Rate)))
 }
 
 // Write takes bytes of sound i as Listener.Write does; Compute computes what they complete.

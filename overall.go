@@ -106,73 +106,123 @@ const (
 
 // ClassifySource is Classify of a source of any length, in bounded memory. An error may also be the source's or ctx's.
 func (r *Recognizer) ClassifySource(ctx context.Context, src audio.Source) ([]Score, error) {
+	slots := r.slotsOf(src)
 	src, err := audio.Resample(src, r.Model().Features.Rate)
 	if err != nil {
 		return nil, err
 	}
-	b, err := r.takeBatch(clipWindows)
+	whole, input := r.NewOverall(), r.newDriftInput()
+	c := newWindowCutter(ctx, src, r.Model().WindowSamples(), cap(slots) > 1)
+	err = inOrder(slots, c.next, r.classifyWindows, func(w windowAnswers) error {
+		for i, logits := range w.logits {
+			end := w.seconds(min(w.starts[i]+c.window, len(w.samples)))
+			scores := r.scores(logits)
+			if scores == nil {
+				return inference.Diverged(w.seconds(w.starts[i]), end)
+			}
+			addToDrift(&input, end, logits)
+			whole.Add(scores)
+		}
+		return w.err
+	})
 	if err != nil {
 		return nil, err
-	}
-	defer r.returnBatch(b)
-	whole := r.NewOverall()
-	input := r.newDriftInput()
-	hop := max(1, b.window/clipHops)
-	samples := make([]float32, b.window+(clipWindows-2)*hop) // so many windows, one of them at the end of the sound
-	dropped, held, next := 0, 0, 0                           // samples; next is where the next window begins
-	for err != io.EOF {
-		var n int
-		n, err = audio.ReadFull(src, samples[held:])
-		held += n
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil && err != io.EOF {
-			return nil, err
-		}
-		if held == 0 {
-			return nil, audio.ErrEmpty
-		}
-		var starts []int
-		for ; next+b.window <= held; next += hop {
-			starts = append(starts, next)
-		}
-		if last := max(0, held-b.window); err == io.EOF && next-hop < last || next == 0 {
-			starts = append(starts, last)
-		}
-		if err := r.addWindows(whole, &input, b, samples[:held], starts, dropped); err != nil {
-			return nil, err
-		}
-		keep := max(0, next-hop) // the window at the end of the sound may begin there
-		held = copy(samples, samples[keep:held])
-		dropped, next = dropped+keep, next-keep
 	}
 	input.finish()
 	return whole.Scores(), nil
 }
 
-// addWindows adds to whole the answers for the windows that begin at samples of the given numbers, each classified on
-// its own. So many samples of the sound were dropped before.
-func (r *Recognizer) addWindows(
-	whole *Overall, input *driftInput, b *batch, samples []float32, starts []int, dropped int,
-) error {
-	b.samples, b.index = b.samples[:0], b.index[:0]
-	for i, start := range starts {
-		b.add(i, samples[start:min(start+b.window, len(samples))])
+// windowCutter cuts a sound into windows, one every quarter of a window and one at its end.
+type windowCutter struct {
+	ctx         context.Context
+	src         audio.Source
+	window, hop int
+	shared      bool // several goroutines work on what next returns
+	samples     []float32
+	held, begin int // samples that are held, and where in these the next window begins
+	dropped     int // samples before these
+	ended       bool
+}
+
+func newWindowCutter(ctx context.Context, src audio.Source, window int, shared bool) *windowCutter {
+	hop := max(1, window/clipHops)
+	return &windowCutter{
+		ctx: ctx, src: src, window: window, hop: hop, shared: shared,
+		samples: make([]float32, window+(clipWindows-2)*hop), // so many windows, one of them at the end of the sound
 	}
-	if err := b.run(); err != nil {
-		return err
+}
+
+// windowJob is some windows of a sound.
+type windowJob struct {
+	samples []float32
+	starts  []int   // in samples
+	dropped int     // samples of the sound before these
+	rate    float64 // hertz
+}
+
+func (j windowJob) seconds(sample int) float64 { return float64(j.dropped+sample) / j.rate }
+
+// next returns the next windows; io.EOF after the last ones.
+func (c *windowCutter) next() (j windowJob, err error) {
+	if c.ended {
+		return j, io.EOF
+	}
+	if keep := max(0, c.begin-c.hop); keep > 0 { // the window at the end of the sound may begin there
+		c.held = copy(c.samples, c.samples[keep:c.held])
+		c.dropped, c.begin = c.dropped+keep, c.begin-keep
+	}
+	n, err := audio.ReadFull(c.src, c.samples[c.held:])
+	c.held += n
+	c.ended = err == io.EOF
+	switch {
+	case err == nil:
+		err = c.ctx.Err()
+	case c.ended && c.held == 0:
+		err = audio.ErrEmpty
+	case c.ended:
+		err = nil
+	}
+	if err != nil {
+		return j, err
+	}
+	j = windowJob{samples: c.samples[:c.held], dropped: c.dropped, rate: float64(c.src.Rate())}
+	for ; c.begin+c.window <= c.held; c.begin += c.hop {
+		j.starts = append(j.starts, c.begin)
+	}
+	if last := max(0, c.held-c.window); c.ended && c.begin-c.hop < last || c.begin == 0 {
+		j.starts = append(j.starts, last)
+	}
+	if c.shared {
+		j.samples = slices.Clone(j.samples)
+	}
+	return j, nil
+}
+
+// windowAnswers are the logits of each window, or why there are none.
+type windowAnswers struct {
+	windowJob
+	logits [][]float32
+	err    error
+}
+
+// classifyWindows classifies each window on its own.
+func (r *Recognizer) classifyWindows(j windowJob) (a windowAnswers) {
+	a.windowJob = j
+	b, err := r.takeBatch(clipWindows)
+	if err != nil {
+		a.err = err
+		return a
+	}
+	defer r.returnBatch(b)
+	for i, start := range j.starts {
+		b.add(i, j.samples[start:min(start+b.window, len(j.samples))])
+	}
+	if a.err = b.run(); a.err != nil {
+		return a
 	}
 	classes := len(r.Model().Labels)
-	for i, start := range starts {
-		logits := b.logits[i*classes:][:classes]
-		scores, rate := r.scores(logits), float64(r.Model().Features.Rate)
-		end := float64(dropped+min(start+b.window, len(samples))) / rate
-		if scores == nil {
-			return inference.Diverged(float64(dropped+start)/rate, end)
-		}
-		addToDrift(input, end, logits)
-		whole.Add(scores)
+	for i := range j.starts {
+		a.logits = append(a.logits, slices.Clone(b.logits[i*classes:][:classes]))
 	}
-	return nil
+	return a
 }

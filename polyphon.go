@@ -54,6 +54,9 @@ type settings struct {
 	stream    inference.StreamOptions
 	samples   bool
 	pool      Pool
+	slots     chan struct{} // of goroutines that work on recordings
+	near      float64       // 0: no near misses
+	preRoll   float64       // seconds
 
 	minConfidence float64
 	coverage      *float64 // nil: no sets
@@ -66,8 +69,8 @@ type Option func(*settings)
 // WithDevice computes on d. Without it, New opens device.CPU.
 func WithDevice(d device.Device) Option { return func(s *settings) { s.device = d } }
 
-// WithThreads uses at most n threads of the CPU for a batch of sounds; 0, the default, stands for one a core. Single
-// sounds and streams are computed on the caller's goroutine.
+// WithThreads uses at most n threads of the CPU for a batch of sounds, and for every Recording; 0, the default, stands
+// for one a core. Other single sounds and streams are computed on the caller's goroutine.
 func WithThreads(n int) Option { return func(s *settings) { s.threads = n } }
 
 // WithReference computes with the slow, plain arithmetic that fast kernels are compared with.
@@ -88,6 +91,13 @@ func WithGate(decibels float64) Option {
 
 // WithSamples makes events carry their sound (Event.Samples).
 func WithSamples() Option { return func(s *settings) { s.samples = true } }
+
+// WithNear makes Events and live sound yield near misses, too, marked by Event.Near: sounds of which a label's averaged
+// probability reached p, and no event of any label was there. They come when they have ended. 0, the default, is none.
+func WithNear(p float64) Option { return func(s *settings) { s.near = p } }
+
+// WithPreRoll makes the sound of events (WithSamples) begin so many seconds earlier, at most 30.
+func WithPreRoll(seconds float64) Option { return func(s *settings) { s.preRoll = seconds } }
 
 // Open returns a Recognizer with the model in the file at path. A file that cannot be used gives an error that wraps
 // polynet.ErrModel; other errors are New's.
@@ -118,6 +128,9 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	if err := r.detection.Validate(m.Labels); err != nil {
 		return nil, err
 	}
+	if !(r.near >= 0 && r.near <= 1 && r.preRoll >= 0 && r.preRoll <= maxEventSound) {
+		return nil, fmt.Errorf("%w: near misses from %g on, a pre-roll of %g s", polynet.ErrConfig, r.near, r.preRoll)
+	}
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)
 	}
@@ -130,6 +143,7 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	if r.threads < 0 || r.stream.Gate-r.stream.Gate != 0 { // NaN or infinite
 		return nil, fmt.Errorf("%w: %d threads, a gate of %g dB", polynet.ErrConfig, r.threads, r.stream.Gate)
 	}
+	r.slots = newSlots(r.threads)
 	if r.device == nil && !r.reference {
 		if r.device, err = device.CPU(r.threads); err != nil {
 			return nil, err

@@ -30,6 +30,7 @@ type progress struct {
 	// Frames: ready have been made, in whole steps; the executor has passed fed, of which it has computed run. fed stops
 	// while the gate is closed, and at the stream's end the executor takes zeros after the last frame.
 	ready, fed, run int
+	skip            int  // frames that the framer makes before those that count (Part)
 	active          bool // the latest step needs the network
 	firstRow        int
 	decisions       int
@@ -203,6 +204,9 @@ func (s *streamInput) takeFrames() (took bool, restart int) {
 		return false, 0
 	}
 	mels := s.features.Mels
+	for ; s.skip > 0; s.skip-- {
+		s.framer.Next(s.rows)
+	}
 	for i := range n {
 		row := s.rows[(s.ready+i)*mels%len(s.rows):][:mels]
 		s.framer.Next(row)

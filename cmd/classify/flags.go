@@ -72,6 +72,8 @@ type eventFlags struct {
 	Gate        float64        `help:"${gate}" placeholder:"DB" default:"0"`
 	Windows     bool           `help:"Report the labels of every window of recordings instead of events."`
 	Save        string         `help:"${save}" placeholder:"DIR"`
+	Near        float64        `help:"${near}" placeholder:"P" default:"0"`
+	PreRoll     float64        `help:"With --save, seconds of sound before that of the event." placeholder:"S" default:"0"`
 }
 
 // manyFlags are for corpora that take a while.
@@ -98,6 +100,8 @@ var texts = map[string]string{
 	"only": "Report events and windows of these labels only, and sort no other files.",
 	"threshold": "Probability that begins an event, and with --sort that a file needs to be sorted: a number, or by " +
 		"label as in left=0.9,*=0.8, where * is all others.",
+	"near": "With --save, save near misses, too, in the folder " + records.NearFolder + ": sounds of which a label " +
+		"reached this probability and that are no event; train review shows them.",
 	"sort": "Put a copy of each file into a folder named after its label, below this one, whose " + logName +
 		" says what was done.",
 	"undo": "Take back what --sort did, as its log says.",
@@ -184,6 +188,8 @@ func (c *cli) check() error {
 		return fmt.Errorf("--as %s and --windows: a recording is answered in one of these ways", c.As)
 	case c.As == records.AsClip && c.Events.Save != "":
 		return errors.New("--save is about events, and --as clip looks for none")
+	case c.Events.Save == "" && (c.Events.Near != 0 || c.Events.PreRoll != 0):
+		return errors.New("--near and --pre-roll are about the sounds that --save saves")
 	case math.IsNaN(gate) || math.IsInf(gate, 0):
 		return fmt.Errorf("--gate %g is no level", gate)
 	case c.Top < 0:
@@ -285,11 +291,13 @@ func (c *cli) load(console io.Writer) (*loaded, error) {
 		safe.Fprintf(console, "classify: %s\n", l.device.Note)
 	}
 	options := []polyphon.Option{
-		polyphon.WithDevice(l.device.Trainer), polyphon.WithHop(c.Hop), polyphon.WithGate(c.Events.Gate),
+		polyphon.WithDevice(l.device.Trainer), polyphon.WithThreads(c.Threads), polyphon.WithHop(c.Hop),
+		polyphon.WithGate(c.Events.Gate),
 		polyphon.WithDetection(c.Events.detection(model.DetectionConfig())), polyphon.WithPool(polyphon.Pool(c.Pool)),
 	}
 	if c.Events.Save != "" {
-		options = append(options, polyphon.WithSamples())
+		options = append(options, polyphon.WithSamples(), polyphon.WithNear(c.Events.Near),
+			polyphon.WithPreRoll(c.Events.PreRoll))
 	}
 	doubt, watch := c.Doubt.options()
 	l.watch = watch

@@ -69,6 +69,7 @@ func (c *cli) listen(ctx context.Context, s program.Streams, l *loaded, recorded
 	if recorded != nil {
 		in, ls.declared, ls.recorded, ls.source = recorded, recorded.Format, true, recorded.Device.Name
 	}
+	defer ls.saver.close()
 	debug.FreeOSMemory() // what loading has left behind would stay for as long as the sound goes on
 
 	// Otherwise the signal would end the program without a summary when nobody reads the events any more.
@@ -220,6 +221,12 @@ func (l *listener) take(stream *polyphon.Listener, err error) error {
 			continue
 		}
 		e := records.NewLiveEvent(found, l.clock())
+		if found.Near {
+			if err := l.saver.save(e, found); err != nil {
+				l.fail(err)
+			}
+			continue
+		}
 		l.summary.Events++
 		l.format.Event(e)
 		if l.broken = l.format.Flush(); l.broken != nil {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/internal/need"
+	"github.com/polyphon/polyphon/internal/records"
 )
 
 // tree lists the files below a folder, with hidden ones but the index, and without empty folders.
@@ -22,7 +23,7 @@ func tree(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), indexName) {
+		if err == nil && !d.IsDir() && !strings.HasPrefix(d.Name(), indexName) && d.Name() != records.SavedName {
 			names = append(names, filepath.ToSlash(path))
 		}
 		return err

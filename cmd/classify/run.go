@@ -55,6 +55,7 @@ func (c *cli) classify(ctx context.Context, s program.Streams, l *loaded) error 
 	if err != nil {
 		return err
 	}
+	defer saver.close()
 	threads := max(1, min(cmp.Or(c.Threads, runtime.GOMAXPROCS(0)), found.inputs))
 	batch := batchCPU
 	if l.device.GPU() {

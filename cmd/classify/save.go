@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/polyphon/polyphon"
@@ -17,10 +19,14 @@ import (
 	"github.com/polyphon/polyphon/internal/safe"
 )
 
-// saver writes the sounds of events as WAV files, DIR/LABEL/NAME.wav. A nil saver writes nothing.
+// saver writes the sounds of events as WAV files, DIR/LABEL/NAME.wav, those of near misses below a folder of their own,
+// and a list of all. A nil saver writes nothing.
 type saver struct {
 	dir  string
 	rate int // hertz
+
+	mu   sync.Mutex
+	list *os.File // nil: not yet opened
 }
 
 // newSaver returns a saver of sounds of a rate below dir; nil where dir is empty. An error says that dir cannot be
@@ -35,7 +41,7 @@ func newSaver(dir string, rate int) (*saver, error) {
 	if err := atomicfile.Check(filepath.Join(dir, "event.wav")); err != nil {
 		return nil, fmt.Errorf("--save: %w", err)
 	}
-	return &saver{dir, rate}, nil
+	return &saver{dir: dir, rate: rate}, nil
 }
 
 // save writes the sound of an event.
@@ -50,17 +56,48 @@ func (s *saver) save(e event, found polyphon.Event) error {
 		tags.Created = clock
 		tags.Comment += "; reported at " + e.Clock
 	}
-	path := filepath.Join(s.dir, safe.FolderName(string(e.Label)), s.name(e, found.Samples))
+	clip := path.Join(safe.FolderName(string(e.Label)), s.name(e, found.Samples))
+	if found.Near {
+		clip = path.Join(records.NearFolder, clip)
+		tags.Comment = "near miss: " + tags.Comment
+	}
+	path := filepath.Join(s.dir, filepath.FromSlash(clip))
 	err := os.MkdirAll(filepath.Dir(path), 0o777)
 	if err == nil {
 		err = atomicfile.Write(path, func(w io.Writer) error {
 			return audio.WriteWAV(w.(io.WriteSeeker), audio.Clip{Rate: s.rate, Samples: found.Samples}, tags)
 		})
 	}
+	if err == nil {
+		e.File = safe.String(source(e))
+		err = s.note(records.Saved{
+			Spec: records.Spec, Clip: safe.String(clip), Near: found.Near, Begins: seconds(found.SamplesStart), Event: e,
+		})
+	}
 	if err != nil {
 		return fmt.Errorf("--save: %s: %v", path, reason(err)) // not wrapped: the path is not that of the input
 	}
 	return nil
+}
+
+// note adds a clip to the list.
+func (s *saver) note(clip records.Saved) (err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.list == nil {
+		if s.list, err = atomicfile.Append(filepath.Join(s.dir, records.SavedName)); err != nil {
+			return err
+		}
+	}
+	_, err = s.list.Write(append(records.Marshal(clip), '\n'))
+	return err
+}
+
+// close closes the list.
+func (s *saver) close() {
+	if s != nil && s.list != nil {
+		s.list.Close()
+	}
 }
 
 // source returns what an event was found in.

@@ -166,7 +166,7 @@ func (s *sorter) sort(in input, a answer) error {
 	e, err := filing.NewEntry(s.action, in.name)
 	if err == nil {
 		e.Label, e.P = likeliest.Label, likeliest.P
-		_, err = s.log.Place(e)
+		_, err = s.log.Place(e, safe.FolderName(label))
 	}
 	if err != nil {
 		return fmt.Errorf("--sort: %w", err)

@@ -117,3 +117,26 @@ func TestPool(t *testing.T) {
 		}
 	}
 }
+
+// TestThreadsOfOneFile has the same output, to the digit, for a file of several parts whatever the number of threads.
+func TestThreadsOfOneFile(t *testing.T) {
+	model := loudness(t)
+	folder(t, map[string][]byte{"a.wav": wav(slices.Repeat(threeSounds(), 24)), "b.wav": wav(noise(rate, loud))})
+	for _, way := range []string{"--as clip", "--as events", "--windows --hop 0.3"} {
+		var want string
+		for _, threads := range []string{"1", "2", "7"} {
+			args := slices.Concat([]string{"--model", model, "--format", "csv", "--threads", threads}, soundFlags,
+				strings.Fields(way), []string{"a.wav", "b.wav"})
+			status, out, _ := classify(t, nil, args...)
+			expect(t, "status", status, statusOK)
+			if want == "" {
+				want = out
+			}
+			expect(t, way+" with "+threads+" threads", out == want, true)
+		}
+		found := map[string]int{"--as clip": 0, "--as events": 3 * 24, "--windows --hop 0.3": 100}[way]
+		if n := strings.Count(want, "\n"); n < found+3 {
+			t.Errorf("%s: %d lines", way, n)
+		}
+	}
+}

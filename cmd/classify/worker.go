@@ -76,7 +76,7 @@ func (w *worker) begin(ctx context.Context, it *item) error {
 		return w.long(ctx, it, &records.Sound{
 			Source: src, Beginning: samples[:n], Err: err,
 			Processed: func(samples int) { w.tally.processed(samples, src.Rate()) },
-		})
+		}, isRegular(in))
 	case err != io.EOF:
 		return w.end(ctx, it, record{err: err, result: result{Warning: w.warning()}})
 	}
@@ -96,6 +96,16 @@ func (w *worker) open(in input) (io.ReadCloser, error) {
 		return io.NopCloser(w.stdin), nil
 	}
 	return os.Open(in.name)
+}
+
+// isRegular reports whether an input is a regular file, and no pipe that may take its time.
+func isRegular(in io.Reader) bool {
+	f, ok := in.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular()
 }
 
 // decode returns a sound at the model's rate.
@@ -167,13 +177,17 @@ func (w *worker) finish(ctx context.Context, it *item, r record) error {
 	return ctx.Err()
 }
 
-// long classifies a sound that is longer than a window, or is to be searched for events.
-func (w *worker) long(ctx context.Context, it *item, src *records.Sound) error {
+// long classifies a sound that is longer than a window, or is to be searched for events. It is that of a regular file,
+// or not.
+func (w *worker) long(ctx context.Context, it *item, src *records.Sound, regular bool) error {
 	if err := w.flush(ctx); err != nil {
 		return err
 	}
-	as := src.Choose(w.as, w.recognizer)
-	scores, refused, err := records.Find(ctx, w.recognizer, as, src, records.Finder{
+	as, sound := src.Choose(w.as, w.recognizer), audio.Source(src)
+	if regular {
+		sound = polyphon.Recording{Source: src}
+	}
+	scores, refused, err := records.Find(ctx, w.recognizer, as, sound, records.Finder{
 		Window: func(found polyphon.Window) error {
 			if !w.only.has(found.Scores[0].Label) {
 				return nil
@@ -185,7 +199,7 @@ func (w *worker) long(ctx context.Context, it *item, src *records.Sound) error {
 				return nil
 			}
 			e := records.NewEvent(it.name, found)
-			if err := w.saver.save(e, found); err != nil {
+			if err := w.saver.save(e, found); err != nil || found.Near {
 				return err
 			}
 			return w.put(ctx, it, record{event: &e})

@@ -11,6 +11,7 @@
 //	train certify [--model M] --data DIR --gain DB --noise DB
 //	train regions [--model M] --data DIR
 //	train report [--model M] --data DIR --out DIR
+//	train review CLIPS --into DIR
 //	train info [M]
 //	train export --onnx OUT [--with-features] [M]
 //	train import --safetensors W | --onnx W --out model.safetensors
@@ -38,6 +39,7 @@ type commands struct {
 	Certify   certifyCmd   `cmd:"" help:"Prove for which clips the answer stays the same when gain and features change."`
 	Regions   regionsCmd   `cmd:"" help:"Count into how many linear pieces a network cuts its inputs."`
 	Report    reportCmd    `cmd:"" help:"Write a page of figures, pictures and the worst errors of a model."`
+	Review    reviewCmd    `cmd:"" help:"Listen to clips in a browser, and file them into folders to train on."`
 	Info      infoCmd      `cmd:"" help:"Describe a model."`
 	Export    exportCmd    `cmd:"" help:"Write a model in another format."`
 	Import    importCmd    `cmd:"" help:"Make a model of weights trained with PyTorch."`

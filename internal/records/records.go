@@ -131,6 +131,21 @@ type Event struct {
 	P     Probability `json:"p"`
 }
 
+// Saved is the record of a clip with the sound of an event or a near miss, which names the sound that it was in.
+type Saved struct {
+	Spec   int         `json:"spec"`
+	Clip   safe.String `json:"clip"` // its path below the folder of the record, with slashes
+	Near   bool        `json:"near,omitempty"`
+	Begins Seconds     `json:"begins"` // where the clip begins
+	Event
+}
+
+// SavedName is the name of the file of these records in the folder, and NearFolder that of the one for near misses.
+const (
+	SavedName  = "saved.ndjson"
+	NearFolder = "_near_"
+)
+
 // ClockFormat is RFC 3339 with milliseconds.
 const ClockFormat = "2006-01-02T15:04:05.000Z07:00"
 

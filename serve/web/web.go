@@ -1,5 +1,6 @@
-// Package web is the page of classify serve: sound from a microphone, and files, in a browser. Its sources are plain
-// files that a browser takes as they are, in folder files.
+// Package web has the pages of polyphon, whose sources are plain files that a browser takes as they are: that of
+// classify serve, sound from a microphone, and files, in folder files; that of train review, which takes some files of
+// the former, in folder review.
 package web
 
 import (
@@ -13,7 +14,7 @@ import (
 	"strings"
 )
 
-//go:embed files
+//go:embed files review
 var embedded embed.FS
 
 // file is one of the page's, ready to be sent.
@@ -22,11 +23,21 @@ type file struct {
 	content          []byte
 }
 
-// Handler serves the page at / and its other files beside it, to GET and HEAD, and answers 404 for all other paths.
-// The files contain no secrets: a browser that opens the page sends no token. Headers forbid frames, and scripts,
-// styles and connections other than the server's own (Content Security Policy 3).
-func Handler() http.Handler {
-	files := load()
+// Handler serves the page of classify serve at / and its other files beside it, to GET and HEAD, and answers 404 for
+// all other paths. The files contain no secrets: a browser that opens the page sends no token. Headers forbid frames,
+// and scripts, styles and connections other than the server's own (Content Security Policy 3).
+func Handler() http.Handler { return handler(load("files/*")) }
+
+// ReviewHandler is Handler of the page of train review.
+func ReviewHandler() http.Handler {
+	shared := []string{"style.css", "page.js", "draw.js", "sound.js", "icon.svg"}
+	for i, name := range shared {
+		shared[i] = "files/" + name
+	}
+	return handler(load(append(shared, "review/*")...))
+}
+
+func handler(files map[string]file) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f, found := files[r.URL.Path]
 		if !found {
@@ -68,25 +79,27 @@ func setHeaders(h http.Header, name string) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-// load returns the files by their paths.
-func load() map[string]file {
+// load returns the embedded files of some patterns by their paths.
+func load(patterns ...string) map[string]file {
 	types := map[string]string{ // the system's table may say otherwise
 		".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
 		".svg": "image/svg+xml",
 	}
 	files := map[string]file{}
-	entries, err := fs.ReadDir(embedded, "files")
-	for _, e := range entries {
-		var content []byte
-		if content, err = embedded.ReadFile("files/" + e.Name()); err != nil {
-			break
+	for _, pattern := range patterns {
+		names, err := fs.Glob(embedded, pattern)
+		for _, name := range names {
+			var content []byte
+			if content, err = embedded.ReadFile(name); err != nil {
+				break
+			}
+			sum := sha256.Sum256(content)
+			url := "/" + strings.TrimSuffix(path.Base(name), "index.html")
+			files[url] = file{types[path.Ext(name)], fmt.Sprintf(`"%x"`, sum[:8]), content}
 		}
-		sum := sha256.Sum256(content)
-		name := "/" + strings.TrimSuffix(e.Name(), "index.html")
-		files[name] = file{types[path.Ext(e.Name())], fmt.Sprintf(`"%x"`, sum[:8]), content}
-	}
-	if err != nil {
-		panic(err) // the files are part of the program
+		if err != nil || len(names) == 0 {
+			panic(fmt.Sprint("the files are part of the program: ", pattern, err))
+		}
 	}
 	return files
 }

@@ -88,6 +88,9 @@ func (l *Log) Path(e Entry) string {
 	return filepath.Join(filepath.Dir(l.path), filepath.FromSlash(string(e.To)))
 }
 
+// Entries returns the lines of the log. A file may have several, of which the last one counts.
+func (l *Log) Entries() []Entry { return l.entries }
+
 // Placed returns the entry with which a file was put into a folder. If it has changed since, it was not; of one that
 // was not moved to the end, the rest is done.
 func (l *Log) Placed(path string) (e Entry, ok bool) {
@@ -111,9 +114,9 @@ func (l *Log) Placed(path string) (e Entry, ok bool) {
 	return e, e.Action != Move || same(l.Path(e), path) && os.Remove(path) == nil
 }
 
-// Place puts the file of an entry into the folder of its label, under its own name or, where that is taken, under one
-// with a digest of where it comes from, and returns its path.
-func (l *Log) Place(e Entry) (to string, err error) {
+// Place puts the file of an entry into a folder below that of the log, under its own name or, where that is taken,
+// under one with a digest of where it comes from, and returns its path.
+func (l *Log) Place(e Entry, folder string) (to string, err error) {
 	info, err := os.Lstat(string(e.From))
 	if err == nil && e.Action == Move && !info.Mode().IsRegular() {
 		err = errors.New("it is a link, and files are moved")
@@ -121,7 +124,6 @@ func (l *Log) Place(e Entry) (to string, err error) {
 	if err != nil {
 		return "", err
 	}
-	folder := safe.FolderName(string(e.Label))
 	if err := os.MkdirAll(filepath.Join(filepath.Dir(l.path), folder), 0o777); err != nil {
 		return "", err
 	}
@@ -243,11 +245,12 @@ func (l *Log) write(entries []Entry) error {
 	})
 }
 
-// Undo takes back what has been done with the file of an entry, if that loses nothing.
+// Undo takes back what has been done with the file of an entry, if that loses nothing, and a folder that is empty then.
 func (l *Log) Undo(e Entry) error {
 	if err := e.undo(l.Path(e)); err != nil {
 		return err
 	}
+	os.Remove(filepath.Dir(l.Path(e))) // if it is empty
 	l.mu.Lock()
 	delete(l.done, string(e.From))
 	l.mu.Unlock()
