@@ -91,10 +91,14 @@ class Bench:
         return sides
 
     @functools.cache
-    def model(self, block, widths):
-        """Returns (a model file of random weights, what is known of it); widths are those of its stages."""
-        path = str(HERE.parent / "models/base.safetensors") if widths is EMBEDDED else self.path(f"{block}-{widths[0]}.safetensors")
+    def model(self, block, widths, narrow=""):
+        """Returns (a model file of random weights, what is known of it); widths are those of its stages, and narrow
+        names the precision of its weights, where that is not float32."""
+        name = f"{block}-{widths[0]}{narrow}.safetensors" if widths else ""
+        path = str(HERE.parent / "models/base.safetensors") if widths is EMBEDDED else self.path(name)
         args = dict(path="" if widths is EMBEDDED else path, block=block, widths=widths or [], frames=FRAMES)
+        if narrow:
+            args["narrow"] = dict(weights=narrow, stem=True, head=True)
         return path, self.ours[0].prepare("model", **args).facts
 
 

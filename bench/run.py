@@ -22,7 +22,7 @@ import peers  # noqa: E402
 import results  # noqa: E402
 from harness import Failure, Load, note  # noqa: E402
 
-NAMES = ("product", "block", "logmel", "network", "stream", "step", "folder", "long", "start", "epoch")
+NAMES = ("product", "block", "logmel", "network", "narrow", "stream", "step", "folder", "long", "start", "epoch")
 WITH_RECORDINGS = ("folder", "epoch")
 NOT_QUICK = ("epoch",)
 

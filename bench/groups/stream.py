@@ -23,6 +23,11 @@ def rows(bench):
     live = {"one pass over a minute": [o.prepare("one pass", **args) for o in bench.ours]}
     streams = {f"a stream, step {1000 * step:.0f} ms": [o.prepare("stream", step=step, **args) for o in bench.ours] for step in STEPS}
     delta = max(differences([side for sides in streams.values() for side in sides], bench.work, 1e-3))
+    for narrow in ("int8", "ternary"):
+        path, _ = bench.model("pi", MIDDLE, narrow)
+        for step in (0.08, 0.24):
+            live[f"{narrow} weights, a stream, step {1000 * step:.0f} ms"] = [
+                o.prepare("stream", step=step, **{**args, "model": path}) for o in bench.ours]
     many = {each: [o.prepare("streams", streams=each[0], group=each[1], step=each[2], **args) for o in bench.ours] for each in MANY}
     windows = windows_sides(bench, model)
     features = [o.prepare("logmel", samples=args["samples"]) for o in bench.ours]

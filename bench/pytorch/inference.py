@@ -1,7 +1,7 @@
 """The cases that run networks and features forward, as fast as PyTorch alone can: traced, frozen and optimised for inference.
 
-Where a case has `onnx`, it names files for ONNX Runtime: the module is written to `plain`, the one over images to `image`, and their
-input to `input`.
+Where a case has `onnx`, it names files for ONNX Runtime: the module is written to `plain`, the one over images to
+`image`, the one with quantised convolutions to `int8`, where that is wanted, and their input to `input`.
 """
 import numpy
 import torch
@@ -10,6 +10,7 @@ from case import Case, repeated
 from images import ImageBlock, ImageNet
 from modelfile import Model, mel_spectrogram
 from polynet import Block
+from quantised import quantised
 
 OPSET = 15
 
@@ -74,6 +75,9 @@ def net(model, rows, batch, frames, onnx):
     """A model file's network over a batch of log-mel rows. Their normalisation is not part of a call."""
     m = Model(model)
     x = m.normalise(read(rows, batch, frames, -1).transpose(1, 2)).contiguous()
+    if "int8" in onnx:
+        names = dict(input_names=["x"], output_names=["y"])
+        torch.onnx.export(quantised(m.net, x), x, onnx["int8"], opset_version=OPSET, **names)
     return forward(m.net, x, as_it_is, onnx, ImageNet(m.net).eval())
 
 
