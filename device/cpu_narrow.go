@@ -2,7 +2,8 @@ package device
 
 import "github.com/polyphon/polyphon/device/internal/simd"
 
-// PackNarrow stores panels as Pack does, of words of four weights that follow each other in a column.
+// PackNarrow stores panels as Pack does, of words of four weights that follow each other in a column. Where the kernels
+// multiply signed by unsigned bytes, zero is added to the weights.
 func (d *cpu) PackNarrow(dst *Packed, w []int8, k, n int, ternary bool) {
 	width := d.kernels.ByteWidth
 	size := k / 4 * padded(n, width)
@@ -10,11 +11,15 @@ func (d *cpu) PackNarrow(dst *Packed, w []int8, k, n int, ternary bool) {
 		dst.Data = d.Alloc(size)
 	}
 	*dst = Packed{K: k, N: n, Data: dst.Data, zero: zeroPoint(ternary)}
+	offset := dst.zero
+	if d.kernels.SignedBytes {
+		offset = 0
+	}
 	words := d.scratch(k / 4 * n)
 	to := simd.Bytes(*words)
 	for r := range k {
 		for c, v := range w[r*n:][:n] {
-			to[(r/4*n+c)*4+r%4] = int8(int(v) + dst.zero)
+			to[(r/4*n+c)*4+r%4] = int8(int(v) + offset)
 		}
 	}
 	packPanels(values(dst.Data), *words, k/4, n, width)
@@ -56,7 +61,7 @@ func (p *narrowProduct) compute(first, last int) {
 	p.d.tiles.Put(t)
 }
 
-// tile computes rows first up to last of the result. Panels hold w + zero, so that sums begin with −zero·Σ a.
+// tile computes rows first up to last of the result. Where panels hold w + zero, sums begin with −zero·Σ a.
 func (p *narrowProduct) tile(t *tile, first, last int) {
 	k := p.d.kernels
 	count := last - first
@@ -68,9 +73,11 @@ func (p *narrowProduct) tile(t *tile, first, last int) {
 	if p.w.zero == 1 {
 		multiply = k.TernaryTile
 	}
-	k.ByteSums(&t.zeros, a, &t.starts, depth, count)
-	for i := range t.zeros {
-		t.zeros[i] *= -int32(p.w.zero)
+	if !k.SignedBytes {
+		k.ByteSums(&t.zeros, a, &t.starts, depth, count)
+		for i := range t.zeros {
+			t.zeros[i] *= -int32(p.w.zero)
+		}
 	}
 	t.sums = grown(t.sums, simd.MaxTileRows*productCols)
 	for c := 0; c < p.w.N; c += productCols {

@@ -14,7 +14,11 @@ import (
 // results are the same, but for the sign of zeros in floats, and all memory before, after and between the rows of
 // operands keeps its bits.
 func Narrow(t *testing.T, reference device.Trainer, devices ...device.Trainer) {
+	const short = 1 << 17 // multiplications of a case, where tests are to be short
 	for _, c := range narrowCases() {
+		if testing.Short() && 4*c.values()*c.depth > short {
+			continue
+		}
 		want := outcome(c, reference)
 		for _, d := range devices {
 			got := outcome(c, d)

@@ -223,6 +223,7 @@ func neonDevice() *neonFile {
 	g.kernel(matMulTileSpec, neon.matMulTile)
 	g.kernel(outerTileSpec, neon.outerTile)
 	g.kernel(depthwiseSpec, neon.depthwise)
+	g.kernel(byteTileSpec, neon.byteTile)
 	g.kernel(peakSpec, neon.peak)
 	for i := range winograds {
 		g.winograd(&winograds[i])

@@ -24,6 +24,12 @@ func neonOuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGro
 func neonDepthwise(dst []float32, x []float32, w []float32, init []float32, rows int, cols int, taps int,
 	dstStride int, xStride int, xTap int, wStride int, initStride int)
 
+// neonByteTile computes the integers c = zeros + a·b of bytes, NEON a·b; see MatMulTile.
+//
+//go:noescape
+func neonByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
+	rows int, vectors int)
+
 // neonPeak does steps × 12 independent vector multiply-adds.
 //
 //go:noescape
@@ -206,6 +212,7 @@ func (k *Kernels) useNEON() {
 	k.MatMulTile = neonMatMulTile
 	k.OuterTile = neonOuterTile
 	k.Depthwise = neonDepthwise
+	k.ByteTile = neonByteTile
 	k.Peak = neonPeak
 	k.WinogradF23.Input = neonWinogradF23Input
 	k.WinogradF23.Weight = neonWinogradF23Weight

@@ -4422,6 +4422,1582 @@ cols1_rows1_done:
 cols1_done:
 	RET
 
+// func neonByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+TEXT ·neonByteTile(SB), NOSPLIT, $0-120
+	MOVD	rows+104(FP), R0
+	MOVD	vectors+112(FP), R1
+	CMP	$2, R1
+	BNE	one_vector
+	CMP	$6, R0
+	BNE	not_two6
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	VMOVI	$0, V10.B16
+	VMOVI	$0, V11.B16
+	VMOVI	$0, V12.B16
+	VMOVI	$0, V13.B16
+	VMOVI	$0, V14.B16
+	VMOVI	$0, V15.B16
+	VMOVI	$0, V16.B16
+	VMOVI	$0, V17.B16
+	VMOVI	$0, V18.B16
+	VMOVI	$0, V19.B16
+	VMOVI	$0, V20.B16
+	VMOVI	$0, V21.B16
+	VMOVI	$0, V22.B16
+	VMOVI	$0, V23.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R5
+	ADD	R5<<2, R0, R5
+	MOVD	24(R1), R6
+	ADD	R6<<2, R0, R6
+	MOVD	32(R1), R7
+	ADD	R7<<2, R0, R7
+	MOVD	40(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, two6_rest
+
+two6_two:
+	FLDPQ.P	32(R2), (F24, F25)
+	FLDPQ.P	32(R2), (F26, F27)
+	FMOVD.P	8(R3), F28
+	VDUP	V28.S[0], V29.S4
+	VDUP	V28.S[1], V28.S4
+	WORD	$0x0e38c3be // smull v30.8h, v29.8b, v24.8b
+	WORD	$0x0e3a839e // smlal v30.8h, v28.8b, v26.8b
+	WORD	$0x4e606bc0 // sadalp v0.4s, v30.8h
+	WORD	$0x4e38c3be // smull2 v30.8h, v29.16b, v24.16b
+	WORD	$0x4e3a839e // smlal2 v30.8h, v28.16b, v26.16b
+	WORD	$0x4e606bc1 // sadalp v1.4s, v30.8h
+	WORD	$0x0e39c3be // smull v30.8h, v29.8b, v25.8b
+	WORD	$0x0e3b839e // smlal v30.8h, v28.8b, v27.8b
+	WORD	$0x4e606bc2 // sadalp v2.4s, v30.8h
+	WORD	$0x4e39c3bd // smull2 v29.8h, v29.16b, v25.16b
+	WORD	$0x4e3b839d // smlal2 v29.8h, v28.16b, v27.16b
+	WORD	$0x4e606ba3 // sadalp v3.4s, v29.8h
+	FMOVD.P	8(R4), F28
+	VDUP	V28.S[0], V29.S4
+	VDUP	V28.S[1], V28.S4
+	WORD	$0x0e38c3be // smull v30.8h, v29.8b, v24.8b
+	WORD	$0x0e3a839e // smlal v30.8h, v28.8b, v26.8b
+	WORD	$0x4e606bc4 // sadalp v4.4s, v30.8h
+	WORD	$0x4e38c3be // smull2 v30.8h, v29.16b, v24.16b
+	WORD	$0x4e3a839e // smlal2 v30.8h, v28.16b, v26.16b
+	WORD	$0x4e606bc5 // sadalp v5.4s, v30.8h
+	WORD	$0x0e39c3be // smull v30.8h, v29.8b, v25.8b
+	WORD	$0x0e3b839e // smlal v30.8h, v28.8b, v27.8b
+	WORD	$0x4e606bc6 // sadalp v6.4s, v30.8h
+	WORD	$0x4e39c3bd // smull2 v29.8h, v29.16b, v25.16b
+	WORD	$0x4e3b839d // smlal2 v29.8h, v28.16b, v27.16b
+	WORD	$0x4e606ba7 // sadalp v7.4s, v29.8h
+	FMOVD.P	8(R5), F28
+	VDUP	V28.S[0], V29.S4
+	VDUP	V28.S[1], V28.S4
+	WORD	$0x0e38c3be // smull v30.8h, v29.8b, v24.8b
+	WORD	$0x0e3a839e // smlal v30.8h, v28.8b, v26.8b
+	WORD	$0x4e606bc8 // sadalp v8.4s, v30.8h
+	WORD	$0x4e38c3be // smull2 v30.8h, v29.16b, v24.16b
+	WORD	$0x4e3a839e // smlal2 v30.8h, v28.16b, v26.16b
+	WORD	$0x4e606bc9 // sadalp v9.4s, v30.8h
+	WORD	$0x0e39c3be // smull v30.8h, v29.8b, v25.8b
+	WORD	$0x0e3b839e // smlal v30.8h, v28.8b, v27.8b
+	WORD	$0x4e606bca // sadalp v10.4s, v30.8h
+	WORD	$0x4e39c3bd // smull2 v29.8h, v29.16b, v25.16b
+	WORD	$0x4e3b839d // smlal2 v29.8h, v28.16b, v27.16b
+	WORD	$0x4e606bab // sadalp v11.4s, v29.8h
+	FMOVD.P	8(R6), F28
+	VDUP	V28.S[0], V29.S4
+	VDUP	V28.S[1], V28.S4
+	WORD	$0x0e38c3be // smull v30.8h, v29.8b, v24.8b
+	WORD	$0x0e3a839e // smlal v30.8h, v28.8b, v26.8b
+	WORD	$0x4e606bcc // sadalp v12.4s, v30.8h
+	WORD	$0x4e38c3be // smull2 v30.8h, v29.16b, v24.16b
+	WORD	$0x4e3a839e // smlal2 v30.8h, v28.16b, v26.16b
+	WORD	$0x4e606bcd // sadalp v13.4s, v30.8h
+	WORD	$0x0e39c3be // smull v30.8h, v29.8b, v25.8b
+	WORD	$0x0e3b839e // smlal v30.8h, v28.8b, v27.8b
+	WORD	$0x4e606bce // sadalp v14.4s, v30.8h
+	WORD	$0x4e39c3bd // smull2 v29.8h, v29.16b, v25.16b
+	WORD	$0x4e3b839d // smlal2 v29.8h, v28.16b, v27.16b
+	WORD	$0x4e606baf // sadalp v15.4s, v29.8h
+	FMOVD.P	8(R7), F28
+	VDUP	V28.S[0], V29.S4
+	VDUP	V28.S[1], V28.S4
+	WORD	$0x0e38c3be // smull v30.8h, v29.8b, v24.8b
+	WORD	$0x0e3a839e // smlal v30.8h, v28.8b, v26.8b
+	WORD	$0x4e606bd0 // sadalp v16.4s, v30.8h
+	WORD	$0x4e38c3be // smull2 v30.8h, v29.16b, v24.16b
+	WORD	$0x4e3a839e // smlal2 v30.8h, v28.16b, v26.16b
+	WORD	$0x4e606bd1 // sadalp v17.4s, v30.8h
+	WORD	$0x0e39c3be // smull v30.8h, v29.8b, v25.8b
+	WORD	$0x0e3b839e // smlal v30.8h, v28.8b, v27.8b
+	WORD	$0x4e606bd2 // sadalp v18.4s, v30.8h
+	WORD	$0x4e39c3bd // smull2 v29.8h, v29.16b, v25.16b
+	WORD	$0x4e3b839d // smlal2 v29.8h, v28.16b, v27.16b
+	WORD	$0x4e606bb3 // sadalp v19.4s, v29.8h
+	FMOVD.P	8(R0), F28
+	VDUP	V28.S[0], V29.S4
+	VDUP	V28.S[1], V28.S4
+	WORD	$0x0e38c3be // smull v30.8h, v29.8b, v24.8b
+	WORD	$0x0e3a839e // smlal v30.8h, v28.8b, v26.8b
+	WORD	$0x4e606bd4 // sadalp v20.4s, v30.8h
+	WORD	$0x4e38c3b8 // smull2 v24.8h, v29.16b, v24.16b
+	WORD	$0x4e3a8398 // smlal2 v24.8h, v28.16b, v26.16b
+	WORD	$0x4e606b15 // sadalp v21.4s, v24.8h
+	WORD	$0x0e39c3b8 // smull v24.8h, v29.8b, v25.8b
+	WORD	$0x0e3b8398 // smlal v24.8h, v28.8b, v27.8b
+	WORD	$0x4e606b16 // sadalp v22.4s, v24.8h
+	WORD	$0x4e39c3b8 // smull2 v24.8h, v29.16b, v25.16b
+	WORD	$0x4e3b8398 // smlal2 v24.8h, v28.16b, v27.16b
+	WORD	$0x4e606b17 // sadalp v23.4s, v24.8h
+	SUBS	$1, R1, R1
+	BNE	two6_two
+
+two6_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, two6_store
+
+two6_step:
+	FLDPQ.P	32(R2), (F24, F25)
+	FMOVS.P	4(R3), F26
+	VDUP	V26.S[0], V26.S4
+	WORD	$0x0e38c35b // smull v27.8h, v26.8b, v24.8b
+	WORD	$0x4e606b60 // sadalp v0.4s, v27.8h
+	WORD	$0x4e38c35b // smull2 v27.8h, v26.16b, v24.16b
+	WORD	$0x4e606b61 // sadalp v1.4s, v27.8h
+	WORD	$0x0e39c35b // smull v27.8h, v26.8b, v25.8b
+	WORD	$0x4e606b62 // sadalp v2.4s, v27.8h
+	WORD	$0x4e39c35a // smull2 v26.8h, v26.16b, v25.16b
+	WORD	$0x4e606b43 // sadalp v3.4s, v26.8h
+	FMOVS.P	4(R4), F26
+	VDUP	V26.S[0], V26.S4
+	WORD	$0x0e38c35b // smull v27.8h, v26.8b, v24.8b
+	WORD	$0x4e606b64 // sadalp v4.4s, v27.8h
+	WORD	$0x4e38c35b // smull2 v27.8h, v26.16b, v24.16b
+	WORD	$0x4e606b65 // sadalp v5.4s, v27.8h
+	WORD	$0x0e39c35b // smull v27.8h, v26.8b, v25.8b
+	WORD	$0x4e606b66 // sadalp v6.4s, v27.8h
+	WORD	$0x4e39c35a // smull2 v26.8h, v26.16b, v25.16b
+	WORD	$0x4e606b47 // sadalp v7.4s, v26.8h
+	FMOVS.P	4(R5), F26
+	VDUP	V26.S[0], V26.S4
+	WORD	$0x0e38c35b // smull v27.8h, v26.8b, v24.8b
+	WORD	$0x4e606b68 // sadalp v8.4s, v27.8h
+	WORD	$0x4e38c35b // smull2 v27.8h, v26.16b, v24.16b
+	WORD	$0x4e606b69 // sadalp v9.4s, v27.8h
+	WORD	$0x0e39c35b // smull v27.8h, v26.8b, v25.8b
+	WORD	$0x4e606b6a // sadalp v10.4s, v27.8h
+	WORD	$0x4e39c35a // smull2 v26.8h, v26.16b, v25.16b
+	WORD	$0x4e606b4b // sadalp v11.4s, v26.8h
+	FMOVS.P	4(R6), F26
+	VDUP	V26.S[0], V26.S4
+	WORD	$0x0e38c35b // smull v27.8h, v26.8b, v24.8b
+	WORD	$0x4e606b6c // sadalp v12.4s, v27.8h
+	WORD	$0x4e38c35b // smull2 v27.8h, v26.16b, v24.16b
+	WORD	$0x4e606b6d // sadalp v13.4s, v27.8h
+	WORD	$0x0e39c35b // smull v27.8h, v26.8b, v25.8b
+	WORD	$0x4e606b6e // sadalp v14.4s, v27.8h
+	WORD	$0x4e39c35a // smull2 v26.8h, v26.16b, v25.16b
+	WORD	$0x4e606b4f // sadalp v15.4s, v26.8h
+	FMOVS.P	4(R7), F26
+	VDUP	V26.S[0], V26.S4
+	WORD	$0x0e38c35b // smull v27.8h, v26.8b, v24.8b
+	WORD	$0x4e606b70 // sadalp v16.4s, v27.8h
+	WORD	$0x4e38c35b // smull2 v27.8h, v26.16b, v24.16b
+	WORD	$0x4e606b71 // sadalp v17.4s, v27.8h
+	WORD	$0x0e39c35b // smull v27.8h, v26.8b, v25.8b
+	WORD	$0x4e606b72 // sadalp v18.4s, v27.8h
+	WORD	$0x4e39c35a // smull2 v26.8h, v26.16b, v25.16b
+	WORD	$0x4e606b53 // sadalp v19.4s, v26.8h
+	FMOVS.P	4(R0), F26
+	VDUP	V26.S[0], V26.S4
+	WORD	$0x0e38c35b // smull v27.8h, v26.8b, v24.8b
+	WORD	$0x4e606b74 // sadalp v20.4s, v27.8h
+	WORD	$0x4e38c358 // smull2 v24.8h, v26.16b, v24.16b
+	WORD	$0x4e606b15 // sadalp v21.4s, v24.8h
+	WORD	$0x0e39c358 // smull v24.8h, v26.8b, v25.8b
+	WORD	$0x4e606b16 // sadalp v22.4s, v24.8h
+	WORD	$0x4e39c358 // smull2 v24.8h, v26.16b, v25.16b
+	WORD	$0x4e606b17 // sadalp v23.4s, v24.8h
+	SUBS	$1, R1, R1
+	BNE	two6_step
+
+two6_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea3bc41 // addp v1.4s, v2.4s, v3.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	WORD	$0x4ea7bcc1 // addp v1.4s, v6.4s, v7.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea9bd00 // addp v0.4s, v8.4s, v9.4s
+	WORD	$0x4eabbd41 // addp v1.4s, v10.4s, v11.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eadbd80 // addp v0.4s, v12.4s, v13.4s
+	WORD	$0x4eafbdc1 // addp v1.4s, v14.4s, v15.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eb1be00 // addp v0.4s, v16.4s, v17.4s
+	WORD	$0x4eb3be41 // addp v1.4s, v18.4s, v19.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eb5be80 // addp v0.4s, v20.4s, v21.4s
+	WORD	$0x4eb7bec1 // addp v1.4s, v22.4s, v23.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_two6:
+	CMP	$5, R0
+	BNE	not_two5
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	VMOVI	$0, V10.B16
+	VMOVI	$0, V11.B16
+	VMOVI	$0, V12.B16
+	VMOVI	$0, V13.B16
+	VMOVI	$0, V14.B16
+	VMOVI	$0, V15.B16
+	VMOVI	$0, V16.B16
+	VMOVI	$0, V17.B16
+	VMOVI	$0, V18.B16
+	VMOVI	$0, V19.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R5
+	ADD	R5<<2, R0, R5
+	MOVD	24(R1), R6
+	ADD	R6<<2, R0, R6
+	MOVD	32(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, two5_rest
+
+two5_two:
+	FLDPQ.P	32(R2), (F20, F21)
+	FLDPQ.P	32(R2), (F22, F23)
+	FMOVD.P	8(R3), F24
+	VDUP	V24.S[0], V25.S4
+	VDUP	V24.S[1], V24.S4
+	WORD	$0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD	$0x0e36831a // smlal v26.8h, v24.8b, v22.8b
+	WORD	$0x4e606b40 // sadalp v0.4s, v26.8h
+	WORD	$0x4e34c33a // smull2 v26.8h, v25.16b, v20.16b
+	WORD	$0x4e36831a // smlal2 v26.8h, v24.16b, v22.16b
+	WORD	$0x4e606b41 // sadalp v1.4s, v26.8h
+	WORD	$0x0e35c33a // smull v26.8h, v25.8b, v21.8b
+	WORD	$0x0e37831a // smlal v26.8h, v24.8b, v23.8b
+	WORD	$0x4e606b42 // sadalp v2.4s, v26.8h
+	WORD	$0x4e35c339 // smull2 v25.8h, v25.16b, v21.16b
+	WORD	$0x4e378319 // smlal2 v25.8h, v24.16b, v23.16b
+	WORD	$0x4e606b23 // sadalp v3.4s, v25.8h
+	FMOVD.P	8(R4), F24
+	VDUP	V24.S[0], V25.S4
+	VDUP	V24.S[1], V24.S4
+	WORD	$0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD	$0x0e36831a // smlal v26.8h, v24.8b, v22.8b
+	WORD	$0x4e606b44 // sadalp v4.4s, v26.8h
+	WORD	$0x4e34c33a // smull2 v26.8h, v25.16b, v20.16b
+	WORD	$0x4e36831a // smlal2 v26.8h, v24.16b, v22.16b
+	WORD	$0x4e606b45 // sadalp v5.4s, v26.8h
+	WORD	$0x0e35c33a // smull v26.8h, v25.8b, v21.8b
+	WORD	$0x0e37831a // smlal v26.8h, v24.8b, v23.8b
+	WORD	$0x4e606b46 // sadalp v6.4s, v26.8h
+	WORD	$0x4e35c339 // smull2 v25.8h, v25.16b, v21.16b
+	WORD	$0x4e378319 // smlal2 v25.8h, v24.16b, v23.16b
+	WORD	$0x4e606b27 // sadalp v7.4s, v25.8h
+	FMOVD.P	8(R5), F24
+	VDUP	V24.S[0], V25.S4
+	VDUP	V24.S[1], V24.S4
+	WORD	$0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD	$0x0e36831a // smlal v26.8h, v24.8b, v22.8b
+	WORD	$0x4e606b48 // sadalp v8.4s, v26.8h
+	WORD	$0x4e34c33a // smull2 v26.8h, v25.16b, v20.16b
+	WORD	$0x4e36831a // smlal2 v26.8h, v24.16b, v22.16b
+	WORD	$0x4e606b49 // sadalp v9.4s, v26.8h
+	WORD	$0x0e35c33a // smull v26.8h, v25.8b, v21.8b
+	WORD	$0x0e37831a // smlal v26.8h, v24.8b, v23.8b
+	WORD	$0x4e606b4a // sadalp v10.4s, v26.8h
+	WORD	$0x4e35c339 // smull2 v25.8h, v25.16b, v21.16b
+	WORD	$0x4e378319 // smlal2 v25.8h, v24.16b, v23.16b
+	WORD	$0x4e606b2b // sadalp v11.4s, v25.8h
+	FMOVD.P	8(R6), F24
+	VDUP	V24.S[0], V25.S4
+	VDUP	V24.S[1], V24.S4
+	WORD	$0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD	$0x0e36831a // smlal v26.8h, v24.8b, v22.8b
+	WORD	$0x4e606b4c // sadalp v12.4s, v26.8h
+	WORD	$0x4e34c33a // smull2 v26.8h, v25.16b, v20.16b
+	WORD	$0x4e36831a // smlal2 v26.8h, v24.16b, v22.16b
+	WORD	$0x4e606b4d // sadalp v13.4s, v26.8h
+	WORD	$0x0e35c33a // smull v26.8h, v25.8b, v21.8b
+	WORD	$0x0e37831a // smlal v26.8h, v24.8b, v23.8b
+	WORD	$0x4e606b4e // sadalp v14.4s, v26.8h
+	WORD	$0x4e35c339 // smull2 v25.8h, v25.16b, v21.16b
+	WORD	$0x4e378319 // smlal2 v25.8h, v24.16b, v23.16b
+	WORD	$0x4e606b2f // sadalp v15.4s, v25.8h
+	FMOVD.P	8(R0), F24
+	VDUP	V24.S[0], V25.S4
+	VDUP	V24.S[1], V24.S4
+	WORD	$0x0e34c33a // smull v26.8h, v25.8b, v20.8b
+	WORD	$0x0e36831a // smlal v26.8h, v24.8b, v22.8b
+	WORD	$0x4e606b50 // sadalp v16.4s, v26.8h
+	WORD	$0x4e34c334 // smull2 v20.8h, v25.16b, v20.16b
+	WORD	$0x4e368314 // smlal2 v20.8h, v24.16b, v22.16b
+	WORD	$0x4e606a91 // sadalp v17.4s, v20.8h
+	WORD	$0x0e35c334 // smull v20.8h, v25.8b, v21.8b
+	WORD	$0x0e378314 // smlal v20.8h, v24.8b, v23.8b
+	WORD	$0x4e606a92 // sadalp v18.4s, v20.8h
+	WORD	$0x4e35c334 // smull2 v20.8h, v25.16b, v21.16b
+	WORD	$0x4e378314 // smlal2 v20.8h, v24.16b, v23.16b
+	WORD	$0x4e606a93 // sadalp v19.4s, v20.8h
+	SUBS	$1, R1, R1
+	BNE	two5_two
+
+two5_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, two5_store
+
+two5_step:
+	FLDPQ.P	32(R2), (F20, F21)
+	FMOVS.P	4(R3), F22
+	VDUP	V22.S[0], V22.S4
+	WORD	$0x0e34c2d7 // smull v23.8h, v22.8b, v20.8b
+	WORD	$0x4e606ae0 // sadalp v0.4s, v23.8h
+	WORD	$0x4e34c2d7 // smull2 v23.8h, v22.16b, v20.16b
+	WORD	$0x4e606ae1 // sadalp v1.4s, v23.8h
+	WORD	$0x0e35c2d7 // smull v23.8h, v22.8b, v21.8b
+	WORD	$0x4e606ae2 // sadalp v2.4s, v23.8h
+	WORD	$0x4e35c2d6 // smull2 v22.8h, v22.16b, v21.16b
+	WORD	$0x4e606ac3 // sadalp v3.4s, v22.8h
+	FMOVS.P	4(R4), F22
+	VDUP	V22.S[0], V22.S4
+	WORD	$0x0e34c2d7 // smull v23.8h, v22.8b, v20.8b
+	WORD	$0x4e606ae4 // sadalp v4.4s, v23.8h
+	WORD	$0x4e34c2d7 // smull2 v23.8h, v22.16b, v20.16b
+	WORD	$0x4e606ae5 // sadalp v5.4s, v23.8h
+	WORD	$0x0e35c2d7 // smull v23.8h, v22.8b, v21.8b
+	WORD	$0x4e606ae6 // sadalp v6.4s, v23.8h
+	WORD	$0x4e35c2d6 // smull2 v22.8h, v22.16b, v21.16b
+	WORD	$0x4e606ac7 // sadalp v7.4s, v22.8h
+	FMOVS.P	4(R5), F22
+	VDUP	V22.S[0], V22.S4
+	WORD	$0x0e34c2d7 // smull v23.8h, v22.8b, v20.8b
+	WORD	$0x4e606ae8 // sadalp v8.4s, v23.8h
+	WORD	$0x4e34c2d7 // smull2 v23.8h, v22.16b, v20.16b
+	WORD	$0x4e606ae9 // sadalp v9.4s, v23.8h
+	WORD	$0x0e35c2d7 // smull v23.8h, v22.8b, v21.8b
+	WORD	$0x4e606aea // sadalp v10.4s, v23.8h
+	WORD	$0x4e35c2d6 // smull2 v22.8h, v22.16b, v21.16b
+	WORD	$0x4e606acb // sadalp v11.4s, v22.8h
+	FMOVS.P	4(R6), F22
+	VDUP	V22.S[0], V22.S4
+	WORD	$0x0e34c2d7 // smull v23.8h, v22.8b, v20.8b
+	WORD	$0x4e606aec // sadalp v12.4s, v23.8h
+	WORD	$0x4e34c2d7 // smull2 v23.8h, v22.16b, v20.16b
+	WORD	$0x4e606aed // sadalp v13.4s, v23.8h
+	WORD	$0x0e35c2d7 // smull v23.8h, v22.8b, v21.8b
+	WORD	$0x4e606aee // sadalp v14.4s, v23.8h
+	WORD	$0x4e35c2d6 // smull2 v22.8h, v22.16b, v21.16b
+	WORD	$0x4e606acf // sadalp v15.4s, v22.8h
+	FMOVS.P	4(R0), F22
+	VDUP	V22.S[0], V22.S4
+	WORD	$0x0e34c2d7 // smull v23.8h, v22.8b, v20.8b
+	WORD	$0x4e606af0 // sadalp v16.4s, v23.8h
+	WORD	$0x4e34c2d4 // smull2 v20.8h, v22.16b, v20.16b
+	WORD	$0x4e606a91 // sadalp v17.4s, v20.8h
+	WORD	$0x0e35c2d4 // smull v20.8h, v22.8b, v21.8b
+	WORD	$0x4e606a92 // sadalp v18.4s, v20.8h
+	WORD	$0x4e35c2d4 // smull2 v20.8h, v22.16b, v21.16b
+	WORD	$0x4e606a93 // sadalp v19.4s, v20.8h
+	SUBS	$1, R1, R1
+	BNE	two5_step
+
+two5_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea3bc41 // addp v1.4s, v2.4s, v3.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	WORD	$0x4ea7bcc1 // addp v1.4s, v6.4s, v7.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea9bd00 // addp v0.4s, v8.4s, v9.4s
+	WORD	$0x4eabbd41 // addp v1.4s, v10.4s, v11.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eadbd80 // addp v0.4s, v12.4s, v13.4s
+	WORD	$0x4eafbdc1 // addp v1.4s, v14.4s, v15.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eb1be00 // addp v0.4s, v16.4s, v17.4s
+	WORD	$0x4eb3be41 // addp v1.4s, v18.4s, v19.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_two5:
+	CMP	$4, R0
+	BNE	not_two4
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	VMOVI	$0, V10.B16
+	VMOVI	$0, V11.B16
+	VMOVI	$0, V12.B16
+	VMOVI	$0, V13.B16
+	VMOVI	$0, V14.B16
+	VMOVI	$0, V15.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R5
+	ADD	R5<<2, R0, R5
+	MOVD	24(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, two4_rest
+
+two4_two:
+	FLDPQ.P	32(R2), (F16, F17)
+	FLDPQ.P	32(R2), (F18, F19)
+	FMOVD.P	8(R3), F20
+	VDUP	V20.S[0], V21.S4
+	VDUP	V20.S[1], V20.S4
+	WORD	$0x0e30c2b6 // smull v22.8h, v21.8b, v16.8b
+	WORD	$0x0e328296 // smlal v22.8h, v20.8b, v18.8b
+	WORD	$0x4e606ac0 // sadalp v0.4s, v22.8h
+	WORD	$0x4e30c2b6 // smull2 v22.8h, v21.16b, v16.16b
+	WORD	$0x4e328296 // smlal2 v22.8h, v20.16b, v18.16b
+	WORD	$0x4e606ac1 // sadalp v1.4s, v22.8h
+	WORD	$0x0e31c2b6 // smull v22.8h, v21.8b, v17.8b
+	WORD	$0x0e338296 // smlal v22.8h, v20.8b, v19.8b
+	WORD	$0x4e606ac2 // sadalp v2.4s, v22.8h
+	WORD	$0x4e31c2b5 // smull2 v21.8h, v21.16b, v17.16b
+	WORD	$0x4e338295 // smlal2 v21.8h, v20.16b, v19.16b
+	WORD	$0x4e606aa3 // sadalp v3.4s, v21.8h
+	FMOVD.P	8(R4), F20
+	VDUP	V20.S[0], V21.S4
+	VDUP	V20.S[1], V20.S4
+	WORD	$0x0e30c2b6 // smull v22.8h, v21.8b, v16.8b
+	WORD	$0x0e328296 // smlal v22.8h, v20.8b, v18.8b
+	WORD	$0x4e606ac4 // sadalp v4.4s, v22.8h
+	WORD	$0x4e30c2b6 // smull2 v22.8h, v21.16b, v16.16b
+	WORD	$0x4e328296 // smlal2 v22.8h, v20.16b, v18.16b
+	WORD	$0x4e606ac5 // sadalp v5.4s, v22.8h
+	WORD	$0x0e31c2b6 // smull v22.8h, v21.8b, v17.8b
+	WORD	$0x0e338296 // smlal v22.8h, v20.8b, v19.8b
+	WORD	$0x4e606ac6 // sadalp v6.4s, v22.8h
+	WORD	$0x4e31c2b5 // smull2 v21.8h, v21.16b, v17.16b
+	WORD	$0x4e338295 // smlal2 v21.8h, v20.16b, v19.16b
+	WORD	$0x4e606aa7 // sadalp v7.4s, v21.8h
+	FMOVD.P	8(R5), F20
+	VDUP	V20.S[0], V21.S4
+	VDUP	V20.S[1], V20.S4
+	WORD	$0x0e30c2b6 // smull v22.8h, v21.8b, v16.8b
+	WORD	$0x0e328296 // smlal v22.8h, v20.8b, v18.8b
+	WORD	$0x4e606ac8 // sadalp v8.4s, v22.8h
+	WORD	$0x4e30c2b6 // smull2 v22.8h, v21.16b, v16.16b
+	WORD	$0x4e328296 // smlal2 v22.8h, v20.16b, v18.16b
+	WORD	$0x4e606ac9 // sadalp v9.4s, v22.8h
+	WORD	$0x0e31c2b6 // smull v22.8h, v21.8b, v17.8b
+	WORD	$0x0e338296 // smlal v22.8h, v20.8b, v19.8b
+	WORD	$0x4e606aca // sadalp v10.4s, v22.8h
+	WORD	$0x4e31c2b5 // smull2 v21.8h, v21.16b, v17.16b
+	WORD	$0x4e338295 // smlal2 v21.8h, v20.16b, v19.16b
+	WORD	$0x4e606aab // sadalp v11.4s, v21.8h
+	FMOVD.P	8(R0), F20
+	VDUP	V20.S[0], V21.S4
+	VDUP	V20.S[1], V20.S4
+	WORD	$0x0e30c2b6 // smull v22.8h, v21.8b, v16.8b
+	WORD	$0x0e328296 // smlal v22.8h, v20.8b, v18.8b
+	WORD	$0x4e606acc // sadalp v12.4s, v22.8h
+	WORD	$0x4e30c2b0 // smull2 v16.8h, v21.16b, v16.16b
+	WORD	$0x4e328290 // smlal2 v16.8h, v20.16b, v18.16b
+	WORD	$0x4e606a0d // sadalp v13.4s, v16.8h
+	WORD	$0x0e31c2b0 // smull v16.8h, v21.8b, v17.8b
+	WORD	$0x0e338290 // smlal v16.8h, v20.8b, v19.8b
+	WORD	$0x4e606a0e // sadalp v14.4s, v16.8h
+	WORD	$0x4e31c2b0 // smull2 v16.8h, v21.16b, v17.16b
+	WORD	$0x4e338290 // smlal2 v16.8h, v20.16b, v19.16b
+	WORD	$0x4e606a0f // sadalp v15.4s, v16.8h
+	SUBS	$1, R1, R1
+	BNE	two4_two
+
+two4_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, two4_store
+
+two4_step:
+	FLDPQ.P	32(R2), (F16, F17)
+	FMOVS.P	4(R3), F18
+	VDUP	V18.S[0], V18.S4
+	WORD	$0x0e30c253 // smull v19.8h, v18.8b, v16.8b
+	WORD	$0x4e606a60 // sadalp v0.4s, v19.8h
+	WORD	$0x4e30c253 // smull2 v19.8h, v18.16b, v16.16b
+	WORD	$0x4e606a61 // sadalp v1.4s, v19.8h
+	WORD	$0x0e31c253 // smull v19.8h, v18.8b, v17.8b
+	WORD	$0x4e606a62 // sadalp v2.4s, v19.8h
+	WORD	$0x4e31c252 // smull2 v18.8h, v18.16b, v17.16b
+	WORD	$0x4e606a43 // sadalp v3.4s, v18.8h
+	FMOVS.P	4(R4), F18
+	VDUP	V18.S[0], V18.S4
+	WORD	$0x0e30c253 // smull v19.8h, v18.8b, v16.8b
+	WORD	$0x4e606a64 // sadalp v4.4s, v19.8h
+	WORD	$0x4e30c253 // smull2 v19.8h, v18.16b, v16.16b
+	WORD	$0x4e606a65 // sadalp v5.4s, v19.8h
+	WORD	$0x0e31c253 // smull v19.8h, v18.8b, v17.8b
+	WORD	$0x4e606a66 // sadalp v6.4s, v19.8h
+	WORD	$0x4e31c252 // smull2 v18.8h, v18.16b, v17.16b
+	WORD	$0x4e606a47 // sadalp v7.4s, v18.8h
+	FMOVS.P	4(R5), F18
+	VDUP	V18.S[0], V18.S4
+	WORD	$0x0e30c253 // smull v19.8h, v18.8b, v16.8b
+	WORD	$0x4e606a68 // sadalp v8.4s, v19.8h
+	WORD	$0x4e30c253 // smull2 v19.8h, v18.16b, v16.16b
+	WORD	$0x4e606a69 // sadalp v9.4s, v19.8h
+	WORD	$0x0e31c253 // smull v19.8h, v18.8b, v17.8b
+	WORD	$0x4e606a6a // sadalp v10.4s, v19.8h
+	WORD	$0x4e31c252 // smull2 v18.8h, v18.16b, v17.16b
+	WORD	$0x4e606a4b // sadalp v11.4s, v18.8h
+	FMOVS.P	4(R0), F18
+	VDUP	V18.S[0], V18.S4
+	WORD	$0x0e30c253 // smull v19.8h, v18.8b, v16.8b
+	WORD	$0x4e606a6c // sadalp v12.4s, v19.8h
+	WORD	$0x4e30c250 // smull2 v16.8h, v18.16b, v16.16b
+	WORD	$0x4e606a0d // sadalp v13.4s, v16.8h
+	WORD	$0x0e31c250 // smull v16.8h, v18.8b, v17.8b
+	WORD	$0x4e606a0e // sadalp v14.4s, v16.8h
+	WORD	$0x4e31c250 // smull2 v16.8h, v18.16b, v17.16b
+	WORD	$0x4e606a0f // sadalp v15.4s, v16.8h
+	SUBS	$1, R1, R1
+	BNE	two4_step
+
+two4_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea3bc41 // addp v1.4s, v2.4s, v3.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	WORD	$0x4ea7bcc1 // addp v1.4s, v6.4s, v7.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea9bd00 // addp v0.4s, v8.4s, v9.4s
+	WORD	$0x4eabbd41 // addp v1.4s, v10.4s, v11.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eadbd80 // addp v0.4s, v12.4s, v13.4s
+	WORD	$0x4eafbdc1 // addp v1.4s, v14.4s, v15.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_two4:
+	CMP	$3, R0
+	BNE	not_two3
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	VMOVI	$0, V10.B16
+	VMOVI	$0, V11.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, two3_rest
+
+two3_two:
+	FLDPQ.P	32(R2), (F12, F13)
+	FLDPQ.P	32(R2), (F14, F15)
+	FMOVD.P	8(R3), F16
+	VDUP	V16.S[0], V17.S4
+	VDUP	V16.S[1], V16.S4
+	WORD	$0x0e2cc232 // smull v18.8h, v17.8b, v12.8b
+	WORD	$0x0e2e8212 // smlal v18.8h, v16.8b, v14.8b
+	WORD	$0x4e606a40 // sadalp v0.4s, v18.8h
+	WORD	$0x4e2cc232 // smull2 v18.8h, v17.16b, v12.16b
+	WORD	$0x4e2e8212 // smlal2 v18.8h, v16.16b, v14.16b
+	WORD	$0x4e606a41 // sadalp v1.4s, v18.8h
+	WORD	$0x0e2dc232 // smull v18.8h, v17.8b, v13.8b
+	WORD	$0x0e2f8212 // smlal v18.8h, v16.8b, v15.8b
+	WORD	$0x4e606a42 // sadalp v2.4s, v18.8h
+	WORD	$0x4e2dc231 // smull2 v17.8h, v17.16b, v13.16b
+	WORD	$0x4e2f8211 // smlal2 v17.8h, v16.16b, v15.16b
+	WORD	$0x4e606a23 // sadalp v3.4s, v17.8h
+	FMOVD.P	8(R4), F16
+	VDUP	V16.S[0], V17.S4
+	VDUP	V16.S[1], V16.S4
+	WORD	$0x0e2cc232 // smull v18.8h, v17.8b, v12.8b
+	WORD	$0x0e2e8212 // smlal v18.8h, v16.8b, v14.8b
+	WORD	$0x4e606a44 // sadalp v4.4s, v18.8h
+	WORD	$0x4e2cc232 // smull2 v18.8h, v17.16b, v12.16b
+	WORD	$0x4e2e8212 // smlal2 v18.8h, v16.16b, v14.16b
+	WORD	$0x4e606a45 // sadalp v5.4s, v18.8h
+	WORD	$0x0e2dc232 // smull v18.8h, v17.8b, v13.8b
+	WORD	$0x0e2f8212 // smlal v18.8h, v16.8b, v15.8b
+	WORD	$0x4e606a46 // sadalp v6.4s, v18.8h
+	WORD	$0x4e2dc231 // smull2 v17.8h, v17.16b, v13.16b
+	WORD	$0x4e2f8211 // smlal2 v17.8h, v16.16b, v15.16b
+	WORD	$0x4e606a27 // sadalp v7.4s, v17.8h
+	FMOVD.P	8(R0), F16
+	VDUP	V16.S[0], V17.S4
+	VDUP	V16.S[1], V16.S4
+	WORD	$0x0e2cc232 // smull v18.8h, v17.8b, v12.8b
+	WORD	$0x0e2e8212 // smlal v18.8h, v16.8b, v14.8b
+	WORD	$0x4e606a48 // sadalp v8.4s, v18.8h
+	WORD	$0x4e2cc22c // smull2 v12.8h, v17.16b, v12.16b
+	WORD	$0x4e2e820c // smlal2 v12.8h, v16.16b, v14.16b
+	WORD	$0x4e606989 // sadalp v9.4s, v12.8h
+	WORD	$0x0e2dc22c // smull v12.8h, v17.8b, v13.8b
+	WORD	$0x0e2f820c // smlal v12.8h, v16.8b, v15.8b
+	WORD	$0x4e60698a // sadalp v10.4s, v12.8h
+	WORD	$0x4e2dc22c // smull2 v12.8h, v17.16b, v13.16b
+	WORD	$0x4e2f820c // smlal2 v12.8h, v16.16b, v15.16b
+	WORD	$0x4e60698b // sadalp v11.4s, v12.8h
+	SUBS	$1, R1, R1
+	BNE	two3_two
+
+two3_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, two3_store
+
+two3_step:
+	FLDPQ.P	32(R2), (F12, F13)
+	FMOVS.P	4(R3), F14
+	VDUP	V14.S[0], V14.S4
+	WORD	$0x0e2cc1cf // smull v15.8h, v14.8b, v12.8b
+	WORD	$0x4e6069e0 // sadalp v0.4s, v15.8h
+	WORD	$0x4e2cc1cf // smull2 v15.8h, v14.16b, v12.16b
+	WORD	$0x4e6069e1 // sadalp v1.4s, v15.8h
+	WORD	$0x0e2dc1cf // smull v15.8h, v14.8b, v13.8b
+	WORD	$0x4e6069e2 // sadalp v2.4s, v15.8h
+	WORD	$0x4e2dc1ce // smull2 v14.8h, v14.16b, v13.16b
+	WORD	$0x4e6069c3 // sadalp v3.4s, v14.8h
+	FMOVS.P	4(R4), F14
+	VDUP	V14.S[0], V14.S4
+	WORD	$0x0e2cc1cf // smull v15.8h, v14.8b, v12.8b
+	WORD	$0x4e6069e4 // sadalp v4.4s, v15.8h
+	WORD	$0x4e2cc1cf // smull2 v15.8h, v14.16b, v12.16b
+	WORD	$0x4e6069e5 // sadalp v5.4s, v15.8h
+	WORD	$0x0e2dc1cf // smull v15.8h, v14.8b, v13.8b
+	WORD	$0x4e6069e6 // sadalp v6.4s, v15.8h
+	WORD	$0x4e2dc1ce // smull2 v14.8h, v14.16b, v13.16b
+	WORD	$0x4e6069c7 // sadalp v7.4s, v14.8h
+	FMOVS.P	4(R0), F14
+	VDUP	V14.S[0], V14.S4
+	WORD	$0x0e2cc1cf // smull v15.8h, v14.8b, v12.8b
+	WORD	$0x4e6069e8 // sadalp v8.4s, v15.8h
+	WORD	$0x4e2cc1cc // smull2 v12.8h, v14.16b, v12.16b
+	WORD	$0x4e606989 // sadalp v9.4s, v12.8h
+	WORD	$0x0e2dc1cc // smull v12.8h, v14.8b, v13.8b
+	WORD	$0x4e60698a // sadalp v10.4s, v12.8h
+	WORD	$0x4e2dc1cc // smull2 v12.8h, v14.16b, v13.16b
+	WORD	$0x4e60698b // sadalp v11.4s, v12.8h
+	SUBS	$1, R1, R1
+	BNE	two3_step
+
+two3_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea3bc41 // addp v1.4s, v2.4s, v3.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	WORD	$0x4ea7bcc1 // addp v1.4s, v6.4s, v7.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea9bd00 // addp v0.4s, v8.4s, v9.4s
+	WORD	$0x4eabbd41 // addp v1.4s, v10.4s, v11.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_two3:
+	CMP	$2, R0
+	BNE	not_two2
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, two2_rest
+
+two2_two:
+	FLDPQ.P	32(R2), (F8, F9)
+	FLDPQ.P	32(R2), (F10, F11)
+	FMOVD.P	8(R3), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e28c1ae // smull v14.8h, v13.8b, v8.8b
+	WORD	$0x0e2a818e // smlal v14.8h, v12.8b, v10.8b
+	WORD	$0x4e6069c0 // sadalp v0.4s, v14.8h
+	WORD	$0x4e28c1ae // smull2 v14.8h, v13.16b, v8.16b
+	WORD	$0x4e2a818e // smlal2 v14.8h, v12.16b, v10.16b
+	WORD	$0x4e6069c1 // sadalp v1.4s, v14.8h
+	WORD	$0x0e29c1ae // smull v14.8h, v13.8b, v9.8b
+	WORD	$0x0e2b818e // smlal v14.8h, v12.8b, v11.8b
+	WORD	$0x4e6069c2 // sadalp v2.4s, v14.8h
+	WORD	$0x4e29c1ad // smull2 v13.8h, v13.16b, v9.16b
+	WORD	$0x4e2b818d // smlal2 v13.8h, v12.16b, v11.16b
+	WORD	$0x4e6069a3 // sadalp v3.4s, v13.8h
+	FMOVD.P	8(R0), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e28c1ae // smull v14.8h, v13.8b, v8.8b
+	WORD	$0x0e2a818e // smlal v14.8h, v12.8b, v10.8b
+	WORD	$0x4e6069c4 // sadalp v4.4s, v14.8h
+	WORD	$0x4e28c1a8 // smull2 v8.8h, v13.16b, v8.16b
+	WORD	$0x4e2a8188 // smlal2 v8.8h, v12.16b, v10.16b
+	WORD	$0x4e606905 // sadalp v5.4s, v8.8h
+	WORD	$0x0e29c1a8 // smull v8.8h, v13.8b, v9.8b
+	WORD	$0x0e2b8188 // smlal v8.8h, v12.8b, v11.8b
+	WORD	$0x4e606906 // sadalp v6.4s, v8.8h
+	WORD	$0x4e29c1a8 // smull2 v8.8h, v13.16b, v9.16b
+	WORD	$0x4e2b8188 // smlal2 v8.8h, v12.16b, v11.16b
+	WORD	$0x4e606907 // sadalp v7.4s, v8.8h
+	SUBS	$1, R1, R1
+	BNE	two2_two
+
+two2_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, two2_store
+
+two2_step:
+	FLDPQ.P	32(R2), (F8, F9)
+	FMOVS.P	4(R3), F10
+	VDUP	V10.S[0], V10.S4
+	WORD	$0x0e28c14b // smull v11.8h, v10.8b, v8.8b
+	WORD	$0x4e606960 // sadalp v0.4s, v11.8h
+	WORD	$0x4e28c14b // smull2 v11.8h, v10.16b, v8.16b
+	WORD	$0x4e606961 // sadalp v1.4s, v11.8h
+	WORD	$0x0e29c14b // smull v11.8h, v10.8b, v9.8b
+	WORD	$0x4e606962 // sadalp v2.4s, v11.8h
+	WORD	$0x4e29c14a // smull2 v10.8h, v10.16b, v9.16b
+	WORD	$0x4e606943 // sadalp v3.4s, v10.8h
+	FMOVS.P	4(R0), F10
+	VDUP	V10.S[0], V10.S4
+	WORD	$0x0e28c14b // smull v11.8h, v10.8b, v8.8b
+	WORD	$0x4e606964 // sadalp v4.4s, v11.8h
+	WORD	$0x4e28c148 // smull2 v8.8h, v10.16b, v8.16b
+	WORD	$0x4e606905 // sadalp v5.4s, v8.8h
+	WORD	$0x0e29c148 // smull v8.8h, v10.8b, v9.8b
+	WORD	$0x4e606906 // sadalp v6.4s, v8.8h
+	WORD	$0x4e29c148 // smull2 v8.8h, v10.16b, v9.16b
+	WORD	$0x4e606907 // sadalp v7.4s, v8.8h
+	SUBS	$1, R1, R1
+	BNE	two2_step
+
+two2_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea3bc41 // addp v1.4s, v2.4s, v3.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	WORD	$0x4ea7bcc1 // addp v1.4s, v6.4s, v7.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_two2:
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, two1_rest
+
+two1_two:
+	FLDPQ.P	32(R2), (F4, F5)
+	FLDPQ.P	32(R2), (F6, F7)
+	FMOVD.P	8(R0), F8
+	VDUP	V8.S[0], V9.S4
+	VDUP	V8.S[1], V8.S4
+	WORD	$0x0e24c12a // smull v10.8h, v9.8b, v4.8b
+	WORD	$0x0e26810a // smlal v10.8h, v8.8b, v6.8b
+	WORD	$0x4e606940 // sadalp v0.4s, v10.8h
+	WORD	$0x4e24c124 // smull2 v4.8h, v9.16b, v4.16b
+	WORD	$0x4e268104 // smlal2 v4.8h, v8.16b, v6.16b
+	WORD	$0x4e606881 // sadalp v1.4s, v4.8h
+	WORD	$0x0e25c124 // smull v4.8h, v9.8b, v5.8b
+	WORD	$0x0e278104 // smlal v4.8h, v8.8b, v7.8b
+	WORD	$0x4e606882 // sadalp v2.4s, v4.8h
+	WORD	$0x4e25c124 // smull2 v4.8h, v9.16b, v5.16b
+	WORD	$0x4e278104 // smlal2 v4.8h, v8.16b, v7.16b
+	WORD	$0x4e606883 // sadalp v3.4s, v4.8h
+	SUBS	$1, R1, R1
+	BNE	two1_two
+
+two1_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, two1_store
+
+two1_step:
+	FLDPQ.P	32(R2), (F4, F5)
+	FMOVS.P	4(R0), F6
+	VDUP	V6.S[0], V6.S4
+	WORD	$0x0e24c0c7 // smull v7.8h, v6.8b, v4.8b
+	WORD	$0x4e6068e0 // sadalp v0.4s, v7.8h
+	WORD	$0x4e24c0c4 // smull2 v4.8h, v6.16b, v4.16b
+	WORD	$0x4e606881 // sadalp v1.4s, v4.8h
+	WORD	$0x0e25c0c4 // smull v4.8h, v6.8b, v5.8b
+	WORD	$0x4e606882 // sadalp v2.4s, v4.8h
+	WORD	$0x4e25c0c4 // smull2 v4.8h, v6.16b, v5.16b
+	WORD	$0x4e606883 // sadalp v3.4s, v4.8h
+	SUBS	$1, R1, R1
+	BNE	two1_step
+
+two1_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	WORD	$0x4ea3bc41 // addp v1.4s, v2.4s, v3.4s
+	FSTPQ	(F0, F1), (R0)
+	ADD	R1, R0, R0
+	RET
+
+one_vector:
+	CMP	$6, R0
+	BNE	not_one6
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	VMOVI	$0, V10.B16
+	VMOVI	$0, V11.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R5
+	ADD	R5<<2, R0, R5
+	MOVD	24(R1), R6
+	ADD	R6<<2, R0, R6
+	MOVD	32(R1), R7
+	ADD	R7<<2, R0, R7
+	MOVD	40(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, one6_rest
+
+one6_two:
+	FLDPQ.P	32(R2), (F12, F13)
+	FMOVD.P	8(R3), F14
+	VDUP	V14.S[0], V15.S4
+	VDUP	V14.S[1], V14.S4
+	WORD	$0x0e2cc1f0 // smull v16.8h, v15.8b, v12.8b
+	WORD	$0x0e2d81d0 // smlal v16.8h, v14.8b, v13.8b
+	WORD	$0x4e606a00 // sadalp v0.4s, v16.8h
+	WORD	$0x4e2cc1ef // smull2 v15.8h, v15.16b, v12.16b
+	WORD	$0x4e2d81cf // smlal2 v15.8h, v14.16b, v13.16b
+	WORD	$0x4e6069e1 // sadalp v1.4s, v15.8h
+	FMOVD.P	8(R4), F14
+	VDUP	V14.S[0], V15.S4
+	VDUP	V14.S[1], V14.S4
+	WORD	$0x0e2cc1f0 // smull v16.8h, v15.8b, v12.8b
+	WORD	$0x0e2d81d0 // smlal v16.8h, v14.8b, v13.8b
+	WORD	$0x4e606a02 // sadalp v2.4s, v16.8h
+	WORD	$0x4e2cc1ef // smull2 v15.8h, v15.16b, v12.16b
+	WORD	$0x4e2d81cf // smlal2 v15.8h, v14.16b, v13.16b
+	WORD	$0x4e6069e3 // sadalp v3.4s, v15.8h
+	FMOVD.P	8(R5), F14
+	VDUP	V14.S[0], V15.S4
+	VDUP	V14.S[1], V14.S4
+	WORD	$0x0e2cc1f0 // smull v16.8h, v15.8b, v12.8b
+	WORD	$0x0e2d81d0 // smlal v16.8h, v14.8b, v13.8b
+	WORD	$0x4e606a04 // sadalp v4.4s, v16.8h
+	WORD	$0x4e2cc1ef // smull2 v15.8h, v15.16b, v12.16b
+	WORD	$0x4e2d81cf // smlal2 v15.8h, v14.16b, v13.16b
+	WORD	$0x4e6069e5 // sadalp v5.4s, v15.8h
+	FMOVD.P	8(R6), F14
+	VDUP	V14.S[0], V15.S4
+	VDUP	V14.S[1], V14.S4
+	WORD	$0x0e2cc1f0 // smull v16.8h, v15.8b, v12.8b
+	WORD	$0x0e2d81d0 // smlal v16.8h, v14.8b, v13.8b
+	WORD	$0x4e606a06 // sadalp v6.4s, v16.8h
+	WORD	$0x4e2cc1ef // smull2 v15.8h, v15.16b, v12.16b
+	WORD	$0x4e2d81cf // smlal2 v15.8h, v14.16b, v13.16b
+	WORD	$0x4e6069e7 // sadalp v7.4s, v15.8h
+	FMOVD.P	8(R7), F14
+	VDUP	V14.S[0], V15.S4
+	VDUP	V14.S[1], V14.S4
+	WORD	$0x0e2cc1f0 // smull v16.8h, v15.8b, v12.8b
+	WORD	$0x0e2d81d0 // smlal v16.8h, v14.8b, v13.8b
+	WORD	$0x4e606a08 // sadalp v8.4s, v16.8h
+	WORD	$0x4e2cc1ef // smull2 v15.8h, v15.16b, v12.16b
+	WORD	$0x4e2d81cf // smlal2 v15.8h, v14.16b, v13.16b
+	WORD	$0x4e6069e9 // sadalp v9.4s, v15.8h
+	FMOVD.P	8(R0), F14
+	VDUP	V14.S[0], V15.S4
+	VDUP	V14.S[1], V14.S4
+	WORD	$0x0e2cc1f0 // smull v16.8h, v15.8b, v12.8b
+	WORD	$0x0e2d81d0 // smlal v16.8h, v14.8b, v13.8b
+	WORD	$0x4e606a0a // sadalp v10.4s, v16.8h
+	WORD	$0x4e2cc1ec // smull2 v12.8h, v15.16b, v12.16b
+	WORD	$0x4e2d81cc // smlal2 v12.8h, v14.16b, v13.16b
+	WORD	$0x4e60698b // sadalp v11.4s, v12.8h
+	SUBS	$1, R1, R1
+	BNE	one6_two
+
+one6_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, one6_store
+
+one6_step:
+	FMOVQ.P	16(R2), F12
+	FMOVS.P	4(R3), F13
+	VDUP	V13.S[0], V13.S4
+	WORD	$0x0e2cc1ae // smull v14.8h, v13.8b, v12.8b
+	WORD	$0x4e6069c0 // sadalp v0.4s, v14.8h
+	WORD	$0x4e2cc1ad // smull2 v13.8h, v13.16b, v12.16b
+	WORD	$0x4e6069a1 // sadalp v1.4s, v13.8h
+	FMOVS.P	4(R4), F13
+	VDUP	V13.S[0], V13.S4
+	WORD	$0x0e2cc1ae // smull v14.8h, v13.8b, v12.8b
+	WORD	$0x4e6069c2 // sadalp v2.4s, v14.8h
+	WORD	$0x4e2cc1ad // smull2 v13.8h, v13.16b, v12.16b
+	WORD	$0x4e6069a3 // sadalp v3.4s, v13.8h
+	FMOVS.P	4(R5), F13
+	VDUP	V13.S[0], V13.S4
+	WORD	$0x0e2cc1ae // smull v14.8h, v13.8b, v12.8b
+	WORD	$0x4e6069c4 // sadalp v4.4s, v14.8h
+	WORD	$0x4e2cc1ad // smull2 v13.8h, v13.16b, v12.16b
+	WORD	$0x4e6069a5 // sadalp v5.4s, v13.8h
+	FMOVS.P	4(R6), F13
+	VDUP	V13.S[0], V13.S4
+	WORD	$0x0e2cc1ae // smull v14.8h, v13.8b, v12.8b
+	WORD	$0x4e6069c6 // sadalp v6.4s, v14.8h
+	WORD	$0x4e2cc1ad // smull2 v13.8h, v13.16b, v12.16b
+	WORD	$0x4e6069a7 // sadalp v7.4s, v13.8h
+	FMOVS.P	4(R7), F13
+	VDUP	V13.S[0], V13.S4
+	WORD	$0x0e2cc1ae // smull v14.8h, v13.8b, v12.8b
+	WORD	$0x4e6069c8 // sadalp v8.4s, v14.8h
+	WORD	$0x4e2cc1ad // smull2 v13.8h, v13.16b, v12.16b
+	WORD	$0x4e6069a9 // sadalp v9.4s, v13.8h
+	FMOVS.P	4(R0), F13
+	VDUP	V13.S[0], V13.S4
+	WORD	$0x0e2cc1ae // smull v14.8h, v13.8b, v12.8b
+	WORD	$0x4e6069ca // sadalp v10.4s, v14.8h
+	WORD	$0x4e2cc1ac // smull2 v12.8h, v13.16b, v12.16b
+	WORD	$0x4e60698b // sadalp v11.4s, v12.8h
+	SUBS	$1, R1, R1
+	BNE	one6_step
+
+one6_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea3bc40 // addp v0.4s, v2.4s, v3.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea7bcc0 // addp v0.4s, v6.4s, v7.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea9bd00 // addp v0.4s, v8.4s, v9.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4eabbd40 // addp v0.4s, v10.4s, v11.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_one6:
+	CMP	$5, R0
+	BNE	not_one5
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	VMOVI	$0, V8.B16
+	VMOVI	$0, V9.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R5
+	ADD	R5<<2, R0, R5
+	MOVD	24(R1), R6
+	ADD	R6<<2, R0, R6
+	MOVD	32(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, one5_rest
+
+one5_two:
+	FLDPQ.P	32(R2), (F10, F11)
+	FMOVD.P	8(R3), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e2ac1ae // smull v14.8h, v13.8b, v10.8b
+	WORD	$0x0e2b818e // smlal v14.8h, v12.8b, v11.8b
+	WORD	$0x4e6069c0 // sadalp v0.4s, v14.8h
+	WORD	$0x4e2ac1ad // smull2 v13.8h, v13.16b, v10.16b
+	WORD	$0x4e2b818d // smlal2 v13.8h, v12.16b, v11.16b
+	WORD	$0x4e6069a1 // sadalp v1.4s, v13.8h
+	FMOVD.P	8(R4), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e2ac1ae // smull v14.8h, v13.8b, v10.8b
+	WORD	$0x0e2b818e // smlal v14.8h, v12.8b, v11.8b
+	WORD	$0x4e6069c2 // sadalp v2.4s, v14.8h
+	WORD	$0x4e2ac1ad // smull2 v13.8h, v13.16b, v10.16b
+	WORD	$0x4e2b818d // smlal2 v13.8h, v12.16b, v11.16b
+	WORD	$0x4e6069a3 // sadalp v3.4s, v13.8h
+	FMOVD.P	8(R5), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e2ac1ae // smull v14.8h, v13.8b, v10.8b
+	WORD	$0x0e2b818e // smlal v14.8h, v12.8b, v11.8b
+	WORD	$0x4e6069c4 // sadalp v4.4s, v14.8h
+	WORD	$0x4e2ac1ad // smull2 v13.8h, v13.16b, v10.16b
+	WORD	$0x4e2b818d // smlal2 v13.8h, v12.16b, v11.16b
+	WORD	$0x4e6069a5 // sadalp v5.4s, v13.8h
+	FMOVD.P	8(R6), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e2ac1ae // smull v14.8h, v13.8b, v10.8b
+	WORD	$0x0e2b818e // smlal v14.8h, v12.8b, v11.8b
+	WORD	$0x4e6069c6 // sadalp v6.4s, v14.8h
+	WORD	$0x4e2ac1ad // smull2 v13.8h, v13.16b, v10.16b
+	WORD	$0x4e2b818d // smlal2 v13.8h, v12.16b, v11.16b
+	WORD	$0x4e6069a7 // sadalp v7.4s, v13.8h
+	FMOVD.P	8(R0), F12
+	VDUP	V12.S[0], V13.S4
+	VDUP	V12.S[1], V12.S4
+	WORD	$0x0e2ac1ae // smull v14.8h, v13.8b, v10.8b
+	WORD	$0x0e2b818e // smlal v14.8h, v12.8b, v11.8b
+	WORD	$0x4e6069c8 // sadalp v8.4s, v14.8h
+	WORD	$0x4e2ac1aa // smull2 v10.8h, v13.16b, v10.16b
+	WORD	$0x4e2b818a // smlal2 v10.8h, v12.16b, v11.16b
+	WORD	$0x4e606949 // sadalp v9.4s, v10.8h
+	SUBS	$1, R1, R1
+	BNE	one5_two
+
+one5_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, one5_store
+
+one5_step:
+	FMOVQ.P	16(R2), F10
+	FMOVS.P	4(R3), F11
+	VDUP	V11.S[0], V11.S4
+	WORD	$0x0e2ac16c // smull v12.8h, v11.8b, v10.8b
+	WORD	$0x4e606980 // sadalp v0.4s, v12.8h
+	WORD	$0x4e2ac16b // smull2 v11.8h, v11.16b, v10.16b
+	WORD	$0x4e606961 // sadalp v1.4s, v11.8h
+	FMOVS.P	4(R4), F11
+	VDUP	V11.S[0], V11.S4
+	WORD	$0x0e2ac16c // smull v12.8h, v11.8b, v10.8b
+	WORD	$0x4e606982 // sadalp v2.4s, v12.8h
+	WORD	$0x4e2ac16b // smull2 v11.8h, v11.16b, v10.16b
+	WORD	$0x4e606963 // sadalp v3.4s, v11.8h
+	FMOVS.P	4(R5), F11
+	VDUP	V11.S[0], V11.S4
+	WORD	$0x0e2ac16c // smull v12.8h, v11.8b, v10.8b
+	WORD	$0x4e606984 // sadalp v4.4s, v12.8h
+	WORD	$0x4e2ac16b // smull2 v11.8h, v11.16b, v10.16b
+	WORD	$0x4e606965 // sadalp v5.4s, v11.8h
+	FMOVS.P	4(R6), F11
+	VDUP	V11.S[0], V11.S4
+	WORD	$0x0e2ac16c // smull v12.8h, v11.8b, v10.8b
+	WORD	$0x4e606986 // sadalp v6.4s, v12.8h
+	WORD	$0x4e2ac16b // smull2 v11.8h, v11.16b, v10.16b
+	WORD	$0x4e606967 // sadalp v7.4s, v11.8h
+	FMOVS.P	4(R0), F11
+	VDUP	V11.S[0], V11.S4
+	WORD	$0x0e2ac16c // smull v12.8h, v11.8b, v10.8b
+	WORD	$0x4e606988 // sadalp v8.4s, v12.8h
+	WORD	$0x4e2ac16a // smull2 v10.8h, v11.16b, v10.16b
+	WORD	$0x4e606949 // sadalp v9.4s, v10.8h
+	SUBS	$1, R1, R1
+	BNE	one5_step
+
+one5_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea3bc40 // addp v0.4s, v2.4s, v3.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea7bcc0 // addp v0.4s, v6.4s, v7.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea9bd00 // addp v0.4s, v8.4s, v9.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_one5:
+	CMP	$4, R0
+	BNE	not_one4
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	VMOVI	$0, V6.B16
+	VMOVI	$0, V7.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R5
+	ADD	R5<<2, R0, R5
+	MOVD	24(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, one4_rest
+
+one4_two:
+	FLDPQ.P	32(R2), (F8, F9)
+	FMOVD.P	8(R3), F10
+	VDUP	V10.S[0], V11.S4
+	VDUP	V10.S[1], V10.S4
+	WORD	$0x0e28c16c // smull v12.8h, v11.8b, v8.8b
+	WORD	$0x0e29814c // smlal v12.8h, v10.8b, v9.8b
+	WORD	$0x4e606980 // sadalp v0.4s, v12.8h
+	WORD	$0x4e28c16b // smull2 v11.8h, v11.16b, v8.16b
+	WORD	$0x4e29814b // smlal2 v11.8h, v10.16b, v9.16b
+	WORD	$0x4e606961 // sadalp v1.4s, v11.8h
+	FMOVD.P	8(R4), F10
+	VDUP	V10.S[0], V11.S4
+	VDUP	V10.S[1], V10.S4
+	WORD	$0x0e28c16c // smull v12.8h, v11.8b, v8.8b
+	WORD	$0x0e29814c // smlal v12.8h, v10.8b, v9.8b
+	WORD	$0x4e606982 // sadalp v2.4s, v12.8h
+	WORD	$0x4e28c16b // smull2 v11.8h, v11.16b, v8.16b
+	WORD	$0x4e29814b // smlal2 v11.8h, v10.16b, v9.16b
+	WORD	$0x4e606963 // sadalp v3.4s, v11.8h
+	FMOVD.P	8(R5), F10
+	VDUP	V10.S[0], V11.S4
+	VDUP	V10.S[1], V10.S4
+	WORD	$0x0e28c16c // smull v12.8h, v11.8b, v8.8b
+	WORD	$0x0e29814c // smlal v12.8h, v10.8b, v9.8b
+	WORD	$0x4e606984 // sadalp v4.4s, v12.8h
+	WORD	$0x4e28c16b // smull2 v11.8h, v11.16b, v8.16b
+	WORD	$0x4e29814b // smlal2 v11.8h, v10.16b, v9.16b
+	WORD	$0x4e606965 // sadalp v5.4s, v11.8h
+	FMOVD.P	8(R0), F10
+	VDUP	V10.S[0], V11.S4
+	VDUP	V10.S[1], V10.S4
+	WORD	$0x0e28c16c // smull v12.8h, v11.8b, v8.8b
+	WORD	$0x0e29814c // smlal v12.8h, v10.8b, v9.8b
+	WORD	$0x4e606986 // sadalp v6.4s, v12.8h
+	WORD	$0x4e28c168 // smull2 v8.8h, v11.16b, v8.16b
+	WORD	$0x4e298148 // smlal2 v8.8h, v10.16b, v9.16b
+	WORD	$0x4e606907 // sadalp v7.4s, v8.8h
+	SUBS	$1, R1, R1
+	BNE	one4_two
+
+one4_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, one4_store
+
+one4_step:
+	FMOVQ.P	16(R2), F8
+	FMOVS.P	4(R3), F9
+	VDUP	V9.S[0], V9.S4
+	WORD	$0x0e28c12a // smull v10.8h, v9.8b, v8.8b
+	WORD	$0x4e606940 // sadalp v0.4s, v10.8h
+	WORD	$0x4e28c129 // smull2 v9.8h, v9.16b, v8.16b
+	WORD	$0x4e606921 // sadalp v1.4s, v9.8h
+	FMOVS.P	4(R4), F9
+	VDUP	V9.S[0], V9.S4
+	WORD	$0x0e28c12a // smull v10.8h, v9.8b, v8.8b
+	WORD	$0x4e606942 // sadalp v2.4s, v10.8h
+	WORD	$0x4e28c129 // smull2 v9.8h, v9.16b, v8.16b
+	WORD	$0x4e606923 // sadalp v3.4s, v9.8h
+	FMOVS.P	4(R5), F9
+	VDUP	V9.S[0], V9.S4
+	WORD	$0x0e28c12a // smull v10.8h, v9.8b, v8.8b
+	WORD	$0x4e606944 // sadalp v4.4s, v10.8h
+	WORD	$0x4e28c129 // smull2 v9.8h, v9.16b, v8.16b
+	WORD	$0x4e606925 // sadalp v5.4s, v9.8h
+	FMOVS.P	4(R0), F9
+	VDUP	V9.S[0], V9.S4
+	WORD	$0x0e28c12a // smull v10.8h, v9.8b, v8.8b
+	WORD	$0x4e606946 // sadalp v6.4s, v10.8h
+	WORD	$0x4e28c128 // smull2 v8.8h, v9.16b, v8.16b
+	WORD	$0x4e606907 // sadalp v7.4s, v8.8h
+	SUBS	$1, R1, R1
+	BNE	one4_step
+
+one4_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea3bc40 // addp v0.4s, v2.4s, v3.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea7bcc0 // addp v0.4s, v6.4s, v7.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_one4:
+	CMP	$3, R0
+	BNE	not_one3
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	VMOVI	$0, V4.B16
+	VMOVI	$0, V5.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R4
+	ADD	R4<<2, R0, R4
+	MOVD	16(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, one3_rest
+
+one3_two:
+	FLDPQ.P	32(R2), (F6, F7)
+	FMOVD.P	8(R3), F8
+	VDUP	V8.S[0], V9.S4
+	VDUP	V8.S[1], V8.S4
+	WORD	$0x0e26c12a // smull v10.8h, v9.8b, v6.8b
+	WORD	$0x0e27810a // smlal v10.8h, v8.8b, v7.8b
+	WORD	$0x4e606940 // sadalp v0.4s, v10.8h
+	WORD	$0x4e26c129 // smull2 v9.8h, v9.16b, v6.16b
+	WORD	$0x4e278109 // smlal2 v9.8h, v8.16b, v7.16b
+	WORD	$0x4e606921 // sadalp v1.4s, v9.8h
+	FMOVD.P	8(R4), F8
+	VDUP	V8.S[0], V9.S4
+	VDUP	V8.S[1], V8.S4
+	WORD	$0x0e26c12a // smull v10.8h, v9.8b, v6.8b
+	WORD	$0x0e27810a // smlal v10.8h, v8.8b, v7.8b
+	WORD	$0x4e606942 // sadalp v2.4s, v10.8h
+	WORD	$0x4e26c129 // smull2 v9.8h, v9.16b, v6.16b
+	WORD	$0x4e278109 // smlal2 v9.8h, v8.16b, v7.16b
+	WORD	$0x4e606923 // sadalp v3.4s, v9.8h
+	FMOVD.P	8(R0), F8
+	VDUP	V8.S[0], V9.S4
+	VDUP	V8.S[1], V8.S4
+	WORD	$0x0e26c12a // smull v10.8h, v9.8b, v6.8b
+	WORD	$0x0e27810a // smlal v10.8h, v8.8b, v7.8b
+	WORD	$0x4e606944 // sadalp v4.4s, v10.8h
+	WORD	$0x4e26c126 // smull2 v6.8h, v9.16b, v6.16b
+	WORD	$0x4e278106 // smlal2 v6.8h, v8.16b, v7.16b
+	WORD	$0x4e6068c5 // sadalp v5.4s, v6.8h
+	SUBS	$1, R1, R1
+	BNE	one3_two
+
+one3_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, one3_store
+
+one3_step:
+	FMOVQ.P	16(R2), F6
+	FMOVS.P	4(R3), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x0e26c0e8 // smull v8.8h, v7.8b, v6.8b
+	WORD	$0x4e606900 // sadalp v0.4s, v8.8h
+	WORD	$0x4e26c0e7 // smull2 v7.8h, v7.16b, v6.16b
+	WORD	$0x4e6068e1 // sadalp v1.4s, v7.8h
+	FMOVS.P	4(R4), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x0e26c0e8 // smull v8.8h, v7.8b, v6.8b
+	WORD	$0x4e606902 // sadalp v2.4s, v8.8h
+	WORD	$0x4e26c0e7 // smull2 v7.8h, v7.16b, v6.16b
+	WORD	$0x4e6068e3 // sadalp v3.4s, v7.8h
+	FMOVS.P	4(R0), F7
+	VDUP	V7.S[0], V7.S4
+	WORD	$0x0e26c0e8 // smull v8.8h, v7.8b, v6.8b
+	WORD	$0x4e606904 // sadalp v4.4s, v8.8h
+	WORD	$0x4e26c0e6 // smull2 v6.8h, v7.16b, v6.16b
+	WORD	$0x4e6068c5 // sadalp v5.4s, v6.8h
+	SUBS	$1, R1, R1
+	BNE	one3_step
+
+one3_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea3bc40 // addp v0.4s, v2.4s, v3.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea5bc80 // addp v0.4s, v4.4s, v5.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_one3:
+	CMP	$2, R0
+	BNE	not_one2
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	VMOVI	$0, V2.B16
+	VMOVI	$0, V3.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R3
+	ADD	R3<<2, R0, R3
+	MOVD	8(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, one2_rest
+
+one2_two:
+	FLDPQ.P	32(R2), (F4, F5)
+	FMOVD.P	8(R3), F6
+	VDUP	V6.S[0], V7.S4
+	VDUP	V6.S[1], V6.S4
+	WORD	$0x0e24c0e8 // smull v8.8h, v7.8b, v4.8b
+	WORD	$0x0e2580c8 // smlal v8.8h, v6.8b, v5.8b
+	WORD	$0x4e606900 // sadalp v0.4s, v8.8h
+	WORD	$0x4e24c0e7 // smull2 v7.8h, v7.16b, v4.16b
+	WORD	$0x4e2580c7 // smlal2 v7.8h, v6.16b, v5.16b
+	WORD	$0x4e6068e1 // sadalp v1.4s, v7.8h
+	FMOVD.P	8(R0), F6
+	VDUP	V6.S[0], V7.S4
+	VDUP	V6.S[1], V6.S4
+	WORD	$0x0e24c0e8 // smull v8.8h, v7.8b, v4.8b
+	WORD	$0x0e2580c8 // smlal v8.8h, v6.8b, v5.8b
+	WORD	$0x4e606902 // sadalp v2.4s, v8.8h
+	WORD	$0x4e24c0e4 // smull2 v4.8h, v7.16b, v4.16b
+	WORD	$0x4e2580c4 // smlal2 v4.8h, v6.16b, v5.16b
+	WORD	$0x4e606883 // sadalp v3.4s, v4.8h
+	SUBS	$1, R1, R1
+	BNE	one2_two
+
+one2_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, one2_store
+
+one2_step:
+	FMOVQ.P	16(R2), F4
+	FMOVS.P	4(R3), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x0e24c0a6 // smull v6.8h, v5.8b, v4.8b
+	WORD	$0x4e6068c0 // sadalp v0.4s, v6.8h
+	WORD	$0x4e24c0a5 // smull2 v5.8h, v5.16b, v4.16b
+	WORD	$0x4e6068a1 // sadalp v1.4s, v5.8h
+	FMOVS.P	4(R0), F5
+	VDUP	V5.S[0], V5.S4
+	WORD	$0x0e24c0a6 // smull v6.8h, v5.8b, v4.8b
+	WORD	$0x4e6068c2 // sadalp v2.4s, v6.8h
+	WORD	$0x4e24c0a4 // smull2 v4.8h, v5.16b, v4.16b
+	WORD	$0x4e606883 // sadalp v3.4s, v4.8h
+	SUBS	$1, R1, R1
+	BNE	one2_step
+
+one2_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	WORD	$0x4ea3bc40 // addp v0.4s, v2.4s, v3.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	RET
+
+not_one2:
+	VMOVI	$0, V0.B16
+	VMOVI	$0, V1.B16
+	MOVD	a_base+32(FP), R0
+	MOVD	starts+56(FP), R1
+	MOVD	b_base+72(FP), R2
+	MOVD	0(R1), R1
+	ADD	R1<<2, R0, R0
+	MOVD	depth+96(FP), R1
+	LSR	$1, R1, R1
+	CBZ	R1, one1_rest
+
+one1_two:
+	FLDPQ.P	32(R2), (F2, F3)
+	FMOVD.P	8(R0), F4
+	VDUP	V4.S[0], V5.S4
+	VDUP	V4.S[1], V4.S4
+	WORD	$0x0e22c0a6 // smull v6.8h, v5.8b, v2.8b
+	WORD	$0x0e238086 // smlal v6.8h, v4.8b, v3.8b
+	WORD	$0x4e6068c0 // sadalp v0.4s, v6.8h
+	WORD	$0x4e22c0a2 // smull2 v2.8h, v5.16b, v2.16b
+	WORD	$0x4e238082 // smlal2 v2.8h, v4.16b, v3.16b
+	WORD	$0x4e606841 // sadalp v1.4s, v2.8h
+	SUBS	$1, R1, R1
+	BNE	one1_two
+
+one1_rest:
+	MOVD	depth+96(FP), R1
+	AND	$1, R1, R1
+	CBZ	R1, one1_store
+
+one1_step:
+	FMOVQ.P	16(R2), F2
+	FMOVS.P	4(R0), F3
+	VDUP	V3.S[0], V3.S4
+	WORD	$0x0e22c064 // smull v4.8h, v3.8b, v2.8b
+	WORD	$0x4e606880 // sadalp v0.4s, v4.8h
+	WORD	$0x4e22c062 // smull2 v2.8h, v3.16b, v2.16b
+	WORD	$0x4e606841 // sadalp v1.4s, v2.8h
+	SUBS	$1, R1, R1
+	BNE	one1_step
+
+one1_store:
+	MOVD	c_base+0(FP), R0
+	MOVD	cStride+24(FP), R1
+	LSL	$2, R1, R1
+	WORD	$0x4ea1bc00 // addp v0.4s, v0.4s, v1.4s
+	FMOVQ	F0, (R0)
+	ADD	R1, R0, R0
+	RET
+
 // func neonPeak(steps int)
 TEXT ·neonPeak(SB), NOSPLIT, $0-8
 	VMOVI	$0, V0.B16

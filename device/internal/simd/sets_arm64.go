@@ -10,6 +10,7 @@ func Of(s isa.Set) *Kernels {
 	if s == isa.NEON {
 		k.Name, k.Width, k.TileRows = string(s), 8, 6 // a vector of the product is two of the machine's
 		k.useNEON()
+		k.ByteRows, k.TernaryTile, k.SignedBytes = 6, neonByteTile, true
 	}
 	return k
 }

@@ -73,6 +73,9 @@ type Kernels struct {
 	// bits, in the place of a float. Sums of integers wrap around; the other results are the same in all sets.
 	ByteWidth int // of ByteTile what Width is of MatMulTile
 	ByteRows  int // the same of TileRows
+	// SignedBytes says that panels hold signed bytes, from -127 on, and that ByteTile ignores zeros and ByteSums is not
+	// needed.
+	SignedBytes bool
 
 	// ByteTile computes the integers c = zeros + a·b for a tile of rows × vectors·ByteWidth, vectors 1 or 2: row r of a is
 	// depth words from starts[r] on, zeros has an integer a row, b is a packed panel of unsigned bytes. TernaryTile is

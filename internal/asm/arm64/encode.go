@@ -10,6 +10,8 @@ const (
 	d2  arrangement = "2d"  // two doubles
 	s2  arrangement = "2s"  // two floats, the low half of a vector
 	b16 arrangement = "16b" // bytes
+	b8  arrangement = "8b"  // bytes, the low half of a vector
+	h8  arrangement = "8h"  // words of 16 bits
 )
 
 // form is what operands an instruction has after its destination.
@@ -56,6 +58,12 @@ var encodings = map[string]encoding{
 	"zip1_d":  {"zip1", d2, d2, three, 0x4ec03800, false, "VZIP1"},
 	"zip2_d":  {"zip2", d2, d2, three, 0x4ec07800, false, "VZIP2"},
 	"and":     {"and", b16, b16, three, 0x4e201c00, false, "VAND"},
+	"smull":   {"smull", h8, b8, three, 0x0e20c000, false, ""},
+	"smull2":  {"smull2", h8, b16, three, 0x4e20c000, false, ""},
+	"smlal":   {"smlal", h8, b8, three, 0x0e208000, true, ""},
+	"smlal2":  {"smlal2", h8, b16, three, 0x4e208000, true, ""},
+	"sadalp":  {"sadalp", s4, h8, two, 0x4e606800, true, ""},
+	"addp":    {"addp", s4, s4, three, 0x4ea0bc00, false, ""},
 	"fadd_d":  {"fadd", d2, d2, three, 0x4e60d400, false, ""},
 	"fsub_d":  {"fsub", d2, d2, three, 0x4ee0d400, false, ""},
 	"fmul_d":  {"fmul", d2, d2, three, 0x6e60dc00, false, ""},
