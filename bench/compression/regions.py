@@ -27,7 +27,7 @@ NETS = {
 }
 VARIANTS = {
     "plain": (),
-    **{f"L1 {x}": ("--l1", x) for x in ("3e-4", "1e-3", "3e-3")},
+    **{f"L1 {x}": ("--l1", x) for x in ("1e-3", "2e-3", "3e-3")},
     **{f"adversarial {x}": ("--adversarial", x) for x in ("0.1", "0.3")},
 }
 HEAD = """# Linear regions
