@@ -36,11 +36,20 @@ type Data struct {
 	// Rows are the features of Clips training clips of the model's window, (Clips, Frames, mels), not normalised.
 	Rows          []float32
 	Clips, Frames int
+	Labels        []int // of these clips
 	// Every yields the features of all clips of the data, not normalised, in batches of whole clips of Frames, which are
 	// valid until the next: those on which a model that is said to be equivalent has to be so. nil: Rows are all.
 	Every iter.Seq2[[]float32, error]
 	// Accuracy returns how many percent of the validation clips m classifies right.
 	Accuracy func(ctx context.Context, m *polynet.Model) (float64, error)
+}
+
+// checkFloat returns an error that wraps ErrImpossible for models with narrow weights.
+func checkFloat(m *polynet.Model) error {
+	if n := m.Net.Narrow; n != nil {
+		return fmt.Errorf("%w: the weights are %s; this comes before they are made narrow", ErrImpossible, n.Weights)
+	}
+	return nil
 }
 
 // Record returns m with a line about a pass in its provenance, and its number of parameters. m stays as it is.

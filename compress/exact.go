@@ -47,6 +47,9 @@ func (e *Exact) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.M
 		return nil, Report{}, fmt.Errorf("%w: the model's features have no limit within which units could be proved to be 0",
 			ErrImpossible)
 	}
+	if err := checkFloat(m); err != nil {
+		return nil, Report{}, err
+	}
 	w := &exactWork{Exact: e, channels: channelsOf(m.Net), model: m, frames: d.Frames}
 	w.units = make([]unitCounts, len(w.channels.groups))
 	if e.Around != nil {

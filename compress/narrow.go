@@ -236,7 +236,7 @@ func added(values []float32, shift []float64, keep []int) []float32 {
 	return list
 }
 
-func put(w polynet.Weights, name string, values []float32, shape ...int) {
+func put(w polynet.Weights, name string, values any, shape ...int) {
 	w[name] = tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
 }
 

@@ -44,6 +44,9 @@ func (*Shallow) Name() string { return "shallow" }
 // Apply returns the network of two hidden layers. A network of another form, or with more patterns than Most, gives an
 // error that wraps ErrImpossible.
 func (s *Shallow) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.Model, Report, error) {
+	if err := checkFloat(m); err != nil {
+		return nil, Report{}, err
+	}
 	net, err := regions.Compile(m)
 	if err != nil {
 		return nil, Report{}, err

@@ -29,6 +29,9 @@ func (*Similar) Name() string { return "similar" }
 
 // Apply removes channels. Errors wrap ErrImpossible where the share cannot be reached.
 func (s *Similar) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.Model, Report, error) {
+	if err := checkFloat(m); err != nil {
+		return nil, Report{}, err
+	}
 	c := channelsOf(m.Net)
 	var all map[polynet.Tensor]*moments
 	if s.DataFree {

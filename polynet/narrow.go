@@ -87,6 +87,9 @@ func (n *Narrow) narrows(s *Step) bool {
 // The names of a narrow step's scales, after that of its weight without ".weight".
 const weightScale, inputScale = ".weight_scale", ".input_scale"
 
+// WeightScale returns the name of the scales of a narrow weight.
+func WeightScale(weight string) string { return strings.TrimSuffix(weight, ".weight") + weightScale }
+
 // unsetScale is the InputScale of a network that has seen no data.
 const unsetScale = 1e-30
 
@@ -95,10 +98,9 @@ func (p *Program) narrow(n *Narrow) {
 	named := map[string]*Step{}
 	for i := range p.Steps {
 		if s := &p.Steps[i]; n.narrows(s) {
-			base := strings.TrimSuffix(s.Weight, ".weight")
-			s.Precision, s.WeightScale = n.Weights, base+weightScale
+			s.Precision, s.WeightScale = n.Weights, WeightScale(s.Weight)
 			if s.Op == OpConv {
-				s.InputScale = base + inputScale
+				s.InputScale = strings.TrimSuffix(s.Weight, ".weight") + inputScale
 			}
 			named[s.Weight] = s
 		}
@@ -172,7 +174,7 @@ func (p Precision) Quantise(values []float32, width int) (levels []int8, scales 
 			}
 			scale = kept / float64(n)
 		}
-		if scales[c] = 1; largest > 0 {
+		if scales[c] = 1; !(largest == 0) { // not where a weight is not finite
 			scales[c] = float32(scale)
 		}
 		for i := c; i < len(values); i += width {
@@ -200,9 +202,15 @@ func Expand(levels []int8, scales []float32) []float32 {
 // RoundTo sets dst, whose length counts, to x rounded to whole multiples of scale, ties to even, from -MaxLevel to
 // MaxLevel of them. dst may be x.
 func RoundTo(dst, x []float32, scale float32) {
+	const whole = 3 << 22 // added to a float32 of a few hundred it leaves no fraction
 	for i := range dst {
-		v := x[i]
-		dst[i] = scale * float32(max(-MaxLevel, min(math.RoundToEven(float64(v/scale)), MaxLevel)))
+		v := x[i] / scale
+		if v > MaxLevel {
+			v = MaxLevel
+		} else if v < -MaxLevel {
+			v = -MaxLevel
+		}
+		dst[i] = scale * (float32(v+whole) - whole)
 	}
 }
 

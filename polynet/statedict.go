@@ -12,7 +12,7 @@ import (
 )
 
 // StateDict is the weights of a network as PyTorch keeps them (bench/pytorch/polynet.py is the network): float32
-// tensors in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
+// tensors, of narrow weights int8 ones, in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
 type StateDict map[string]*tensor.Dense
 
 const (
@@ -83,11 +83,22 @@ func (w Weights) StateDict() StateDict {
 
 // reversed returns a copy of a tensor of up to three dimensions with its dimensions in the opposite order.
 func reversed(t *tensor.Dense) *tensor.Dense {
-	values, shape := t.Data().([]float32), slices.Clone(t.Shape())
+	shape := slices.Clone(t.Shape())
 	slices.Reverse(shape)
+	var turned any
+	if levels, narrow := t.Data().([]int8); narrow {
+		turned = turn(levels, shape)
+	} else {
+		turned = turn(t.Data().([]float32), shape)
+	}
+	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(turned))
+}
+
+// turn returns values in the opposite order of dimensions, which is the given one.
+func turn[T any](values []T, shape []int) []T {
 	sizes := append(slices.Clone(shape), 1, 1)
 	c, b, a := sizes[0], sizes[1], sizes[2]
-	turned := make([]float32, 0, len(values))
+	turned := make([]T, 0, len(values))
 	for k := range c {
 		for j := range b {
 			for i := range a {
@@ -95,7 +106,7 @@ func reversed(t *tensor.Dense) *tensor.Dense {
 			}
 		}
 	}
-	return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(turned))
+	return turned
 }
 
 // listed joins names, the first few of many.

@@ -122,7 +122,7 @@ func finite(v float64) bool { return v-v == 0 }
 // checkWeights returns an error wrapping ErrDiverged where a weight is not finite.
 func checkWeights(m *polynet.Model, params []*Param) error {
 	for _, p := range params {
-		for _, v := range m.Weights[p.Name].Data().([]float32) {
+		for _, v := range floats(m.Weights, p.Name) {
 			if !finite(float64(v)) {
 				return fmt.Errorf("%w: the weight %s has the value %v", ErrDiverged, p.Name, v)
 			}

@@ -43,12 +43,16 @@ func noisy(values []float32, rng *rand.Rand) []float32 {
 
 // blockProgram returns the program of one block.
 func blockProgram(kind polynet.BlockKind, degree, in, width, kernel, ahead, stride int) *polynet.Program {
-	c := polynet.Config{
+	return blockOf(polynet.Config{
 		Inputs: 1, Classes: 1, Block: kind, Degree: degree, Stem: polynet.Stem{Width: in, Kernel: 1, Stride: 1},
 		Stages: []polynet.Stage{{Width: width, Blocks: 1, Kernel: kernel, Ahead: ahead, Stride: stride}},
-	}
+	})
+}
+
+// blockOf returns the program of the first block of a network.
+func blockOf(c polynet.Config) *polynet.Program {
 	const part = "stages.0.0"
-	p := &polynet.Program{Inputs: in}
+	p := &polynet.Program{Inputs: c.Stem.Width}
 	network := c.Program()
 	for _, s := range network.Steps {
 		if s.Part != part {

@@ -101,7 +101,7 @@ func (l convLayer) backward(p *Pass, dy Activation) Activation {
 	p.add(dz.View, dy.View, device.View{})
 	p.dev.MatMulTransA(l.weight.Grad, l.windows(x), dz.View)
 	dx := p.memory.plainLike(x)
-	l.backwardInput(p, dx, dz, false)
+	l.backwardInput(p, dx, dz, l.weight.Value, false)
 	return dx
 }
 

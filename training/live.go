@@ -60,7 +60,7 @@ func (l *positions) scan(p *Pass, x Activation, stride, frames int) *stretches {
 	classes := l.head.Width
 	logits := p.memory.plain(x.Groups, x.Rows, classes)
 	w := p.pack()
-	p.dev.Pack(w, l.head.weight.Value, l.head.In, classes)
+	p.dev.Pack(w, l.head.values(p), l.head.In, classes)
 	p.dev.MatMul(logits.View, x.View, w, device.Epilogue{Shift: l.head.bias.Value})
 	values := make([]float32, x.Groups*x.Rows*classes)
 	p.dev.Download(values, logits.Data.Slice(0, len(values)))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
-	"gorgonia.org/tensor"
 )
 
 // Param is one of a network's weights on its device. Value and Grad are slices of buffers that hold all of the
@@ -41,9 +40,6 @@ func NewNetwork(c polynet.Config, d device.Trainer, rng *rand.Rand) (*Network, e
 	if err := c.Validate(); err != nil {
 		return nil, err
 	}
-	if err := untrained(c); err != nil {
-		return nil, err
-	}
 	n := newNetwork(c.Program(), d, true)
 	for _, p := range n.params {
 		d.Upload(p.Value, initialValues(p.Weight, rng))
@@ -66,7 +62,9 @@ func newNetwork(p *polynet.Program, d device.Trainer, gradients bool) *Network {
 		var op operator
 		switch s.Op {
 		case polynet.OpConv:
-			op = &convOp{s, params[s.Weight], newBatchNorm(s.Norm, params), newBatchNorm(s.ProductNorm, params)}
+			op = &convOp{
+				s, params[s.Weight], newBatchNorm(s.Norm, params), newBatchNorm(s.ProductNorm, params), newNarrowing(s, params),
+			}
 		case polynet.OpDepthwise:
 			op = &depthwiseOp{s, params[s.Weight], newBatchNorm(s.Norm, params)}
 		case polynet.OpProduct:
@@ -78,7 +76,7 @@ func newNetwork(p *polynet.Program, d device.Trainer, gradients bool) *Network {
 		case polynet.OpDropout:
 			op = dropoutOp{s}
 		case polynet.OpLinear:
-			op = linearOp{s, params[s.Weight], params[s.Bias]}
+			op = linearOp{s, params[s.Weight], params[s.Bias], newNarrowing(s, params)}
 		default:
 			panic(fmt.Sprintf("training: %s: unknown operation %d", s.Name, s.Op))
 		}
@@ -174,7 +172,7 @@ func (n *Network) ClipGradient(limit float64) { n.dev.ClipNorm(n.grads, n.norm, 
 func (n *Network) Weights() polynet.Weights {
 	weights := make(polynet.Weights, len(n.params))
 	for _, p := range n.params {
-		weights[p.Name] = tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(download(n.dev, p.Value)))
+		n.put(weights, p)
 	}
 	return weights
 }
@@ -182,9 +180,6 @@ func (n *Network) Weights() polynet.Weights {
 // trained returns the network of a model's weights, with gradients or without. Weights that do not fit it give an error
 // wrapping polynet.ErrWeights.
 func trained(m *polynet.Model, dev device.Trainer, gradients bool) (*Network, error) {
-	if err := untrained(m.Net); err != nil {
-		return nil, err
-	}
 	n := newNetwork(m.Net.Program(), dev, gradients)
 	if err := n.SetWeights(m.Weights); err != nil {
 		n.close()
@@ -193,28 +188,26 @@ func trained(m *polynet.Model, dev device.Trainer, gradients bool) (*Network, er
 	return n, nil
 }
 
-// untrained returns an error that wraps polynet.ErrConfig for networks of narrow weights.
-func untrained(c polynet.Config) error {
-	if c.Narrow != nil {
-		return fmt.Errorf("%w: a network with weights of %s cannot be trained", polynet.ErrConfig, c.Narrow.Weights)
-	}
-	return nil
-}
-
 // begin sets the parameters and running statistics to those of a model of the same blocks. The head's stay as they are
 // unless it has the same labels. A model of other blocks gives an error wrapping ErrConfig.
 func (n *Network) begin(m *polynet.Model, sameLabels bool) error {
-	head := n.program.Steps[len(n.program.Steps)-1]
+	head, scales := n.program.Steps[len(n.program.Steps)-1], map[string]bool{}
+	for _, s := range n.program.Steps {
+		scales[s.WeightScale], scales[s.InputScale] = true, true
+	}
 	for _, p := range n.params {
 		if !sameLabels && (p.Name == head.Weight || p.Name == head.Bias) {
 			continue
 		}
 		w, ok := m.Weights[p.Name]
+		if !ok && scales[p.Name] {
+			continue // the model's weights are float32
+		}
 		if !ok || !slices.Equal(w.Shape(), p.Shape) {
 			return fmt.Errorf("%w: the model to begin with has other blocks: it has no %s of shape %v",
 				ErrConfig, p.Name, p.Shape)
 		}
-		n.dev.Upload(p.Value, w.Data().([]float32))
+		n.dev.Upload(p.Value, floats(m.Weights, p.Name))
 	}
 	return nil
 }
@@ -233,7 +226,7 @@ func (n *Network) SetWeights(w polynet.Weights) error {
 		return fmt.Errorf("%w: %w", polynet.ErrWeights, err)
 	}
 	for _, p := range n.params {
-		n.dev.Upload(p.Value, w[p.Name].Data().([]float32))
+		n.dev.Upload(p.Value, floats(w, p.Name))
 	}
 	return nil
 }

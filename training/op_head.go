@@ -118,8 +118,17 @@ func (o dropoutOp) backward(p *Pass, dy gradient) {
 // linearOp computes an OpLinear, as one matrix product of the rows of all clips.
 type linearOp struct {
 	*polynet.Step
-	weight *Param // (In, Width)
-	bias   *Param // (Width)
+	weight *Param     // (In, Width)
+	bias   *Param     // (Width)
+	narrow *narrowing // nil: the weight is float32
+}
+
+// values returns what the head multiplies by.
+func (o linearOp) values(p *Pass) device.Buffer {
+	if o.narrow != nil {
+		return o.narrow.weights(p)
+	}
+	return o.weight.Value
 }
 
 func (o linearOp) forward(p *Pass) Activation {
@@ -129,7 +138,7 @@ func (o linearOp) forward(p *Pass) Activation {
 	}
 	y := p.memory.plain(x.Groups, x.Rows, o.Width)
 	w := p.pack()
-	p.dev.Pack(w, o.weight.Value, o.In, o.Width)
+	p.dev.Pack(w, o.values(p), o.In, o.Width)
 	p.dev.MatMul(y.matrix(), x.matrix(), w, device.Epilogue{Shift: o.bias.Value})
 	return y
 }
@@ -145,7 +154,7 @@ func (o linearOp) backward(p *Pass, dy gradient) {
 		return
 	}
 	transposed := p.matrix(o.Width, o.In)
-	p.dev.Transpose(transposed, device.Matrix(o.weight.Value, o.In, o.Width), false)
+	p.dev.Transpose(transposed, device.Matrix(o.values(p), o.In, o.Width), false)
 	w := p.pack()
 	p.dev.Pack(w, transposed.Data, o.Width, o.In)
 	dx := gradient{Activation: p.memory.plainLike(x)}

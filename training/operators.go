@@ -23,10 +23,15 @@ type convOp struct {
 	weight  *Param     // (Kernel, In, Width)
 	norm    *batchNorm // nil: there is none, and nothing after it
 	product *batchNorm // of f∘skip; nil: there is no product term
+	narrow  *narrowing // nil: the weight is float32
 }
 
 func (c *convOp) forward(p *Pass) Activation {
-	z := c.convolve(p, p.tensors[c.X])
+	return c.finish(p, c.convolve(p, p.tensors[c.X]))
+}
+
+// finish returns the step's output, given what the convolution alone gives.
+func (c *convOp) finish(p *Pass, z Activation) Activation {
 	if c.norm == nil {
 		return z
 	}
@@ -57,10 +62,18 @@ func (c *convOp) backward(p *Pass, dy gradient) {
 		p.accumulate(c.Skip, dy, c.Add == polynet.NoTensor)
 		p.accumulate(c.Add, dy, true)
 	}
-	p.dev.MatMulTransA(c.weight.Grad, c.windows(p.restore().x), dz.View)
-	if p.wanted(c.X) {
+	r := p.restore()
+	p.dev.MatMulTransA(c.weight.Grad, c.windows(r.x), dz.View)
+	switch {
+	case !p.wanted(c.X):
+	case c.narrow != nil:
+		dx := gradient{Activation: p.memory.plainLike(r.x)}
+		c.backwardInput(p, dx.Activation, dz, r.weight, false)
+		c.narrow.clamp(p, dx.Activation, p.tensors[c.X], r.limit)
+		p.accumulate(c.X, dx, true)
+	default:
 		dx, add := p.gradientOf(c.X)
-		c.backwardInput(p, dx, dz, add)
+		c.backwardInput(p, dx, dz, r.weight, add)
 	}
 }
 
@@ -79,12 +92,17 @@ func (c *convOp) convolve(p *Pass, x Activation) Activation {
 	if x.Cols != c.In {
 		panic(fmt.Sprintf("training: %s %v applied to %v", c.Weight, c.weight.Shape, x.View))
 	}
-	windows := c.windows(x)
+	r := saved{x: x, weight: c.weight.Value}
+	if c.narrow != nil {
+		r.weight = c.narrow.weights(p)
+		r.x, r.limit = c.narrow.round(p, x)
+	}
+	windows := c.windows(r.x)
 	y := p.memory.plain(x.Groups, windows.Rows, c.Width)
 	w := p.pack()
-	p.dev.PackWindows(w, c.weight.Value, c.Width, windows)
+	p.dev.PackWindows(w, r.weight, c.Width, windows)
 	p.dev.MatMul(y.View, windows, w, device.Epilogue{})
-	p.save(saved{x: x})
+	p.save(r)
 	return y
 }
 
@@ -94,7 +112,7 @@ func (c *convOp) convolve(p *Pass, x Activation) Activation {
 // every Stride-th tap belongs to a phase, beginning with k0 = (r+before) mod Stride, and the rows of dy that it
 // multiplies are consecutive, the last one being q + (r+before−k0)/Stride. Each phase is therefore a convolution of
 // stride 1 over dy whose kernel is these taps, transposed and in reverse order.
-func (c *convOp) backwardInput(p *Pass, dx, dy Activation, add bool) {
+func (c *convOp) backwardInput(p *Pass, dx, dy Activation, weight device.Buffer, add bool) {
 	for r := range min(c.Stride, dx.Rows) {
 		k0 := (r + c.before()) % c.Stride
 		rows := dx.every(r, c.Stride)
@@ -108,19 +126,19 @@ func (c *convOp) backwardInput(p *Pass, dx, dy Activation, add bool) {
 		first := (r+c.before()-k0)/c.Stride - (taps - 1)
 		windows := dy.windows(first, rows.Rows, taps, 1)
 		w := p.pack()
-		p.dev.PackWindows(w, c.phase(p, k0, taps), c.In, windows)
+		p.dev.PackWindows(w, c.phase(p, weight, k0, taps), c.In, windows)
 		p.dev.MatMul(rows, windows, w, device.Epilogue{Accumulate: add})
 	}
 }
 
 // phase returns the taps k0, k0+Stride, ... of the weight, each transposed, the last one first: (taps·Width, In).
-func (c *convOp) phase(p *Pass, k0, taps int) device.Buffer {
+func (c *convOp) phase(p *Pass, weight device.Buffer, k0, taps int) device.Buffer {
 	size := c.In * c.Width
 	w := p.memory.alloc(taps * size)
 	p.dev.Transpose(
 		device.View{Data: w, Groups: taps, Rows: c.Width, Cols: c.In, GroupStride: size, RowStride: c.In},
 		device.View{
-			Data:   c.weight.Value.Slice(k0*size, c.weight.Value.Len()),
+			Data:   weight.Slice(k0*size, weight.Len()),
 			Groups: taps, Rows: c.In, Cols: c.Width, GroupStride: c.Stride * size, RowStride: c.Width,
 		}, true)
 	return w

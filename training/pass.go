@@ -54,6 +54,8 @@ func (a Activation) matrix() device.View {
 type saved struct {
 	x, y           Activation
 	mean, variance device.Buffer
+	weight         device.Buffer // what a convolution multiplied by
+	limit          float32       // of what a narrow one read, beyond which it was clamped
 }
 
 // Pass is the state of one run through a network: its tensors and gradients, what operations save for the backward run,

@@ -37,6 +37,7 @@ type compressCmd struct {
 	Finetune finetuneFlags `embed:"" group:"Training on:"`
 	Exact    exactFlags    `embed:"" group:"Exact transformation:"`
 	Shallow  shallowFlags  `embed:"" group:"Approximate transformation:"`
+	Narrow   narrowFlags   `embed:"" group:"Narrow weights:"`
 
 	Computing computing.Flags `embed:""`
 
@@ -126,8 +127,13 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := c.Shallow.check(); err != nil {
 		return err
 	}
-	if !c.Similar.Similar && c.Finetune.Finetune == 0 && !c.Exact.Exact && !c.Shallow.Shallow {
-		return usageError("none of --similar, --finetune, --exact and --shallow was given: there is nothing to do")
+	if err := c.Narrow.check(); err != nil {
+		return err
+	}
+	if n := c.Narrow; !c.Similar.Similar && c.Finetune.Finetune == 0 && !c.Exact.Exact && !c.Shallow.Shallow &&
+		!n.Int8 && !n.Ternary && n.Refine == "none" {
+		return usageError("none of --similar, --finetune, --exact, --shallow, --int8, --ternary and --refine was given: " +
+			"there is nothing to do")
 	}
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err
@@ -146,7 +152,7 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
 	work := &compression{compressCmd: c, set: set, dev: dev, console: s.Err}
-	model, stages, err := work.apply(ctx, model, work.passes())
+	model, stages, err := work.apply(ctx, model, work.passes(model))
 	if err != nil {
 		return err
 	}
@@ -160,21 +166,27 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	return printStages(s.Out, stages)
 }
 
-// passes returns what the flags ask for, in the order in which it is applied.
-func (c *compression) passes() (list []compress.Pass) {
+// passes returns what the flags ask for, in the order in which it is applied to the model.
+func (c *compression) passes(m *polynet.Model) (list []compress.Pass) {
 	if c.Similar.Similar {
 		list = append(list, c.Similar.pass(c.Finetune.Seed))
+	}
+	var exact []compress.Pass
+	if c.Exact.Exact {
+		exact = append(exact, c.Exact)
+	}
+	if c.Shallow.Shallow {
+		exact = append(exact, c.Shallow.pass())
+	}
+	narrow := c.Narrow.passes(m, c.Finetune, c)
+	if len(narrow) > 0 { // what is about float32 weights comes before
+		list = append(append(list, exact...), narrow...)
+		exact = nil
 	}
 	if c.Finetune.Finetune > 0 {
 		list = append(list, finetuning{c.Finetune, c})
 	}
-	if c.Exact.Exact {
-		list = append(list, c.Exact)
-	}
-	if c.Shallow.Shallow {
-		list = append(list, c.Shallow.pass())
-	}
-	return list
+	return append(list, exact...)
 }
 
 // apply applies the passes, and measures each model.
@@ -247,6 +259,7 @@ func (c *compression) prepare(ctx context.Context, model *polynet.Model) (compre
 		}
 		data.Rows, data.Frames = append(data.Rows, b.X[:b.B*b.Frames*model.Features.Mels]...), b.Frames
 		data.Clips += b.B
+		data.Labels = append(data.Labels, b.Labels...)
 	}
 	warnFiles(c.console, nil, loader.Skipped(), loader.Warnings())
 	if data.Clips == 0 {

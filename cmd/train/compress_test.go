@@ -37,6 +37,11 @@ func TestCompress(t *testing.T) {
 			"--exact", "--around", filepath.Join(data, "low", "alow.wav"), "--radius", "0.1", "--points", "50",
 		}, "exact", 1},
 		"longer": {[]string{"--finetune", "1", "--augment", "none"}, "finetune", 1},
+		"int8":   {[]string{"--int8"}, "int8", 1},
+		"conntra": {[]string{
+			"--ternary", "--refine", "conntra", "--budget", "1s", "--checkpoint", filepath.Join(folder, "search"),
+		}, "conntra", 1},
+		"straight through": {[]string{"--ternary", "--refine", "ste", "--finetune", "1"}, "finetune", 1},
 	} {
 		out := filepath.Join(folder, name)
 		args := append([]string{"compress", "--model", model, "--data", data, "--out", out, "--lanes", "2", "--json"},
@@ -132,10 +137,46 @@ func TestCompressUsage(t *testing.T) {
 		"--milp -3 is not in":        "--exact --milp=-3",
 		"must be positive":           "--similar --macs 0.5 --calibration 0",
 		"must be one of":             "--similar --macs 0.5 --by luck",
+		"exclude one another":        "--int8 --ternary",
+		"--group must be positive":   "--ternary --group 0",
+		"about --refine conntra":     "--ternary --checkpoint x",
+		"--resume needs":             "--ternary --refine conntra --resume",
 	} {
 		args := append([]string{"compress", "--model", "none", "--data", "none", "--out", "none"}, strings.Fields(flags)...)
 		if status, _, errs := train(t.Context(), args...); status != program.StatusUsage || !strings.Contains(errs, says) {
 			t.Errorf("%s: status %d, %s", flags, status, errs)
 		}
+	}
+}
+
+// TestFitNarrow trains networks with narrow weights from scratch, and goes on from one of them.
+func TestFitNarrow(t *testing.T) {
+	data, folder := pitches(t, 16, "low", "mid", "high"), t.TempDir()
+	for _, weights := range []polynet.Precision{polynet.Ternary, polynet.Int8} {
+		model := filepath.Join(folder, weights.String())
+		args := append(quick(data, model), "--weights", weights.String())
+		if status, _, errs := train(t.Context(), args...); status != program.StatusOK {
+			t.Fatalf("fit: status %d, %s", status, errs)
+		}
+		m, err := polynet.Load(model)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Net.Precision() != weights {
+			t.Errorf("weights of %s, want %s", m.Net.Precision(), weights)
+		}
+		if _, info, _ := train(t.Context(), "info", model); !strings.Contains(info, " of "+weights.String()+", ") {
+			t.Errorf("info\n%s", info)
+		}
+		if a := m.Provenance.Metrics["valid_accuracy"]; a < 60 {
+			t.Errorf("%s: %.1f %% of three tones", weights, a)
+		}
+	}
+	first := filepath.Join(folder, "ternary")
+	args := []string{"compress", "--model", first, "--data", data, "--out", filepath.Join(folder, "next"), "--similar",
+		"--macs", "0.5"}
+	if status, _, errs := train(t.Context(), args...); status == program.StatusOK ||
+		!strings.Contains(errs, "the weights are ternary; this comes before they are made narrow") {
+		t.Errorf("similar channels of narrow weights: status %d, %s", status, errs)
 	}
 }

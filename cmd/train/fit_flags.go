@@ -14,12 +14,13 @@ import (
 )
 
 type networkFlags struct {
-	Arch    kindFlag    `help:"Kind of blocks; see above. Default: pi-relu." placeholder:"KIND"`
-	Degree  int         `help:"${degreeHelp}" default:"0"`
-	Expand  int         `name:"expansion" help:"${expansionHelp}" default:"0"`
-	Stem    *stemFlag   `help:"${stemHelp}" placeholder:"W:K:A:S"`
-	Stages  []stageFlag `help:"${stagesHelp}" placeholder:"W:B:K:A:S"`
-	Dropout *float64    `help:"Probability of zeroing a pooled feature. Default: ${dropout}." placeholder:"P"`
+	Arch    kindFlag           `help:"Kind of blocks; see above. Default: pi-relu." placeholder:"KIND"`
+	Degree  int                `help:"${degreeHelp}" default:"0"`
+	Expand  int                `name:"expansion" help:"${expansionHelp}" default:"0"`
+	Stem    *stemFlag          `help:"${stemHelp}" placeholder:"W:K:A:S"`
+	Stages  []stageFlag        `help:"${stagesHelp}" placeholder:"W:B:K:A:S"`
+	Dropout *float64           `help:"Probability of zeroing a pooled feature. Default: ${dropout}." placeholder:"P"`
+	Weights *polynet.Precision `help:"${weightsHelp}" placeholder:"KIND"`
 }
 
 type trainingFlags struct {
@@ -184,6 +185,11 @@ func (f networkFlags) override(c *polynet.Config) (given bool) {
 	}
 	if len(f.Stages) > 0 {
 		c.Stages, given = nil, true
+	}
+	if f.Weights != nil {
+		if c.Narrow = nil; *f.Weights != polynet.Float32 {
+			c.Narrow = &polynet.Narrow{Weights: *f.Weights}
+		}
 	}
 	for _, s := range f.Stages {
 		c.Stages = append(c.Stages, polynet.Stage{Width: s[0], Blocks: s[1], Kernel: s[2], Ahead: s[3], Stride: s[4]})

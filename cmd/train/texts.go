@@ -154,6 +154,10 @@ var texts = map[string]string{
 	"patternsHelp": "Patterns of active units that the approximation is made of: all that are possible, or those that " +
 		"the calibration clips reach.",
 	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",
+	"weightsHelp":          "Precision of the blocks' weights: float32, the default, int8 or ternary (docs/compress.md).",
+	"refineHelp":           "Refine narrow weights: conntra (descent over levels) or ste (straight-through training).",
+	"groupHelp":            "With --refine conntra: changes tried together at least; 1 tries every level of each weight.",
+	"searchHelp":           "With --refine conntra: model file to write after each round, which --resume continues.",
 	"clustersHelp":         "Write a table of the channels, and a picture of each tree of clusters, to this folder.",
 	"finetuneRateHelp":     fmt.Sprintf("Peak learning rate. Default: %g times that of fit.", finetuneRate),
 	"calibrationClipsHelp": "Training clips, at most, on which the network's values are looked at.",

@@ -32,6 +32,30 @@ func (b *builder) constant(name string, values []float32, shape ...int) string {
 // values returns the network's weights of that name.
 func (b *builder) values(name string) []float32 { return b.weights[name].Data().([]float32) }
 
+// narrow adds a narrow weight of the given shape, whose first dimension is the output channels, and returns the value of
+// what it stands for.
+func (b *builder) narrow(s *polynet.Step, shape ...int) string {
+	t := tensorProto{name: s.Weight, kind: tensorInt8, levels: b.weights[s.Weight].Data().([]int8)}
+	for _, d := range shape {
+		t.dims = append(t.dims, int64(d))
+	}
+	b.graph.initializers = append(b.graph.initializers, t)
+	scales := b.constant(s.WeightScale, b.values(s.WeightScale), s.Width)
+	return b.node("DequantizeLinear", s.Name+".weights", []string{s.Weight, scales}, integer("axis", 0))
+}
+
+// rounded adds the rounding of what a narrow convolution reads. QuantizeLinear alone would clamp to -128.
+func (b *builder) rounded(s *polynet.Step, x string) string {
+	scale, zero := b.constant(s.InputScale, b.values(s.InputScale)), s.Name+".zero"
+	limit := polynet.MaxLevel * b.values(s.InputScale)[0]
+	b.graph.initializers = append(b.graph.initializers, tensorProto{name: zero, kind: tensorInt8, levels: []int8{0}})
+	x = b.node("Clip", s.Name+".clamped", []string{
+		x, b.constant(s.Name+".least", []float32{-limit}), b.constant(s.Name+".most", []float32{limit}),
+	})
+	x = b.node("QuantizeLinear", s.Name+".bytes", []string{x, scale, zero})
+	return b.node("DequantizeLinear", s.Name+".rounded", []string{x, scale, zero})
+}
+
 // integers adds a list and returns its name.
 func (b *builder) integers(name string, values ...int64) string {
 	b.graph.initializers = append(b.graph.initializers, tensorProto{
@@ -44,6 +68,7 @@ func (b *builder) integers(name string, values ...int64) string {
 type convolution struct {
 	name            string
 	weight          []float32
+	levels          string    // the value that is a narrow weight, in place of weight
 	bias            []float32 // of each output channel, or nil
 	out, in, kernel int
 	groups          int // 0: one. in is the channels of each
@@ -52,7 +77,11 @@ type convolution struct {
 }
 
 func (b *builder) convolution(c convolution, x string) string {
-	inputs := []string{x, b.constant(c.name+".weight", c.weight, c.out, c.in, 1, c.kernel)}
+	weight := c.levels
+	if weight == "" {
+		weight = b.constant(c.name+".weight", c.weight, c.out, c.in, 1, c.kernel)
+	}
+	inputs := []string{x, weight}
 	if c.bias != nil {
 		inputs = append(inputs, b.constant(c.name+".bias", c.bias, c.out))
 	}

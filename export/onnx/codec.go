@@ -179,7 +179,7 @@ func (c *codec) room(items, limit int) bool {
 }
 
 // values returns the numbers in raw, little-endian.
-func values[T float32 | int64](raw []byte) ([]T, error) {
+func values[T float32 | int8 | int64](raw []byte) ([]T, error) {
 	size := binary.Size(T(0))
 	if len(raw)%size != 0 {
 		return nil, fmt.Errorf("%d bytes of numbers of %d bytes each", len(raw), size)

@@ -70,6 +70,9 @@ func evaluate(g *graphProto, input array) map[string]array {
 			dims = append(dims, int(d))
 		}
 		values[t.name] = arrayOf(t.floats, dims...)
+		for i, v := range t.levels {
+			values[t.name].data[i] = float64(v)
+		}
 	}
 	for i := range g.nodes {
 		n := &g.nodes[i]
@@ -110,6 +113,20 @@ func (n *nodeProto) run(in []array, lists map[string][]int64) array {
 			x.dims = slices.Insert(slices.Clone(x.dims), int(axis), 1)
 		}
 		return x
+	case "QuantizeLinear":
+		return each1(x, func(v float64) float64 {
+			return max(-128, min(math.RoundToEven(v/in[1].data[0]), 127))
+		})
+	case "DequantizeLinear":
+		scales := in[1].data // one, or one for each index of the first dimension
+		y, each := newArray(x.dims...), len(x.data)
+		if len(scales) > 1 {
+			each /= len(scales)
+		}
+		for i, v := range x.data {
+			y.data[i] = v * scales[min(i/each, len(scales)-1)]
+		}
+		return y
 	case "Transpose":
 		return transpose(x, n.attribute("perm").list)
 	case "Conv":

@@ -55,7 +55,12 @@ func (b *builder) step(s *polynet.Step, names []string) string {
 	case polynet.OpMean:
 		return b.node("ReduceMean", s.Name, []string{x}, ints("axes", 2, 3), integer("keepdims", 0))
 	case polynet.OpLinear:
-		weight := b.constant(s.Weight, b.values(s.Weight), s.Width, s.In)
+		weight := ""
+		if s.Precision == polynet.Float32 {
+			weight = b.constant(s.Weight, b.values(s.Weight), s.Width, s.In)
+		} else {
+			weight = b.narrow(s, s.Width, s.In)
+		}
 		bias := b.constant(s.Bias, b.values(s.Bias), s.Width)
 		return b.node("Gemm", Logits, []string{x, weight, bias}, integer("transB", 1))
 	}
@@ -65,10 +70,16 @@ func (b *builder) step(s *polynet.Step, names []string) string {
 // conv adds an OpConv or OpDepthwise whose norm is folded.
 func (b *builder) conv(s *polynet.Step, x, skip, add string) string {
 	before, after := s.Reach(s.X)
-	f := b.convolution(convolution{
-		name: s.Name, weight: b.values(s.Weight), bias: b.values(s.Bias), out: s.Width, in: s.In, kernel: s.Kernel,
+	c := convolution{
+		name: s.Name, bias: b.values(s.Bias), out: s.Width, in: s.In, kernel: s.Kernel,
 		groups: groups(s), stride: s.Stride, before: before, after: after,
-	}, x)
+	}
+	if s.Precision == polynet.Float32 {
+		c.weight = b.values(s.Weight)
+	} else {
+		c.levels, x = b.narrow(s, s.Width, s.In, 1, s.Kernel), b.rounded(s, x)
+	}
+	f := b.convolution(c, x)
 	switch {
 	case s.Add != polynet.NoTensor:
 		f = b.node("Add", s.Name+".joined", []string{b.node("Add", s.Name+".sum", []string{skip, add}), f})

@@ -32,7 +32,9 @@ const (
 // Opset is the version of ONNX's operators that Write uses.
 const Opset = 17
 
-// Write writes m as an ONNX model of float32 values. Batch and time are free. The logits depend on every row, so the
+// Write writes m as an ONNX model of float32 values. Narrow weights, ternary ones too, are int8 constants that
+// DequantizeLinear multiplies by the scale of their channel, and what narrow convolutions read passes QuantizeLinear and
+// DequantizeLinear (QDQ), which ONNX Runtime makes products of int8 of. Batch and time are free. The logits depend on every row, so the
 // caller cuts recordings into the model's windows. The metadata is that of polynet.Model.Metadata, without the
 // calibration's scaling, which is in the weights.
 //
@@ -50,9 +52,6 @@ func Write(w io.Writer, m *polynet.Model, input Input) error {
 func export(m *polynet.Model, input Input) (*modelProto, error) {
 	if err := m.Validate(); err != nil {
 		return nil, err
-	}
-	if n := m.Net.Narrow; n != nil {
-		return nil, fmt.Errorf("%w: weights of %s have no export yet", polynet.ErrModel, n.Weights)
 	}
 	program, weights, err := m.Inference()
 	if err != nil {

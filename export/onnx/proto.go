@@ -29,6 +29,7 @@ const (
 // Values of TensorProto.DataType.
 const (
 	tensorFloat = 1
+	tensorInt8  = 3
 	tensorInt64 = 7
 )
 
@@ -72,12 +73,13 @@ type (
 		list    []int64
 		tensor  *tensorProto // only read
 	}
-	// tensorProto holds values of the given kind. Those of other kinds than float32 and int64 are not read.
+	// tensorProto holds values of the given kind. Those of other kinds than float32, int8 and int64 are not read.
 	tensorProto struct {
 		name     string
 		dims     []int64
 		kind     int64
 		floats   []float32
+		levels   []int8
 		integers []int64
 		raw      []byte // the values as they are in a file, until they have been read
 		external []byte // where in another file they are
@@ -171,6 +173,7 @@ func (t *tensorProto) fields(c *codec) {
 	c.text(8, &t.name)
 	if c.writes() {
 		raw, _ := binary.Append(nil, binary.LittleEndian, t.floats)
+		raw, _ = binary.Append(raw, binary.LittleEndian, t.levels)
 		raw, _ = binary.Append(raw, binary.LittleEndian, t.integers)
 		c.bytes(9, &raw)
 		return
@@ -197,6 +200,9 @@ func (t *tensorProto) check() (err error) {
 	if t.raw != nil && t.kind == tensorInt64 {
 		t.integers, err = values[int64](t.raw)
 	}
+	if t.raw != nil && t.kind == tensorInt8 {
+		t.levels, err = values[int8](t.raw)
+	}
 	if err != nil {
 		return fmt.Errorf("tensor %.80q: %w", t.name, err)
 	}
@@ -208,7 +214,9 @@ func (t *tensorProto) check() (err error) {
 		}
 		size *= d
 	}
-	count, known := map[int64]int{tensorFloat: len(t.floats), tensorInt64: len(t.integers)}[t.kind]
+	count, known := map[int64]int{
+		tensorFloat: len(t.floats), tensorInt8: len(t.levels), tensorInt64: len(t.integers),
+	}[t.kind]
 	if known && int64(count) != size {
 		return fmt.Errorf("tensor %.80q: %d values in a shape of %v", t.name, count, t.dims)
 	}

@@ -1,4 +1,4 @@
-"""Writes blocks.npz and curves.npz, PyTorch's answers for the tests of package training.
+"""Writes blocks.npz, int8.npz, ternary.npz and curves.npz, PyTorch's answers for the tests of package training.
 
     /usr/bin/python3 training/testdata/goldens.py
 
@@ -17,9 +17,36 @@ RELU = ("relu", "pi-relu", "pi1x1-relu")
 DEGREE = 3  # of ccp and ncp
 
 
+NARROW = None  # the precision of weights that are not float32
+
+
 def conv(x, weight, ahead, stride=1):
+    groups = x.shape[1] // weight.shape[1]
+    if NARROW and groups == 1:
+        x, weight = rounded(x), quantised(weight)
     x = functional.pad(x, (weight.shape[0] - 1 - ahead, ahead))
-    return functional.conv1d(x, weight.permute(2, 1, 0), stride=stride, groups=x.shape[1] // weight.shape[1])
+    return functional.conv1d(x, weight.permute(2, 1, 0), stride=stride, groups=groups)
+
+
+def quantised(weight):
+    """What the levels and scales of a weight (kernel, in, out) stand for, with a straight-through gradient."""
+    v = weight.detach()
+    if NARROW == "int8":
+        scale = (v.abs().amax((0, 1)) / 127).float().double()
+        levels = torch.round(v / scale)
+    else:
+        kept = v.abs() > 0.7 * v.abs().mean((0, 1))
+        scale = ((v.abs() * kept).sum((0, 1)) / kept.sum((0, 1))).float().double()
+        levels = v.sign() * kept
+    return weight + scale * levels - v
+
+
+def rounded(x):
+    """x in 8 bits, of which a thousandth is clamped, with a straight-through gradient."""
+    sizes = x.detach().abs().flatten().sort().values
+    scale = (sizes[-(-999 * len(sizes) // 1000) - 1].float() / 127).double()
+    clamped = x.clamp(-127.5 * scale, 127.5 * scale)
+    return clamped + (scale * torch.round(x / scale).clamp(-127, 127) - clamped).detach()
 
 
 def norm(x, w, name):
@@ -179,10 +206,10 @@ def store(out, prefix, tensors):
         out[f"{prefix}/{name}"] = value.detach().float().numpy().copy()
 
 
-def blocks():
+def blocks(file, kinds):
     """One block of each kind: 3 clips of 11 frames, 5 to 6 channels with stride 2, and 6 to 6 with stride 1."""
     out = {}
-    for kind in KINDS:
+    for kind in kinds:
         for inputs, stride in ((5, 2), (6, 1)):
             name = f"{kind}-{stride}"
             w = Weights(7)
@@ -195,7 +222,7 @@ def blocks():
             out.update({f"{name}/x": rows(x), f"{name}/y": rows(y), f"{name}/dy": rows(dy), f"{name}/dx": rows(x.grad)})
             store(out, name + "/gradients", {k: v.grad for k, v in w.trained().items()})
             store(out, name + "/running", {k: v for k, v in w.items() if not v.requires_grad})
-    numpy.savez_compressed(HERE / "blocks.npz", **out)
+    numpy.savez_compressed(HERE / file, **out)
 
 
 def network(kind, x, w):
@@ -258,5 +285,7 @@ def curves():
 
 
 if __name__ == "__main__":
-    blocks()
+    blocks("blocks.npz", KINDS)
     curves()
+    for NARROW in ("int8", "ternary"):
+        blocks(NARROW + ".npz", ("pi", "ncp-skip", "star"))
