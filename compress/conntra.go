@@ -20,10 +20,10 @@ import (
 // the abstract alone is public; this is a reading of it: coordinates are taken in random order, every level of one is
 // tried, the best is kept, and a change is accepted when the loss on a cached batch does not grow.
 //
-// With Group above 1 the gradient says which way each level of a convolution should go by one, and what should gain more
-// than the mean is tried together. Where the loss grows, both halves are tried, down to groups of that size. With a
-// Teacher the same descent first fits the convolutions one by one to what they give in the teacher's network, for which
-// no network need run.
+// With Group above 1 the gradient says which way each level of a convolution should go by one, and what should gain
+// more than the mean is tried together. Where the loss grows, both halves are tried, down to groups of that size. With
+// a Teacher the same descent first fits the convolutions one by one to what they give in the teacher's network, for
+// which no network need run.
 type CoNNTrA struct {
 	Teacher *polynet.Model // half of the targets are its probabilities, the labels are the other; nil: labels alone
 	Batch   int            // clips of the cached batch, which each pass draws; it has all where there are not more
@@ -89,8 +89,8 @@ func (c *CoNNTrA) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet
 	return best, r, nil
 }
 
-// fitLayers fits the convolutions one by one, and returns the more accurate of what that gives and of the same with norms
-// matched.
+// fitLayers fits the convolutions one by one, and returns the more accurate of what that gives and of the same with
+// norms matched.
 func (s *descent) fitLayers(ctx context.Context, r *Report) (best *polynet.Model, accuracy float64, err error) {
 	l := &layers{
 		given: s.Teacher, d: s.d, rows: s.rows, rng: rand.New(rand.NewPCG(uint64(s.Seed), 1<<33)),

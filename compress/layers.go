@@ -14,10 +14,11 @@ import (
 	"gonum.org/v1/gonum/mat"
 )
 
-// layers is the beginning of a search for ternary levels: from the first convolution to the last, coordinate descent over
-// the levels of each column, so that what it gives in the narrow network is the nearest to what it gives in the given
-// one, by least squares on rows of the calibration clips. A change then costs the same as the column has weights, not a
-// run of the network. Scales are those of the least squares, and the difference of the means goes into the norm.
+// layers is the beginning of a search for ternary levels: from the first convolution to the last, coordinate descent
+// over the levels of each column, so that what it gives in the narrow network is the nearest to what it gives in the
+// given one, by least squares on rows of the calibration clips. A change then costs the same as the column has
+// weights, not a run of the network. Scales are those of the least squares, and the difference of the means goes into
+// the norm.
 type layers struct {
 	given  *polynet.Model
 	d      Data
@@ -26,8 +27,8 @@ type layers struct {
 	levels int8
 }
 
-// layerRows is how many rows of a convolution's output decide its levels, at least and for each weight of a column, from
-// so many clips at most.
+// layerRows is how many rows of a convolution's output decide its levels, at least and for each weight of a column,
+// from so many clips at most.
 const layerRows, rowsPerWeight, layerClips = 2048, 8, 256
 
 // fit returns m with other levels.
@@ -109,8 +110,8 @@ func centre(x *mat.Dense) []float64 {
 	return means
 }
 
-// step returns m with the levels, scales and norm of one step fitted. x are rows that it multiplies, given those that it
-// multiplies in the given model.
+// step returns m with the levels, scales and norm of one step fitted. x are rows that it multiplies, given those that
+// it multiplies in the given model.
 func (l *layers) step(m *polynet.Model, s *polynet.Step, x, given *mat.Dense) *polynet.Model {
 	k := s.Kernel * s.In
 	var wanted, gram, cross mat.Dense
@@ -153,8 +154,8 @@ func (l *layers) step(m *polynet.Model, s *polynet.Step, x, given *mat.Dense) *p
 }
 
 // column changes the levels t of a column, in random order and until none is better, and returns its scale. With the
-// Gram matrix H of what it multiplies, and the products c of that with what is wanted, the least error of a scale is lower
-// the higher (t·c)²/(t·H·t) is.
+// Gram matrix H of what it multiplies, and the products c of that with what is wanted, the least error of a scale is
+// lower the higher (t·c)²/(t·H·t) is.
 func (l *layers) column(t, c []float64, gram *mat.Dense) (scale float64) {
 	products := make([]float64, len(t)) // H·t
 	mat.NewVecDense(len(t), products).MulVec(gram, mat.NewVecDense(len(t), t))

@@ -13,8 +13,8 @@ import (
 )
 
 // Quantise stores weights in few bits and has convolutions round what they read to 8: weights by
-// polynet.Precision.Quantise, the scales of what is read by what clamps and rounds least on the calibration clips. Norms
-// then take their statistics from the narrow network. Where stem and head lose at most 0.2 points on the
+// polynet.Precision.Quantise, the scales of what is read by what clamps and rounds least on the calibration clips.
+// Norms then take their statistics from the narrow network. Where stem and head lose at most 0.2 points on the
 // validation clips, they are narrow as well.
 type Quantise struct {
 	Weights polynet.Precision // Int8 or Ternary

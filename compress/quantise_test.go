@@ -48,7 +48,8 @@ func TestInt8IsNearFloat32(t *testing.T) {
 		if e := distance(m, q, d); !(e < 0.01) {
 			t.Errorf("%s: the logits differ by %.3g", kind, e)
 		}
-		if !strings.Contains(r.Done, "stem narrow: true, head narrow: true") || len(r.Lines) != 3 || q.Net.Narrow == nil || m.Net.Narrow != nil {
+		if !strings.Contains(r.Done, "stem narrow: true, head narrow: true") || len(r.Lines) != 3 ||
+			q.Net.Narrow == nil || m.Net.Narrow != nil {
 			t.Errorf("%s: %+v", kind, r)
 		}
 		if _, _, err := (&Quantise{Weights: polynet.Ternary}).Apply(t.Context(), q, d); !errors.Is(err, ErrImpossible) {
@@ -155,7 +156,8 @@ func TestCoNNTrAResumes(t *testing.T) {
 	}
 	for _, n := range []int{3, 4} { // 3 rounds, and then 4 more
 		ctx, cancel := context.WithCancel(t.Context())
-		if _, err := search(&CoNNTrA{File: file, Resume: true, Round: after(n, cancel)}, ctx); !errors.Is(err, context.Canceled) {
+		_, err := search(&CoNNTrA{File: file, Resume: true, Round: after(n, cancel)}, ctx)
+		if !errors.Is(err, context.Canceled) {
 			t.Fatalf("interrupted: %v", err)
 		}
 	}
@@ -177,8 +179,8 @@ func TestCoNNTrAResumes(t *testing.T) {
 	}
 }
 
-// TestLayersFitColumns compares the descent of a column with the best of all levels, and checks that fitted convolutions
-// are nearer to the given ones than rounded ones.
+// TestLayersFitColumns compares the descent of a column with the best of all levels, and checks that fitted
+// convolutions are nearer to the given ones than rounded ones.
 func TestLayersFitColumns(t *testing.T) {
 	const rows, weights = 40, 6
 	rng := nettest.Rand(5)

@@ -12,7 +12,8 @@ import (
 )
 
 // StateDict is the weights of a network as PyTorch keeps them (bench/pytorch/polynet.py is the network): float32
-// tensors, of narrow weights int8 ones, in one piece by the names of Model.Weights, but a convolution's (out, in, kernel) and the head's (out, in).
+// tensors, of narrow weights int8 ones, in one piece by the names of Model.Weights, but a convolution's (out, in,
+// kernel) and the head's (out, in).
 type StateDict map[string]*tensor.Dense
 
 const (

@@ -9,9 +9,9 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// A narrow step trains with straight-through gradients (Bengio et al., 2013): its parameters are float32 weights, of
-// which each run takes the levels and scales anew (polynet.Precision.Quantise), and the gradient of what these stand for
-// counts as that of the weights. The gradient of a rounded operand counts as that of the operand where it was not
+// A narrow step trains with straight-through gradients (Bengio et al., 2013): its parameters are float32 weights, each
+// run takes their levels and scales anew (polynet.Precision.Quantise), and the gradient of what these stand for counts
+// as that of the weights. The gradient of a rounded operand counts as that of the operand where it was not
 // clamped. This work is the processor's, also where the device has memory of its own.
 
 // narrowing is how a narrow step reads its weight and its operand.

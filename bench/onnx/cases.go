@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -11,7 +12,9 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/bench/serve"
+	"github.com/polyphon/polyphon/compress"
 	"github.com/polyphon/polyphon/confidence"
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/features"
 	"github.com/polyphon/polyphon/internal/nettest"
 	"github.com/polyphon/polyphon/models"
@@ -57,12 +60,38 @@ func cases(args []string) error {
 			return err
 		}
 	}
+	if err := writeNarrow(out, rows, len(clips)); err != nil {
+		return err
+	}
 	embedded.Norm.Apply(rows)
 	mels := embedded.Features.Mels
 	normalised := nettest.Float64(rows[:min(len(rows), 2000*mels)], mels)
 	for _, kind := range polynet.BlockKinds() {
 		m := randomModel(kind, embedded, normalised)
 		if err := m.Save(filepath.Join(out, string(kind)+".safetensors")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeNarrow writes the small model with narrow weights. rows are features of clips.
+func writeNarrow(out string, rows []float32, clips int) error {
+	dev, err := device.CPU(1)
+	if err != nil {
+		return err
+	}
+	small := models.Small()
+	data := compress.Data{
+		Device: dev, Rows: rows, Clips: clips, Frames: len(rows) / clips / small.Features.Mels,
+		Accuracy: func(context.Context, *polynet.Model) (float64, error) { return 100, nil }, // stem and head are narrow, too
+	}
+	for _, weights := range []polynet.Precision{polynet.Int8, polynet.Ternary} {
+		m, _, err := (&compress.Quantise{Weights: weights}).Apply(context.Background(), small, data)
+		if err != nil {
+			return err
+		}
+		if err := m.Save(filepath.Join(out, "narrow-"+weights.String()+".safetensors")); err != nil {
 			return err
 		}
 	}

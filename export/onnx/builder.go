@@ -32,8 +32,8 @@ func (b *builder) constant(name string, values []float32, shape ...int) string {
 // values returns the network's weights of that name.
 func (b *builder) values(name string) []float32 { return b.weights[name].Data().([]float32) }
 
-// narrow adds a narrow weight of the given shape, whose first dimension is the output channels, and returns the value of
-// what it stands for.
+// narrow adds a narrow weight of the given shape, whose first dimension is the output channels, and returns the value
+// of what it stands for.
 func (b *builder) narrow(s *polynet.Step, shape ...int) string {
 	t := tensorProto{name: s.Weight, kind: tensorInt8, levels: b.weights[s.Weight].Data().([]int8)}
 	for _, d := range shape {

@@ -33,10 +33,10 @@ const (
 const Opset = 17
 
 // Write writes m as an ONNX model of float32 values. Narrow weights, ternary ones too, are int8 constants that
-// DequantizeLinear multiplies by the scale of their channel, and what narrow convolutions read passes QuantizeLinear and
-// DequantizeLinear (QDQ), which ONNX Runtime makes products of int8 of. Batch and time are free. The logits depend on every row, so the
-// caller cuts recordings into the model's windows. The metadata is that of polynet.Model.Metadata, without the
-// calibration's scaling, which is in the weights.
+// DequantizeLinear multiplies by the scale of their channel, and what narrow convolutions read passes QuantizeLinear
+// and DequantizeLinear (QDQ), which ONNX Runtime makes products of int8 of. Batch and time are free. The logits depend
+// on every row, so the caller cuts recordings into the model's windows. The metadata is that of
+// polynet.Model.Metadata, without the calibration's scaling, which is in the weights.
 //
 // Write returns an error that wraps polynet.ErrModel, and writes nothing, when m is not valid, and one that wraps
 // features.ErrConfig when its features are too many for a graph.
