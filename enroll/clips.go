@@ -27,6 +27,8 @@ type Examples struct {
 
 	items []datasets.Item
 	rows  calibrate.Embeddings // of each clip as it is, and of variants
+
+	surrounded []surrounded
 }
 
 // Examples returns those of sound files, and of those below folders. Of a file longer than a window, the part where the

@@ -340,6 +340,9 @@ func TestWake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := e.Surround(x, &s, 1); err != nil {
+		t.Fatal(err)
+	}
 	w, err := Fit("rise", x, b, 0.01, RunningWake)
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ type Sound struct {
 	Seconds float64 // of all
 	Every   int     // above 1, one of so many windows is kept, with which nothing can be tuned
 	tracks  []track
+	pieces  [][]float32 // some of it
 }
 
 // track is the windows of one recording: rows of a background.
@@ -80,6 +81,10 @@ func (e *Embedder) AddSounds(ctx context.Context, b *Background, s *Sound, folde
 // addRunning adds the windows of a recording.
 func (e *Embedder) addRunning(b *Background, s *Sound, name string, samples []float32) error {
 	class := b.class(Class{name, true})
+	if n := int(pieceSeconds * float64(e.model.Features.Rate)); len(s.pieces) < maxPieces && len(samples) >= n {
+		at := (len(s.pieces) * 7919 * n) % (len(samples) - n + 1) // somewhere in it
+		s.pieces = append(s.pieces, slices.Clone(samples[at:at+n]))
+	}
 	if s.Every <= 1 {
 		t := track{first: len(b.Rows.Truth)}
 		var err error
@@ -119,12 +124,14 @@ type Wake struct {
 	Hours  float64 // of the sound
 	Clips  int
 	Missed int // of the clips, each by what the others make
+
+	at int // number of the threshold
 }
 
 // Tune finds the operating point of a word at which a detector has at most so many events an hour in sound that it was
-// not made of. The word was made of x and b, to which the sound was added.
+// not made of. The word was made of x, which was surrounded with the sound, and of b, to which it was added.
 func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour float64) (*Wake, error) {
-	if s.Every > 1 || s.Seconds == 0 {
+	if s.Every > 1 || s.Seconds == 0 || len(x.surrounded) == 0 {
 		return nil, fmt.Errorf("%w: there is no running sound to count events in", ErrWord)
 	}
 	f, err := newFitter(b, w.Label, w.running)
@@ -133,45 +140,62 @@ func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour f
 	}
 	logit := make([]float64, len(b.Rows.Truth))
 	slope := certain / (1 - w.threshold)
-	clips := x.rows
-	mean := meanOf(clips, func(int) bool { return true })
+	mean := meanOf(x.rows, func(int) bool { return true })
 	err = f.crossScores(mean, func(row int, score float64) { logit[row] = slope * (score - w.threshold) })
 	if err != nil {
 		return nil, err
 	}
-	streams, err := e.streams(x.items)
-	if err != nil {
-		return nil, err
-	}
-	logits := make([][]float64, len(streams)) // logits of the windows of each clip, by what the others make
-	for i, stream := range streams {
-		by, err := f.all.scoreOf(meanOf(clips, func(clip int) bool { return clip != i || len(streams) == 1 }))
-		if err != nil {
+	by := make([]score, len(x.items)) // of each clip, what the others make
+	for i := range by {
+		others := meanOf(x.rows, func(clip int) bool { return clip != i || len(by) == 1 })
+		if by[i], err = f.all.scoreOf(others); err != nil {
 			return nil, err
-		}
-		for row := range slices.Chunk(stream.rows.Values, clips.Width) {
-			logits[i] = append(logits[i], slope*(by.of(row)-w.threshold))
 		}
 	}
 	var best *Wake
+	room := 0.0
 	for _, smoothing := range []float64{0, 0.1, 0.2, 0.3, 0.45} {
 		point := detect.Default(e.model.Window)
 		point.Smoothing = smoothing * e.model.Window
-		wake, err := s.lowest(point, w.Label, logit, perHour)
+		low, err := s.lowest(point, w.Label, logit, perHour)
 		if err != nil {
 			return nil, err
 		}
-		wake.Clips = len(streams)
-		wake.Missed, err = missed(wake.Point, w.Label, logits, streams)
-		if err != nil {
-			return nil, err
+		var peaks []int
+		for i := range by {
+			own := func(row []float64) float64 { return slope * (by[i].of(row) - w.threshold) }
+			peak, err := x.peak(i, point, w.Label, own)
+			if err != nil {
+				return nil, err
+			}
+			peaks = append(peaks, peak)
 		}
-		// Of equals, the one with the lower threshold leaves more room.
-		if best == nil || cmp.Or(best.Missed-wake.Missed, cmp.Compare(best.Point.Threshold, wake.Point.Threshold)) > 0 {
-			best = wake
+		wake, left := between(low, peaks)
+		if best == nil || cmp.Or(best.Missed-wake.Missed, cmp.Compare(left, room)) > 0 {
+			wake.Point, wake.Hours = point, s.Seconds/3600
+			wake.Point.Threshold = thresholds()[wake.at]
+			if wake.Events, err = s.events(wake.Point, w.Label, logit); err != nil {
+				return nil, err
+			}
+			best, room = wake, left
 		}
 	}
 	return best, nil
+}
+
+// between returns the threshold in the middle between the lowest one that sound allows and that at which four clips of
+// five are found, but at least the lowest: what is there in other sound and other voices lies on both sides. room is how
+// far the two are apart.
+func between(low int, peaks []int) (w *Wake, room float64) {
+	slices.Sort(peaks)
+	high := peaks[len(peaks)/5]
+	w = &Wake{Clips: len(peaks), at: low + max(high-low, 0)/2}
+	for _, peak := range peaks {
+		if peak < w.at {
+			w.Missed++
+		}
+	}
+	return w, float64(high - low)
 }
 
 // thresholds are probabilities, in steps of a quarter of their logits.
@@ -184,91 +208,51 @@ func thresholds() (list []float64) {
 
 func sigmoid(logit float64) float64 { return 1 / (1 + math.Exp(-logit)) }
 
-// lowest returns the point with the lowest threshold that has at most so many events an hour, or the highest threshold.
-func (s *Sound) lowest(point detect.Config, label string, logit []float64, perHour float64) (*Wake, error) {
-	list, hours := thresholds(), s.Seconds/3600
-	wake := &Wake{Hours: hours}
+// lowest returns the number of the lowest threshold at which there are at most so many events an hour, or of the highest.
+func (s *Sound) lowest(point detect.Config, label string, logit []float64, perHour float64) (int, error) {
+	list := thresholds()
 	low, high := 0, len(list)-1 // events hardly ever grow with the threshold
 	for low < high {
 		middle := (low + high) / 2
 		point.Threshold = list[middle]
 		n, err := s.events(point, label, logit)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		if float64(n) <= perHour*hours {
+		if float64(n) <= perHour*s.Seconds/3600 {
 			high = middle
 		} else {
 			low = middle + 1
 		}
 	}
-	point.Threshold = list[low]
-	n, err := s.events(point, label, logit)
-	wake.Point, wake.Events = point, n
-	return wake, err
+	return low, nil
 }
 
 // events counts those of all recordings.
 func (s *Sound) events(point detect.Config, label string, logit []float64) (n int, err error) {
 	for _, t := range s.tracks {
-		some, err := count(point, label, logit[t.first:t.first+len(t.ends)], t.ends)
+		some, err := eventsAt(point, label, logit[t.first:t.first+len(t.ends)], t.ends)
 		if err != nil {
 			return 0, err
 		}
-		n += some
+		n += len(some)
 	}
 	return n, nil
 }
 
-// count returns the number of events that windows with these logits and ends make.
-func count(point detect.Config, label string, logit, ends []float64) (n int, err error) {
+// eventsAt returns the ends of the windows that begin events, of windows with these logits and ends. When windows begin
+// says nothing of whether there is an event.
+func eventsAt(point detect.Config, label string, logit, ends []float64) (at []float64, err error) {
 	d, err := detect.New([]string{label}, point)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	for i, end := range ends {
-		if _, ok := d.Push(max(end-1, 0), end, end, []float64{sigmoid(logit[i])}); ok {
-			n++
+		if _, ok := d.Push(0, end, end, []float64{sigmoid(logit[i])}); ok {
+			at = append(at, end)
 		}
 	}
-	return n, nil
-}
-
-// missed returns how many of the streams, whose windows have these logits, make no event.
-func missed(point detect.Config, label string, logits [][]float64, streams []stream) (n int, err error) {
-	for i, stream := range streams {
-		some, err := count(point, label, logits[i], stream.ends)
-		if err != nil {
-			return 0, err
-		}
-		if some == 0 {
-			n++
-		}
-	}
-	return n, nil
-}
-
-// stream is the windows of a clip between silences.
-type stream struct {
-	rows calibrate.Embeddings
-	ends []float64
-}
-
-// streams returns those of clips.
-func (e *Embedder) streams(items []datasets.Item) (list []stream, err error) {
-	pause := make([]float32, e.model.WindowSamples())
-	for i, it := range items {
-		samples, err := e.samples(it)
-		if err != nil {
-			return nil, err
-		}
-		var s stream
-		if s.ends, err = e.stream(&s.rows, slices.Concat(pause, samples, pause), i); err != nil {
-			return nil, err
-		}
-		list = append(list, s)
-	}
-	return list, nil
+	return at, nil
 }
 
 // MissInterval and EventInterval hold the true share of misses, and events an hour, with 95 % confidence.

@@ -2,7 +2,8 @@
 //
 //	enroll background --commands DIR --speech DIR --model base --out enroll/base.background
 //	enroll measure    --commands DIR --model base --results bench/enroll/results.csv
-//	enroll wake       --commands DIR --speech DIR --model base --results bench/enroll/wake.csv
+//	enroll wake       --commands DIR --speech DIR --model base --clips 10 --results bench/enroll/wake.csv
+//	enroll table      --results FILE
 package main
 
 import (
@@ -34,12 +35,14 @@ type job struct {
 	m      *polynet.Model
 	e      *enroll.Embedder
 	splits map[datasets.Split]map[string][]string // clips by word
+	talked *enroll.Background                     // with the sound
+	sound  enroll.Sound
 }
 
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 2 {
-		log.Fatal("enroll background|measure|wake ...")
+		log.Fatal("enroll background|measure|wake|table ...")
 	}
 	var j job
 	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
@@ -58,6 +61,9 @@ func main() {
 }
 
 func (j *job) run(command string) (err error) {
+	if command == "table" {
+		return table(j.results)
+	}
 	if j.m, err = models.Open(j.model); err != nil {
 		return err
 	}
@@ -74,7 +80,11 @@ func (j *job) run(command string) (err error) {
 	}
 	switch command {
 	case "background":
-		return j.background()
+		b, err := j.newBackground()
+		if err != nil {
+			return err
+		}
+		return atomicfile.Write(j.out, b.Write)
 	case "measure":
 		return j.eachDraw([]string{"word", "draw", "clips", "tested", "found", "others", "taken", "expected"}, j.measure)
 	case "wake":
@@ -109,8 +119,17 @@ const (
 	windowShare = 12 // every so many windows of speech are in the background
 )
 
-// background writes the background: training clips of all words, of noise, and windows of the training speech.
-func (j *job) background() error {
+// background returns the embedded background of the model, or one that is made like it.
+func (j *job) background() (*enroll.Background, error) {
+	b, err := j.e.Background()
+	if err != nil || b != nil {
+		return b, err
+	}
+	return j.newBackground()
+}
+
+// newBackground returns one of training clips of all words, of noise, and of windows of the training speech.
+func (j *job) newBackground() (*enroll.Background, error) {
 	ctx := context.Background()
 	b := j.e.NewBackground()
 	b.Sources = []polynet.Source{
@@ -122,23 +141,23 @@ func (j *job) background() error {
 		list := slices.Clone(j.splits[datasets.Train][word])
 		rng.Shuffle(len(list), func(i, k int) { list[i], list[k] = list[k], list[i] })
 		if err := j.e.AddClips(ctx, b, word, list[:min(len(list), wordClips)], skip); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	noise := enroll.Sound{Every: windowShare}
 	if err := j.e.AddSounds(ctx, b, &noise, filepath.Join(j.commands, "_background_noise_"), skip); err != nil {
-		return err
+		return nil, err
 	}
 	speech := enroll.Sound{Every: windowShare}
 	if err := j.e.AddSounds(ctx, b, &speech, filepath.Join(j.speech, "train"), skip); err != nil {
-		return err
+		return nil, err
 	}
 	for i := range b.Classes { // names of files say nothing to others
 		if b.Classes[i].Running {
 			b.Classes[i].Name = fmt.Sprintf("recording %d", i)
 		}
 	}
-	return atomicfile.Write(j.out, b.Write)
+	return b, nil
 }
 
 func skip(err error) { log.Print(err) }

@@ -17,11 +17,11 @@ const otherShare = 0.015 // of the clips of other words in the background that m
 
 // measure enrolls a word with the embedded background, and classifies other speakers' clips of it, and of other words.
 func (j *job) measure(word string, enrolled, rest []string) ([]string, error) {
-	b, err := j.e.Background()
-	if err != nil || b == nil {
-		return nil, fmt.Errorf("no background of %s: %v", j.model, err)
+	b, err := j.background()
+	if err != nil {
+		return nil, err
 	}
-	w, _, err := j.fit(word, enrolled, b, enroll.Running)
+	w, _, err := j.fit(word, enrolled, b, new(enroll.Sound), enroll.Running)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,13 @@ func (j *job) measure(word string, enrolled, rest []string) ([]string, error) {
 
 // fit returns the word made of clips, and what it was made of.
 func (j *job) fit(
-	word string, paths []string, b *enroll.Background, running float64,
+	word string, paths []string, b *enroll.Background, s *enroll.Sound, running float64,
 ) (*enroll.Word, *enroll.Examples, error) {
 	examples, err := j.e.Examples(context.Background(), paths, 1)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := j.e.Surround(examples, s, 1); err != nil {
 		return nil, nil, err
 	}
 	w, err := enroll.Fit(word, examples, b, otherShare, running)
@@ -82,17 +85,20 @@ func (j *job) fit(
 // wake makes a wake word of clips and of the training and validation speech, and counts its events.
 func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 	ctx := context.Background()
-	b, err := j.e.Background()
-	if err != nil || b == nil {
-		return nil, fmt.Errorf("no background of %s: %v", j.model, err)
-	}
-	var s enroll.Sound
-	for _, split := range []string{"train", "valid"} {
-		if err := j.e.AddSounds(ctx, b, &s, filepath.Join(j.speech, split), skip); err != nil {
+	if j.talked == nil {
+		b, err := j.background()
+		if err != nil {
 			return nil, err
 		}
+		for _, split := range []string{"train", "valid"} {
+			if err := j.e.AddSounds(ctx, b, &j.sound, filepath.Join(j.speech, split), skip); err != nil {
+				return nil, err
+			}
+		}
+		j.talked = b
 	}
-	w, examples, err := j.fit(word, enrolled, b, enroll.RunningWake)
+	b, s := j.talked, j.sound
+	w, examples, err := j.fit(word, enrolled, b, &s, enroll.RunningWake)
 	if err != nil {
 		return nil, err
 	}

@@ -74,7 +74,7 @@ func (c *enrollCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := saveWords(m, c.out(), c.Source); err != nil {
 		return err
 	}
-	safe.Fprintf(reportTo(s, c.out()), "%s: %s\n", c.out(), count(len(m.Labels)-1, "word"))
+	safe.Fprintf(reportTo(s, c.out()), "%s: %s\n", shownPath(c.out()), count(len(m.Labels)-1, "word"))
 	return nil
 }
 
@@ -182,6 +182,9 @@ func (w *workshop) fit(
 	}
 	for _, note := range w.examples.Notes {
 		safe.Fprintf(w.console, "train: %s\n", note)
+	}
+	if err := w.embedder.Surround(w.examples, &w.sound, seed); err != nil {
+		return err
 	}
 	if w.word, err = enroll.Fit(word, w.examples, w.background, share, running); err != nil {
 		return err

@@ -85,7 +85,7 @@ func (c *wakeCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err := saveWords(m, c.Out, c.Source); err != nil {
 		return err
 	}
-	safe.Fprintf(out, "%s: wake word %s\n", c.Out, c.Word)
+	safe.Fprintf(out, "%s: wake word %s\n", shownPath(c.Out), c.Word)
 	return nil
 }
 
