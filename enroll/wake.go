@@ -184,8 +184,8 @@ func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour f
 }
 
 // between returns the threshold in the middle between the lowest one that sound allows and that at which four clips of
-// five are found, but at least the lowest: what is there in other sound and other voices lies on both sides. room is how
-// far the two are apart.
+// five are found, but at least the lowest: what is there in other sound and other voices lies on both sides. room is
+// how far the two are apart.
 func between(low int, peaks []int) (w *Wake, room float64) {
 	slices.Sort(peaks)
 	high := peaks[len(peaks)/5]
@@ -208,7 +208,8 @@ func thresholds() (list []float64) {
 
 func sigmoid(logit float64) float64 { return 1 / (1 + math.Exp(-logit)) }
 
-// lowest returns the number of the lowest threshold at which there are at most so many events an hour, or of the highest.
+// lowest returns the number of the lowest threshold at which there are at most so many events an hour, or of the
+// highest.
 func (s *Sound) lowest(point detect.Config, label string, logit []float64, perHour float64) (int, error) {
 	list := thresholds()
 	low, high := 0, len(list)-1 // events hardly ever grow with the threshold

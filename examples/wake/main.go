@@ -1,5 +1,5 @@
-// Command wake makes sounds for docs/wake.md in a folder: clips of two words by several made-up speakers, more of them by
-// others, talk in which they are not said, and an evening in which one of them is.
+// Command wake makes sounds for docs/wake.md in a folder: clips of two words by several made-up speakers, more of them
+// by others, talk in which they are not said, and an evening in which one of them is.
 package main
 
 import (
