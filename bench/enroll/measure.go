@@ -142,7 +142,7 @@ type counted struct {
 	seconds float64
 }
 
-// events counts the events of a model in sounds, each between two seconds of silence.
+// events counts the events of a model in sounds, each with a second of silence before and after it.
 func events(m *polynet.Model, paths []string) (n counted, err error) {
 	r, err := polyphon.New(m, polyphon.WithThreads(1))
 	if err != nil {
