@@ -83,7 +83,8 @@ func (s *story) command(command string) *exec.Cmd {
 func (s *story) review(command string) {
 	s.t.Helper()
 	c := s.command(command)
-	c.Stderr = os.Stderr
+	var said strings.Builder
+	c.Stderr = &said
 	out, err := c.StdoutPipe()
 	if err == nil {
 		err = c.Start()
@@ -118,7 +119,7 @@ func (s *story) review(command string) {
 	}
 	c.Process.Signal(os.Interrupt)
 	if err := c.Wait(); err != nil || len(list.Clips) == 0 {
-		s.t.Fatalf("%s: %v, %d clips", command, err, len(list.Clips))
+		s.t.Fatalf("%s: %v, %d clips: %s", command, err, len(list.Clips), said.String())
 	}
 }
 

@@ -28,6 +28,9 @@ func init() {
 	texts["reviewAddr"] = "Address of this machine to listen on; port 0 is any that is free."
 }
 
+// reviewHold is how long answers may take to be finished after a signal.
+const reviewHold = 5 * time.Second
+
 // Run serves the page until ctx is done.
 func (c *reviewCmd) Run(ctx context.Context, s program.Streams) error {
 	host, _, err := net.SplitHostPort(c.Addr)
@@ -55,13 +58,14 @@ func (c *reviewCmd) Run(ctx context.Context, s program.Streams) error {
 		len(r.clips), r.filed())
 	fmt.Fprintf(s.Out, "http://%s/#%s\n", listener.Addr(), token)
 	server := &http.Server{Handler: r.handler(token), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 1 << 16}
+	defer program.Hold(ctx, reviewHold)()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {
 	case err = <-served:
 	case <-ctx.Done():
 	}
-	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), reviewHold)
 	defer cancel()
 	err = errors.Join(err, server.Shutdown(closing))
 	safe.Fprintf(s.Err, "train: %d of %d clips are filed in %s; to undo: classify --undo %s\n",
