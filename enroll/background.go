@@ -30,7 +30,8 @@ type Class struct {
 	Running bool   // windows of running sound, cut without regard to words
 }
 
-// stored is a Background in a file: gob, compressed by gzip. A value is its byte times the scale of its channel.
+// stored is a Background in a file: gob, compressed by gzip. A value is its byte, less 128, times the scale of its
+// channel.
 type stored struct {
 	Network string
 	Sources []polynet.Source
@@ -40,20 +41,22 @@ type stored struct {
 	Levels  []byte // (embeddings, channels)
 }
 
-// Write writes the background with 8 bits a value. Values are not negative, as those of rectified networks are not, or
-// count as 0.
+// zeroLevel is the byte of the value 0.
+const zeroLevel = 128
+
+// Write writes the background with 8 bits a value.
 func (b *Background) Write(w io.Writer) error {
 	s := stored{Network: b.Network, Sources: b.Sources, Classes: b.Classes, Scale: make([]float32, b.Rows.Width)}
 	for i, v := range b.Rows.Values {
 		c := i % b.Rows.Width
-		s.Scale[c] = max(s.Scale[c], float32(v/math.MaxUint8))
+		s.Scale[c] = max(s.Scale[c], float32(math.Abs(v)/math.MaxInt8))
 	}
 	for i, v := range b.Rows.Values {
 		level := 0.0
 		if scale := float64(s.Scale[i%b.Rows.Width]); scale > 0 {
-			level = math.Round(max(v, 0) / scale)
+			level = math.Round(v / scale)
 		}
-		s.Levels = append(s.Levels, byte(min(level, math.MaxUint8)))
+		s.Levels = append(s.Levels, byte(zeroLevel+int(max(-math.MaxInt8, min(level, math.MaxInt8)))))
 	}
 	for _, class := range b.Rows.Truth {
 		s.Truth = append(s.Truth, uint16(class))
@@ -77,7 +80,7 @@ func readBackground(r io.Reader) (*Background, error) {
 	b := &Background{Network: s.Network, Sources: s.Sources, Classes: s.Classes}
 	b.Rows.Width = len(s.Scale)
 	for i, level := range s.Levels {
-		b.Rows.Values = append(b.Rows.Values, float64(level)*float64(s.Scale[i%len(s.Scale)]))
+		b.Rows.Values = append(b.Rows.Values, float64(int(level)-zeroLevel)*float64(s.Scale[i%len(s.Scale)]))
 	}
 	for _, class := range s.Truth {
 		b.Rows.Truth = append(b.Rows.Truth, int(class))

@@ -7,6 +7,7 @@
 //	train enroll --word NAME CLIP... --out M
 //	train wake --word NAME --positives DIR --negatives DIR --out M
 //	train calibrate [--model M] --data DIR --out M
+//	train average M1 M2... --out M
 //	train compress [--model M] --data DIR --out M
 //	train certify [--model M] --data DIR --gain DB --noise DB
 //	train regions [--model M] --data DIR
@@ -35,6 +36,7 @@ type commands struct {
 	Enroll    enrollCmd    `cmd:"" help:"Make a detector of words of a few clips each, in seconds."`
 	Wake      wakeCmd      `cmd:"" help:"Make a wake word of a few clips, for a stated number of false alarms an hour."`
 	Calibrate calibrateCmd `cmd:"" help:"Make a model's probabilities agree with how often it is right."`
+	Average   averageCmd   `cmd:"" help:"Make the mean of models that were trained from one another."`
 	Compress  compressCmd  `cmd:"" help:"Make a smaller or simpler model of a trained one."`
 	Certify   certifyCmd   `cmd:"" help:"Prove for which clips the answer stays the same when gain and features change."`
 	Regions   regionsCmd   `cmd:"" help:"Count into how many linear pieces a network cuts its inputs."`

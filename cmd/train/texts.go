@@ -170,6 +170,9 @@ var texts = map[string]string{
 	"tunedHelp": "Write the model with the operating point that was chosen to this file.",
 	"detHelp":   "Write the curve of misses over false alarms to this file, .png or .svg.",
 
+	"averagedHelp": "Models of one network, trained from one another with other seeds or recipes; " +
+		"named twice, one counts twice.",
+
 	"exportHelp":    "ONNX file to write; docs/onnx.md describes it.",
 	"stateDictHelp": "State dict of bench/pytorch's network, in a safetensors file.",
 	"importHelp":    "ONNX file that train export wrote, or torch.onnx.export of bench/pytorch's network.",
