@@ -45,23 +45,33 @@ func colouredNoise(x []float32, rng *rand.Rand) {
 	}
 }
 
-// addTone adds a tone of random pitch, from 40 Hz to Nyquist's frequency, that lasts or is switched on and off.
+// addTone adds a tone of random pitch, from 40 Hz to Nyquist's frequency, that lasts or is switched on and off. Every
+// third one glides to another pitch.
 func addTone(x []float32, rate int, rng *rand.Rand) {
 	const lowest = 40.0
-	hertz := lowest * math.Pow(float64(rate)/2/lowest, rng.Float64())
-	step := 2 * math.Pi * hertz / float64(rate)
+	pitch := func() float64 { // radians a sample
+		return 2 * math.Pi / float64(rate) * lowest * math.Pow(float64(rate)/2/lowest, rng.Float64())
+	}
+	step, glide := pitch(), 0.0
+	if rng.IntN(3) == 0 {
+		glide = (pitch() - step) / float64(len(x))
+	}
 	level, phase := 0.1+0.9*rng.Float64(), 2*math.Pi*rng.Float64()
 	period := len(x)
 	if rng.IntN(2) == 0 {
 		period = rate/20 + rng.IntN(rate) // samples of one beep and the pause after it
 	}
-	// The tone is a rotating phasor: two multiplications a sample instead of a sine.
+	// The tone is a rotating phasor: multiplications instead of a sine. So is what rotates it, in one that glides.
 	re, im := level*math.Cos(phase), level*math.Sin(phase)
 	c, s := math.Cos(step), math.Sin(step)
+	cc, ss := math.Cos(glide), math.Sin(glide)
 	for i := range x {
 		if i%period <= period/2 || period == len(x) {
 			x[i] += float32(re)
 		}
 		re, im = re*c-im*s, re*s+im*c
+		if glide != 0 {
+			c, s = c*cc-s*ss, c*ss+s*cc
+		}
 	}
 }

@@ -188,20 +188,32 @@ func trained(m *polynet.Model, dev device.Trainer, gradients bool) (*Network, er
 	return n, nil
 }
 
-// begin sets the parameters and running statistics to those of a model of the same blocks. The head's stay as they are
-// unless it has the same labels. A model of other blocks gives an error wrapping ErrConfig.
+// begin sets the parameters and running statistics to those of a model of the same blocks, or of the same but for
+// products, whose factors then begin at 0: a `pi-relu` network begins as the `relu` network that it is given. Scales of
+// narrow weights, which a model of float32 weights has not, stay as they are. So do the head's, unless it has the same
+// labels. A model of other blocks gives an error wrapping ErrConfig.
 func (n *Network) begin(m *polynet.Model, sameLabels bool) error {
-	head, scales := n.program.Steps[len(n.program.Steps)-1], map[string]bool{}
+	head := n.program.Steps[len(n.program.Steps)-1]
+	added := map[string]bool{} // weights that m may lack, and whether each is the factor of a product
 	for _, s := range n.program.Steps {
-		scales[s.WeightScale], scales[s.InputScale] = true, true
+		added[s.WeightScale], added[s.InputScale] = false, false
+		if norm := s.ProductNorm; norm.Factor != "" {
+			added[norm.Factor] = true
+			for _, name := range []string{"weight", "bias", "running_mean", "running_var"} {
+				added[norm.Name+"."+name] = false
+			}
+		}
 	}
 	for _, p := range n.params {
 		if !sameLabels && (p.Name == head.Weight || p.Name == head.Bias) {
 			continue
 		}
 		w, ok := m.Weights[p.Name]
-		if !ok && scales[p.Name] {
-			continue // the model's weights are float32
+		if factor, may := added[p.Name]; may && !ok {
+			if factor {
+				n.dev.Upload(p.Value, make([]float32, p.Len()))
+			}
+			continue
 		}
 		if !ok || !slices.Equal(w.Shape(), p.Shape) {
 			return fmt.Errorf("%w: the model to begin with has other blocks: it has no %s of shape %v",

@@ -2,6 +2,8 @@ package training
 
 import (
 	"errors"
+	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -327,5 +329,45 @@ func TestMisusePanics(t *testing.T) {
 			p.Train = false
 			f()
 		}()
+	}
+}
+
+// TestProductsBeginAtZero begins a network with products with the weights of one without: both compute the same.
+func TestProductsBeginAtZero(t *testing.T) {
+	config := polynet.Config{
+		Inputs: 8, Classes: 3, Block: polynet.ReLU, Stem: polynet.Stem{Width: 4, Kernel: 3, Ahead: 1, Stride: 1},
+		Stages: []polynet.Stage{{Width: 5, Blocks: 2, Kernel: 3, Stride: 2}},
+	}
+	plain := nettest.RandomModel(config, rand.New(rand.NewPCG(1, 1)))
+	config.Block = polynet.PiReLU
+	n, err := NewNetwork(config, device.Ref(), rand.New(rand.NewPCG(1, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.close()
+	if err := n.begin(plain, true); err != nil {
+		t.Fatal(err)
+	}
+	product := *plain
+	product.Net, product.Weights = config, n.Weights()
+	rows := make([]float32, 20*config.Inputs)
+	for i := range rows {
+		rows[i] = float32(math.Sin(float64(i * i)))
+	}
+	want, got := nettest.Logits(plain, rows), nettest.Logits(&product, rows)
+	for c, v := range want {
+		if math.Abs(got[c]-v) > 1e-6 {
+			t.Errorf("class %d: %v, without products %v", c, got[c], v)
+		}
+	}
+	other := config
+	other.Block, other.Degree = polynet.CCP, 2
+	m, err := NewNetwork(other, device.Ref(), rand.New(rand.NewPCG(1, 2)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	if err := m.begin(plain, true); !errors.Is(err, ErrConfig) {
+		t.Errorf("other blocks: %v", err)
 	}
 }
