@@ -42,6 +42,38 @@ func ExampleFit() {
 	// Output: [high low] in 0.5 s, right for most: true
 }
 
+// The same of clips in memory. Each has a label, and a speaker or another source that must not be in two splits.
+func ExampleFit_memory() {
+	const rate = 16000
+	var clips []datasets.Clip
+	for i := range 24 {
+		for label, hertz := range map[string]float64{"low": 300, "high": 1500} {
+			samples := make([]float32, rate/2)
+			for k := range samples {
+				samples[k] = float32(0.3 * math.Sin(2*math.Pi*(hertz+10*float64(i))*float64(k)/rate))
+			}
+			clips = append(clips, datasets.Clip{
+				Label: label, Speaker: fmt.Sprint("voice ", i), Sound: audio.Clip{Rate: rate, Samples: samples},
+			})
+		}
+	}
+	set, err := datasets.New(clips, datasets.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	cfg, choices := training.FactsOf(set, 0.5, false).Recipe()
+	fmt.Println(choices[0].Setting, choices[0].Value+":", choices[0].Reason)
+	cfg.Steps, cfg.Context.Share = 100, 0 // of these sounds, few suffice
+	model, err := training.Fit(context.Background(), set, cfg, training.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(model.Labels, "in", model.Window, "s, right for most:", model.Provenance.Metrics["valid_accuracy"] > 75)
+	// Output:
+	// arch pi-relu, small: 40 training clips are fewer than 3000
+	// [high low] in 0.5 s, right for most: true
+}
+
 // recordings writes 24 sounds of half a second for each of two labels, and returns their folder.
 func recordings() (folder string, err error) {
 	if folder, err = os.MkdirTemp("", "example"); err != nil {

@@ -81,7 +81,7 @@ func (f Facts) Recipe() (Config, []Choice) {
 	c.Epochs = 0
 	switch {
 	case f.From:
-		c.Steps, c.FromRate, c.FromNorms, c.Mixup = min(max(5*f.Clips, 300), 3000), 0.1, true, 0.3
+		c.Steps, c.FromRate, c.FromNorms, c.Mixup = min(max(2*f.Clips, 300), 2000), 0.1, true, 0.3
 		choose("from", "learning rate of its layers a tenth, norms kept", "the head alone is new")
 	case few:
 		c.Net, c.Steps, c.Mixup = fewClipsNet, min(max(20*f.Clips, 600), 5000), 0.3
@@ -94,10 +94,14 @@ func (f Facts) Recipe() (Config, []Choice) {
 	if c.Mixup > 0 {
 		choose("mixup", fmt.Sprint(c.Mixup), "few clips")
 	}
-	if f.Seconds > shortSound {
+	switch {
+	case few:
+		c.Context.Share = 0
+		choose("in-context", "0", "few clips are learnt best alone; for live sound try 0.5")
+	case f.Seconds > shortSound:
 		c.Context.Share = 0
 		choose("in-context", "0", "windows of %g s are learnt alone", f.Seconds)
-	} else {
+	default:
 		choose("in-context", fmt.Sprint(c.Context.Share), "sounds of at most %g s are found in live sound", shortSound)
 	}
 	if f.Fewest > 0 && f.Most >= uneven*f.Fewest {

@@ -39,6 +39,7 @@ func main() {
 	augment := flag.String("augment", "", "kind of augmentation")
 	from := flag.String("from", "", "model to begin with")
 	follow := flag.Bool("recipe", false, "begin with the recipe for the data instead of the default one")
+	apart := flag.Bool("separation", false, "only print how much of the training clips -from tells apart")
 	threads := flag.Int("threads", 1, "threads")
 	silence := flag.Float64("silence", 0.1, "share of silence")
 	flag.Parse()
@@ -51,6 +52,14 @@ func main() {
 		o.From, err = models.Open(*from)
 		check(err)
 		cfg.Net, cfg.Features, cfg.Window = o.From.Net, o.From.Features, o.From.Window
+	}
+	if *apart {
+		lengths, err := set.Lengths(ctx, nil)
+		check(err)
+		share, err := training.Separation(ctx, set, o.From, lengths.Window(), training.Options{Threads: *threads})
+		check(err)
+		log.Printf("%.1f %%", 100*share)
+		return
 	}
 	if *follow {
 		lengths, err := set.Lengths(ctx, nil)

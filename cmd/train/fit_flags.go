@@ -113,6 +113,9 @@ func (c *fitCmd) config(f training.Facts, from *polynet.Model) (training.Config,
 	replace(&cfg.Augment.Noise, s.Noisy)
 	replace(&cfg.Augment.SNR, (*[2]float64)(s.SNR))
 	given["in-context"] = replace(&cfg.Context.Share, s.InContext)
+	if s.InContext == nil && (t.Live || s.Context != nil || len(s.Negatives) > 0) { // which are about live sound
+		cfg.Context.Share, given["in-context"] = recipe.Context.Share, true
+	}
 	if cfg.Context.Fluent = s.Fluent; s.Context != nil {
 		cfg.Context.Before, cfg.Context.After = s.Context.before, s.Context.after
 	}

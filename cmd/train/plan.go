@@ -118,7 +118,7 @@ func (p *planner) divide(made *plan, l datasets.Lengths, window float64) {
 // What a data set is like for which a run begins with an embedded model by itself, where that tells its labels apart;
 // bench/recipe/NOTES.md has the measurements.
 const (
-	fromClips   = 50  // training clips a label
+	fromClips   = 150 // training clips a label
 	fromSeconds = 1.5 // of the window
 	fromShare   = 0.8 // of the clips that the model tells apart
 )

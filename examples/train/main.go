@@ -1,4 +1,5 @@
-// Command train trains a model on a folder of recordings, one folder a class, with the default recipe, and saves it.
+// Command train trains a model on a folder of recordings, one folder a class, with the recipe for such data, and saves
+// it.
 package main
 
 import (
@@ -11,11 +12,17 @@ import (
 )
 
 func main() {
+	ctx := context.Background()
 	set, err := datasets.Open(os.Args[1], datasets.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	model, err := training.Fit(context.Background(), set, training.Default(), training.Options{})
+	lengths, err := set.Lengths(ctx, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	config, _ := training.FactsOf(set, lengths.Window(), false).Recipe()
+	model, err := training.Fit(ctx, set, config, training.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
