@@ -40,7 +40,7 @@ var allowed = map[string][]string{
 	"gpu":                    {"device"},
 
 	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
-	"bounds":    {"features", "internal/milp", "polynet"},
+	"bounds":    {"device", "features", "internal/milp", "polynet"},
 	"regions":   {"polynet"},
 	"inference": {"device", "features", "polynet"}, // never training
 	"datasets":  {"audio", "detect", "features"},   // never polynet

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
 
 	"github.com/polyphon/polyphon/polynet"
 )
@@ -41,6 +42,12 @@ type Bounds struct {
 	forms   []*Form // by node
 	relaxed []relaxation
 	pairs   []*interval // by node: of products, what substitution says of the deviations' product
+
+	base   [][]float64 // by node: its values at the middle of the region
+	terms  []terms     // by node
+	leaves []*terms    // by node: of those that are replaced by their Form
+	mutex  sync.Mutex  // guards leaves
+	passes sync.Pool   // of *pass
 }
 
 // interval has the lower and upper ends of a tensor's values.
@@ -51,10 +58,12 @@ type interval struct{ low, high []float64 }
 func (n *Net) Compute(ctx context.Context, r Region, m Method) (*Bounds, error) {
 	b := &Bounds{net: n, method: m}
 	b.forms, b.relaxed = make([]*Form, len(n.nodes)), make([]relaxation, len(n.nodes))
-	b.pairs = make([]*interval, len(n.nodes))
+	b.pairs, b.leaves = make([]*interval, len(n.nodes)), make([]*terms, len(n.nodes))
+	b.base, b.terms = make([][]float64, len(n.nodes)), make([]terms, len(n.nodes))
 	if err := b.setInput(r); err != nil {
 		return nil, err
 	}
+	b.base[0] = b.forms[0].Center
 	for id := 1; id < len(n.nodes); id++ {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -62,9 +71,14 @@ func (n *Net) Compute(ctx context.Context, r Region, m Method) (*Bounds, error) 
 		if v := &n.nodes[id]; v.nonlinear() && !m.Intervals && m.Depth > 0 {
 			b.refine(id, v)
 		}
-		b.forward(id)
-		if m.Intervals {
+		if b.forward(id); m.Intervals {
 			b.forms[id].forget()
+		} else {
+			b.settle(id)
+			if v := &n.nodes[id]; v.kind == sum && n.nodes[len(n.nodes)-1].level == 0 && m.Depth > 0 {
+				// Of a linear network nothing else would tighten what rounding is judged by.
+				b.refineValues(id, v.kind)
+			}
 		}
 	}
 	if last := len(n.nodes) - 1; !m.Intervals && m.Depth > 0 {
@@ -123,54 +137,80 @@ func (b *Bounds) refine(id int, v *node) {
 // that may be on both sides of 0.
 func (b *Bounds) refineValues(x int, reader kind) {
 	f, stop := b.forms[x], b.stop(x)
+	clear(b.leaves)
+	matters := func(i int) bool { return reader != rectifier || f.Low[i] < 0 && f.High[i] > 0 }
 	var open []int
 	for i := range f.Center {
-		if reader != rectifier || f.Low[i] < 0 && f.High[i] > 0 {
+		if matters(i) {
 			open = append(open, i)
 		}
 	}
-	b.each(len(open), 1, func(p *pass, k int) {
-		i := open[k]
-		f.tighten(i, p.run([]objective{{x, []int{i}, []float64{1}}}, stop, 1)[0])
-		if reader != rectifier || f.Low[i] < 0 && f.High[i] > 0 {
-			b.tightenAdaptively(p, x, i, stop)
+	b.each(len(open), lanes, func(p *pass, first, count int) {
+		entries := open[first : first+count]
+		lines := p.run(single(x, entries, 1), stop, nil)
+		var left []int
+		for k, i := range entries {
+			if f.tighten(i, lines[k]); matters(i) {
+				left = append(left, i)
+			}
+		}
+		if b.net.rectified && len(left) > 0 {
+			b.tightenAdaptively(p, x, left, stop)
 		}
 	})
 }
 
-// tightenAdaptively bounds entry i of node x from below and from above with the lines that suit each.
-func (b *Bounds) tightenAdaptively(p *pass, x, i, stop int) {
-	if !b.net.rectified {
-		return
+// single returns an objective for each of a node's entries, times a factor.
+func single(x int, entries []int, factor float32) []objective {
+	list := make([]objective, len(entries))
+	for k, i := range entries {
+		list[k] = objective{x, []int{i}, []float32{factor}}
 	}
+	return list
+}
+
+// tightenAdaptively bounds entries of node x from below and from above with the lines that suit each.
+func (b *Bounds) tightenAdaptively(p *pass, x int, entries []int, stop int) {
 	p.adaptive = true
-	low := p.run([]objective{{x, []int{i}, []float64{1}}}, stop, 1)[0]
-	high := p.run([]objective{{x, []int{i}, []float64{-1}}}, stop, 1)[0]
+	lows := p.run(single(x, entries, 1), stop, nil)
+	highs := p.run(single(x, entries, -1), stop, nil)
 	p.adaptive = false
-	// Both are lines in g; between them lies a band around the mean slope.
-	s := (low.s - high.s) / 2
-	gap := math.Abs(low.s+high.s) / 2
-	b.forms[x].tighten(i, line{0, s, low.c + low.lo - gap, -high.c - high.lo + gap})
 	f := b.forms[x]
-	slack := rounding * (math.Abs(low.c) + math.Abs(low.lo) + math.Abs(high.c) + math.Abs(high.lo))
-	f.Low[i] = max(f.Low[i], low.c+low.lo-math.Abs(low.s)-slack)
-	f.High[i] = min(f.High[i], -(high.c+high.lo-math.Abs(high.s))+slack)
-	f.prefer(i)
+	for k, i := range entries {
+		low, high := lows[k], highs[k]
+		if !low.finite() || !high.finite() {
+			continue
+		}
+		// Both are lines in g; between them lies a band around the mean slope.
+		s := (low.s - high.s) / 2
+		gap := math.Abs(low.s+high.s) / 2
+		f.tighten(i, line{0, s, low.c + low.lo - gap, -high.c - high.lo + gap})
+		slack := rounding * (math.Abs(low.c) + math.Abs(low.lo) + math.Abs(high.c) + math.Abs(high.lo))
+		f.Low[i] = max(f.Low[i], low.c+low.lo-math.Abs(low.s)-slack)
+		f.High[i] = min(f.High[i], -(high.c+high.lo-math.Abs(high.s))+slack)
+		f.prefer(i)
+	}
 }
 
 // refineProduct tightens the bounds of both operands of a product, and those of their deviations' product.
 func (b *Bounds) refineProduct(id int, v *node) {
 	x, y := b.forms[v.args[0]], b.forms[v.args[1]]
 	n := len(x.Center)
-	factors, lines := make([]float64, n), make([][]line, n) // bounds change when no pass reads them
+	factors, lines := make([]float64, n), make([][4]line, n) // bounds change when no pass reads them
 	stop := b.stop(max(v.args[0], v.args[1]))
-	b.each(n, 2, func(p *pass, i int) {
-		factors[i] = 1
-		if rx, ry := x.half(i), y.half(i); rx > 0 && ry > 0 {
-			factors[i] = math.Sqrt(rx / ry)
+	clear(b.leaves)
+	b.each(n, lanes/2, func(p *pass, first, count int) {
+		entries, k := make([]int, count), factors[first:first+count]
+		for j := range entries {
+			i := first + j
+			if entries[j], k[j] = i, 1; x.half(i) > 0 && y.half(i) > 0 {
+				k[j] = math.Sqrt(x.half(i) / y.half(i))
+			}
 		}
-		one := func(node int) objective { return objective{node, []int{i}, []float64{1}} }
-		lines[i] = p.run([]objective{one(v.args[0]), one(v.args[1])}, stop, factors[i])
+		found := p.run(append(single(v.args[0], entries, 1), single(v.args[1], entries, 1)...), stop, k)
+		for j, i := range entries {
+			lines[i] = [4]line{found[j], found[count+j], found[2*count+j], found[3*count+j]}
+		}
 	})
 	pair := &interval{make([]float64, n), make([]float64, n)}
 	b.pairs[id] = pair
@@ -185,6 +225,9 @@ func (b *Bounds) refineProduct(id int, v *node) {
 
 // squareDeviation returns the largest square of a value's distance from m.
 func squareDeviation(l line, m float64) float64 {
+	if !l.finite() {
+		return math.Inf(1)
+	}
 	low, high := l.span()
 	d := max(m-low, high-m) + rounding*(math.Abs(low)+math.Abs(high)+math.Abs(m))
 	return d * d
@@ -214,21 +257,28 @@ func (b *Bounds) Advantage(label int) []float64 {
 	last := len(b.forms) - 1
 	f := b.Logits()
 	list := make([]float64, len(f.Center))
-	b.each(len(list), 1, func(p *pass, c int) {
-		if c == label {
-			list[c] = math.Inf(1)
-			return
-		}
+	for c := range list {
 		list[c] = f.Low[label] - f.High[c]
-		if b.method.Intervals {
-			return
+	}
+	list[label] = math.Inf(1)
+	if b.method.Intervals {
+		return list
+	}
+	clear(b.leaves)
+	b.each(len(list), lanes, func(p *pass, first, count int) {
+		var objectives []objective
+		for c := first; c < first+count; c++ {
+			objectives = append(objectives, objective{last, []int{label, c}, []float32{1, -1}})
 		}
-		o := []objective{{last, []int{label, c}, []float64{1, -1}}}
 		for _, p.adaptive = range []bool{false, true} {
-			l := p.run(o, -1, 1)[0]
-			slack := rounding * (math.Abs(l.c) + math.Abs(l.lo) + math.Abs(l.s))
-			list[c] = max(list[c], l.c+l.lo-math.Abs(l.s)-slack)
+			for k, l := range p.run(objectives, -1, nil) {
+				if c := first + k; c != label && l.finite() {
+					slack := rounding * (math.Abs(l.c) + math.Abs(l.lo) + math.Abs(l.s))
+					list[c] = max(list[c], l.c+l.lo-math.Abs(l.s)-slack)
+				}
+			}
 		}
+		p.adaptive = false
 	})
 	return list
 }

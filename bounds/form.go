@@ -32,6 +32,9 @@ func (l *line) add(a, lo, hi float64) {
 	}
 }
 
+// finite reports whether the line says anything: coefficients in float32 may overflow.
+func (l line) finite() bool { return l.c-l.c+l.s-l.s+l.lo-l.lo+l.hi-l.hi == 0 }
+
 // span returns the interval of the value.
 func (l line) span() (low, high float64) {
 	s := math.Abs(l.s)
@@ -47,8 +50,11 @@ func (f *Form) set(i int, l line, low, high float64) {
 	f.prefer(i)
 }
 
-// tighten intersects entry i with l.
+// tighten intersects entry i with l, unless that is not finite.
 func (f *Form) tighten(i int, l line) {
+	if !l.finite() {
+		return
+	}
 	slack := rounding * (math.Abs(l.c) + math.Abs(l.s) + math.Abs(l.lo) + math.Abs(l.hi))
 	if r := (l.hi-l.lo)/2 + slack; r < f.Radius[i] {
 		f.Center[i], f.Slope[i], f.Radius[i] = l.c+(l.lo+l.hi)/2, l.s, r

@@ -14,14 +14,17 @@
 // deviations. McCormick's planes give ±rx·ry for it; bounds of (x/k + k·y) and (x/k − k·y) from the same substitution
 // give dx·dy = ¼((dx/k + k·dy)² − (dx/k − k·dy)²), which is exact for the terms x·x.
 //
-// Sums are float64. Bounds are widened by 1e-9 of the magnitudes that meet in a value, for their rounding; a network is
-// run in float32, whose rounding Margin stands for.
+// Sums are float64, and bounds are widened by 1e-9 of the magnitudes that meet in a value, for their rounding. Only the
+// coefficients of substituted bounds are float32, as the kernels of package device compute matrix products: they are
+// coefficients of deviations from the middle of the region, and the largest error that rounding can make in them, times
+// the largest deviations, is added to the bounds. A network is run in float32, too, whose rounding Margin stands for.
 package bounds
 
 import (
 	"fmt"
 	"math"
 
+	"github.com/polyphon/polyphon/device"
 	"github.com/polyphon/polyphon/polynet"
 	"gonum.org/v1/gonum/floats"
 )
@@ -56,12 +59,16 @@ type node struct {
 	in, kernel, stride, before int       // of convolutions
 	weight                     []float64 // of conv (cols, kernel·in), of depthwise (kernel, cols)
 	bias, scale, offset        []float64 // (cols)
+
+	packed []*device.Packed // of conv, by tap: (cols, in)
+	taps32 [][]float32      // of depthwise, by tap: (cols)
 }
 
 func (n *node) nonlinear() bool { return n.kind >= product }
 
 // Net is a Program for clips of one length, with its weights in float64. It is read-only and may be shared.
 type Net struct {
+	dev       device.Device // of one thread
 	nodes     []node
 	tensors   []int // nodes, by polynet.Tensor
 	before    []int // by step: the node that the step's ReLU reads, or -1
@@ -75,7 +82,11 @@ func Compile(p *polynet.Program, w polynet.Weights, frames int) (*Net, error) {
 	if frames < 1 {
 		return nil, fmt.Errorf("%w: bounds for %d frames", polynet.ErrConfig, frames)
 	}
-	n := &Net{tensors: make([]int, len(p.Steps)+2), before: make([]int, len(p.Steps))}
+	dev, err := device.CPU(1)
+	if err != nil {
+		return nil, err
+	}
+	n := &Net{dev: dev, tensors: make([]int, len(p.Steps)+2), before: make([]int, len(p.Steps))}
 	n.tensors[polynet.Input] = n.add(node{rows: frames, cols: p.Inputs})
 	for i := range p.Steps {
 		s := &p.Steps[i]
@@ -151,6 +162,9 @@ func (n *Net) convolution(s *polynet.Step, w polynet.Weights, x int) int {
 	v.rows = (n.nodes[x].rows + s.Stride - 1) / s.Stride
 	if s.Op == polynet.OpDepthwise {
 		v.kind = depthwise
+		for k := range v.kernel {
+			v.taps32 = append(v.taps32, values(w, s.Weight)[k*v.cols:(k+1)*v.cols])
+		}
 		return n.add(v)
 	}
 	weight := make([]float64, len(v.weight)) // (kernel·in, width) transposed
@@ -159,6 +173,16 @@ func (n *Net) convolution(s *polynet.Step, w polynet.Weights, x int) int {
 		weight[k%s.Width*rows+k/s.Width] = value
 	}
 	v.weight = weight
+	for k := range v.kernel {
+		tap, packed := n.dev.Alloc(v.cols*v.in), new(device.Packed)
+		for c := range v.cols {
+			for i, value := range weight[(c*v.kernel+k)*v.in : (c*v.kernel+k+1)*v.in] {
+				tap.Host()[c*v.in+i] = float32(value)
+			}
+		}
+		n.dev.Pack(packed, tap, v.cols, v.in)
+		v.packed = append(v.packed, packed)
+	}
 	return n.add(v)
 }
 
@@ -180,10 +204,11 @@ func float64s(w polynet.Weights, name string) []float64 {
 	if name == "" {
 		return nil
 	}
-	values := w[name].Data().([]float32)
-	list := make([]float64, len(values))
-	for i, v := range values {
+	list := make([]float64, len(values(w, name)))
+	for i, v := range values(w, name) {
 		list[i] = float64(v)
 	}
 	return list
 }
+
+func values(w polynet.Weights, name string) []float32 { return w[name].Data().([]float32) }

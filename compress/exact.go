@@ -122,7 +122,7 @@ func (w *exactWork) region(frames int) bounds.Region {
 }
 
 // bound notes which units are proved to be silent or active in clips of so many frames. So many lengths are left, this
-// one included.
+// one included, over which the time of mixed-integer programs is spread.
 func (w *exactWork) bound(ctx context.Context, frames, left int) (err error) {
 	if w.folded, w.weights, err = w.model.Inference(); err != nil {
 		return err
@@ -144,15 +144,22 @@ func (w *exactWork) bound(ctx context.Context, frames, left int) (err error) {
 		}
 		w.noteUnread(g)
 	}
+	rectified := 0
+	for _, s := range c.p.Steps {
+		if s.ReLU {
+			rectified++
+		}
+	}
 	for i := range c.p.Steps {
 		g := c.of[polynet.Output(i)]
 		if g < 0 {
 			continue
 		}
 		if c.p.Steps[i].ReLU && w.integer != nil {
-			if err := w.ask(ctx, b, i, left*(len(c.p.Steps)-i)); err != nil {
+			if err := w.ask(ctx, b, i, left*rectified); err != nil {
 				return err
 			}
+			rectified--
 		}
 		w.noteStep(b, i, &w.units[g])
 	}
@@ -363,9 +370,13 @@ func (w *exactWork) rectified(g int) bool {
 
 // Units counts what Exact found of a network's units.
 type Units struct {
-	All, Removed            int
-	Zero, Unread, Dependent int // why: they are 0, nothing reads them, they are combinations of others
-	Rectified, Active       int // units with a ReLU, and those of them that it always passes
+	All       int `json:"all"`
+	Removed   int `json:"removed"`
+	Zero      int `json:"zero"`      // are 0 everywhere
+	Unread    int `json:"unread"`    // are not 0, but nothing reads them
+	Dependent int `json:"dependent"` // are combinations of others
+	Rectified int `json:"rectified"` // have a ReLU
+	Active    int `json:"active"`    // have one that always passes them
 }
 
 func (u *Units) add(v Units) {

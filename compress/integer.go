@@ -74,8 +74,9 @@ func (w *exactWork) newInteger(ctx context.Context, d Data) (*integer, error) {
 	return n, nil
 }
 
-// ask has a solver answer what bounds leave open about step i's ReLU, of units that may yet be silent or active.
-func (w *exactWork) ask(ctx context.Context, b *bounds.Bounds, i, stepsLeft int) error {
+// ask has a solver answer what bounds leave open about step i's ReLU, of units that may yet be silent or active. So
+// many steps will ask, this one included.
+func (w *exactWork) ask(ctx context.Context, b *bounds.Bounds, i, steps int) error {
 	n := w.integer
 	t := polynet.Output(i)
 	g := w.channels.of[t]
@@ -91,7 +92,7 @@ func (w *exactWork) ask(ctx context.Context, b *bounds.Bounds, i, stepsLeft int)
 	verdicts := slices.Repeat([]bounds.Verdict{bounds.Open}, len(questions))
 	if n.solver != nil && n.failed == nil {
 		begin := time.Now()
-		answers, err := b.Decide(ctx, n.solver, questions, n.left/time.Duration(stepsLeft))
+		answers, err := b.Decide(ctx, n.solver, questions, n.left/time.Duration(steps))
 		n.left -= time.Since(begin)
 		if ctx.Err() != nil {
 			return ctx.Err()

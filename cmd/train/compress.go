@@ -97,12 +97,14 @@ type compression struct {
 
 // stage is a model on its way.
 type stage struct {
-	Name     string   `json:"name"` // of the pass that made it; "given": none
-	Done     string   `json:"done,omitempty"`
-	Lines    []string `json:"lines,omitempty"`
-	Accuracy float64  `json:"valid_accuracy"` // percent
-	NLL      float64  `json:"valid_nll"`
-	Clips    int      `json:"valid_clips"`
+	Name  string   `json:"name"` // of the pass that made it; "given": none
+	Done  string   `json:"done,omitempty"`
+	Lines []string `json:"lines,omitempty"`
+	// Units are of --exact.
+	Units    *compress.Units `json:"units,omitempty"`
+	Accuracy float64         `json:"valid_accuracy"` // percent
+	NLL      float64         `json:"valid_nll"`
+	Clips    int             `json:"valid_clips"`
 	compress.Figures
 	// Logit is the largest difference of a validation clip's logit from the given model's.
 	Logit float64 `json:"max_logit_difference"`
@@ -213,7 +215,7 @@ func (c *compression) apply(
 		if err != nil {
 			return nil, nil, err
 		}
-		result.Name, result.Done, result.Lines = pass.Name(), report.Done, report.Lines
+		result.Name, result.Done, result.Lines, result.Units = pass.Name(), report.Done, report.Lines, report.Units
 		stages = append(stages, result)
 		model.Provenance.Metrics = maps.Clone(model.Provenance.Metrics) // the given model keeps its own
 		training.Record(model, "valid", &training.Report{Accuracy: result.Accuracy, NLL: result.NLL, Clips: result.Clips})
