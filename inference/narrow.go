@@ -16,7 +16,7 @@ import (
 // lowerNarrow returns the program and the weights for a device: for one that does not multiply bytes those of
 // polynet.ExpandNarrow. w stays as it is.
 func lowerNarrow(p *polynet.Program, w polynet.Weights, d device.Device) (*polynet.Program, polynet.Weights, error) {
-	if _, narrow := d.(device.Narrow); !narrow {
+	if !multipliesBytes(d) {
 		q, expanded := p.ExpandNarrow(w)
 		return q, expanded, nil
 	}
@@ -70,6 +70,14 @@ func lowerNarrow(p *polynet.Program, w polynet.Weights, d device.Device) (*polyn
 		made(polynet.Output(i), add(s))
 	}
 	return q, expanded, nil
+}
+
+// multipliesBytes reports whether a device does, and the one that computes on the caller's goroutine alone: a device
+// inside another one may be hidden from the first question.
+func multipliesBytes(d device.Device) bool {
+	_, itself := d.(device.Narrow)
+	_, serial := d.Serial().(device.Narrow)
+	return itself && serial
 }
 
 func scalar(w polynet.Weights, name string) float32 { return w[name].Data().([]float32)[0] }

@@ -200,3 +200,19 @@ func TestNarrowStreamsAreOnePass(t *testing.T) {
 		}
 	}
 }
+
+// wrapped is a device that hides what one is besides.
+type wrapped struct{ device.Device }
+
+// TestNarrowOnAWrappedDevice computes with a device that does not say that it multiplies bytes, whose serial one does:
+// one clip, which the serial one computes, has the same answer as two at once.
+func TestNarrowOnAWrappedDevice(t *testing.T) {
+	m := narrowModel(polynet.Pi, polynet.Narrow{Weights: polynet.Int8, Stem: true})
+	rows := nettest.Normals(nettest.Rand(5), 2*40*m.Net.Inputs)
+	p := newPlan(t, m, wrapped{oneThread(t)})
+	defer p.Close()
+	clips := p.Clips(2, 40)
+	defer clips.Close()
+	one := slices.Clone(clips.Run(rows[:len(rows)/2], 1))
+	nettest.Near(t, "one clip", one, clips.Run(rows, 2)[:len(one)], 1e-4)
+}

@@ -24,6 +24,7 @@ type boundStep struct {
 	taps                device.Buffer  // (Kernel, Width), of OpDepthwise
 	bias, scale, offset device.Buffer  // (Width)
 	multiply            device.Buffer  // (Width), of narrow convolutions: WeightScale·InputScale
+	quantises           bool           // of OpRound: its result is bytes
 	round               float32        // the scale of OpRound, and of the bytes that a narrow convolution writes
 }
 
@@ -83,7 +84,7 @@ func (p *Plan) pack(size runSize) []boundStep {
 		case s.Op == polynet.OpDepthwise:
 			b.taps = upload(s.Weight)
 		case s.Op == polynet.OpRound:
-			b.round = scalar(p.values, s.InputScale)
+			b.round, b.quantises = scalar(p.values, s.InputScale), multipliesBytes(p.dev)
 		case s.Op == polynet.OpLinear:
 			b.weight = new(device.Packed)
 			p.dev.Pack(b.weight, stage(s.Weight), s.In, s.Width)
@@ -151,8 +152,8 @@ func (s *boundStep) run(d device.Device, o *operands) {
 	case s.Op == polynet.OpTanh:
 		d.Tanh(o.dst, o.x)
 	case s.Op == polynet.OpRound:
-		if narrow, ok := d.(device.Narrow); ok {
-			narrow.Quantise(o.dst, o.x, s.round)
+		if s.quantises {
+			d.(device.Narrow).Quantise(o.dst, o.x, s.round)
 		} else {
 			copyRows(d, o.dst, o.x)
 		}

@@ -140,7 +140,7 @@ func (d *diagnosis) examineDevice(flags computing.Flags, threads int) *computing
 		d.problem(err, "use --device cpu, or see what is missing with nvidia-smi")
 		return nil
 	}
-	f.Name = dev.Name()
+	f.Name = dev.Trainer.Name()
 	if dev.GPU() {
 		f.Why = "--device " + string(flags.Device)
 		return dev

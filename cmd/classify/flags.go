@@ -325,7 +325,7 @@ func (c *cli) formatOptions(l *loaded, found survey, threads int) formatOptions 
 		sets: c.Doubt.Coverage != nil, bound: c.Doubt.MinConfidence, watch: l.watch, survey: found,
 		summary: summary{
 			Window: seconds(m.Window), Hop: seconds(math.Round(cmp.Or(c.Hop, m.Window/2)*rate) / rate),
-			Model: safe.String(l.name), Device: safe.String(l.device.Name()), Threads: threads,
+			Model: safe.String(l.name), Device: safe.String(l.device.Trainer.Name()), Threads: threads,
 		},
 	}
 	if c.Top > 0 {

@@ -57,7 +57,7 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	m, err := newMeasurer(model, dev, calibrationBatch)
+	m, err := newMeasurer(model, dev.Trainer, calibrationBatch)
 	if err != nil {
 		return err
 	}

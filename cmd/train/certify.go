@@ -65,7 +65,7 @@ func (c *certifyCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	gradient, err := training.NewInputGradient(model, dev)
+	gradient, err := training.NewInputGradient(model, dev.Trainer)
 	if err != nil {
 		return modelError(err)
 	}

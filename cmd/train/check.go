@@ -59,7 +59,7 @@ func (c *checkCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	}}
 	p := planner{
 		fitCmd: fit, notes: io.Discard, shown: &runProgress{out: s.Err},
-		options: training.Options{Device: dev, Threads: c.Threads},
+		options: training.Options{Device: dev.Trainer, Threads: c.Threads},
 	}
 	made, err := p.plan(ctx, c.TestFold)
 	if err != nil {

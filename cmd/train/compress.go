@@ -153,7 +153,7 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	work := &compression{compressCmd: c, set: set, dev: dev, console: s.Err}
+	work := &compression{compressCmd: c, set: set, dev: dev.Trainer, console: s.Err}
 	model, stages, err := work.apply(ctx, model, work.passes(model))
 	if err != nil {
 		return err

@@ -96,7 +96,7 @@ func (c *fitCmd) foldCheckpoint(fold int) string {
 
 // measureTest measures a model on the test clips.
 func (r *fitRun) measureTest(ctx context.Context, model *polynet.Model, set *datasets.Set) (*training.Report, error) {
-	m, err := newMeasurer(model, r.dev, calibrationBatch)
+	m, err := newMeasurer(model, r.dev.Trainer, calibrationBatch)
 	if err != nil {
 		return nil, err
 	}

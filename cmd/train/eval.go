@@ -114,7 +114,7 @@ func (c *evalCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	e, err := c.evaluate(ctx, model, set, dev, s.Err)
+	e, err := c.evaluate(ctx, model, set, dev.Trainer, s.Err)
 	if err != nil {
 		return err
 	}

@@ -64,7 +64,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
 	r := &fitRun{s: s, dev: dev}
 	r.planner = planner{fitCmd: c, notes: s.Err, shown: &runProgress{out: s.Err}, options: training.Options{
-		Device: dev, Threads: c.Training.Threads,
+		Device: dev.Trainer, Threads: c.Training.Threads,
 	}}
 	if r.options.Teachers, err = c.Training.teachers(); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	if c.Training.Calibrate {
-		if m, err = calibrateFitted(ctx, m, made.set, dev, c.Training.Threads, s.Err); err != nil {
+		if m, err = calibrateFitted(ctx, m, made.set, dev.Trainer, c.Training.Threads, s.Err); err != nil {
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ func (c *reportCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	m, err := newMeasurer(model, dev, calibrationBatch)
+	m, err := newMeasurer(model, dev.Trainer, calibrationBatch)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (c *reportCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	for _, it := range m.items {
 		in.Names = append(in.Names, c.name(it))
 	}
-	if in.Network, err = training.NewInputGradient(model, dev); err != nil {
+	if in.Network, err = training.NewInputGradient(model, dev.Trainer); err != nil {
 		return modelError(err)
 	}
 	defer in.Network.Close()

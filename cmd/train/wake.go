@@ -57,7 +57,7 @@ func (c *wakeCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	w, err := openWorkshop(ctx, m, dev, c.Negatives, s.Err)
+	w, err := openWorkshop(ctx, m, dev.Trainer, c.Negatives, s.Err)
 	if err != nil {
 		return err
 	}

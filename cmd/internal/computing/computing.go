@@ -32,9 +32,9 @@ var Environment = [][2]string{
 
 // Device is an open device.
 type Device struct {
-	device.Trainer
-	Note      string        // for the user: what auto selected where there was a choice, else empty
-	Precision gpu.Precision // of matrix products
+	Trainer   device.Trainer // itself, and not a part of Device, so that it keeps the interfaces that it has besides
+	Note      string         // for the user: what auto selected where there was a choice, else empty
+	Precision gpu.Precision  // of matrix products
 	close     func() error
 }
 
@@ -84,7 +84,7 @@ func (f Flags) Open(threads int) (*Device, error) {
 		d, err := openGPU(number)
 		if err == nil {
 			if kind == "auto" {
-				d.Note = "computing on " + d.Name() + "; --device cpu would not"
+				d.Note = "computing on " + d.Trainer.Name() + "; --device cpu would not"
 			}
 			return d, nil
 		}

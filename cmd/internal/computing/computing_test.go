@@ -27,8 +27,8 @@ func TestOpenProcessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(d.Name(), "3 threads") || d.Note != "" || d.GPU() {
-		t.Errorf("cpu opens %s, note %q", d.Name(), d.Note)
+	if !strings.Contains(d.Trainer.Name(), "3 threads") || d.Note != "" || d.GPU() {
+		t.Errorf("cpu opens %s, note %q", d.Trainer.Name(), d.Note)
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
@@ -49,8 +49,8 @@ func TestOpenGPU(t *testing.T) {
 	switch {
 	case err == nil:
 		defer d.Close()
-		if !d.GPU() || !auto.GPU() || !strings.HasPrefix(d.Name(), "cuda (") {
-			t.Errorf("cuda opens %s, auto %s", d.Name(), auto.Name())
+		if !d.GPU() || !auto.GPU() || !strings.HasPrefix(d.Trainer.Name(), "cuda (") {
+			t.Errorf("cuda opens %s, auto %s", d.Trainer.Name(), auto.Trainer.Name())
 		}
 	case !errors.Is(err, gpu.ErrUnavailable) || !strings.Contains(err.Error(), "--device cpu"):
 		t.Errorf("cuda gives %v", err)
@@ -71,7 +71,7 @@ func TestPrecisionIsChosenByTheEnvironment(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	if !strings.Contains(d.Name(), "float32") {
-		t.Errorf("%s=float32 opens %s", gpu.Variable, d.Name())
+	if !strings.Contains(d.Trainer.Name(), "float32") {
+		t.Errorf("%s=float32 opens %s", gpu.Variable, d.Trainer.Name())
 	}
 }
