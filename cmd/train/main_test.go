@@ -61,8 +61,8 @@ func writeSamples(t *testing.T, name string, samples []float32) {
 // quick are the flags of a small, short run.
 func quick(data, out string, more ...string) []string {
 	return append([]string{"fit", "--data", data, "--out", out, "--stem", "8:3:1:2", "--stages", "16:1:3:1:2",
-		"--epochs", "6", "--silence", "0", "--in-context", "0.5", "--batch", "8", "--augment", "light", "--ema", "0.8", "--lr", "0.05",
-		"--warmup", "1", "--threads", "2"}, more...)
+		"--epochs", "6", "--silence", "0", "--in-context", "0.5", "--batch", "8", "--augment", "light",
+		"--ema", "0.8", "--lr", "0.05", "--warmup", "1", "--threads", "2"}, more...)
 }
 
 func TestFitEvalInfo(t *testing.T) {

@@ -1,5 +1,5 @@
-// Command own makes sounds for docs/own-sounds.md in a folder: clips of three classes, long recordings with label tracks,
-// and a sound that is new.
+// Command own makes sounds for docs/own-sounds.md in a folder: clips of three classes, long recordings with label
+// tracks, and a sound that is new.
 package main
 
 import (
