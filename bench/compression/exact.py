@@ -17,7 +17,7 @@ from common import HERE, build, call, record, spread
 
 HEAD = """# Units that provably change nothing, of audio networks
 
-`train compress --exact --depth {depth} --milp {milp:g}` of the networks of [REGIONS.md](REGIONS.md); mean (least to
+`train compress --exact --depth {depth} --milp {milp:g}` of the networks of regions.py; mean (least to
 most) of the seeds. All answers stay the same, on every clip of the data and at 10,000 random points of the box; the
 largest difference of a logit is the last column. This file is written by `bench/compression/exact.py`.
 
