@@ -14,7 +14,7 @@ type Facts struct {
 	Fewest, Most int     // training clips of a label, without _silence_
 	Valid        int     // validation clips
 	Seconds      float64 // the window
-	From         bool    // the run begins with a trained model
+	From         bool    // the run begins with a trained model of other labels, whose head is new
 }
 
 // FactsOf returns the facts about a data set that is learnt in windows of so many seconds.

@@ -89,7 +89,8 @@ func (made *plan) decide(c training.Choice) {
 
 // configure sets the recipe for the data in windows of so many seconds.
 func (p *planner) configure(made *plan, window float64) error {
-	cfg, choices, err := p.config(training.FactsOf(made.set, window, made.from != nil), made.from)
+	newHead := made.from != nil && !slices.EqualFunc(made.from.Labels, made.set.Labels, datasets.SameLabel)
+	cfg, choices, err := p.config(training.FactsOf(made.set, window, newHead), made.from)
 	if err != nil {
 		return err
 	}
