@@ -18,7 +18,18 @@ import (
 // validation clips, they are narrow as well.
 type Quantise struct {
 	Weights polynet.Precision // Int8 or Ternary
+	Ends    Ends
 }
+
+// Ends says whether stem and head are narrow.
+type Ends string
+
+// The choices; the zero value stands for EndsAuto.
+const (
+	EndsAuto   Ends = "auto"    // each where that costs little
+	EndsFloat  Ends = "float32" // neither
+	EndsNarrow Ends = "narrow"  // both: a smaller file, of which a search makes the most
+)
 
 // Name returns "int8" or "ternary".
 func (q *Quantise) Name() string { return q.Weights.String() }
@@ -54,12 +65,18 @@ func (q *Quantise) Apply(ctx context.Context, m *polynet.Model, d Data) (*polyne
 		}
 		return fitted, accuracy, err
 	}
-	chosen := polynet.Narrow{Weights: q.Weights}
-	best, accuracy, err := measured("stem and head float32", chosen)
+	chosen, what, parts := polynet.Narrow{Weights: q.Weights}, "stem and head float32", []string{"stem", "head"}
+	switch q.Ends {
+	case EndsFloat:
+		parts = nil
+	case EndsNarrow:
+		chosen.Stem, chosen.Head, what, parts = true, true, "stem and head narrow", nil
+	}
+	best, accuracy, err := measured(what, chosen)
 	if err != nil {
 		return nil, r, err
 	}
-	for _, part := range []string{"stem", "head"} {
+	for _, part := range parts {
 		n := chosen
 		if part == "stem" {
 			n.Stem = true

@@ -52,6 +52,12 @@ func TestInt8IsNearFloat32(t *testing.T) {
 			q.Net.Narrow == nil || m.Net.Narrow != nil {
 			t.Errorf("%s: %+v", kind, r)
 		}
+		for ends, want := range map[Ends]bool{EndsFloat: false, EndsNarrow: true} {
+			q, _, err := (&Quantise{Weights: polynet.Int8, Ends: ends}).Apply(t.Context(), m, d)
+			if err != nil || q.Net.Narrow.Stem != want || q.Net.Narrow.Head != want {
+				t.Errorf("%s, %s: %+v, %v", kind, ends, q.Net.Narrow, err)
+			}
+		}
 		if _, _, err := (&Quantise{Weights: polynet.Ternary}).Apply(t.Context(), q, d); !errors.Is(err, ErrImpossible) {
 			t.Errorf("%s: narrowed twice: %v", kind, err)
 		}

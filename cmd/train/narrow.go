@@ -13,6 +13,7 @@ import (
 type narrowFlags struct {
 	Int8       bool          `name:"int8" help:"Store weights in 8 bits, and round what they multiply to 8."`
 	Ternary    bool          `help:"Store weights as -1, 0 or 1, and round what they multiply to 8 bits."`
+	Ends       string        `help:"${endsHelp}" enum:"auto,float32,narrow" default:"auto"`
 	Refine     string        `help:"${refineHelp}" enum:"none,conntra,ste" default:"none"`
 	Budget     time.Duration `help:"With --refine conntra: how long it searches." default:"10m" placeholder:"TIME"`
 	Batch      int           `help:"With --refine conntra: clips of the cached batch." default:"256" placeholder:"N"`
@@ -42,10 +43,10 @@ func (f narrowFlags) check() error {
 // passes returns the passes of the flags for a model, which is the teacher where its weights are float32.
 func (f narrowFlags) passes(m *polynet.Model, finetune finetuneFlags, work *compression) (list []compress.Pass) {
 	if f.Int8 {
-		list = append(list, &compress.Quantise{Weights: polynet.Int8})
+		list = append(list, &compress.Quantise{Weights: polynet.Int8, Ends: compress.Ends(f.Ends)})
 	}
 	if f.Ternary {
-		list = append(list, &compress.Quantise{Weights: polynet.Ternary})
+		list = append(list, &compress.Quantise{Weights: polynet.Ternary, Ends: compress.Ends(f.Ends)})
 	}
 	if f.Refine == "conntra" {
 		c := &compress.CoNNTrA{

@@ -155,6 +155,7 @@ var texts = map[string]string{
 		"the calibration clips reach.",
 	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",
 	"weightsHelp":          "Precision of the blocks' weights: float32, the default, int8 or ternary (docs/compress.md).",
+	"endsHelp":             "Whether stem and head are narrow, too: float32, narrow, or auto, each where it costs little.",
 	"refineHelp":           "Refine narrow weights: conntra (descent over levels) or ste (straight-through training).",
 	"groupHelp":            "With --refine conntra: changes tried together at least; 1 tries every level of each weight.",
 	"searchHelp":           "With --refine conntra: model file to write after each round, which --resume continues.",
