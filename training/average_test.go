@@ -36,6 +36,22 @@ func TestAverage(t *testing.T) {
 			}
 		}
 	}
+	plain := config
+	plain.Block = polynet.ReLU
+	config.Block = polynet.PiReLU
+	c, d := nettest.RandomModel(plain, rand.New(rand.NewPCG(1, 3))), nettest.RandomModel(config, rand.New(rand.NewPCG(1, 4)))
+	d.Labels, d.Features, d.Window, d.Norm = c.Labels, c.Features, c.Window, c.Norm
+	mixed, err := Average([]*polynet.Model{c, d})
+	if err != nil || mixed.Net.Block != polynet.PiReLU {
+		t.Fatalf("a relu network and a pi-relu one: %v", err)
+	}
+	for name, part := range map[string]float32{"stages.0.0.product.scale": 0.5, "stages.0.0.product.norm.running_var": 1} {
+		want, got := d.Weights[name].Data().([]float32)[0]*part, mixed.Weights[name].Data().([]float32)[0]
+		if math.Abs(float64(got-want)) > 1e-6 {
+			t.Errorf("%s is %v, want %v", name, got, want)
+		}
+	}
+	config.Block = polynet.Pi
 	other := config
 	other.Stages = []polynet.Stage{{Width: 6, Blocks: 1, Kernel: 3, Stride: 2}}
 	wide := nettest.RandomModel(other, rand.New(rand.NewPCG(1, 1)))
