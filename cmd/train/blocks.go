@@ -47,6 +47,7 @@ type kindFlag string
 func (k *kindFlag) UnmarshalText(text []byte) error {
 	*k = kindFlag(text)
 	switch kind := polynet.BlockKind(text); {
+	case kind == "": // not given
 	case kind.Retired():
 		return fmt.Errorf("blocks of the kind %q are retired: polyphon no longer trains or runs them", text)
 	case !slices.Contains(polynet.BlockKinds(), kind):

@@ -14,7 +14,7 @@ import (
 )
 
 type networkFlags struct {
-	Arch    kindFlag           `help:"Kind of blocks; see above. Default: pi-relu." placeholder:"KIND"`
+	Arch    kindFlag           `help:"Kind of blocks; see above. Default: pi-relu." enum:",${kinds}" default:"" placeholder:"KIND"`
 	Degree  int                `help:"${degreeHelp}" default:"0"`
 	Expand  int                `name:"expansion" help:"${expansionHelp}" default:"0"`
 	Stem    *stemFlag          `help:"${stemHelp}" placeholder:"W:K:A:S"`

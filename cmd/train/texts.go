@@ -15,6 +15,8 @@ var recipe = training.Default()
 
 // texts are what tags of flags name by ${...}: defaults of the recipe, and help that is too long for a tag.
 var texts = map[string]string{
+	"kinds": strings.ReplaceAll(flagText(polynet.BlockKinds()), ":", ","),
+
 	"device": computing.DeviceHelp,
 
 	"decodeWith": decoding.Help,
