@@ -29,7 +29,7 @@ type layers struct {
 
 // layerRows is how many rows of a convolution's output decide its levels, at least and for each weight of a column,
 // from so many clips at most.
-const layerRows, rowsPerWeight, layerClips = 2048, 8, 256
+const layerRows, rowsPerWeight, layerClips = 2048, 8, 512
 
 // fit returns m with other levels.
 func (l *layers) fit(ctx context.Context, m *polynet.Model) (*polynet.Model, error) {
@@ -67,7 +67,11 @@ func (l *layers) windows(m *polynet.Model, s *polynet.Step) (*mat.Dense, error) 
 	window := make([]float32, k)
 	for first := 0; first < clips; first += momentsBatch {
 		n := min(momentsBatch, clips-first)
-		a.Run(l.rows[first*size:(first+n)*size], n)
+		var rows []float32
+		for i := first; i < first+n; i++ { // evenly, since clips come label by label
+			rows = append(rows, l.rows[i*l.d.Clips/clips*size:][:size]...)
+		}
+		a.Run(rows, n)
 		x := a.Rows(s.X)
 		length := len(x) / n / s.In
 		out := (length + s.Stride - 1) / s.Stride
