@@ -205,7 +205,7 @@ func (c Config) Validate() error {
 		within("bound of features", c.ClampSigma, 0, 1e3),
 		within("epochs", float64(c.Epochs), 1, 1e6),
 		within("steps", float64(c.Steps), 0, 1e9),
-		within("times that an epoch shows each clip", float64(c.Repeat), 1, 1e6),
+		within("times that an epoch shows each clip", float64(c.Repeat), 0, 1e6),
 		within("patience", float64(c.Patience), 0, 1e6),
 		within("learning rate of the layers of the model to begin with", c.FromRate, 0, 1),
 		within("epochs from one search for hard negatives to the next", float64(c.Mine), 0, 1e6),

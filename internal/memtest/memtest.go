@@ -15,14 +15,20 @@ const Budget = 64 << 20
 
 // Within runs f and fails the test if it takes more than Budget above size: at any time, garbage that is about to be
 // collected included. What f allocates in all bounds that from above and is looked at first, since it costs nothing; so
-// f runs a second time only where that is too much.
+// f runs again, up to three times, only where that is too much.
 func Within(t testing.TB, size int, f func()) {
 	t.Helper()
 	limit := uint64(Budget + size)
 	if Allocated(f) <= limit {
 		return
 	}
-	if peak := Peak(f); peak > limit {
+	peak := Peak(f)
+	for range 2 { // a machine with other work lets garbage wait
+		if peak > limit {
+			peak = min(peak, Peak(f))
+		}
+	}
+	if peak > limit {
 		t.Errorf("%d MB of memory for a file of %d bytes", peak>>20, size)
 	}
 }
