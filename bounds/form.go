@@ -80,9 +80,6 @@ func (f *Form) prefer(i int) {
 func (f *Form) middle(i int) float64 { return (f.Low[i] + f.High[i]) / 2 }
 func (f *Form) half(i int) float64   { return (f.High[i] - f.Low[i]) / 2 }
 
-// line returns entry i as a line.
-func (f *Form) line(i int) line { return line{f.Center[i], f.Slope[i], -f.Radius[i], f.Radius[i]} }
-
 // relaxation encloses the values of a nonlinear node by linear functions of its operands' values.
 //
 //	product    x·SlopeX + y·SlopeY + [low, high], scale and offset included

@@ -49,7 +49,7 @@ func (f *thresholdFlag) UnmarshalText(text []byte) error {
 		f.byLabel[label] = p
 	}
 	if rest != "" {
-		return fmt.Errorf("%q is neither a number nor LABEL=P,...", text)
+		return fmt.Errorf("%q is neither a number nor a list of LABEL=P", text)
 	}
 	return nil
 }
