@@ -44,7 +44,7 @@ func main() {
 	silence := flag.Float64("silence", 0.1, "share of silence")
 	flag.Parse()
 	ctx, begun := context.Background(), time.Now()
-	set, err := datasets.Open(*data, datasets.Options{Unknown: 0.1, Silence: *silence})
+	set, err := datasets.Open(*data, datasets.Options{Unknown: 0.1, Silence: *silence, TestFold: -1})
 	check(err)
 	cfg := training.Default()
 	var o training.Options

@@ -40,14 +40,19 @@ def words(counts, held=100):
     return make
 
 
-def esc10(data, folder, rng):
-    for fold in (1, 2, 3, 4):
-        for label in sorted((data / "esc10" / f"fold{fold}").iterdir()):
-            link(sorted(label.glob("*.wav")), folder / ("heldout" if fold == 4 else "train") / label.name)
+def esc10(folds):
+    """Folds 1 to 3 as folders fold1, fold2 and fold3, or in one folder, of which a tenth is kept for the test."""
+    def make(data, folder, rng):
+        for fold in (1, 2, 3, 4):
+            train = folder / "train" / f"fold{fold}" if folds else folder / "train"
+            for label in sorted((data / "esc10" / f"fold{fold}").iterdir()):
+                link(sorted(label.glob("*.wav")), (folder / "heldout" if fold == 4 else train) / label.name)
+    return make
 
 
 SETS = {
-    "esc10": Kind("ESC-10, ten kinds of sounds of 5 s: folds 1-3 to 4", esc10),
+    "esc10": Kind("ESC-10, ten kinds of sounds of 5 s: folds 1-3, in one folder, to 4", esc10(False)),
+    "esc10folds": Kind("ESC-10 in folders fold1, fold2 and fold3, to fold 4", esc10(True)),
     "words10": Kind("yes, no and stop, 10 clips each", words({"yes": 10, "no": 10, "stop": 10})),
     "words10b": Kind("left, stop and yes, 10 clips each", words({"left": 10, "stop": 10, "yes": 10})),
     "rare10": Kind("happy, house and tree, 10 clips each", words({"happy": 10, "house": 10, "tree": 10})),
@@ -72,6 +77,15 @@ VARIANTS = {
     "recipe": (["-recipe"], {}),
     "recipe-base": (["-recipe", "-from", "base"], {}),
     "recipe-small": (["-recipe", "-from", "small"], {}),
+    "few-a": (["-recipe"], {"rate": 0.05, "steps": 1200}),
+    "few-b": (["-recipe"], {"rate": 0.05, "steps": 1200, "augment": {"speed": 0.25, "shift": 0.2}}),
+    "few-c": (["-recipe"], {"rate": 0.05, "steps": 1200, "context": {"share": 0.5}}),
+    "few-d": (["-recipe"], {"rate": 0.05, "steps": 1200, "mixup": 1}),
+    "few-e": (["-recipe"], {"rate": 0.05, "steps": 1200, "decay": 0.005, "augment": {"speed": 0.25}}),
+    "few-f": (["-recipe"], {"rate": 0.05, "steps": 1200, "net": {"dropout": 0.4}, "mask": {"TimeMasks": 3, "MaxTime": 20, "FreqMasks": 3, "MaxFreq": 8}}),
+    "few-h": (["-recipe"], {"rate": 0.1, "steps": 2000, "context": {"share": 0.5}}),
+    "few-i": (["-recipe"], {"rate": 0.05, "steps": 3000, "context": {"share": 0.5}, "augment": {"speed": 0.2}}),
+    "few-g": (["-recipe"], {"rate": 0.05, "steps": 3000, "augment": {"speed": 0.25, "shift": 0.15}, "batch": 16}),
     "s500": (SPEECH, {**FEW, "keep_last": False}),
     "s500-last": (SPEECH, FEW),
     "s1000": (SPEECH, {**FEW, "steps": 1000, "keep_last": False}),
