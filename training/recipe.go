@@ -84,8 +84,12 @@ func (f Facts) Recipe() (Config, []Choice) {
 		c.Steps, c.FromRate, c.FromNorms, c.Mixup = min(max(2*f.Clips, 300), 2000), 0.1, true, 0.3
 		choose("from", "learning rate of its layers a tenth, norms kept", "the head alone is new")
 	case few:
-		c.Net, c.Steps, c.Mixup = fewClipsNet, min(max(20*f.Clips, 600), 5000), 0.3
+		c.Net, c.Steps, c.Mixup = fewClipsNet, min(max(20*f.Clips, 1200), 5000), 0.3
 		choose("arch", "pi-relu, small", "%d training clips are fewer than %d", f.Clips, fewClips)
+		if f.Seconds <= shortSound {
+			c.Rate = 0.05
+			choose("lr", "0.05", "few short clips")
+		}
 	default:
 		c.Net.Block, c.Steps = polynet.PiReLU, min(max(6*f.Clips/10, 5000), 30000)
 		choose("arch", "pi-relu, a million parameters", "%d training clips", f.Clips)
@@ -94,14 +98,10 @@ func (f Facts) Recipe() (Config, []Choice) {
 	if c.Mixup > 0 {
 		choose("mixup", fmt.Sprint(c.Mixup), "few clips")
 	}
-	switch {
-	case few:
-		c.Context.Share = 0
-		choose("in-context", "0", "few clips are learnt best alone; for live sound try 0.5")
-	case f.Seconds > shortSound:
+	if f.Seconds > shortSound {
 		c.Context.Share = 0
 		choose("in-context", "0", "windows of %g s are learnt alone", f.Seconds)
-	default:
+	} else {
 		choose("in-context", fmt.Sprint(c.Context.Share), "sounds of at most %g s are found in live sound", shortSound)
 	}
 	if f.Fewest > 0 && f.Most >= uneven*f.Fewest {

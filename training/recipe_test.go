@@ -22,19 +22,19 @@ func TestRecipeFollowsTheData(t *testing.T) {
 		says  []string // settings
 	}{
 		{"three words of ten clips", Facts{Clips: 24, Fewest: 8, Most: 8, Valid: 3, Seconds: 1}, func(c Config) bool {
-			return c.Net.Block == polynet.PiReLU && c.Net.Stem.Width == 32 && c.Steps == 600 && c.Mixup == 0.3 &&
+			return c.Net.Block == polynet.PiReLU && c.Net.Stem.Width == 32 && c.Steps == 1200 && c.Mixup == 0.3 &&
 				c.KeepLast &&
-				c.Context.Share == 0 && c.Balance == 0.5
-		}, []string{"arch", "steps", "mixup", "in-context", "keep"}},
+				c.Context.Share == 0.5 && c.Rate == 0.05 && c.Balance == 0.5
+		}, []string{"arch", "lr", "steps", "mixup", "in-context", "keep"}},
 		{"from a model", Facts{Clips: 24, Fewest: 8, Most: 8, Valid: 3, Seconds: 1, From: true}, func(c Config) bool {
 			return c.Steps == 300 && c.FromRate == 0.1 && c.FromNorms && c.KeepLast
 		}, []string{"from", "steps", "mixup", "in-context", "keep"}},
 		{"ten sounds of 5 s", Facts{Clips: 216, Fewest: 20, Most: 22, Valid: 24, Seconds: 5}, func(c Config) bool {
-			return c.Steps == 4320 && c.Mixup == 0.3 && c.Context.Share == 0 && c.Net.Stem.Width == 32
+			return c.Steps == 4320 && c.Rate == 0 && c.Mixup == 0.3 && c.Context.Share == 0 && c.Net.Stem.Width == 32
 		}, []string{"arch", "steps", "mixup", "in-context", "keep"}},
 		{"300 to 10", Facts{Clips: 248, Fewest: 8, Most: 240, Valid: 31, Seconds: 1}, func(c Config) bool {
 			return c.Balance == 1 && c.Steps == 4960
-		}, []string{"arch", "steps", "mixup", "in-context", "balance", "keep"}},
+		}, []string{"arch", "lr", "steps", "mixup", "in-context", "balance", "keep"}},
 		{"35 words", Facts{Clips: 80000, Fewest: 1500, Most: 3200, Valid: 10000, Seconds: 1}, func(c Config) bool {
 			return c.Net.Block == polynet.PiReLU && c.Net.Stem.Width == 64 && c.Steps == 30000 && c.Mixup == 0 &&
 				!c.KeepLast && c.Context.Share == 0.5 &&
@@ -42,7 +42,7 @@ func TestRecipeFollowsTheData(t *testing.T) {
 		}, []string{"arch", "steps", "in-context", "patience"}},
 		{"100 to validate on", Facts{Clips: 800, Fewest: 400, Most: 400, Valid: 100, Seconds: 1}, func(c Config) bool {
 			return !c.KeepLast && c.Patience == 0 && c.Steps == 5000
-		}, []string{"arch", "steps", "mixup", "in-context"}},
+		}, []string{"arch", "lr", "steps", "mixup", "in-context"}},
 	} {
 		cfg, choices := c.facts.Recipe()
 		var settings []string

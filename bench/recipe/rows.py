@@ -50,7 +50,22 @@ def esc10(folds):
     return make
 
 
+def commands(data, folder, rng):
+    """The 17 words of Speech Commands' subset, split as its lists say."""
+    data = data / "speech_commands"
+    lists = {name: (data / name).read_text().split() for name in ("validation_list.txt", "testing_list.txt")}
+    test = set(lists["testing_list.txt"])
+    for word in "zero one two three four five eight up down left right go yes no on off stop".split():
+        files = sorted((data / word).glob("*.wav"))
+        link([f for f in files if f"{word}/{f.name}" in test], folder / "heldout" / word)
+        link([f for f in files if f"{word}/{f.name}" not in test], folder / "train" / word)
+    train = folder / "train"
+    (train / "validation_list.txt").write_text("\n".join(
+        line for line in lists["validation_list.txt"] if (train / line).exists()) + "\n")
+
+
 SETS = {
+    "commands": Kind("17 words of Speech Commands, some 8,000 training clips, 600 steps", commands),
     "esc10": Kind("ESC-10, ten kinds of sounds of 5 s: folds 1-3, in one folder, to 4", esc10(False)),
     "esc10folds": Kind("ESC-10 in folders fold1, fold2 and fold3, to fold 4", esc10(True)),
     "words10": Kind("yes, no and stop, 10 clips each", words({"yes": 10, "no": 10, "stop": 10})),
@@ -68,37 +83,31 @@ SMALL = {"block": "pi-relu", "stem": {"Width": 32, "Kernel": 5, "Ahead": 1, "Str
     {"Width": 96, "Blocks": 1, "Kernel": 5, "Ahead": 0, "Stride": 2}]}
 
 SPEECH = ["-augment", "speech"]
+RECIPE, FROM_BASE = ["-recipe"], ["-recipe", "-from", "base"]
 ALONE = {"context": {"share": 0, "before": 1.5, "after": -1, "fluent": 0.3}}
-BASE = ["-augment", "speech", "-from", "base"]
-FROM = {"epochs": 0, "steps": 200, "mixup": 0.3, "keep_last": True, **ALONE}
 FEW = {"net": SMALL, "epochs": 0, "steps": 500, "mixup": 0.3, "keep_last": True, **ALONE}
+FROM = {"steps": 200, **ALONE}
+QUICK = {"rate": 0.05, "steps": 1200}
 VARIANTS = {
     "default": ([], {}),
-    "recipe": (["-recipe"], {}),
-    "recipe-base": (["-recipe", "-from", "base"], {}),
-    "recipe-small": (["-recipe", "-from", "small"], {}),
-    "few-a": (["-recipe"], {"rate": 0.05, "steps": 1200}),
-    "few-b": (["-recipe"], {"rate": 0.05, "steps": 1200, "augment": {"speed": 0.25, "shift": 0.2}}),
-    "few-c": (["-recipe"], {"rate": 0.05, "steps": 1200, "context": {"share": 0.5}}),
-    "few-d": (["-recipe"], {"rate": 0.05, "steps": 1200, "mixup": 1}),
-    "few-e": (["-recipe"], {"rate": 0.05, "steps": 1200, "decay": 0.005, "augment": {"speed": 0.25}}),
-    "few-f": (["-recipe"], {"rate": 0.05, "steps": 1200, "net": {"dropout": 0.4}, "mask": {"TimeMasks": 3, "MaxTime": 20, "FreqMasks": 3, "MaxFreq": 8}}),
-    "few-h": (["-recipe"], {"rate": 0.1, "steps": 2000, "context": {"share": 0.5}}),
-    "few-i": (["-recipe"], {"rate": 0.05, "steps": 3000, "context": {"share": 0.5}, "augment": {"speed": 0.2}}),
-    "few-g": (["-recipe"], {"rate": 0.05, "steps": 3000, "augment": {"speed": 0.25, "shift": 0.15}, "batch": 16}),
+    "recipe": (RECIPE, {}),
+    "recipe-base": (FROM_BASE, {}),
+    "pi-600": (RECIPE, {"steps": 600, "net": {"block": "pi"}}),
+    "pi-relu-600": (RECIPE, {"steps": 600}),
+    "small-600": (RECIPE, {"steps": 600, "net": SMALL}),
     "s500": (SPEECH, {**FEW, "keep_last": False}),
     "s500-last": (SPEECH, FEW),
     "s1000": (SPEECH, {**FEW, "steps": 1000, "keep_last": False}),
-    "s1000-last": (SPEECH, {**FEW, "steps": 1000}),
     "lr05": (SPEECH, {**FEW, "rate": 0.05}),
-    "lr1": (SPEECH, {**FEW, "rate": 0.1}),
     "b24": (SPEECH, {**FEW, "batch": 24}),
-    "decay": (SPEECH, {**FEW, "rate": 0.05, "decay": 0.005}),
-    "lr05-nomix": (SPEECH, {**FEW, "rate": 0.05, "mixup": 0}),
-    "lr05-ctx": (SPEECH, {**FEW, "rate": 0.05, "context": {"share": 0.5, "before": 1.5, "after": -1, "fluent": 0.3}}),
-    "s500-bal": (SPEECH, {**FEW, "balance": 1}),
-    "base-kept": (BASE, {**FROM, "from_rate": 0.1, "from_norms": True}),
-    "base-kept-1": (BASE, {**FROM, "from_rate": 0.01, "from_norms": True}),
-    "base-new": (BASE, {**FROM, "from_rate": 0.1}),
-    "base-all": (BASE, {**FROM}),
+    "few-a": (RECIPE, {**QUICK, **ALONE}),
+    "few-b": (RECIPE, {**QUICK, **ALONE, "augment": {"speed": 0.25, "shift": 0.2}}),
+    "few-c": (RECIPE, QUICK),
+    "few-d": (RECIPE, {**QUICK, **ALONE, "mixup": 1}),
+    "few-e": (RECIPE, {**QUICK, **ALONE, "decay": 0.005, "augment": {"speed": 0.25}}),
+    "few-h": (RECIPE, {"rate": 0.1, "steps": 2000}),
+    "few-i": (RECIPE, {"rate": 0.05, "steps": 3000, "augment": {"speed": 0.2}}),
+    "base-kept": (FROM_BASE, FROM),
+    "base-kept-1": (FROM_BASE, {**FROM, "from_rate": 0.01}),
+    "base-new": (FROM_BASE, {**FROM, "from_norms": False}),
 }

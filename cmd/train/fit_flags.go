@@ -92,7 +92,10 @@ func (c *fitCmd) config(f training.Facts, from *polynet.Model) (training.Config,
 	if t.Steps > 0 || t.Epochs > 0 {
 		cfg.Steps, cfg.Epochs, given["steps"] = t.Steps, t.Epochs, true
 	}
-	cfg.Batch, cfg.Optimizer, cfg.Rate = t.Batch, training.OptimizerKind(t.Optimizer), t.LR
+	cfg.Batch, cfg.Optimizer = t.Batch, training.OptimizerKind(t.Optimizer)
+	if t.LR != 0 || t.Batch != 0 || cfg.Optimizer != training.SGD { // the recipe's rate is for its batch
+		cfg.Rate, given["lr"] = t.LR, true
+	}
 	cfg.Warmup, cfg.LRMilestones, cfg.Decay, cfg.Clip = t.Warmup, t.Schedule.epochs, t.Decay, t.Clip
 	cfg.Loss = training.LossKind(t.Loss)
 	if err := t.gamma(&cfg); err != nil {

@@ -62,15 +62,15 @@ var texts = map[string]string{
 	"balanceHelp": "Evens out how often labels come: 0 as in the data, 1 equally. Default: 1 where they are uneven, " +
 		"or 0.5.",
 	"mixupHelp": "Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off. Default: 0.3 for few clips.",
-	"inContextHelp": "Share of the batches with such a context; 0 learns clips alone. Default: 0.5 for many " +
-		"clips in windows of at most 2 s.",
+	"inContextHelp": "Share of the batches with such a context; 0 learns clips alone. Default: 0.5 for windows " +
+		"of at most 2 s.",
 	"fromRateHelp":  "Learning rate of the layers of --from, as a share of the head's. Default: 0.1.",
 	"fromNormsHelp": "Norms of --from keep their statistics, or new ones are learnt with the weights.",
 	"lossHelp": "Loss: ls (cross-entropy with label smoothing), ce (without), brier, or for probabilities that are " +
 		"better calibrated focal, flsd (FLSD-53), flsc (FLSc-532) or dual. Default: " + string(recipe.Loss) + ".",
 	"gammaHelp": fmt.Sprintf("Gamma of --loss focal and dual, or auto: the one that --p0 gives. Default: %g.",
 		recipe.Gamma),
-	"lrHelp": "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.003 for adamw.",
+	"lrHelp": "Peak learning rate. Default: 0.002 a clip of the batch for sgd, 0.05 for few short clips, 0.003 for adamw.",
 	"scheduleHelp": "What follows the warm-up: cosine, to zero, or steps:EPOCH,..., " +
 		"the epochs after which the rate falls to a tenth.",
 	"calibrateHelp": "Make the probabilities agree with how often the model is right about the validation clips.",
