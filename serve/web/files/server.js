@@ -57,6 +57,8 @@ export class Stream {
     if (ready && socket.readyState === WebSocket.OPEN) {
       socket.send('{"eof":true}'); // what has been found by then still arrives
       setTimeout(() => socket.close(), 5000);
+    } else if (socket?.readyState === WebSocket.CONNECTING) {
+      socket.onopen = () => socket.close(); // closed before, it would be reported as failed
     } else socket?.close();
     this.#state('idle', 'Microphone off');
   }
