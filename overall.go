@@ -106,12 +106,22 @@ const (
 
 // ClassifySource is Classify of a source of any length, in bounded memory. An error may also be the source's or ctx's.
 func (r *Recognizer) ClassifySource(ctx context.Context, src audio.Source) ([]Score, error) {
+	whole := r.NewOverall()
+	if err := r.ClassifyOverall(ctx, src, whole); err != nil {
+		return nil, err
+	}
+	return whole.Scores(), nil
+}
+
+// ClassifyOverall is ClassifySource that adds the answers for the windows to whole, which says by its pool what comes
+// of them.
+func (r *Recognizer) ClassifyOverall(ctx context.Context, src audio.Source, whole *Overall) error {
 	slots := r.slotsOf(src)
 	src, err := audio.Resample(src, r.Model().Features.Rate)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	whole, input := r.NewOverall(), r.newDriftInput()
+	input := r.newDriftInput()
 	c := newWindowCutter(ctx, src, r.Model().WindowSamples(), cap(slots) > 1)
 	err = inOrder(slots, c.next, r.classifyWindows, func(w windowAnswers) error {
 		for i, logits := range w.logits {
@@ -126,10 +136,10 @@ func (r *Recognizer) ClassifySource(ctx context.Context, src audio.Source) ([]Sc
 		return w.err
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	input.finish()
-	return whole.Scores(), nil
+	return nil
 }
 
 // windowCutter cuts a sound into windows, one every quarter of a window and one at its end.

@@ -265,7 +265,8 @@ func (s *work) long(ctx context.Context, n note, src *records.Sound) error {
 	way := src.Choose(s.options.As, s.recognizer)
 	var text bytes.Buffer
 	out, count := records.NDJSON{Output: records.NewOutput(&text)}, 0
-	scores, refused, err := records.Find(ctx, s.recognizer, way, src, records.Finder{
+	whole := s.recognizer.NewOverall()
+	scores, err := records.Find(ctx, s.recognizer, way, src, whole, records.Finder{
 		Window: func(w polyphon.Window) error {
 			out.Window(records.Window{
 				File: safe.String(n.File), Start: records.Seconds(w.Start), End: records.Seconds(w.End),
@@ -288,7 +289,7 @@ func (s *work) long(ctx context.Context, n note, src *records.Sound) error {
 	s.results.Write(text.Bytes())
 	events.Inc(ctx, int64(count))
 	s.done(ctx, n, records.Result{
-		Seconds: src.Seconds(), As: way, Events: count, RefusedEvents: refused,
+		Seconds: src.Seconds(), As: way, Events: count, RefusedEvents: whole.RefusedEvents,
 		Answer:  records.NewAnswer(s.recognizer, scores, s.labels),
 		Warning: records.Warnings(s.decoder.Warning()),
 	})

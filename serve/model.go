@@ -69,7 +69,7 @@ func (s *Server) openModel(source Source) (*model, error) {
 	if m.extractor, err = features.New(net.Features); err != nil {
 		return nil, err
 	}
-	options := []polyphon.Option{polyphon.WithDevice(s.config.Device)}
+	options := []polyphon.Option{polyphon.WithDevice(s.config.Device), polyphon.WithPool(s.config.Pool)}
 	if net.Calibrated().Reference != nil {
 		m.drift = new(polyphon.Drift)
 		options = append(options, polyphon.WithDrift(m.drift))

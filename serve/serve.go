@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/device"
 )
 
@@ -29,6 +30,7 @@ type Config struct {
 	Origins []string      // of other pages that may use the service, such as https://example.org
 	Hosts   []string      // names without ports by which requests may address the service; none: any
 	SaveDir string        // where POST /v1/clips saves clips; "" does not
+	Pool    polyphon.Pool // of sounds longer than a window, where a request names none; "": polyphon.PoolMean
 	Limits  Limits
 	Logger  *slog.Logger // nil: slog.Default
 	Page    http.Handler // what is served at /; nil: nothing

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -35,11 +36,11 @@ func (u *upload) sound(ctx context.Context, name string, body io.Reader) error {
 	n, err := audio.ReadFull(src, samples)
 	r := records.Result{File: safe.String(name), As: records.AsClip}
 	switch {
-	case n == len(samples):
+	case n == len(samples) || u.query.as == records.AsEvents:
 		if err := u.flush(); err != nil {
 			return err
 		}
-		scores, err := u.long(ctx, name, &records.Sound{Source: src, Beginning: samples, Err: err}, &r)
+		scores, err := u.long(ctx, name, &records.Sound{Source: src, Beginning: samples[:n], Err: err}, &r)
 		if err != nil && u.refusable() {
 			return err
 		}
@@ -108,19 +109,21 @@ func (u *upload) count(r records.Result) {
 	u.server.metrics.sound.WithLabelValues(u.model.name, "upload").Add(float64(r.Seconds))
 }
 
-// long classifies a sound that is longer than a window.
+// long classifies a sound that is longer than a window, or is to be searched for events.
 func (u *upload) long(
 	ctx context.Context, name string, src *records.Sound, r *records.Result,
 ) (scores []polyphon.Score, err error) {
-	way := records.Auto
+	way := cmp.Or(u.query.as, records.Auto)
 	if u.query.windows {
 		way = records.AsWindows
 	}
 	r.As = src.Choose(way, u.model.recognizer)
+	whole := u.model.recognizer.NewOverall()
+	whole.Pool = cmp.Or(u.query.pool, whole.Pool)
 	turns := &turnSource{Source: src, compute: u.server.compute}
 	turns.compute <- struct{}{}
 	begun := time.Now()
-	scores, r.RefusedEvents, err = records.Find(ctx, u.model.recognizer, r.As, turns, records.Finder{
+	scores, err = records.Find(ctx, u.model.recognizer, r.As, turns, whole, records.Finder{
 		Window: func(found polyphon.Window) error {
 			turns.without(func() { u.window(r, found) })
 			return u.out.failed
@@ -132,6 +135,7 @@ func (u *upload) long(
 		},
 	})
 	<-turns.compute
+	r.RefusedEvents = whole.RefusedEvents
 	spent := time.Since(begun) - turns.waited
 	u.server.metrics.computing.WithLabelValues(u.model.name).Add(spent.Seconds())
 	r.Seconds = src.Seconds()

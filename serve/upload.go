@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/internal/records"
 	"github.com/polyphon/polyphon/internal/safe"
 )
@@ -27,8 +28,10 @@ type query struct {
 	model    string
 	top      int // labels; 0 is all
 	windows  bool
-	coverage *float64 // nil: no sets of labels
-	json     bool     // one object for the whole
+	as       string        // the way to answer a sound, unless windows are asked for; "": records.Auto
+	pool     polyphon.Pool // "": the server's
+	coverage *float64      // nil: no sets of labels
+	json     bool          // one object for the whole
 }
 
 // newQuery reads the parameters of a request. Errors wrap ErrRequest.
@@ -46,6 +49,16 @@ func newQuery(values url.Values) (q query, err error) {
 			}
 		case "windows":
 			q.windows, err = strconv.ParseBool(value)
+		case "as":
+			q.as = value
+			if ways := []string{records.Auto, records.AsClip, records.AsEvents}; !slices.Contains(ways, value) {
+				err = fmt.Errorf("%q are possible", ways)
+			}
+		case "pool":
+			q.pool = polyphon.Pool(value)
+			if !slices.Contains(polyphon.Pools(), q.pool) {
+				err = fmt.Errorf("%q are possible", polyphon.Pools())
+			}
 		case "coverage":
 			var share float64
 			share, err = strconv.ParseFloat(value, 64)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/cmd/internal/computing"
 	"github.com/polyphon/polyphon/cmd/internal/decoding"
 	"github.com/polyphon/polyphon/cmd/internal/program"
@@ -31,6 +32,7 @@ type server struct {
 	TLSKey    string     `help:"Key of the certificate, in PEM." placeholder:"FILE"`
 	Origin    []string   `help:"${origin}" placeholder:"URL"`
 	Save      string     `help:"${serveSave}" placeholder:"DIR"`
+	Pool      string     `help:"${servePool}" enum:"mean,max,share" default:"mean" placeholder:"POOL"`
 	Wyoming   string     `help:"${wyoming}" placeholder:"URL"`
 	MQTT      string     `help:"${mqtt}" env:"POLYPHON_MQTT" placeholder:"URL"`
 	Log       string     `help:"Format of the log on standard error: ${enum}." enum:"text,json" default:"text"`
@@ -60,7 +62,9 @@ func init() {
 		"wyoming":   "Be a wake word service of Home Assistant, at an address such as tcp://0.0.0.0:10400.",
 		"mqtt": "Publish events to an MQTT broker, such as mqtt://user:password@host/polyphon/kitchen, where Home " +
 			"Assistant finds them by itself. Best set in the environment: other users see command lines.",
-		"logLevel":  "Least level of what is logged: debug (every request and stream), info, warn or error.",
+		"logLevel": "Least level of what is logged: debug (every request and stream), info, warn or error.",
+		"servePool": "How the labels over the whole of a sound longer than a window are made, where a request does not " +
+			"say so: mean, max or share, as for classify.",
 		"serveSave": "Let the page save clips below this folder.",
 	} {
 		texts[name] = text
@@ -156,7 +160,7 @@ func (c *server) config(s program.Streams) (serve.Config, error) {
 		handler = slog.NewJSONHandler(s.Err, options)
 	}
 	config := serve.Config{
-		Origins: c.Origin, SaveDir: c.Save, Page: web.Handler(), Logger: slog.New(handler),
+		Origins: c.Origin, SaveDir: c.Save, Page: web.Handler(), Logger: slog.New(handler), Pool: polyphon.Pool(c.Pool),
 		Limits: serve.Limits{
 			Body: c.Limits.MaxBody, Duration: c.Limits.MaxDuration, Streams: c.Limits.MaxStreams, Lag: c.Limits.MaxLag,
 			Rate: c.Limits.Rate,

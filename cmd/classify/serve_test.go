@@ -27,7 +27,11 @@ import (
 // served returns the address of a service with the command's configuration for its flags.
 func served(t *testing.T, models ...string) string {
 	t.Helper()
-	c := server{Model: models}
+	return servedAs(t, server{Model: models})
+}
+
+func servedAs(t *testing.T, c server) string {
+	t.Helper()
 	config, err := c.config(program.Streams{Err: io.Discard})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +75,7 @@ func post(t *testing.T, address, contentType string, body io.Reader) (int, strin
 // the same sounds on its standard input, byte by byte.
 func TestServedRecordsAreTheCommands(t *testing.T) {
 	base, calibrated := served(t), savedModel(t, doubtfulModel())
-	loudness := served(t, "m="+calibrated)
+	loudness, pooled := served(t, "m="+calibrated), servedAs(t, server{Model: []string{"small"}, Pool: "share"})
 	cases, err := filepath.Glob("../../audio/testdata/cases/*.wav")
 	if err != nil || len(cases) == 0 {
 		t.Fatalf("no cases: %v", err)
@@ -102,6 +106,11 @@ func TestServedRecordsAreTheCommands(t *testing.T) {
 			{base, "?windows=1&top=3", []string{"--windows", "--top", "3"}},
 			{base, "?format=json&top=2", []string{"--top", "2", "--format", "json"}},
 			{base, "?format=json&windows=true", []string{"--windows", "--format", "json"}},
+			{base, "?as=clip&pool=max&top=3", []string{"--as", "clip", "--pool", "max", "--top", "3"}},
+			{base, "?as=events&pool=share&top=0", []string{"--as", "events", "--pool", "share", "--top", "0"}},
+			{base, "?windows=1&pool=max", []string{"--windows", "--pool", "max"}},
+			{pooled, "?top=3", []string{"--model", "small", "--pool", "share", "--top", "3"}},
+			{pooled, "?top=3&pool=mean", []string{"--model", "small", "--pool", "mean", "--top", "3"}},
 			{loudness, "?coverage=0.9", []string{"--model", calibrated, "--coverage", "0.9"}},
 			{loudness, "?coverage=0.6&windows=1", []string{"--model", calibrated, "--coverage", "0.6", "--windows"}},
 		} {

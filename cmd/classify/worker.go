@@ -187,7 +187,8 @@ func (w *worker) long(ctx context.Context, it *item, src *records.Sound, regular
 	if regular {
 		sound = polyphon.Recording{Source: src}
 	}
-	scores, refused, err := records.Find(ctx, w.recognizer, as, sound, records.Finder{
+	whole := w.recognizer.NewOverall()
+	scores, err := records.Find(ctx, w.recognizer, as, sound, whole, records.Finder{
 		Window: func(found polyphon.Window) error {
 			if !w.only.has(found.Scores[0].Label) {
 				return nil
@@ -206,7 +207,7 @@ func (w *worker) long(ctx context.Context, it *item, src *records.Sound, regular
 		},
 	})
 	r := record{err: err, result: w.result(it, as, src.Seconds(), scores)}
-	r.result.RefusedEvents = refused
+	r.result.RefusedEvents = whole.RefusedEvents
 	r.result.Warning = w.warning()
 	return w.finish(ctx, it, r)
 }

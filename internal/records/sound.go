@@ -88,16 +88,16 @@ type Finder struct {
 	Event  func(polyphon.Event) error
 }
 
-// Find passes the windows or events of a sound that is longer than a window, or is to be searched for events, to f. It
-// returns the labels over the whole of it, and how many events were refused.
+// Find passes the windows or events of a sound that is longer than a window, or is to be searched for events, to f, and
+// adds the answers for windows to whole. It returns the labels over the whole.
 func Find(
-	ctx context.Context, r *polyphon.Recognizer, way string, src audio.Source, f Finder,
-) (scores []polyphon.Score, refused int, err error) {
-	whole := r.NewOverall()
+	ctx context.Context, r *polyphon.Recognizer, way string, src audio.Source, whole *polyphon.Overall, f Finder,
+) ([]polyphon.Score, error) {
 	switch way {
 	case AsClip:
-		scores, err = r.ClassifySource(ctx, src)
-		return scores, 0, err
+		if err := r.ClassifyOverall(ctx, src, whole); err != nil {
+			return nil, err
+		}
 	case AsWindows:
 		for found, err := range r.Windows(ctx, src) {
 			if err == nil {
@@ -105,7 +105,7 @@ func Find(
 				err = f.Window(found)
 			}
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 		}
 	case AsEvents:
@@ -114,9 +114,9 @@ func Find(
 				err = f.Event(found)
 			}
 			if err != nil {
-				return nil, whole.RefusedEvents, err
+				return nil, err
 			}
 		}
 	}
-	return whole.Scores(), whole.RefusedEvents, nil
+	return whole.Scores(), nil
 }
