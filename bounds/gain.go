@@ -81,27 +81,34 @@ type Proof struct {
 
 // Prove tries to show that the answer for s is label at every gain within ±gain decibels and with all noise of the
 // features of up to noise decibels. It begins with the first of the methods that proves it at gain 0, and halves the
-// range of gains where a whole one is not proved, up to so many pieces; where these do not suffice, it goes on to the
-// next method. It is no disproof where Proved is false.
+// range of gains where a whole one is not proved, up to so many pieces; where these do not suffice, or one of the ends
+// by itself is not proved, so that no piece with it can be, it goes on to the next method. It is no disproof where
+// Proved is false.
 func (n *Net) Prove(
 	ctx context.Context, s Sound, label int, gain, noise float64, methods []Method, pieces int,
 ) (proof Proof, err error) {
-	begun := false
+	points := []float64{0, -gain, gain} // that are not proved yet
 	for _, proof.Method = range methods {
 		sure := func(from, to float64) (bool, error) {
 			b, err := n.Compute(ctx, s.Region(from, to, noise), proof.Method)
 			return err == nil && b.Sure(label), err
 		}
-		if !begun {
-			if begun, err = sure(0, 0); err != nil {
-				return proof, err
+		known := func(count int) (bool, error) { // whether all points but the last so many are proved
+			for len(points) > count {
+				if ok, err := sure(points[0], points[0]); !ok || err != nil {
+					return false, err
+				}
+				points = points[1:]
 			}
+			return true, nil
 		}
-		if !begun {
+		if ok, err := known(2); err != nil {
+			return proof, err
+		} else if !ok {
 			continue
 		}
 		left := pieces
-		proof.Proved, err = halve(-gain, gain, &left, sure)
+		proof.Proved, err = halve(-gain, gain, &left, sure, func() (bool, error) { return known(0) })
 		if proof.Pieces += pieces - left; proof.Proved || err != nil {
 			return proof, err
 		}
@@ -109,8 +116,11 @@ func (n *Net) Prove(
 	return proof, nil
 }
 
-// halve reports whether sure holds of ranges that make up the one from … to. left is how many may be looked at.
-func halve(from, to float64, left *int, sure func(from, to float64) (bool, error)) (bool, error) {
+// halve reports whether sure holds of ranges that make up the one from … to. left is how many may be looked at. Where
+// the whole is not sure and worth says false, no more are.
+func halve(
+	from, to float64, left *int, sure func(from, to float64) (bool, error), worth func() (bool, error),
+) (bool, error) {
 	if *left == 0 {
 		return false, nil
 	}
@@ -118,10 +128,13 @@ func halve(from, to float64, left *int, sure func(from, to float64) (bool, error
 	if ok, err := sure(from, to); ok || err != nil {
 		return ok, err
 	}
+	if ok, err := worth(); !ok || err != nil {
+		return false, err
+	}
 	middle := (from + to) / 2
-	ok, err := halve(from, middle, left, sure)
+	ok, err := halve(from, middle, left, sure, worth)
 	if !ok || err != nil {
 		return false, err
 	}
-	return halve(middle, to, left, sure)
+	return halve(middle, to, left, sure, worth)
 }

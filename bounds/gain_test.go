@@ -131,3 +131,24 @@ func TestSilence(t *testing.T) {
 		t.Errorf("a decibel each way is %g off", d)
 	}
 }
+
+// TestHalve asks about as many pieces as there are, and about no more than one where that is not worth it.
+func TestHalve(t *testing.T) {
+	asked := 0
+	sure := func(from, to float64) (bool, error) {
+		asked++
+		return to-from < 0.3, nil
+	}
+	for _, c := range []struct {
+		worth       bool
+		left, asked int
+		want        bool
+	}{{false, 20, 1, false}, {true, 20, 15, true}, {true, 5, 5, false}, {true, 0, 0, false}} {
+		asked = 0
+		left := c.left
+		ok, err := halve(-1, 1, &left, sure, func() (bool, error) { return c.worth, nil })
+		if err != nil || ok != c.want || asked != c.asked || left != c.left-asked {
+			t.Errorf("%+v: %v, %d pieces asked about, %d left", c, ok, asked, left)
+		}
+	}
+}

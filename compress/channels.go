@@ -105,6 +105,29 @@ func (c *channels) operand(s *polynet.Step) polynet.Tensor {
 	return x
 }
 
+// costs returns how many percent of the multiply-adds that so many frames take are those of one channel of each group.
+func (c *channels) costs(frames int) []float64 {
+	costs := make([]float64, len(c.groups))
+	add := func(t polynet.Tensor, macs int) {
+		if g := c.of[t]; g >= 0 {
+			costs[g] += 100 * float64(macs) / float64(c.p.MACs(frames))
+		}
+	}
+	for i, g := range c.p.Geometry()[polynet.Output(0):] {
+		s, rows := &c.p.Steps[i], (frames+g.Stride-1)/g.Stride
+		switch s.Op {
+		case polynet.OpDepthwise:
+			add(polynet.Output(i), rows*s.Kernel)
+		case polynet.OpLinear:
+			add(c.operand(s), s.Width)
+		case polynet.OpConv:
+			add(polynet.Output(i), rows*s.Kernel*s.In)
+			add(c.operand(s), rows*s.Kernel*s.Width)
+		}
+	}
+	return costs
+}
+
 // resize returns the network with so many channels in each group.
 func (c *channels) resize(widths []int) (polynet.Config, error) {
 	return c.net.Resize(func(t polynet.Tensor) int { return widths[c.of[t]] })

@@ -99,6 +99,18 @@ func (r *ranking) link(d *mat.SymDense, weights []float64) {
 	}
 }
 
+// divided returns the ranking with lower heights.
+func (r ranking) divided(by float64) ranking {
+	r.heights, r.merges = slices.Clone(r.heights), slices.Clone(r.merges)
+	for i := range r.heights {
+		r.heights[i] /= by
+	}
+	for i := range r.merges {
+		r.merges[i].height /= by
+	}
+	return r
+}
+
 // clusterByUse ranks by how much what reads the channels changes when s·yᵢ + t stands for yⱼ, or the other way round
 // where that is less, relative to all that it gets of the group: with Uᵢ = ‖Wᵢ‖² Var yᵢ / Σ ‖Wₖ‖² Var yₖ of each
 // reader,

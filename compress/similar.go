@@ -3,9 +3,11 @@ package compress
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 
+	"github.com/polyphon/polyphon/inference"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -42,21 +44,17 @@ func (s *Similar) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet
 			return nil, Report{}, err
 		}
 	}
-	search := &search{Similar: s, channels: c, model: m, moments: all, rankings: c.rank(s.By, s.Seed, m.Weights, all)}
-	height, err := search.height(ctx, d)
-	if err != nil {
-		return nil, Report{}, err
-	}
-	narrowed, widths, err := search.at(height)
+	given := &search{Similar: s, channels: c, model: m, moments: all, rankings: c.rank(s.By, s.Seed, m.Weights, all)}
+	best, err := given.best(ctx, d)
 	if err != nil {
 		return nil, Report{}, err
 	}
 	if s.Clusters != "" {
-		if err := search.draw(s.Clusters, height, widths); err != nil {
+		if err := best.draw(s.Clusters, best.cut, best.chosen); err != nil {
 			return nil, Report{}, err
 		}
 	}
-	return narrowed, search.report(widths, narrowed, height), nil
+	return best.narrowed, best.report(), nil
 }
 
 // search looks for the height at which all groups are cut.
@@ -66,6 +64,55 @@ type search struct {
 	model    *polynet.Model
 	moments  map[polynet.Tensor]*moments
 	rankings []ranking
+
+	cut      float64 // that was found
+	chosen   []int   // the channels of each group at that height
+	narrowed *polynet.Model
+}
+
+// powers are those of a channel's cost by which the heights of similarity may be divided: a channel of a stage is read
+// by many convolutions, all of which lose by its going and become smaller. How much the one weighs against the other
+// depends on how much has to go.
+var powers = []float64{0, 0.25, 0.5, 0.75, 1}
+
+// withoutData is the power where the clips are not to be looked at.
+const withoutData = 0.25
+
+// best searches with heights divided by each of the powers, and returns the search whose network, with a share to
+// reach, changes the probabilities of the calibration clips the least, or with a floor, is the smallest.
+func (s *search) best(ctx context.Context, d Data) (best *search, err error) {
+	list := powers
+	switch {
+	case s.By != BySimilarity:
+		list = powers[:1]
+	case s.DataFree:
+		list = []float64{withoutData}
+	}
+	cost := s.channels.costs(s.model.Features.Frames(s.model.Features.Rate))
+	least := math.Inf(1)
+	for _, power := range list {
+		one := *s
+		one.rankings = slices.Clone(s.rankings)
+		for i, r := range s.rankings {
+			one.rankings[i] = r.divided(math.Pow(cost[i], power))
+		}
+		if one.cut, err = one.height(ctx, d); err != nil {
+			return nil, err
+		}
+		if one.narrowed, one.chosen, err = one.at(one.cut); err != nil {
+			return nil, err
+		}
+		worse := float64(MACs(one.narrowed))
+		if s.MACs > 0 && len(list) > 1 {
+			if worse, err = divergence(ctx, s.model, one.narrowed, d); err != nil {
+				return nil, err
+			}
+		}
+		if best == nil || worse < least {
+			best, least = &one, worse
+		}
+	}
+	return best, nil
 }
 
 // height returns the lowest height at which the share of the multiply-adds is reached, or the highest at which the
@@ -140,21 +187,65 @@ func (s *search) at(height float64) (*polynet.Model, []int, error) {
 }
 
 // report says what was done.
-func (s *search) report(widths []int, m *polynet.Model, height float64) Report {
+func (s *search) report() Report {
 	before, after := 0, 0
 	var lines []string
 	for i, g := range s.channels.groups {
-		before, after = before+g.width, after+widths[i]
-		lines = append(lines, fmt.Sprintf("%s: %d of %d channels", g.name, widths[i], g.width))
+		before, after = before+g.width, after+s.chosen[i]
+		lines = append(lines, fmt.Sprintf("%s: %d of %d channels", g.name, s.chosen[i], g.width))
 	}
 	how := string(s.By)
 	if s.DataFree {
 		how += " without data"
 	}
-	share := float64(MACs(m)) / float64(MACs(s.model))
+	share := float64(MACs(s.narrowed)) / float64(MACs(s.model))
 	return Report{
 		Done: fmt.Sprintf("by %s, %d of %d channels stay, cut at %.3g, others folded into %s; %.3g of the multiply-adds",
-			how, after, before, height, s.Fold, share),
+			how, after, before, s.cut, s.Fold, share),
 		Lines: lines,
 	}
+}
+
+// divergence returns the mean Kullback-Leibler divergence of what n says about the calibration clips from what m says,
+// in nats.
+func divergence(ctx context.Context, m, n *polynet.Model, d Data) (float64, error) {
+	given, err := probabilities(ctx, m, d)
+	if err != nil {
+		return 0, err
+	}
+	other, err := probabilities(ctx, n, d)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for i, p := range given {
+		if p > 0 {
+			sum += p * math.Log(p/max(other[i], math.SmallestNonzeroFloat64))
+		}
+	}
+	return sum / float64(d.Clips), nil
+}
+
+// probabilities returns those that a model gives the labels of the calibration clips, (Clips, classes).
+func probabilities(ctx context.Context, m *polynet.Model, d Data) (all []float64, err error) {
+	plan, err := inference.Compile(m, d.Device)
+	if err != nil {
+		return nil, err
+	}
+	defer plan.Close()
+	run := plan.Clips(momentsBatch, d.Frames)
+	defer run.Close()
+	size := d.Frames * m.Net.Inputs
+	for rows := range slices.Chunk(d.Rows, momentsBatch*size) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		for p := range slices.Chunk(toFloat64(run.Run(rows, len(rows)/size)), m.Net.Classes) {
+			if !polynet.Softmax(p, 1) {
+				return nil, fmt.Errorf("%w: the network's logits are not finite", ErrImpossible)
+			}
+			all = append(all, p...)
+		}
+	}
+	return all, nil
 }

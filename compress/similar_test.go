@@ -298,3 +298,71 @@ func TestClusterFiles(t *testing.T) {
 		t.Errorf("%v\n%s", err, table)
 	}
 }
+
+// TestCosts compares the cost of a channel with the multiply-adds that a network of one less takes: the same, but where
+// a convolution from the channels to themselves loses a row and a column that have one weight in common.
+func TestCosts(t *testing.T) {
+	for _, kind := range polynet.BlockKinds() {
+		m := nettest.RandomModel(nettest.Configs(kind)[0], nettest.Rand(5))
+		c, before := channelsOf(m.Net), float64(MACs(m))
+		costs := c.costs(m.Features.Frames(m.Features.Rate))
+		for i := range c.groups {
+			small, widths := *m, []int{}
+			for _, g := range c.groups {
+				widths = append(widths, g.width)
+			}
+			widths[i]--
+			var err error
+			if small.Net, err = c.resize(widths); err != nil {
+				continue // two stages become of one width
+			}
+			if want := 100 * (1 - float64(MACs(&small))/before); costs[i] < want-1e-9 || costs[i] > 1.03*want {
+				t.Errorf("%s: a channel of %s takes %g %%, want %g %%", kind, c.groups[i].name, costs[i], want)
+			}
+		}
+	}
+}
+
+// TestPowers keeps of the networks that each way to weigh costs gives the one that changes the probabilities the least,
+// with a floor the smallest, and without data looks at no clip to choose.
+func TestPowers(t *testing.T) {
+	all := powers
+	defer func() { powers = all }()
+	for _, kind := range []polynet.BlockKind{polynet.ReLU, polynet.PiReLU, polynet.Star} {
+		m := nettest.RandomModel(nettest.Configs(kind)[1], nettest.Rand(11))
+		d := testData(t, m)
+		apply := func(s Similar, list ...float64) *polynet.Model {
+			powers = list
+			s.By, s.Fold, s.Lanes = BySimilarity, FoldAll, 1
+			got, _, err := s.Apply(t.Context(), m, d)
+			if err != nil {
+				t.Fatalf("%s, powers %v: %v", kind, list, err)
+			}
+			return got
+		}
+		changed := func(n *polynet.Model) float64 {
+			v, err := divergence(t.Context(), m, n, d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		if v := changed(m); v != 0 {
+			t.Errorf("%s: it differs from itself by %g", kind, v)
+		}
+		least, smallest, different := math.Inf(1), int64(math.MaxInt64), map[int64]bool{}
+		for _, power := range all {
+			n := apply(Similar{MACs: 0.4}, power)
+			least, different[MACs(n)] = min(least, changed(n)), true
+			smallest = min(smallest, MACs(apply(Similar{Floor: 20}, power)))
+		}
+		if got := changed(apply(Similar{MACs: 0.4}, all...)); got != least || !(least > 0) || len(different) < 2 {
+			t.Errorf("%s: a divergence of %g, want %g; networks of %v multiply-adds", kind, got, least, different)
+		}
+		if got := MACs(apply(Similar{Floor: 20}, all...)); got != smallest {
+			t.Errorf("%s: %d multiply-adds with a floor, want %d", kind, got, smallest)
+		}
+		d.Device = nil
+		apply(Similar{MACs: 0.4, DataFree: true}, all...)
+	}
+}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs run.py, regions.py and exact.py on a few synthetic tones, the first two twice, and checks that tables and
+"""Runs the scripts beside this file on a few synthetic tones, those with pictures twice, and checks that tables and
 pictures come out and that the second time measures nothing again. Takes a minute; the figures mean nothing.
 
     bench/compression/check.py
@@ -73,11 +73,17 @@ def main():
         names = ["rows-plain-1", "rows-L1_1e-3-2", "layers-plain-2", "polynomial-plain-1"]
         check("regions.py", names, "REGIONS.md", 10, "regions.svg", out, "--data", data, "--work", work, "--words",
               "low,high", "--epochs", 1, "--seeds", "1,2", "--lines", 2, "--most", 100, "--variants", "plain;L1 1e-3")
-        call(sys.executable, "-B", HERE / "exact.py", "--out", out, "--data", data, "--work", work, "--milp", 5)
-        rows = [line for line in (out / "EXACT.md").read_text().splitlines() if line.startswith("| ")]
-        if len(rows) != 2 + 4:
-            sys.exit(f"EXACT.md has {len(rows)} rows instead of 6")
-        print("run.py, regions.py and exact.py work")
+        for name, rows, options in (
+            ("exact", 6, ("--milp", 5)),
+            ("certify", 7, ("--clips", 2, "--points", 100, "--changes", "0.1:0.001")),
+            ("shallow", 6, ("--epochs", 1, "--seeds", 1, "--windows", 100)),
+        ):
+            call(sys.executable, "-B", HERE / f"{name}.py", "--out", out, "--data", data, "--work", work, "--words",
+                 "low,high", *options)
+            table = (out / f"{name.upper()}.md").read_text().splitlines()
+            if (found := sum(line.startswith("| ") for line in table)) != rows:
+                sys.exit(f"{name.upper()}.md has {found} rows instead of {rows}")
+        print("all scripts work")
 
 
 if __name__ == "__main__":

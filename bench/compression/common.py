@@ -19,6 +19,19 @@ def record(path, run):
     partial.replace(path)
 
 
+def links(folder, data, words):
+    """Makes a folder of links to some words of the data and to its lists, unless it is there, and returns it."""
+    if not folder.exists():
+        partial = folder.with_suffix(".partial")
+        partial.mkdir(parents=True, exist_ok=True)
+        for name in (*words, "validation_list.txt", "testing_list.txt"):
+            source, link = pathlib.Path(data).resolve() / name, partial / name
+            if source.exists() and not link.is_symlink():
+                link.symlink_to(source)
+        partial.replace(folder)
+    return folder
+
+
 def spread(values, digits=2):
     """Returns the mean, and the least and most where there are several."""
     text = f"{statistics.mean(values):.{digits}f}"

@@ -33,8 +33,8 @@ def measure(o, train, model):
 
     def run():
         small = model.with_suffix(".exact")
-        return json.loads(call(train, "compress", "--model", model, "--data", o.data, "--out", small, "--exact",
-                               "--depth", o.depth, "--milp", o.milp, "--threads", o.threads, "--json"))
+        return json.loads(call(train, "compress", "--model", model, "--data", regions.data(o), "--out", small,
+                               "--exact", "--depth", o.depth, "--milp", o.milp, "--threads", o.threads, "--json"))
 
     record(path, run)
 
@@ -78,6 +78,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", metavar="DIR")
     p.add_argument("--work", type=pathlib.Path, required=True)
+    p.add_argument("--words", default=regions.WORDS)
     p.add_argument("--depth", type=int, default=4)
     p.add_argument("--milp", type=float, default=120)
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])

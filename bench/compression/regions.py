@@ -2,13 +2,13 @@
 """Counts the linear regions of small ReLU networks that were trained with and without an L1 penalty and adversarial
 training.
 
-    bench/compression/regions.py --data DIR --work WORK [--seeds 1,2,3] [--only rows] [--epochs 15]
+    bench/compression/regions.py --data DIR --work WORK [--seeds 1,2,3] [--only rows] [--epochs 30]
     bench/compression/regions.py --work WORK --write
 
-DIR has the layout of Google Speech Commands; four of its words are learnt. `rows` looks at several rows in its stem
-alone, so that all patterns of the network of one row are counted; of `layers` the pieces along lines are. The network
-of products without ReLU has one region; its degree along lines is measured instead. Each run is a JSON file in WORK,
-and is not repeated. REGIONS.md and regions.svg are written into the folder of --out.
+DIR has the layout of Google Speech Commands; four of its words are learnt, and nothing else. `rows` looks at several
+rows in its stem alone, so that all patterns of the network of one row are counted; of `layers` the pieces along lines
+are. The network of products without ReLU has one region; its degree along lines is measured instead. Each run is a JSON
+file in WORK, and is not repeated. REGIONS.md and regions.svg are written into the folder of --out.
 """
 import argparse
 import json
@@ -16,7 +16,7 @@ import os
 import pathlib
 import statistics
 
-from common import HERE, build, call, draw, record, spread
+from common import HERE, build, call, draw, links, record, spread
 
 WORDS = "yes,no,up,down"
 LAYERS = ("--stem", "16:5:2:2", "--stages", "16:2:5:2:2,20:2:5:2:2")
@@ -27,14 +27,17 @@ NETS = {
 }
 VARIANTS = {
     "plain": (),
-    **{f"L1 {x}": ("--l1", x) for x in ("1e-3", "2e-3", "3e-3")},
-    **{f"adversarial {x}": ("--adversarial", x) for x in ("0.1", "0.3")},
+    **{f"L1 {x}": ("--l1", x) for x in ("1e-3", "1.5e-3", "2e-3")},
+    "adversarial 0.1": ("--adversarial", "0.1"),
+    "L1 1e-3, adversarial 0.1": ("--l1", "1e-3", "--adversarial", "0.1"),
 }
+FIT = ("--augment", "light", "--in-context", 0, "--loss", "ce", "--mixup", 0, "--keep", "last", "--patience", 0,
+       "--ema", 0.99, "--no-calibrate")  # the last weights, since those of few regions come last
 HEAD = """# Linear regions
 
-`train fit` of the words {words} for {epochs} epochs, with `--augment light --in-context 0 --loss ce` and what the
-second column says; seeds {seeds}: mean (least to most). Patterns are those of the network of one row of logits, all of
-them; pieces those of {lines} lines between random points of the box and between validation clips. "Of plain" is the
+`train fit {fit}` of the words {words} for {epochs} epochs, with what
+the second column says; seeds {seeds}: mean (least to most). Patterns are those of the network of one row of logits, all
+of them; pieces those of {lines} lines between random points of the box and between validation clips. "Of plain" is the
 share of the plain network's count. This file is written by `bench/compression/regions.py`.
 
 ![](regions.svg)
@@ -67,17 +70,26 @@ def metrics(model):
     return json.loads(header["__metadata__"]["provenance"])["metrics"]
 
 
+def data(o):
+    """Returns the folder of the words alone, so that all other sounds are left out when networks are measured, too."""
+    return links(o.work / "words", o.data, o.words.split(","))
+
+
+def fit(o, train, model, net, seed, *options):
+    """Trains a network, or goes on with it, unless that is done."""
+    if not model.exists() or model.with_name(model.name + ".checkpoint").exists():
+        call(train, "fit", "--data", data(o), *net, *FIT, *options, "--out", model, "--epochs", o.epochs, "--seed",
+             seed, "--threads", o.threads, "--resume")
+
+
 def measure(o, train, net, variant, seed):
-    """Trains one network, or goes on with it, and counts its regions, unless that is done."""
+    """Trains one network, and counts its regions, unless that is done."""
     path = stem(o, net, variant, seed)
 
     def run():
         model = path.with_suffix(".safetensors")
-        if not model.exists() or path.with_suffix(".safetensors.checkpoint").exists():
-            call(train, "fit", "--data", o.data, "--words", o.words, *NETS[net], *variants(net)[variant],
-                 "--out", model, "--augment", "light", "--in-context", 0, "--loss", "ce", "--epochs", o.epochs,
-                 "--seed", seed, "--threads", o.threads, "--no-calibrate", "--resume")
-        found = json.loads(call(train, "regions", "--model", model, "--data", o.data, "--lines", o.lines,
+        fit(o, train, model, NETS[net], seed, *variants(net)[variant])
+        found = json.loads(call(train, "regions", "--model", model, "--data", data(o), "--lines", o.lines,
                                 "--most", o.most, "--json"))
         return {"accuracy": metrics(model)["valid_accuracy"], "regions": found}
 
@@ -130,7 +142,8 @@ def write(o):
             for kind in ("L1", "adversarial"):
                 if variant == "plain" or variant.startswith(kind) and "," not in variant:
                     drawn.setdefault(f"{net}, {kind}", []).append(point)
-    head = HEAD.format(words=o.words, epochs=o.epochs, seeds=", ".join(map(str, o.seeds)), lines=o.lines,
+    head = HEAD.format(fit=" ".join(map(str, FIT)), words=o.words, epochs=o.epochs,
+                       seeds=", ".join(map(str, o.seeds)), lines=o.lines,
                        columns="| " + " | ".join(COLUMNS) + " |")
     text = head + "\n".join(lines) + "\n" + (DEGREES + "\n".join(degrees) + "\n" if degrees else "")
     (o.out / "REGIONS.md").write_text(text)
@@ -145,7 +158,7 @@ def main():
     p.add_argument("--words", default=WORDS)
     p.add_argument("--only", choices=NETS, action="append")
     p.add_argument("--variants", type=lambda t: t.split(";"), help="some of the second column, with ; between")
-    p.add_argument("--epochs", type=int, default=15)
+    p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--lines", type=int, default=10)
     p.add_argument("--most", type=int, default=100000, help="patterns that are counted at most")
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])

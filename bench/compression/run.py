@@ -2,7 +2,7 @@
 """Accuracy against multiply-adds of networks from which channels were removed, by each rule at the same budget and the
 same extra epochs.
 
-    bench/compression/run.py --model M --data DIR --work WORK [--epochs 5] [--seeds 1,2,3] [--shares 1,0.7,0.5,0.3]
+    bench/compression/run.py --model M --data DIR --work WORK [--epochs 3] [--seeds 1,2,3] [--shares 1,0.7,0.5,0.3]
     bench/compression/run.py --work WORK --write       only writes what has been measured so far
 
 Each run is a JSON file in WORK; those that are there are not run again, so that a run that was interrupted goes on
@@ -61,7 +61,7 @@ def plan(o):
         if share == 1:
             yield "given", "all", share
             continue
-        for rule in RULES:
+        for rule in o.rules:
             for fold in ("all", "none"):
                 if o.fold_all or (fold == "all") == (rule in FOLDED):
                     yield rule, fold, share
@@ -117,10 +117,11 @@ def main():
     p.add_argument("--model", default="small")
     p.add_argument("--data", metavar="DIR")
     p.add_argument("--work", type=pathlib.Path, required=True)
-    p.add_argument("--epochs", type=int, default=5)
+    p.add_argument("--epochs", type=int, default=3)
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
     p.add_argument("--shares", type=lambda t: [float(s) for s in t.split(",")], default=[1.0, 0.7, 0.5, 0.3])
-    p.add_argument("--lanes", type=int, default=8)
+    p.add_argument("--rules", type=lambda t: t.split(","), default=RULES)
+    p.add_argument("--lanes", type=int, default=4)
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--fold-all", action="store_true")
     p.add_argument("--write", action="store_true")

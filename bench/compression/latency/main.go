@@ -3,14 +3,16 @@
 //
 //	latency [-rounds 31] [-threads 1] MODEL...
 //
-// It prints a JSON list with, for each model, the median of its times in seconds, and of its times by those of the
-// first model in the same round the median, the lower and the upper quartile.
+// A model's time in a round is the shortest of several runs, which other programs have interrupted the least. It prints
+// a JSON list with, for each model, the median of its times in seconds, and of its times by those of the first model in
+// the same round the median, the lower and the upper quartile.
 package main
 
 import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -31,7 +33,7 @@ type result struct {
 	Higher float64 `json:"ratio_upper_quartile"`
 }
 
-// enough is how long a model runs in a round.
+// enough is how long a model runs in a round, and 10 times at least.
 const enough = 20 * time.Millisecond
 
 func main() {
@@ -79,12 +81,13 @@ func measure(names []string, rounds, threads int) ([]result, error) {
 	for range rounds {
 		for _, i := range order {
 			runs[i]() // brings caches back
-			count, begun := 0, time.Now()
-			for time.Since(begun) < enough {
+			least := time.Duration(math.MaxInt64)
+			for begun, count := time.Now(), 0; count < 10 || time.Since(begun) < enough; count++ {
+				start := time.Now()
 				runs[i]()
-				count++
+				least = min(least, time.Since(start))
 			}
-			times[i] = append(times[i], time.Since(begun).Seconds()/float64(count))
+			times[i] = append(times[i], least.Seconds())
 		}
 		slices.Reverse(order)
 	}
