@@ -34,7 +34,7 @@ func CPU(threads int) (Trainer, error) {
 		threads = runtime.GOMAXPROCS(0)
 	}
 	k := simd.Of(set)
-	return Checked(&cpu{kernels: k, threads: threads, winograds: winogradsOf(k)}), nil
+	return Checked(&cpu{kernels: k, threads: threads, winograds: winogradsOf(k), words: wordWinogradsOf(k)}), nil
 }
 
 // Kernels returns the names of the kernel sets that this machine can run, slowest first.
@@ -51,11 +51,13 @@ type cpu struct {
 	kernels   *simd.Kernels
 	threads   int
 	winograds []*winograd
+	words     []*winograd // of integers
 
-	tiles   pool[tile]
-	floats  pool[[]float32]
-	doubles pool[[]float64]
-	workers workerPool
+	tiles    pool[tile]
+	floats   pool[[]float32]
+	products pool[narrowProduct]
+	doubles  pool[[]float64]
+	workers  workerPool
 }
 
 func (d *cpu) Name() string {
@@ -70,7 +72,7 @@ func (d *cpu) Serial() Device {
 	if d.threads == 1 {
 		return d
 	}
-	return &cpu{kernels: d.kernels, threads: 1, winograds: d.winograds}
+	return &cpu{kernels: d.kernels, threads: 1, winograds: d.winograds, words: d.words}
 }
 
 // pool holds values that are used again: get one, and Put it back.

@@ -53,7 +53,8 @@ type product struct {
 	e              Epilogue
 	rows           int // or Winograd's tiles, in all groups
 	pieces         int
-	runs, perGroup int // Winograd's runs of taps, and tiles in a group
+	runs, perGroup int            // Winograd's runs of taps, and tiles in a group
+	narrow         *narrowProduct // of integers, whose epilogue it is; nil: of floats
 }
 
 func (d *cpu) MatMul(dst, a View, w *Packed, e Epilogue) {
@@ -122,10 +123,13 @@ func (p *product) tile(t *tile, first, last int) {
 
 // multiply computes up to TileRows rows of stride sums from the rows of a that t.starts names and the panels b.
 func (p *product) multiply(t *tile, sums []float32, stride int, a, b []float32, depth, rows int) {
-	width := p.d.kernels.Width
+	width, tile := p.d.kernels.Width, p.d.kernels.MatMulTile
+	if p.narrow != nil {
+		tile = p.d.kernels.Words.Tile
+	}
 	for panel := 0; panel < stride; panel += 2 * width {
 		cols := min(2*width, stride-panel)
-		p.d.kernels.MatMulTile(sums[panel:], stride, a, &t.starts, b[panel*depth:], depth, rows, cols/width)
+		tile(sums[panel:], stride, a, &t.starts, b[panel*depth:], depth, rows, cols/width)
 	}
 }
 

@@ -4,13 +4,19 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 
 // PackNarrow stores panels as Pack does, of words of four weights that follow each other in a column. Where the kernels
 // multiply signed by unsigned bytes, zero is added to the weights.
-func (d *cpu) PackNarrow(dst *Packed, w []int8, k, n int, ternary bool) {
+func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
+	if f := d.chooseWords(a, n, ternary); f != nil {
+		d.packWords(f, dst, w, n, a)
+		dst.zero = zeroPoint(ternary)
+		return
+	}
+	k := 4 * a.Cols
 	width := d.kernels.ByteWidth
 	size := k / 4 * padded(n, width)
 	if dst.Data.Len() < size {
 		dst.Data = d.Alloc(size)
 	}
-	*dst = Packed{K: k, N: n, Data: dst.Data, zero: zeroPoint(ternary)}
+	*dst = Packed{K: k, N: n, Step: a.RowStride, Data: dst.Data, zero: zeroPoint(ternary)}
 	offset := dst.zero
 	if d.kernels.SignedBytes {
 		offset = 0
@@ -41,6 +47,10 @@ func (d *cpu) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
 		return
 	}
 	p := narrowProduct{d: d, dst: dst, a: a, w: w, e: e}
+	if w.winograd != nil {
+		d.matMulWords(p)
+		return
+	}
 	merge(&p.a, &p.dst, &p.e.Skip, &p.e.Bytes)
 	p.rows = p.a.Count()
 	p.pieces = CeilDiv(p.rows, d.kernels.ByteRows)

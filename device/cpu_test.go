@@ -85,8 +85,8 @@ func TestOneThreadDoesNotAllocate(t *testing.T) {
 	var w device.Packed
 	d.Pack(&w, d.Alloc(90*48), 90, 48)
 	narrow, levels := d.(device.Narrow), new(device.Packed)
-	narrow.PackNarrow(levels, make([]int8, 360*48), 360, 48, true)
 	a, dst := device.Matrix(d.Alloc(20*90), 20, 90), device.Matrix(d.Alloc(20*48), 20, 48)
+	narrow.PackNarrow(levels, make([]int8, 360*48), 48, true, a)
 	a48, taps := device.Matrix(d.Alloc(20*3*48), 20, 3*48), d.Alloc(3*48)
 	vector, bytes := d.Alloc(48), device.Matrix(d.Alloc(20*12), 20, 12)
 	epilogue := device.Epilogue{Skip: dst, Shift: vector, Scale: vector, Offset: vector, ReLU: true}

@@ -16,9 +16,10 @@ import (
 // a zero may.
 type Narrow interface {
 	Device
-	// PackNarrow lays out the (k, n) row-major matrix w for MatMulNarrow. k is a multiple of 4, at most MaxNarrowDepth.
+	// PackNarrow lays out the (4·a.Cols, n) row-major matrix w for products with windows like a, which are as far apart
+	// and for which it may choose an algorithm; a's Data is not looked at. A row has at most MaxNarrowDepth bytes.
 	// Weights are -127 to 127; with ternary set, -1 to 1.
-	PackNarrow(dst *Packed, w []int8, k, n int, ternary bool)
+	PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View)
 	// MatMulNarrow computes dst = epilogue(a·w) for each group, with a (rows, k bytes), w (k, n), dst (rows, n). The rows
 	// of a may overlap, as MatMul's. Without dst, only e.Bytes is written. Neither may overlap a.
 	MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue)
@@ -74,9 +75,11 @@ type checkedNarrow struct{ checked }
 
 func (c checkedNarrow) Serial() Device { return Checked(c.Trainer.Serial().(Trainer)) }
 
-func (c checkedNarrow) PackNarrow(dst *Packed, w []int8, k, n int, ternary bool) {
-	if k < 0 || n < 0 || k%4 != 0 || k > MaxNarrowDepth || len(w) != k*n {
-		panic(fmt.Sprintf("device: PackNarrow: %d values for a (%d,%d) matrix", len(w), k, n))
+func (c checkedNarrow) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
+	k := 4 * a.Cols
+	if k < 0 || n < 0 || a.RowStride < 1 || k > MaxNarrowDepth || len(w) != k*n {
+		panic(fmt.Sprintf("device: PackNarrow: %d values for windows %v, %d values apart, times (%d,%d)",
+			len(w), a, a.RowStride, k, n))
 	}
 	least, most := int8(-narrowLimit), int8(narrowLimit)
 	if ternary {
@@ -87,14 +90,15 @@ func (c checkedNarrow) PackNarrow(dst *Packed, w []int8, k, n int, ternary bool)
 			panic(fmt.Sprintf("device: PackNarrow: weight %d is %d, want %d to %d", i, v, least, most))
 		}
 	}
-	c.Trainer.(Narrow).PackNarrow(dst, w, k, n, ternary)
+	c.Trainer.(Narrow).PackNarrow(dst, w, n, ternary, a)
 }
 
 func (c checkedNarrow) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
 	const op = "MatMulNarrow"
 	checkView(op, "a", a)
-	if w.zero == 0 || 4*a.Cols != w.K {
-		panic(fmt.Sprintf("device: %s: a %v times w (%d,%d), packed for bytes: %v", op, a, w.K, w.N, w.zero != 0))
+	if w.zero == 0 || 4*a.Cols != w.K || a.RowStride != w.Step && a.Count() > 1 {
+		panic(fmt.Sprintf("device: %s: a %v, %d values apart, times w (%d,%d), packed for bytes: %v, %d values apart",
+			op, a, a.RowStride, w.K, w.N, w.zero != 0, w.Step))
 	}
 	result := View{Groups: a.Groups, Rows: a.Rows, Cols: w.N}
 	if dst.Data.n != 0 {

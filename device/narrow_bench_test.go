@@ -27,8 +27,8 @@ func BenchmarkNarrow(b *testing.B) {
 			var packed, packedBytes, ternary device.Packed
 			floats, words := windows(width), windows(width/4)
 			d.PackWindows(&packed, d.Alloc(k*width), width, floats)
-			narrow.PackNarrow(&packedBytes, make([]int8, k*width), k, width, false)
-			narrow.PackNarrow(&ternary, make([]int8, k*width), k, width, true)
+			narrow.PackNarrow(&packedBytes, make([]int8, k*width), width, false, words)
+			narrow.PackNarrow(&ternary, make([]int8, k*width), width, true, words)
 			e := device.Epilogue{Shift: vector, Skip: skip, Scale: vector, Offset: vector}
 			n := device.NarrowEpilogue{
 				Multiply: vector, Shift: vector, Skip: skip, Scale: vector, Offset: vector, Bytes: bytes, BytesScale: 1,

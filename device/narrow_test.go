@@ -30,6 +30,11 @@ func word(b ...int8) float32 {
 	return math.Float32frombits(binary.NativeEndian.Uint32(list[:]))
 }
 
+// windows returns one row of so many words.
+func windows(cols int) device.View {
+	return device.View{Groups: 1, Rows: 1, Cols: cols, GroupStride: cols, RowStride: cols}
+}
+
 func narrows(t testing.TB) map[string]device.Narrow {
 	all := map[string]device.Narrow{"ref": device.Ref().(device.Narrow)}
 	for _, kernels := range device.Kernels() {
@@ -84,7 +89,7 @@ func TestGreatestNarrowSums(t *testing.T) {
 			ternary bool
 		}{{127, 127, false}, {-128, 127, false}, {-128, -127, false}, {127, -127, false}, {-128, 1, true}, {127, -1, true}} {
 			var w device.Packed
-			d.PackNarrow(&w, slices.Repeat([]int8{c.w}, k), k, 1, c.ternary)
+			d.PackNarrow(&w, slices.Repeat([]int8{c.w}, k), 1, c.ternary, windows(k/4))
 			a, dst, one := d.Alloc(k/4), d.Alloc(1), d.Alloc(1)
 			d.Upload(a, slices.Repeat([]float32{word(c.a, c.a, c.a, c.a)}, k/4))
 			d.Upload(one, []float32{1})
@@ -98,19 +103,45 @@ func TestGreatestNarrowSums(t *testing.T) {
 	}
 }
 
+// The greatest sums of windows, whose products are computed by Winograd's algorithm, and of one row more than those.
+func TestGreatestNarrowSumsOfWindows(t *testing.T) {
+	const rows, taps, cols = 20, 9, 16
+	for name, d := range narrows(t) {
+		for _, step := range []int{3, 910, 911, 1500} { // words: sums of 910·9 of them fit 29 bits, of 911·9 not any more
+			for _, c := range [][2]int8{{127, 127}, {-128, 127}, {-128, -127}, {127, -127}} {
+				a := device.View{Groups: 1, Rows: rows, Cols: taps * step, RowStride: step}
+				a.Data = d.Alloc(a.Extent())
+				d.Upload(a.Data, slices.Repeat([]float32{word(c[0], c[0], c[0], c[0])}, a.Data.Len()))
+				var w device.Packed
+				d.PackNarrow(&w, slices.Repeat([]int8{c[1]}, 4*a.Cols*cols), cols, false, a)
+				dst, ones := d.Alloc(rows*cols), d.Alloc(cols)
+				d.Upload(ones, slices.Repeat([]float32{1}, cols))
+				d.MatMulNarrow(device.Matrix(dst, rows, cols), a, &w, device.NarrowEpilogue{Multiply: ones})
+				got := make([]float32, rows*cols)
+				d.Download(got, dst)
+				for i, v := range got {
+					if want := float32(4 * a.Cols * int(c[0]) * int(c[1])); v != want {
+						t.Fatalf("%s: %d products of %d and %d are %v at %d, want %v", name, 4*a.Cols, c[0], c[1], v, i, want)
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestNarrowRejects(t *testing.T) {
 	d := cpuWith(t, "generic", 1).(device.Narrow)
 	var w, floats device.Packed
-	d.PackNarrow(&w, make([]int8, 8*3), 8, 3, false)
+	d.PackNarrow(&w, make([]int8, 8*3), 3, false, windows(2))
 	d.Pack(&floats, d.Alloc(2*3), 2, 3)
 	a, dst := device.Matrix(d.Alloc(2), 1, 2), device.Matrix(d.Alloc(3), 1, 3)
 	ones, bytes := d.Alloc(3), device.Matrix(d.Alloc(1), 1, 1)
 	e := device.NarrowEpilogue{Multiply: ones}
 	cases := map[string]func(){
-		"packed for bytes: false": func() { d.MatMulNarrow(dst, a, &floats, e) },
-		"packed for MatMulNarrow": func() { d.MatMul(dst, a, &w, device.Epilogue{}) },
-		"Multiply has 0 values":   func() { d.MatMulNarrow(dst, a, &w, device.NarrowEpilogue{}) },
-		"a (1,1,1) times w (8,3)": func() { d.MatMulNarrow(dst, device.Matrix(a.Data, 1, 1), &w, e) },
+		"packed for bytes: false":                  func() { d.MatMulNarrow(dst, a, &floats, e) },
+		"packed for MatMulNarrow":                  func() { d.MatMul(dst, a, &w, device.Epilogue{}) },
+		"Multiply has 0 values":                    func() { d.MatMulNarrow(dst, a, &w, device.NarrowEpilogue{}) },
+		"a (1,1,1), 1 values apart, times w (8,3)": func() { d.MatMulNarrow(dst, device.Matrix(a.Data, 1, 1), &w, e) },
 		"Scale of 3 values": func() {
 			d.MatMulNarrow(dst, a, &w, device.NarrowEpilogue{Multiply: ones, Scale: ones, Offset: ones})
 		},
@@ -118,12 +149,17 @@ func TestNarrowRejects(t *testing.T) {
 		"a scale of NaN": func() {
 			d.MatMulNarrow(dst, a, &w, device.NarrowEpilogue{Multiply: ones, Bytes: bytes, BytesScale: float32(math.NaN())})
 		},
-		"a scale of 1e-45":    func() { d.Quantise(bytes, dst, 1e-45) },
-		"dst (1,1,3) does":    func() { d.Quantise(dst, dst, 1) },
-		"weight 2 is -128":    func() { d.PackNarrow(&w, []int8{0, 1, -128, 0}, 4, 1, false) },
-		"weight 1 is 2":       func() { d.PackNarrow(&w, []int8{0, 2, 0, 0}, 4, 1, true) },
-		"a (3,1) matrix":      func() { d.PackNarrow(&w, make([]int8, 3), 3, 1, false) },
-		"a (131072,1) matrix": func() { d.PackNarrow(&w, make([]int8, 131072), 131072, 1, false) },
+		"a scale of 1e-45": func() { d.Quantise(bytes, dst, 1e-45) },
+		"dst (1,1,3) does": func() { d.Quantise(dst, dst, 1) },
+		"weight 2 is -128": func() { d.PackNarrow(&w, []int8{0, 1, -128, 0}, 1, false, windows(1)) },
+		"weight 1 is 2":    func() { d.PackNarrow(&w, []int8{0, 2, 0, 0}, 1, true, windows(1)) },
+		"3 values for":     func() { d.PackNarrow(&w, make([]int8, 3), 1, false, windows(1)) },
+		"times (131072,1)": func() { d.PackNarrow(&w, make([]int8, 131072), 1, false, windows(1<<15)) },
+		"0 values apart":   func() { d.PackNarrow(&w, make([]int8, 4), 1, false, device.View{Groups: 1, Rows: 1, Cols: 1}) },
+		"1 values apart, times": func() {
+			a := device.View{Data: d.Alloc(4), Groups: 1, Rows: 2, Cols: 2, RowStride: 1}
+			d.MatMulNarrow(device.Matrix(d.Alloc(6), 2, 3), a, &w, e)
+		},
 	}
 	for want, call := range cases {
 		func() {
@@ -142,6 +178,9 @@ func FuzzMatMulNarrow(f *testing.F) {
 	f.Add(uint64(1), byte(1), byte(13), byte(48), byte(24), byte(8), false)
 	f.Add(uint64(2), byte(3), byte(1), byte(19), byte(7), byte(1), true)
 	f.Add(uint64(3), byte(2), byte(25), byte(33), byte(64), byte(64), true)
+	f.Add(uint64(4), byte(0), byte(28), byte(47), byte(90), byte(9), false) // windows of nine rows
+	f.Add(uint64(5), byte(1), byte(20), byte(30), byte(93), byte(9), true)  // which end within a row
+	f.Add(uint64(6), byte(2), byte(11), byte(9), byte(21), byte(6), false)
 	all := narrows(f)
 	f.Fuzz(func(t *testing.T, seed uint64, groups, rows, cols, depth, step byte, ternary bool) {
 		a := device.View{Groups: 1 + int(groups%4), Rows: 1 + int(rows%30), Cols: int(depth), RowStride: 1 + int(step%70)}
@@ -158,7 +197,7 @@ func FuzzMatMulNarrow(f *testing.F) {
 				in[i] = math.Float32frombits(rng.Uint32())
 			}
 			var packed device.Packed
-			d.PackNarrow(&packed, w, 4*a.Cols, n, ternary)
+			d.PackNarrow(&packed, w, n, ternary, a)
 			x, multiply, bytes := a, d.Alloc(n), a
 			x.Data, bytes.Cols = d.Alloc(len(in)), device.CeilDiv(n, 4)
 			bytes.RowStride, bytes.GroupStride = bytes.Cols, a.Rows*bytes.Cols

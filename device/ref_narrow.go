@@ -7,8 +7,9 @@ import (
 
 // Byte matrices are read and written here through encoding/binary, whatever the order of the machine's bytes.
 
-func (ref) PackNarrow(dst *Packed, w []int8, k, n int, ternary bool) {
-	*dst = Packed{K: k, N: n, Data: hostBuffer(make([]float32, k*n)), zero: zeroPoint(ternary)}
+func (ref) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
+	k := 4 * a.Cols
+	*dst = Packed{K: k, N: n, Step: a.RowStride, Data: hostBuffer(make([]float32, k*n)), zero: zeroPoint(ternary)}
 	for i, v := range w {
 		dst.Data.host[i] = float32(v)
 	}

@@ -8,6 +8,7 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 type winograd struct {
 	inner, outer          *simd.Winograd // outer: oneLevel for one level
 	outputs, taps, points int
+	words                 bool    // of integers: inner's Output divides, as the last one
 	transforms            float64 // cost of the transforms of a tile, in columns of the products between them
 }
 

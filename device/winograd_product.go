@@ -47,7 +47,7 @@ const (
 func (p *product) winogradTiles(t *tile, first, last int) {
 	f, count := p.w.winograd, last-first
 	size := p.transform(t, first, last)
-	padded, depth := p.d.padded(p.w.N), p.runs*p.w.Step
+	padded, depth := p.d.padded(p.w.N), p.runs*p.a.RowStride
 	chunk := max(minChunkCols, sumsAtOnce/f.points/minChunkCols*minChunkCols)
 	t.sums = grown(t.sums, f.points*count*chunk)
 	t.outputs = grown(t.outputs, f.outputs*count*chunk)
@@ -66,7 +66,12 @@ func (p *product) winogradTiles(t *tile, first, last int) {
 		cols := min(chunk, p.w.N-c)
 		p.eachGroup(first, last, func(g, tile, done, tiles int) {
 			row := tile * f.outputs
-			p.finish(t.outputs[done*f.outputs*stride:], stride, g, row, c, min(tiles*f.outputs, p.dst.Rows-row), cols)
+			outputs, rows := t.outputs[done*f.outputs*stride:], min(tiles*f.outputs, p.a.Rows-row)
+			if p.narrow != nil {
+				p.narrow.finish(outputs, stride, g, row, c, rows, cols)
+			} else {
+				p.finish(outputs, stride, g, row, c, rows, cols)
+			}
 		})
 	}
 }
@@ -84,7 +89,7 @@ func (p *product) eachGroup(first, last int, do func(g, tile, done, tiles int)) 
 
 // transform fills t.input and t.rows and returns the number of values of a point in t.input.
 func (p *product) transform(t *tile, first, last int) int {
-	f, step := p.w.winograd, p.w.Step
+	f, step := p.w.winograd, p.a.RowStride
 	further := p.runs - 1 // rows of transformed input that a tile reads after its first one
 	advance := 1          // from one tile's first row to the next one's
 	if !f.sharesTransform() {

@@ -106,15 +106,18 @@ func writesBytes(p *polynet.Program, i int) bool {
 	return isNarrow(s) && s.Add == polynet.NoTensor && next.Op == polynet.OpRound && next.X == polynet.Output(i)
 }
 
-// packNarrow packs the weight of a narrow convolution, whose rows are padded to whole words with weights of 0.
-func packNarrow(d device.Narrow, s *polynet.Step, levels []int8) *device.Packed {
+// packNarrow packs the weight of a narrow convolution for as many windows. Rows are padded to whole words with weights
+// of 0.
+func packNarrow(d device.Narrow, s *polynet.Step, levels []int8, windows device.View) *device.Packed {
 	row := device.CeilDiv(s.In, 4) * 4 * s.Width // of a tap
 	padded := make([]int8, s.Kernel*row)
 	for k := range s.Kernel {
 		copy(padded[k*row:], levels[k*s.In*s.Width:][:s.In*s.Width])
 	}
 	packed := new(device.Packed)
-	d.PackNarrow(packed, padded, len(padded)/s.Width, s.Width, s.Precision == polynet.Ternary)
+	words := device.CeilDiv(s.In, 4)
+	windows.Cols, windows.RowStride = s.Kernel*words, s.Stride*words
+	d.PackNarrow(packed, padded, s.Width, s.Precision == polynet.Ternary, windows)
 	return packed
 }
 

@@ -63,10 +63,14 @@ func (p *Plan) pack(size runSize) []boundStep {
 	geometry := p.program.Geometry()
 	for i := range steps {
 		s := &p.program.Steps[i]
+		windows := device.View{
+			Groups: size.streams, Rows: device.CeilDiv(size.frames, geometry[polynet.Output(i)].Stride),
+			Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
+		}
 		b := boundStep{Step: s, bias: upload(s.Bias), scale: upload(s.Scale), offset: upload(s.Offset)}
 		switch {
 		case isNarrow(s):
-			b.weight = packNarrow(p.dev.(device.Narrow), s, p.values.Levels(s.Weight))
+			b.weight = packNarrow(p.dev.(device.Narrow), s, p.values.Levels(s.Weight), windows)
 			scales := slices.Clone(values(s.WeightScale))
 			for c := range scales {
 				scales[c] *= scalar(p.values, s.InputScale)
@@ -77,10 +81,7 @@ func (p *Plan) pack(size runSize) []boundStep {
 			}
 		case s.Op == polynet.OpConv:
 			b.weight = new(device.Packed)
-			p.dev.PackWindows(b.weight, stage(s.Weight), s.Width, device.View{
-				Groups: size.streams, Rows: device.CeilDiv(size.frames, geometry[polynet.Output(i)].Stride),
-				Cols: s.Kernel * s.In, RowStride: s.Stride * s.In,
-			})
+			p.dev.PackWindows(b.weight, stage(s.Weight), s.Width, windows)
 		case s.Op == polynet.OpDepthwise:
 			b.taps = upload(s.Weight)
 		case s.Op == polynet.OpRound:

@@ -5,7 +5,7 @@ TITLE = "Narrow weights"
 ABOUT = """A run of a network over one clip of one second, as in the group of networks, on one thread, with weights of
 float32, int8 and ternary ones; what convolutions read is rounded to 8 bits with the latter two. ONNX Runtime's int8 is
 static, with QDQ nodes and the norms folded, from the same float32 weights. Weights read are those of a step: all of
-them, once, in the bytes that they take in memory, float32's before any transform."""
+them, once, in the bytes that they take in memory before any transform."""
 
 PRECISIONS = ["float32", "int8", "ternary"]
 BYTES = {"float32": 4, "int8": 1, "ternary": 1}  # of a weight in memory

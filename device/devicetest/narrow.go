@@ -120,8 +120,9 @@ func (f *fixture) multiplyNarrow(dst device.View, ternary bool, e device.NarrowE
 	for i := range w {
 		w[i] = int8(f.rng.IntN(2*limit+1) - limit)
 	}
-	f.narrow().PackNarrow(&f.w, w, 4*f.depth, f.cols, ternary)
-	f.narrow().MatMulNarrow(dst, f.byteWindows("bytes of a"), &f.w, e)
+	a := f.byteWindows("bytes of a")
+	f.narrow().PackNarrow(&f.w, w, f.cols, ternary, a)
+	f.narrow().MatMulNarrow(dst, a, &f.w, e)
 }
 
 // byteWindows returns a product's windows of random words.

@@ -3,7 +3,7 @@
 // What kernels compute is described once: their types (specs.go), the bodies of loops over rows (bodies.go), Winograd's
 // transforms (transforms.go) and the FFT's operations (arithmetic.go). The loops and tiles around it are generated for
 // amd64, for both vector widths, through package avo (isa.go, rows.go, tiles.go, depthwise.go, winograd.go, frames.go,
-// fft.go, log.go, dot.go), and for arm64 through package arm64 (neon.go and the files neon_*.go).
+// fft.go, log.go, dot.go, bytes.go, words.go), and for arm64 through package arm64 (neon.go and the files neon_*.go).
 package main
 
 import (
@@ -55,11 +55,13 @@ func main() {
 		avx2ByteTile(sets[0])
 		avx2TernaryTile(sets[0])
 		avx2ByteSums(sets[0])
+		words(sets[0])
 		vnni := sets[1]
 		vnni.name = "vnni"
 		sets = append(sets, vnni)
 		vnniByteTile(vnni)
 		vnniByteSums(vnni)
+		words(vnni)
 	case "features":
 		arm = neonFeatures()
 		table := newTable("logTable", logConstants)

@@ -51,6 +51,13 @@ var (
 		[]string{"computes the bytes dst = x·inverse, rounded."},
 	}
 
+	widenSpec = spec{
+		"Words.Widen", "func(dst, x []float32)", []string{"makes words of 16 bits of bytes."},
+	}
+	wordTileSpec = spec{
+		"Words.Tile", matMulTileSpec.signature, []string{"computes c = a·b of words of 16 bits; see MatMulTile."},
+	}
+
 	windowSpec = spec{
 		"Window", "func(dst, samples, window []float32, hop int)", []string{"weights a frame a lane."},
 	}

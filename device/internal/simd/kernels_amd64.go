@@ -429,6 +429,32 @@ func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, zer
 //go:noescape
 func avx2ByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
 
+// avx2WordsInput is a Winograd's kernel.
+//
+//go:noescape
+func avx2WordsInput(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// avx2WordsOutput is a Winograd's kernel.
+//
+//go:noescape
+func avx2WordsOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// avx2WordsLastOutput is a Winograd's kernel.
+//
+//go:noescape
+func avx2WordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// avx2WordsWiden makes words of 16 bits of bytes.
+//
+//go:noescape
+func avx2WordsWiden(dst []float32, x []float32)
+
+// avx2WordsTile computes c = a·b of words of 16 bits; see MatMulTile.
+//
+//go:noescape
+func avx2WordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
+
 // vnniByteTile computes the integers c = zeros + a·b of bytes, NEON a·b; see MatMulTile.
 //
 //go:noescape
@@ -439,6 +465,32 @@ func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros 
 //
 //go:noescape
 func vnniByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+
+// vnniWordsInput is a Winograd's kernel.
+//
+//go:noescape
+func vnniWordsInput(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// vnniWordsOutput is a Winograd's kernel.
+//
+//go:noescape
+func vnniWordsOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// vnniWordsLastOutput is a Winograd's kernel.
+//
+//go:noescape
+func vnniWordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// vnniWordsWiden makes words of 16 bits of bytes.
+//
+//go:noescape
+func vnniWordsWiden(dst []float32, x []float32)
+
+// vnniWordsTile computes c = a·b of words of 16 bits; see MatMulTile.
+//
+//go:noescape
+func vnniWordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
 
 func (k *Kernels) useAVX2() {
 	k.MatMulTile = avx2MatMulTile
@@ -481,6 +533,11 @@ func (k *Kernels) useAVX2() {
 	k.ByteTile = avx2ByteTile
 	k.TernaryTile = avx2TernaryTile
 	k.ByteSums = avx2ByteSums
+	k.Words.Input = avx2WordsInput
+	k.Words.Output = avx2WordsOutput
+	k.Words.LastOutput = avx2WordsLastOutput
+	k.Words.Widen = avx2WordsWiden
+	k.Words.Tile = avx2WordsTile
 }
 
 func (k *Kernels) useAVX512() {
@@ -526,4 +583,9 @@ func (k *Kernels) useAVX512() {
 func (k *Kernels) useVNNI() {
 	k.ByteTile = vnniByteTile
 	k.ByteSums = vnniByteSums
+	k.Words.Input = vnniWordsInput
+	k.Words.Output = vnniWordsOutput
+	k.Words.LastOutput = vnniWordsLastOutput
+	k.Words.Widen = vnniWordsWiden
+	k.Words.Tile = vnniWordsTile
 }

@@ -18843,6 +18843,1029 @@ sum:
 	VZEROUPPER
 	RET
 
+// func avx2WordsInput(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX2
+TEXT ·avx2WordsInput(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x08
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(BX*1), Y3
+	VMOVUPS (SI), Y4
+	VPSUBW  Y1, Y3, Y3
+	VPSUBW  Y2, Y1, Y5
+	VPSUBW  Y2, Y0, Y0
+	VPADDW  Y0, Y3, Y6
+	VPADDW  Y0, Y6, Y0
+	VPADDW  Y2, Y1, Y1
+	VPSUBW  Y1, Y3, Y1
+	VPADDW  Y5, Y3, Y6
+	VPADDW  Y5, Y6, Y6
+	VPADDW  Y5, Y6, Y5
+	VPSUBW  Y2, Y4, Y2
+	VPSUBW  Y3, Y2, Y2
+	VPSUBW  Y3, Y2, Y2
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (DI)(R8*1)
+	VMOVUPS Y5, (DI)(R8*2)
+	VMOVUPS Y3, (DI)(R9*1)
+	VMOVUPS Y2, (R10)
+	ADDQ    BX, CX
+	LEAQ    (CX)(DX*4), SI
+	ADDQ    AX, DI
+	LEAQ    (DI)(R8*4), R10
+	DECQ    R14
+	JNZ     tiles
+	ADDQ    $0x00000020, R11
+	ADDQ    $0x00000020, R12
+	SUBQ    $0x08, R13
+	JMP     columns
+
+last:
+	TESTQ   R13, R13
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R13, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R11, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R12, DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    tiles+48(FP), R11
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(BX*1), Y0, Y4
+	VMASKMOVPS (SI), Y0, Y5
+	VPSUBW     Y2, Y4, Y4
+	VPSUBW     Y3, Y2, Y6
+	VPSUBW     Y3, Y1, Y1
+	VPADDW     Y1, Y4, Y7
+	VPADDW     Y1, Y7, Y1
+	VPADDW     Y3, Y2, Y2
+	VPSUBW     Y2, Y4, Y2
+	VPADDW     Y6, Y4, Y7
+	VPADDW     Y6, Y7, Y7
+	VPADDW     Y6, Y7, Y6
+	VPSUBW     Y3, Y5, Y3
+	VPSUBW     Y4, Y3, Y3
+	VPSUBW     Y4, Y3, Y3
+	VMASKMOVPS Y1, Y0, (DI)
+	VMASKMOVPS Y2, Y0, (DI)(R8*1)
+	VMASKMOVPS Y6, Y0, (DI)(R8*2)
+	VMASKMOVPS Y4, Y0, (DI)(R9*1)
+	VMASKMOVPS Y3, Y0, (R10)
+	ADDQ       BX, CX
+	LEAQ       (CX)(DX*4), SI
+	ADDQ       AX, DI
+	LEAQ       (DI)(R8*4), R10
+	DECQ       R11
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx2WordsOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX2
+TEXT ·avx2WordsOutput(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(BX*1), Y3
+	VMOVUPS (SI), Y4
+	VPADDD  Y2, Y1, Y5
+	VPADDD  Y3, Y3, Y6
+	VPADDD  Y3, Y0, Y0
+	VPADDD  Y5, Y0, Y0
+	VPSUBD  Y2, Y1, Y1
+	VPADDD  Y6, Y1, Y1
+	VPADDD  Y6, Y4, Y2
+	VPADDD  Y6, Y2, Y2
+	VPADDD  Y5, Y2, Y2
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (DI)(R8*1)
+	VMOVUPS Y2, (DI)(R8*2)
+	ADDQ    AX, CX
+	LEAQ    (CX)(DX*4), SI
+	ADDQ    R9, DI
+	DECQ    R13
+	JNZ     tiles
+	ADDQ    $0x00000020, R10
+	ADDQ    $0x00000020, R11
+	SUBQ    $0x08, R12
+	JMP     columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R11, DI
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(BX*1), Y0, Y4
+	VMASKMOVPS (SI), Y0, Y5
+	VPADDD     Y3, Y2, Y6
+	VPADDD     Y4, Y4, Y7
+	VPADDD     Y4, Y1, Y1
+	VPADDD     Y6, Y1, Y1
+	VPSUBD     Y3, Y2, Y2
+	VPADDD     Y7, Y2, Y2
+	VPADDD     Y7, Y5, Y3
+	VPADDD     Y7, Y3, Y3
+	VPADDD     Y6, Y3, Y3
+	VMASKMOVPS Y1, Y0, (DI)
+	VMASKMOVPS Y2, Y0, (DI)(R8*1)
+	VMASKMOVPS Y3, Y0, (DI)(R8*2)
+	ADDQ       AX, CX
+	LEAQ       (CX)(DX*4), SI
+	ADDQ       R9, DI
+	DECQ       R10
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+DATA ninths<>+0(SB)/4, $0x38e38e39
+DATA ninths<>+4(SB)/4, $0x38e38e39
+DATA ninths<>+8(SB)/4, $0x38e38e39
+DATA ninths<>+12(SB)/4, $0x38e38e39
+DATA ninths<>+16(SB)/4, $0x38e38e39
+DATA ninths<>+20(SB)/4, $0x38e38e39
+DATA ninths<>+24(SB)/4, $0x38e38e39
+DATA ninths<>+28(SB)/4, $0x38e38e39
+DATA ninths<>+32(SB)/4, $0x38e38e39
+DATA ninths<>+36(SB)/4, $0x38e38e39
+DATA ninths<>+40(SB)/4, $0x38e38e39
+DATA ninths<>+44(SB)/4, $0x38e38e39
+DATA ninths<>+48(SB)/4, $0x38e38e39
+DATA ninths<>+52(SB)/4, $0x38e38e39
+DATA ninths<>+56(SB)/4, $0x38e38e39
+DATA ninths<>+60(SB)/4, $0x38e38e39
+GLOBL ninths<>(SB), RODATA|NOPTR, $64
+
+// func avx2WordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX2
+TEXT ·avx2WordsLastOutput(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x08
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS (CX), Y0
+	VMOVUPS (CX)(DX*1), Y1
+	VMOVUPS (CX)(DX*2), Y2
+	VMOVUPS (CX)(BX*1), Y3
+	VMOVUPS (SI), Y4
+	VPADDD  Y2, Y1, Y5
+	VPADDD  Y3, Y3, Y6
+	VPADDD  Y3, Y0, Y0
+	VPADDD  Y5, Y0, Y0
+	VPSUBD  Y2, Y1, Y1
+	VPADDD  Y6, Y1, Y1
+	VPADDD  Y6, Y4, Y2
+	VPADDD  Y6, Y2, Y2
+	VPADDD  Y5, Y2, Y2
+	VPMULLD ninths<>+0(SB), Y0, Y0
+	VPSRAD  $0x02, Y0, Y0
+	VPMULLD ninths<>+0(SB), Y1, Y1
+	VPSRAD  $0x02, Y1, Y1
+	VPMULLD ninths<>+0(SB), Y2, Y2
+	VPSRAD  $0x02, Y2, Y2
+	VMOVUPS Y0, (DI)
+	VMOVUPS Y1, (DI)(R8*1)
+	VMOVUPS Y2, (DI)(R8*2)
+	ADDQ    AX, CX
+	LEAQ    (CX)(DX*4), SI
+	ADDQ    R9, DI
+	DECQ    R13
+	JNZ     tiles
+	ADDQ    $0x00000020, R10
+	ADDQ    $0x00000020, R11
+	SUBQ    $0x08, R12
+	JMP     columns
+
+last:
+	TESTQ   R12, R12
+	JZ      done
+	LEAQ    tailMask<>+32(SB), CX
+	MOVQ    R12, SI
+	SHLQ    $0x02, SI
+	SUBQ    SI, CX
+	VMOVUPS (CX), Y0
+	MOVQ    R10, CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    R11, DI
+	MOVQ    tiles+48(FP), R10
+
+lastTiles:
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (CX)(DX*1), Y0, Y2
+	VMASKMOVPS (CX)(DX*2), Y0, Y3
+	VMASKMOVPS (CX)(BX*1), Y0, Y4
+	VMASKMOVPS (SI), Y0, Y5
+	VPADDD     Y3, Y2, Y6
+	VPADDD     Y4, Y4, Y7
+	VPADDD     Y4, Y1, Y1
+	VPADDD     Y6, Y1, Y1
+	VPSUBD     Y3, Y2, Y2
+	VPADDD     Y7, Y2, Y2
+	VPADDD     Y7, Y5, Y3
+	VPADDD     Y7, Y3, Y3
+	VPADDD     Y6, Y3, Y3
+	VPMULLD    ninths<>+0(SB), Y1, Y1
+	VPSRAD     $0x02, Y1, Y1
+	VPMULLD    ninths<>+0(SB), Y2, Y2
+	VPSRAD     $0x02, Y2, Y2
+	VPMULLD    ninths<>+0(SB), Y3, Y3
+	VPSRAD     $0x02, Y3, Y3
+	VMASKMOVPS Y1, Y0, (DI)
+	VMASKMOVPS Y2, Y0, (DI)(R8*1)
+	VMASKMOVPS Y3, Y0, (DI)(R8*2)
+	ADDQ       AX, CX
+	LEAQ       (CX)(DX*4), SI
+	ADDQ       R9, DI
+	DECQ       R10
+	JNZ        lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx2WordsWiden(dst []float32, x []float32)
+// Requires: AVX, AVX2
+TEXT ·avx2WordsWiden(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ x_len+32(FP), DX
+
+vectors:
+	CMPQ      DX, $0x04
+	JLT       words
+	VPMOVSXBW (CX), Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000010, CX
+	ADDQ      $0x00000020, AX
+	SUBQ      $0x04, DX
+	JMP       vectors
+
+words:
+word:
+	CMPQ      DX, $0x01
+	JLT       done
+	VMOVD     (CX), X0
+	VPMOVSXBW X0, X0
+	VMOVQ     X0, (AX)
+	ADDQ      $0x04, CX
+	ADDQ      $0x08, AX
+	SUBQ      $0x01, DX
+	JMP       word
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx2WordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
+// Requires: AVX, AVX2
+TEXT ·avx2WordsTile(SB), NOSPLIT, $0-112
+	MOVQ   rows+96(FP), AX
+	MOVQ   vectors+104(FP), CX
+	CMPQ   CX, $0x02
+	JNE    one_vector
+	CMPQ   AX, $0x06
+	JNE    not_tile6x2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	VXORPS Y10, Y10, Y10
+	VXORPS Y11, Y11, Y11
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile6x2_step:
+	VMOVUPS      (AX), Y12
+	VMOVUPS      32(AX), Y13
+	VPBROADCASTD (BX)(DX*4), Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y0, Y0
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y2, Y2
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y4, Y4
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y5, Y5
+	VPBROADCASTD (R8)(DX*4), Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y6, Y6
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y7, Y7
+	VPBROADCASTD (R9)(DX*4), Y14
+	VPMADDWD     Y14, Y12, Y15
+	VPADDD       Y15, Y8, Y8
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y9, Y9
+	VPBROADCASTD (CX)(DX*4), Y14
+	VPMADDWD     Y14, Y12, Y12
+	VPADDD       Y12, Y10, Y10
+	VPMADDWD     Y14, Y13, Y12
+	VPADDD       Y12, Y11, Y11
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile6x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y9, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y10, (AX)
+	VMOVUPS      Y11, 32(AX)
+	VZEROUPPER
+	RET
+
+not_tile6x2:
+	CMPQ   AX, $0x05
+	JNE    not_tile5x2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	VXORPS Y8, Y8, Y8
+	VXORPS Y9, Y9, Y9
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile5x2_step:
+	VMOVUPS      (AX), Y10
+	VMOVUPS      32(AX), Y11
+	VPBROADCASTD (BX)(DX*4), Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y0, Y0
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y2, Y2
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y4, Y4
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD (R8)(DX*4), Y12
+	VPMADDWD     Y12, Y10, Y13
+	VPADDD       Y13, Y6, Y6
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y7, Y7
+	VPBROADCASTD (CX)(DX*4), Y12
+	VPMADDWD     Y12, Y10, Y10
+	VPADDD       Y10, Y8, Y8
+	VPMADDWD     Y12, Y11, Y10
+	VPADDD       Y10, Y9, Y9
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile5x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y8, (AX)
+	VMOVUPS      Y9, 32(AX)
+	VZEROUPPER
+	RET
+
+not_tile5x2:
+	CMPQ   AX, $0x04
+	JNE    not_tile4x2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile4x2_step:
+	VMOVUPS      (AX), Y8
+	VMOVUPS      32(AX), Y9
+	VPBROADCASTD (BX)(DX*4), Y10
+	VPMADDWD     Y10, Y8, Y11
+	VPADDD       Y11, Y0, Y0
+	VPMADDWD     Y10, Y9, Y10
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y10
+	VPMADDWD     Y10, Y8, Y11
+	VPADDD       Y11, Y2, Y2
+	VPMADDWD     Y10, Y9, Y10
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y10
+	VPMADDWD     Y10, Y8, Y11
+	VPADDD       Y11, Y4, Y4
+	VPMADDWD     Y10, Y9, Y10
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD (CX)(DX*4), Y10
+	VPMADDWD     Y10, Y8, Y8
+	VPADDD       Y8, Y6, Y6
+	VPMADDWD     Y10, Y9, Y8
+	VPADDD       Y8, Y7, Y7
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile4x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y6, (AX)
+	VMOVUPS      Y7, 32(AX)
+	VZEROUPPER
+	RET
+
+not_tile4x2:
+	CMPQ   AX, $0x03
+	JNE    not_tile3x2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile3x2_step:
+	VMOVUPS      (AX), Y6
+	VMOVUPS      32(AX), Y7
+	VPBROADCASTD (BX)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD (CX)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y7, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile3x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VMOVUPS      Y5, 32(AX)
+	VZEROUPPER
+	RET
+
+not_tile3x2:
+	CMPQ   AX, $0x02
+	JNE    not_tile2x2
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile2x2_step:
+	VMOVUPS      (AX), Y4
+	VMOVUPS      32(AX), Y5
+	VPBROADCASTD (BX)(DX*4), Y6
+	VPMADDWD     Y6, Y4, Y7
+	VPADDD       Y7, Y0, Y0
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD (CX)(DX*4), Y6
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPMADDWD     Y6, Y5, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile2x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VMOVUPS      Y3, 32(AX)
+	VZEROUPPER
+	RET
+
+not_tile2x2:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile1x2_step:
+	VMOVUPS      (AX), Y2
+	VMOVUPS      32(AX), Y3
+	VPBROADCASTD (CX)(DX*4), Y4
+	VPMADDWD     Y4, Y2, Y2
+	VPADDD       Y2, Y0, Y0
+	VPMADDWD     Y4, Y3, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile1x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y1, 32(AX)
+	VZEROUPPER
+	RET
+
+one_vector:
+	CMPQ   AX, $0x06
+	JNE    not_tile6x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile6x1_step:
+	VMOVUPS      (AX), Y6
+	VPBROADCASTD (BX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD (R8)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y3, Y3
+	VPBROADCASTD (R9)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y4, Y4
+	VPBROADCASTD (CX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x20, AX
+	INCQ         DX
+	JNZ          tile6x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y5, (AX)
+	VZEROUPPER
+	RET
+
+not_tile6x1:
+	CMPQ   AX, $0x05
+	JNE    not_tile5x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile5x1_step:
+	VMOVUPS      (AX), Y5
+	VPBROADCASTD (BX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD (R8)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD (CX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x20, AX
+	INCQ         DX
+	JNZ          tile5x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y4, (AX)
+	VZEROUPPER
+	RET
+
+not_tile5x1:
+	CMPQ   AX, $0x04
+	JNE    not_tile4x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile4x1_step:
+	VMOVUPS      (AX), Y4
+	VPBROADCASTD (BX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y2, Y2
+	VPBROADCASTD (CX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x20, AX
+	INCQ         DX
+	JNZ          tile4x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y3, (AX)
+	VZEROUPPER
+	RET
+
+not_tile4x1:
+	CMPQ   AX, $0x03
+	JNE    not_tile3x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile3x1_step:
+	VMOVUPS      (AX), Y3
+	VPBROADCASTD (BX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y1, Y1
+	VPBROADCASTD (CX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x20, AX
+	INCQ         DX
+	JNZ          tile3x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y2, (AX)
+	VZEROUPPER
+	RET
+
+not_tile3x1:
+	CMPQ   AX, $0x02
+	JNE    not_tile2x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile2x1_step:
+	VMOVUPS      (AX), Y2
+	VPBROADCASTD (BX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y3
+	VPADDD       Y3, Y0, Y0
+	VPBROADCASTD (CX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         $0x20, AX
+	INCQ         DX
+	JNZ          tile2x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Y1, (AX)
+	VZEROUPPER
+	RET
+
+not_tile2x1:
+	VXORPS Y0, Y0, Y0
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile1x1_step:
+	VMOVUPS      (AX), Y1
+	VPBROADCASTD (CX)(DX*4), Y2
+	VPMADDWD     Y2, Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	ADDQ         $0x20, AX
+	INCQ         DX
+	JNZ          tile1x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Y0, (AX)
+	VZEROUPPER
+	RET
+
 // func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·vnniByteTile(SB), NOSPLIT, $0-120
@@ -21496,5 +22519,2156 @@ sum:
 	ADDQ          $0x08, DX
 	DECQ          BX
 	JNZ           row
+	VZEROUPPER
+	RET
+
+// func vnniWordsInput(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+// Requires: AVX, AVX512BW, AVX512F, BMI2
+TEXT ·vnniWordsInput(SB), NOSPLIT, $0-80
+	MOVQ cols+56(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xStride+64(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ vPoint+72(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R11
+	MOVQ v_base+0(FP), R12
+	MOVQ cols+56(FP), R13
+
+columns:
+	CMPQ R13, $0x10
+	JLT  last
+	MOVQ R11, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R12, DI
+	LEAQ (DI)(R8*4), R10
+	MOVQ tiles+48(FP), R14
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(BX*1), Z3
+	VMOVUPS (SI), Z4
+	VPSUBW  Z1, Z3, Z3
+	VPSUBW  Z2, Z1, Z5
+	VPSUBW  Z2, Z0, Z0
+	VPADDW  Z0, Z3, Z6
+	VPADDW  Z0, Z6, Z0
+	VPADDW  Z2, Z1, Z1
+	VPSUBW  Z1, Z3, Z1
+	VPADDW  Z5, Z3, Z6
+	VPADDW  Z5, Z6, Z6
+	VPADDW  Z5, Z6, Z5
+	VPSUBW  Z2, Z4, Z2
+	VPSUBW  Z3, Z2, Z2
+	VPSUBW  Z3, Z2, Z2
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(R8*1)
+	VMOVUPS Z5, (DI)(R8*2)
+	VMOVUPS Z3, (DI)(R9*1)
+	VMOVUPS Z2, (R10)
+	ADDQ    BX, CX
+	LEAQ    (CX)(DX*4), SI
+	ADDQ    AX, DI
+	LEAQ    (DI)(R8*4), R10
+	DECQ    R14
+	JNZ     tiles
+	ADDQ    $0x00000040, R11
+	ADDQ    $0x00000040, R12
+	SUBQ    $0x10, R13
+	JMP     columns
+
+last:
+	TESTQ R13, R13
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R13, CX, CX
+	KMOVW CX, K1
+	MOVQ  R11, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R12, DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  tiles+48(FP), R11
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(BX*1), K1, Z3
+	VMOVUPS.Z (SI), K1, Z4
+	VPSUBW    Z1, Z3, Z3
+	VPSUBW    Z2, Z1, Z5
+	VPSUBW    Z2, Z0, Z0
+	VPADDW    Z0, Z3, Z6
+	VPADDW    Z0, Z6, Z0
+	VPADDW    Z2, Z1, Z1
+	VPSUBW    Z1, Z3, Z1
+	VPADDW    Z5, Z3, Z6
+	VPADDW    Z5, Z6, Z6
+	VPADDW    Z5, Z6, Z5
+	VPSUBW    Z2, Z4, Z2
+	VPSUBW    Z3, Z2, Z2
+	VPSUBW    Z3, Z2, Z2
+	VMOVUPS   Z0, K1, (DI)
+	VMOVUPS   Z1, K1, (DI)(R8*1)
+	VMOVUPS   Z5, K1, (DI)(R8*2)
+	VMOVUPS   Z3, K1, (DI)(R9*1)
+	VMOVUPS   Z2, K1, (R10)
+	ADDQ      BX, CX
+	LEAQ      (CX)(DX*4), SI
+	ADDQ      AX, DI
+	LEAQ      (DI)(R8*4), R10
+	DECQ      R11
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func vnniWordsOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·vnniWordsOutput(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(BX*1), Z3
+	VMOVUPS (SI), Z4
+	VPADDD  Z2, Z1, Z5
+	VPADDD  Z3, Z3, Z6
+	VPADDD  Z3, Z0, Z0
+	VPADDD  Z5, Z0, Z0
+	VPSUBD  Z2, Z1, Z1
+	VPADDD  Z6, Z1, Z1
+	VPADDD  Z6, Z4, Z2
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z5, Z2, Z2
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(R8*1)
+	VMOVUPS Z2, (DI)(R8*2)
+	ADDQ    AX, CX
+	LEAQ    (CX)(DX*4), SI
+	ADDQ    R9, DI
+	DECQ    R13
+	JNZ     tiles
+	ADDQ    $0x00000040, R10
+	ADDQ    $0x00000040, R11
+	SUBQ    $0x10, R12
+	JMP     columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R11, DI
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(BX*1), K1, Z3
+	VMOVUPS.Z (SI), K1, Z4
+	VPADDD    Z2, Z1, Z5
+	VPADDD    Z3, Z3, Z6
+	VPADDD    Z3, Z0, Z0
+	VPADDD    Z5, Z0, Z0
+	VPSUBD    Z2, Z1, Z1
+	VPADDD    Z6, Z1, Z1
+	VPADDD    Z6, Z4, Z2
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z5, Z2, Z2
+	VMOVUPS   Z0, K1, (DI)
+	VMOVUPS   Z1, K1, (DI)(R8*1)
+	VMOVUPS   Z2, K1, (DI)(R8*2)
+	ADDQ      AX, CX
+	LEAQ      (CX)(DX*4), SI
+	ADDQ      R9, DI
+	DECQ      R10
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func vnniWordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·vnniWordsLastOutput(SB), NOSPLIT, $0-88
+	MOVQ xStride+72(FP), AX
+	SHLQ $0x02, AX
+	MOVQ xPoint+80(FP), DX
+	SHLQ $0x02, DX
+	LEAQ (DX)(DX*2), BX
+	MOVQ yStride+64(FP), R8
+	SHLQ $0x02, R8
+	LEAQ (R8)(R8*2), R9
+	MOVQ x_base+24(FP), R10
+	MOVQ y_base+0(FP), R11
+	MOVQ cols+56(FP), R12
+
+columns:
+	CMPQ R12, $0x10
+	JLT  last
+	MOVQ R10, CX
+	LEAQ (CX)(DX*4), SI
+	MOVQ R11, DI
+	MOVQ tiles+48(FP), R13
+
+tiles:
+	VMOVUPS (CX), Z0
+	VMOVUPS (CX)(DX*1), Z1
+	VMOVUPS (CX)(DX*2), Z2
+	VMOVUPS (CX)(BX*1), Z3
+	VMOVUPS (SI), Z4
+	VPADDD  Z2, Z1, Z5
+	VPADDD  Z3, Z3, Z6
+	VPADDD  Z3, Z0, Z0
+	VPADDD  Z5, Z0, Z0
+	VPSUBD  Z2, Z1, Z1
+	VPADDD  Z6, Z1, Z1
+	VPADDD  Z6, Z4, Z2
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z5, Z2, Z2
+	VPMULLD ninths<>+0(SB), Z0, Z0
+	VPSRAD  $0x02, Z0, Z0
+	VPMULLD ninths<>+0(SB), Z1, Z1
+	VPSRAD  $0x02, Z1, Z1
+	VPMULLD ninths<>+0(SB), Z2, Z2
+	VPSRAD  $0x02, Z2, Z2
+	VMOVUPS Z0, (DI)
+	VMOVUPS Z1, (DI)(R8*1)
+	VMOVUPS Z2, (DI)(R8*2)
+	ADDQ    AX, CX
+	LEAQ    (CX)(DX*4), SI
+	ADDQ    R9, DI
+	DECQ    R13
+	JNZ     tiles
+	ADDQ    $0x00000040, R10
+	ADDQ    $0x00000040, R11
+	SUBQ    $0x10, R12
+	JMP     columns
+
+last:
+	TESTQ R12, R12
+	JZ    done
+	MOVQ  $-1, CX
+	BZHIQ R12, CX, CX
+	KMOVW CX, K1
+	MOVQ  R10, CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  R11, DI
+	MOVQ  tiles+48(FP), R10
+
+lastTiles:
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (CX)(DX*1), K1, Z1
+	VMOVUPS.Z (CX)(DX*2), K1, Z2
+	VMOVUPS.Z (CX)(BX*1), K1, Z3
+	VMOVUPS.Z (SI), K1, Z4
+	VPADDD    Z2, Z1, Z5
+	VPADDD    Z3, Z3, Z6
+	VPADDD    Z3, Z0, Z0
+	VPADDD    Z5, Z0, Z0
+	VPSUBD    Z2, Z1, Z1
+	VPADDD    Z6, Z1, Z1
+	VPADDD    Z6, Z4, Z2
+	VPADDD    Z6, Z2, Z2
+	VPADDD    Z5, Z2, Z2
+	VPMULLD   ninths<>+0(SB), Z0, Z0
+	VPSRAD    $0x02, Z0, Z0
+	VPMULLD   ninths<>+0(SB), Z1, Z1
+	VPSRAD    $0x02, Z1, Z1
+	VPMULLD   ninths<>+0(SB), Z2, Z2
+	VPSRAD    $0x02, Z2, Z2
+	VMOVUPS   Z0, K1, (DI)
+	VMOVUPS   Z1, K1, (DI)(R8*1)
+	VMOVUPS   Z2, K1, (DI)(R8*2)
+	ADDQ      AX, CX
+	LEAQ      (CX)(DX*4), SI
+	ADDQ      R9, DI
+	DECQ      R10
+	JNZ       lastTiles
+
+done:
+	VZEROUPPER
+	RET
+
+// func vnniWordsWiden(dst []float32, x []float32)
+// Requires: AVX, AVX512BW, AVX512F
+TEXT ·vnniWordsWiden(SB), NOSPLIT, $0-48
+	MOVQ dst_base+0(FP), AX
+	MOVQ x_base+24(FP), CX
+	MOVQ x_len+32(FP), DX
+
+vectors:
+	CMPQ      DX, $0x08
+	JLT       words
+	VPMOVSXBW (CX), Z0
+	VMOVUPS   Z0, (AX)
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000040, AX
+	SUBQ      $0x08, DX
+	JMP       vectors
+
+words:
+word:
+	CMPQ      DX, $0x01
+	JLT       done
+	VMOVD     (CX), X0
+	VPMOVSXBW X0, X0
+	VMOVQ     X0, (AX)
+	ADDQ      $0x04, CX
+	ADDQ      $0x08, AX
+	SUBQ      $0x01, DX
+	JMP       word
+
+done:
+	VZEROUPPER
+	RET
+
+// func vnniWordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
+// Requires: AVX, AVX512F, AVX512VNNI
+TEXT ·vnniWordsTile(SB), NOSPLIT, $0-112
+	MOVQ   rows+96(FP), AX
+	MOVQ   vectors+104(FP), CX
+	CMPQ   CX, $0x02
+	JNE    one_vector
+	CMPQ   AX, $0x0c
+	JNE    not_tile12x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), R13
+	LEAQ   (AX)(R13*4), R13
+	MOVQ   72(CX), R14
+	LEAQ   (AX)(R14*4), R14
+	MOVQ   80(CX), R15
+	LEAQ   (AX)(R15*4), R15
+	MOVQ   88(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile12x2_step:
+	VMOVUPS      (AX), Z24
+	VMOVUPS      64(AX), Z25
+	VPBROADCASTD (BX)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z0
+	VPDPWSSD     Z26, Z25, Z1
+	VPBROADCASTD (SI)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z2
+	VPDPWSSD     Z26, Z25, Z3
+	VPBROADCASTD (DI)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z4
+	VPDPWSSD     Z26, Z25, Z5
+	VPBROADCASTD (R8)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z6
+	VPDPWSSD     Z26, Z25, Z7
+	VPBROADCASTD (R9)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z8
+	VPDPWSSD     Z26, Z25, Z9
+	VPBROADCASTD (R10)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z10
+	VPDPWSSD     Z26, Z25, Z11
+	VPBROADCASTD (R11)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z12
+	VPDPWSSD     Z26, Z25, Z13
+	VPBROADCASTD (R12)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z14
+	VPDPWSSD     Z26, Z25, Z15
+	VPBROADCASTD (R13)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z16
+	VPDPWSSD     Z26, Z25, Z17
+	VPBROADCASTD (R14)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z18
+	VPDPWSSD     Z26, Z25, Z19
+	VPBROADCASTD (R15)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z20
+	VPDPWSSD     Z26, Z25, Z21
+	VPBROADCASTD (CX)(DX*4), Z26
+	VPDPWSSD     Z26, Z24, Z22
+	VPDPWSSD     Z26, Z25, Z23
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile12x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, (AX)
+	VMOVUPS      Z21, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z22, (AX)
+	VMOVUPS      Z23, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile12x2:
+	CMPQ   AX, $0x0b
+	JNE    not_tile11x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), R13
+	LEAQ   (AX)(R13*4), R13
+	MOVQ   72(CX), R14
+	LEAQ   (AX)(R14*4), R14
+	MOVQ   80(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile11x2_step:
+	VMOVUPS      (AX), Z22
+	VMOVUPS      64(AX), Z23
+	VPBROADCASTD (BX)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z0
+	VPDPWSSD     Z24, Z23, Z1
+	VPBROADCASTD (SI)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z2
+	VPDPWSSD     Z24, Z23, Z3
+	VPBROADCASTD (DI)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z4
+	VPDPWSSD     Z24, Z23, Z5
+	VPBROADCASTD (R8)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z6
+	VPDPWSSD     Z24, Z23, Z7
+	VPBROADCASTD (R9)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z8
+	VPDPWSSD     Z24, Z23, Z9
+	VPBROADCASTD (R10)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z10
+	VPDPWSSD     Z24, Z23, Z11
+	VPBROADCASTD (R11)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z12
+	VPDPWSSD     Z24, Z23, Z13
+	VPBROADCASTD (R12)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z14
+	VPDPWSSD     Z24, Z23, Z15
+	VPBROADCASTD (R13)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z16
+	VPDPWSSD     Z24, Z23, Z17
+	VPBROADCASTD (R14)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z18
+	VPDPWSSD     Z24, Z23, Z19
+	VPBROADCASTD (CX)(DX*4), Z24
+	VPDPWSSD     Z24, Z22, Z20
+	VPDPWSSD     Z24, Z23, Z21
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile11x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z20, (AX)
+	VMOVUPS      Z21, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile11x2:
+	CMPQ   AX, $0x0a
+	JNE    not_tile10x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), R13
+	LEAQ   (AX)(R13*4), R13
+	MOVQ   72(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile10x2_step:
+	VMOVUPS      (AX), Z20
+	VMOVUPS      64(AX), Z21
+	VPBROADCASTD (BX)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z0
+	VPDPWSSD     Z22, Z21, Z1
+	VPBROADCASTD (SI)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z2
+	VPDPWSSD     Z22, Z21, Z3
+	VPBROADCASTD (DI)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z4
+	VPDPWSSD     Z22, Z21, Z5
+	VPBROADCASTD (R8)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z6
+	VPDPWSSD     Z22, Z21, Z7
+	VPBROADCASTD (R9)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z8
+	VPDPWSSD     Z22, Z21, Z9
+	VPBROADCASTD (R10)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z10
+	VPDPWSSD     Z22, Z21, Z11
+	VPBROADCASTD (R11)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z12
+	VPDPWSSD     Z22, Z21, Z13
+	VPBROADCASTD (R12)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z14
+	VPDPWSSD     Z22, Z21, Z15
+	VPBROADCASTD (R13)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z16
+	VPDPWSSD     Z22, Z21, Z17
+	VPBROADCASTD (CX)(DX*4), Z22
+	VPDPWSSD     Z22, Z20, Z18
+	VPDPWSSD     Z22, Z21, Z19
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile10x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z18, (AX)
+	VMOVUPS      Z19, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile10x2:
+	CMPQ   AX, $0x09
+	JNE    not_tile9x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile9x2_step:
+	VMOVUPS      (AX), Z18
+	VMOVUPS      64(AX), Z19
+	VPBROADCASTD (BX)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z0
+	VPDPWSSD     Z20, Z19, Z1
+	VPBROADCASTD (SI)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z2
+	VPDPWSSD     Z20, Z19, Z3
+	VPBROADCASTD (DI)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z4
+	VPDPWSSD     Z20, Z19, Z5
+	VPBROADCASTD (R8)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z6
+	VPDPWSSD     Z20, Z19, Z7
+	VPBROADCASTD (R9)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z8
+	VPDPWSSD     Z20, Z19, Z9
+	VPBROADCASTD (R10)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z10
+	VPDPWSSD     Z20, Z19, Z11
+	VPBROADCASTD (R11)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z12
+	VPDPWSSD     Z20, Z19, Z13
+	VPBROADCASTD (R12)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z14
+	VPDPWSSD     Z20, Z19, Z15
+	VPBROADCASTD (CX)(DX*4), Z20
+	VPDPWSSD     Z20, Z18, Z16
+	VPDPWSSD     Z20, Z19, Z17
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile9x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z16, (AX)
+	VMOVUPS      Z17, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile9x2:
+	CMPQ   AX, $0x08
+	JNE    not_tile8x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile8x2_step:
+	VMOVUPS      (AX), Z16
+	VMOVUPS      64(AX), Z17
+	VPBROADCASTD (BX)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z0
+	VPDPWSSD     Z18, Z17, Z1
+	VPBROADCASTD (SI)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z2
+	VPDPWSSD     Z18, Z17, Z3
+	VPBROADCASTD (DI)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z4
+	VPDPWSSD     Z18, Z17, Z5
+	VPBROADCASTD (R8)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z6
+	VPDPWSSD     Z18, Z17, Z7
+	VPBROADCASTD (R9)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z8
+	VPDPWSSD     Z18, Z17, Z9
+	VPBROADCASTD (R10)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z10
+	VPDPWSSD     Z18, Z17, Z11
+	VPBROADCASTD (R11)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z12
+	VPDPWSSD     Z18, Z17, Z13
+	VPBROADCASTD (CX)(DX*4), Z18
+	VPDPWSSD     Z18, Z16, Z14
+	VPDPWSSD     Z18, Z17, Z15
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile8x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z14, (AX)
+	VMOVUPS      Z15, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile8x2:
+	CMPQ   AX, $0x07
+	JNE    not_tile7x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile7x2_step:
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	VPBROADCASTD (BX)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z0
+	VPDPWSSD     Z16, Z15, Z1
+	VPBROADCASTD (SI)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z2
+	VPDPWSSD     Z16, Z15, Z3
+	VPBROADCASTD (DI)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z4
+	VPDPWSSD     Z16, Z15, Z5
+	VPBROADCASTD (R8)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z6
+	VPDPWSSD     Z16, Z15, Z7
+	VPBROADCASTD (R9)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z8
+	VPDPWSSD     Z16, Z15, Z9
+	VPBROADCASTD (R10)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z10
+	VPDPWSSD     Z16, Z15, Z11
+	VPBROADCASTD (CX)(DX*4), Z16
+	VPDPWSSD     Z16, Z14, Z12
+	VPDPWSSD     Z16, Z15, Z13
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile7x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z12, (AX)
+	VMOVUPS      Z13, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile7x2:
+	CMPQ   AX, $0x06
+	JNE    not_tile6x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile6x2_step:
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VPBROADCASTD (BX)(DX*4), Z14
+	VPDPWSSD     Z14, Z12, Z0
+	VPDPWSSD     Z14, Z13, Z1
+	VPBROADCASTD (SI)(DX*4), Z14
+	VPDPWSSD     Z14, Z12, Z2
+	VPDPWSSD     Z14, Z13, Z3
+	VPBROADCASTD (DI)(DX*4), Z14
+	VPDPWSSD     Z14, Z12, Z4
+	VPDPWSSD     Z14, Z13, Z5
+	VPBROADCASTD (R8)(DX*4), Z14
+	VPDPWSSD     Z14, Z12, Z6
+	VPDPWSSD     Z14, Z13, Z7
+	VPBROADCASTD (R9)(DX*4), Z14
+	VPDPWSSD     Z14, Z12, Z8
+	VPDPWSSD     Z14, Z13, Z9
+	VPBROADCASTD (CX)(DX*4), Z14
+	VPDPWSSD     Z14, Z12, Z10
+	VPDPWSSD     Z14, Z13, Z11
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile6x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VMOVUPS      Z11, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile6x2:
+	CMPQ   AX, $0x05
+	JNE    not_tile5x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile5x2_step:
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VPBROADCASTD (BX)(DX*4), Z12
+	VPDPWSSD     Z12, Z10, Z0
+	VPDPWSSD     Z12, Z11, Z1
+	VPBROADCASTD (SI)(DX*4), Z12
+	VPDPWSSD     Z12, Z10, Z2
+	VPDPWSSD     Z12, Z11, Z3
+	VPBROADCASTD (DI)(DX*4), Z12
+	VPDPWSSD     Z12, Z10, Z4
+	VPDPWSSD     Z12, Z11, Z5
+	VPBROADCASTD (R8)(DX*4), Z12
+	VPDPWSSD     Z12, Z10, Z6
+	VPDPWSSD     Z12, Z11, Z7
+	VPBROADCASTD (CX)(DX*4), Z12
+	VPDPWSSD     Z12, Z10, Z8
+	VPDPWSSD     Z12, Z11, Z9
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile5x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VMOVUPS      Z9, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile5x2:
+	CMPQ   AX, $0x04
+	JNE    not_tile4x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile4x2_step:
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VPBROADCASTD (BX)(DX*4), Z10
+	VPDPWSSD     Z10, Z8, Z0
+	VPDPWSSD     Z10, Z9, Z1
+	VPBROADCASTD (SI)(DX*4), Z10
+	VPDPWSSD     Z10, Z8, Z2
+	VPDPWSSD     Z10, Z9, Z3
+	VPBROADCASTD (DI)(DX*4), Z10
+	VPDPWSSD     Z10, Z8, Z4
+	VPDPWSSD     Z10, Z9, Z5
+	VPBROADCASTD (CX)(DX*4), Z10
+	VPDPWSSD     Z10, Z8, Z6
+	VPDPWSSD     Z10, Z9, Z7
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile4x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile4x2:
+	CMPQ   AX, $0x03
+	JNE    not_tile3x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile3x2_step:
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VPBROADCASTD (BX)(DX*4), Z8
+	VPDPWSSD     Z8, Z6, Z0
+	VPDPWSSD     Z8, Z7, Z1
+	VPBROADCASTD (SI)(DX*4), Z8
+	VPDPWSSD     Z8, Z6, Z2
+	VPDPWSSD     Z8, Z7, Z3
+	VPBROADCASTD (CX)(DX*4), Z8
+	VPDPWSSD     Z8, Z6, Z4
+	VPDPWSSD     Z8, Z7, Z5
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile3x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z5, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile3x2:
+	CMPQ   AX, $0x02
+	JNE    not_tile2x2
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile2x2_step:
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VPBROADCASTD (BX)(DX*4), Z6
+	VPDPWSSD     Z6, Z4, Z0
+	VPDPWSSD     Z6, Z5, Z1
+	VPBROADCASTD (CX)(DX*4), Z6
+	VPDPWSSD     Z6, Z4, Z2
+	VPDPWSSD     Z6, Z5, Z3
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile2x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z3, 64(AX)
+	VZEROUPPER
+	RET
+
+not_tile2x2:
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile1x2_step:
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VPBROADCASTD (CX)(DX*4), Z4
+	VPDPWSSD     Z4, Z2, Z0
+	VPDPWSSD     Z4, Z3, Z1
+	ADDQ         $0x80, AX
+	INCQ         DX
+	JNZ          tile1x2_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	VMOVUPS      Z1, 64(AX)
+	VZEROUPPER
+	RET
+
+one_vector:
+	CMPQ   AX, $0x0c
+	JNE    not_tile12x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), R13
+	LEAQ   (AX)(R13*4), R13
+	MOVQ   72(CX), R14
+	LEAQ   (AX)(R14*4), R14
+	MOVQ   80(CX), R15
+	LEAQ   (AX)(R15*4), R15
+	MOVQ   88(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile12x1_step:
+	VMOVUPS      (AX), Z12
+	VPBROADCASTD (BX)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z0
+	VPBROADCASTD (SI)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z1
+	VPBROADCASTD (DI)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z2
+	VPBROADCASTD (R8)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z3
+	VPBROADCASTD (R9)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z4
+	VPBROADCASTD (R10)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z5
+	VPBROADCASTD (R11)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z6
+	VPBROADCASTD (R12)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z7
+	VPBROADCASTD (R13)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z8
+	VPBROADCASTD (R14)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z9
+	VPBROADCASTD (R15)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z10
+	VPBROADCASTD (CX)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z11
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile12x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z11, (AX)
+	VZEROUPPER
+	RET
+
+not_tile12x1:
+	CMPQ   AX, $0x0b
+	JNE    not_tile11x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), R13
+	LEAQ   (AX)(R13*4), R13
+	MOVQ   72(CX), R14
+	LEAQ   (AX)(R14*4), R14
+	MOVQ   80(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile11x1_step:
+	VMOVUPS      (AX), Z11
+	VPBROADCASTD (BX)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z0
+	VPBROADCASTD (SI)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z1
+	VPBROADCASTD (DI)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z2
+	VPBROADCASTD (R8)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z3
+	VPBROADCASTD (R9)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z4
+	VPBROADCASTD (R10)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z5
+	VPBROADCASTD (R11)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z6
+	VPBROADCASTD (R12)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z7
+	VPBROADCASTD (R13)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z8
+	VPBROADCASTD (R14)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z9
+	VPBROADCASTD (CX)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z10
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile11x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z10, (AX)
+	VZEROUPPER
+	RET
+
+not_tile11x1:
+	CMPQ   AX, $0x0a
+	JNE    not_tile10x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), R13
+	LEAQ   (AX)(R13*4), R13
+	MOVQ   72(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile10x1_step:
+	VMOVUPS      (AX), Z10
+	VPBROADCASTD (BX)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z0
+	VPBROADCASTD (SI)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z1
+	VPBROADCASTD (DI)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z2
+	VPBROADCASTD (R8)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z3
+	VPBROADCASTD (R9)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z4
+	VPBROADCASTD (R10)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z5
+	VPBROADCASTD (R11)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z6
+	VPBROADCASTD (R12)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z7
+	VPBROADCASTD (R13)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z8
+	VPBROADCASTD (CX)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z9
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile10x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z9, (AX)
+	VZEROUPPER
+	RET
+
+not_tile10x1:
+	CMPQ   AX, $0x09
+	JNE    not_tile9x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), R12
+	LEAQ   (AX)(R12*4), R12
+	MOVQ   64(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile9x1_step:
+	VMOVUPS      (AX), Z9
+	VPBROADCASTD (BX)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z0
+	VPBROADCASTD (SI)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z1
+	VPBROADCASTD (DI)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z2
+	VPBROADCASTD (R8)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z3
+	VPBROADCASTD (R9)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z4
+	VPBROADCASTD (R10)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z5
+	VPBROADCASTD (R11)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z6
+	VPBROADCASTD (R12)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z7
+	VPBROADCASTD (CX)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z8
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile9x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z8, (AX)
+	VZEROUPPER
+	RET
+
+not_tile9x1:
+	CMPQ   AX, $0x08
+	JNE    not_tile8x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), R11
+	LEAQ   (AX)(R11*4), R11
+	MOVQ   56(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile8x1_step:
+	VMOVUPS      (AX), Z8
+	VPBROADCASTD (BX)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z0
+	VPBROADCASTD (SI)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z1
+	VPBROADCASTD (DI)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z2
+	VPBROADCASTD (R8)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z3
+	VPBROADCASTD (R9)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z4
+	VPBROADCASTD (R10)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z5
+	VPBROADCASTD (R11)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z6
+	VPBROADCASTD (CX)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z7
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile8x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z7, (AX)
+	VZEROUPPER
+	RET
+
+not_tile8x1:
+	CMPQ   AX, $0x07
+	JNE    not_tile7x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), R10
+	LEAQ   (AX)(R10*4), R10
+	MOVQ   48(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile7x1_step:
+	VMOVUPS      (AX), Z7
+	VPBROADCASTD (BX)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z0
+	VPBROADCASTD (SI)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z1
+	VPBROADCASTD (DI)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z2
+	VPBROADCASTD (R8)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z3
+	VPBROADCASTD (R9)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z4
+	VPBROADCASTD (R10)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z5
+	VPBROADCASTD (CX)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z6
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile7x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z6, (AX)
+	VZEROUPPER
+	RET
+
+not_tile7x1:
+	CMPQ   AX, $0x06
+	JNE    not_tile6x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile6x1_step:
+	VMOVUPS      (AX), Z6
+	VPBROADCASTD (BX)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z0
+	VPBROADCASTD (SI)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z1
+	VPBROADCASTD (DI)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z2
+	VPBROADCASTD (R8)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z3
+	VPBROADCASTD (R9)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z4
+	VPBROADCASTD (CX)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z5
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile6x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z5, (AX)
+	VZEROUPPER
+	RET
+
+not_tile6x1:
+	CMPQ   AX, $0x05
+	JNE    not_tile5x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile5x1_step:
+	VMOVUPS      (AX), Z5
+	VPBROADCASTD (BX)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z0
+	VPBROADCASTD (SI)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z1
+	VPBROADCASTD (DI)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z2
+	VPBROADCASTD (R8)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z3
+	VPBROADCASTD (CX)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z4
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile5x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z4, (AX)
+	VZEROUPPER
+	RET
+
+not_tile5x1:
+	CMPQ   AX, $0x04
+	JNE    not_tile4x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile4x1_step:
+	VMOVUPS      (AX), Z4
+	VPBROADCASTD (BX)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z0
+	VPBROADCASTD (SI)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z1
+	VPBROADCASTD (DI)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z2
+	VPBROADCASTD (CX)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z3
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile4x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z3, (AX)
+	VZEROUPPER
+	RET
+
+not_tile4x1:
+	CMPQ   AX, $0x03
+	JNE    not_tile3x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile3x1_step:
+	VMOVUPS      (AX), Z3
+	VPBROADCASTD (BX)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z0
+	VPBROADCASTD (SI)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z1
+	VPBROADCASTD (CX)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z2
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile3x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z2, (AX)
+	VZEROUPPER
+	RET
+
+not_tile3x1:
+	CMPQ   AX, $0x02
+	JNE    not_tile2x1
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile2x1_step:
+	VMOVUPS      (AX), Z2
+	VPBROADCASTD (BX)(DX*4), Z3
+	VPDPWSSD     Z3, Z2, Z0
+	VPBROADCASTD (CX)(DX*4), Z3
+	VPDPWSSD     Z3, Z2, Z1
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile2x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
+	ADDQ         CX, AX
+	VMOVUPS      Z1, (AX)
+	VZEROUPPER
+	RET
+
+not_tile2x1:
+	VPXORD Z0, Z0, Z0
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+88(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+64(FP), AX
+
+tile1x1_step:
+	VMOVUPS      (AX), Z1
+	VPBROADCASTD (CX)(DX*4), Z2
+	VPDPWSSD     Z2, Z1, Z0
+	ADDQ         $0x40, AX
+	INCQ         DX
+	JNZ          tile1x1_step
+	MOVQ         c_base+0(FP), AX
+	MOVQ         cStride+24(FP), CX
+	SHLQ         $0x02, CX
+	VMOVUPS      Z0, (AX)
 	VZEROUPPER
 	RET

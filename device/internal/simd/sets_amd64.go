@@ -12,12 +12,14 @@ func Of(s isa.Set) *Kernels {
 		k.Name, k.Width, k.TileRows = string(s), 8, 6
 		k.useAVX2()
 		k.ByteWidth, k.ByteRows = 8, 6
+		k.Words.ByteFactor, k.Words.TernaryFactor = 0.8, 1.6
 	case isa.AVX512:
 		k.Name, k.Width, k.TileRows = string(s), 16, 12
 		k.useAVX512()
 		if isa.DotProducts() {
 			k.ByteWidth, k.ByteRows, k.TernaryTile = 16, 12, vnniByteTile
 			k.useVNNI()
+			k.Words.ByteFactor, k.Words.TernaryFactor = 1.8, 1.8
 		} else {
 			k.useAVX2Bytes()
 		}

@@ -95,6 +95,8 @@ type Kernels struct {
 	// gives 127. It writes whole words, with 0 after the bytes of cols.
 	Quantise func(dst, x []float32, rows, cols, dstStride, xStride int, inverse float32)
 
+	Words Words // zero in sets that lack it
+
 	// Peak does steps × 12 independent vector multiply-adds, to measure the machine's maximum rate; nil in generic.
 	Peak func(steps int)
 }
