@@ -1,6 +1,7 @@
 """What the scripts beside this file share."""
 import json
 import pathlib
+import shutil
 import statistics
 import sys
 
@@ -28,6 +29,26 @@ def links(folder, data, words):
             source, link = pathlib.Path(data).resolve() / name, partial / name
             if source.exists() and not link.is_symlink():
                 link.symlink_to(source)
+        partial.replace(folder)
+    return folder
+
+
+def part(folder, data, every):
+    """Makes a folder of links to every so manyth training clip of each word and to all validation clips, unless it is
+    there, and returns it."""
+    if not folder.exists():
+        partial, data = folder.with_suffix(".partial"), pathlib.Path(data).resolve()
+        shutil.rmtree(partial, ignore_errors=True)
+        lists = [set((data / f"{name}_list.txt").read_text().split()) for name in ("validation", "testing")]
+        for word in (d for d in sorted(data.iterdir()) if d.is_dir() and d.name[0] != "_"):
+            (partial / word.name).mkdir(parents=True)
+            names = sorted(f"{word.name}/{clip.name}" for clip in word.glob("*.wav"))
+            train = [name for name in names if not any(name in known for known in lists)]
+            for name in train[::every] + [name for name in names if name in lists[0]]:
+                (partial / name).symlink_to(data / name)
+        (partial / "validation_list.txt").symlink_to(data / "validation_list.txt")
+        if (data / "_background_noise_").exists():
+            (partial / "_background_noise_").symlink_to(data / "_background_noise_")
         partial.replace(folder)
     return folder
 

@@ -17,15 +17,15 @@ import pathlib
 import statistics
 import sys
 
-from common import HERE, ROOT, build, call, draw, record, spread
+from common import HERE, ROOT, build, call, draw, part, record, spread
 
 FOLDED = ("similarity", "moments")
 RULES = (*FOLDED, "random", "scale", "magnitude")
 HEAD = """# Networks from which channels were removed
 
-`{model}` on {clips} validation clips, {epochs} more epochs, seeds {seeds}: accuracy in percent, mean (least to most) of
-the seeds. The time of a clip is that of the given model's, the median of 31 rounds in which all models take turns, with
-quartiles; seed {first}. This file is written by `bench/compression/run.py`.
+`{model}` on {clips} validation clips, {epochs} more epochs on {part}the training clips, seeds {seeds}: accuracy in
+percent, mean (least to most) of the seeds. The time of a clip is relative to the given model's, the median of 31
+rounds in which all models take turns, with quartiles; seed {first}. This file is written by `bench/compression/run.py`.
 
 ![](accuracy.svg)
 
@@ -104,7 +104,8 @@ def write(o):
     if not found:
         sys.exit("nothing has been measured")
     any_run = next(iter(found.values()))[0]
-    head = HEAD.format(model=pathlib.Path(o.model).stem, clips=any_run[0]["valid_clips"], epochs=o.epochs,
+    share = f"every {o.every}th of " if o.every > 1 else ""
+    head = HEAD.format(part=share, model=pathlib.Path(o.model).stem, clips=any_run[0]["valid_clips"], epochs=o.epochs,
                        seeds=", ".join(map(str, o.seeds)), first=o.seeds[0])
     (o.out / "RESULTS.md").write_text(head + "\n".join(lines) + "\n")
     whole = drawn.pop("given", [])  # where all lines end
@@ -120,6 +121,7 @@ def main():
     p.add_argument("--epochs", type=int, default=3)
     p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
     p.add_argument("--shares", type=lambda t: [float(s) for s in t.split(",")], default=[1.0, 0.7, 0.5, 0.3])
+    p.add_argument("--every", type=int, default=1, help="train on with every so manyth training clip alone")
     p.add_argument("--rules", type=lambda t: t.split(","), default=RULES)
     p.add_argument("--lanes", type=int, default=4)
     p.add_argument("--threads", type=int, default=os.cpu_count())
@@ -133,6 +135,8 @@ def main():
         if o.data is None:
             p.error("--data says where the recordings are")
         train = build(o.work.resolve(), o.threads)
+        if o.every > 1:
+            o.data = part(o.work / f"every{o.every}", o.data, o.every)
         for seed in o.seeds:  # a whole comparison first, then the next seed
             for rule, fold, share in plan(o):
                 measure(o, train, rule, fold, share, seed)

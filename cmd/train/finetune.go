@@ -27,8 +27,9 @@ type finetuning struct {
 // Name returns "finetune".
 func (finetuning) Name() string { return "finetune" }
 
-// finetuneRate is the learning rate's share of that with which fit begins.
-const finetuneRate = 0.25
+// finetuneRate is the learning rate's share of that with which fit begins, and finetuneWarmup that of the epochs over
+// which it rises at most. Higher rates undo more in the first of few epochs than the others make good.
+const finetuneRate, finetuneWarmup = 0.05, 0.2
 
 // Apply trains m on, and calibrates what comes of it. What the model states besides its weights stays.
 func (f finetuning) Apply(ctx context.Context, m *polynet.Model, d compress.Data) (
@@ -37,6 +38,7 @@ func (f finetuning) Apply(ctx context.Context, m *polynet.Model, d compress.Data
 	c, cfg := f.work, recipe
 	cfg.Net, cfg.Features, cfg.Window, cfg.ClampSigma = m.Net, m.Features, m.Window, float64(m.Norm.Limit)
 	cfg.Epochs, cfg.Seed, cfg.Rate = f.Finetune, f.Seed, f.LR
+	cfg.Warmup = min(cfg.Warmup, finetuneWarmup*float64(f.Finetune))
 	cfg.Augment, cfg.Mask = training.Augmentation(training.AugmentKind(f.Augment))
 	cfg, err := cfg.WithData(c.set)
 	if err != nil {
