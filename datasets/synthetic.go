@@ -8,13 +8,19 @@ import (
 	"github.com/polyphon/polyphon/audio"
 )
 
-// synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, or one to three tones.
+// synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, one to three tones, or
+// artificial sounds of more kinds.
 func synthesize(x []float32, rate int, rng *rand.Rand) {
-	if rng.IntN(2) == 0 {
+	kind := rng.IntN(3)
+	if kind == 0 {
 		colouredNoise(x, rng)
 		return
 	}
 	clear(x)
+	if kind == 1 {
+		artificial(x, rate, rng)
+		return
+	}
 	for range 1 + rng.IntN(3) {
 		addTone(x, rate, rng)
 	}

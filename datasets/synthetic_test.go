@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/cmplx"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/mjibson/go-dsp/fft"
@@ -38,6 +39,37 @@ func TestSynthesize(t *testing.T) {
 	}
 	if tonal < 15 || noisy < 15 {
 		t.Errorf("%d tonal and %d noisy sounds of 60", tonal, noisy)
+	}
+}
+
+// TestArtificial draws sounds of all kinds and envelopes: within full scale, hardly one of them silent, and the same
+// again for the same seed.
+func TestArtificial(t *testing.T) {
+	const rate, draws = 16000, 300
+	silent := 0
+	draw := func(seed uint64) []float32 {
+		x := make([]float32, rate/4)
+		artificial(x, rate, rand.New(rand.NewPCG(seed, 3)))
+		return x
+	}
+	for seed := range uint64(draws) {
+		x := draw(seed)
+		loudest := float32(0)
+		for i, v := range x {
+			if !(v >= -1 && v <= 1) {
+				t.Fatalf("seed %d: sample %d is %v", seed, i, v)
+			}
+			loudest = max(loudest, v, -v)
+		}
+		if loudest < 0.01 {
+			silent++
+		}
+		if !slices.Equal(x, draw(seed)) {
+			t.Errorf("seed %d gives two sounds", seed)
+		}
+	}
+	if silent > draws/20 {
+		t.Errorf("%d of %d sounds are silent", silent, draws)
 	}
 }
 

@@ -40,7 +40,7 @@ func embedder(t *testing.T, m *polynet.Model) *Embedder {
 	return e
 }
 
-// speak writes clips of a made-up word, whose tones follow one another, at a few paces and pitches.
+// speak writes clips of a made-up word: a voice whose formant goes from one of the tones to the next, at a few pitches.
 func speak(t *testing.T, dir string, clips int, seconds float64, tones ...float64) {
 	t.Helper()
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -53,9 +53,11 @@ func speak(t *testing.T, dir string, clips int, seconds float64, tones ...float6
 		for k := range samples {
 			samples[k] = float32(0.002 * rng.NormFloat64())
 			if at := k - begin; at >= 0 && at < rate/2 {
-				tone := tones[at*len(tones)/(rate/2)] * pitch
-				envelope := math.Sin(math.Pi * float64(at) / (rate / 2))
-				samples[k] += float32(0.3 * envelope * math.Sin(2*math.Pi*tone*float64(at)/rate))
+				formant, voice := tones[at*len(tones)/(rate/2)]*pitch, 0.0
+				for hertz := 120 * pitch; hertz < 2000; hertz += 120 * pitch {
+					voice += math.Exp(-math.Abs(hertz-formant)/150) * math.Sin(2*math.Pi*hertz*float64(at)/rate)
+				}
+				samples[k] += float32(0.2 * voice * math.Sin(math.Pi*float64(at)/(rate/2)))
 			}
 		}
 		write(t, filepath.Join(dir, fmt.Sprintf("speaker%d.wav", i)), samples)

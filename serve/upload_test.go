@@ -19,6 +19,7 @@ import (
 
 	"github.com/polyphon/polyphon/audio"
 	"github.com/polyphon/polyphon/features"
+	"github.com/polyphon/polyphon/models"
 )
 
 // endless is a body that never ends, of which nobody knows the length.
@@ -50,7 +51,15 @@ func form(t testing.TB, files ...[]byte) (io.Reader, string) {
 
 // TestRefusals says with which status and words each kind of bad request is answered.
 func TestRefusals(t *testing.T) {
-	_, url := newServer(t, Config{Limits: Limits{Body: 300_000, Duration: 5 * time.Second}})
+	plain, raw := filepath.Join(t.TempDir(), "plain.safetensors"), models.Small()
+	raw.Calibration = nil
+	if err := raw.Save(plain); err != nil {
+		t.Fatal(err)
+	}
+	_, url := newServer(t, Config{
+		Models: []Source{{Name: "small", Path: "small"}, {Name: "plain", Path: plain}},
+		Limits: Limits{Body: 300_000, Duration: 5 * time.Second},
+	})
 	yes := wav(spoken(t, "yes"))
 	huge := bytes.Clone(yes) // a header that lies: 4 GB of samples
 	binary.LittleEndian.PutUint32(huge[40:], math.MaxUint32-1000)
@@ -91,7 +100,8 @@ func TestRefusals(t *testing.T) {
 		{"an empty pool", "/v1/classify?pool=", "", bytes.NewReader(yes), 400, "pool="},
 		{"a format that is none", "/v1/classify?format=xml", "", bytes.NewReader(yes), 400, "json and ndjson"},
 		{"a parameter that is none", "/v1/classify?modell=a", "", bytes.NewReader(yes), 400, "no such parameter"},
-		{"sets of a model that has none", "/v1/classify?coverage=0.9", "", bytes.NewReader(yes), 400, "not calibrated"},
+		{"sets of a model that has none", "/v1/classify?model=plain&coverage=0.9", "", bytes.NewReader(yes), 400,
+			"not calibrated"},
 		{"a batch that is none", "/v1/classify:batch", "", bytes.NewReader(yes), 400, "multipart"},
 		{"a form without its end", "/v1/classify:batch", brokenType, io.LimitReader(broken, 40_000), 400, "multipart"},
 		{"a form that is none", "/v1/classify", "multipart/form-data", bytes.NewReader(yes), 400, "boundary"},

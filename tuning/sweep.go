@@ -27,7 +27,7 @@ func Grid(base detect.Config, window float64) []detect.Config {
 
 var thresholds = []float64{
 	0.2, 0.3, 0.4, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.84, 0.87, 0.9, 0.92, 0.94, 0.95, 0.96, 0.97, 0.98, 0.985, 0.99,
-	0.995,
+	0.995, 0.9975, 0.999,
 }
 
 // Sweep returns the scores of the operating points, in their order, computed on all cores.

@@ -133,7 +133,7 @@ func (j *job) newBackground() (*enroll.Background, error) {
 	ctx := context.Background()
 	b := j.e.NewBackground()
 	b.Sources = []polynet.Source{
-		{Name: "Speech Commands", Licence: "CC BY 4.0", Attribution: "Google"},
+		{Name: "Speech Commands", Licence: "CC BY 4.0", Attribution: "Pete Warden and Google"},
 		{Name: "LibriSpeech train-clean-100", Licence: "CC BY 4.0", Attribution: "Vassil Panayotov and others"},
 	}
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"testing"
 
@@ -33,8 +34,9 @@ func TestDoctor(t *testing.T) {
 	}
 	os.Unsetenv(device.KernelsVariable)
 	_, out, _ := classify(t, nil, "doctor")
+	parameters := models.Base().Net.Program().Parameters()
 	for _, says := range []string{
-		"embedded", "1015523", "16000 Hz", "lookahead 450 ms", "calibration  none",
+		"embedded", fmt.Sprint("parameters   ", parameters), "16000 Hz", "lookahead 450 ms", "calibration  ",
 		"self-test    passed", "x real time", "all is well",
 	} {
 		contains(t, "text", out, says)

@@ -27,8 +27,11 @@ type calibrateCmd struct {
 	By      string   `help:"What the temperature makes small: nll or ece." enum:"nll,ece" default:"nll"`
 	Unknown []string `help:"${unknownHelp}" type:"path" placeholder:"DIR"`
 	Lost    float64  `help:"${lostHelp}" default:"0.5" placeholder:"PERCENT"`
-	Silence float64  `help:"${silenceHelp}" default:"0.1"`
-	Threads int      `help:"Threads; 0 is one per core." default:"0"`
+
+	Odds map[string]float64 `help:"${oddsHelp}" placeholder:"LABEL=FACTOR"`
+
+	Silence float64 `help:"${silenceHelp}" default:"0.1"`
+	Threads int     `help:"Threads; 0 is one per core." default:"0"`
 
 	Computing computing.Flags `embed:""`
 
@@ -51,6 +54,9 @@ func (c *calibrateCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	model, set, items, err := openClips(c.Model, c.Data, c.Split, c.Silence)
 	if err != nil {
 		return err
+	}
+	if model, err = calibrate.Expect(model, c.Odds); err != nil {
+		return usageError("--odds: %v", err)
 	}
 	dev, err := openDevice(c.Computing, c.Threads, s.Err)
 	if err != nil {

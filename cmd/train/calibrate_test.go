@@ -100,6 +100,8 @@ func TestCalibrateErrors(t *testing.T) {
 	}{
 		"the test's clips": {[]string{"--split", "test"}, program.StatusUsage, "must be one of"},
 		"lost":             {[]string{"--lost", "101"}, program.StatusUsage, "no percentage"},
+		"odds of no label": {[]string{"--odds", "maybe=2"}, program.StatusUsage, "no label \"maybe\""},
+		"no odds":          {[]string{"--odds", "stop=0"}, program.StatusUsage, "no factor"},
 		"no such folder":   {[]string{"--out", "/none/m"}, program.StatusFailed, "no such file"},
 		"nothing unknown":  {[]string{"--split", "train", "--unknown", t.TempDir()}, program.StatusFailed, "unknown sounds"},
 	} {

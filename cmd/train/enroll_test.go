@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
+	"github.com/polyphon/polyphon/models"
 	"github.com/polyphon/polyphon/polynet"
 )
 
@@ -49,7 +50,11 @@ func TestEnroll(t *testing.T) {
 	if err != nil || strings.Join(m.Labels, " ") != "low high _unknown_" || m.Provenance.Sources[0].Name == "" {
 		t.Fatalf("%v, %v", m, err)
 	}
-	if n := len(m.Provenance.Sources); n != 3 || !strings.Contains(m.Provenance.Command, "") {
+	sources := map[string]int{}
+	for _, s := range slices.Concat(m.Provenance.Sources, models.Small().Provenance.Sources) {
+		sources[s.Name]++
+	}
+	if n := len(m.Provenance.Sources); len(sources) != n || sources["my"] != 1 || sources["Speech Commands"] == 0 {
 		t.Errorf("sources %v", m.Provenance.Sources)
 	}
 	status, out, errs := train(t.Context(), "eval", "--model", mine, "--data", data, "--split", "all", "--json")

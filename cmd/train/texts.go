@@ -141,6 +141,8 @@ var texts = map[string]string{
 		"the one that is likelier for clips that it was not fitted to.",
 	"unknownHelp": "Folders of sounds that are of none of the labels, separated by commas: the model learns to answer " +
 		"_unknown_ to such.",
+	"oddsHelp": "How many times as frequent a label is, against the others, as among the examples of training: " +
+		"_unknown_=0.5 takes fewer words for others.",
 	"lostHelp": "With --unknown, how many of the clips that are classified right may be lost to _unknown_.",
 
 	"macsHelp":  "Share of the multiply-adds that stays, above 0 and at most 1.",

@@ -55,7 +55,7 @@ func TestTune(t *testing.T) {
 	tuned, curve := filepath.Join(dir, "tuned.safetensors"), filepath.Join(dir, "curve.svg")
 	tune := func(args ...string) []string {
 		return append([]string{"tune", "--model", "small", "--data", filepath.Join(dir, "words"), "--split", "all",
-			"--minutes", "0.1", "--without", filepath.Join(dir, "quiet")}, args...)
+			"--minutes", "0.1", "--snr", "40", "--without", filepath.Join(dir, "quiet")}, args...)
 	}
 	status, _, errs := train(t.Context(), tune("--out", tuned, "--det", curve)...)
 	if _, err := os.Stat(tuned); status != 4 || !errors.Is(err, os.ErrNotExist) ||
