@@ -40,8 +40,8 @@ type Other struct {
 
 // Weights of running sound against all other words, for Fit.
 const (
-	Running     = 0.3 // for words by themselves
-	RunningWake = 0.9 // for wake words
+	Running     = 0.3  // for words by themselves
+	RunningWake = 0.97 // for wake words
 )
 
 // Fit makes a detector of a word. At its threshold, a share of the clips of other words, such as 0.01, is taken for it.

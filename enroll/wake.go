@@ -123,13 +123,14 @@ type Wake struct {
 	Events int     // in the sound, by parts of it that make the others' detectors
 	Hours  float64 // of the sound
 	Clips  int
-	Missed int // of the clips, each by what the others make
+	Missed int  // of the clips, each by what the others make
+	Over   bool // there are more events an hour at every threshold than are wanted
 
 	at int // number of the threshold
 }
 
-// Tune finds the operating point of a word at which a detector has at most so many events an hour in sound that it was
-// not made of. The word was made of x, which was surrounded with the sound, and of b, to which it was added.
+// Tune finds the operating point of a word at which so many events an hour are to be expected in sound that a detector
+// was not made of. The word was made of x, which was surrounded with the sound, and of b, to which it was added.
 func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour float64) (*Wake, error) {
 	if s.Every > 1 || s.Seconds == 0 || len(x.surrounded) == 0 {
 		return nil, fmt.Errorf("%w: there is no running sound to count events in", ErrWord)
@@ -157,7 +158,7 @@ func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour f
 	for _, smoothing := range []float64{0, 0.1, 0.2, 0.3, 0.45} {
 		point := detect.Default(e.model.Window)
 		point.Smoothing = smoothing * e.model.Window
-		low, err := s.lowest(point, w.Label, logit, perHour)
+		low, few, err := s.lowest(point, w.Label, logit, perHour)
 		if err != nil {
 			return nil, err
 		}
@@ -170,26 +171,30 @@ func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour f
 			}
 			peaks = append(peaks, peak)
 		}
-		wake, left := between(low, peaks)
+		wake, left := between(low, few, peaks)
 		if best == nil || cmp.Or(best.Missed-wake.Missed, cmp.Compare(left, room)) > 0 {
 			wake.Point, wake.Hours = point, s.Seconds/3600
 			wake.Point.Threshold = thresholds()[wake.at]
 			if wake.Events, err = s.events(wake.Point, w.Label, logit); err != nil {
 				return nil, err
 			}
+			wake.Over = wake.at == len(thresholds())-1 && float64(wake.Events) > perHour*wake.Hours
 			best, room = wake, left
 		}
 	}
 	return best, nil
 }
 
-// between returns the threshold in the middle between the lowest one that sound allows and that at which four clips of
-// five are found, but at least the lowest: what is there in other sound and other voices lies on both sides. room is
-// how far the two are apart.
-func between(low int, peaks []int) (w *Wake, room float64) {
+// between returns the lowest threshold that sound allows. Where few events say what it is, it is the one in the middle
+// between that and the one at which four clips of five are found, but at least the lowest: what is there in other sound
+// lies on both sides. room is how far the two are apart.
+func between(low int, few bool, peaks []int) (w *Wake, room float64) {
 	slices.Sort(peaks)
 	high := peaks[len(peaks)/5]
-	w = &Wake{Clips: len(peaks), at: low + max(high-low, 0)/2}
+	w = &Wake{Clips: len(peaks), at: low}
+	if few {
+		w.at += max(high-low, 0) / 2
+	}
 	for _, peak := range peaks {
 		if peak < w.at {
 			w.Missed++
@@ -198,9 +203,12 @@ func between(low int, peaks []int) (w *Wake, room float64) {
 	return w, float64(high - low)
 }
 
-// thresholds are probabilities, in steps of a quarter of their logits.
+// thresholdStep is the step from one threshold to the next, as a logit.
+const thresholdStep = 0.25
+
+// thresholds are probabilities, in steps of their logits.
 func thresholds() (list []float64) {
-	for logit := -2.0; logit <= 8; logit += 0.25 {
+	for logit := -2.0; logit <= 8; logit += thresholdStep {
 		list = append(list, sigmoid(logit))
 	}
 	return list
@@ -208,25 +216,36 @@ func thresholds() (list []float64) {
 
 func sigmoid(logit float64) float64 { return 1 / (1 + math.Exp(-logit)) }
 
-// lowest returns the number of the lowest threshold at which there are at most so many events an hour, or of the
-// highest.
-func (s *Sound) lowest(point detect.Config, label string, logit []float64, perHour float64) (int, error) {
-	list := thresholds()
-	low, high := 0, len(list)-1 // events hardly ever grow with the threshold
-	for low < high {
-		middle := (low + high) / 2
-		point.Threshold = list[middle]
+// tailEvents is how many events sound has at the threshold from which on they are taken to get rarer exponentially.
+const tailEvents = 10
+
+// lowest returns the number of the lowest threshold at which so many events an hour are to be expected in other sound
+// like this. The threshold above the highest event of half an hour is exceeded in another half hour as often as not,
+// and differs much from one half hour to another. So the number is extrapolated from a threshold with more events, by
+// the mean of how far these are above it. few says that the sound has fewer at any threshold: then it is the lowest one
+// at which the sound itself has no more than that.
+func (s *Sound) lowest(
+	point detect.Config, label string, logit []float64, perHour float64,
+) (at int, few bool, err error) {
+	list, allowed := thresholds(), perHour*s.Seconds/3600
+	at = len(list) - 1
+	above := 0 // events at all higher thresholds
+	for i, threshold := range slices.Backward(list) {
+		point.Threshold = threshold
 		n, err := s.events(point, label, logit)
-		if err != nil {
-			return 0, err
+		switch {
+		case err != nil:
+			return 0, false, err
+		case float64(n) <= allowed:
+			at = i
+		case n >= tailEvents && allowed > 0:
+			excess := thresholdStep * (0.5 + float64(above)/float64(n))
+			steps := math.Ceil(excess * math.Log(float64(n)/allowed) / thresholdStep)
+			return min(i+int(steps), len(list)-1), false, nil
 		}
-		if float64(n) <= perHour*s.Seconds/3600 {
-			high = middle
-		} else {
-			low = middle + 1
-		}
+		above += n
 	}
-	return low, nil
+	return at, true, nil
 }
 
 // events counts those of all recordings.
@@ -239,6 +258,31 @@ func (s *Sound) events(point detect.Config, label string, logit []float64) (n in
 		n += len(some)
 	}
 	return n, nil
+}
+
+// Windows are the embeddings of a sound's windows, which detectors of any word take.
+type Windows struct {
+	rows calibrate.Embeddings
+	ends []float64
+}
+
+// Windows returns those of samples at the model's rate.
+func (e *Embedder) Windows(samples []float32) (*Windows, error) {
+	var w Windows
+	var err error
+	w.ends, err = e.stream(&w.rows, samples, 0)
+	return &w, err
+}
+
+// Events returns how many events the detector of w alone has in a sound, as New's model has them at this point.
+func (w *Word) Events(point detect.Config, s *Windows) (int, error) {
+	slope := certain / (1 - w.threshold)
+	var logits []float64
+	for row := range slices.Chunk(s.rows.Values, s.rows.Width) {
+		logits = append(logits, slope*(w.score.of(row)-w.threshold))
+	}
+	at, err := eventsAt(point, w.Label, logits, s.ends)
+	return len(at), err
 }
 
 // eventsAt returns the ends of the windows that begin events, of windows with these logits and ends. When windows begin

@@ -37,6 +37,7 @@ type job struct {
 	splits map[datasets.Split]map[string][]string // clips by word
 	talked *enroll.Background                     // with the sound
 	sound  enroll.Sound
+	heard  map[string]heard // by path
 }
 
 func main() {
@@ -44,7 +45,7 @@ func main() {
 	if len(os.Args) < 2 {
 		log.Fatal("enroll background|measure|wake|table ...")
 	}
-	var j job
+	j := job{heard: map[string]heard{}}
 	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	f.StringVar(&j.commands, "commands", "", "folder of Speech Commands")
 	f.StringVar(&j.speech, "speech", "", "folder of running speech, with train, valid and test in it")

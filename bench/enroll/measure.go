@@ -3,14 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 
 	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/enroll"
-	"github.com/polyphon/polyphon/polynet"
 )
 
 const otherShare = 0.015 // of the clips of other words in the background that may be taken for a word
@@ -82,6 +81,9 @@ func (j *job) fit(
 	return w, examples, err
 }
 
+// perHour is how many events of a wake word are to be expected, as train wake has it by itself.
+const perHour = 2
+
 // wake makes a wake word of clips and of the training and validation speech, and counts its events.
 func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 	ctx := context.Background()
@@ -102,21 +104,7 @@ func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	wake, err := j.e.Tune(w, examples, b, &s, 1)
-	if err != nil {
-		return nil, err
-	}
-	m, err := enroll.Add(j.m, w)
-	if err != nil {
-		return nil, err
-	}
-	m.Detection = &wake.Point
-	found, err := events(m, rest)
-	if err != nil {
-		return nil, err
-	}
-	others := j.others(word)
-	taken, err := events(m, others)
+	wake, err := j.e.Tune(w, examples, b, &s, perHour)
 	if err != nil {
 		return nil, err
 	}
@@ -127,12 +115,18 @@ func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 		}
 		test = append(test, f.Path)
 	}
-	alarms, err := events(m, test)
+	var counts [3]counted
+	others := j.others(word)
+	for i, paths := range [][]string{rest, others, test} {
+		if counts[i], err = j.events(w, wake.Point, paths); err != nil {
+			return nil, err
+		}
+	}
 	return []string{
 		fmt.Sprint(wake.Missed), fmt.Sprint(wake.Events), fmt.Sprintf("%.3f", wake.Hours), fmt.Sprint(len(rest)),
-		fmt.Sprint(found.sounds), fmt.Sprint(len(others)), fmt.Sprint(taken.sounds), fmt.Sprint(alarms.events),
-		fmt.Sprintf("%.3f", alarms.seconds/3600),
-	}, err
+		fmt.Sprint(counts[0].sounds), fmt.Sprint(len(others)), fmt.Sprint(counts[1].sounds), fmt.Sprint(counts[2].events),
+		fmt.Sprintf("%.3f", counts[2].seconds/3600),
+	}, nil
 }
 
 // counted is what events counts.
@@ -142,29 +136,34 @@ type counted struct {
 	seconds float64
 }
 
-// events counts the events of a model in sounds, each with a second of silence before and after it.
-func events(m *polynet.Model, paths []string) (n counted, err error) {
-	r, err := polyphon.New(m, polyphon.WithThreads(1))
-	if err != nil {
-		return n, err
-	}
-	defer r.Close()
+// heard is a sound with a second of silence before and after it.
+type heard struct {
+	windows *enroll.Windows
+	seconds float64 // without the silence
+}
+
+// events counts the events of a word in sounds. Their windows are computed once for all words.
+func (j *job) events(w *enroll.Word, point detect.Config, paths []string) (n counted, err error) {
 	for _, path := range paths {
-		c, err := audio.ReadFile(path, m.Features.Rate)
-		if err != nil {
-			return n, err
-		}
-		n.seconds += float64(len(c.Samples)) / float64(c.Rate)
-		pause := make([]float32, int(math.Round(float64(c.Rate))))
-		c.Samples = slices.Concat(pause, c.Samples, pause)
-		before := n.events
-		for _, err := range r.Events(context.Background(), c.Source()) {
+		h, ok := j.heard[path]
+		if !ok {
+			c, err := audio.ReadFile(path, j.m.Features.Rate)
 			if err != nil {
 				return n, err
 			}
-			n.events++
+			pause := make([]float32, c.Rate)
+			if h.windows, err = j.e.Windows(slices.Concat(pause, c.Samples, pause)); err != nil {
+				return n, err
+			}
+			h.seconds = float64(len(c.Samples)) / float64(c.Rate)
+			j.heard[path] = h
 		}
-		if n.events > before {
+		events, err := w.Events(point, h.windows)
+		if err != nil {
+			return n, err
+		}
+		n.seconds += h.seconds
+		if n.events += events; events > 0 {
 			n.sounds++
 		}
 	}

@@ -135,7 +135,7 @@ var texts = map[string]string{
 	"takenHelp":     "Percent of clips of other words that may be taken for the word",
 	"soundsHelp": "Folders of sound without the word: short clips count as other words, named like their folders, and " +
 		"longer recordings as running sound. Needed for networks that are none of the embedded models'. Separated by commas.",
-	"wakeAlarmsHelp": "Most events an hour in the running sound of --negatives",
+	"wakeAlarmsHelp": "Events an hour that are to be expected in sound like that of --negatives, at most",
 
 	"methodHelp": "What is fitted: one temperature, or with vector a factor and a shift for each label. Default: " +
 		"the one that is likelier for clips that it was not fitted to.",

@@ -21,7 +21,7 @@ type wakeCmd struct {
 	Out         string   `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
 	Force       bool     `help:"Replace a file that is there."`
 	From        string   `help:"Model whose network is used: base, the default, small, or a file." placeholder:"MODEL"`
-	FalseAlarms float64  `help:"${wakeAlarmsHelp} (${default})." default:"1" placeholder:"N"`
+	FalseAlarms float64  `help:"${wakeAlarmsHelp} (${default})." default:"2" placeholder:"N"`
 	Seed        int64    `help:"Seed of the clips' variants." default:"1"`
 
 	Source    []sourceFlag    `help:"${sourceHelp}" sep:"none" placeholder:"NAME: LICENCE, ATTRIBUTION"`
@@ -101,7 +101,7 @@ func (c *wakeCmd) describe(s program.Streams, w *enroll.Wake) {
 	safe.Fprintf(out, "%d of %s missed, each by what the others make (%.0f to %.0f %%)\n",
 		w.Missed, count(w.Clips, "clip"), 100*i.Low, 100*i.High)
 	safe.Fprintf(out, "threshold %.3g, smoothing %.3g s\n", w.Point.Threshold, w.Point.Smoothing)
-	if float64(w.Events) > c.FalseAlarms*w.Hours {
+	if w.Over {
 		safe.Fprintf(s.Err, "train: warning: no threshold keeps to %g an hour\n", c.FalseAlarms)
 	}
 	if 2*w.Missed > w.Clips {
