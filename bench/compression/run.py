@@ -104,7 +104,7 @@ def write(o):
     if not found:
         sys.exit("nothing has been measured")
     any_run = next(iter(found.values()))[0]
-    share = f"every {o.every}th of " if o.every > 1 else ""
+    share = {1: "", 2: "every second of "}.get(o.every, f"every {o.every}th of ")
     head = HEAD.format(part=share, model=pathlib.Path(o.model).stem, clips=any_run[0]["valid_clips"], epochs=o.epochs,
                        seeds=", ".join(map(str, o.seeds)), first=o.seeds[0])
     (o.out / "RESULTS.md").write_text(head + "\n".join(lines) + "\n")
