@@ -20,7 +20,7 @@ import (
 
 var (
 	input = flag.String("input", "", "Patterns of the files, with commas between: recordings/*.wav, gs://..., s3://...")
-	model = flag.String("model", "base", "Model: base, small, or a file that all workers reach.")
+	model = flag.String("model", "base", "Model: base, small, tiny, or a file that all workers reach.")
 	o     = options{}
 )
 

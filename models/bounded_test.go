@@ -14,6 +14,10 @@ import (
 	"github.com/polyphon/polyphon/polynet"
 )
 
+func embedded() map[string]*polynet.Model {
+	return map[string]*polynet.Model{"base": models.Base(), "small": models.Small(), "tiny": models.Tiny()}
+}
+
 // TestEmbeddedModelsAreBounded runs the embedded models on features at the bounds that they are clamped to, in patterns
 // that no sound has: their outputs stay finite, however the factors of their products add up.
 func TestEmbeddedModelsAreBounded(t *testing.T) {
@@ -22,7 +26,7 @@ func TestEmbeddedModelsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, m := range map[string]*polynet.Model{"base": models.Base(), "small": models.Small()} {
+	for name, m := range embedded() {
 		if m.Norm.Limit <= 0 {
 			t.Errorf("%s does not clamp its features", name)
 		}
@@ -75,7 +79,7 @@ func TestEmbeddedModelsOnOtherSounds(t *testing.T) {
 	for hz := 30.0; hz < 7000; hz *= 1.5 {
 		sounds[fmt.Sprintf("%.0f Hz", hz)] = sine(hz)
 	}
-	for model, m := range map[string]*polynet.Model{"base": models.Base(), "small": models.Small()} {
+	for model, m := range embedded() {
 		r, err := polyphon.New(m)
 		if err != nil {
 			t.Fatal(err)

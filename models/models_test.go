@@ -18,11 +18,12 @@ import (
 
 // TestEmbeddedModelsKeepTheirPromises holds what the README says of the embedded models.
 func TestEmbeddedModelsKeepTheirPromises(t *testing.T) {
-	promise(t, "base", models.Base(), 1_200_000)
-	promise(t, "small", models.Small(), 100_000)
+	promise(t, "base.safetensors", models.Base(), 1_200_000, 5<<20)
+	promise(t, "small.safetensors", models.Small(), 100_000, 5<<17)
+	promise(t, "tiny.safetensors.gz", models.Tiny(), 120_000, 40_000)
 }
 
-func promise(t *testing.T, name string, m *polynet.Model, parameters int) {
+func promise(t *testing.T, name string, m *polynet.Model, parameters int, bytes int64) {
 	for _, label := range []string{"left", "right", "yes", "no", polynet.UnknownLabel, polynet.SilenceLabel} {
 		if !slices.Contains(m.Labels, label) {
 			t.Errorf("%s has no label %s", name, label)
@@ -31,7 +32,7 @@ func promise(t *testing.T, name string, m *polynet.Model, parameters int) {
 	if n := m.Net.Program().Parameters(); n > parameters {
 		t.Errorf("%s has %d parameters", name, n)
 	}
-	if info, err := os.Stat(name + ".safetensors"); err != nil || info.Size() > 5<<20 {
+	if info, err := os.Stat(name); err != nil || info.Size() > bytes {
 		t.Errorf("%s's file: %v, %v", name, info, err)
 	}
 	if l := m.Net.Lookahead(m.Features); l > 450*time.Millisecond {
@@ -51,8 +52,10 @@ func TestProgramsCarryTheModelsThatTheyName(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]bool{"base": false, "small": true} {
-		file, err := os.ReadFile(name + ".safetensors")
+	for name, want := range map[string]bool{
+		"base.safetensors": false, "small.safetensors": true, "tiny.safetensors.gz": false,
+	} {
+		file, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +72,9 @@ func TestOpen(t *testing.T) {
 	if err := embedded.Save(path); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]*polynet.Model{"": models.Base(), "base": models.Base(), "small": models.Small()} {
+	for name, want := range map[string]*polynet.Model{
+		"": models.Base(), "base": models.Base(), "small": models.Small(), "tiny": models.Tiny(),
+	} {
 		m, err := models.Open(name)
 		if err != nil || !models.Embedded(name) || m.Net.Stem != want.Net.Stem {
 			t.Errorf("%q: %v, %v", name, m, err)
@@ -79,7 +84,7 @@ func TestOpen(t *testing.T) {
 		t.Errorf("opened %v, %v", m, err)
 	}
 	_, err := models.Open(path + "x")
-	if !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), "base and small") {
+	if !errors.Is(err, polynet.ErrModel) || !strings.Contains(err.Error(), "base, small and tiny") {
 		t.Errorf("a file that does not exist: %v", err)
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"math"
 	"os"
 
-	"github.com/polyphon/polyphon/internal/atomicfile"
 	"github.com/polyphon/polyphon/internal/foreign"
 )
 
@@ -64,10 +63,14 @@ func Load(path string) (*Model, error) {
 	return m, nil
 }
 
-// Read reads a model file to its end and validates the model. It holds at most 64 MB more than r has delivered,
-// whatever the header claims, and refuses what is beyond the limits of docs/models.md. Errors wrap ErrModel.
+// Read reads a model file, which may be compressed by gzip, to its end and validates the model. It holds at most 64 MB
+// more than r has delivered, unpacked, whatever the header claims, and refuses what is beyond the limits of
+// docs/models.md. Errors wrap ErrModel.
 func Read(r io.Reader) (*Model, error) {
-	in := bufio.NewReaderSize(r, 1<<16)
+	in, err := unpack(bufio.NewReaderSize(r, 1<<16))
+	if err != nil {
+		return nil, err
+	}
 	metadata, entries, err := readHeader(in)
 	if err != nil {
 		return nil, err
@@ -246,9 +249,6 @@ func (m *Model) header(shapes []Weight) ([]byte, error) {
 	}
 	return header, nil
 }
-
-// Save writes m to path, whole or not at all: a crash leaves what was there before.
-func (m *Model) Save(path string) error { return atomicfile.Write(path, m.Write) }
 
 // format returns the format of m's file.
 func (m *Model) format() string {

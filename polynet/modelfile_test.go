@@ -452,6 +452,7 @@ func FuzzModelRead(f *testing.F) {
 	for _, n := range narrows {
 		f.Add(modelFile(f, narrowed(polynet.Pi, n, 2)))
 	}
+	f.Add(zipped(f, file))
 	f.Add([]byte("PK\x03\x04\x00\x00\x08\x08\x00\x00"))
 	f.Add([]byte("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 9\n"))
 	f.Add(withLength([]byte(`{"__metadata__":{"format":"polyphon/1"}}`)))

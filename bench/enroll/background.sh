@@ -4,7 +4,7 @@
 set -euo pipefail
 data=$(realpath "$1")
 cd "$(dirname "$0")/../.."
-for model in base small; do
+for model in base small tiny; do
 	go run ./bench/enroll background --commands "$data/speech_commands" --speech "$data/speech" --model "$model" \
 		--out "enroll/$model.background"
 done

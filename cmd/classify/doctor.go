@@ -29,7 +29,7 @@ import (
 
 // doctor is the command that examines what classify computes with.
 type doctor struct {
-	Model   string `help:"Model file, or an embedded model: base, the default, or small." placeholder:"MODEL"`
+	Model   string `help:"Model file, or an embedded model: base, the default, small or tiny." placeholder:"MODEL"`
 	Threads int    `help:"Threads; 0 is one per core." default:"0" placeholder:"N"`
 	Format  string `help:"Output format: ${enum}." enum:"text,json" default:"text"`
 

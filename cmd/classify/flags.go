@@ -28,7 +28,7 @@ const (
 
 type cli struct {
 	Paths   []string `arg:"" optional:"" name:"path" help:"${paths}"`
-	Model   string   `help:"Model file, or an embedded model: base, the default, or small." placeholder:"MODEL"`
+	Model   string   `help:"Model file, or an embedded model: base, the default, small or tiny." placeholder:"MODEL"`
 	As      string   `help:"${as}" enum:"auto,clip,events" default:"auto" placeholder:"WAY"`
 	Pool    string   `help:"${pool}" enum:"mean,max,share" default:"mean" placeholder:"POOL"`
 	Top     int      `help:"Likeliest labels to report (default: 1); 0 is all." default:"1" placeholder:"K"`

@@ -19,7 +19,7 @@ type recorder struct {
 	Device      string `help:"${microphone}" placeholder:"NAME"`
 	ListDevices bool   `help:"List the microphones, the default one with a star, and exit."`
 
-	Model  string  `help:"Model file, or an embedded model: base, the default, or small." placeholder:"MODEL"`
+	Model  string  `help:"Model file, or an embedded model: base, the default, small or tiny." placeholder:"MODEL"`
 	Format string  `help:"Output format: ${enum}. See docs/output.md." enum:"text,ndjson,csv,audacity" default:"text"`
 	Hop    float64 `help:"Seconds from one decision to the next; 0 is as often as possible." default:"0" placeholder:"S"`
 

@@ -55,8 +55,8 @@ type serveLimits struct {
 func init() {
 	for name, text := range map[string]string{
 		"addr": "Address to listen on. The default is reached from this machine only; :8080 from everywhere.",
-		"serveModel": "Model to serve, a file or base or small, as NAME=MODEL under another name; can be repeated, " +
-			"and the first is the default (default: base and small).",
+		"serveModel": "Model to serve, a file, base, small or tiny, as NAME=MODEL under another name; can be repeated, " +
+			"and the first is the default (default: base, small and tiny).",
 		"tokenFile": "File with the token that requests need, as Authorization: Bearer TOKEN. Without one, all are answered.",
 		"origin":    "Address of another page that may use the service, such as https://example.org; can be repeated.",
 		"wyoming":   "Be a wake word service of Home Assistant, at an address such as tcp://0.0.0.0:10400.",

@@ -133,9 +133,9 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	if n := c.Narrow; !c.Similar.Similar && c.Finetune.Finetune == 0 && !c.Exact.Exact && !c.Shallow.Shallow &&
-		!n.Int8 && !n.Ternary && n.Refine == "none" {
-		return usageError("none of --similar, --finetune, --exact, --shallow, --int8, --ternary and --refine was given: " +
-			"there is nothing to do")
+		!n.Int8 && !n.Ternary && n.Refine == "none" && !n.FoldNorms {
+		return usageError("none of --similar, --finetune, --exact, --shallow, --int8, --ternary, --refine and --fold-norms " +
+			"was given: there is nothing to do")
 	}
 	if err := atomicfile.Check(c.Out); err != nil {
 		return err
@@ -188,7 +188,11 @@ func (c *compression) passes(m *polynet.Model) (list []compress.Pass) {
 	if c.Finetune.Finetune > 0 {
 		list = append(list, finetuning{c.Finetune, c})
 	}
-	return append(list, exact...)
+	list = append(list, exact...)
+	if c.Narrow.FoldNorms {
+		list = append(list, compress.FoldNorms{})
+	}
+	return list
 }
 
 // apply applies the passes, and measures each model.

@@ -21,6 +21,7 @@ type networkFlags struct {
 	Stages  []stageFlag        `help:"${stagesHelp}" placeholder:"W:B:K:A:S"`
 	Dropout *float64           `help:"Probability of zeroing a pooled feature. Default: ${dropout}." placeholder:"P"`
 	Weights *polynet.Precision `help:"${weightsHelp}" placeholder:"KIND"`
+	Ends    string             `help:"${fitEndsHelp}" enum:"float32,narrow" default:"float32"`
 }
 
 type trainingFlags struct {
@@ -194,7 +195,8 @@ func (f networkFlags) override(c *polynet.Config) (given bool) {
 	}
 	if f.Weights != nil {
 		if c.Narrow = nil; *f.Weights != polynet.Float32 {
-			c.Narrow = &polynet.Narrow{Weights: *f.Weights}
+			narrow := f.Ends == "narrow"
+			c.Narrow = &polynet.Narrow{Weights: *f.Weights, Stem: narrow, Head: narrow}
 		}
 	}
 	for _, s := range f.Stages {

@@ -20,6 +20,7 @@ type narrowFlags struct {
 	Group      int           `help:"${groupHelp}" default:"32" placeholder:"N"`
 	Checkpoint string        `help:"${searchHelp}" type:"path" placeholder:"FILE"`
 	Resume     bool          `help:"Continue the search in --checkpoint."`
+	FoldNorms  bool          `name:"fold-norms" help:"${foldNormsHelp}"`
 }
 
 // steEpochs are the epochs of --refine ste without --finetune.

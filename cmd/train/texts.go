@@ -36,7 +36,7 @@ var texts = map[string]string{
 	"fluent":    fmt.Sprint(recipe.Context.Fluent),
 	"limit":     fmt.Sprint(recipe.ClampSigma),
 
-	"modelHelp": "Model file, or an embedded model: base, the default, or small.",
+	"modelHelp": "Model file, or an embedded model: base, the default, small or tiny.",
 	"dataHelp": "Folder of recordings: CLASS/*.wav, or the layout of Google Speech Commands. " +
 		"In WAV files of 64 KiB or more, each cue point with a label is a clip of that class.",
 	"outHelp": "Model file to write. The checkpoint lies beside it, as FILE.checkpoint. " +
@@ -79,8 +79,8 @@ var texts = map[string]string{
 	"adversarialHelp": "Learn features that are changed by up to EPS deviations each, in the way that makes the loss " +
 		"the largest (projected gradient descent); it takes five times as long.",
 	"taughtHelp": "Distillation: weight of the teachers' probabilities in what is learnt.",
-	"fromHelp": "Begin with the weights of a model, base, small or a file, instead of random ones; with other labels, " +
-		"the head begins anew. none: random ones. Default: base for few short clips that it tells apart, or none.",
+	"fromHelp": "Begin with the weights of a model, base, small, tiny or a file, instead of random ones; with other " +
+		"labels, the head begins anew. none: random ones. Default: base for few short clips that it tells apart, or none.",
 	"testFoldHelp": "With folders fold1, fold2 and so on, the one that is held out for the test. Default: the last.",
 	"foldsHelp": "Cross-validation: train without each fold, measure on it, then train on all. The folds are folders " +
 		"fold1, fold2 and so on, or with a number that many are made.",
@@ -129,8 +129,8 @@ var texts = map[string]string{
 	"delayHelp": "Most seconds from a word's end to its event, for 95 % of the detected words; " +
 		"0, the default, is any number.",
 
-	"enrollModelHelp": "Model whose network is used: base, the default, small, or a file. Words that enroll gave it " +
-		"stay, those that it was trained on do not.",
+	"enrollModelHelp": "Model whose network is used: base, the default, small, tiny or a file. Words that enroll gave " +
+		"it stay, those that it was trained on do not.",
 	"enrollOutHelp": "Model file to write. Default: the file of --model.",
 	"takenHelp":     "Percent of clips of other words that may be taken for the word",
 	"soundsHelp": "Folders of sound without the word: short clips count as other words, named like their folders, and " +
@@ -157,9 +157,12 @@ var texts = map[string]string{
 	"mostHelp": "Patterns of the network of one row of logits that are counted at most; 0 counts none.",
 	"patternsHelp": "Patterns of active units that the approximation is made of: all that are possible, or those that " +
 		"the calibration clips reach.",
-	"lanesHelp":            "Widths are whole multiples of this, or what they were: kernels compute as many together.",
-	"weightsHelp":          "Precision of the blocks' weights: float32, the default, int8 or ternary (docs/compress.md).",
-	"endsHelp":             "Whether stem and head are narrow, too: float32, narrow, or auto, each where it costs little.",
+	"lanesHelp":   "Widths are whole multiples of this, or what they were: kernels compute as many together.",
+	"weightsHelp": "Precision of the blocks' weights: float32, the default, int8 or ternary (docs/compress.md).",
+	"fitEndsHelp": "With --weights int8 or ternary, those of stem and head: float32, or narrow as the blocks'.",
+	"endsHelp":    "Whether stem and head are narrow, too: float32, narrow, or auto, each where it costs little.",
+	"foldNormsHelp": "At last, make the statistics of norms part of their scales, for a smaller .gz file. Training on " +
+		"needs the statistics.",
 	"refineHelp":           "Refine narrow weights: conntra (descent over levels) or ste (straight-through training).",
 	"groupHelp":            "With --refine conntra: changes tried together at least; 1 tries every level of each weight.",
 	"searchHelp":           "With --refine conntra: model file to write after each round, which --resume continues.",

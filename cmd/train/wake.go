@@ -20,7 +20,7 @@ type wakeCmd struct {
 	Negatives   []string `help:"${soundsHelp}" type:"path" placeholder:"DIR"`
 	Out         string   `help:"Model file to write." required:"" type:"path" placeholder:"FILE"`
 	Force       bool     `help:"Replace a file that is there."`
-	From        string   `help:"Model whose network is used: base, the default, small, or a file." placeholder:"MODEL"`
+	From        string   `help:"Network that is used: base, the default, small, tiny or a file." placeholder:"MODEL"`
 	FalseAlarms float64  `help:"${wakeAlarmsHelp} (${default})." default:"2" placeholder:"N"`
 	Seed        int64    `help:"Seed of the clips' variants." default:"1"`
 

@@ -83,7 +83,7 @@ var completions = []struct {
 	{[]string{"train", "fit", "--arch", "pi"}, []string{"pi", "pi-relu", "pi-tanh", "pi1x1", "pi1x1-relu"}},
 	{[]string{"train", "ev"}, []string{"eval"}},
 	{[]string{"classify", "--model", "b"}, []string{"base"}},
-	{[]string{"classify", "--model", ""}, []string{"a b.wav", "base", "rec", "rec.wav", "results", "small"}},
+	{[]string{"classify", "--model", ""}, []string{"a b.wav", "base", "rec", "rec.wav", "results", "small", "tiny"}},
 	{[]string{"classify", "doctor", "--model", "sm"}, []string{"small"}},
 	{[]string{"train", "eval", "--model", "re"}, []string{"rec", "rec.wav", "results"}},
 	{[]string{"train", "tune", "--model", "b"}, []string{"base"}},
