@@ -41,7 +41,7 @@ type Other struct {
 // Weights of running sound against all other words, for Fit.
 const (
 	Running     = 0.3  // for words by themselves
-	RunningWake = 0.97 // for wake words
+	RunningWake = 0.95 // for wake words
 )
 
 // Fit makes a detector of a word. At its threshold, a share of the clips of other words, such as 0.01, is taken for it.
@@ -121,6 +121,9 @@ func (f *fitter) count(w *Word, mean []float64) error {
 	slices.SortStableFunc(w.Near, func(a, b Other) int { return b.Taken*a.Clips - a.Taken*b.Clips })
 	return err
 }
+
+// Takes reports whether New's model takes a clip with this embedding for the word.
+func (w *Word) Takes(row []float64) bool { return w.score.of(row) > w.threshold }
 
 // column returns the word's part of the last layer, against logits of 0 for _unknown_.
 func (w *Word) column() column {

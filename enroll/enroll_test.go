@@ -382,6 +382,13 @@ func TestWake(t *testing.T) {
 		}
 		events = append(events, fmt.Sprintf("%s %.0f", e.Label, (e.Start+e.End)/2))
 	}
+	windows, err := e.Windows(sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := w.Events(wake.Point, windows); err != nil || n != len(events) {
+		t.Errorf("%d events by the word, %d by its model, %v", n, len(events), err)
+	}
 	if want := []string{"rise 2", "rise 12"}; len(events) != 2 || events[0][:4] != "rise" || events[1][:4] != "rise" {
 		t.Errorf("events %v, want about %v", events, want)
 	}

@@ -31,13 +31,16 @@ type job struct {
 	commands, speech, model, out, results string
 	clips, draws                          int
 	words                                 string
+	share                                 float64
 
 	m      *polynet.Model
 	e      *enroll.Embedder
 	splits map[datasets.Split]map[string][]string // clips by word
 	talked *enroll.Background                     // with the sound
 	sound  enroll.Sound
-	heard  map[string]heard // by path
+
+	heard    map[string]heard     // by path
+	clipRows map[string][]float64 // embeddings by path
 }
 
 func main() {
@@ -45,7 +48,7 @@ func main() {
 	if len(os.Args) < 2 {
 		log.Fatal("enroll background|measure|wake|table ...")
 	}
-	j := job{heard: map[string]heard{}}
+	j := job{heard: map[string]heard{}, clipRows: map[string][]float64{}}
 	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	f.StringVar(&j.commands, "commands", "", "folder of Speech Commands")
 	f.StringVar(&j.speech, "speech", "", "folder of running speech, with train, valid and test in it")
@@ -55,6 +58,7 @@ func main() {
 	f.IntVar(&j.clips, "clips", 5, "clips that a word is enrolled with")
 	f.IntVar(&j.draws, "draws", 3, "draws of these clips")
 	f.StringVar(&j.words, "words", "", "words to measure, separated by commas; default: those that are no labels")
+	f.Float64Var(&j.share, "taken", 1.25, "percentage of clips in the background that may be taken for a word")
 	f.Parse(os.Args[2:])
 	if err := j.run(os.Args[1]); err != nil {
 		log.Fatal(err)

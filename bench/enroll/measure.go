@@ -6,69 +6,66 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/polyphon/polyphon"
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
 	"github.com/polyphon/polyphon/enroll"
 )
 
-const otherShare = 0.015 // of the clips of other words in the background that may be taken for a word
-
-// measure enrolls a word with the embedded background, and classifies other speakers' clips of it, and of other words.
+// measure enrolls a word with the background. It counts other speakers' clips of it, and clips of other words, that
+// are taken for it.
 func (j *job) measure(word string, enrolled, rest []string) ([]string, error) {
-	b, err := j.background()
-	if err != nil {
-		return nil, err
-	}
-	w, _, err := j.fit(word, enrolled, b, new(enroll.Sound), enroll.Running)
-	if err != nil {
-		return nil, err
-	}
-	m, err := enroll.Add(j.m, w)
-	if err != nil {
-		return nil, err
-	}
-	r, err := polyphon.New(m)
-	if err != nil {
-		return nil, err
-	}
-	defer r.Close()
-	taken := func(paths []string) (n int, err error) {
-		for part := range slices.Chunk(paths, 64) {
-			var clips []audio.Clip
-			for _, path := range part {
-				c, err := audio.ReadFile(path, m.Features.Rate)
-				if err != nil {
-					return 0, err
-				}
-				clips = append(clips, c)
-			}
-			for _, result := range r.ClassifyBatch(clips) {
-				if result.Err != nil {
-					return 0, result.Err
-				}
-				if result.Scores[0].Label == word {
-					n++
-				}
-			}
+	if j.talked == nil {
+		b, err := j.background()
+		if err != nil {
+			return nil, err
 		}
-		return n, nil
+		j.talked = b
+	}
+	w, _, err := j.fit(word, enrolled, j.talked, new(enroll.Sound), j.share/100, enroll.Running)
+	if err != nil {
+		return nil, err
 	}
 	others := j.others(word)
-	found, err := taken(rest)
+	found, err := j.taken(w, rest)
 	if err != nil {
 		return nil, err
 	}
-	wrong, err := taken(others)
+	wrong, err := j.taken(w, others)
 	return []string{
 		fmt.Sprint(len(rest)), fmt.Sprint(found), fmt.Sprint(len(others)), fmt.Sprint(wrong),
 		fmt.Sprintf("%.4f", float64(w.Taken)/float64(w.Other)),
 	}, err
 }
 
+// taken returns how many clips are taken for a word. Their embeddings are computed once for all words.
+func (j *job) taken(w *enroll.Word, paths []string) (n int, err error) {
+	var items []datasets.Item
+	for _, path := range paths {
+		if _, ok := j.clipRows[path]; !ok {
+			items = append(items, datasets.Item{Path: path})
+		}
+	}
+	if len(items) > 0 {
+		rows, err := j.e.Clips(context.Background(), items, 0, 0, skip)
+		if err != nil {
+			return 0, err
+		}
+		for i, k := range rows.Truth {
+			j.clipRows[items[k].Path] = rows.Values[i*rows.Width : (i+1)*rows.Width]
+		}
+	}
+	for _, path := range paths {
+		if row, ok := j.clipRows[path]; ok && w.Takes(row) {
+			n++
+		}
+	}
+	return n, nil
+}
+
 // fit returns the word made of clips, and what it was made of.
 func (j *job) fit(
-	word string, paths []string, b *enroll.Background, s *enroll.Sound, running float64,
+	word string, paths []string, b *enroll.Background, s *enroll.Sound, share, running float64,
 ) (*enroll.Word, *enroll.Examples, error) {
 	examples, err := j.e.Examples(context.Background(), paths, 1)
 	if err != nil {
@@ -77,12 +74,15 @@ func (j *job) fit(
 	if err := j.e.Surround(examples, s, 1); err != nil {
 		return nil, nil, err
 	}
-	w, err := enroll.Fit(word, examples, b, otherShare, running)
+	w, err := enroll.Fit(word, examples, b, share, running)
 	return w, examples, err
 }
 
-// perHour is how many events of a wake word are to be expected, as train wake has it by itself.
-const perHour = 2
+// As train wake has them by itself.
+const (
+	perHour   = 2    // events that are to be expected
+	wakeShare = 0.01 // of other words at which the probability of a wake word is 1/2
+)
 
 // wake makes a wake word of clips and of the training and validation speech, and counts its events.
 func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
@@ -100,7 +100,7 @@ func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 		j.talked = b
 	}
 	b, s := j.talked, j.sound
-	w, examples, err := j.fit(word, enrolled, b, &s, enroll.RunningWake)
+	w, examples, err := j.fit(word, enrolled, b, &s, wakeShare, enroll.RunningWake)
 	if err != nil {
 		return nil, err
 	}

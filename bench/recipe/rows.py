@@ -71,6 +71,7 @@ SETS = {
     "words10": Kind("yes, no and stop, 10 clips each", words({"yes": 10, "no": 10, "stop": 10})),
     "words10b": Kind("left, stop and yes, 10 clips each", words({"left": 10, "stop": 10, "yes": 10})),
     "rare10": Kind("happy, house and tree, 10 clips each", words({"happy": 10, "house": 10, "tree": 10})),
+    "long10": Kind("marvin, seven and sheila, 10 clips each", words({"marvin": 10, "seven": 10, "sheila": 10})),
     "uneven": Kind("300 clips of up, 10 of go", words({"up": 300, "go": 10})),
     "two100": Kind("two words of 100 clips", words({"left": 100, "right": 100})),
     "digits40": Kind("seven digits of 40 clips, a closed set", words(dict.fromkeys(
@@ -107,6 +108,9 @@ VARIANTS = {
     "few-e": (RECIPE, {**QUICK, **ALONE, "decay": 0.005, "augment": {"speed": 0.25}}),
     "few-h": (RECIPE, {"rate": 0.1, "steps": 2000}),
     "few-i": (RECIPE, {"rate": 0.05, "steps": 3000, "augment": {"speed": 0.2}}),
+    "few-j": (RECIPE, {"features": {"mels": 24}}),
+    "few-k": (RECIPE, {"ema": 0.99, "smoothing": 0.2}),
+    "few-l": (RECIPE, {"batch": 24, "rate": 0.1}),
     "base-kept": (FROM_BASE, FROM),
     "base-kept-1": (FROM_BASE, {**FROM, "from_rate": 0.01}),
     "base-new": (FROM_BASE, {**FROM, "from_norms": False}),

@@ -26,7 +26,7 @@ type enrollCmd struct {
 	Remove    []string `help:"Words to remove from the model first." placeholder:"NAME"`
 	Model     string   `help:"${enrollModelHelp}" placeholder:"MODEL"`
 	Out       string   `help:"${enrollOutHelp}" type:"path" placeholder:"FILE"`
-	Taken     float64  `help:"${takenHelp} (${default})." default:"1.5" placeholder:"PERCENT"`
+	Taken     float64  `help:"${takenHelp} (${default})." default:"1.25" placeholder:"PERCENT"`
 	Negatives []string `help:"${soundsHelp}" type:"path" placeholder:"DIR"`
 	Seed      int64    `help:"Seed of the clips' variants." default:"1"`
 
