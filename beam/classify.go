@@ -266,7 +266,8 @@ func (s *work) long(ctx context.Context, n note, src *records.Sound) error {
 	var text bytes.Buffer
 	out, count := records.NDJSON{Output: records.NewOutput(&text)}, 0
 	whole := s.recognizer.NewOverall()
-	scores, err := records.Find(ctx, s.recognizer, way, src, whole, records.Finder{
+	sound := polyphon.Recording{Source: src} // answers are those of classify, to the last digit
+	scores, err := records.Find(ctx, s.recognizer, way, sound, whole, records.Finder{
 		Window: func(w polyphon.Window) error {
 			out.Window(records.Window{
 				File: safe.String(n.File), Start: records.Seconds(w.Start), End: records.Seconds(w.End),
