@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/polyphon/polyphon/polynet"
@@ -43,15 +42,14 @@ func (FoldNorms) Apply(_ context.Context, m *polynet.Model, _ Data) (*polynet.Mo
 
 // foldNorm sets a norm of statistics 0 and 1 that gives for x what the norm in from gives for scales∘x.
 func foldNorm(to, from polynet.Weights, name string, scales []float32) {
-	mean, variance := values(from, name+".running_mean"), values(from, name+".running_var")
-	factors, shifts := make([]float32, len(mean)), make([]float32, len(mean))
-	for i, gamma := range values(from, name+".weight") {
-		inverse := float64(gamma) / math.Sqrt(float64(variance[i])+polynet.NormEpsilon)
-		factors[i] = float32(inverse * float64(scales[i]))
-		shifts[i] = float32(float64(values(from, name+".bias")[i]) - inverse*float64(mean[i]))
+	n := len(scales)
+	scale, shift := from.Affine(polynet.Norm{Name: name}, n) // without the norm's factor, which stays
+	factors, shifts := make([]float32, n), make([]float32, n)
+	for i := range n {
+		factors[i], shifts[i] = float32(scale[i]*float64(scales[i])), float32(shift[i])
 	}
-	put(to, name+".weight", factors, len(factors))
-	put(to, name+".bias", shifts, len(factors))
-	put(to, name+".running_mean", make([]float32, len(factors)), len(factors))
-	put(to, name+".running_var", slices.Repeat([]float32{1 - polynet.NormEpsilon}, len(factors)), len(factors))
+	put(to, name+".weight", factors, n)
+	put(to, name+".bias", shifts, n)
+	put(to, name+".running_mean", make([]float32, n), n)
+	put(to, name+".running_var", slices.Repeat([]float32{1 - polynet.NormEpsilon}, n), n)
 }

@@ -90,6 +90,12 @@ func (s *search) best(ctx context.Context, d Data) (best *search, err error) {
 	}
 	cost := s.channels.costs(s.model.Features.Frames(s.model.Features.Rate))
 	least := math.Inf(1)
+	var given []float64 // probabilities of the given model; nil: the smallest network is the best
+	if s.MACs > 0 && len(list) > 1 {
+		if given, err = probabilities(ctx, s.model, d); err != nil {
+			return nil, err
+		}
+	}
 	for _, power := range list {
 		one := *s
 		one.rankings = slices.Clone(s.rankings)
@@ -103,8 +109,8 @@ func (s *search) best(ctx context.Context, d Data) (best *search, err error) {
 			return nil, err
 		}
 		worse := float64(MACs(one.narrowed))
-		if s.MACs > 0 && len(list) > 1 {
-			if worse, err = divergence(ctx, s.model, one.narrowed, d); err != nil {
+		if given != nil {
+			if worse, err = divergence(ctx, given, one.narrowed, d); err != nil {
 				return nil, err
 			}
 		}
@@ -206,13 +212,9 @@ func (s *search) report() Report {
 	}
 }
 
-// divergence returns the mean Kullback-Leibler divergence of what n says about the calibration clips from what m says,
-// in nats.
-func divergence(ctx context.Context, m, n *polynet.Model, d Data) (float64, error) {
-	given, err := probabilities(ctx, m, d)
-	if err != nil {
-		return 0, err
-	}
+// divergence returns the mean Kullback-Leibler divergence, in nats, of the probabilities that n gives the calibration
+// clips' labels from the given ones.
+func divergence(ctx context.Context, given []float64, n *polynet.Model, d Data) (float64, error) {
 	other, err := probabilities(ctx, n, d)
 	if err != nil {
 		return 0, err

@@ -340,8 +340,12 @@ func TestPowers(t *testing.T) {
 			}
 			return got
 		}
+		given, err := probabilities(t.Context(), m, d)
+		if err != nil {
+			t.Fatal(err)
+		}
 		changed := func(n *polynet.Model) float64 {
-			v, err := divergence(t.Context(), m, n, d)
+			v, err := divergence(t.Context(), given, n, d)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -11,20 +11,18 @@ import (
 // synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, one to three tones, or
 // artificial sounds of more kinds.
 func synthesize(x []float32, rate int, rng *rand.Rand) {
-	kind := rng.IntN(3)
-	if kind == 0 {
-		colouredNoise(x, rng)
-		return
-	}
 	clear(x)
-	if kind == 1 {
+	switch rng.IntN(3) {
+	case 0:
+		colouredNoise(x, rng)
+	case 1:
 		artificial(x, rate, rng)
-		return
+	default:
+		for range 1 + rng.IntN(3) {
+			addTone(x, rate, rng)
+		}
+		scale(x, 1.0/3)
 	}
-	for range 1 + rng.IntN(3) {
-		addTone(x, rate, rng)
-	}
-	scale(x, 1.0/3)
 }
 
 // madeNoise returns a recording of synthesised noise, of another kind each second. It is always the same.

@@ -125,9 +125,13 @@ func (f *fitter) count(w *Word, mean []float64) error {
 // Takes reports whether New's model takes a clip with this embedding for the word.
 func (w *Word) Takes(row []float64) bool { return w.score.of(row) > w.threshold }
 
+// slope is how much the logit grows with the score, and logit that of a score, against 0 for _unknown_.
+func (w *Word) slope() float64              { return certain / (1 - w.threshold) }
+func (w *Word) logit(score float64) float64 { return w.slope() * (score - w.threshold) }
+
 // column returns the word's part of the last layer, against logits of 0 for _unknown_.
 func (w *Word) column() column {
-	slope := certain / (1 - w.threshold)
+	slope := w.slope()
 	c := column{label: w.Label, bias: float32(-slope * (w.score.offset + w.threshold))}
 	for _, v := range w.score.direction {
 		c.weight = append(c.weight, float32(slope*v))

@@ -140,9 +140,8 @@ func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour f
 		return nil, err
 	}
 	logit := make([]float64, len(b.Rows.Truth))
-	slope := certain / (1 - w.threshold)
 	mean := meanOf(x.rows, func(int) bool { return true })
-	err = f.crossScores(mean, func(row int, score float64) { logit[row] = slope * (score - w.threshold) })
+	err = f.crossScores(mean, func(row int, score float64) { logit[row] = w.logit(score) })
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +163,7 @@ func (e *Embedder) Tune(w *Word, x *Examples, b *Background, s *Sound, perHour f
 		}
 		var peaks []int
 		for i := range by {
-			own := func(row []float64) float64 { return slope * (by[i].of(row) - w.threshold) }
+			own := func(row []float64) float64 { return w.logit(by[i].of(row)) }
 			peak, err := x.peak(i, point, w.Label, own)
 			if err != nil {
 				return nil, err
@@ -276,10 +275,9 @@ func (e *Embedder) Windows(samples []float32) (*Windows, error) {
 
 // Events returns how many events the detector of w alone has in a sound, as New's model has them at this point.
 func (w *Word) Events(point detect.Config, s *Windows) (int, error) {
-	slope := certain / (1 - w.threshold)
 	var logits []float64
 	for row := range slices.Chunk(s.rows.Values, s.rows.Width) {
-		logits = append(logits, slope*(w.score.of(row)-w.threshold))
+		logits = append(logits, w.logit(w.score.of(row)))
 	}
 	at, err := eventsAt(point, w.Label, logits, s.ends)
 	return len(at), err

@@ -109,13 +109,13 @@ func writesBytes(p *polynet.Program, i int) bool {
 // packNarrow packs the weight of a narrow convolution for as many windows. Rows are padded to whole words with weights
 // of 0.
 func packNarrow(d device.Narrow, s *polynet.Step, levels []int8, windows device.View) *device.Packed {
-	row := device.CeilDiv(s.In, 4) * 4 * s.Width // of a tap
+	words := device.CeilDiv(s.In, 4) // of a row
+	row := 4 * words * s.Width       // weights of a tap
 	padded := make([]int8, s.Kernel*row)
 	for k := range s.Kernel {
 		copy(padded[k*row:], levels[k*s.In*s.Width:][:s.In*s.Width])
 	}
 	packed := new(device.Packed)
-	words := device.CeilDiv(s.In, 4)
 	windows.Cols, windows.RowStride = s.Kernel*words, s.Stride*words
 	d.PackNarrow(packed, padded, s.Width, s.Precision == polynet.Ternary, windows)
 	return packed

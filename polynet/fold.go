@@ -88,7 +88,7 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 		s := &f.Steps[i]
 		switch s.Op {
 		case OpConv, OpDepthwise:
-			scale, shift := w.affine(s.Norm, s.Width)
+			scale, shift := w.Affine(s.Norm, s.Width)
 			s.Bias, s.Norm = strings.TrimSuffix(s.Weight, ".weight")+".bias", Norm{}
 			scaled := s.Weight
 			if s.Precision != Float32 {
@@ -112,7 +112,7 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 			}
 		}
 		if n := s.ProductNorm; n.Name != "" {
-			scale, offset := w.affine(n, s.Width)
+			scale, offset := w.Affine(n, s.Width)
 			s.Scale, s.Offset, s.ProductNorm = n.Name+".weight", n.Name+".bias", Norm{}
 			put(s.Scale, toFloat32(scale), s.Width)
 			put(s.Offset, toFloat32(offset), s.Width)
@@ -121,8 +121,8 @@ func (p *Program) FoldNorms(w Weights) (*Program, Weights) {
 	return f, folded
 }
 
-// affine returns a norm of running statistics, or none, as x → scale∘x + shift.
-func (w Weights) affine(n Norm, width int) (scale, shift []float64) {
+// Affine returns a norm of running statistics, or none, over so many channels as x → scale∘x + shift.
+func (w Weights) Affine(n Norm, width int) (scale, shift []float64) {
 	if n.Name == "" {
 		return slices.Repeat([]float64{1}, width), make([]float64, width)
 	}

@@ -30,8 +30,8 @@ func TestMemoryOfStreams(t *testing.T) {
 			}
 		})
 	}
-	// push sends the sound so many times on every stream, and returns the bytes that are then in use: the fewest of several
-	// moments, since rows and messages wait at some of them.
+	// push sends the sound so many times on every stream, and returns the bytes that are then in use: the fewest of
+	// several moments, since rows and messages wait at some of them.
 	push := func(times int) int64 {
 		least := int64(math.MaxInt64)
 		for range times {

@@ -8,13 +8,10 @@ WORK is that of regions.py, of whose networks each gets a JSON file of what `tra
 the gain and of the log-mel values in decibels. Those that are there are not made again. CERTIFY.md is written into the
 folder of --out.
 """
-import argparse
 import json
-import os
-import pathlib
 
 import regions
-from common import HERE, build, call, record, spread
+from common import build, call, done, line, options, parser, record, spread
 
 HEAD = """# Certified answers
 
@@ -60,30 +57,21 @@ def write(o):
         for variant in regions.variants(net):
             for change in o.changes:
                 files = [file(o, (net, variant, seed), change) for seed in o.seeds]
-                if runs := [json.loads(f.read_text()) for f in files if f.exists()]:
-                    lines.append("| " + " | ".join(row(net, variant, change, runs)) + " |")
-    head = HEAD.format(clips=o.clips, points=o.points, columns="| " + " | ".join(COLUMNS) + " |")
+                if runs := done(files):
+                    lines.append(line(row(net, variant, change, runs)))
+    head = HEAD.format(clips=o.clips, points=o.points, columns=line(COLUMNS))
     (o.out / "CERTIFY.md").write_text(head + "\n".join(lines) + "\n")
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", metavar="DIR")
-    p.add_argument("--work", type=pathlib.Path, required=True)
+    p = parser(__doc__)
     p.add_argument("--changes", type=lambda t: t.split(";"), default=["0.5:0.01", "3:0.05"],
                    help="pairs of gain and noise in decibels, with ; between")
     p.add_argument("--clips", type=int, default=20)
     p.add_argument("--points", type=int, default=10000)
     p.add_argument("--words", default=regions.WORDS)
-    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
-    p.add_argument("--threads", type=int, default=os.cpu_count())
-    p.add_argument("--write", action="store_true")
-    p.add_argument("--out", type=pathlib.Path, default=HERE)
-    o = p.parse_args()
-    o.out.mkdir(parents=True, exist_ok=True)
+    o = options(p)
     if not o.write:
-        if o.data is None:
-            p.error("--data says where the recordings are")
         train = build(o.work.resolve(), o.threads)
         for seed in o.seeds:
             for net in regions.NETS:

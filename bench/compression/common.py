@@ -1,5 +1,7 @@
 """What the scripts beside this file share."""
+import argparse
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -8,6 +10,38 @@ import sys
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "pinets"))
 from run import ROOT, build, call  # noqa: E402,F401
+
+
+def parser(text):
+    """Returns a parser of a script's command line, with the options that all have; text is what the script does."""
+    p = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", metavar="DIR")
+    p.add_argument("--work", type=pathlib.Path, required=True)
+    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
+    p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--write", action="store_true")
+    p.add_argument("--out", type=pathlib.Path, default=HERE)
+    return p
+
+
+def options(p):
+    """Returns the options of the command line, whose folders are then there."""
+    o = p.parse_args()
+    o.work.mkdir(parents=True, exist_ok=True)
+    o.out.mkdir(parents=True, exist_ok=True)
+    if not o.write and o.data is None:
+        p.error("--data says where the recordings are")
+    return o
+
+
+def done(files):
+    """Returns what the JSON files hold, of those that are there."""
+    return [json.loads(f.read_text()) for f in files if f.exists()]
+
+
+def line(cells):
+    """Returns a line of a table."""
+    return "| " + " | ".join(cells) + " |"
 
 
 def record(path, run):

@@ -7,13 +7,11 @@
 WORK is that of regions.py, of whose ReLU networks each gets a JSON file of what `train compress --exact` prints. Those
 that are there are not made again. EXACT.md is written into the folder of --out.
 """
-import argparse
 import json
-import os
 import pathlib
 
 import regions
-from common import HERE, build, call, record, spread
+from common import build, call, done, line, options, parser, record, spread
 
 HEAD = """# Units that provably change nothing, of audio networks
 
@@ -66,31 +64,21 @@ def networks(o):
 def write(o):
     found = {}
     for net, variant, seed in networks(o):
-        path = regions.stem(o, net, variant, seed).with_suffix(".exact.json")
-        if path.exists():
-            found.setdefault((net, variant), []).append(json.loads(path.read_text()))
-    lines = ["| " + " | ".join(row(net, variant, runs)) + " |" for (net, variant), runs in found.items()]
-    head = HEAD.format(depth=o.depth, milp=o.milp, columns="| " + " | ".join(COLUMNS) + " |")
+        for run in done([regions.stem(o, net, variant, seed).with_suffix(".exact.json")]):
+            found.setdefault((net, variant), []).append(run)
+    lines = [line(row(net, variant, runs)) for (net, variant), runs in found.items()]
+    head = HEAD.format(depth=o.depth, milp=o.milp, columns=line(COLUMNS))
     (o.out / "EXACT.md").write_text(head + "\n".join(lines) + "\n")
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", metavar="DIR")
-    p.add_argument("--work", type=pathlib.Path, required=True)
+    p = parser(__doc__)
     p.add_argument("--words", default=regions.WORDS)
     p.add_argument("--depth", type=int, default=4)
     p.add_argument("--milp", type=float, default=120)
-    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
-    p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--train", type=pathlib.Path, help="the train program; default: built in WORK")
-    p.add_argument("--write", action="store_true")
-    p.add_argument("--out", type=pathlib.Path, default=HERE)
-    o = p.parse_args()
-    o.out.mkdir(parents=True, exist_ok=True)
+    o = options(p)
     if not o.write:
-        if o.data is None:
-            p.error("--data says where the recordings are")
         train = o.train or build(o.work.resolve(), o.threads)
         for net, variant, seed in networks(o):
             path = regions.stem(o, net, variant, seed)

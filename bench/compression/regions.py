@@ -10,13 +10,10 @@ rows in its stem alone, so that all patterns of the network of one row are count
 are. The network of products without ReLU has one region; its degree along lines is measured instead. Each run is a JSON
 file in WORK, and is not repeated. REGIONS.md and regions.svg are written into the folder of --out.
 """
-import argparse
 import json
-import os
-import pathlib
 import statistics
 
-from common import HERE, build, call, draw, links, record, spread
+from common import build, call, done, draw, line, links, options, parser, record, spread
 
 WORDS = "yes,no,up,down"
 LAYERS = ("--stem", "16:5:2:2", "--stages", "16:2:5:2:2,20:2:5:2:2")
@@ -128,23 +125,23 @@ def write(o):
         found = {}
         for variant in variants(net):
             files = [stem(o, net, variant, seed).with_suffix(".json") for seed in o.seeds]
-            if runs := [json.loads(f.read_text()) for f in files if f.exists()]:
+            if runs := done(files):
                 found[variant] = runs
         for variant, runs in found.items() if "plain" in found else ():
             if net == "polynomial":
                 for between, name in (("random", "random points of the box"), ("clips", "clips")):
                     cells = [net, runs[0]["regions"]["kind"].split()[-1], spread([r["accuracy"] for r in runs]), name]
                     cells += [spread([degree(r, between, at) for r in runs], 1) for at in range(3)]
-                    degrees.append("| " + " | ".join(cells) + " |")
+                    degrees.append(line(cells))
                 continue
             cells, point = row(net, variant, runs, found["plain"])
-            lines.append("| " + " | ".join(cells) + " |")
+            lines.append(line(cells))
             for kind in ("L1", "adversarial"):
                 if variant == "plain" or variant.startswith(kind) and "," not in variant:
                     drawn.setdefault(f"{net}, {kind}", []).append(point)
     head = HEAD.format(fit=" ".join(map(str, FIT)), words=o.words, epochs=o.epochs,
                        seeds=", ".join(map(str, o.seeds)), lines=o.lines,
-                       columns="| " + " | ".join(COLUMNS) + " |")
+                       columns=line(COLUMNS))
     text = head + "\n".join(lines) + "\n" + (DEGREES + "\n".join(degrees) + "\n" if degrees else "")
     (o.out / "REGIONS.md").write_text(text)
     draw(o.out / "regions.svg", "linear pieces between two clips", "validation accuracy, %",
@@ -152,25 +149,15 @@ def write(o):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", metavar="DIR")
-    p.add_argument("--work", type=pathlib.Path, required=True)
+    p = parser(__doc__)
     p.add_argument("--words", default=WORDS)
     p.add_argument("--only", choices=NETS, action="append")
     p.add_argument("--variants", type=lambda t: t.split(";"), help="some of the second column, with ; between")
     p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--lines", type=int, default=10)
     p.add_argument("--most", type=int, default=100000, help="patterns that are counted at most")
-    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
-    p.add_argument("--threads", type=int, default=os.cpu_count())
-    p.add_argument("--write", action="store_true")
-    p.add_argument("--out", type=pathlib.Path, default=HERE)
-    o = p.parse_args()
-    o.work.mkdir(parents=True, exist_ok=True)
-    o.out.mkdir(parents=True, exist_ok=True)
+    o = options(p)
     if not o.write:
-        if o.data is None:
-            p.error("--data says where the recordings are")
         train = build(o.work.resolve(), o.threads)
         for seed in o.seeds:
             for net in o.only or NETS:

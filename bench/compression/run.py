@@ -10,14 +10,12 @@ where it was. A share of 1 is the given model, trained on as long as the others.
 into those that stay; the rules that it is compared with leave them out, as usual (`--fold-all` folds for all). Then the
 times of a clip are measured in turns, and RESULTS.md and accuracy.svg are written into the folder of --out.
 """
-import argparse
 import json
-import os
 import pathlib
 import statistics
 import sys
 
-from common import HERE, ROOT, build, call, draw, part, record, spread
+from common import ROOT, build, call, done, draw, line, options, parser, part, record, spread
 
 FOLDED = ("similarity", "moments")
 RULES = (*FOLDED, "random", "scale", "magnitude")
@@ -83,7 +81,7 @@ def write(o):
     found, lines, drawn = {}, [], {}
     for which in plan(o):
         files = [stem(o, *which, seed).with_suffix(".json") for seed in o.seeds]
-        if runs := [json.loads(f.read_text()) for f in files if f.exists()]:
+        if runs := done(files):
             found[which] = runs
     latency = o.work / "latency.json"
     latency = {pathlib.Path(t["model"]).stem: t for t in json.loads(latency.read_text())} if latency.exists() else {}
@@ -97,7 +95,7 @@ def write(o):
                  spread([s["valid_accuracy"] for s in small]), spread(after),
                  f"{time['ratio']:.2f} ({time['ratio_lower_quartile']:.2f} to {time['ratio_upper_quartile']:.2f})"
                  if time else "-"]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(line(cells))
         point = [macs, statistics.mean(after), min(after), max(after)]
         name = "given" if share == 1 else rule if fold == "all" else f"{rule}, left out"
         drawn.setdefault(name, []).append(point)
@@ -114,26 +112,16 @@ def write(o):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = parser(__doc__)
     p.add_argument("--model", default="small")
-    p.add_argument("--data", metavar="DIR")
-    p.add_argument("--work", type=pathlib.Path, required=True)
     p.add_argument("--epochs", type=int, default=3)
-    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
     p.add_argument("--shares", type=lambda t: [float(s) for s in t.split(",")], default=[1.0, 0.7, 0.5, 0.3])
     p.add_argument("--every", type=int, default=1, help="train on with every so manyth training clip alone")
     p.add_argument("--rules", type=lambda t: t.split(","), default=RULES)
     p.add_argument("--lanes", type=int, default=4)
-    p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--fold-all", action="store_true")
-    p.add_argument("--write", action="store_true")
-    p.add_argument("--out", type=pathlib.Path, default=HERE)
-    o = p.parse_args()
-    o.work.mkdir(parents=True, exist_ok=True)
-    o.out.mkdir(parents=True, exist_ok=True)
+    o = options(p)
     if not o.write:
-        if o.data is None:
-            p.error("--data says where the recordings are")
         train = build(o.work.resolve(), o.threads)
         if o.every > 1:
             o.data = part(o.work / f"every{o.every}", o.data, o.every)

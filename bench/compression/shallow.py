@@ -7,14 +7,11 @@
 WORK may be that of regions.py, as which it trains. Each network gets a JSON file in WORK of what `train compress
 --shallow` prints, and is not approximated again. SHALLOW.md is written into the folder of --out.
 """
-import argparse
 import json
-import os
-import pathlib
 import re
 
 import regions
-from common import HERE, build, call, record, spread
+from common import build, call, done, line, options, parser, record, spread
 
 NETS = {  # units of a row's network: the stem's, the first convolution's of the block and the block's
     "3 + 2 + 2": ("--arch", "relu", "--stem", "3:15:7:4", "--stages", "2:1:1:0:1"),
@@ -73,34 +70,24 @@ def write(o):
     for net in NETS:
         for variant in VARIANTS:
             files = [stem(o, net, variant, seed).with_suffix(".json") for seed in o.seeds]
-            if runs := [figures(json.loads(f.read_text())) for f in files if f.exists()]:
+            if runs := [figures(run) for run in done(files)]:
                 columns = [("accuracy", 2), ("patterns", 0), ("functions", 0), ("units", 0),
                            *((s, 2) for s in STEEPNESS), ("clips", 2)]
                 cells = [net, variant, *(spread([r[name] for r in runs], digits) for name, digits in columns)]
-                lines.append("| " + " | ".join(cells) + " |")
+                lines.append(line(cells))
     head = HEAD.format(most=o.most, epochs=o.epochs, seeds=", ".join(map(str, o.seeds)), windows=o.windows,
-                       columns="| " + " | ".join(COLUMNS) + " |")
+                       columns=line(COLUMNS))
     (o.out / "SHALLOW.md").write_text(head + "\n".join(lines) + "\n")
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--data", metavar="DIR")
-    p.add_argument("--work", type=pathlib.Path, required=True)
+    p = parser(__doc__)
     p.add_argument("--words", default=regions.WORDS)
     p.add_argument("--epochs", type=int, default=30)
     p.add_argument("--most", type=int, default=5000)
     p.add_argument("--windows", type=int, default=10000)
-    p.add_argument("--seeds", type=lambda t: [int(s) for s in t.split(",")], default=[1, 2, 3])
-    p.add_argument("--threads", type=int, default=os.cpu_count())
-    p.add_argument("--write", action="store_true")
-    p.add_argument("--out", type=pathlib.Path, default=HERE)
-    o = p.parse_args()
-    o.work.mkdir(parents=True, exist_ok=True)
-    o.out.mkdir(parents=True, exist_ok=True)
+    o = options(p)
     if not o.write:
-        if o.data is None:
-            p.error("--data says where the recordings are")
         train = build(o.work.resolve(), o.threads)
         for seed in o.seeds:
             for net in NETS:

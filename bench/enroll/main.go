@@ -36,10 +36,10 @@ type job struct {
 	m      *polynet.Model
 	e      *enroll.Embedder
 	splits map[datasets.Split]map[string][]string // clips by word
-	talked *enroll.Background                     // with the sound
+	made   *enroll.Background                     // what words are made with: for wake, with the sound
 	sound  enroll.Sound
 
-	heard    map[string]heard     // by path
+	padded   map[string]padded    // by path
 	clipRows map[string][]float64 // embeddings by path
 }
 
@@ -48,7 +48,7 @@ func main() {
 	if len(os.Args) < 2 {
 		log.Fatal("enroll background|measure|wake|table ...")
 	}
-	j := job{heard: map[string]heard{}, clipRows: map[string][]float64{}}
+	j := job{padded: map[string]padded{}, clipRows: map[string][]float64{}}
 	f := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	f.StringVar(&j.commands, "commands", "", "folder of Speech Commands")
 	f.StringVar(&j.speech, "speech", "", "folder of running speech, with train, valid and test in it")

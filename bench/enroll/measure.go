@@ -15,14 +15,14 @@ import (
 // measure enrolls a word with the background. It counts other speakers' clips of it, and clips of other words, that
 // are taken for it.
 func (j *job) measure(word string, enrolled, rest []string) ([]string, error) {
-	if j.talked == nil {
+	if j.made == nil {
 		b, err := j.background()
 		if err != nil {
 			return nil, err
 		}
-		j.talked = b
+		j.made = b
 	}
-	w, _, err := j.fit(word, enrolled, j.talked, new(enroll.Sound), j.share/100, enroll.Running)
+	w, _, err := j.fit(word, enrolled, j.made, new(enroll.Sound), j.share/100, enroll.Running)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ const (
 // wake makes a wake word of clips and of the training and validation speech, and counts its events.
 func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 	ctx := context.Background()
-	if j.talked == nil {
+	if j.made == nil {
 		b, err := j.background()
 		if err != nil {
 			return nil, err
@@ -97,9 +97,9 @@ func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 				return nil, err
 			}
 		}
-		j.talked = b
+		j.made = b
 	}
-	b, s := j.talked, j.sound
+	b, s := j.made, j.sound
 	w, examples, err := j.fit(word, enrolled, b, &s, wakeShare, enroll.RunningWake)
 	if err != nil {
 		return nil, err
@@ -136,8 +136,8 @@ type counted struct {
 	seconds float64
 }
 
-// heard is a sound with a second of silence before and after it.
-type heard struct {
+// padded is a sound with a second of silence before and after it.
+type padded struct {
 	windows *enroll.Windows
 	seconds float64 // without the silence
 }
@@ -145,7 +145,7 @@ type heard struct {
 // events counts the events of a word in sounds. Their windows are computed once for all words.
 func (j *job) events(w *enroll.Word, point detect.Config, paths []string) (n counted, err error) {
 	for _, path := range paths {
-		h, ok := j.heard[path]
+		h, ok := j.padded[path]
 		if !ok {
 			c, err := audio.ReadFile(path, j.m.Features.Rate)
 			if err != nil {
@@ -156,7 +156,7 @@ func (j *job) events(w *enroll.Word, point detect.Config, paths []string) (n cou
 				return n, err
 			}
 			h.seconds = float64(len(c.Samples)) / float64(c.Rate)
-			j.heard[path] = h
+			j.padded[path] = h
 		}
 		events, err := w.Events(point, h.windows)
 		if err != nil {

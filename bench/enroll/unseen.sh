@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# unheard.sh DATA WORK: measures words that a network has never heard. A network like base is trained without these
+# unseen.sh DATA WORK: measures words that a network was not trained on. A network like base is trained without these
 # words, and without running speech, in which nobody has searched for them. DATA is as for background.sh, and has esc10;
 # WORK keeps the network, and the script goes on where it stopped.
 set -euo pipefail
@@ -25,5 +25,5 @@ if [ ! -e "$work/without.safetensors" ]; then
 		--no-calibrate --resume --out "$work/without.safetensors"
 fi
 "$work/enroll" measure --commands "$data/speech_commands" --speech "$data/speech" --words $words \
-	--model "$work/without.safetensors" --results bench/enroll/unheard.csv
-"$work/enroll" table --results bench/enroll/unheard.csv
+	--model "$work/without.safetensors" --results bench/enroll/unseen.csv
+"$work/enroll" table --results bench/enroll/unseen.csv

@@ -10,8 +10,8 @@ type Words struct {
 	Widen func(dst, x []float32)
 	// Input is that of a Winograd: rows have cols words of two integers.
 	Input IntoPoints
-	// Output is that of a Winograd. LastOutput divides by 36: its results are right where they are whole numbers from -2²⁹
-	// to 2²⁹ − 1.
+	// Output is that of a Winograd. LastOutput divides by 36: its results are right where they are whole numbers from
+	// -2²⁹ to 2²⁹ − 1.
 	Output, LastOutput FromPoints
 	// Tile computes c = a·b as MatMulTile does, of depth words of two integers. depth is at least 1.
 	Tile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32, depth, rows, vectors int)
