@@ -55,7 +55,7 @@ func drawAll(work, out string) error {
 	canvas := vgimg.New(width*vg.Length(max(len(nets), 1)), height)
 	tiles := draw.Tiles{Cols: max(len(nets), 1), Rows: 1}
 	column := 0
-	for _, net := range []string{"small", "base"} {
+	for _, net := range []string{"small", "small, no augmentation", "base", "base, no augmentation"} {
 		if runs := nets[net]; len(runs) > 0 {
 			p, err := bars(net, runs)
 			if err != nil {
