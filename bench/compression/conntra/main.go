@@ -137,7 +137,7 @@ func (x *experiment) compare(ctx context.Context, d *dataset, seed int, all []re
 			case "backpropagation":
 				m, err = x.fit(ctx, d, seed, polynet.Float32, x.epochs)
 			case "rounded":
-				m, _, err = (&compress.Quantise{Weights: polynet.Ternary}).Apply(ctx, trained, x.data(d))
+				m, _, err = (&compress.Quantise{Weights: polynet.Ternary, Ends: compress.EndsNarrow}).Apply(ctx, trained, x.data(d))
 			case "conntra":
 				m, err = x.search(ctx, d, seed, rounded, trained)
 			case "conntra from scratch":
@@ -191,7 +191,7 @@ func (x *experiment) model(d *dataset, weights polynet.Precision) *polynet.Model
 		Stages: []polynet.Stage{{Width: x.hidden, Blocks: 1, Kernel: 1, Stride: 1}},
 	}}
 	if weights != polynet.Float32 {
-		m.Net.Narrow = &polynet.Narrow{Weights: weights, Stem: true}
+		m.Net.Narrow = &polynet.Narrow{Weights: weights, Stem: true, Head: true}
 	}
 	for i := range d.classes {
 		m.Labels = append(m.Labels, fmt.Sprint("class ", i))
