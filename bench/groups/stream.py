@@ -15,6 +15,7 @@ RATE, MINUTE = 16000, 60
 HOP = 0.08  # seconds, of decisions
 STEPS = (0.08, 0.16, 0.24, 0.48, 0.96)
 MANY = [(8, 8, 0.08), (32, 32, 0.08), (32, 32, 0.24), (1000, 1, 0.08), (1000, 1, 0.24), (1000, 20, 0.08)]  # streams, in groups of, step
+NARROW = [(8, 8, 0.24), (32, 32, 0.24)]
 
 
 def rows(bench):
@@ -28,7 +29,10 @@ def rows(bench):
         for step in (0.08, 0.24):
             live[f"{narrow} weights, a stream, step {1000 * step:.0f} ms"] = [
                 o.prepare("stream", step=step, **{**args, "model": path}) for o in bench.ours]
-    many = {each: [o.prepare("streams", streams=each[0], group=each[1], step=each[2], **args) for o in bench.ours] for each in MANY}
+    many = {each: together(bench, each, args) for each in MANY}
+    for narrow in ("int8", "ternary"):
+        path, _ = bench.model("pi", MIDDLE, narrow)
+        many |= {(*each, narrow): together(bench, each, {**args, "model": path}) for each in NARROW}
     windows = windows_sides(bench, model)
     features = [o.prepare("logmel", samples=args["samples"]) for o in bench.ours]
     live |= streams
@@ -36,8 +40,8 @@ def rows(bench):
     times = iter(bench.take_turns(sides))
 
     costs = {name: [per_second(next(times), MINUTE) for _ in sides] for name, sides in live.items()}
-    for (streams, group, step), own in many.items():
-        costs[name_streams(streams, group, step)] = [per_second(next(times), streams * step) for _ in own]
+    for each, own in many.items():
+        costs[name_streams(*each)] = [per_second(next(times), each[0] * each[2]) for _ in own]
     made = [per_second(next(times), MINUTE) for _ in features]
     again = [per_second(next(times), HOP) for _ in windows]
     n = len(bench.ours)
@@ -46,14 +50,21 @@ def rows(bench):
         costs[f"windows, {name}"] = [plus(net, f) for f in made]
     table = tabulate(bench, costs, describe("pi", MIDDLE, facts))
     bench.forget()
-    kilobytes = max(side.facts["bytes"] for (streams, _, _), own in many.items() if streams == 1000 for side in own) / 1e3
+    kilobytes = max(side.facts["bytes"] for each, own in many.items() if each[0] == 1000 for side in own) / 1e3
     return table + ["", f"The streams' probabilities differ by {delta:.1e} at most. One of a thousand takes at most {kilobytes:.0f} kB. "
                     f"{call_overhead(bench)}"]
 
 
-def name_streams(streams, group, step):
+def together(bench, each, args):
+    """Returns the sides that run many streams."""
+    streams, group, step = each
+    return [o.prepare("streams", streams=streams, group=group, step=step, **args) for o in bench.ours]
+
+
+def name_streams(streams, group, step, narrow=""):
+    weights = f"{narrow} weights, " if narrow else ""
     together = f"{streams:,} streams" + ("" if group == 1 else " in a group" if group == streams else f" in groups of {group}")
-    return f"{together}, step {1000 * step:.0f} ms"
+    return f"{weights}{together}, step {1000 * step:.0f} ms"
 
 
 def windows_sides(bench, model):

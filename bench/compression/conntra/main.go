@@ -185,7 +185,7 @@ func write(path string, r result) error {
 // model returns a model of rows of so many inputs, without weights.
 func (x *experiment) model(d *dataset, weights polynet.Precision) *polynet.Model {
 	f := features.Default()
-	f.Mels, f.FFT = d.inputs, 2048
+	f.Mels, f.FFT = d.inputs, 1<<15 // mels, which nothing computes here, need a bin each
 	m := &polynet.Model{Features: f, Window: 0.2, Temperature: 1, Net: polynet.Config{
 		Inputs: d.inputs, Classes: d.classes, Block: polynet.ReLU, Stem: polynet.Stem{Width: x.hidden, Kernel: 1, Stride: 1},
 		Stages: []polynet.Stage{{Width: x.hidden, Blocks: 1, Kernel: 1, Stride: 1}},
