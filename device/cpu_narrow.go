@@ -3,7 +3,7 @@ package device
 import "github.com/polyphon/polyphon/device/internal/simd"
 
 // PackNarrow stores panels as Pack does, of words of four weights that follow each other in a column. Where the kernels
-// multiply signed by unsigned bytes, zero is added to the weights.
+// multiply signed by unsigned bytes, zero is added to the weights, or with Kernels.PanelZeros 128 to the other ones.
 func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 	if f := d.chooseWords(a, n, ternary); f != nil {
 		d.packWords(f, dst, w, n, a)
@@ -12,7 +12,8 @@ func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 	}
 	k := 4 * a.Cols
 	width := d.kernels.ByteWidth
-	size := k / 4 * padded(n, width)
+	depth := d.panelDepth(k)
+	size := depth * padded(n, width)
 	if dst.Data.Len() < size {
 		dst.Data = d.Alloc(size)
 	}
@@ -21,15 +22,33 @@ func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 	if d.kernels.SignedBytes {
 		offset = 0
 	}
-	words := d.scratch(k / 4 * n)
-	to := simd.Bytes(*words)
+	words := d.scratch(depth * n)
+	first := depth - k/4 // of the rows of bytes
+	to := simd.Bytes((*words)[first*n:])
+	if first > 0 {
+		for c := range n {
+			sum := int32(0)
+			for r := range k {
+				sum += int32(w[r*n+c])
+			}
+			simd.Integers(*words)[c] = -128 * sum
+		}
+	}
 	for r := range k {
 		for c, v := range w[r*n:][:n] {
 			to[(r/4*n+c)*4+r%4] = int8(int(v) + offset)
 		}
 	}
-	packPanels(values(dst.Data), *words, k/4, n, width)
+	packPanels(values(dst.Data), *words, depth, n, width)
 	d.floats.Put(words)
+}
+
+// panelDepth returns the rows of panels of k bytes.
+func (d *cpu) panelDepth(k int) int {
+	if d.kernels.PanelZeros {
+		return k/4 + 1
+	}
+	return k / 4
 }
 
 // narrowProduct is MatMulNarrow as a task, whose pieces are tiles of rows by all columns.
@@ -76,9 +95,9 @@ func (p *narrowProduct) tile(t *tile, first, last int) {
 	k := p.d.kernels
 	count := last - first
 	group, row := t.begin(&p.a, first, count)
-	depth, width := p.w.K/4, k.ByteWidth
+	depth, panels, width := p.w.K/4, p.d.panelDepth(p.w.K), k.ByteWidth
 	all := padded(p.w.N, width)
-	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:depth*all]
+	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:panels*all]
 	multiply := k.ByteTile
 	if p.w.zero == 1 {
 		multiply = k.TernaryTile
@@ -94,7 +113,7 @@ func (p *narrowProduct) tile(t *tile, first, last int) {
 		stride := min(productCols, all-c)
 		for panel := 0; panel < stride; panel += 2 * width {
 			cols := min(2*width, stride-panel)
-			multiply(t.sums[panel:], stride, a, &t.starts, &t.zeros, b[(c+panel)*depth:], depth, count, cols/width)
+			multiply(t.sums[panel:], stride, a, &t.starts, &t.zeros, b[(c+panel)*panels:], depth, count, cols/width)
 		}
 		cols := min(productCols, p.w.N-c)
 		for done, g, r := 0, group, row; done < count; g, r = g+1, 0 {

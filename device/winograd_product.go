@@ -41,6 +41,7 @@ const (
 	tilesAtOnce  = simd.MaxTileRows // tiles of outputs that are computed at a time: one for each row of a matrix tile
 	sumsAtOnce   = 1024             // sums of one tile, points by columns, that are computed before they are transformed
 	minChunkCols = 32               // minimum number of columns in sumsAtOnce
+	wordCols     = 64               // the same of integers, whose products take half as long
 )
 
 // winogradTiles computes tiles first up to last.
@@ -49,6 +50,9 @@ func (p *product) winogradTiles(t *tile, first, last int) {
 	size := p.transform(t, first, last)
 	padded, depth := p.d.padded(p.w.N), p.runs*p.a.RowStride
 	chunk := max(minChunkCols, sumsAtOnce/f.points/minChunkCols*minChunkCols)
+	if f.words {
+		chunk = max(wordCols, chunk)
+	}
 	t.sums = grown(t.sums, f.points*count*chunk)
 	t.outputs = grown(t.outputs, f.outputs*count*chunk)
 	blocks := CeilDiv(count, p.d.kernels.TileRows)

@@ -14,8 +14,8 @@ import (
 // independentSums is how many sums a tile needs so that each instruction waits for none before it.
 const independentSums = 8
 
-// vnniByteTile generates ByteTile for AVX-512's VNNI. A tile of a few sums keeps several sets of them, for words that
-// follow each other.
+// vnniByteTile generates ByteTile for AVX-512's VNNI, which multiplies a byte with a sign by one without: 128 more than
+// a has. A tile of a few sums keeps several sets of them, for words that follow each other.
 func vnniByteTile(s isa) {
 	kernel(s, byteTileSpec)
 	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
@@ -28,14 +28,16 @@ func vnniByteTile(s isa) {
 		for i := range sets {
 			sets[i] = newTile(s, rows, vectors)
 		}
-		zeros := Load(Param("zeros"), GP64())
-		for r, row := range sets[0] {
-			for _, v := range row {
-				VPBROADCASTD(Mem{Base: zeros, Disp: 4 * r}, v)
+		signs := s.vec()
+		s.broadcastWord(0x80808080, signs)
+		b := Load(Param("b").Base(), GP64())
+		for _, row := range sets[0] {
+			for i, v := range row {
+				VMOVUPS(s.at(b, i), v)
 			}
 		}
+		ADDQ(U32(vectors*s.bytes()), b)
 		ends, step := rowEnds(rows)
-		b := Load(Param("b").Base(), GP64())
 		multiply := func(sums tile, word int) {
 			panel := make([]reg.VecVirtual, vectors)
 			for i := range panel {
@@ -43,9 +45,9 @@ func vnniByteTile(s isa) {
 			}
 			for r, row := range sums {
 				a := s.vec()
-				VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4, Disp: 4 * word}, a)
+				VPXORD_BCST(Mem{Base: ends[r], Index: step, Scale: 4, Disp: 4 * word}, signs, a)
 				for i, v := range row {
-					VPDPBUSD(a, panel[i], v)
+					VPDPBUSD(panel[i], a, v)
 				}
 			}
 		}
@@ -76,17 +78,6 @@ func vnniByteTile(s isa) {
 			}
 		}
 		s.storeTile(sets[0])
-	})
-}
-
-// vnniByteSums generates ByteSums for AVX-512's VNNI.
-func vnniByteSums(s isa) {
-	kernel(s, byteSumsSpec)
-	ones := s.vec()
-	s.broadcastWord(0x01010101, ones)
-	s.byteSums(func(from Mem, mask reg.Register, sum reg.VecVirtual) {
-		v := s.load(from, mask)
-		VPDPBUSD(v, ones, sum)
 	})
 }
 
@@ -121,11 +112,6 @@ func (s isa) byteSums(add func(from Mem, mask reg.Register, sum reg.VecVirtual))
 
 // addWords returns the sum of a vector's words.
 func (s isa) addWords(v reg.VecVirtual) reg.Register {
-	if s.wide() {
-		upper := YMM()
-		VEXTRACTI64X4(U8(1), v, upper)
-		VPADDD(upper, v.AsY(), v.AsY())
-	}
 	upper := XMM()
 	x := v.AsX()
 	VEXTRACTI128(U8(1), v.AsY(), upper)

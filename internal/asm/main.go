@@ -60,7 +60,6 @@ func main() {
 		vnni.name = "vnni"
 		sets = append(sets, vnni)
 		vnniByteTile(vnni)
-		vnniByteSums(vnni)
 		words(vnni)
 	case "features":
 		arm = neonFeatures()

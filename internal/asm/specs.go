@@ -37,7 +37,9 @@ var (
 		[]string{"computes dst = init + Σ w∘x over the taps."},
 	}
 	byteTileSpec = spec{
-		"ByteTile", byteTileSignature, []string{"computes the integers c = zeros + a·b of bytes, NEON a·b; see MatMulTile."},
+		"ByteTile", byteTileSignature, []string{
+			"computes the integers c = zeros + a·b of bytes; see MatMulTile. NEON and VNNI ignore zeros.",
+		},
 	}
 	ternaryTileSpec = spec{
 		"TernaryTile", byteTileSignature, []string{"is ByteTile for bytes of b that are 0, 1 or 2."},

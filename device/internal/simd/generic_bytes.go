@@ -10,8 +10,8 @@ func Bytes(words []float32) []int8 {
 	return unsafe.Slice((*int8)(unsafe.Pointer(unsafe.SliceData(words))), 4*len(words))
 }
 
-// integers returns words as integers: copying them as floats could change them.
-func integers(words []float32) []int32 {
+// Integers returns words as integers: copying them as floats could change them.
+func Integers(words []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(words))), len(words))
 }
 
@@ -19,7 +19,7 @@ func byteTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, z
 	depth, rows, vectors int) {
 	const width = 4
 	cols := vectors * width
-	panel, out := Bytes(b[:depth*cols]), integers(c)
+	panel, out := Bytes(b[:depth*cols]), Integers(c)
 	for r := range rows {
 		in := Bytes(a[starts[r]:][:depth])
 		for col := range cols {
@@ -49,7 +49,7 @@ func byteSums(sums *[MaxTileRows]int32, a []float32, starts *[MaxTileRows]int, d
 func dequantise(dst, x, a, c []float32, rows, cols, dstStride, xStride int, floor float32) {
 	a = a[:cols]
 	for r := range rows {
-		out, in := dst[r*dstStride:][:cols], integers(x[r*xStride:][:cols])
+		out, in := dst[r*dstStride:][:cols], Integers(x[r*xStride:][:cols])
 		for i, v := range in {
 			out[i] = max(float32(float32(v)*a[i])+value(c, i, 0), floor)
 		}
@@ -59,7 +59,7 @@ func dequantise(dst, x, a, c []float32, rows, cols, dstStride, xStride int, floo
 func dequantiseSum(dst, x, s, a, c []float32, rows, cols, dstStride, xStride, sStride int, floor float32) {
 	a = a[:cols]
 	for r := range rows {
-		out, in, skip := dst[r*dstStride:][:cols], integers(x[r*xStride:][:cols]), s[r*sStride:][:cols]
+		out, in, skip := dst[r*dstStride:][:cols], Integers(x[r*xStride:][:cols]), s[r*sStride:][:cols]
 		for i, v := range in {
 			out[i] = max(float32(float32(v)*a[i])+value(c, i, 0)+skip[i], floor)
 		}
@@ -70,7 +70,7 @@ func dequantiseHadamardSum(dst, x, s, a, c, p, q []float32,
 	rows, cols, dstStride, xStride, sStride int, floor float32) {
 	a, p, q = a[:cols], p[:cols], q[:cols]
 	for r := range rows {
-		out, in, skip := dst[r*dstStride:][:cols], integers(x[r*xStride:][:cols]), s[r*sStride:][:cols]
+		out, in, skip := dst[r*dstStride:][:cols], Integers(x[r*xStride:][:cols]), s[r*sStride:][:cols]
 		for i, v := range in {
 			f := float32(float32(v)*a[i]) + value(c, i, 0)
 			out[i] = max(f+skip[i]+q[i]+float32(p[i]*float32(f*skip[i])), floor)

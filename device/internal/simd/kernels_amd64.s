@@ -19868,7 +19868,7 @@ tile1x1_step:
 
 // func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·vnniByteTile(SB), NOSPLIT, $0-120
+TEXT ·vnniByteTile(SB), NOSPLIT, $8-120
 	MOVQ         rows+104(FP), AX
 	MOVQ         vectors+112(FP), CX
 	CMPQ         CX, $0x02
@@ -19899,106 +19899,109 @@ TEXT ·vnniByteTile(SB), NOSPLIT, $0-120
 	VPXORD       Z21, Z21, Z21
 	VPXORD       Z22, Z22, Z22
 	VPXORD       Z23, Z23, Z23
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	VPBROADCASTD 24(AX), Z12
-	VPBROADCASTD 24(AX), Z13
-	VPBROADCASTD 28(AX), Z14
-	VPBROADCASTD 28(AX), Z15
-	VPBROADCASTD 32(AX), Z16
-	VPBROADCASTD 32(AX), Z17
-	VPBROADCASTD 36(AX), Z18
-	VPBROADCASTD 36(AX), Z19
-	VPBROADCASTD 40(AX), Z20
-	VPBROADCASTD 40(AX), Z21
-	VPBROADCASTD 44(AX), Z22
-	VPBROADCASTD 44(AX), Z23
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), R13
-	LEAQ         (AX)(R13*4), R13
-	MOVQ         72(CX), R14
-	LEAQ         (AX)(R14*4), R14
-	MOVQ         80(CX), R15
-	LEAQ         (AX)(R15*4), R15
-	MOVQ         88(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X24
+	VPBROADCASTD X24, Z24
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	VMOVUPS      (AX), Z16
+	VMOVUPS      64(AX), Z17
+	VMOVUPS      (AX), Z18
+	VMOVUPS      64(AX), Z19
+	VMOVUPS      (AX), Z20
+	VMOVUPS      64(AX), Z21
+	VMOVUPS      (AX), Z22
+	VMOVUPS      64(AX), Z23
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), R14
+	LEAQ         (CX)(R14*4), R14
+	MOVQ         72(DX), R15
+	LEAQ         (CX)(R15*4), R15
+	MOVQ         80(DX), BP
+	LEAQ         (CX)(BP*4), BP
+	MOVQ         88(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile12x2_words:
-	CMPQ         DX, $-1
-	JG           tile12x2_rest
-	VMOVUPS      (AX), Z24
-	VMOVUPS      64(AX), Z25
-	VPBROADCASTD (BX)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z0
-	VPDPBUSD     Z26, Z25, Z1
-	VPBROADCASTD (SI)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z2
-	VPDPBUSD     Z26, Z25, Z3
-	VPBROADCASTD (DI)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z4
-	VPDPBUSD     Z26, Z25, Z5
-	VPBROADCASTD (R8)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z6
-	VPDPBUSD     Z26, Z25, Z7
-	VPBROADCASTD (R9)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z8
-	VPDPBUSD     Z26, Z25, Z9
-	VPBROADCASTD (R10)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z10
-	VPDPBUSD     Z26, Z25, Z11
-	VPBROADCASTD (R11)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z12
-	VPDPBUSD     Z26, Z25, Z13
-	VPBROADCASTD (R12)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z14
-	VPDPBUSD     Z26, Z25, Z15
-	VPBROADCASTD (R13)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z16
-	VPDPBUSD     Z26, Z25, Z17
-	VPBROADCASTD (R14)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z18
-	VPDPBUSD     Z26, Z25, Z19
-	VPBROADCASTD (R15)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z20
-	VPDPBUSD     Z26, Z25, Z21
-	VPBROADCASTD (CX)(DX*4), Z26
-	VPDPBUSD     Z26, Z24, Z22
-	VPDPBUSD     Z26, Z25, Z23
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile12x2_words
+	CMPQ        BX, $-1
+	JG          tile12x2_rest
+	VMOVUPS     (AX), Z25
+	VMOVUPS     64(AX), Z26
+	VPXORD.BCST (SI)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z0
+	VPDPBUSD    Z26, Z27, Z1
+	VPXORD.BCST (DI)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z2
+	VPDPBUSD    Z26, Z27, Z3
+	VPXORD.BCST (R8)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z4
+	VPDPBUSD    Z26, Z27, Z5
+	VPXORD.BCST (R9)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z6
+	VPDPBUSD    Z26, Z27, Z7
+	VPXORD.BCST (R10)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z8
+	VPDPBUSD    Z26, Z27, Z9
+	VPXORD.BCST (R11)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z10
+	VPDPBUSD    Z26, Z27, Z11
+	VPXORD.BCST (R12)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z12
+	VPDPBUSD    Z26, Z27, Z13
+	VPXORD.BCST (R13)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z14
+	VPDPBUSD    Z26, Z27, Z15
+	VPXORD.BCST (R14)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z16
+	VPDPBUSD    Z26, Z27, Z17
+	VPXORD.BCST (R15)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z18
+	VPDPBUSD    Z26, Z27, Z19
+	VPXORD.BCST (BP)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z20
+	VPDPBUSD    Z26, Z27, Z21
+	VPXORD.BCST (DX)(BX*4), Z24, Z27
+	VPDPBUSD    Z25, Z27, Z22
+	VPDPBUSD    Z26, Z27, Z23
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile12x2_words
 
 tile12x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20067,99 +20070,102 @@ not_tile12x2:
 	VPXORD       Z19, Z19, Z19
 	VPXORD       Z20, Z20, Z20
 	VPXORD       Z21, Z21, Z21
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	VPBROADCASTD 24(AX), Z12
-	VPBROADCASTD 24(AX), Z13
-	VPBROADCASTD 28(AX), Z14
-	VPBROADCASTD 28(AX), Z15
-	VPBROADCASTD 32(AX), Z16
-	VPBROADCASTD 32(AX), Z17
-	VPBROADCASTD 36(AX), Z18
-	VPBROADCASTD 36(AX), Z19
-	VPBROADCASTD 40(AX), Z20
-	VPBROADCASTD 40(AX), Z21
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), R13
-	LEAQ         (AX)(R13*4), R13
-	MOVQ         72(CX), R14
-	LEAQ         (AX)(R14*4), R14
-	MOVQ         80(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X22
+	VPBROADCASTD X22, Z22
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	VMOVUPS      (AX), Z16
+	VMOVUPS      64(AX), Z17
+	VMOVUPS      (AX), Z18
+	VMOVUPS      64(AX), Z19
+	VMOVUPS      (AX), Z20
+	VMOVUPS      64(AX), Z21
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), R14
+	LEAQ         (CX)(R14*4), R14
+	MOVQ         72(DX), R15
+	LEAQ         (CX)(R15*4), R15
+	MOVQ         80(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile11x2_words:
-	CMPQ         DX, $-1
-	JG           tile11x2_rest
-	VMOVUPS      (AX), Z22
-	VMOVUPS      64(AX), Z23
-	VPBROADCASTD (BX)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z0
-	VPDPBUSD     Z24, Z23, Z1
-	VPBROADCASTD (SI)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z2
-	VPDPBUSD     Z24, Z23, Z3
-	VPBROADCASTD (DI)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z4
-	VPDPBUSD     Z24, Z23, Z5
-	VPBROADCASTD (R8)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z6
-	VPDPBUSD     Z24, Z23, Z7
-	VPBROADCASTD (R9)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z8
-	VPDPBUSD     Z24, Z23, Z9
-	VPBROADCASTD (R10)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z10
-	VPDPBUSD     Z24, Z23, Z11
-	VPBROADCASTD (R11)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z12
-	VPDPBUSD     Z24, Z23, Z13
-	VPBROADCASTD (R12)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z14
-	VPDPBUSD     Z24, Z23, Z15
-	VPBROADCASTD (R13)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z16
-	VPDPBUSD     Z24, Z23, Z17
-	VPBROADCASTD (R14)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z18
-	VPDPBUSD     Z24, Z23, Z19
-	VPBROADCASTD (CX)(DX*4), Z24
-	VPDPBUSD     Z24, Z22, Z20
-	VPDPBUSD     Z24, Z23, Z21
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile11x2_words
+	CMPQ        BX, $-1
+	JG          tile11x2_rest
+	VMOVUPS     (AX), Z23
+	VMOVUPS     64(AX), Z24
+	VPXORD.BCST (SI)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z0
+	VPDPBUSD    Z24, Z25, Z1
+	VPXORD.BCST (DI)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z2
+	VPDPBUSD    Z24, Z25, Z3
+	VPXORD.BCST (R8)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z4
+	VPDPBUSD    Z24, Z25, Z5
+	VPXORD.BCST (R9)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z6
+	VPDPBUSD    Z24, Z25, Z7
+	VPXORD.BCST (R10)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z8
+	VPDPBUSD    Z24, Z25, Z9
+	VPXORD.BCST (R11)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z10
+	VPDPBUSD    Z24, Z25, Z11
+	VPXORD.BCST (R12)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z12
+	VPDPBUSD    Z24, Z25, Z13
+	VPXORD.BCST (R13)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z14
+	VPDPBUSD    Z24, Z25, Z15
+	VPXORD.BCST (R14)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z16
+	VPDPBUSD    Z24, Z25, Z17
+	VPXORD.BCST (R15)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z18
+	VPDPBUSD    Z24, Z25, Z19
+	VPXORD.BCST (DX)(BX*4), Z22, Z25
+	VPDPBUSD    Z23, Z25, Z20
+	VPDPBUSD    Z24, Z25, Z21
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile11x2_words
 
 tile11x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20223,92 +20229,95 @@ not_tile11x2:
 	VPXORD       Z17, Z17, Z17
 	VPXORD       Z18, Z18, Z18
 	VPXORD       Z19, Z19, Z19
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	VPBROADCASTD 24(AX), Z12
-	VPBROADCASTD 24(AX), Z13
-	VPBROADCASTD 28(AX), Z14
-	VPBROADCASTD 28(AX), Z15
-	VPBROADCASTD 32(AX), Z16
-	VPBROADCASTD 32(AX), Z17
-	VPBROADCASTD 36(AX), Z18
-	VPBROADCASTD 36(AX), Z19
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), R13
-	LEAQ         (AX)(R13*4), R13
-	MOVQ         72(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X20
+	VPBROADCASTD X20, Z20
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	VMOVUPS      (AX), Z16
+	VMOVUPS      64(AX), Z17
+	VMOVUPS      (AX), Z18
+	VMOVUPS      64(AX), Z19
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), R14
+	LEAQ         (CX)(R14*4), R14
+	MOVQ         72(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile10x2_words:
-	CMPQ         DX, $-1
-	JG           tile10x2_rest
-	VMOVUPS      (AX), Z20
-	VMOVUPS      64(AX), Z21
-	VPBROADCASTD (BX)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z0
-	VPDPBUSD     Z22, Z21, Z1
-	VPBROADCASTD (SI)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z2
-	VPDPBUSD     Z22, Z21, Z3
-	VPBROADCASTD (DI)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z4
-	VPDPBUSD     Z22, Z21, Z5
-	VPBROADCASTD (R8)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z6
-	VPDPBUSD     Z22, Z21, Z7
-	VPBROADCASTD (R9)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z8
-	VPDPBUSD     Z22, Z21, Z9
-	VPBROADCASTD (R10)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z10
-	VPDPBUSD     Z22, Z21, Z11
-	VPBROADCASTD (R11)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z12
-	VPDPBUSD     Z22, Z21, Z13
-	VPBROADCASTD (R12)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z14
-	VPDPBUSD     Z22, Z21, Z15
-	VPBROADCASTD (R13)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z16
-	VPDPBUSD     Z22, Z21, Z17
-	VPBROADCASTD (CX)(DX*4), Z22
-	VPDPBUSD     Z22, Z20, Z18
-	VPDPBUSD     Z22, Z21, Z19
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile10x2_words
+	CMPQ        BX, $-1
+	JG          tile10x2_rest
+	VMOVUPS     (AX), Z21
+	VMOVUPS     64(AX), Z22
+	VPXORD.BCST (SI)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z0
+	VPDPBUSD    Z22, Z23, Z1
+	VPXORD.BCST (DI)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z2
+	VPDPBUSD    Z22, Z23, Z3
+	VPXORD.BCST (R8)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z4
+	VPDPBUSD    Z22, Z23, Z5
+	VPXORD.BCST (R9)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z6
+	VPDPBUSD    Z22, Z23, Z7
+	VPXORD.BCST (R10)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z8
+	VPDPBUSD    Z22, Z23, Z9
+	VPXORD.BCST (R11)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z10
+	VPDPBUSD    Z22, Z23, Z11
+	VPXORD.BCST (R12)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z12
+	VPDPBUSD    Z22, Z23, Z13
+	VPXORD.BCST (R13)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z14
+	VPDPBUSD    Z22, Z23, Z15
+	VPXORD.BCST (R14)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z16
+	VPDPBUSD    Z22, Z23, Z17
+	VPXORD.BCST (DX)(BX*4), Z20, Z23
+	VPDPBUSD    Z21, Z23, Z18
+	VPDPBUSD    Z22, Z23, Z19
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile10x2_words
 
 tile10x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20367,85 +20376,88 @@ not_tile10x2:
 	VPXORD       Z15, Z15, Z15
 	VPXORD       Z16, Z16, Z16
 	VPXORD       Z17, Z17, Z17
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	VPBROADCASTD 24(AX), Z12
-	VPBROADCASTD 24(AX), Z13
-	VPBROADCASTD 28(AX), Z14
-	VPBROADCASTD 28(AX), Z15
-	VPBROADCASTD 32(AX), Z16
-	VPBROADCASTD 32(AX), Z17
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X18
+	VPBROADCASTD X18, Z18
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	VMOVUPS      (AX), Z16
+	VMOVUPS      64(AX), Z17
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile9x2_words:
-	CMPQ         DX, $-1
-	JG           tile9x2_rest
-	VMOVUPS      (AX), Z18
-	VMOVUPS      64(AX), Z19
-	VPBROADCASTD (BX)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z0
-	VPDPBUSD     Z20, Z19, Z1
-	VPBROADCASTD (SI)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z2
-	VPDPBUSD     Z20, Z19, Z3
-	VPBROADCASTD (DI)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z4
-	VPDPBUSD     Z20, Z19, Z5
-	VPBROADCASTD (R8)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z6
-	VPDPBUSD     Z20, Z19, Z7
-	VPBROADCASTD (R9)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z8
-	VPDPBUSD     Z20, Z19, Z9
-	VPBROADCASTD (R10)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z10
-	VPDPBUSD     Z20, Z19, Z11
-	VPBROADCASTD (R11)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z12
-	VPDPBUSD     Z20, Z19, Z13
-	VPBROADCASTD (R12)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z14
-	VPDPBUSD     Z20, Z19, Z15
-	VPBROADCASTD (CX)(DX*4), Z20
-	VPDPBUSD     Z20, Z18, Z16
-	VPDPBUSD     Z20, Z19, Z17
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile9x2_words
+	CMPQ        BX, $-1
+	JG          tile9x2_rest
+	VMOVUPS     (AX), Z19
+	VMOVUPS     64(AX), Z20
+	VPXORD.BCST (SI)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z0
+	VPDPBUSD    Z20, Z21, Z1
+	VPXORD.BCST (DI)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z2
+	VPDPBUSD    Z20, Z21, Z3
+	VPXORD.BCST (R8)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z4
+	VPDPBUSD    Z20, Z21, Z5
+	VPXORD.BCST (R9)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z6
+	VPDPBUSD    Z20, Z21, Z7
+	VPXORD.BCST (R10)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z8
+	VPDPBUSD    Z20, Z21, Z9
+	VPXORD.BCST (R11)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z10
+	VPDPBUSD    Z20, Z21, Z11
+	VPXORD.BCST (R12)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z12
+	VPDPBUSD    Z20, Z21, Z13
+	VPXORD.BCST (R13)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z14
+	VPDPBUSD    Z20, Z21, Z15
+	VPXORD.BCST (DX)(BX*4), Z18, Z21
+	VPDPBUSD    Z19, Z21, Z16
+	VPDPBUSD    Z20, Z21, Z17
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile9x2_words
 
 tile9x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20499,78 +20511,81 @@ not_tile9x2:
 	VPXORD       Z13, Z13, Z13
 	VPXORD       Z14, Z14, Z14
 	VPXORD       Z15, Z15, Z15
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	VPBROADCASTD 24(AX), Z12
-	VPBROADCASTD 24(AX), Z13
-	VPBROADCASTD 28(AX), Z14
-	VPBROADCASTD 28(AX), Z15
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X16
+	VPBROADCASTD X16, Z16
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	VMOVUPS      (AX), Z14
+	VMOVUPS      64(AX), Z15
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile8x2_words:
-	CMPQ         DX, $-1
-	JG           tile8x2_rest
-	VMOVUPS      (AX), Z16
-	VMOVUPS      64(AX), Z17
-	VPBROADCASTD (BX)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z0
-	VPDPBUSD     Z18, Z17, Z1
-	VPBROADCASTD (SI)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z2
-	VPDPBUSD     Z18, Z17, Z3
-	VPBROADCASTD (DI)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z4
-	VPDPBUSD     Z18, Z17, Z5
-	VPBROADCASTD (R8)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z6
-	VPDPBUSD     Z18, Z17, Z7
-	VPBROADCASTD (R9)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z8
-	VPDPBUSD     Z18, Z17, Z9
-	VPBROADCASTD (R10)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z10
-	VPDPBUSD     Z18, Z17, Z11
-	VPBROADCASTD (R11)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z12
-	VPDPBUSD     Z18, Z17, Z13
-	VPBROADCASTD (CX)(DX*4), Z18
-	VPDPBUSD     Z18, Z16, Z14
-	VPDPBUSD     Z18, Z17, Z15
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile8x2_words
+	CMPQ        BX, $-1
+	JG          tile8x2_rest
+	VMOVUPS     (AX), Z17
+	VMOVUPS     64(AX), Z18
+	VPXORD.BCST (SI)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z0
+	VPDPBUSD    Z18, Z19, Z1
+	VPXORD.BCST (DI)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z2
+	VPDPBUSD    Z18, Z19, Z3
+	VPXORD.BCST (R8)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z4
+	VPDPBUSD    Z18, Z19, Z5
+	VPXORD.BCST (R9)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z6
+	VPDPBUSD    Z18, Z19, Z7
+	VPXORD.BCST (R10)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z8
+	VPDPBUSD    Z18, Z19, Z9
+	VPXORD.BCST (R11)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z10
+	VPDPBUSD    Z18, Z19, Z11
+	VPXORD.BCST (R12)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z12
+	VPDPBUSD    Z18, Z19, Z13
+	VPXORD.BCST (DX)(BX*4), Z16, Z19
+	VPDPBUSD    Z17, Z19, Z14
+	VPDPBUSD    Z18, Z19, Z15
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile8x2_words
 
 tile8x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20619,71 +20634,74 @@ not_tile8x2:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 	VPXORD       Z13, Z13, Z13
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	VPBROADCASTD 24(AX), Z12
-	VPBROADCASTD 24(AX), Z13
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X14
+	VPBROADCASTD X14, Z14
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	VMOVUPS      (AX), Z12
+	VMOVUPS      64(AX), Z13
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile7x2_words:
-	CMPQ         DX, $-1
-	JG           tile7x2_rest
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	VPBROADCASTD (BX)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z0
-	VPDPBUSD     Z16, Z15, Z1
-	VPBROADCASTD (SI)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z2
-	VPDPBUSD     Z16, Z15, Z3
-	VPBROADCASTD (DI)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z4
-	VPDPBUSD     Z16, Z15, Z5
-	VPBROADCASTD (R8)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z6
-	VPDPBUSD     Z16, Z15, Z7
-	VPBROADCASTD (R9)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z8
-	VPDPBUSD     Z16, Z15, Z9
-	VPBROADCASTD (R10)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z10
-	VPDPBUSD     Z16, Z15, Z11
-	VPBROADCASTD (CX)(DX*4), Z16
-	VPDPBUSD     Z16, Z14, Z12
-	VPDPBUSD     Z16, Z15, Z13
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile7x2_words
+	CMPQ        BX, $-1
+	JG          tile7x2_rest
+	VMOVUPS     (AX), Z15
+	VMOVUPS     64(AX), Z16
+	VPXORD.BCST (SI)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z0
+	VPDPBUSD    Z16, Z17, Z1
+	VPXORD.BCST (DI)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z2
+	VPDPBUSD    Z16, Z17, Z3
+	VPXORD.BCST (R8)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z4
+	VPDPBUSD    Z16, Z17, Z5
+	VPXORD.BCST (R9)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z6
+	VPDPBUSD    Z16, Z17, Z7
+	VPXORD.BCST (R10)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z8
+	VPDPBUSD    Z16, Z17, Z9
+	VPXORD.BCST (R11)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z10
+	VPDPBUSD    Z16, Z17, Z11
+	VPXORD.BCST (DX)(BX*4), Z14, Z17
+	VPDPBUSD    Z15, Z17, Z12
+	VPDPBUSD    Z16, Z17, Z13
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile7x2_words
 
 tile7x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20727,64 +20745,67 @@ not_tile7x2:
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	VPBROADCASTD 20(AX), Z10
-	VPBROADCASTD 20(AX), Z11
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Z12
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      64(AX), Z11
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile6x2_words:
-	CMPQ         DX, $-1
-	JG           tile6x2_rest
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VPBROADCASTD (BX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z0
-	VPDPBUSD     Z14, Z13, Z1
-	VPBROADCASTD (SI)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z2
-	VPDPBUSD     Z14, Z13, Z3
-	VPBROADCASTD (DI)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z4
-	VPDPBUSD     Z14, Z13, Z5
-	VPBROADCASTD (R8)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z6
-	VPDPBUSD     Z14, Z13, Z7
-	VPBROADCASTD (R9)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z8
-	VPDPBUSD     Z14, Z13, Z9
-	VPBROADCASTD (CX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z10
-	VPDPBUSD     Z14, Z13, Z11
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile6x2_words
+	CMPQ        BX, $-1
+	JG          tile6x2_rest
+	VMOVUPS     (AX), Z13
+	VMOVUPS     64(AX), Z14
+	VPXORD.BCST (SI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z0
+	VPDPBUSD    Z14, Z15, Z1
+	VPXORD.BCST (DI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z2
+	VPDPBUSD    Z14, Z15, Z3
+	VPXORD.BCST (R8)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z4
+	VPDPBUSD    Z14, Z15, Z5
+	VPXORD.BCST (R9)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z6
+	VPDPBUSD    Z14, Z15, Z7
+	VPXORD.BCST (R10)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z8
+	VPDPBUSD    Z14, Z15, Z9
+	VPXORD.BCST (DX)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z10
+	VPDPBUSD    Z14, Z15, Z11
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile6x2_words
 
 tile6x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20823,57 +20844,60 @@ not_tile6x2:
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	VPBROADCASTD 16(AX), Z8
-	VPBROADCASTD 16(AX), Z9
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X10
+	VPBROADCASTD X10, Z10
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      64(AX), Z9
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile5x2_words:
-	CMPQ         DX, $-1
-	JG           tile5x2_rest
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VPBROADCASTD (BX)(DX*4), Z12
-	VPDPBUSD     Z12, Z10, Z0
-	VPDPBUSD     Z12, Z11, Z1
-	VPBROADCASTD (SI)(DX*4), Z12
-	VPDPBUSD     Z12, Z10, Z2
-	VPDPBUSD     Z12, Z11, Z3
-	VPBROADCASTD (DI)(DX*4), Z12
-	VPDPBUSD     Z12, Z10, Z4
-	VPDPBUSD     Z12, Z11, Z5
-	VPBROADCASTD (R8)(DX*4), Z12
-	VPDPBUSD     Z12, Z10, Z6
-	VPDPBUSD     Z12, Z11, Z7
-	VPBROADCASTD (CX)(DX*4), Z12
-	VPDPBUSD     Z12, Z10, Z8
-	VPDPBUSD     Z12, Z11, Z9
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile5x2_words
+	CMPQ        BX, $-1
+	JG          tile5x2_rest
+	VMOVUPS     (AX), Z11
+	VMOVUPS     64(AX), Z12
+	VPXORD.BCST (SI)(BX*4), Z10, Z13
+	VPDPBUSD    Z11, Z13, Z0
+	VPDPBUSD    Z12, Z13, Z1
+	VPXORD.BCST (DI)(BX*4), Z10, Z13
+	VPDPBUSD    Z11, Z13, Z2
+	VPDPBUSD    Z12, Z13, Z3
+	VPXORD.BCST (R8)(BX*4), Z10, Z13
+	VPDPBUSD    Z11, Z13, Z4
+	VPDPBUSD    Z12, Z13, Z5
+	VPXORD.BCST (R9)(BX*4), Z10, Z13
+	VPDPBUSD    Z11, Z13, Z6
+	VPDPBUSD    Z12, Z13, Z7
+	VPXORD.BCST (DX)(BX*4), Z10, Z13
+	VPDPBUSD    Z11, Z13, Z8
+	VPDPBUSD    Z12, Z13, Z9
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile5x2_words
 
 tile5x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20907,50 +20931,53 @@ not_tile5x2:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	VPBROADCASTD 12(AX), Z6
-	VPBROADCASTD 12(AX), Z7
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      64(AX), Z7
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile4x2_words:
-	CMPQ         DX, $-1
-	JG           tile4x2_rest
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VPBROADCASTD (BX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z0
-	VPDPBUSD     Z10, Z9, Z1
-	VPBROADCASTD (SI)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z2
-	VPDPBUSD     Z10, Z9, Z3
-	VPBROADCASTD (DI)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z4
-	VPDPBUSD     Z10, Z9, Z5
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z6
-	VPDPBUSD     Z10, Z9, Z7
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile4x2_words
+	CMPQ        BX, $-1
+	JG          tile4x2_rest
+	VMOVUPS     (AX), Z9
+	VMOVUPS     64(AX), Z10
+	VPXORD.BCST (SI)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z0
+	VPDPBUSD    Z10, Z11, Z1
+	VPXORD.BCST (DI)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z2
+	VPDPBUSD    Z10, Z11, Z3
+	VPXORD.BCST (R8)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z4
+	VPDPBUSD    Z10, Z11, Z5
+	VPXORD.BCST (DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z6
+	VPDPBUSD    Z10, Z11, Z7
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile4x2_words
 
 tile4x2_rest:
 	MOVQ    c_base+0(FP), AX
@@ -20985,73 +21012,76 @@ not_tile4x2:
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	VPBROADCASTD 8(AX), Z4
-	VPBROADCASTD 8(AX), Z5
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Z12
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      64(AX), Z5
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile3x2_words:
-	CMPQ         DX, $-2
-	JG           tile3x2_rest
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VPBROADCASTD (BX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z0
-	VPDPBUSD     Z14, Z13, Z1
-	VPBROADCASTD (SI)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z2
-	VPDPBUSD     Z14, Z13, Z3
-	VPBROADCASTD (CX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z4
-	VPDPBUSD     Z14, Z13, Z5
-	VMOVUPS      128(AX), Z12
-	VMOVUPS      192(AX), Z13
-	VPBROADCASTD 4(BX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z6
-	VPDPBUSD     Z14, Z13, Z7
-	VPBROADCASTD 4(SI)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z8
-	VPDPBUSD     Z14, Z13, Z9
-	VPBROADCASTD 4(CX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z10
-	VPDPBUSD     Z14, Z13, Z11
-	ADDQ         $0x00000100, AX
-	ADDQ         $0x02, DX
-	JMP          tile3x2_words
+	CMPQ        BX, $-2
+	JG          tile3x2_rest
+	VMOVUPS     (AX), Z13
+	VMOVUPS     64(AX), Z14
+	VPXORD.BCST (SI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z0
+	VPDPBUSD    Z14, Z15, Z1
+	VPXORD.BCST (DI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z2
+	VPDPBUSD    Z14, Z15, Z3
+	VPXORD.BCST (DX)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z4
+	VPDPBUSD    Z14, Z15, Z5
+	VMOVUPS     128(AX), Z13
+	VMOVUPS     192(AX), Z14
+	VPXORD.BCST 4(SI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z6
+	VPDPBUSD    Z14, Z15, Z7
+	VPXORD.BCST 4(DI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z8
+	VPDPBUSD    Z14, Z15, Z9
+	VPXORD.BCST 4(DX)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z10
+	VPDPBUSD    Z14, Z15, Z11
+	ADDQ        $0x00000100, AX
+	ADDQ        $0x02, BX
+	JMP         tile3x2_words
 
 tile3x2_rest:
 tile3x2_word:
-	CMPQ         DX, $-1
-	JG           tile3x2_sum
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VPBROADCASTD (BX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z0
-	VPDPBUSD     Z14, Z13, Z1
-	VPBROADCASTD (SI)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z2
-	VPDPBUSD     Z14, Z13, Z3
-	VPBROADCASTD (CX)(DX*4), Z14
-	VPDPBUSD     Z14, Z12, Z4
-	VPDPBUSD     Z14, Z13, Z5
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile3x2_word
+	CMPQ        BX, $-1
+	JG          tile3x2_sum
+	VMOVUPS     (AX), Z13
+	VMOVUPS     64(AX), Z14
+	VPXORD.BCST (SI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z0
+	VPDPBUSD    Z14, Z15, Z1
+	VPXORD.BCST (DI)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z2
+	VPDPBUSD    Z14, Z15, Z3
+	VPXORD.BCST (DX)(BX*4), Z12, Z15
+	VPDPBUSD    Z13, Z15, Z4
+	VPDPBUSD    Z14, Z15, Z5
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile3x2_word
 
 tile3x2_sum:
 	VPADDD  Z6, Z0, Z0
@@ -21085,60 +21115,63 @@ not_tile3x2:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	VPBROADCASTD 4(AX), Z2
-	VPBROADCASTD 4(AX), Z3
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      64(AX), Z3
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile2x2_words:
-	CMPQ         DX, $-2
-	JG           tile2x2_rest
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VPBROADCASTD (BX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z0
-	VPDPBUSD     Z10, Z9, Z1
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z2
-	VPDPBUSD     Z10, Z9, Z3
-	VMOVUPS      128(AX), Z8
-	VMOVUPS      192(AX), Z9
-	VPBROADCASTD 4(BX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z4
-	VPDPBUSD     Z10, Z9, Z5
-	VPBROADCASTD 4(CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z6
-	VPDPBUSD     Z10, Z9, Z7
-	ADDQ         $0x00000100, AX
-	ADDQ         $0x02, DX
-	JMP          tile2x2_words
+	CMPQ        BX, $-2
+	JG          tile2x2_rest
+	VMOVUPS     (AX), Z9
+	VMOVUPS     64(AX), Z10
+	VPXORD.BCST (SI)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z0
+	VPDPBUSD    Z10, Z11, Z1
+	VPXORD.BCST (DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z2
+	VPDPBUSD    Z10, Z11, Z3
+	VMOVUPS     128(AX), Z9
+	VMOVUPS     192(AX), Z10
+	VPXORD.BCST 4(SI)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z4
+	VPDPBUSD    Z10, Z11, Z5
+	VPXORD.BCST 4(DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z6
+	VPDPBUSD    Z10, Z11, Z7
+	ADDQ        $0x00000100, AX
+	ADDQ        $0x02, BX
+	JMP         tile2x2_words
 
 tile2x2_rest:
 tile2x2_word:
-	CMPQ         DX, $-1
-	JG           tile2x2_sum
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VPBROADCASTD (BX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z0
-	VPDPBUSD     Z10, Z9, Z1
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z2
-	VPDPBUSD     Z10, Z9, Z3
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile2x2_word
+	CMPQ        BX, $-1
+	JG          tile2x2_sum
+	VMOVUPS     (AX), Z9
+	VMOVUPS     64(AX), Z10
+	VPXORD.BCST (SI)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z0
+	VPDPBUSD    Z10, Z11, Z1
+	VPXORD.BCST (DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z2
+	VPDPBUSD    Z10, Z11, Z3
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile2x2_word
 
 tile2x2_sum:
 	VPADDD  Z4, Z0, Z0
@@ -21165,57 +21198,60 @@ not_tile2x2:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD (AX), Z1
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      64(AX), Z1
+	ADDQ         $0x00000080, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile1x2_words:
-	CMPQ         DX, $-4
-	JG           tile1x2_rest
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z0
-	VPDPBUSD     Z10, Z9, Z1
-	VMOVUPS      128(AX), Z8
-	VMOVUPS      192(AX), Z9
-	VPBROADCASTD 4(CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z2
-	VPDPBUSD     Z10, Z9, Z3
-	VMOVUPS      256(AX), Z8
-	VMOVUPS      320(AX), Z9
-	VPBROADCASTD 8(CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z4
-	VPDPBUSD     Z10, Z9, Z5
-	VMOVUPS      384(AX), Z8
-	VMOVUPS      448(AX), Z9
-	VPBROADCASTD 12(CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z6
-	VPDPBUSD     Z10, Z9, Z7
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x04, DX
-	JMP          tile1x2_words
+	CMPQ        BX, $-4
+	JG          tile1x2_rest
+	VMOVUPS     (AX), Z9
+	VMOVUPS     64(AX), Z10
+	VPXORD.BCST (DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z0
+	VPDPBUSD    Z10, Z11, Z1
+	VMOVUPS     128(AX), Z9
+	VMOVUPS     192(AX), Z10
+	VPXORD.BCST 4(DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z2
+	VPDPBUSD    Z10, Z11, Z3
+	VMOVUPS     256(AX), Z9
+	VMOVUPS     320(AX), Z10
+	VPXORD.BCST 8(DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z4
+	VPDPBUSD    Z10, Z11, Z5
+	VMOVUPS     384(AX), Z9
+	VMOVUPS     448(AX), Z10
+	VPXORD.BCST 12(DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z6
+	VPDPBUSD    Z10, Z11, Z7
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x04, BX
+	JMP         tile1x2_words
 
 tile1x2_rest:
 tile1x2_word:
-	CMPQ         DX, $-1
-	JG           tile1x2_sum
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z8, Z0
-	VPDPBUSD     Z10, Z9, Z1
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x01, DX
-	JMP          tile1x2_word
+	CMPQ        BX, $-1
+	JG          tile1x2_sum
+	VMOVUPS     (AX), Z9
+	VMOVUPS     64(AX), Z10
+	VPXORD.BCST (DX)(BX*4), Z8, Z11
+	VPDPBUSD    Z9, Z11, Z0
+	VPDPBUSD    Z10, Z11, Z1
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x01, BX
+	JMP         tile1x2_word
 
 tile1x2_sum:
 	VPADDD  Z4, Z0, Z0
@@ -21247,81 +21283,84 @@ one_vector:
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	VPBROADCASTD 24(AX), Z6
-	VPBROADCASTD 28(AX), Z7
-	VPBROADCASTD 32(AX), Z8
-	VPBROADCASTD 36(AX), Z9
-	VPBROADCASTD 40(AX), Z10
-	VPBROADCASTD 44(AX), Z11
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), R13
-	LEAQ         (AX)(R13*4), R13
-	MOVQ         72(CX), R14
-	LEAQ         (AX)(R14*4), R14
-	MOVQ         80(CX), R15
-	LEAQ         (AX)(R15*4), R15
-	MOVQ         88(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Z12
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      (AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      (AX), Z9
+	VMOVUPS      (AX), Z10
+	VMOVUPS      (AX), Z11
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), R14
+	LEAQ         (CX)(R14*4), R14
+	MOVQ         72(DX), R15
+	LEAQ         (CX)(R15*4), R15
+	MOVQ         80(DX), BP
+	LEAQ         (CX)(BP*4), BP
+	MOVQ         88(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile12x1_words:
-	CMPQ         DX, $-1
-	JG           tile12x1_rest
-	VMOVUPS      (AX), Z12
-	VPBROADCASTD (BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z0
-	VPBROADCASTD (SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z1
-	VPBROADCASTD (DI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z2
-	VPBROADCASTD (R8)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z3
-	VPBROADCASTD (R9)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z4
-	VPBROADCASTD (R10)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z5
-	VPBROADCASTD (R11)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z6
-	VPBROADCASTD (R12)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z7
-	VPBROADCASTD (R13)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z8
-	VPBROADCASTD (R14)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z9
-	VPBROADCASTD (R15)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z10
-	VPBROADCASTD (CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z11
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile12x1_words
+	CMPQ        BX, $-1
+	JG          tile12x1_rest
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z0
+	VPXORD.BCST (DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z1
+	VPXORD.BCST (R8)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	VPXORD.BCST (R9)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (R10)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z4
+	VPXORD.BCST (R11)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z5
+	VPXORD.BCST (R12)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z6
+	VPXORD.BCST (R13)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z7
+	VPXORD.BCST (R14)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z8
+	VPXORD.BCST (R15)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z9
+	VPXORD.BCST (BP)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z10
+	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z11
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile12x1_words
 
 tile12x1_rest:
 	MOVQ    c_base+0(FP), AX
@@ -21367,76 +21406,79 @@ not_tile12x1:
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	VPBROADCASTD 24(AX), Z6
-	VPBROADCASTD 28(AX), Z7
-	VPBROADCASTD 32(AX), Z8
-	VPBROADCASTD 36(AX), Z9
-	VPBROADCASTD 40(AX), Z10
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), R13
-	LEAQ         (AX)(R13*4), R13
-	MOVQ         72(CX), R14
-	LEAQ         (AX)(R14*4), R14
-	MOVQ         80(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X11
+	VPBROADCASTD X11, Z11
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      (AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      (AX), Z9
+	VMOVUPS      (AX), Z10
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), R14
+	LEAQ         (CX)(R14*4), R14
+	MOVQ         72(DX), R15
+	LEAQ         (CX)(R15*4), R15
+	MOVQ         80(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile11x1_words:
-	CMPQ         DX, $-1
-	JG           tile11x1_rest
-	VMOVUPS      (AX), Z11
-	VPBROADCASTD (BX)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z0
-	VPBROADCASTD (SI)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z1
-	VPBROADCASTD (DI)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z2
-	VPBROADCASTD (R8)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z3
-	VPBROADCASTD (R9)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z4
-	VPBROADCASTD (R10)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z5
-	VPBROADCASTD (R11)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z6
-	VPBROADCASTD (R12)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z7
-	VPBROADCASTD (R13)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z8
-	VPBROADCASTD (R14)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z9
-	VPBROADCASTD (CX)(DX*4), Z12
-	VPDPBUSD     Z12, Z11, Z10
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile11x1_words
+	CMPQ        BX, $-1
+	JG          tile11x1_rest
+	VMOVUPS     (AX), Z12
+	VPXORD.BCST (SI)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z0
+	VPXORD.BCST (DI)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z1
+	VPXORD.BCST (R8)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z2
+	VPXORD.BCST (R9)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z3
+	VPXORD.BCST (R10)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z4
+	VPXORD.BCST (R11)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z5
+	VPXORD.BCST (R12)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z6
+	VPXORD.BCST (R13)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z7
+	VPXORD.BCST (R14)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z8
+	VPXORD.BCST (R15)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z9
+	VPXORD.BCST (DX)(BX*4), Z11, Z13
+	VPDPBUSD    Z12, Z13, Z10
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile11x1_words
 
 tile11x1_rest:
 	MOVQ    c_base+0(FP), AX
@@ -21479,71 +21521,74 @@ not_tile11x1:
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	VPBROADCASTD 24(AX), Z6
-	VPBROADCASTD 28(AX), Z7
-	VPBROADCASTD 32(AX), Z8
-	VPBROADCASTD 36(AX), Z9
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), R13
-	LEAQ         (AX)(R13*4), R13
-	MOVQ         72(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X10
+	VPBROADCASTD X10, Z10
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      (AX), Z7
+	VMOVUPS      (AX), Z8
+	VMOVUPS      (AX), Z9
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), R14
+	LEAQ         (CX)(R14*4), R14
+	MOVQ         72(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile10x1_words:
-	CMPQ         DX, $-1
-	JG           tile10x1_rest
-	VMOVUPS      (AX), Z10
-	VPBROADCASTD (BX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z0
-	VPBROADCASTD (SI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z1
-	VPBROADCASTD (DI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z2
-	VPBROADCASTD (R8)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z3
-	VPBROADCASTD (R9)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z4
-	VPBROADCASTD (R10)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z5
-	VPBROADCASTD (R11)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z6
-	VPBROADCASTD (R12)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z7
-	VPBROADCASTD (R13)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z8
-	VPBROADCASTD (CX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z9
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile10x1_words
+	CMPQ        BX, $-1
+	JG          tile10x1_rest
+	VMOVUPS     (AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z0
+	VPXORD.BCST (DI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z1
+	VPXORD.BCST (R8)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z2
+	VPXORD.BCST (R9)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (R10)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z4
+	VPXORD.BCST (R11)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z5
+	VPXORD.BCST (R12)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z6
+	VPXORD.BCST (R13)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z7
+	VPXORD.BCST (R14)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z8
+	VPXORD.BCST (DX)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z9
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile10x1_words
 
 tile10x1_rest:
 	MOVQ    c_base+0(FP), AX
@@ -21583,66 +21628,69 @@ not_tile10x1:
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	VPBROADCASTD 24(AX), Z6
-	VPBROADCASTD 28(AX), Z7
-	VPBROADCASTD 32(AX), Z8
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), R12
-	LEAQ         (AX)(R12*4), R12
-	MOVQ         64(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X9
+	VPBROADCASTD X9, Z9
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      (AX), Z7
+	VMOVUPS      (AX), Z8
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), R13
+	LEAQ         (CX)(R13*4), R13
+	MOVQ         64(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile9x1_words:
-	CMPQ         DX, $-1
-	JG           tile9x1_rest
-	VMOVUPS      (AX), Z9
-	VPBROADCASTD (BX)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z0
-	VPBROADCASTD (SI)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z1
-	VPBROADCASTD (DI)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z2
-	VPBROADCASTD (R8)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z3
-	VPBROADCASTD (R9)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z4
-	VPBROADCASTD (R10)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z5
-	VPBROADCASTD (R11)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z6
-	VPBROADCASTD (R12)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z7
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPBUSD     Z10, Z9, Z8
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile9x1_words
+	CMPQ        BX, $-1
+	JG          tile9x1_rest
+	VMOVUPS     (AX), Z10
+	VPXORD.BCST (SI)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z0
+	VPXORD.BCST (DI)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z1
+	VPXORD.BCST (R8)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z2
+	VPXORD.BCST (R9)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z3
+	VPXORD.BCST (R10)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z4
+	VPXORD.BCST (R11)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z5
+	VPXORD.BCST (R12)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z6
+	VPXORD.BCST (R13)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z7
+	VPXORD.BCST (DX)(BX*4), Z9, Z11
+	VPDPBUSD    Z10, Z11, Z8
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile9x1_words
 
 tile9x1_rest:
 	MOVQ    c_base+0(FP), AX
@@ -21679,61 +21727,64 @@ not_tile9x1:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	VPBROADCASTD 24(AX), Z6
-	VPBROADCASTD 28(AX), Z7
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), R11
-	LEAQ         (AX)(R11*4), R11
-	MOVQ         56(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX), Z6
+	VMOVUPS      (AX), Z7
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), R12
+	LEAQ         (CX)(R12*4), R12
+	MOVQ         56(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile8x1_words:
-	CMPQ         DX, $-1
-	JG           tile8x1_rest
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	VPBROADCASTD (SI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z1
-	VPBROADCASTD (DI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z2
-	VPBROADCASTD (R8)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z3
-	VPBROADCASTD (R9)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z4
-	VPBROADCASTD (R10)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z5
-	VPBROADCASTD (R11)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z6
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z7
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile8x1_words
+	CMPQ        BX, $-1
+	JG          tile8x1_rest
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z1
+	VPXORD.BCST (R8)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (R9)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VPXORD.BCST (R10)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VPXORD.BCST (R11)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z5
+	VPXORD.BCST (R12)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z6
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z7
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile8x1_words
 
 tile8x1_rest:
 	MOVQ    c_base+0(FP), AX
@@ -21774,94 +21825,97 @@ not_tile8x1:
 	VPXORD       Z11, Z11, Z11
 	VPXORD       Z12, Z12, Z12
 	VPXORD       Z13, Z13, Z13
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	VPBROADCASTD 24(AX), Z6
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), R10
-	LEAQ         (AX)(R10*4), R10
-	MOVQ         48(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X14
+	VPBROADCASTD X14, Z14
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	VMOVUPS      (AX), Z6
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), R11
+	LEAQ         (CX)(R11*4), R11
+	MOVQ         48(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile7x1_words:
-	CMPQ         DX, $-2
-	JG           tile7x1_rest
-	VMOVUPS      (AX), Z14
-	VPBROADCASTD (BX)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z0
-	VPBROADCASTD (SI)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z1
-	VPBROADCASTD (DI)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z2
-	VPBROADCASTD (R8)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z3
-	VPBROADCASTD (R9)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z4
-	VPBROADCASTD (R10)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z5
-	VPBROADCASTD (CX)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z6
-	VMOVUPS      64(AX), Z14
-	VPBROADCASTD 4(BX)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z7
-	VPBROADCASTD 4(SI)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z8
-	VPBROADCASTD 4(DI)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z9
-	VPBROADCASTD 4(R8)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z10
-	VPBROADCASTD 4(R9)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z11
-	VPBROADCASTD 4(R10)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z12
-	VPBROADCASTD 4(CX)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z13
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x02, DX
-	JMP          tile7x1_words
+	CMPQ        BX, $-2
+	JG          tile7x1_rest
+	VMOVUPS     (AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z0
+	VPXORD.BCST (DI)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z1
+	VPXORD.BCST (R8)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z2
+	VPXORD.BCST (R9)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (R10)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z4
+	VPXORD.BCST (R11)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (DX)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z6
+	VMOVUPS     64(AX), Z15
+	VPXORD.BCST 4(SI)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z7
+	VPXORD.BCST 4(DI)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z8
+	VPXORD.BCST 4(R8)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z9
+	VPXORD.BCST 4(R9)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z10
+	VPXORD.BCST 4(R10)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z11
+	VPXORD.BCST 4(R11)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z12
+	VPXORD.BCST 4(DX)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z13
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x02, BX
+	JMP         tile7x1_words
 
 tile7x1_rest:
 tile7x1_word:
-	CMPQ         DX, $-1
-	JG           tile7x1_sum
-	VMOVUPS      (AX), Z14
-	VPBROADCASTD (BX)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z0
-	VPBROADCASTD (SI)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z1
-	VPBROADCASTD (DI)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z2
-	VPBROADCASTD (R8)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z3
-	VPBROADCASTD (R9)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z4
-	VPBROADCASTD (R10)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z5
-	VPBROADCASTD (CX)(DX*4), Z15
-	VPDPBUSD     Z15, Z14, Z6
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile7x1_word
+	CMPQ        BX, $-1
+	JG          tile7x1_sum
+	VMOVUPS     (AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z0
+	VPXORD.BCST (DI)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z1
+	VPXORD.BCST (R8)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z2
+	VPXORD.BCST (R9)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (R10)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z4
+	VPXORD.BCST (R11)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (DX)(BX*4), Z14, Z16
+	VPDPBUSD    Z15, Z16, Z6
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile7x1_word
 
 tile7x1_sum:
 	VPADDD  Z7, Z0, Z0
@@ -21905,85 +21959,88 @@ not_tile7x1:
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	VPBROADCASTD 20(AX), Z5
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Z12
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z5
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), R10
+	LEAQ         (CX)(R10*4), R10
+	MOVQ         40(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile6x1_words:
-	CMPQ         DX, $-2
-	JG           tile6x1_rest
-	VMOVUPS      (AX), Z12
-	VPBROADCASTD (BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z0
-	VPBROADCASTD (SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z1
-	VPBROADCASTD (DI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z2
-	VPBROADCASTD (R8)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z3
-	VPBROADCASTD (R9)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z4
-	VPBROADCASTD (CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z5
-	VMOVUPS      64(AX), Z12
-	VPBROADCASTD 4(BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z6
-	VPBROADCASTD 4(SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z7
-	VPBROADCASTD 4(DI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z8
-	VPBROADCASTD 4(R8)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z9
-	VPBROADCASTD 4(R9)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z10
-	VPBROADCASTD 4(CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z11
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x02, DX
-	JMP          tile6x1_words
+	CMPQ        BX, $-2
+	JG          tile6x1_rest
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z0
+	VPXORD.BCST (DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z1
+	VPXORD.BCST (R8)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	VPXORD.BCST (R9)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (R10)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z4
+	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z5
+	VMOVUPS     64(AX), Z13
+	VPXORD.BCST 4(SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z6
+	VPXORD.BCST 4(DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z7
+	VPXORD.BCST 4(R8)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z8
+	VPXORD.BCST 4(R9)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z9
+	VPXORD.BCST 4(R10)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z10
+	VPXORD.BCST 4(DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z11
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x02, BX
+	JMP         tile6x1_words
 
 tile6x1_rest:
 tile6x1_word:
-	CMPQ         DX, $-1
-	JG           tile6x1_sum
-	VMOVUPS      (AX), Z12
-	VPBROADCASTD (BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z0
-	VPBROADCASTD (SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z1
-	VPBROADCASTD (DI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z2
-	VPBROADCASTD (R8)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z3
-	VPBROADCASTD (R9)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z4
-	VPBROADCASTD (CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z5
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile6x1_word
+	CMPQ        BX, $-1
+	JG          tile6x1_sum
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z0
+	VPXORD.BCST (DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z1
+	VPXORD.BCST (R8)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	VPXORD.BCST (R9)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (R10)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z4
+	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z5
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile6x1_word
 
 tile6x1_sum:
 	VPADDD  Z6, Z0, Z0
@@ -22022,76 +22079,79 @@ not_tile6x1:
 	VPXORD       Z7, Z7, Z7
 	VPXORD       Z8, Z8, Z8
 	VPXORD       Z9, Z9, Z9
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	VPBROADCASTD 16(AX), Z4
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X10
+	VPBROADCASTD X10, Z10
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z4
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), R9
+	LEAQ         (CX)(R9*4), R9
+	MOVQ         32(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile5x1_words:
-	CMPQ         DX, $-2
-	JG           tile5x1_rest
-	VMOVUPS      (AX), Z10
-	VPBROADCASTD (BX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z0
-	VPBROADCASTD (SI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z1
-	VPBROADCASTD (DI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z2
-	VPBROADCASTD (R8)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z3
-	VPBROADCASTD (CX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z4
-	VMOVUPS      64(AX), Z10
-	VPBROADCASTD 4(BX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z5
-	VPBROADCASTD 4(SI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z6
-	VPBROADCASTD 4(DI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z7
-	VPBROADCASTD 4(R8)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z8
-	VPBROADCASTD 4(CX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z9
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x02, DX
-	JMP          tile5x1_words
+	CMPQ        BX, $-2
+	JG          tile5x1_rest
+	VMOVUPS     (AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z0
+	VPXORD.BCST (DI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z1
+	VPXORD.BCST (R8)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z2
+	VPXORD.BCST (R9)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (DX)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z4
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST 4(SI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z5
+	VPXORD.BCST 4(DI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z6
+	VPXORD.BCST 4(R8)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z7
+	VPXORD.BCST 4(R9)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z8
+	VPXORD.BCST 4(DX)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z9
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x02, BX
+	JMP         tile5x1_words
 
 tile5x1_rest:
 tile5x1_word:
-	CMPQ         DX, $-1
-	JG           tile5x1_sum
-	VMOVUPS      (AX), Z10
-	VPBROADCASTD (BX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z0
-	VPBROADCASTD (SI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z1
-	VPBROADCASTD (DI)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z2
-	VPBROADCASTD (R8)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z3
-	VPBROADCASTD (CX)(DX*4), Z11
-	VPDPBUSD     Z11, Z10, Z4
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile5x1_word
+	CMPQ        BX, $-1
+	JG          tile5x1_sum
+	VMOVUPS     (AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z0
+	VPXORD.BCST (DI)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z1
+	VPXORD.BCST (R8)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z2
+	VPXORD.BCST (R9)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (DX)(BX*4), Z10, Z12
+	VPDPBUSD    Z11, Z12, Z4
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile5x1_word
 
 tile5x1_sum:
 	VPADDD  Z5, Z0, Z0
@@ -22125,67 +22185,70 @@ not_tile5x1:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	VPBROADCASTD 12(AX), Z3
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z3
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), R8
+	LEAQ         (CX)(R8*4), R8
+	MOVQ         24(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile4x1_words:
-	CMPQ         DX, $-2
-	JG           tile4x1_rest
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	VPBROADCASTD (SI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z1
-	VPBROADCASTD (DI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z2
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z3
-	VMOVUPS      64(AX), Z8
-	VPBROADCASTD 4(BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z4
-	VPBROADCASTD 4(SI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z5
-	VPBROADCASTD 4(DI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z6
-	VPBROADCASTD 4(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z7
-	ADDQ         $0x00000080, AX
-	ADDQ         $0x02, DX
-	JMP          tile4x1_words
+	CMPQ        BX, $-2
+	JG          tile4x1_rest
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z1
+	VPXORD.BCST (R8)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VMOVUPS     64(AX), Z9
+	VPXORD.BCST 4(SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VPXORD.BCST 4(DI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z5
+	VPXORD.BCST 4(R8)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z6
+	VPXORD.BCST 4(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z7
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x02, BX
+	JMP         tile4x1_words
 
 tile4x1_rest:
 tile4x1_word:
-	CMPQ         DX, $-1
-	JG           tile4x1_sum
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	VPBROADCASTD (SI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z1
-	VPBROADCASTD (DI)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z2
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z3
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile4x1_word
+	CMPQ        BX, $-1
+	JG          tile4x1_sum
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z1
+	VPXORD.BCST (R8)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile4x1_word
 
 tile4x1_sum:
 	VPADDD  Z4, Z0, Z0
@@ -22220,72 +22283,75 @@ not_tile4x1:
 	VPXORD       Z9, Z9, Z9
 	VPXORD       Z10, Z10, Z10
 	VPXORD       Z11, Z11, Z11
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	VPBROADCASTD 8(AX), Z2
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X12
+	VPBROADCASTD X12, Z12
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z2
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DI
+	LEAQ         (CX)(DI*4), DI
+	MOVQ         16(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile3x1_words:
-	CMPQ         DX, $-4
-	JG           tile3x1_rest
-	VMOVUPS      (AX), Z12
-	VPBROADCASTD (BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z0
-	VPBROADCASTD (SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z1
-	VPBROADCASTD (CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z2
-	VMOVUPS      64(AX), Z12
-	VPBROADCASTD 4(BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z3
-	VPBROADCASTD 4(SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z4
-	VPBROADCASTD 4(CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z5
-	VMOVUPS      128(AX), Z12
-	VPBROADCASTD 8(BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z6
-	VPBROADCASTD 8(SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z7
-	VPBROADCASTD 8(CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z8
-	VMOVUPS      192(AX), Z12
-	VPBROADCASTD 12(BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z9
-	VPBROADCASTD 12(SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z10
-	VPBROADCASTD 12(CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z11
-	ADDQ         $0x00000100, AX
-	ADDQ         $0x04, DX
-	JMP          tile3x1_words
+	CMPQ        BX, $-4
+	JG          tile3x1_rest
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z0
+	VPXORD.BCST (DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z1
+	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	VMOVUPS     64(AX), Z13
+	VPXORD.BCST 4(SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST 4(DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z4
+	VPXORD.BCST 4(DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z5
+	VMOVUPS     128(AX), Z13
+	VPXORD.BCST 8(SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z6
+	VPXORD.BCST 8(DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z7
+	VPXORD.BCST 8(DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z8
+	VMOVUPS     192(AX), Z13
+	VPXORD.BCST 12(SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z9
+	VPXORD.BCST 12(DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z10
+	VPXORD.BCST 12(DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z11
+	ADDQ        $0x00000100, AX
+	ADDQ        $0x04, BX
+	JMP         tile3x1_words
 
 tile3x1_rest:
 tile3x1_word:
-	CMPQ         DX, $-1
-	JG           tile3x1_sum
-	VMOVUPS      (AX), Z12
-	VPBROADCASTD (BX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z0
-	VPBROADCASTD (SI)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z1
-	VPBROADCASTD (CX)(DX*4), Z13
-	VPDPBUSD     Z13, Z12, Z2
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile3x1_word
+	CMPQ        BX, $-1
+	JG          tile3x1_sum
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z0
+	VPXORD.BCST (DI)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z1
+	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile3x1_word
 
 tile3x1_sum:
 	VPADDD  Z6, Z0, Z0
@@ -22319,59 +22385,62 @@ not_tile3x1:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	VPBROADCASTD 4(AX), Z1
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z1
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), SI
+	LEAQ         (CX)(SI*4), SI
+	MOVQ         8(DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile2x1_words:
-	CMPQ         DX, $-4
-	JG           tile2x1_rest
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z1
-	VMOVUPS      64(AX), Z8
-	VPBROADCASTD 4(BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z2
-	VPBROADCASTD 4(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z3
-	VMOVUPS      128(AX), Z8
-	VPBROADCASTD 8(BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z4
-	VPBROADCASTD 8(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z5
-	VMOVUPS      192(AX), Z8
-	VPBROADCASTD 12(BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z6
-	VPBROADCASTD 12(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z7
-	ADDQ         $0x00000100, AX
-	ADDQ         $0x04, DX
-	JMP          tile2x1_words
+	CMPQ        BX, $-4
+	JG          tile2x1_rest
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z1
+	VMOVUPS     64(AX), Z9
+	VPXORD.BCST 4(SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST 4(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VMOVUPS     128(AX), Z9
+	VPXORD.BCST 8(SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VPXORD.BCST 8(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z5
+	VMOVUPS     192(AX), Z9
+	VPXORD.BCST 12(SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z6
+	VPXORD.BCST 12(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z7
+	ADDQ        $0x00000100, AX
+	ADDQ        $0x04, BX
+	JMP         tile2x1_words
 
 tile2x1_rest:
 tile2x1_word:
-	CMPQ         DX, $-1
-	JG           tile2x1_sum
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (BX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z1
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile2x1_word
+	CMPQ        BX, $-1
+	JG          tile2x1_sum
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z1
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile2x1_word
 
 tile2x1_sum:
 	VPADDD  Z4, Z0, Z0
@@ -22398,58 +22467,61 @@ not_tile2x1:
 	VPXORD       Z5, Z5, Z5
 	VPXORD       Z6, Z6, Z6
 	VPXORD       Z7, Z7, Z7
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Z0
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X8
+	VPBROADCASTD X8, Z8
 	MOVQ         b_base+72(FP), AX
+	VMOVUPS      (AX), Z0
+	ADDQ         $0x00000040, AX
+	MOVQ         a_base+32(FP), CX
+	MOVQ         starts+56(FP), DX
+	MOVQ         depth+96(FP), BX
+	LEAQ         (CX)(BX*4), CX
+	MOVQ         (DX), DX
+	LEAQ         (CX)(DX*4), DX
+	NEGQ         BX
 
 tile1x1_words:
-	CMPQ         DX, $-8
-	JG           tile1x1_rest
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	VMOVUPS      64(AX), Z8
-	VPBROADCASTD 4(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z1
-	VMOVUPS      128(AX), Z8
-	VPBROADCASTD 8(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z2
-	VMOVUPS      192(AX), Z8
-	VPBROADCASTD 12(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z3
-	VMOVUPS      256(AX), Z8
-	VPBROADCASTD 16(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z4
-	VMOVUPS      320(AX), Z8
-	VPBROADCASTD 20(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z5
-	VMOVUPS      384(AX), Z8
-	VPBROADCASTD 24(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z6
-	VMOVUPS      448(AX), Z8
-	VPBROADCASTD 28(CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z7
-	ADDQ         $0x00000200, AX
-	ADDQ         $0x08, DX
-	JMP          tile1x1_words
+	CMPQ        BX, $-8
+	JG          tile1x1_rest
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VMOVUPS     64(AX), Z9
+	VPXORD.BCST 4(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z1
+	VMOVUPS     128(AX), Z9
+	VPXORD.BCST 8(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VMOVUPS     192(AX), Z9
+	VPXORD.BCST 12(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VMOVUPS     256(AX), Z9
+	VPXORD.BCST 16(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VMOVUPS     320(AX), Z9
+	VPXORD.BCST 20(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z5
+	VMOVUPS     384(AX), Z9
+	VPXORD.BCST 24(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z6
+	VMOVUPS     448(AX), Z9
+	VPXORD.BCST 28(DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z7
+	ADDQ        $0x00000200, AX
+	ADDQ        $0x08, BX
+	JMP         tile1x1_words
 
 tile1x1_rest:
 tile1x1_word:
-	CMPQ         DX, $-1
-	JG           tile1x1_sum
-	VMOVUPS      (AX), Z8
-	VPBROADCASTD (CX)(DX*4), Z9
-	VPDPBUSD     Z9, Z8, Z0
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x01, DX
-	JMP          tile1x1_word
+	CMPQ        BX, $-1
+	JG          tile1x1_sum
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (DX)(BX*4), Z8, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile1x1_word
 
 tile1x1_sum:
 	VPADDD  Z4, Z0, Z0
@@ -22463,62 +22535,6 @@ tile1x1_sum:
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS Z0, (AX)
-	VZEROUPPER
-	RET
-
-// func vnniByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
-// Requires: AVX, AVX2, AVX512F, AVX512VNNI, BMI2
-TEXT ·vnniByteSums(SB), NOSPLIT, $0-56
-	MOVL         $0x01010101, AX
-	VMOVD        AX, X0
-	VPBROADCASTD X0, Z0
-	MOVQ         sums+0(FP), AX
-	MOVQ         a_base+8(FP), CX
-	MOVQ         starts+32(FP), DX
-	MOVQ         rows+48(FP), BX
-	MOVQ         depth+40(FP), SI
-	MOVQ         SI, DI
-	ANDQ         $0x0f, DI
-	MOVQ         $-1, R8
-	BZHIQ        DI, R8, R8
-	KMOVW        R8, K1
-
-row:
-	VPXORD Z1, Z1, Z1
-	MOVQ   (DX), DI
-	LEAQ   (CX)(DI*4), DI
-	MOVQ   SI, R8
-
-vector:
-	CMPQ     R8, $0x10
-	JLT      rest
-	VMOVUPS  (DI), Z2
-	VPDPBUSD Z2, Z0, Z1
-	ADDQ     $0x40, DI
-	SUBQ     $0x10, R8
-	JMP      vector
-
-rest:
-	TESTQ     R8, R8
-	JZ        sum
-	VMOVUPS.Z (DI), K1, Z2
-	VPDPBUSD  Z2, Z0, Z1
-
-sum:
-	VEXTRACTI64X4 $0x01, Z1, Y2
-	VPADDD        Y2, Y1, Y1
-	VEXTRACTI128  $0x01, Y1, X2
-	VPADDD        X2, X1, X1
-	VPSHUFD       $0x4e, X1, X2
-	VPADDD        X2, X1, X1
-	VPSHUFD       $0xb1, X1, X2
-	VPADDD        X2, X1, X1
-	VMOVD         X1, DI
-	MOVL          DI, (AX)
-	ADDQ          $0x04, AX
-	ADDQ          $0x08, DX
-	DECQ          BX
-	JNZ           row
 	VZEROUPPER
 	RET
 

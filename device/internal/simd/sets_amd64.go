@@ -18,6 +18,7 @@ func Of(s isa.Set) *Kernels {
 		k.useAVX512()
 		if isa.DotProducts() {
 			k.ByteWidth, k.ByteRows, k.TernaryTile = 16, 12, vnniByteTile
+			k.SignedBytes, k.PanelZeros = true, true
 			k.useVNNI()
 			k.Words.ByteFactor, k.Words.TernaryFactor = 1.8, 1.8
 		} else {

@@ -76,6 +76,8 @@ type Kernels struct {
 	// SignedBytes says that panels hold signed bytes, from -127 on, and that ByteTile ignores zeros and ByteSums is not
 	// needed.
 	SignedBytes bool
+	// PanelZeros says, besides, that a panel begins with a row of integers with which sums begin: −128·Σ w of each column.
+	PanelZeros bool
 
 	// ByteTile computes the integers c = zeros + a·b for a tile of rows × vectors·ByteWidth, vectors 1 or 2: row r of a is
 	// depth words from starts[r] on, zeros has an integer a row, b is a packed panel of unsigned bytes. TernaryTile is
