@@ -177,12 +177,19 @@ func readEpochs(d *gob.Decoder, n int) (history []Epoch, err error) {
 	return history, nil
 }
 
-// ReadHistory returns the epochs done of the run whose checkpoint is at path, and the digest of its data, as in
-// polynet.Provenance. A file that is damaged or no checkpoint gives an error wrapping ErrCheckpoint.
-func ReadHistory(path string) (history []Epoch, data string, err error) {
+// Past is what a run has done so far.
+type Past struct {
+	Config  Config
+	History []Epoch // the epochs done
+	Data    string  // the digest of its data, as in polynet.Provenance
+}
+
+// ReadPast returns that of the run whose checkpoint is at path. A file that is damaged or no checkpoint gives an error
+// wrapping ErrCheckpoint.
+func ReadPast(path string) (Past, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, "", err
+		return Past{}, err
 	}
 	defer f.Close()
 	limited := &io.LimitedReader{R: bufio.NewReaderSize(f, 1<<16), N: maxHead}
@@ -196,12 +203,15 @@ func ReadHistory(path string) (history []Epoch, data string, err error) {
 	}
 	if err == nil {
 		limited.N = maxCheckpoint
-		history, err = readEpochs(d, h.Epochs)
+	}
+	past := Past{Config: h.Config, Data: h.Data}
+	if err == nil {
+		past.History, err = readEpochs(d, h.Epochs)
 	}
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
+		return Past{}, fmt.Errorf("%w: %s: %w", ErrCheckpoint, path, err)
 	}
-	return history, h.Data, nil
+	return past, nil
 }
 
 // readPieces reads so many values. Memory grows with what arrives.
@@ -313,8 +323,9 @@ func (t *Trainer) resume(path string) error {
 // matches returns an error when h is not that of a checkpoint of the same configuration on the same data as c.
 func (c *checkpoint) matches(h *head) error {
 	was, is := h.Config, c.Config
+	was.Steps = is.Steps                          // of which the epochs follow
 	if longer := is.Epochs > was.Epochs; longer { // a run may be continued beyond its end
-		was.Epochs, was.Steps = is.Epochs, is.Steps
+		was.Epochs, was.Warmup = is.Epochs, is.Warmup // which is at most all epochs
 	}
 	a, b := reflect.ValueOf(was), reflect.ValueOf(is)
 	for i := range a.NumField() {

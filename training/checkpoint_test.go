@@ -70,8 +70,8 @@ func TestCheckpointRoundTrip(t *testing.T) {
 	}
 }
 
-// TestReadHistory reads the epochs of a checkpoint alone, and refuses what is none.
-func TestReadHistory(t *testing.T) {
+// TestReadPast reads the epochs of a checkpoint alone, and refuses what is none.
+func TestReadPast(t *testing.T) {
 	want, path := smallCheckpoint(), filepath.Join(t.TempDir(), "c")
 	write := func(file []byte) {
 		t.Helper()
@@ -80,7 +80,8 @@ func TestReadHistory(t *testing.T) {
 		}
 	}
 	write(written(t, want))
-	history, data, err := ReadHistory(path)
+	past, err := ReadPast(path)
+	history, data := past.History, past.Data
 	if err != nil || data != "digest" || !slices.Equal(history, want.History) {
 		t.Fatalf("epochs %+v of %q, error %v", history, data, err)
 	}
@@ -93,8 +94,8 @@ func TestReadHistory(t *testing.T) {
 		"impossible": written(t, &hostile), "another version": written(t, &other),
 	} {
 		write(file)
-		if history, _, err := ReadHistory(path); !errors.Is(err, ErrCheckpoint) || history != nil {
-			t.Errorf("%s: epochs %v, error %v", name, history, err)
+		if past, err := ReadPast(path); !errors.Is(err, ErrCheckpoint) || past.History != nil {
+			t.Errorf("%s: epochs %v, error %v", name, past.History, err)
 		}
 	}
 }

@@ -63,7 +63,7 @@ func (r *fitRun) crossValidate(ctx context.Context) (found crossed, err error) {
 		if made, err = r.plan(ctx, fold); err != nil {
 			return found, err
 		}
-		m, err := r.train(ctx, made, r.foldCheckpoint(fold), io.Discard)
+		m, err := r.train(ctx, made, r.foldCheckpoint(fold), io.Discard, nil)
 		if err != nil {
 			return found, err
 		}

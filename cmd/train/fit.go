@@ -93,22 +93,15 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		defer file.Close()
 		log = file
 	}
-	m, err := r.train(ctx, made, c.checkpoint(), log)
+	m, err := r.train(ctx, made, c.checkpoint(), log, c.leave)
 	if errors.Is(err, training.ErrDiverged) {
 		return c.diverged(err, made.cfg, m)
-	}
-	if err != nil && m != nil {
-		err = errors.Join(err, c.save(m))
-		safe.Fprintf(s.Err, "train: the best model so far, of epoch %d and not calibrated, is in %s\n",
-			m.Provenance.BestEpoch, c.Out)
 	}
 	if err != nil {
 		return err
 	}
-	if c.Training.Calibrate {
-		if m, err = calibrateFitted(ctx, m, made.set, dev.Trainer, c.Training.Threads, s.Err); err != nil {
-			return err
-		}
+	if m, err = r.calibrate(ctx, made, m); err != nil {
+		return err
 	}
 	found.record(m)
 	if err := c.save(m); err != nil {
@@ -127,8 +120,11 @@ type fitRun struct {
 	dev *computing.Device
 }
 
-// train trains a model. Where it is interrupted or diverges, it returns the best one so far, too, or nil.
-func (r *fitRun) train(ctx context.Context, made *plan, checkpoint string, log io.Writer) (*polynet.Model, error) {
+// train trains a model. Where it diverges, it returns the best one so far, too, or nil. Where it is interrupted, leave,
+// if it is not nil, is called with that before the program may end.
+func (r *fitRun) train(
+	ctx context.Context, made *plan, checkpoint string, log io.Writer, leave func(*polynet.Model, io.Writer) error,
+) (*polynet.Model, error) {
 	if made.from != nil {
 		r.inherit([]*polynet.Model{made.from})
 	}
@@ -138,7 +134,15 @@ func (r *fitRun) train(ctx context.Context, made *plan, checkpoint string, log i
 	shown, o := &runProgress{out: r.s.Err}, r.options
 	o.Checkpoint, o.Resume, o.From = checkpoint, r.Resume, made.from
 	o.Observer = training.Observer{Work: shown.work, Step: shown.step, Epoch: shown.epoch}
-	t, err := training.New(ctx, made.set, made.cfg, o)
+	cfg := made.cfg
+	if r.Resume && exists(checkpoint) {
+		past, err := training.ReadPast(checkpoint)
+		if err != nil {
+			return nil, err
+		}
+		cfg.Repeat = past.Config.Repeat // as --steps or --epochs made it then
+	}
+	t, err := training.New(ctx, made.set, cfg, o)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +159,34 @@ func (r *fitRun) train(ctx context.Context, made *plan, checkpoint string, log i
 	if errors.Is(err, context.Canceled) && len(t.History()) > 0 && checkpoint != "" {
 		safe.Fprintf(r.s.Err, "train: %d epochs are kept in %s; --resume continues\n", len(t.History()), checkpoint)
 	}
+	if errors.Is(err, context.Canceled) && m != nil && leave != nil {
+		err = errors.Join(err, leave(m, r.s.Err))
+	}
 	return m, err
+}
+
+// calibrate calibrates the model of a run that has ended, unless --no-calibrate says otherwise. Where that is
+// interrupted, the model is saved as it is.
+func (r *fitRun) calibrate(ctx context.Context, made *plan, m *polynet.Model) (*polynet.Model, error) {
+	if !r.Training.Calibrate {
+		return m, nil
+	}
+	defer program.Hold(ctx, epochHold)()
+	calibrated, err := calibrateFitted(ctx, m, made.set, r.dev.Trainer, r.Training.Threads, r.s.Err)
+	if errors.Is(err, context.Canceled) {
+		err = errors.Join(err, r.leave(m, r.s.Err))
+	}
+	return calibrated, err
+}
+
+// leave saves the model of a run that is interrupted.
+func (c *fitCmd) leave(m *polynet.Model, console io.Writer) error {
+	err := c.save(m)
+	if err == nil {
+		safe.Fprintf(console, "train: the best model so far, of epoch %d and not calibrated, is in %s\n",
+			m.Provenance.BestEpoch, c.Out)
+	}
+	return err
 }
 
 // save writes the model with where it comes from.

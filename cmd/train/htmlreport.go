@@ -147,14 +147,14 @@ func (c *reportCmd) history(m *polynet.Model) (epochs []training.Epoch, source s
 	case !exists(checkpoint):
 		return nil, safe.Sprintf("There are no epochs to show: there is no %s, and no --log was given.", checkpoint), nil
 	}
-	epochs, data, err := training.ReadHistory(checkpoint)
+	past, err := training.ReadPast(checkpoint)
 	if err != nil {
 		return nil, safe.Sprintf("There are no epochs to show: %v.", err), nil
 	}
-	if data != m.Provenance.Data {
+	if past.Data != m.Provenance.Data {
 		return nil, safe.Sprintf("There are no epochs to show: %s is of a training on other data.", checkpoint), nil
 	}
-	return epochs, safe.Sprintf("Epochs of %s.", checkpoint), nil
+	return past.History, safe.Sprintf("Epochs of %s.", checkpoint), nil
 }
 
 // readLog reads a log of train fit.

@@ -171,6 +171,32 @@ func TestInterruptedFitLeavesTheBestModel(t *testing.T) {
 	}
 }
 
+// TestResumeExtends runs whose length was given in steps or in epochs, by more of either.
+func TestResumeExtends(t *testing.T) {
+	data := pitches(t, 8, "low", "high") // 12 training clips, which a run of --steps shows 13 times an epoch: in 20 steps
+	for name, c := range map[string]struct {
+		first, then []string
+		epochs      int
+	}{
+		"steps by epochs":  {[]string{"--epochs", "0", "--steps", "20"}, []string{"--epochs", "3"}, 3},
+		"epochs by steps":  {[]string{"--epochs", "1"}, []string{"--epochs", "0", "--steps", "6"}, 3},
+		"epochs by epochs": {[]string{"--epochs", "1", "--warmup", "2"}, []string{"--epochs", "2", "--warmup", "2"}, 2},
+		"steps by steps": {
+			[]string{"--epochs", "0", "--steps", "20"}, []string{"--epochs", "0", "--steps", "25"}, 2,
+		},
+	} {
+		model := filepath.Join(t.TempDir(), "m")
+		for _, flags := range [][]string{c.first, append(c.then, "--resume")} {
+			if status, _, errs := train(t.Context(), quick(data, model, flags...)...); status != program.StatusOK {
+				t.Fatalf("%s: %s", name, errs)
+			}
+		}
+		if m, err := polynet.Load(model); err != nil || m.Provenance.Epochs != c.epochs {
+			t.Errorf("%s: %d epochs instead of %d, %v", name, m.Provenance.Epochs, c.epochs, err)
+		}
+	}
+}
+
 // TestFitBeginsWithBase where that suits the clips, as --from and --from none say otherwise.
 func TestFitBeginsWithBase(t *testing.T) {
 	data, folder := t.TempDir(), t.TempDir()

@@ -80,6 +80,10 @@ func TestKilledFitResumes(t *testing.T) {
 			if errs := p.Err.String(); status != program.StatusInterrupted || !strings.Contains(errs, "--resume continues") {
 				t.Errorf("status %d, %q", status, errs)
 			}
+			if m, err := polynet.Load(model); err != nil || m.Provenance.BestEpoch < 1 {
+				t.Errorf("an interrupted run leaves no model: %v, %q", err, p.Err.String())
+			}
+			os.Remove(model)
 		}
 		more = []string{"--resume"}
 	}
