@@ -2,6 +2,7 @@ package compress
 
 import (
 	"context"
+	"math"
 	"slices"
 
 	"github.com/polyphon/polyphon/polynet"
@@ -53,7 +54,7 @@ func (c *channels) measure(ctx context.Context, m *polynet.Model, d Data) (map[p
 					s = &sum{first: make([]float64, g.width), outer: mat.NewSymDense(g.width, nil)}
 					sums[t] = s
 				}
-				x := c.some(a.Rows(t), g.width, d, len(rows)/size)
+				x := c.some(a.Rows(t), g.width, d, len(rows)/size, s.rows)
 				n, _ := x.Dims()
 				s.rows += n
 				for r := range n {
@@ -84,14 +85,17 @@ func (c *channels) measure(ctx context.Context, m *polynet.Model, d Data) (map[p
 	return all, nil
 }
 
-// some returns rows of a tensor, evenly spread, of which the run had so many clips.
-func (c *channels) some(values []float32, width int, d Data, clips int) *mat.Dense {
+// some returns rows of a tensor, spread over the run's clips, of which there were so many. before is how many were
+// taken in earlier runs: where in its part of the clips a row is taken changes from one to the next, so that all rows
+// of a clip are looked at, whatever the parts are.
+func (c *channels) some(values []float32, width int, d Data, clips, before int) *mat.Dense {
 	rows := len(values) / width
 	want := max(1, max(minRows, rowsPerChannel*width)*clips/d.Clips)
 	n := min(rows, want)
 	x := mat.NewDense(n, width, nil)
 	for r := range n {
-		row := values[r*rows/n*width:][:width]
+		_, within := math.Modf(float64(before+r) * math.Phi)
+		row := values[int((float64(r)+within)*float64(rows)/float64(n))*width:][:width]
 		for i, v := range row {
 			x.Set(r, i, float64(v))
 		}
