@@ -26,7 +26,7 @@ VARIANTS = {
     "plain": (),
     **{f"L1 {x}": ("--l1", x) for x in ("1e-3", "1.5e-3", "2e-3")},
     "adversarial 0.03": ("--adversarial", "0.03"),
-    **{f"L1 {x}, adversarial 0.03": ("--l1", x, "--adversarial", "0.03") for x in ("1e-3", "1.5e-3")},
+    **{f"L1 {x}, adversarial 0.03": ("--l1", x, "--adversarial", "0.03") for x in ("1e-3", "1.25e-3")},
 }
 FIT = ("--augment", "light", "--in-context", 0, "--loss", "ce", "--mixup", 0, "--keep", "last", "--patience", 0,
        "--ema", 0.99, "--no-calibrate")  # the last weights, since those of few regions come last

@@ -123,15 +123,8 @@ type certificates struct {
 	Open      int           `json:"open"`
 	Attacked  int           `json:"attacked"`
 	Points    int           `json:"points"` // at which each proof was checked, besides the attacks
-	Tightness tightness     `json:"tightness"`
+	Widths    widths        `json:"widths"` // of the first clip
 	Results   []certificate `json:"results"`
-}
-
-// tightness is how wide the first clip's logits are, on average, by interval arithmetic and by linear bounds, where its
-// features change by the noise, or without noise its gain changes.
-type tightness struct {
-	Intervals float64 `json:"interval_width"`
-	Linear    float64 `json:"linear_width"`
 }
 
 type certifier struct {
@@ -167,7 +160,7 @@ func (c *certifier) run(
 			return nil, err
 		}
 		if r.add(one); r.Clips == 1 {
-			if r.Tightness, err = c.tightness(ctx, c.sound(b)); err != nil {
+			if r.Widths, err = c.widths(ctx, c.sound(b)); err != nil {
 				return nil, err
 			}
 		}
@@ -291,30 +284,6 @@ func (c *certifier) sound(b *datasets.Batch) bounds.Sound {
 	return bounds.Sound{Rows: slices.Clone(b.X), Floor: c.model.Features.Floor, Norm: c.model.Norm}
 }
 
-// tightness compares the bounds of a clip.
-func (c *certifier) tightness(ctx context.Context, s bounds.Sound) (t tightness, err error) {
-	if err := c.compile(len(s.Rows) / c.model.Net.Inputs); err != nil {
-		return t, err
-	}
-	region := s.Region(0, 0, c.Noise)
-	if c.Noise == 0 {
-		region = s.Region(-c.Gain, c.Gain, 0)
-	}
-	width := func(m bounds.Method) float64 {
-		b, bad := c.net.Compute(ctx, region, m)
-		if err = errors.Join(err, bad); bad != nil {
-			return 0
-		}
-		f, sum := b.Logits(), 0.0
-		for i := range f.Low {
-			sum += (f.High[i] - f.Low[i]) / float64(len(f.Low))
-		}
-		return sum
-	}
-	t.Intervals, t.Linear = width(bounds.Method{Intervals: true}), width(bounds.Method{Depth: bounds.Full})
-	return t, err
-}
-
 // compile makes the net for clips of so many frames.
 func (c *certifier) compile(frames int) error {
 	if c.net != nil && c.net.Frames() == frames {
@@ -343,9 +312,6 @@ func (r *certificates) print(w io.Writer, c *certifyCmd) error {
 		return err
 	}
 	safe.Fprintf(w, "\nEach proof was checked by the attacks and at %d random changes: none was contradicted.\n", r.Points)
-	if f := r.Tightness; f.Linear > 0 {
-		safe.Fprintf(w, "The first clip's logits are %.3g wide by interval arithmetic and %.3g by linear bounds: %.3g times "+
-			"tighter.\n", f.Intervals, f.Linear, f.Intervals/f.Linear)
-	}
+	r.Widths.print(w)
 	return nil
 }

@@ -23,11 +23,8 @@ func TestCertify(t *testing.T) {
 		Clips, Certified, Open, Attacked int
 		CertifiedRight                   int `json:"certified_right"`
 		Points                           int
-		Tightness                        struct {
-			Intervals float64 `json:"interval_width"`
-			Linear    float64 `json:"linear_width"`
-		}
-		Results []struct{ File, Answer, Other, State string }
+		Widths                           map[string]tightness
+		Results                          []struct{ File, Answer, Other, State string }
 	}
 	run := func(gain, noise string, more ...string) (r result) {
 		args := []string{"certify", "--model", model, "--data", data, "--split", "all", "--gain", gain, "--noise", noise,
@@ -39,8 +36,16 @@ func TestCertify(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), &r); err != nil {
 			t.Fatal(err)
 		}
-		if r.Points != 500 || !(r.Tightness.Intervals >= 3*r.Tightness.Linear && r.Tightness.Linear > 0) {
-			t.Errorf("gain %s, noise %s: %d points, logits are %+v wide", gain, noise, r.Points, r.Tightness)
+		if r.Points != 500 || len(r.Widths) != 2 {
+			t.Errorf("gain %s, noise %s: %d points, logits are %+v wide", gain, noise, r.Points, r.Widths)
+		}
+		for over, w := range r.Widths {
+			if !(w.Intervals >= 3*w.Linear && w.Linear >= (1-1e-3)*w.Reached && w.Reached > 0) {
+				t.Errorf("gain %s, noise %s: over %s, logits are %+v wide", gain, noise, over, w)
+			}
+		}
+		if !(r.Widths["gain_and_noise"].Reached > r.Widths["noise"].Reached) {
+			t.Errorf("gain %s, noise %s: logits are %+v wide", gain, noise, r.Widths)
 		}
 		if r.Clips != 6 || r.Certified+r.Open+r.Attacked != 6 || len(r.Results) != 6 || r.CertifiedRight > r.Certified {
 			t.Errorf("gain %s, noise %s: %+v", gain, noise, r)
@@ -66,7 +71,7 @@ func TestCertify(t *testing.T) {
 	status, out, _ := train(t.Context(), "certify", "--model", model, "--data", data, "--clips", "1", "--noise", "0")
 	if status != program.StatusOK || !strings.Contains(out, "1 clip of --split test, gain ±3 dB") ||
 		!strings.Contains(out, "neither proved nor found") || !strings.Contains(out, "at 10000 random changes: none was") ||
-		!strings.Contains(out, "times tighter.") {
+		!strings.Contains(out, "over all gains and the noise, ") || !strings.Contains(out, "times tighter. Changes") {
 		t.Errorf("printed %q", out)
 	}
 	for _, flags := range [][]string{{"--gain", "-1"}, {"--noise", "NaN"}, {"--pieces", "0"}, {"--clips", "-2"},
