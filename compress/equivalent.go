@@ -20,11 +20,11 @@ const maxLogitDifference = 1e-4
 const exactBatch = 16
 
 // clips yields the clips on which an equivalent model has to be so, in batches of features that are not normalised: all
-// of the data's, or none where the model is to be equivalent around one clip alone.
+// of the data's, or the one that it is to be equivalent around.
 func (w *exactWork) clips(d Data) iter.Seq2[[]float32, error] {
 	switch {
 	case w.Around != nil:
-		return func(func([]float32, error) bool) {}
+		return func(yield func([]float32, error) bool) { yield(w.Around, nil) }
 	case d.Every != nil:
 		return d.Every
 	}
@@ -130,6 +130,10 @@ func (c comparison) report(points int) string {
 	if c.ties > 0 {
 		answers = fmt.Sprintf("other answers at %d, of two logits that are equal but for rounding,", c.ties)
 	}
-	return fmt.Sprintf("%s on %d clips and at %d random points; the largest difference of a logit is %.2g on the clips "+
-		"and %.2g at the points", answers, c.clips, points, c.onClips, c.random)
+	clips := fmt.Sprintf("%d clips", c.clips)
+	if c.clips == 1 {
+		clips = "the clip"
+	}
+	return fmt.Sprintf("%s on %s and at %d random points; the largest difference of a logit is %.2g on clips and %.2g at "+
+		"the points", answers, clips, points, c.onClips, c.random)
 }

@@ -61,11 +61,12 @@ func (e *Exact) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.M
 			return nil, Report{}, err
 		}
 	}
-	lengths := w.lengths()
-	for i, n := range lengths {
-		if err := w.bound(ctx, n, len(lengths)-i); err != nil {
-			return nil, Report{}, err
-		}
+	if err := w.prove(ctx); err != nil {
+		return nil, Report{}, err
+	}
+	everywhere, err := w.everywhere(ctx, d)
+	if err != nil {
+		return nil, Report{}, err
 	}
 	chosen := w.choose()
 	n, err := w.channels.narrow(m, chosen, nil, FoldNone)
@@ -76,7 +77,26 @@ func (e *Exact) Apply(ctx context.Context, m *polynet.Model, d Data) (*polynet.M
 	if err != nil {
 		return nil, Report{}, err
 	}
-	return n, w.report(chosen, c), nil
+	return n, w.report(chosen, c, everywhere), nil
+}
+
+// everywhere returns how many units bounds alone prove to change nothing for all features within the limit, where the
+// model is to be equivalent around a clip, and -1 where it is not, or where there is no limit.
+func (w *exactWork) everywhere(ctx context.Context, d Data) (removed int, err error) {
+	if w.Around == nil || w.model.Norm.Limit <= 0 {
+		return -1, nil
+	}
+	v := &exactWork{Exact: &Exact{Method: w.Method}, channels: w.channels, model: w.model, frames: d.Frames}
+	v.units = make([]unitCounts, len(w.units))
+	if err := v.prove(ctx); err != nil {
+		return 0, err
+	}
+	for g, k := range v.choose() {
+		if v.units[g].read {
+			removed += w.channels.groups[g].width - len(k.keep)
+		}
+	}
+	return removed, nil
 }
 
 // unitCounts is what is known about a group's units.
@@ -110,6 +130,17 @@ func (w *exactWork) lengths() []int {
 		return []int{w.frames, span + 1} // of longer clips and of streams
 	}
 	return []int{w.frames}
+}
+
+// prove notes which units are proved to be silent or active.
+func (w *exactWork) prove(ctx context.Context) error {
+	lengths := w.lengths()
+	for i, n := range lengths {
+		if err := w.bound(ctx, n, len(lengths)-i); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // region returns what clips of so many frames can be.
@@ -311,80 +342,4 @@ func combine(dependent *mat.Dense, i int, row []float64, rows [][]float64, membe
 	for at, k := range members {
 		dependent.Set(i, k, solution.AtVec(at))
 	}
-}
-
-func (w *exactWork) report(chosen []choice, c comparison) Report {
-	var sum Units
-	var linear int
-	var lines []string
-	for g, u := range w.units {
-		if !u.read {
-			continue
-		}
-		width, left := w.channels.groups[g].width, len(chosen[g].keep)
-		counts := Units{All: width, Removed: width - left, Zero: u.zero, Unread: u.free, Dependent: u.same}
-		if w.rectified(g) {
-			counts.Rectified = width
-			for _, active := range u.active {
-				if active {
-					counts.Active++
-				}
-			}
-		}
-		sum.add(counts)
-		if !slices.Contains(u.active, false) {
-			linear++
-		}
-		if left < width {
-			name := w.channels.groups[g].name
-			lines = append(lines, fmt.Sprintf("%s: %d of %d units stay; %s", name, left, width, counts.reasons()))
-		}
-	}
-	domain := "for all features within the limit"
-	if w.Around != nil {
-		domain = fmt.Sprintf("within ±%g dB of one clip's features", w.Radius)
-	}
-	if w.integer != nil {
-		lines = append(lines, w.integer.report())
-	}
-	lines = append(lines,
-		fmt.Sprintf("of %d units with a ReLU, %d are stably active; %d sets of units have no ReLU, or one that passes "+
-			"everything", sum.Rectified, sum.Active, linear),
-		c.report(w.Points))
-	return Report{
-		Done: fmt.Sprintf("%d of %d units removed (%.1f %%), proved %s: %s",
-			sum.Removed, sum.All, 100*float64(sum.Removed)/float64(sum.All), domain, sum.reasons()),
-		Lines: lines, Units: &sum,
-	}
-}
-
-// rectified reports whether a group's units have a ReLU.
-func (w *exactWork) rectified(g int) bool {
-	for i, s := range w.channels.p.Steps {
-		if s.ReLU && w.channels.of[polynet.Output(i)] == g {
-			return true
-		}
-	}
-	return false
-}
-
-// Units counts what Exact found of a network's units.
-type Units struct {
-	All       int `json:"all"`
-	Removed   int `json:"removed"`
-	Zero      int `json:"zero"`      // are 0 everywhere
-	Unread    int `json:"unread"`    // are not 0, but nothing reads them
-	Dependent int `json:"dependent"` // are combinations of others
-	Rectified int `json:"rectified"` // have a ReLU
-	Active    int `json:"active"`    // have one that always passes them
-}
-
-func (u *Units) add(v Units) {
-	u.All, u.Removed, u.Rectified, u.Active = u.All+v.All, u.Removed+v.Removed, u.Rectified+v.Rectified, u.Active+v.Active
-	u.Zero, u.Unread, u.Dependent = u.Zero+v.Zero, u.Unread+v.Unread, u.Dependent+v.Dependent
-}
-
-// reasons says why units can be removed.
-func (u Units) reasons() string {
-	return fmt.Sprintf("%d are 0, %d are not read, %d are combinations of others", u.Zero, u.Unread, u.Dependent)
 }

@@ -113,9 +113,13 @@ func TestExactAroundAClip(t *testing.T) {
 	if _, _, err := (&Exact{}).Apply(t.Context(), m, d); !errors.Is(err, ErrImpossible) {
 		t.Errorf("without a limit: %v", err)
 	}
+	around := d.Rows[:d.Frames*m.Net.Inputs]
+	for i, v := range around { // no sound's features are lower
+		around[i] = max(v, float32(math.Log(m.Features.Floor)))
+	}
 	left := math.MaxInt
 	for _, radius := range []float64{100, 0.01} {
-		e := &Exact{Around: d.Rows[:d.Frames*m.Net.Inputs], Radius: radius, Points: 500, Method: bounds.Method{Depth: 1}}
+		e := &Exact{Around: around, Radius: radius, Points: 500, Method: bounds.Method{Depth: 1}}
 		n, report, err := e.Apply(t.Context(), m, d)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +131,25 @@ func TestExactAroundAClip(t *testing.T) {
 		if units >= left || !strings.Contains(report.Done, "of one clip's features") {
 			t.Errorf("within %g dB: %d channels, before %d; %s", radius, units, left, report.Done)
 		}
+		if lines := strings.Join(report.Lines, "\n"); strings.Contains(lines, "within the limit") ||
+			!strings.Contains(lines, "the same answers on the clip and at 500 random points") {
+			t.Errorf("within %g dB: %q", radius, report.Lines)
+		}
 		left = units
+	}
+	m.Norm.Limit = 3
+	_, everywhere, err := (&Exact{Points: 50, Method: bounds.Method{Depth: 1}}).Apply(t.Context(), m, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := &Exact{Around: around, Radius: 0.01, Points: 50, Method: bounds.Method{Depth: 1}}
+	_, report, err := e.Apply(t.Context(), m, d)
+	want := fmt.Sprintf("bounds alone prove it of %d units (%.1f %%)", everywhere.Units.Removed,
+		100*float64(everywhere.Units.Removed)/float64(everywhere.Units.All))
+	if err != nil || report.Units.Removed <= everywhere.Units.Removed ||
+		!strings.Contains(strings.Join(report.Lines, "\n"), want) {
+		t.Errorf("around the clip %+v, everywhere %+v, %v: %q does not say %q", report.Units, everywhere.Units, err,
+			report.Lines, want)
 	}
 }
 
