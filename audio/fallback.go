@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 )
 
@@ -39,6 +41,22 @@ func Extensions() []string {
 		own = slices.Concat(own, f.extensions)
 	}
 	return own
+}
+
+// otherExtensions are those of other files with sound, which an installed ffmpeg decodes.
+var otherExtensions = []string{
+	".3g2", ".3gp", ".aac", ".ac3", ".aa3", ".amr", ".ape", ".asf", ".au", ".avi", ".caf", ".dff", ".dsf", ".dts",
+	".eac3", ".flv", ".gsm", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp4", ".mpc", ".mpg", ".oma",
+	".ra", ".rm", ".snd", ".sph", ".spx", ".tak", ".tta", ".voc", ".w64", ".webm", ".wma", ".wmv", ".wv",
+}
+
+// OtherExtensions returns the extensions of files with sound, with their dots, in lower case, that Decode does not read
+// by itself and that a fallback may.
+func OtherExtensions() []string { return slices.Clone(otherExtensions) }
+
+// Unread reports whether name has one of the OtherExtensions, in any case, and no fallback takes it.
+func Unread(name string) bool {
+	return slices.Contains(otherExtensions, strings.ToLower(filepath.Ext(name))) && !IsAudio(name)
 }
 
 // Close stops what decodes the sound outside of the program, where something does.

@@ -14,8 +14,9 @@ import (
 // in seconds and the label, with tabs between. Lines that begin with a backslash, which state frequencies, and empty
 // ones are passed over, and decimal commas are read.
 //
-// A text whose first line is none of that is no label track and gives nothing. Errors: ErrCorrupt for a later line that
-// is no label or ends before it starts, ErrTooLong for more than 16 MiB, and r's own.
+// A text whose first line does not begin with two numbers is no label track and gives nothing. Errors: ErrCorrupt for a
+// later line of that kind and one that ends before it starts or is not at a time from 0 s on, ErrTooLong for more than
+// 16 MiB, and r's own.
 func LabelTrack(r io.Reader) (cues []Cue, err error) {
 	limited := &io.LimitedReader{R: r, N: maxCueBytes + 1}
 	lines := bufio.NewScanner(limited)
@@ -25,8 +26,8 @@ func LabelTrack(r io.Reader) (cues []Cue, err error) {
 		if strings.TrimSpace(line) == "" || strings.HasPrefix(line, `\`) {
 			continue
 		}
-		cue, ok := parseLabel(line)
-		if !ok && len(cues) == 0 {
+		cue, timed, ok := parseLabel(line)
+		if !timed && len(cues) == 0 {
 			return nil, nil
 		}
 		if !ok {
@@ -44,21 +45,23 @@ func LabelTrack(r io.Reader) (cues []Cue, err error) {
 	return cues, err
 }
 
-// parseLabel parses a line of a label track.
-func parseLabel(line string) (c Cue, ok bool) {
+// parseLabel parses a line of a label track. timed reports whether it begins with two numbers, ok whether these can be
+// a start and an end.
+func parseLabel(line string) (c Cue, timed, ok bool) {
 	fields := strings.SplitN(line, "\t", 3)
 	if len(fields) < 2 {
-		return c, false
+		return c, false, false
 	}
+	ok = true
 	for i, seconds := range []*float64{&c.Start, &c.End} {
 		v, err := strconv.ParseFloat(strings.Replace(strings.TrimSpace(fields[i]), ",", ".", 1), 64)
-		if err != nil || !(v >= 0 && v < 1e9) {
-			return c, false
+		if err != nil {
+			return c, false, false
 		}
-		*seconds = v
+		*seconds, ok = v, ok && v >= 0 && v < 1e9
 	}
 	if len(fields) == 3 {
 		c.Label = strings.TrimSpace(fields[2])
 	}
-	return c, c.End >= c.Start
+	return c, true, ok && c.End >= c.Start
 }

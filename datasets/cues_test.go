@@ -92,7 +92,7 @@ func TestCuesAreLabels(t *testing.T) {
 	if s := check(Options{Words: []string{"a", "b"}}, "a", "b"); s.Ignored["c"] != 2 {
 		t.Errorf("ignored %v, want the two cues of c", s.Ignored)
 	}
-	if l, err := s.Lengths(t.Context(), nil); err != nil || l.Longest != 10 {
+	if l, err := s.Lengths(t.Context(), nil); err != nil || l.Longest != 600 {
 		t.Errorf("lengths %+v, %v", l, err)
 	}
 }

@@ -9,11 +9,11 @@ import (
 )
 
 const (
-	mostMeasured = 10 // seconds of a clip
-	longWindow   = 5  // seconds
+	longClips  = 10 // seconds
+	longWindow = 5  // seconds, for such
 )
 
-// Lengths says how long the clips of a Set are, in seconds, of which at most 10 are measured.
+// Lengths says how long the clips of a Set are, in seconds.
 type Lengths struct {
 	Clips   int     // that could be read
 	Usual   float64 // no shorter than 95 % of them
@@ -23,8 +23,8 @@ type Lengths struct {
 }
 
 // Outliers reports whether a few clips are so much longer than all others, more than twice as long, that a window that
-// fits them would consist of silence for the others.
-func (l Lengths) Outliers() bool { return l.Longest > 2*l.Usual }
+// fits them would consist of silence for the others. No clip is so much longer than recordings of five seconds.
+func (l Lengths) Outliers() bool { return min(l.Longest, longClips) > 2*l.Usual }
 
 // Window returns the window that suits the clips, in seconds, rounded up to tenths: the longest clip, so that nothing
 // is cut off, or where there are Outliers the usual length. Recordings of ten seconds or more are learnt in windows of
@@ -34,7 +34,7 @@ func (l Lengths) Window() float64 {
 	if l.Outliers() {
 		seconds = l.Usual
 	}
-	if seconds >= mostMeasured {
+	if seconds >= longClips {
 		return longWindow
 	}
 	return tenths(seconds)
@@ -54,7 +54,6 @@ func (s *Set) Lengths(ctx context.Context, progress Progress) (l Lengths, err er
 // Lengths returns how long the clips of s are. Those of cue points are as long as the cues state, or at most a second
 // where they state no length. Clips that cannot be read do not count; if none can, the error wraps ErrNoData.
 func (v Survey) Lengths(s *Set) (l Lengths, err error) {
-	const pointSeconds = 1
 	type length struct {
 		seconds float64
 		path    string
@@ -64,13 +63,8 @@ func (v Survey) Lengths(s *Set) (l Lengths, err error) {
 		if it.Silence || it.Negative {
 			continue
 		}
-		seconds := v[it.Path].Seconds
-		if it.Part != (Span{}) {
-			part := it.Span(pointSeconds)
-			seconds = part.To - part.From
-		}
-		if seconds > 0 {
-			lengths = append(lengths, length{min(seconds, mostMeasured), it.Path})
+		if seconds := v[it.Path].length(it); seconds > 0 {
+			lengths = append(lengths, length{seconds, it.Path})
 		}
 	}
 	if l.Clips = len(lengths); l.Clips == 0 {

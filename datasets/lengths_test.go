@@ -27,6 +27,7 @@ func TestLengths(t *testing.T) {
 		{"two long clips of many", append(slices.Repeat([]float64{0.31}, 60), 2, 12), 0.4, 2},
 		{"a tenth is long", append(slices.Repeat([]float64{0.3}, 18), 3, 3), 3, 0},
 		{"long recordings", []float64{9, 30, 30}, 5, 0},
+		{"longer than long ones", append(slices.Repeat([]float64{12}, 30), 40), 5, 0},
 	} {
 		f := newFolder(t)
 		f.write("a/broken.wav", "RIFF")
@@ -34,7 +35,7 @@ func TestLengths(t *testing.T) {
 		longest := 0.0
 		for i, seconds := range c.seconds {
 			f.sound(fmt.Sprintf("%c/%02d.wav", 'a'+i%2, i), make([]float32, int(math.Round(seconds*testRate))))
-			longest = max(longest, min(seconds, 10))
+			longest = max(longest, seconds)
 		}
 		reported := 0
 		l, err := f.open(Options{Labels: []string{"a", "b"}}).Lengths(t.Context(), func(done, total int) {

@@ -140,7 +140,8 @@ func (s *Set) chooseLabels(t *tree, o Options) error {
 			return fmt.Errorf("%w: no folder for the word %q; the folders are: %s",
 				ErrOptions, word, enumerate(classes, mostLabels))
 		case n == 0:
-			return fmt.Errorf("%w: folder %s has no sound files; remove it, or name the words to learn", ErrNoData, word)
+			return fmt.Errorf("%w: folder %s has no sound files; remove it, or name the words to learn%s",
+				ErrNoData, word, t.noteUnread(word))
 		}
 	}
 	training, others := map[string]bool{}, false
@@ -301,8 +302,8 @@ func (s *Set) check(o Options) error {
 	case len(o.Labels) > 0:
 		return nil
 	case len(s.Labels) < 2:
-		return fmt.Errorf("%w: %s has the single class %s; at least two are needed, each in a folder of its own",
-			ErrNoData, s.Dir, enumerate(s.Labels, mostLabels))
+		return fmt.Errorf("%w: %s has the single class %s; at least two are needed, each in a folder of its own: put sounds "+
+			"that are none of it in a folder %s", ErrNoData, s.Dir, enumerate(s.Labels, mostLabels), detect.UnknownLabel)
 	}
 	valid, without := 0, []string(nil)
 	for i, n := range s.counts() {

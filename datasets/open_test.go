@@ -286,6 +286,12 @@ func TestOpenErrors(t *testing.T) {
 		{"one class", func(f folder) { f.class("a", 10) }, Options{}, ErrNoData, "single class a"},
 		{"class without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{}, ErrNoData,
 			"folder c has no"},
+		{"class in another format", func(f folder) { two(f); f.write("c/x.m4a", ""); f.write("cc/y.wma", "") }, Options{},
+			ErrNoData, "remove it, or name the words to learn; ignored 1 file(s) of sound formats that are not read, which " +
+				"an installed ffmpeg decodes with --decode-with ffmpeg: c/x.m4a"},
+		{"nothing but other formats", func(f folder) { f.write("a/x.AMR", ""); f.write("b/y.webm", "") }, Options{},
+			ErrNoData, "ignored 2 file(s) of sound formats that are not read"},
+		{"one class has a remedy", func(f folder) { f.class("a", 10) }, Options{}, ErrNoData, "in a folder _unknown_"},
 		{"word without clips", func(f folder) { two(f); f.write("c/x.txt", "") }, Options{Words: []string{"a", "c"}},
 			ErrNoData, "folder c has no"},
 		{"word without folder", two, Options{Words: []string{"a", "left"}}, ErrOptions,

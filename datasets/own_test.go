@@ -113,10 +113,16 @@ func TestLabelTracks(t *testing.T) {
 	if after, err := f.open(Options{}).Digest(t.Context(), nil); err != nil || before == after {
 		t.Errorf("the digest does not cover the label tracks: %v", err)
 	}
-	f.write("day1.wav.txt", track+"1\tx\ty\n")
-	s = f.open(Options{})
-	if !slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, "line 13 of the label track") }) {
-		t.Errorf("notes %q", s.Notes)
+	for text, line := range map[string]string{
+		track + "1\tx\ty\n": "line 13 of", "-0.5\t2\tx\n" + track: "line 1 of", "\n5\t4\tx\n": "line 2 of",
+		"0\t1e308\tx": "line 1 of", "hello world\n": "", "x\t1\t2\n": "", "1\n": "",
+	} {
+		f.write("day1.wav.txt", text)
+		s = f.open(Options{})
+		noted := slices.ContainsFunc(s.Notes, func(n string) bool { return strings.Contains(n, line+" the label track") })
+		if noted != (line != "") {
+			t.Errorf("%q: notes %q", text, s.Notes)
+		}
 	}
 }
 
@@ -163,11 +169,13 @@ func TestDivide(t *testing.T) {
 	}
 	f.sound("a/long.wav", tone(300, 0.5, 10*testRate))
 	f.sound("b/longer.wav", tone(300, 0.5, 3*testRate/2))
+	f.sound("track.wav", tone(310, 0.5, 20*testRate))
+	f.write("track.txt", "1\t5.25\ta\n6\t6.5\tb\n")
 	for _, c := range []struct {
 		window, hop float64
 		divided     int
 		items       int // beyond the clips
-	}{{1, 0.5, 2, 19 + 2}, {1, 1, 2, 10 + 1}, {2, 1, 1, 9 + 1}, {7, 1, 0, 2}} {
+	}{{1, 0.5, 3, 19 + 2 + 8 + 1}, {1, 1, 3, 10 + 2 + 5 + 1}, {2, 1, 2, 9 + 1 + 4 + 1}, {7, 1, 0, 4}} {
 		s := f.open(Options{})
 		survey, err := s.Survey(t.Context(), nil)
 		if err != nil {
@@ -183,6 +191,9 @@ func TestDivide(t *testing.T) {
 		for _, it := range s.Items {
 			if it.Split != splits[it.Path] {
 				t.Errorf("%s is in another split", it.Path)
+			}
+			if strings.HasSuffix(it.Path, "track.wav") && it.Word == "a" && (it.Part.From < 1 || it.Part.To > 5.25) {
+				t.Errorf("%+v is not within the label", it.Part)
 			}
 		}
 	}

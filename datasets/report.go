@@ -17,7 +17,7 @@ type Report struct {
 	Labels   []LabelReport `json:"labels"`
 	Window   float64       `json:"window"`       // seconds of a decision
 	Usual    float64       `json:"usual"`        // seconds; no shorter than 95 % of the clips
-	Longest  float64       `json:"longest"`      // seconds, at most 10 of which are measured
+	Longest  float64       `json:"longest"`      // seconds
 	File     string        `json:"longest_file"` // with the longest clip
 	Findings []Finding     `json:"findings"`
 }
@@ -25,10 +25,10 @@ type Report struct {
 // LabelReport is a label's part of a Report.
 type LabelReport struct {
 	Label   string  `json:"label"`
-	Train   int     `json:"train"` // examples
+	Train   int     `json:"train"` // examples, without those that cannot be read
 	Valid   int     `json:"valid"`
 	Test    int     `json:"test"`
-	Seconds float64 `json:"seconds"` // of its files, all splits together
+	Seconds float64 `json:"seconds"` // of its clips, all splits together
 }
 
 // FindingKind says what a Finding is about.
@@ -68,23 +68,33 @@ func (s *Set) Report(survey Survey, window float64) *Report {
 	if l, err := survey.Lengths(s); err == nil {
 		r.Usual, r.Longest, r.File = l.Usual, l.Longest, l.Path
 	}
-	seconds, counted := make([]float64, len(s.Labels)), map[string]bool{}
-	for _, it := range s.Items {
-		if key := fmt.Sprint(it.Label, it.Path); !it.Silence && !it.Negative && !counted[key] {
-			counted[key] = true
-			seconds[it.Label] += survey[it.Path].Seconds
-		}
-	}
-	for i, n := range s.counts() {
-		r.Labels = append(r.Labels, LabelReport{s.Labels[i], n[Train], n[Valid], n[Test], seconds[i]})
-	}
+	r.count(s, survey)
 	for _, note := range s.Notes {
 		r.add(Noted, nil, "%s", note)
 	}
 	r.addSounds(survey)
+	r.addBeyond(s, survey)
 	r.addLeaks(s, survey)
 	r.addDoubts()
 	return r
+}
+
+// count counts what can be read.
+func (r *Report) count(s *Set, survey Survey) {
+	for _, label := range s.Labels {
+		r.Labels = append(r.Labels, LabelReport{Label: label})
+	}
+	for _, it := range s.Items {
+		l := &r.Labels[it.Label]
+		if !it.Silence && !it.Negative {
+			seconds := survey[it.Path].length(it)
+			if seconds == 0 {
+				continue
+			}
+			l.Seconds += seconds
+		}
+		*[]*int{&l.Train, &l.Valid, &l.Test}[it.Split]++
+	}
 }
 
 func (r *Report) add(kind FindingKind, files []string, format string, args ...any) {
@@ -117,6 +127,18 @@ func (r *Report) addSounds(survey Survey) {
 	r.addFiles(ClippedSound, clipped, "are clipped: more than one sample in 1,000 is at full scale")
 }
 
+// addBeyond adds the recordings that end before the places that cue points or label tracks state.
+func (r *Report) addBeyond(s *Set, survey Survey) {
+	var files []string
+	for _, it := range s.Items {
+		sound := survey[it.Path]
+		if !it.Silence && !it.Negative && sound.Err == nil && sound.length(it) == 0 && !slices.Contains(files, it.Path) {
+			files = append(files, it.Path)
+		}
+	}
+	r.addFiles(Unreadable, files, "end before clips that their cue points or label tracks state, which are skipped")
+}
+
 // addLeaks adds speakers and sounds that are in several splits, and sounds that are in several labels.
 func (r *Report) addLeaks(s *Set, survey Survey) {
 	speakers, contents := map[string]*place{}, map[uint64]*place{}
@@ -139,7 +161,7 @@ func (r *Report) addLeaks(s *Set, survey Survey) {
 		}
 	}
 	for _, p := range contents {
-		names := strings.Join(p.files, " = ")
+		names := sameNames(p.files)
 		if p.inSplits() > 1 {
 			same = append(same, names)
 		}
@@ -154,6 +176,14 @@ func (r *Report) addLeaks(s *Set, survey Survey) {
 	}
 	r.addFiles(Leak, same, "have the same sound as one in another split, so that accuracies are better than the truth")
 	r.addFiles(Contradicts, labels, "have the same sound as one of another label, of which one at most is right")
+}
+
+// sameNames returns names of files with the same sound, not all of them if they are many.
+func sameNames(files []string) string {
+	if len(files) <= namedFiles {
+		return strings.Join(files, " = ")
+	}
+	return fmt.Sprintf("%s = … (%d in all)", strings.Join(files[:namedFiles], " = "), len(files))
 }
 
 // place is where a speaker, or a sound, is found.

@@ -46,6 +46,7 @@ type tree struct {
 	ignored map[string]int         // for Set.Ignored
 	notes   []string               // for Set.Notes
 	loose   []string               // some of the clips that are ignored since they are in no class folder
+	unread  []string               // files of other sound formats than are read
 	copies  [][]string             // paths of recordings with the same content
 }
 
@@ -77,15 +78,46 @@ func scan(dir string) (*tree, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.findUnread()
 	t.expandCues()
 	t.sort()
 	t.findCopies()
 	if len(t.clips) == 0 {
 		return nil, fmt.Errorf("%w: %s has no folders with sound files (%s) in them; the clips of each class "+
-			"belong in a folder of that name, or in WAV recordings of %d KiB or more with labelled cue points",
-			ErrNoData, dir, strings.Join(audio.Extensions(), ", "), minCueBytes>>10)
+			"belong in a folder of that name, or in WAV recordings of %d KiB or more with labelled cue points%s",
+			ErrNoData, dir, strings.Join(audio.Extensions(), ", "), minCueBytes>>10, t.noteUnread(""))
 	}
 	return t, nil
+}
+
+// findUnread finds the files of sound formats that are not read, and notes them. Of folders that cannot be read, the
+// error comes from elsewhere.
+func (t *tree) findUnread() {
+	filepath.WalkDir(t.dir, func(file string, e fs.DirEntry, err error) error {
+		switch rel, _ := filepath.Rel(t.dir, file); {
+		case err != nil || file == t.dir:
+		case audio.Skipped(e.Name()) && e.IsDir():
+			return fs.SkipDir
+		case !e.IsDir() && !audio.Skipped(e.Name()) && audio.Unread(e.Name()):
+			t.unread = append(t.unread, filepath.ToSlash(rel))
+		}
+		return nil
+	})
+	if note := t.noteUnread(""); note != "" {
+		t.notes = append(t.notes, strings.TrimPrefix(note, "; "))
+	}
+}
+
+// noteUnread returns, after a semicolon, a note on the unread files below a folder; "" where there are none.
+func (t *tree) noteUnread(folder string) string {
+	files := slices.DeleteFunc(slices.Clone(t.unread), func(file string) bool {
+		return folder != "" && !strings.Contains("/"+file, "/"+folder+"/")
+	})
+	if len(files) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; ignored %d file(s) of sound formats that are not read, which an installed ffmpeg decodes with "+
+		"--decode-with ffmpeg: %s", len(files), enumerate(files, namedFiles))
 }
 
 // sort sorts what was found.

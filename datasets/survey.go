@@ -9,7 +9,7 @@ import (
 // Sound is what a file of a Set is like.
 type Sound struct {
 	Path    string
-	Seconds float64 // at most 600 are read
+	Seconds float64
 	Peak    float64 // the greatest magnitude, full scale being 1
 	Clipped float64 // share of the samples that are at full scale
 	Content uint64  // a hash of its samples from the first to the last that is not 0, equal for copies in this Survey
@@ -21,6 +21,22 @@ func (s Sound) Silent() bool { return s.Err == nil && s.Peak < 1e-4 }
 
 // Overdriven reports whether so many samples are at full scale that the sound is distorted.
 func (s Sound) Overdriven() bool { return s.Clipped > 0.001 }
+
+// pointSeconds is how long a clip of a cue point that states no length is, at most, before a window is known.
+const pointSeconds = 1
+
+// length returns how many seconds of the file an example of it has; none where the file cannot be read, or ends before
+// the example.
+func (s Sound) length(it Item) float64 {
+	switch {
+	case s.Err != nil:
+		return 0
+	case it.Part == (Span{}):
+		return s.Seconds
+	}
+	part := it.Span(pointSeconds)
+	return max(0, min(part.To, s.Seconds)-part.From)
+}
 
 // Survey is what the files of a Set's clips are like, by their paths. Noise and negatives are not in it.
 type Survey map[string]Sound
@@ -72,10 +88,10 @@ func surveyed(it Item, seed maphash.Seed) Sound {
 			zeros, begun = 0, true
 		}
 		samples, hertz = samples+len(block), rate
-		return samples < maxSeconds*rate
+		return true
 	})
 	if s.Content = content.Sum64(); samples > 0 {
-		s.Seconds = min(float64(samples)/float64(hertz), maxSeconds)
+		s.Seconds = float64(samples) / float64(hertz)
 		s.Clipped = float64(clipped) / float64(samples)
 	}
 	return s

@@ -26,6 +26,7 @@ type Examples struct {
 	Notes []string // what a user should know of the files, one sentence each
 
 	items []datasets.Item
+	files map[string]string    // by their sound
 	rows  calibrate.Embeddings // of each clip as it is, and of variants
 
 	surrounded []surrounded
@@ -35,8 +36,7 @@ type Examples struct {
 // sound is is used, or the loudest window, which Notes say, and of files with the same sound one. Seed draws variants.
 // An error that wraps ErrWord names a file that is silent, or a folder without files; others are of reading.
 func (e *Embedder) Examples(ctx context.Context, paths []string, seed int64) (*Examples, error) {
-	x := new(Examples)
-	seen := map[string]string{} // files by their sound
+	x := &Examples{files: map[string]string{}}
 	for _, path := range paths {
 		empty := true
 		for f, err := range audio.Files(path) {
@@ -44,7 +44,7 @@ func (e *Embedder) Examples(ctx context.Context, paths []string, seed int64) (*E
 				return nil, err
 			}
 			empty = false
-			if err := e.addClip(x, f.Path, seen); err != nil {
+			if err := e.addClip(x, f.Path); err != nil {
 				return nil, err
 			}
 		}
@@ -58,7 +58,7 @@ func (e *Embedder) Examples(ctx context.Context, paths []string, seed int64) (*E
 }
 
 // addClip adds a file.
-func (e *Embedder) addClip(x *Examples, path string, seen map[string]string) error {
+func (e *Embedder) addClip(x *Examples, path string) error {
 	rate, window := e.model.Features.Rate, e.model.WindowSamples()
 	c, err := audio.ReadFile(path, rate)
 	if err != nil {
@@ -71,14 +71,12 @@ func (e *Embedder) addClip(x *Examples, path string, seen map[string]string) err
 	if c.Warning != "" {
 		note("%s: %s", path, c.Warning)
 	}
-	sum := sha256.New()
-	binary.Write(sum, binary.LittleEndian, c.Samples)
-	key := string(sum.Sum(nil))
-	if other := seen[key]; other != "" {
+	key := content(c.Samples)
+	if other := x.files[key]; other != "" {
 		note("%s has the sound of %s and is left out", path, other)
 		return nil
 	}
-	seen[key] = path
+	x.files[key] = path
 	it := datasets.Item{Path: path, Split: datasets.Train}
 	if float64(len(c.Samples)) > longClip*float64(window) {
 		begin, whole := place(c.Samples, rate, window)
@@ -90,6 +88,13 @@ func (e *Embedder) addClip(x *Examples, path string, seen map[string]string) err
 	}
 	x.items = append(x.items, it)
 	return nil
+}
+
+// content returns what tells sounds apart.
+func content(samples []float32) string {
+	sum := sha256.New()
+	binary.Write(sum, binary.LittleEndian, samples)
+	return string(sum.Sum(nil))
 }
 
 // samples returns the sound of an example.

@@ -163,30 +163,46 @@ func New(m *polynet.Model, w *Word) (*polynet.Model, error) {
 	return d, err
 }
 
-// Add returns a detector of the words of m, if it is one, and w. Of another model it has the network alone. An error
-// wraps ErrWord.
-func Add(m *polynet.Model, w *Word) (*polynet.Model, error) {
-	columns := columnsOf(m)
+// Add returns a detector of w and of the words of m, if it is one, without those to remove. Of another model it has the
+// network alone. An error wraps ErrWord.
+func Add(m *polynet.Model, w *Word, remove ...string) (*polynet.Model, error) {
+	columns, err := columnsWithout(m, remove)
+	if err != nil {
+		return nil, err
+	}
 	if slices.ContainsFunc(columns, func(c column) bool { return datasets.SameLabel(c.label, w.Label) }) {
 		return nil, fmt.Errorf("%w: the model has the word %q already; remove it first", ErrWord, w.Label)
 	}
 	return assemble(m, append(columns, w.column()))
 }
 
-// Remove returns a detector without a word. Errors wrap ErrWord: m is no detector, or has not the word or no other.
-func Remove(m *polynet.Model, label string) (*polynet.Model, error) {
-	if !Detector(m) {
+// Remove returns a detector without some words. Errors wrap ErrWord: m is no detector, or has not the words, or no
+// others.
+func Remove(m *polynet.Model, labels ...string) (*polynet.Model, error) {
+	kept, err := columnsWithout(m, labels)
+	if err != nil {
+		return nil, err
+	}
+	if len(kept) == 0 {
+		return nil, fmt.Errorf("%w: no word would be left in the model", ErrWord)
+	}
+	return assemble(m, kept)
+}
+
+// columnsWithout returns the columns of a detector's other words.
+func columnsWithout(m *polynet.Model, labels []string) ([]column, error) {
+	if len(labels) > 0 && !Detector(m) {
 		return nil, fmt.Errorf("%w: the model was trained, words cannot be removed from it", ErrWord)
 	}
 	columns := columnsOf(m)
-	kept := slices.DeleteFunc(slices.Clone(columns), func(c column) bool { return datasets.SameLabel(c.label, label) })
-	switch {
-	case len(kept) == len(columns):
-		return nil, fmt.Errorf("%w: the model has no word %q", ErrWord, label)
-	case len(kept) == 0:
-		return nil, fmt.Errorf("%w: %q is the model's only word", ErrWord, label)
+	for _, label := range labels {
+		n := len(columns)
+		columns = slices.DeleteFunc(columns, func(c column) bool { return datasets.SameLabel(c.label, label) })
+		if len(columns) == n {
+			return nil, fmt.Errorf("%w: the model has no word %q", ErrWord, label)
+		}
 	}
-	return assemble(m, kept)
+	return columns, nil
 }
 
 // column is a word in the last layer.

@@ -330,7 +330,7 @@ func TestWake(t *testing.T) {
 	}
 	var s Sound
 	for _, folder := range []string{"other", "sound"} {
-		err := e.AddSounds(t.Context(), b, &s, filepath.Join(dir, folder), func(err error) { t.Error(err) })
+		err := e.AddSounds(t.Context(), b, &s, nil, filepath.Join(dir, folder), func(err error) { t.Error(err) })
 		if err != nil {
 			t.Fatal(err)
 		}

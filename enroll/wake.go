@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"github.com/polyphon/polyphon/audio"
@@ -37,8 +38,16 @@ const maxSound = 8 * 3600
 
 // AddSounds adds what is below a folder, or a file, to the background: short files as clips of words that are named
 // like their folders, windows of longer ones as running sound, which Sound keeps. Files that cannot be read are given
-// to skip, and so is the first that is beyond eight hours of running sound. An error is of the folder.
-func (e *Embedder) AddSounds(ctx context.Context, b *Background, s *Sound, folder string, skip func(error)) error {
+// to skip, and so are those with the sound of an example of x, which may be nil, and the first that is beyond eight
+// hours of running sound. An error is of the folder, and wraps ErrWord where nothing in it is sound.
+func (e *Embedder) AddSounds(
+	ctx context.Context, b *Background, s *Sound, x *Examples, folder string, skip func(error),
+) error {
+	whole, err := filepath.Abs(folder)
+	if err != nil {
+		return err
+	}
+	empty := true
 	rate := e.model.Features.Rate
 	short := longClip * float64(e.model.WindowSamples())
 	words := map[string][]string{} // short files by word
@@ -53,12 +62,20 @@ func (e *Embedder) AddSounds(ctx context.Context, b *Background, s *Sound, folde
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		empty = false
 		c, err := audio.ReadFile(f.Path, rate)
 		switch {
 		case err != nil:
 			skip(err)
+		case x != nil && x.files[content(c.Samples)] != "":
+			skip(fmt.Errorf("%s: it has the sound of %s, a clip of the word", f.Path, x.files[content(c.Samples)]))
 		case float64(len(c.Samples)) <= short:
 			name := path.Base(path.Dir(f.Rel))
+			if name == "." && f.Path == folder {
+				name = filepath.Base(filepath.Dir(whole))
+			} else if name == "." {
+				name = filepath.Base(whole)
+			}
 			words[name] = append(words[name], f.Path)
 		case s.Seconds > maxSound:
 			skip(fmt.Errorf("%s and what follows is left out: there are %d hours of sound already", f.Path, maxSound/3600))
@@ -69,6 +86,9 @@ func (e *Embedder) AddSounds(ctx context.Context, b *Background, s *Sound, folde
 			}
 			s.Seconds += float64(len(c.Samples)) / float64(rate)
 		}
+	}
+	if empty {
+		return fmt.Errorf("%w: there are no sound files in %s", ErrWord, folder)
 	}
 	for _, word := range slices.Sorted(maps.Keys(words)) {
 		if err := e.AddClips(ctx, b, word, words[word], skip); err != nil {

@@ -12,12 +12,12 @@ import (
 // above what the recipes train. features.Config and detect.Config have limits of their own, and inference.Compile
 // bounds the memory of all tensors together. docs/models.md lists them all.
 const (
-	MaxDegree    = 16 // bounds Config.Degree
-	MaxExpansion = 16 // bounds Config.Expansion
+	MaxDegree    = 16  // bounds Config.Degree
+	MaxExpansion = 16  // bounds Config.Expansion
+	MaxLabel     = 256 // bounds the bytes of a label
 
 	maxInputs   = 1 << 12
 	maxClasses  = 1 << 14
-	maxLabel    = 256 // bytes
 	maxStages   = 64
 	maxBlocks   = 256     // of a stage
 	maxSteps    = 1 << 12 // of a Program, as countedSteps counts them

@@ -148,8 +148,8 @@ func (m *Model) validateConfig() error {
 		if label == "" || !utf8.ValidString(label) || strings.ContainsFunc(label, unicode.IsControl) {
 			return fmt.Errorf("%w: class %d has the label %q", ErrModel, i, label)
 		}
-		if len(label) > maxLabel {
-			return fmt.Errorf("%w: class %d has a label of %d bytes, at most %d are possible", ErrModel, i, len(label), maxLabel)
+		if len(label) > MaxLabel {
+			return fmt.Errorf("%w: class %d has a label of %d bytes, at most %d are possible", ErrModel, i, len(label), MaxLabel)
 		}
 		if j, twice := classes[label]; twice {
 			return fmt.Errorf("%w: classes %d and %d share the label %q", ErrModel, j, i, label)

@@ -20,13 +20,6 @@ import (
 // ErrMissing says that there is no ffmpeg to run.
 var ErrMissing = errors.New("ffmpeg is not installed, or not in a folder of PATH")
 
-// extensions are those of files in which ffmpeg finds sound that package audio does not read.
-var extensions = []string{
-	".3g2", ".3gp", ".aac", ".ac3", ".aa3", ".amr", ".ape", ".asf", ".au", ".avi", ".caf", ".dff", ".dsf", ".dts",
-	".eac3", ".flv", ".gsm", ".m4a", ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp2", ".mp4", ".mpc", ".mpg", ".oma",
-	".ra", ".rm", ".snd", ".sph", ".spx", ".tak", ".tta", ".voc", ".w64", ".webm", ".wma", ".wmv", ".wv",
-}
-
 // Register has package audio turn to ffmpeg with sounds that it does not read, until ctx is done, and take files with
 // ffmpeg's extensions for sound. Without an ffmpeg, it returns ErrMissing.
 func Register(ctx context.Context) error {
@@ -36,7 +29,7 @@ func Register(ctx context.Context) error {
 	}
 	audio.RegisterFallback(func(path string, r io.Reader) (io.ReadCloser, error) {
 		return start(ctx, program, path, r)
-	}, extensions...)
+	}, audio.OtherExtensions()...)
 	return nil
 }
 

@@ -150,11 +150,11 @@ func (j *job) newBackground() (*enroll.Background, error) {
 		}
 	}
 	noise := enroll.Sound{Every: windowShare}
-	if err := j.e.AddSounds(ctx, b, &noise, filepath.Join(j.commands, "_background_noise_"), skip); err != nil {
+	if err := j.e.AddSounds(ctx, b, &noise, nil, filepath.Join(j.commands, "_background_noise_"), skip); err != nil {
 		return nil, err
 	}
 	speech := enroll.Sound{Every: windowShare}
-	if err := j.e.AddSounds(ctx, b, &speech, filepath.Join(j.speech, "train"), skip); err != nil {
+	if err := j.e.AddSounds(ctx, b, &speech, nil, filepath.Join(j.speech, "train"), skip); err != nil {
 		return nil, err
 	}
 	for i := range b.Classes { // names of files say nothing to others

@@ -93,7 +93,7 @@ func (j *job) wake(word string, enrolled, rest []string) ([]string, error) {
 			return nil, err
 		}
 		for _, split := range []string{"train", "valid"} {
-			if err := j.e.AddSounds(ctx, b, &j.sound, filepath.Join(j.speech, split), skip); err != nil {
+			if err := j.e.AddSounds(ctx, b, &j.sound, nil, filepath.Join(j.speech, split), skip); err != nil {
 				return nil, err
 			}
 		}

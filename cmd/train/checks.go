@@ -13,6 +13,7 @@ import (
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/internal/atomicfile"
+	"github.com/polyphon/polyphon/polynet"
 )
 
 // checkLog returns an error where --log must not, or cannot, be written to: before the training, and without a change
@@ -55,6 +56,9 @@ func checkLabels(labels []string) (notes []string, err error) {
 		switch {
 		case !utf8.ValidString(label):
 			return nil, fmt.Errorf("%w: the label %q is not UTF-8; rename its folder", datasets.ErrNoData, label)
+		case len(label) > polynet.MaxLabel:
+			return nil, fmt.Errorf("%w: the label %.40q… has %d bytes, at most %d are possible; rename its folder or cue points",
+				datasets.ErrNoData, label, len(label), polynet.MaxLabel)
 		case strings.ContainsFunc(label, unicode.IsControl):
 			return nil, fmt.Errorf("%w: the label %q has control characters; rename its folder or cue points",
 				datasets.ErrNoData, label)

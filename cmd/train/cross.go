@@ -58,6 +58,11 @@ func (r *fitRun) crossValidate(ctx context.Context) (found crossed, err error) {
 		return found, err
 	}
 	r.notes = io.Discard
+	for _, fold := range folds { // before hours of training
+		if _, err := r.openData(fold, false); err != nil {
+			return found, fmt.Errorf("with fold %d held out: %w; put clips of each class into two folds or more", fold, err)
+		}
+	}
 	for _, fold := range folds {
 		safe.Fprintf(r.s.Err, "train: fold %d is held out\n", fold)
 		if made, err = r.plan(ctx, fold); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/computing"
@@ -28,6 +29,7 @@ type enrollCmd struct {
 	Out       string   `help:"${enrollOutHelp}" type:"path" placeholder:"FILE"`
 	Taken     float64  `help:"${takenHelp} (${default})." default:"1.25" placeholder:"PERCENT"`
 	Negatives []string `help:"${soundsHelp}" type:"path" placeholder:"DIR"`
+	Force     bool     `help:"Replace the file of --out, where it is there and is not that of --model."`
 	Seed      int64    `help:"Seed of the clips' variants." default:"1"`
 
 	Source    []sourceFlag    `help:"${sourceHelp}" sep:"none" placeholder:"NAME: LICENCE, ATTRIBUTION"`
@@ -46,26 +48,25 @@ func (c *enrollCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if err != nil {
 		return modelError(err)
 	}
-	for _, word := range c.Remove {
-		if m, err = enroll.Remove(m, word); err != nil {
-			return usageError("--remove %s: %w", word, err)
+	if c.Word == "" {
+		if m, err = enroll.Remove(m, c.Remove...); err != nil {
+			return usageError("--remove: %w", err)
 		}
-	}
-	if c.Word != "" {
+	} else {
 		dev, err := openDevice(c.Computing, 0, s.Err)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-		w, err := openWorkshop(ctx, m, dev.Trainer, c.Negatives, s.Err)
+		w, err := openWorkshop(ctx, m, dev.Trainer, c.Clips, c.Negatives, c.Seed, s.Err)
 		if err != nil {
 			return err
 		}
 		defer w.close()
-		if err := w.fit(ctx, c.Word, c.Clips, c.Taken/100, enroll.Running, c.Seed); err != nil {
+		if err := w.fit(c.Word, c.Taken/100, enroll.Running, c.Seed); err != nil {
 			return err
 		}
-		if m, err = enroll.Add(m, w.word); err != nil {
+		if m, err = enroll.Add(m, w.word, c.Remove...); err != nil {
 			return err
 		}
 		w.describe(reportTo(s, c.out()))
@@ -97,7 +98,24 @@ func (c *enrollCmd) check() error {
 	if _, err := checkLabels([]string{c.Word}); err != nil {
 		return usageError("%w", err)
 	}
-	return atomicfile.Check(c.out())
+	if err := atomicfile.Check(c.out()); err != nil {
+		return err
+	}
+	if c.Out == "" || c.Force || atomicfile.InPlace(c.Out) || sameFile(c.Out, c.Model) || !exists(c.Out) {
+		return nil
+	}
+	return usageError("%s exists: --model %s adds to the words that are in it, --force replaces it",
+		shownPath(c.Out), shownPath(c.Out))
+}
+
+// sameFile reports whether two paths lead to the same file.
+func sameFile(a, b string) bool {
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
 }
 
 // saveWords writes a detector of words with where it comes from.
@@ -134,35 +152,49 @@ type workshop struct {
 	word     *enroll.Word
 }
 
-// openWorkshop returns one for a network, with the background that is embedded for it, and recordings.
+// openWorkshop returns one for a network and clips of a word, with the background that is embedded for the network, and
+// recordings.
 func openWorkshop(
-	ctx context.Context, m *polynet.Model, dev device.Device, negatives []string, console io.Writer,
+	ctx context.Context, m *polynet.Model, dev device.Device, clips, negatives []string, seed int64, console io.Writer,
 ) (*workshop, error) {
 	e, err := enroll.NewEmbedder(m, dev)
 	if err != nil {
 		return nil, modelError(err)
 	}
 	w := &workshop{embedder: e, console: console}
-	if w.background, err = e.Background(); err != nil {
+	if err := w.gather(ctx, clips, negatives, seed); err != nil {
 		return nil, errors.Join(err, w.close())
+	}
+	return w, nil
+}
+
+// gather reads what a word is made of.
+func (w *workshop) gather(ctx context.Context, clips, negatives []string, seed int64) (err error) {
+	if w.background, err = w.embedder.Background(); err != nil {
+		return err
 	}
 	if w.background == nil {
 		if len(negatives) == 0 {
-			return nil, errors.Join(w.close(), usageError(
-				"nothing is known of other sounds in this network, which is none of the embedded models': "+
-					"--negatives must name some"))
+			return usageError("nothing is known of other sounds in this network, which is none of the embedded models': " +
+				"--negatives must name some")
 		}
-		w.background = e.NewBackground()
+		w.background = w.embedder.NewBackground()
+	}
+	if w.examples, err = w.embedder.Examples(ctx, clips, seed); err != nil {
+		return err
+	}
+	for _, note := range w.examples.Notes {
+		safe.Fprintf(w.console, "train: %s\n", note)
 	}
 	for _, folder := range negatives {
-		err := e.AddSounds(ctx, w.background, &w.sound, folder, func(err error) {
-			safe.Fprintf(console, "train: skipped %v\n", err)
+		err := w.embedder.AddSounds(ctx, w.background, &w.sound, w.examples, folder, func(err error) {
+			safe.Fprintf(w.console, "train: skipped %v\n", err)
 		})
 		if err != nil {
-			return nil, errors.Join(err, w.close())
+			return fmt.Errorf("--negatives: %w", err)
 		}
 	}
-	return w, nil
+	return nil
 }
 
 func (w *workshop) close() error {
@@ -174,15 +206,7 @@ func (w *workshop) close() error {
 const fewClips = 5
 
 // fit makes the word.
-func (w *workshop) fit(
-	ctx context.Context, word string, clips []string, share, running float64, seed int64,
-) (err error) {
-	if w.examples, err = w.embedder.Examples(ctx, clips, seed); err != nil {
-		return err
-	}
-	for _, note := range w.examples.Notes {
-		safe.Fprintf(w.console, "train: %s\n", note)
-	}
+func (w *workshop) fit(word string, share, running float64, seed int64) (err error) {
 	if err := w.embedder.Surround(w.examples, &w.sound, seed); err != nil {
 		return err
 	}
@@ -206,6 +230,11 @@ func (w *workshop) describe(out io.Writer) {
 	if word.Clips > 1 {
 		safe.Fprintf(out, "%s: %d of %s found, each by what the others make (95 %% interval: %.0f to %.0f %%)\n",
 			word.Label, word.Found, count(word.Clips, "clip"), 100*i.Low, 100*i.High)
+	}
+	if word.Other == 0 {
+		safe.Fprintf(w.console, "train: warning: there are no clips of other words: nothing says how many are taken for %s\n",
+			word.Label)
+		return
 	}
 	i = tuning.BinomialInterval(word.Taken, word.Other)
 	safe.Fprintf(out, "%d of %s of other words taken for it (%.1f to %.1f %%)", word.Taken, count(word.Other, "clip"),

@@ -70,6 +70,13 @@ func TestEnroll(t *testing.T) {
 	few := filepath.Join(folder, "few.safetensors")
 	run("with 5 or more", enroll("low", "ab", "--model", "small", "--out", few)...)
 
+	run("few.safetensors: 1 word\n", enroll("high", "abcde", "--model", few, "--remove", "low")...)  // the only one
+	run("few.safetensors: 1 word\n", enroll("high", "bcdef", "--model", few, "--remove", "high")...) // made anew
+	if m, err = polynet.Load(few); err != nil || strings.Join(m.Labels, " ") != "high _unknown_" {
+		t.Errorf("%v, %v", m, err)
+	}
+	run("few.safetensors: 1 word\n", enroll("low", "abcde", "--model", "small", "--out", few, "--force")...)
+	run("mine.safetensors: 2 words\n", enroll("high", "abcdef", "--model", mine, "--remove", "high", "--out", mine)...)
 	with := func(word string, more ...string) []string {
 		return slices.Concat([]string{"--model", mine, "--word", word}, more, clips("low", "abcde"))
 	}
@@ -85,12 +92,17 @@ func TestEnroll(t *testing.T) {
 		"no output":           {with("x", "--model", "base"), program.StatusUsage, "--out"},
 		"unknown":             {with("_unknown_"), program.StatusFailed, "no word"},
 		"not there to remove": {[]string{"--model", mine, "--remove", "mid"}, program.StatusUsage, "no word \"mid\""},
-		"the only word":       {[]string{"--model", back, "--remove", "high"}, program.StatusUsage, "only word"},
-		"of a trained model":  {[]string{"--out", few, "--remove", "yes"}, program.StatusUsage, "trained"},
-		"no such clip":        {with("x", filepath.Join(data, "none.wav")), program.StatusFailed, "none.wav"},
-		"no share":            {with("x", "--taken", "0"), program.StatusUsage, "--taken"},
-		"no folder of sound":  {with("x", "--negatives", "none"), program.StatusFailed, "none"},
-		"no text":             {with("a\nb"), program.StatusUsage, "control"},
+		"the only word":       {[]string{"--model", back, "--remove", "high"}, program.StatusUsage, "no word would be left"},
+		"of a trained model":  {[]string{"--out", few, "--force", "--remove", "yes"}, program.StatusUsage, "trained"},
+		"a file with words":   {with("x", "--model", "small", "--out", few), program.StatusUsage, "--model " + few + " adds"},
+		"a file of clips":     {with("x", "--out", clips("low", "a")[0]), program.StatusUsage, "--force replaces it"},
+		"a label too long": {
+			with(strings.Repeat("é", 129)), program.StatusUsage, "é\"… has 258 bytes, at most 256 are possible; rename",
+		},
+		"no such clip":       {with("x", filepath.Join(data, "none.wav")), program.StatusFailed, "none.wav"},
+		"no share":           {with("x", "--taken", "0"), program.StatusUsage, "--taken"},
+		"no folder of sound": {with("x", "--negatives", "none"), program.StatusFailed, "none"},
+		"no text":            {with("a\nb"), program.StatusUsage, "control"},
 	} {
 		checkFailure(t, name, append([]string{"enroll"}, c.args...), c.status, c.says)
 	}
@@ -107,7 +119,8 @@ func TestEnrollOnAnotherNetwork(t *testing.T) {
 	args := []string{"enroll", "--model", model, "--out", mine, "--word", "new", filepath.Join(other, "new")}
 	checkFailure(t, "no other sound", args, program.StatusUsage, "--negatives")
 	status, out, errs := train(t.Context(), append(args, "--negatives", data)...)
-	if status != program.StatusOK || !strings.Contains(out, "of 36 clips of other words") {
+	if status != program.StatusOK || !strings.Contains(out, "of 32 clips of other words") ||
+		strings.Count(errs, "it has the sound of") != 4 {
 		t.Errorf("status %d, %q, %q", status, out, errs)
 	}
 }
@@ -143,11 +156,23 @@ func TestWake(t *testing.T) {
 	if status != program.StatusOK || !strings.Contains(errs, "are not counted") {
 		t.Errorf("no running sound: status %d, %q", status, errs)
 	}
+	// Positives among the negatives are left out there, and short clips are named like the folder that is given.
+	one := filepath.Join(data, "low", "alow.wav")
+	status, printed, errs = train(t.Context(), "wake", "--from", "small", "--word", "x", "--positives", one, "--out", out,
+		"--force", "--negatives", filepath.Join(data, "low"))
+	if status != program.StatusOK || !strings.Contains(errs, "train: skipped "+one+": it has the sound of "+one) ||
+		strings.Contains(printed, ": . ") || !strings.Contains(printed, " low ") {
+		t.Errorf("positives among the negatives: status %d, %q, %q", status, printed, errs)
+	}
 	for name, c := range map[string]struct {
 		args   []string
 		status int
 		says   string
 	}{
+		"no sound in a folder": {
+			wake("--force", "--negatives", t.TempDir()), program.StatusFailed,
+			"--negatives: cannot enroll: there are no sound files in",
+		},
 		"is there":           {wake(), program.StatusUsage, "--force"},
 		"fewer than none":    {wake("--force", "--false-alarms=-1"), program.StatusUsage, "--false-alarms"},
 		"no such folder":     {wake("--force", "--negatives", filepath.Join(folder, "none")), program.StatusFailed, "none"},

@@ -67,12 +67,14 @@ func (p *planner) plan(ctx context.Context, testFold int) (*plan, error) {
 	window := p.Sound.Window
 	if window == 0 {
 		if window = lengths.Window(); lengths.Outliers() {
+			notes = append(notes, lengthNote(lengths))
 			safe.Fprintf(p.notes, "train: %s\n", lengthNote(lengths))
 		}
 	}
 	if err := p.background(made, testFold, window); err != nil {
 		return nil, err
 	}
+	made.set.Notes = append(made.set.Notes, notes...)
 	made.report = made.set.Report(p.survey, window)
 	p.divide(made, lengths, window)
 	if err := p.begin(ctx, made, window); err != nil {
@@ -111,7 +113,7 @@ func (p *planner) divide(made *plan, l datasets.Lengths, window float64) {
 	if n := made.set.Divide(p.survey, window, hop); n > 0 {
 		made.decide(training.Choice{
 			Setting: "hop", Value: fmt.Sprintf("%.3g", hop),
-			Reason: fmt.Sprintf("all of %d recording(s) that are longer than the window is used", n),
+			Reason: fmt.Sprintf("all of %d recording(s), or labelled parts of them, that are longer than the window is used", n),
 		})
 	}
 }

@@ -36,6 +36,23 @@ func TestCheck(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
+	samples := make([]float32, 16000*13)
+	for i := range samples {
+		samples[i] = float32(i%7) / 10
+	}
+	writeSamples(t, filepath.Join(data, "low", "long.wav"), samples)
+	writeFile(t, filepath.Join(data, "low", "phone.m4a"), "no sound")
+	_, out, _ = train(t.Context(), "check", "--data", data)
+	for _, want := range []string{
+		"note: 1 of 37 clips is longer than the window of 0.3 s, the longest " + filepath.Join(data, "low", "long.wav") +
+			" with 13.0 s: it is used in parts",
+		"window 0.3 s: the longest clip has 13 s (", "note: ignored 1 file(s) of sound formats that are not read",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+	os.Remove(filepath.Join(data, "low", "long.wav"))
 	text, err := os.ReadFile(page)
 	if err != nil || !bytes.Contains(text, []byte("&lt;b&gt;high")) || bytes.Contains(text, []byte("<b>high")) {
 		t.Errorf("the page: %v\n%s", err, text)
@@ -123,6 +140,16 @@ func TestCrossValidation(t *testing.T) {
 	status, out, errs := train(t.Context(), quick(data, model, "--test-fold", "1")...)
 	if status != program.StatusOK || !strings.Contains(errs, "fold 1 for the test") {
 		t.Errorf("status %d, %s%s", status, out, errs)
+	}
+	alone := folds(t)
+	if err := os.Mkdir(filepath.Join(alone, "fold2", "rare"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeTone(t, filepath.Join(alone, "fold2", "rare", "a.wav"), 900, rand.New(rand.NewPCG(1, 2)))
+	status, out, errs = train(t.Context(), quick(alone, model, "--folds", "--force")...)
+	if status == program.StatusOK || strings.Contains(errs, "epoch 1") ||
+		!strings.Contains(errs, "with fold 2 held out: no usable data: rare has no training clips") {
+		t.Errorf("a class of one fold: status %d, %s%s", status, out, errs)
 	}
 	checkFailure(t, "no folds", quick(plain, model, "--folds", "--force"), program.StatusUsage, "--folds=5 makes five")
 	checkFailure(t, "other folds", quick(data, model, "--folds=2", "--force"), program.StatusUsage, "has 3 folds")

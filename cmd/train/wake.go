@@ -57,12 +57,12 @@ func (c *wakeCmd) Run(ctx context.Context, s program.Streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, modelError(dev.Close())) }()
-	w, err := openWorkshop(ctx, m, dev.Trainer, c.Negatives, s.Err)
+	w, err := openWorkshop(ctx, m, dev.Trainer, c.Positives, c.Negatives, c.Seed, s.Err)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	if err := w.fit(ctx, c.Word, c.Positives, wakeTaken, enroll.RunningWake, c.Seed); err != nil {
+	if err := w.fit(c.Word, wakeTaken, enroll.RunningWake, c.Seed); err != nil {
 		return err
 	}
 	if m, err = enroll.New(m, w.word); err != nil {
