@@ -27,23 +27,32 @@ var Unfamiliarities = []Unfamiliarity{Background, MaxProbability, MaxLogit, Ener
 
 // Of returns the score of a row of at least two logits. labels names their classes, of which at least one is known.
 func (u Unfamiliarity) Of(logits []float64, labels []string) float64 {
-	logSum := floats.LogSumExp(logits)
-	best, known, sum := math.Inf(-1), 0.0, 0.0 // largest logit, Σ p and Σ exp(z − max z) of the known classes
-	largest := floats.Max(logits)
+	best := math.Inf(-1) // largest logit of the known classes
 	for c, z := range logits {
 		if !detect.Background(labels[c]) {
 			best = max(best, z)
-			known += math.Exp(z - logSum)
-			sum += math.Exp(z - largest)
 		}
 	}
+	// known returns Σ exp(z − zero) of the known classes.
+	known := func(zero float64) (sum float64) {
+		for c, z := range logits {
+			if !detect.Background(labels[c]) {
+				sum += math.Exp(z - zero)
+			}
+		}
+		return sum
+	}
 	switch u {
-	case Background:
-		return max(1-known, 0)
 	case MaxLogit:
 		return -best
 	case Energy:
-		return -largest - math.Log(max(sum, math.SmallestNonzeroFloat64))
+		largest := floats.Max(logits)
+		return -largest - math.Log(max(known(largest), math.SmallestNonzeroFloat64))
+	}
+	logSum := floats.LogSumExp(logits)
+	switch u {
+	case Background:
+		return max(1-known(logSum), 0)
 	case Entropy:
 		entropy := 0.0
 		for _, z := range logits {

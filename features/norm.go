@@ -4,6 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"sync"
+
+	"github.com/polyphon/polyphon/features/internal/simd"
+	"github.com/polyphon/polyphon/internal/isa"
 )
 
 // Norm is the mean and standard deviation of each mel over a training set. Normalised rows are (x − Mean)/Std, clamped
@@ -36,16 +40,22 @@ func (n Norm) Validate(mels int) error {
 	return nil
 }
 
+// kernels returns those that New takes, or those in plain Go where the environment names none of this machine's.
+var kernels = sync.OnceValue(func() *simd.Kernels {
+	set, err := isa.Chosen()
+	if err != nil {
+		set = isa.Generic
+	}
+	return simd.Of(set)
+})
+
 // Apply normalises rows in place. It panics where they have another width than n.
 func (n Norm) Apply(rows []float32) {
 	mels := len(n.Mean)
 	checkRows(rows, mels)
 	limit := cmp.Or(n.Limit, math.MaxFloat32)
-	for len(rows) >= mels {
-		for i, m := range n.Mean {
-			rows[i] = max(-limit, min((rows[i]-m)/n.Std[i], limit))
-		}
-		rows = rows[mels:]
+	if len(rows) > 0 {
+		kernels().Normalise(rows, n.Mean, n.Std, len(rows)/mels, mels, mels, limit, -limit)
 	}
 }
 

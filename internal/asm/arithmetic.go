@@ -13,6 +13,7 @@ type arithmetic interface {
 	div(a, b value) value
 	sqrt(a value) value
 	max(a, b value) value           // a number and b: NaN where a is
+	min(a, b value) value           // the same
 	wherePositive(y, x value) value // x where y > 0, else 0
 	number(a value) value           // of integers of 32 bits
 

@@ -163,6 +163,16 @@ var rowKernels = []*rowKernel{
 	},
 }
 
+// normalise is the kernel over rows of features.
+var normalise = rowKernel{
+	name: "Normalise", doc: "x = max(min((x − mean)/std, most), least)", matrices: []string{"x"},
+	columns: []column{{"mean", false, 0}, {"std", false, 0}}, scalars: []string{"most", "least"},
+	body: func(v *vector) {
+		x := v.div(v.sub(v.read("x"), v.value["mean"]), v.value["std"])
+		v.write("x", v.max(v.min(x, v.value["most"]), v.value["least"]))
+	},
+}
+
 // dequantised returns a∘x + c of integers x, each operation rounded: results are to be the same in all sets.
 func dequantised(v *vector) value {
 	return v.add(v.mul(v.number(v.read("x")), v.value["a"]), v.value["c"])

@@ -26,8 +26,9 @@ func (s isa) sub(a, b value) value { return s.result(VSUBPS, a, b) }
 func (s isa) mul(a, b value) value { return s.result(VMULPS, a, b) }
 func (s isa) div(a, b value) value { return s.result(VDIVPS, a, b) }
 
-// max takes a as Intel's last operand, which is the result where one is not a number.
+// max and min take a as Intel's last operand, which is the result where one is not a number.
 func (s isa) max(a, b value) value { return s.result(VMAXPS, b, a) }
+func (s isa) min(a, b value) value { return s.result(VMINPS, b, a) }
 
 func (s isa) sqrt(a value) value {
 	v := s.vec()

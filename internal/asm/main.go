@@ -72,6 +72,7 @@ func main() {
 			power(s)
 			mels(s)
 			logarithm(s, table)
+			normalise.generate(s)
 		}
 	case "audio":
 		arm = neonAudio()

@@ -58,6 +58,7 @@ func (n neon) sub(a, b value) value { return n.result("fsub", a, b) }
 func (n neon) mul(a, b value) value { return n.result("fmul", a, b) }
 func (n neon) div(a, b value) value { return n.result("fdiv", a, b) }
 func (n neon) max(a, b value) value { return n.result("fmax", a, b) }
+func (n neon) min(a, b value) value { return n.result("fmin", a, b) }
 func (n neon) sqrt(a value) value   { return n.result("fsqrt", a, nil) }
 
 func (n neon) number(a value) value { return n.result("scvtf", a, nil) }

@@ -19,6 +19,7 @@ func neonFeatures() *neonFile {
 	g.kernel(powerSpec, neon.power)
 	g.kernel(melsSpec, neon.mels)
 	g.kernel(logSpec, neon.logarithm)
+	g.kernel(normalise.spec(), widths(16, normalise.neon)...)
 	return g
 }
 

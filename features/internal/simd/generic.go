@@ -9,7 +9,7 @@ func generic() *Kernels {
 	return &Kernels{
 		Name: "generic", Lanes: 1,
 		Window: window, First2: first2, First4: first4, Butterflies: butterflies, Power: power,
-		Mels: mels, Log: log,
+		Mels: mels, Log: log, Normalise: normalise,
 	}
 }
 
@@ -110,6 +110,15 @@ func log(values []float32, floor float64) {
 			v = math.MaxFloat32
 		}
 		values[i] = float32(ln(float64(v) + floor))
+	}
+}
+
+func normalise(x, mean, std []float32, rows, cols, xStride int, most, least float32) {
+	for r := range rows {
+		row := x[r*xStride:][:cols]
+		for c, v := range row {
+			row[c] = max(min((v-mean[c])/std[c], most), least)
+		}
 	}
 }
 

@@ -39,6 +39,12 @@ func avx2Mels(rows []float32, power []float32, weights []float32, spans []int32,
 //go:noescape
 func avx2Log(values []float32, floor float64)
 
+// avx2Normalise computes x = max(min((x − mean)/std, most), least)
+//
+//go:noescape
+func avx2Normalise(x []float32, mean []float32, std []float32, rows int, cols int, xStride int, most float32,
+	least float32)
+
 // avx512Window weights a frame a lane.
 //
 //go:noescape
@@ -74,6 +80,12 @@ func avx512Mels(rows []float32, power []float32, weights []float32, spans []int3
 //go:noescape
 func avx512Log(values []float32, floor float64)
 
+// avx512Normalise computes x = max(min((x − mean)/std, most), least)
+//
+//go:noescape
+func avx512Normalise(x []float32, mean []float32, std []float32, rows int, cols int, xStride int, most float32,
+	least float32)
+
 func (k *Kernels) useAVX2() {
 	k.Window = avx2Window
 	k.First2 = avx2First2
@@ -82,6 +94,7 @@ func (k *Kernels) useAVX2() {
 	k.Power = avx2Power
 	k.Mels = avx2Mels
 	k.Log = avx2Log
+	k.Normalise = avx2Normalise
 }
 
 func (k *Kernels) useAVX512() {
@@ -92,4 +105,5 @@ func (k *Kernels) useAVX512() {
 	k.Power = avx512Power
 	k.Mels = avx512Mels
 	k.Log = avx512Log
+	k.Normalise = avx512Normalise
 }

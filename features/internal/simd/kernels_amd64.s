@@ -764,6 +764,119 @@ done:
 	VZEROUPPER
 	RET
 
+// func avx2Normalise(x []float32, mean []float32, std []float32, rows int, cols int, xStride int, most float32, least float32)
+// Requires: AVX
+TEXT ·avx2Normalise(SB), NOSPLIT, $0-104
+	MOVQ         xStride+88(FP), AX
+	SHLQ         $0x02, AX
+	VBROADCASTSS most+96(FP), Y0
+	VBROADCASTSS least+100(FP), Y1
+	MOVQ         cols+80(FP), CX
+	XORQ         DX, DX
+
+block2:
+	CMPQ    CX, $0x10
+	JLT     after2
+	MOVQ    mean_base+24(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y2
+	VMOVAPS Y2, Y2
+	VMOVUPS 32(BX), Y3
+	VMOVAPS Y3, Y3
+	MOVQ    std_base+48(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y4
+	VMOVAPS Y4, Y4
+	VMOVUPS 32(BX), Y5
+	VMOVAPS Y5, Y5
+	MOVQ    x_base+0(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+72(FP), SI
+
+rows2:
+	VMOVUPS (BX), Y6
+	VSUBPS  Y2, Y6, Y6
+	VDIVPS  Y4, Y6, Y6
+	VMINPS  Y6, Y0, Y6
+	VMAXPS  Y6, Y1, Y6
+	VMOVUPS Y6, (BX)
+	VMOVUPS 32(BX), Y6
+	VSUBPS  Y3, Y6, Y6
+	VDIVPS  Y5, Y6, Y6
+	VMINPS  Y6, Y0, Y6
+	VMAXPS  Y6, Y1, Y6
+	VMOVUPS Y6, 32(BX)
+	ADDQ    AX, BX
+	DECQ    SI
+	JNZ     rows2
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, CX
+	JMP     block2
+
+after2:
+block1:
+	CMPQ    CX, $0x08
+	JLT     after1
+	MOVQ    mean_base+24(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y2
+	VMOVAPS Y2, Y2
+	MOVQ    std_base+48(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Y3
+	VMOVAPS Y3, Y3
+	MOVQ    x_base+0(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+72(FP), SI
+
+rows1:
+	VMOVUPS (BX), Y4
+	VSUBPS  Y2, Y4, Y4
+	VDIVPS  Y3, Y4, Y4
+	VMINPS  Y4, Y0, Y4
+	VMAXPS  Y4, Y1, Y4
+	VMOVUPS Y4, (BX)
+	ADDQ    AX, BX
+	DECQ    SI
+	JNZ     rows1
+	ADDQ    $0x00000020, DX
+	SUBQ    $0x08, CX
+	JMP     block1
+
+after1:
+	TESTQ      CX, CX
+	JZ         done
+	LEAQ       tailMask<>+32(SB), BX
+	SHLQ       $0x02, CX
+	SUBQ       CX, BX
+	VMOVUPS    (BX), Y2
+	MOVQ       mean_base+24(FP), CX
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y2, Y3
+	VMOVAPS    Y3, Y3
+	MOVQ       std_base+48(FP), CX
+	ADDQ       DX, CX
+	VMASKMOVPS (CX), Y2, Y4
+	VMOVAPS    Y4, Y4
+	MOVQ       x_base+0(FP), CX
+	ADDQ       DX, CX
+	MOVQ       rows+72(FP), DX
+
+rowsTail:
+	VMASKMOVPS (CX), Y2, Y5
+	VSUBPS     Y3, Y5, Y5
+	VDIVPS     Y4, Y5, Y5
+	VMINPS     Y5, Y0, Y5
+	VMAXPS     Y5, Y1, Y5
+	VMASKMOVPS Y5, Y2, (CX)
+	ADDQ       AX, CX
+	DECQ       DX
+	JNZ        rowsTail
+
+done:
+	VZEROUPPER
+	RET
+
 // func avx512Window(dst []float32, samples []float32, window []float32, hop int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512Window(SB), NOSPLIT, $0-80
@@ -1689,6 +1802,178 @@ tail:
 	VFMADD231PD logTable<>+448(SB), Z0, Z3
 	VCVTPD2PS   Z3, Y1
 	VMOVUPS     Y1, K1, (AX)
+
+done:
+	VZEROUPPER
+	RET
+
+// func avx512Normalise(x []float32, mean []float32, std []float32, rows int, cols int, xStride int, most float32, least float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·avx512Normalise(SB), NOSPLIT, $0-104
+	MOVQ         xStride+88(FP), AX
+	SHLQ         $0x02, AX
+	VBROADCASTSS most+96(FP), Z0
+	VBROADCASTSS least+100(FP), Z1
+	MOVQ         cols+80(FP), CX
+	XORQ         DX, DX
+
+block4:
+	CMPQ    CX, $0x40
+	JLT     after4
+	MOVQ    mean_base+24(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z2
+	VMOVAPS Z2, Z2
+	VMOVUPS 64(BX), Z3
+	VMOVAPS Z3, Z3
+	VMOVUPS 128(BX), Z4
+	VMOVAPS Z4, Z4
+	VMOVUPS 192(BX), Z5
+	VMOVAPS Z5, Z5
+	MOVQ    std_base+48(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z6
+	VMOVAPS Z6, Z6
+	VMOVUPS 64(BX), Z7
+	VMOVAPS Z7, Z7
+	VMOVUPS 128(BX), Z8
+	VMOVAPS Z8, Z8
+	VMOVUPS 192(BX), Z9
+	VMOVAPS Z9, Z9
+	MOVQ    x_base+0(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+72(FP), SI
+
+rows4:
+	VMOVUPS (BX), Z10
+	VSUBPS  Z2, Z10, Z10
+	VDIVPS  Z6, Z10, Z10
+	VMINPS  Z10, Z0, Z10
+	VMAXPS  Z10, Z1, Z10
+	VMOVUPS Z10, (BX)
+	VMOVUPS 64(BX), Z10
+	VSUBPS  Z3, Z10, Z10
+	VDIVPS  Z7, Z10, Z10
+	VMINPS  Z10, Z0, Z10
+	VMAXPS  Z10, Z1, Z10
+	VMOVUPS Z10, 64(BX)
+	VMOVUPS 128(BX), Z10
+	VSUBPS  Z4, Z10, Z10
+	VDIVPS  Z8, Z10, Z10
+	VMINPS  Z10, Z0, Z10
+	VMAXPS  Z10, Z1, Z10
+	VMOVUPS Z10, 128(BX)
+	VMOVUPS 192(BX), Z10
+	VSUBPS  Z5, Z10, Z10
+	VDIVPS  Z9, Z10, Z10
+	VMINPS  Z10, Z0, Z10
+	VMAXPS  Z10, Z1, Z10
+	VMOVUPS Z10, 192(BX)
+	ADDQ    AX, BX
+	DECQ    SI
+	JNZ     rows4
+	ADDQ    $0x00000100, DX
+	SUBQ    $0x40, CX
+	JMP     block4
+
+after4:
+block2:
+	CMPQ    CX, $0x20
+	JLT     after2
+	MOVQ    mean_base+24(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z2
+	VMOVAPS Z2, Z2
+	VMOVUPS 64(BX), Z3
+	VMOVAPS Z3, Z3
+	MOVQ    std_base+48(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z4
+	VMOVAPS Z4, Z4
+	VMOVUPS 64(BX), Z5
+	VMOVAPS Z5, Z5
+	MOVQ    x_base+0(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+72(FP), SI
+
+rows2:
+	VMOVUPS (BX), Z6
+	VSUBPS  Z2, Z6, Z6
+	VDIVPS  Z4, Z6, Z6
+	VMINPS  Z6, Z0, Z6
+	VMAXPS  Z6, Z1, Z6
+	VMOVUPS Z6, (BX)
+	VMOVUPS 64(BX), Z6
+	VSUBPS  Z3, Z6, Z6
+	VDIVPS  Z5, Z6, Z6
+	VMINPS  Z6, Z0, Z6
+	VMAXPS  Z6, Z1, Z6
+	VMOVUPS Z6, 64(BX)
+	ADDQ    AX, BX
+	DECQ    SI
+	JNZ     rows2
+	ADDQ    $0x00000080, DX
+	SUBQ    $0x20, CX
+	JMP     block2
+
+after2:
+block1:
+	CMPQ    CX, $0x10
+	JLT     after1
+	MOVQ    mean_base+24(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z2
+	VMOVAPS Z2, Z2
+	MOVQ    std_base+48(FP), BX
+	ADDQ    DX, BX
+	VMOVUPS (BX), Z3
+	VMOVAPS Z3, Z3
+	MOVQ    x_base+0(FP), BX
+	ADDQ    DX, BX
+	MOVQ    rows+72(FP), SI
+
+rows1:
+	VMOVUPS (BX), Z4
+	VSUBPS  Z2, Z4, Z4
+	VDIVPS  Z3, Z4, Z4
+	VMINPS  Z4, Z0, Z4
+	VMAXPS  Z4, Z1, Z4
+	VMOVUPS Z4, (BX)
+	ADDQ    AX, BX
+	DECQ    SI
+	JNZ     rows1
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x10, CX
+	JMP     block1
+
+after1:
+	TESTQ     CX, CX
+	JZ        done
+	MOVQ      $-1, BX
+	BZHIQ     CX, BX, BX
+	KMOVW     BX, K1
+	MOVQ      mean_base+24(FP), CX
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VMOVAPS   Z2, Z2
+	MOVQ      std_base+48(FP), CX
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z3
+	VMOVAPS   Z3, Z3
+	MOVQ      x_base+0(FP), CX
+	ADDQ      DX, CX
+	MOVQ      rows+72(FP), DX
+
+rowsTail:
+	VMOVUPS.Z (CX), K1, Z4
+	VSUBPS    Z2, Z4, Z4
+	VDIVPS    Z3, Z4, Z4
+	VMINPS    Z4, Z0, Z4
+	VMAXPS    Z4, Z1, Z4
+	VMOVUPS   Z4, K1, (CX)
+	ADDQ      AX, CX
+	DECQ      DX
+	JNZ       rowsTail
 
 done:
 	VZEROUPPER

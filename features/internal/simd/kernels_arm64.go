@@ -39,6 +39,12 @@ func neonMels(rows []float32, power []float32, weights []float32, spans []int32,
 //go:noescape
 func neonLog(values []float32, floor float64)
 
+// neonNormalise computes x = max(min((x − mean)/std, most), least)
+//
+//go:noescape
+func neonNormalise(x []float32, mean []float32, std []float32, rows int, cols int, xStride int, most float32,
+	least float32)
+
 func (k *Kernels) useNEON() {
 	k.Window = neonWindow
 	k.First2 = neonFirst2
@@ -47,4 +53,5 @@ func (k *Kernels) useNEON() {
 	k.Power = neonPower
 	k.Mels = neonMels
 	k.Log = neonLog
+	k.Normalise = neonNormalise
 }

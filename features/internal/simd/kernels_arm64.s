@@ -570,3 +570,196 @@ DATA neonLogConstants<>+212(SB)/4, $0x3fc3b13b
 DATA neonLogConstants<>+216(SB)/4, $0x13b13b14
 DATA neonLogConstants<>+220(SB)/4, $0x3fc3b13b
 GLOBL neonLogConstants<>(SB), RODATA|NOPTR, $224
+
+// func neonNormalise(x []float32, mean []float32, std []float32, rows int, cols int, xStride int, most float32, least float32)
+TEXT ·neonNormalise(SB), NOSPLIT, $0-104
+	MOVD	xStride+88(FP), R0
+	LSL	$2, R0, R0
+	FMOVS	most+96(FP), F0
+	VDUP	V0.S[0], V0.S4
+	FMOVS	least+100(FP), F1
+	VDUP	V1.S[0], V1.S4
+	MOVD	cols+80(FP), R1
+	MOVD	$0, R2
+
+cols16:
+	CMP	$16, R1
+	BLT	cols16_done
+	MOVD	mean_base+24(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F2, F3)
+	FLDPQ	32(R3), (F4, F5)
+
+cols16_mean:
+	MOVD	std_base+48(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F6, F7)
+	FLDPQ	32(R3), (F8, F9)
+
+cols16_std:
+	MOVD	x_base+0(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+72(FP), R4
+
+cols16_row:
+	FLDPQ	(R3), (F10, F11)
+	FLDPQ	32(R3), (F12, F13)
+	WORD	$0x4ea2d54a // fsub v10.4s, v10.4s, v2.4s
+	WORD	$0x4ea3d56b // fsub v11.4s, v11.4s, v3.4s
+	WORD	$0x4ea4d58c // fsub v12.4s, v12.4s, v4.4s
+	WORD	$0x4ea5d5ad // fsub v13.4s, v13.4s, v5.4s
+	WORD	$0x6e26fd4a // fdiv v10.4s, v10.4s, v6.4s
+	WORD	$0x6e27fd6b // fdiv v11.4s, v11.4s, v7.4s
+	WORD	$0x6e28fd8c // fdiv v12.4s, v12.4s, v8.4s
+	WORD	$0x6e29fdad // fdiv v13.4s, v13.4s, v9.4s
+	WORD	$0x4ea0f54a // fmin v10.4s, v10.4s, v0.4s
+	WORD	$0x4ea0f56b // fmin v11.4s, v11.4s, v0.4s
+	WORD	$0x4ea0f58c // fmin v12.4s, v12.4s, v0.4s
+	WORD	$0x4ea0f5ad // fmin v13.4s, v13.4s, v0.4s
+	WORD	$0x4e21f54a // fmax v10.4s, v10.4s, v1.4s
+	WORD	$0x4e21f56b // fmax v11.4s, v11.4s, v1.4s
+	WORD	$0x4e21f58c // fmax v12.4s, v12.4s, v1.4s
+	WORD	$0x4e21f5ad // fmax v13.4s, v13.4s, v1.4s
+	FSTPQ	(F10, F11), (R3)
+	FSTPQ	(F12, F13), 32(R3)
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols16_row
+	ADD	$64, R2
+	ADD	$-16, R1
+	B	cols16
+
+cols16_done:
+
+cols8:
+	CMP	$8, R1
+	BLT	cols8_done
+	MOVD	mean_base+24(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F2, F3)
+
+cols8_mean:
+	MOVD	std_base+48(FP), R3
+	ADD	R2, R3, R3
+	FLDPQ	(R3), (F4, F5)
+
+cols8_std:
+	MOVD	x_base+0(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+72(FP), R4
+
+cols8_row:
+	FLDPQ	(R3), (F6, F7)
+	WORD	$0x4ea2d4c6 // fsub v6.4s, v6.4s, v2.4s
+	WORD	$0x4ea3d4e7 // fsub v7.4s, v7.4s, v3.4s
+	WORD	$0x6e24fcc6 // fdiv v6.4s, v6.4s, v4.4s
+	WORD	$0x6e25fce7 // fdiv v7.4s, v7.4s, v5.4s
+	WORD	$0x4ea0f4c6 // fmin v6.4s, v6.4s, v0.4s
+	WORD	$0x4ea0f4e7 // fmin v7.4s, v7.4s, v0.4s
+	WORD	$0x4e21f4c6 // fmax v6.4s, v6.4s, v1.4s
+	WORD	$0x4e21f4e7 // fmax v7.4s, v7.4s, v1.4s
+	FSTPQ	(F6, F7), (R3)
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols8_row
+	ADD	$32, R2
+	ADD	$-8, R1
+
+cols8_done:
+
+cols4:
+	CMP	$4, R1
+	BLT	cols4_done
+	MOVD	mean_base+24(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	(R3), F2
+
+cols4_mean:
+	MOVD	std_base+48(FP), R3
+	ADD	R2, R3, R3
+	FMOVQ	(R3), F3
+
+cols4_std:
+	MOVD	x_base+0(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+72(FP), R4
+
+cols4_row:
+	FMOVQ	(R3), F4
+	WORD	$0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD	$0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD	$0x4ea0f484 // fmin v4.4s, v4.4s, v0.4s
+	WORD	$0x4e21f484 // fmax v4.4s, v4.4s, v1.4s
+	FMOVQ	F4, (R3)
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols4_row
+	ADD	$16, R2
+	ADD	$-4, R1
+
+cols4_done:
+
+cols2:
+	CMP	$2, R1
+	BLT	cols2_done
+	MOVD	mean_base+24(FP), R3
+	ADD	R2, R3, R3
+	FMOVD	(R3), F2
+
+cols2_mean:
+	MOVD	std_base+48(FP), R3
+	ADD	R2, R3, R3
+	FMOVD	(R3), F3
+
+cols2_std:
+	MOVD	x_base+0(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+72(FP), R4
+
+cols2_row:
+	FMOVD	(R3), F4
+	WORD	$0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD	$0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD	$0x4ea0f484 // fmin v4.4s, v4.4s, v0.4s
+	WORD	$0x4e21f484 // fmax v4.4s, v4.4s, v1.4s
+	FMOVD	F4, (R3)
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols2_row
+	ADD	$8, R2
+	ADD	$-2, R1
+
+cols2_done:
+
+cols1:
+	CMP	$1, R1
+	BLT	cols1_done
+	MOVD	mean_base+24(FP), R3
+	ADD	R2, R3, R3
+	FMOVS	(R3), F2
+
+cols1_mean:
+	MOVD	std_base+48(FP), R3
+	ADD	R2, R3, R3
+	FMOVS	(R3), F3
+
+cols1_std:
+	MOVD	x_base+0(FP), R3
+	ADD	R2, R3, R3
+	MOVD	rows+72(FP), R4
+
+cols1_row:
+	FMOVS	(R3), F4
+	WORD	$0x4ea2d484 // fsub v4.4s, v4.4s, v2.4s
+	WORD	$0x6e23fc84 // fdiv v4.4s, v4.4s, v3.4s
+	WORD	$0x4ea0f484 // fmin v4.4s, v4.4s, v0.4s
+	WORD	$0x4e21f484 // fmax v4.4s, v4.4s, v1.4s
+	FMOVS	F4, (R3)
+	ADD	R0, R3, R3
+	SUBS	$1, R4, R4
+	BNE	cols1_row
+	ADD	$4, R2
+	ADD	$-1, R1
+
+cols1_done:
+	RET

@@ -34,6 +34,9 @@ type Kernels struct {
 
 	// Log replaces each value, a single float, by ln(value + floor). NaN and infinity count as the largest float32.
 	Log func(values []float32, floor float64)
+	// Normalise replaces each value x of rows, xStride apart, by (x − mean)/std of its column, at most most and at least
+	// least. NaN stays NaN. Results are the same in all sets.
+	Normalise func(x, mean, std []float32, rows, cols, xStride int, most, least float32)
 }
 
 // Sets returns the kernels that this machine can run, slowest first.

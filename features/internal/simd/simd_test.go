@@ -223,3 +223,28 @@ func TestLogKeepsToItsValue(t *testing.T) {
 		}
 	})
 }
+
+// Results are those of the plain loop to the bit, for every width, also where they are no numbers.
+func TestNormalise(t *testing.T) {
+	eachSet(t, func(t *testing.T, k *Kernels, rng *rand.Rand) {
+		for cols := 1; cols <= 70; cols++ {
+			rows, stride := 1+cols%4, cols+cols%3
+			x, intact := guarded(t, "x", random((rows-1)*stride+cols, rng))
+			mean, _ := guarded(t, "mean", random(cols, rng))
+			std, _ := guarded(t, "std", random(cols, rng))
+			for c := range std {
+				std[c] = 0.1 + std[c]*std[c]
+			}
+			x[rng.IntN(cols)], x[rng.IntN(cols)] = float32(math.NaN()), float32(math.Inf(-1))
+			want := slices.Clone(x)
+			normalise(want, mean, std, rows, cols, stride, 1.5, -1.5)
+			k.Normalise(x, mean, std, rows, cols, stride, 1.5, -1.5)
+			intact()
+			for i, v := range want {
+				if x[i] != v && (x[i] == x[i] || v == v) {
+					t.Fatalf("%d columns: value %d is %g, want %g", cols, i, x[i], v)
+				}
+			}
+		}
+	})
+}

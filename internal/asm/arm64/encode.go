@@ -43,6 +43,7 @@ var encodings = map[string]encoding{
 	"fmul":    {"fmul", s4, s4, three, 0x6e20dc00, false, ""},
 	"fdiv":    {"fdiv", s4, s4, three, 0x6e20fc00, false, ""},
 	"fmax":    {"fmax", s4, s4, three, 0x4e20f400, false, ""},
+	"fmin":    {"fmin", s4, s4, three, 0x4ea0f400, false, ""},
 	"fminnm":  {"fminnm", s4, s4, three, 0x4ea0c400, false, ""},
 	"faddp":   {"faddp", s4, s4, three, 0x6e20d400, false, ""},
 	"fmla":    {"fmla", s4, s4, three, 0x4e20cc00, true, "VFMLA"},
