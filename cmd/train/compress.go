@@ -120,6 +120,9 @@ func (c *compressCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	if c.Finetune.Finetune < 0 || c.Finetune.LR < 0 {
 		return usageError("--finetune and --lr must not be negative")
 	}
+	if len(c.Finetune.Teacher) > 0 && c.Finetune.Finetune == 0 && c.Narrow.Refine != "ste" {
+		return usageError("--teacher is about --finetune")
+	}
 	if err := c.Similar.check(); err != nil {
 		return err
 	}

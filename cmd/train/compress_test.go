@@ -37,6 +37,7 @@ func TestCompress(t *testing.T) {
 			"--exact", "--around", filepath.Join(data, "low", "alow.wav"), "--radius", "0.1", "--points", "50",
 		}, "exact", 1},
 		"longer": {[]string{"--finetune", "1", "--augment", "none"}, "finetune", 1},
+		"taught": {[]string{"--similar", "--macs", "0.7", "--finetune", "1", "--teacher", model}, "finetune", 0.7},
 		"int8":   {[]string{"--int8"}, "int8", 1},
 		"conntra": {[]string{
 			"--ternary", "--refine", "conntra", "--budget", "1s", "--checkpoint", filepath.Join(folder, "search"),
@@ -130,6 +131,7 @@ func TestCompressUsage(t *testing.T) {
 		"--lanes 0 is not in":        "--similar --macs 0.5 --lanes 0",
 		"must not be negative":       "--finetune=-1",
 		"--around is about --exact":  "--finetune 1 --around none",
+		"--teacher is about --fine":  "--similar --macs 0.5 --teacher base",
 		"--radius -1 is not in":      "--exact --radius=-1",
 		"--depth and --points must":  "--exact --depth=-1",
 		"--steepness 0 is not in":    "--shallow --steepness 0",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/polyphon/polyphon/compress"
 	"github.com/polyphon/polyphon/polynet"
@@ -12,10 +13,11 @@ import (
 
 // finetuneFlags are those of the pass that trains on.
 type finetuneFlags struct {
-	Finetune int     `help:"Train on for N epochs with the recipe of fit." placeholder:"N"`
-	LR       float64 `name:"lr" help:"${finetuneRateHelp}" default:"0"`
-	Augment  string  `help:"${augmentHelp}" enum:"speech,light,papers,none" default:"speech"`
-	Seed     int64   `help:"Seed of everything random." default:"1"`
+	Finetune int      `help:"Train on for N epochs with the recipe of fit." placeholder:"N"`
+	LR       float64  `name:"lr" help:"${finetuneRateHelp}" default:"0"`
+	Augment  string   `help:"${augmentHelp}" enum:"speech,light,papers,none" default:"speech"`
+	Seed     int64    `help:"Seed of everything random." default:"1"`
+	Teacher  []string `help:"${teacherHelp}" placeholder:"MODEL"`
 }
 
 // finetuning is the pass of --finetune.
@@ -47,9 +49,13 @@ func (f finetuning) Apply(ctx context.Context, m *polynet.Model, d compress.Data
 	if f.LR == 0 {
 		cfg.Rate *= finetuneRate
 	}
+	teachers, err := openTeachers(f.Teacher)
+	if err != nil {
+		return nil, compress.Report{}, err
+	}
 	shown := &runProgress{out: c.console}
 	t, err := training.New(ctx, c.set, cfg, training.Options{
-		Device: d.Device, Threads: c.Threads, From: m,
+		Device: d.Device, Threads: c.Threads, From: m, Teachers: teachers,
 		Observer: training.Observer{Work: shown.work, Step: shown.step, Epoch: shown.epoch},
 	})
 	if err != nil {
@@ -64,8 +70,11 @@ func (f finetuning) Apply(ctx context.Context, m *polynet.Model, d compress.Data
 	}
 	best := trained.Provenance.BestEpoch
 	trained.Provenance, trained.Detection = m.Provenance, m.Detection
+	trained.Provenance.Sources = inherited(m.Provenance.Sources, teachers)
 	trained, err = calibrateFitted(ctx, trained, c.set, d.Device, c.Threads, c.console)
-	return trained, compress.Report{
-		Done: fmt.Sprintf("%d epochs, the best %d, learning rate %.3g, seed %d", f.Finetune, best, cfg.Rate, f.Seed),
-	}, err
+	done := fmt.Sprintf("%d epochs, the best %d, learning rate %.3g, seed %d", f.Finetune, best, cfg.Rate, f.Seed)
+	if len(teachers) > 0 {
+		done += ", taught by " + strings.Join(f.Teacher, ", ")
+	}
+	return trained, compress.Report{Done: done}, err
 }

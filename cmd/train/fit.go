@@ -66,10 +66,10 @@ func (c *fitCmd) Run(ctx context.Context, s program.Streams) (err error) {
 	r.planner = planner{fitCmd: c, notes: s.Err, shown: &runProgress{out: s.Err}, options: training.Options{
 		Device: dev.Trainer, Threads: c.Training.Threads,
 	}}
-	if r.options.Teachers, err = c.Training.teachers(); err != nil {
+	if r.options.Teachers, err = openTeachers(c.Training.Teacher); err != nil {
 		return err
 	}
-	c.inherit(r.options.Teachers)
+	c.Source = inherited(c.Source, r.options.Teachers)
 	var found crossed
 	if c.Folds.given {
 		if found, err = r.crossValidate(ctx); err != nil {
@@ -126,7 +126,7 @@ func (r *fitRun) train(
 	ctx context.Context, made *plan, checkpoint string, log io.Writer, leave func(*polynet.Model, io.Writer) error,
 ) (*polynet.Model, error) {
 	if made.from != nil {
-		r.inherit([]*polynet.Model{made.from})
+		r.Source = inherited(r.Source, []*polynet.Model{made.from})
 	}
 	if r.Resume && !exists(checkpoint) {
 		safe.Fprintf(r.s.Err, "train: there is no %s; starting anew\n", checkpoint)

@@ -161,9 +161,9 @@ func (f trainingFlags) from() (*polynet.Model, error) {
 	return m, nil
 }
 
-// teachers opens the models of --teacher.
-func (f trainingFlags) teachers() (list []*polynet.Model, err error) {
-	for _, name := range f.Teacher {
+// openTeachers opens the models of --teacher.
+func openTeachers(names []string) (list []*polynet.Model, err error) {
+	for _, name := range names {
 		m, err := models.Open(name)
 		if err != nil {
 			return nil, modelError(fmt.Errorf("--teacher: %w", err))

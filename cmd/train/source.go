@@ -27,13 +27,16 @@ func (f *sourceFlag) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// inherit adds the sources of the teachers' recordings: what is distilled from a model comes from them, too.
-func (c *fitCmd) inherit(teachers []*polynet.Model) {
+// inherited adds the sources of the teachers' recordings to those given: what is distilled from a model comes from
+// them, too.
+func inherited[S sourceFlag | polynet.Source](given []S, teachers []*polynet.Model) []S {
+	given = slices.Clip(given)
 	for _, teacher := range teachers {
 		for _, source := range teacher.Provenance.Sources {
-			if !slices.Contains(c.Source, sourceFlag(source)) {
-				c.Source = append(c.Source, sourceFlag(source))
+			if !slices.Contains(given, S(source)) {
+				given = append(given, S(source))
 			}
 		}
 	}
+	return given
 }
