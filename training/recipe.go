@@ -14,7 +14,7 @@ type Facts struct {
 	Fewest, Most int     // training clips of a label, without _silence_
 	Valid        int     // validation clips
 	Seconds      float64 // the window
-	From         bool    // the run begins with a trained model of other labels, whose head is new
+	From         bool    // the run begins with a trained model
 }
 
 // FactsOf returns the facts about a data set that is learnt in windows of so many seconds.
@@ -82,7 +82,8 @@ func (f Facts) Recipe() (Config, []Choice) {
 	switch {
 	case f.From:
 		c.Steps, c.FromRate, c.FromNorms, c.Mixup = min(max(2*f.Clips, 300), 2000), 0.1, true, 0.3
-		choose("from", "learning rate of its layers a tenth, norms kept", "the head alone is new")
+		choose("from-rate", "0.1", "the model's layers are kept, its head learns ten times as fast")
+		choose("from-norms", "keep", "the model's norms have seen more than these clips")
 	case few:
 		c.Net, c.Steps, c.Mixup = fewClipsNet, min(max(20*f.Clips, 1200), 5000), 0.3
 		choose("arch", "pi-relu, small", "%d training clips are fewer than %d", f.Clips, fewClips)

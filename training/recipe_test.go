@@ -28,7 +28,7 @@ func TestRecipeFollowsTheData(t *testing.T) {
 		}, []string{"arch", "lr", "steps", "mixup", "in-context", "keep"}},
 		{"from a model", Facts{Clips: 24, Fewest: 8, Most: 8, Valid: 3, Seconds: 1, From: true}, func(c Config) bool {
 			return c.Steps == 300 && c.FromRate == 0.1 && c.FromNorms && c.KeepLast
-		}, []string{"from", "steps", "mixup", "in-context", "keep"}},
+		}, []string{"from-rate", "from-norms", "steps", "mixup", "in-context", "keep"}},
 		{"ten sounds of 5 s", Facts{Clips: 216, Fewest: 20, Most: 22, Valid: 24, Seconds: 5}, func(c Config) bool {
 			return c.Steps == 4320 && c.Rate == 0 && c.Mixup == 0.3 && c.Context.Share == 0 && c.Net.Stem.Width == 32
 		}, []string{"arch", "steps", "mixup", "in-context", "keep"}},

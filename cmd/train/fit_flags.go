@@ -109,7 +109,7 @@ func (c *fitCmd) config(f training.Facts, from *polynet.Model) (training.Config,
 		cfg.KeepLast, given["keep"] = t.Keep == "last", true
 	}
 	if t.FromNorms == "new" {
-		cfg.FromNorms = false
+		cfg.FromNorms, given["from-norms"] = false, true
 	}
 	cfg.L1, cfg.Adversarial = t.L1, t.Adversary
 	cfg.Seed, cfg.DistillWeight, cfg.Live, cfg.Mine = t.Seed, t.DistillWeight, t.Live, t.Mine

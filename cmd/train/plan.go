@@ -91,8 +91,7 @@ func (made *plan) decide(c training.Choice) {
 
 // configure sets the recipe for the data in windows of so many seconds.
 func (p *planner) configure(made *plan, window float64) error {
-	newHead := made.from != nil && !slices.EqualFunc(made.from.Labels, made.set.Labels, datasets.SameLabel)
-	cfg, choices, err := p.config(training.FactsOf(made.set, window, newHead), made.from)
+	cfg, choices, err := p.config(training.FactsOf(made.set, window, made.from != nil), made.from)
 	if err != nil {
 		return err
 	}
