@@ -128,8 +128,11 @@ func New(m *polynet.Model, options ...Option) (recognizer *Recognizer, err error
 	if err := r.detection.Validate(m.Labels); err != nil {
 		return nil, err
 	}
-	if !(r.near >= 0 && r.near <= 1 && r.preRoll >= 0 && r.preRoll <= maxEventSound) {
-		return nil, fmt.Errorf("%w: near misses from %g on, a pre-roll of %g s", polynet.ErrConfig, r.near, r.preRoll)
+	if !(r.near >= 0 && r.near <= 1) {
+		return nil, fmt.Errorf("%w: near misses from %g on, a probability from 0 to 1", polynet.ErrConfig, r.near)
+	}
+	if !(r.preRoll >= 0 && r.preRoll <= maxEventSound) {
+		return nil, fmt.Errorf("%w: a pre-roll of %g s, at most %d are possible", polynet.ErrConfig, r.preRoll, maxEventSound)
 	}
 	if !(r.stream.Hop >= 0 && r.stream.Hop <= m.Window) {
 		return nil, fmt.Errorf("%w: a hop of %g s for windows of %g s", polynet.ErrConfig, r.stream.Hop, m.Window)

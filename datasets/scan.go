@@ -261,6 +261,12 @@ func isSplit(folder string) bool {
 	return ok
 }
 
+// TrainingFolder reports whether a folder of that name, in a data folder, has class folders with clips to train on.
+func TrainingFolder(name string) bool {
+	split, ok := splitFolders[strings.ToLower(name)]
+	return ok && split == Train || foldFolder.MatchString(name)
+}
+
 // allMatch reports whether all folders have names that match and hold folders; a class called "test" holds clips alone.
 func (t *tree) allMatch(folders []string, match func(string) bool) bool {
 	return len(folders) > 0 && !slices.ContainsFunc(folders, func(folder string) bool {

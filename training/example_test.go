@@ -61,7 +61,7 @@ func ExampleFit_memory() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	cfg, choices := training.FactsOf(set, 0.5, false).Recipe()
+	cfg, choices := training.FactsOf(set, 0.5, nil).Recipe()
 	fmt.Println(choices[0].Setting, choices[0].Value+":", choices[0].Reason)
 	cfg.Steps, cfg.Context.Share = 100, 0 // of these sounds, few suffice
 	model, err := training.Fit(context.Background(), set, cfg, training.Options{})

@@ -2,6 +2,7 @@ package training
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/polyphon/polyphon/datasets"
 	"github.com/polyphon/polyphon/detect"
@@ -15,11 +16,13 @@ type Facts struct {
 	Valid        int     // validation clips
 	Seconds      float64 // the window
 	From         bool    // the run begins with a trained model
+	NewHead      bool    // and that has other labels
 }
 
-// FactsOf returns the facts about a data set that is learnt in windows of so many seconds.
-func FactsOf(set *datasets.Set, seconds float64, from bool) Facts {
-	f := Facts{Seconds: seconds, From: from}
+// FactsOf returns the facts about a data set that is learnt in windows of so many seconds, from a model or nil.
+func FactsOf(set *datasets.Set, seconds float64, from *polynet.Model) Facts {
+	f := Facts{Seconds: seconds, From: from != nil}
+	f.NewHead = f.From && !slices.EqualFunc(from.Labels, set.Labels, datasets.SameLabel)
 	counts := make([]int, len(set.Labels))
 	for _, it := range set.Items {
 		switch {
@@ -81,8 +84,11 @@ func (f Facts) Recipe() (Config, []Choice) {
 	c.Epochs = 0
 	switch {
 	case f.From:
-		c.Steps, c.FromRate, c.FromNorms, c.Mixup = min(max(2*f.Clips, 300), 2000), 0.1, true, 0.3
-		choose("from-rate", "0.1", "the model's layers are kept, its head learns ten times as fast")
+		c.Steps, c.FromRate, c.FromNorms, c.Mixup = min(max(2*f.Clips, 300), 2000), 1, true, 0.3
+		if f.NewHead {
+			c.FromRate = 0.1
+			choose("from-rate", "0.1", "the model's layers are kept, the head is new")
+		}
 		choose("from-norms", "keep", "the model's norms have seen more than these clips")
 	case few:
 		c.Net, c.Steps, c.Mixup = fewClipsNet, min(max(20*f.Clips, 1200), 5000), 0.3

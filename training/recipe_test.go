@@ -27,7 +27,12 @@ func TestRecipeFollowsTheData(t *testing.T) {
 				c.Context.Share == 0.5 && c.Rate == 0.05 && c.Balance == 0.5
 		}, []string{"arch", "lr", "steps", "mixup", "in-context", "keep"}},
 		{"from a model", Facts{Clips: 24, Fewest: 8, Most: 8, Valid: 3, Seconds: 1, From: true}, func(c Config) bool {
-			return c.Steps == 300 && c.FromRate == 0.1 && c.FromNorms && c.KeepLast
+			return c.Steps == 300 && c.FromRate == 1 && c.Rate == 0 && c.FromNorms && c.KeepLast
+		}, []string{"from-norms", "steps", "mixup", "in-context", "keep"}},
+		{"from a model of other labels", Facts{
+			Clips: 24, Fewest: 8, Most: 8, Valid: 3, Seconds: 1, From: true, NewHead: true,
+		}, func(c Config) bool {
+			return c.Steps == 300 && c.FromRate == 0.1 && c.Rate == 0 && c.FromNorms && c.KeepLast
 		}, []string{"from-rate", "from-norms", "steps", "mixup", "in-context", "keep"}},
 		{"ten sounds of 5 s", Facts{Clips: 216, Fewest: 20, Most: 22, Valid: 24, Seconds: 5}, func(c Config) bool {
 			return c.Steps == 4320 && c.Rate == 0 && c.Mixup == 0.3 && c.Context.Share == 0 && c.Net.Stem.Width == 32
@@ -72,8 +77,17 @@ func TestFactsOf(t *testing.T) {
 	add(5, 0, datasets.Valid, false)
 	add(3, 3, datasets.Valid, true)
 	add(9, 1, datasets.Test, false)
-	if got, want := FactsOf(set, 2, true), (Facts{41, 4, 30, 5, 2, true}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
+	for _, c := range []struct {
+		from          *polynet.Model
+		begins, other bool
+	}{
+		{nil, false, false}, {&polynet.Model{Labels: set.Labels}, true, false},
+		{&polynet.Model{Labels: []string{"a", "c", "b", detect.SilenceLabel}}, true, true},
+		{&polynet.Model{Labels: set.Labels[:3]}, true, true},
+	} {
+		if got, want := FactsOf(set, 2, c.from), (Facts{41, 4, 30, 5, 2, c.begins, c.other}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
 	}
 }
 

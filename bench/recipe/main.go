@@ -64,7 +64,7 @@ func main() {
 	if *follow {
 		lengths, err := set.Lengths(ctx, nil)
 		check(err)
-		followed, _ := training.FactsOf(set, lengths.Window(), o.From != nil).Recipe()
+		followed, _ := training.FactsOf(set, lengths.Window(), o.From).Recipe()
 		if o.From != nil {
 			followed.Net = cfg.Net
 		}

@@ -65,5 +65,8 @@ func TestSaveNear(t *testing.T) {
 	contains(t, "without --save", errs, "--near and --pre-roll are about")
 	status, _, errs = events(t, nil, "--near", "1.3", "--save", "c", "a.wav")
 	expect(t, "beyond 1", status, statusUsage)
-	contains(t, "beyond 1", errs, "near misses from 1.3 on")
+	contains(t, "beyond 1", errs, "near misses from 1.3 on, a probability from 0 to 1")
+	status, _, errs = events(t, nil, "--pre-roll", "31", "--save", "c", "a.wav")
+	expect(t, "a long pre-roll", status, statusUsage)
+	contains(t, "a long pre-roll", errs, "a pre-roll of 31 s, at most 30 are possible")
 }

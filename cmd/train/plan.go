@@ -91,7 +91,7 @@ func (made *plan) decide(c training.Choice) {
 
 // configure sets the recipe for the data in windows of so many seconds.
 func (p *planner) configure(made *plan, window float64) error {
-	cfg, choices, err := p.config(training.FactsOf(made.set, window, made.from != nil), made.from)
+	cfg, choices, err := p.config(training.FactsOf(made.set, window, made.from), made.from)
 	if err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ const (
 
 // begin chooses the model to begin with, where --from leaves that open.
 func (p *planner) begin(ctx context.Context, made *plan, window float64) error {
-	facts := training.FactsOf(made.set, window, false)
+	facts := training.FactsOf(made.set, window, nil)
 	if p.Training.From != "" || p.Network.override(new(polynet.Config)) || p.Sound.Features != "default" ||
 		len(p.Training.Teacher) > 0 || facts.Clips > fromClips*len(made.set.Labels) || window > fromSeconds {
 		return nil

@@ -251,8 +251,9 @@ func TestFitBeginsWithBase(t *testing.T) {
 		{nil, "--from base: base tells ", "--arch", block},
 		{[]string{"--from", "none"}, "--arch pi-relu, small: ", "--from-", polynet.PiReLU},
 		{[]string{"--from", "small"}, "--from-rate 0.1: the model's layers are kept", "--arch", polynet.PiReLU},
-		{[]string{"--from", filepath.Join(folder, "1")}, "--from-rate 0.1: ", "--arch", polynet.PiReLU}, // the same labels
-		{[]string{"--from", filepath.Join(folder, "1")}, "--from-norms keep: ", "--lr", polynet.PiReLU},
+		{[]string{"--from", filepath.Join(folder, "1")}, "--from-norms keep: ", "--from-rate", polynet.PiReLU},
+		{[]string{"--from", filepath.Join(folder, "1")}, "--mixup 0.3: ", "--arch", polynet.PiReLU},
+		{[]string{"--from", filepath.Join(folder, "1")}, "--keep last: ", "--lr", polynet.PiReLU},
 		{[]string{"--from", "small", "--from-norms", "new", "--from-rate", "0.3"}, "", "--from-", polynet.PiReLU},
 		{[]string{"--arch", "linear"}, "", "--arch", polynet.Linear},
 	} {

@@ -252,6 +252,15 @@ func TestReviewIsForOnePerson(t *testing.T) {
 	empty := t.TempDir()
 	os.MkdirAll(filepath.Join(empty, "train", "a"), 0o755)
 	checkFailure(t, "splits", []string{"review", clips, "--into", empty}, program.StatusUsage, "folders of splits")
+	folded := t.TempDir()
+	os.MkdirAll(filepath.Join(folded, "Fold 1", "a"), 0o755)
+	checkFailure(t, "folds", []string{"review", clips, "--into", folded}, program.StatusUsage, "or folds; name one, such")
+	for name, within := range map[string]string{
+		"itself": clips, "in it": filepath.Join(clips, "x"), "again": clips + "/.",
+	} {
+		args := []string{"review", clips, "--into", within}
+		checkFailure(t, name, args, program.StatusUsage, "would be reviewed again")
+	}
 	elsewhere := []string{"review", clips, "--into", into, "--addr", "0.0.0.0:0"}
 	checkFailure(t, "elsewhere", elsewhere, program.StatusUsage, "--addr 0.0.0.0:0")
 	checkFailure(t, "no clips", []string{"review", t.TempDir(), "--into", into}, program.StatusFailed, "no sound files")

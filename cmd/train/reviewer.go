@@ -62,6 +62,10 @@ const reviewLog = "reviewed.ndjson"
 
 // newReviewer finds the clips in a folder. Those that have been filed into the other one before are known as such.
 func newReviewer(dir, into, action string) (*reviewer, error) {
+	if within, err := filepath.Rel(dir, into); err == nil && filepath.IsLocal(within) {
+		return nil, usageError("--into %s lies in %s, and what is filed there would be reviewed again; name one elsewhere",
+			into, dir)
+	}
 	if err := os.MkdirAll(into, 0o777); err != nil {
 		return nil, err
 	}
@@ -124,8 +128,8 @@ func classFolders(dir string) (names []string, err error) {
 	for _, e := range entries {
 		switch name := e.Name(); {
 		case !e.IsDir() || audio.Skipped(name) || name == "_background_noise_":
-		case name == "train":
-			return nil, usageError("--into %s: its clips are in folders of splits; name one, such as %s",
+		case datasets.TrainingFolder(name):
+			return nil, usageError("--into %s: its clips are in folders of splits or folds; name one, such as %s",
 				dir, filepath.Join(dir, name))
 		default:
 			names = append(names, name)

@@ -64,7 +64,8 @@ var texts = map[string]string{
 	"mixupHelp": "Mix the clips of a batch in proportions of Beta(A, A); 0 turns it off. Default: 0.3 for few clips.",
 	"inContextHelp": "Share of the batches with such a context; 0 learns clips alone. Default: 0.5 for windows " +
 		"of at most 2 s.",
-	"fromRateHelp":  "Learning rate of the layers of --from, as a share of the head's. Default: 0.1.",
+	"fromRateHelp": "Learning rate of the layers of --from, as a share of the head's. " +
+		"Default: 0.1 where the head is new, or 1.",
 	"fromNormsHelp": "Norms of --from keep their statistics, or new ones are learnt with the weights.",
 	"lossHelp": "Loss: ls (cross-entropy with label smoothing), ce (without), brier, or for probabilities that are " +
 		"better calibrated focal, flsd (FLSD-53), flsc (FLSc-532) or dual. Default: " + string(recipe.Loss) + ".",

@@ -21,7 +21,7 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	config, _ := training.FactsOf(set, lengths.Window(), false).Recipe()
+	config, _ := training.FactsOf(set, lengths.Window(), nil).Recipe()
 	model, err := training.Fit(ctx, set, config, training.Options{})
 	if err != nil {
 		log.Fatal(err)
