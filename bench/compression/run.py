@@ -22,8 +22,9 @@ RULES = (*FOLDED, "random", "scale", "magnitude")
 HEAD = """# Networks from which channels were removed
 
 `{model}` on {clips} validation clips, {epochs} more epochs on {part}the training clips{taught}, seeds {seeds}:
-accuracy in percent, mean (least to most) of the seeds. The time of a clip is relative to the given model's, the median of 31
-rounds in which all models take turns, with quartiles; seed {first}. This file is written by `bench/compression/run.py`.
+accuracy in percent, mean (least to most) of the seeds. The time of a clip is relative to the given model's, the median
+of 31 rounds in which all models take turns, with quartiles; seed {first}. This file is written by
+`bench/compression/run.py`.
 
 ![](accuracy.svg)
 
