@@ -42,8 +42,8 @@ var allowed = map[string][]string{
 	"polynet":   {"confidence", "detect", "features", "internal/atomicfile", "internal/foreign"}, // never audio
 	"bounds":    {"device", "features", "internal/milp", "polynet"},
 	"regions":   {"polynet"},
-	"inference": {"device", "features", "polynet"}, // never training
-	"datasets":  {"audio", "detect", "features"},   // never polynet
+	"inference": {"device", "features", "polynet"},                // never training
+	"datasets":  {"audio", "detect", "features", "internal/safe"}, // never polynet
 	"enroll": {
 		"audio", "calibrate", "datasets", "detect", "device", "features", "inference", "polynet", "tuning",
 	},

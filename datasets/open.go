@@ -17,7 +17,8 @@ import (
 const mostLabels = 60 // that a message names
 
 // Open reads a folder of recordings: the files that audio.Files finds. Names of classes, words and labels are compared
-// in Unicode's form NFC, since macOS gives names in another one than other systems. The layout is one of
+// in Unicode's form NFC, since macOS gives names in another one than other systems; a folder that was made of a label,
+// by classify --sort, --save or train review, such as o%27clock, is that label's. The layout is one of
 //
 //   - CLASS/*.wav, subfolders of a class included, as in Google Speech Commands (WORD/SPEAKER_nohash_N.wav). The lists
 //     validation_list.txt and testing_list.txt, where present, name the clips of these splits; a split whose list is

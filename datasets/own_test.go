@@ -221,3 +221,24 @@ func TestMadeNoise(t *testing.T) {
 		t.Errorf("made noise beside recorded: %+v", s.Noise)
 	}
 }
+
+// TestFoldersOfLabels: what was saved, sorted or reviewed goes to the labels that it was taken for.
+func TestFoldersOfLabels(t *testing.T) {
+	f := newFolder(t)
+	f.class("o'clock", 5)
+	f.class("%41", 6)
+	f.class("A", 7)
+	for i := range 4 {
+		f.sound(fmt.Sprintf("o%%27clock/saved%d.wav", i), tone(float64(500+i), 0.5, testRate))
+		f.sound(fmt.Sprintf("a%%2Fb/saved%d.wav", i), tone(float64(600+i), 0.5, testRate))
+	}
+	f.sound("track.wav", tone(700, 0.5, 9*testRate))
+	f.write("track.txt", "1\t2\ta/b\n3\t4\to'clock\n")
+	s, counts := f.open(Options{}), map[string]int{}
+	for _, it := range s.Items {
+		counts[s.Labels[it.Label]]++
+	}
+	if len(counts) != 4 || counts["o'clock"] != 10 || counts["a/b"] != 5 || counts["%41"] != 6 || counts["A"] != 7 {
+		t.Errorf("%v", counts)
+	}
+}

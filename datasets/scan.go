@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/polyphon/polyphon/audio"
+	"github.com/polyphon/polyphon/internal/safe"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -190,7 +191,7 @@ func (t *tree) scanClasses(folder string, template clip) error {
 			t.noise = append(t.noise, paths...)
 			continue
 		}
-		class = norm.NFC.String(class)
+		class = norm.NFC.String(safe.FolderLabel(class)) // of an event that was saved, or a file that was sorted
 		if len(paths) == 0 {
 			t.count[class] += 0 // the folder exists
 		}

@@ -2,6 +2,7 @@ package safe
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"unicode"
 )
@@ -22,6 +23,14 @@ func FolderName(text string) string {
 		}
 	}
 	return b.String()
+}
+
+// FolderLabel returns the text of which name is the FolderName, or name, where it is that of none.
+func FolderLabel(name string) string {
+	if text, err := url.PathUnescape(name); err == nil && FolderName(text) == name {
+		return text
+	}
+	return name
 }
 
 // FileName returns at most 80 bytes of the FolderName of a text, as a part of a file's name, which has at most 255.
