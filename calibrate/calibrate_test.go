@@ -309,3 +309,33 @@ func TestFewClipsDoNotMakeSure(t *testing.T) {
 		t.Errorf("temperature %g, scaling %+v, error %v", temperature, scaling, err)
 	}
 }
+
+// TestFitBestKeepsClasses: one wrong logit that is huge makes it likely that a class is never answered.
+func TestFitBestKeepsClasses(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, huge := range []float64{1e2, 1e4, 1e8} {
+		const classes, clips = 3, 90
+		l := Logits{Classes: classes}
+		for i := range clips {
+			row := []float64{5 * rng.Float64(), 0, 5 * rng.Float64()} // only its own logit is about class 1
+			row[i%classes] = max(row[0], row[2]) + 1
+			l.Values, l.Truth = append(l.Values, row...), append(l.Truth, i%classes)
+		}
+		l.Values[classes*6+1] = huge // of a clip of class 0
+		vector, err := FitVector(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lost := Measure(l.Map(scaledBy(vector))).Accuracy; huge > 1e3 && lost > 80 {
+			t.Errorf("%g: vector scaling keeps %g %% right: the case shows nothing", huge, lost)
+		}
+		temperature, scaling, err := FitBest(l)
+		answers := Scale(temperature)
+		if scaling != nil {
+			answers = scaledBy(scaling)
+		}
+		if m := Measure(l.Map(answers)); err != nil || m.Accuracy < 98 || huge > 1e3 && m.ECE > 25 {
+			t.Errorf("%g: temperature %g, scaling %+v, error %v: %+v", huge, temperature, scaling, err, m)
+		}
+	}
+}

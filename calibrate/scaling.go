@@ -102,17 +102,31 @@ func (l Logits) Map(m Map) Probabilities {
 // the number of clips: classes that have no clip keep the temperature.
 const shrinkage = 0.1
 
-// FitBest returns the temperature of FitTemperature by likelihood, or the scaling of FitVector and a temperature of 1:
-// whichever is likelier for the halves of l that it was not fitted to.
+// FitBest returns the temperature of FitTemperature, or the scaling of FitVector and a temperature of 1, as the halves
+// of l say that they were not fitted to. The temperature is that by likelihood; where that is above 1, the one by
+// calibration error if it is likelier by more than 0.01. The scaling is taken where it is likelier still, and as often
+// right about the halves and about l. (Networks of products give some unusual sounds logits far beyond all others. A
+// few of them can draw a temperature to where nothing is likely, and a scaling to where a class is never answered.)
 func FitBest(l Logits) (temperature float64, scaling *confidence.Scaling, err error) {
 	temperature, err1 := FitTemperature(l, ByNLL)
-	scaling, err2 := FitVector(l)
-	one, err3 := l.CrossFit(TemperatureMap)
-	many, err4 := l.CrossFit(VectorMap)
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	robust, err2 := FitTemperature(l, ByECE)
+	scaling, err3 := FitVector(l)
+	byNLL, err4 := l.CrossFit(TemperatureMap)
+	byECE, err5 := l.CrossFit(RobustMap)
+	many, err6 := l.CrossFit(VectorMap)
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
 		return 0, nil, err
 	}
-	if one.Len() > 0 && Measure(many).NLL < Measure(one).NLL {
+	if byNLL.Len() == 0 {
+		return temperature, nil, nil
+	}
+	const clearly = 0.01
+	one, other, scaled := Measure(byNLL), Measure(byECE), Measure(many)
+	if temperature > 1 && other.NLL < one.NLL-clearly {
+		temperature, one = robust, other
+	}
+	before, after := Measure(l.Map(Scale(1))), Measure(l.Map(scaledBy(scaling)))
+	if scaled.NLL < one.NLL && scaled.Accuracy >= one.Accuracy && after.Accuracy >= before.Accuracy {
 		return 1, scaling, nil
 	}
 	return temperature, nil, nil
@@ -180,13 +194,24 @@ func TemperatureMap(l Logits) (Map, error) {
 	return Scale(temperature), err
 }
 
+// RobustMap fits a temperature by calibration error, for CrossFit.
+func RobustMap(l Logits) (Map, error) {
+	temperature, err := FitTemperature(l, ByECE)
+	return Scale(temperature), err
+}
+
 // VectorMap fits vector scaling, for CrossFit.
 func VectorMap(l Logits) (Map, error) {
 	s, err := FitVector(l)
+	return scaledBy(s), err
+}
+
+// scaledBy returns the Map that applies a scaling and takes the softmax.
+func scaledBy(s *confidence.Scaling) Map {
 	return func(row []float64) {
 		s.Apply(row)
 		polynet.Softmax(row, 1)
-	}, err
+	}
 }
 
 // Scale returns the Map that divides logits by a temperature and takes their softmax.

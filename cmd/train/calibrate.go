@@ -167,10 +167,7 @@ func printMethods(w io.Writer, raw calibrate.Logits) error {
 	}{
 		{"none", func(calibrate.Logits) (calibrate.Map, error) { return calibrate.Scale(1), nil }},
 		{"temperature by nll", calibrate.TemperatureMap},
-		{"temperature by ece", func(l calibrate.Logits) (calibrate.Map, error) {
-			temperature, err := calibrate.FitTemperature(l, calibrate.ByECE)
-			return calibrate.Scale(temperature), err
-		}},
+		{"temperature by ece", calibrate.RobustMap},
 		{"vector", calibrate.VectorMap},
 		{"Platt, a class at a time", calibrate.FitPlatt},
 		{"isotonic, a class at a time", calibrate.FitIsotonic},
