@@ -34,12 +34,13 @@ const productCols = 256
 
 // tile is the scratch of one thread in a product. The fields after starts and sums are those of Winograd's algorithms.
 type tile struct {
-	starts  [simd.MaxTileRows]int
-	zeros   [simd.MaxTileRows]int32 // with which sums of products of bytes begin
-	sums    []float32
-	rows    [tilesAtOnce]int // of the transformed input, where each tile's windows begin
-	input   []float32        // the transformed input, a matrix a point
-	edge    []float32        // a copy of rows with zeros after them
+	starts [simd.MaxTileRows]int
+	zeros  [simd.MaxTileRows]int32 // with which sums of products of bytes begin
+	sums   []float32
+	// Of the transformed input, where each tile's windows begin, and room for as many to be taken from any one on.
+	rows    [tilesAtOnce + simd.MaxTileRows]int
+	input   []float32 // the transformed input, a matrix a point
+	edge    []float32 // a copy of rows with zeros after them
 	outputs []float32
 	between []float32 // between the levels of a transform
 }
@@ -111,7 +112,7 @@ func (p *product) tile(t *tile, first, last int) {
 	t.sums = grown(t.sums, simd.MaxTileRows*productCols)
 	for c := 0; c < p.w.N; c += productCols {
 		stride := min(productCols, padded-c)
-		p.multiply(t, t.sums, stride, a, b[c*p.w.K:], p.w.K, last-first)
+		p.multiply(t.sums, stride, a, &t.starts, b[c*p.w.K:], p.w.K, last-first)
 		cols := min(productCols, p.w.N-c)
 		for done, g, r := 0, group, row; done < last-first; g, r = g+1, 0 {
 			count := min(p.a.Rows-r, last-first-done)
@@ -121,15 +122,17 @@ func (p *product) tile(t *tile, first, last int) {
 	}
 }
 
-// multiply computes up to TileRows rows of stride sums from the rows of a that t.starts names and the panels b.
-func (p *product) multiply(t *tile, sums []float32, stride int, a, b []float32, depth, rows int) {
-	width, tile := p.d.kernels.Width, p.d.kernels.MatMulTile
+// multiply computes up to TileRows rows of stride sums from the rows of a at starts and the panels b.
+func (p *product) multiply(sums []float32, stride int, a []float32, starts *[simd.MaxTileRows]int, b []float32,
+	depth, rows int) {
+	k := p.d.kernels
 	if p.narrow != nil {
-		tile = p.d.kernels.Words.Tile
+		k.Words.Tile(sums, stride, a, starts, b, depth, rows, stride/k.Width)
+		return
 	}
-	for panel := 0; panel < stride; panel += 2 * width {
-		cols := min(2*width, stride-panel)
-		tile(sums[panel:], stride, a, &t.starts, b[panel*depth:], depth, rows, cols/width)
+	for panel := 0; panel < stride; panel += 2 * k.Width {
+		cols := min(2*k.Width, stride-panel)
+		k.MatMulTile(sums[panel:], stride, a, starts, b[panel*depth:], depth, rows, cols/k.Width)
 	}
 }
 

@@ -2,50 +2,58 @@ package device
 
 import "github.com/polyphon/polyphon/device/internal/simd"
 
-// PackNarrow stores panels as Pack does, of words of four weights that follow each other in a column. Where the kernels
-// multiply signed by unsigned bytes, zero is added to the weights, or with Kernels.PanelZeros 128 to the other ones.
+// PackNarrow stores panels as Pack does, of words of four weights, as simd.BytePanels says.
 func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 	if f := d.chooseWords(a, n, ternary); f != nil {
 		d.packWords(f, dst, w, n, a)
 		dst.zero = zeroPoint(ternary)
 		return
 	}
-	k := 4 * a.Cols
-	width := d.kernels.ByteWidth
-	depth := d.panelDepth(k)
-	size := depth * padded(n, width)
+	*dst = Packed{K: 4 * a.Cols, N: n, Step: a.RowStride, Data: dst.Data, zero: zeroPoint(ternary)}
+	p := d.bytePanels(dst)
+	width, deep := d.kernels.ByteWidth, 4 // columns of a panel's vector, and rows that a word takes of each of its columns
+	if p.Pairs {
+		deep = 2
+	}
+	side := 4 / deep // columns of a word
+	words := CeilDiv(n, side)
+	first := panelDepth(p, dst.K) - dst.K/4 // of the rows of bytes
+	depth := first + dst.K/deep
+	size := panelDepth(p, dst.K) * padded(n, width)
 	if dst.Data.Len() < size {
 		dst.Data = d.Alloc(size)
 	}
-	*dst = Packed{K: k, N: n, Step: a.RowStride, Data: dst.Data, zero: zeroPoint(ternary)}
-	offset := dst.zero
-	if d.kernels.SignedBytes {
+	matrix := d.scratch(depth * words)
+	clear(*matrix)
+	if p.Zeros {
+		for i, v := range w {
+			simd.Integers(*matrix)[i%n] -= 128 * int32(v)
+		}
+	}
+	to, offset := simd.Bytes((*matrix)[first*words:]), dst.zero
+	if p.Signed {
 		offset = 0
 	}
-	words := d.scratch(depth * n)
-	first := depth - k/4 // of the rows of bytes
-	to := simd.Bytes((*words)[first*n:])
-	if first > 0 {
-		for c := range n {
-			sum := int32(0)
-			for r := range k {
-				sum += int32(w[r*n+c])
-			}
-			simd.Integers(*words)[c] = -128 * sum
-		}
-	}
-	for r := range k {
+	for r := range dst.K {
 		for c, v := range w[r*n:][:n] {
-			to[(r/4*n+c)*4+r%4] = int8(int(v) + offset)
+			to[4*(r/deep*words+c/side)+c%side*deep+r%deep] = int8(int(v) + offset)
 		}
 	}
-	packPanels(values(dst.Data), *words, depth, n, width)
-	d.floats.Put(words)
+	packPanels(values(dst.Data), *matrix, depth, words, width/side)
+	d.floats.Put(matrix)
 }
 
-// panelDepth returns the rows of panels of k bytes.
-func (d *cpu) panelDepth(k int) int {
-	if d.kernels.PanelZeros {
+// bytePanels returns how panels of w are stored that are no words of 16 bits.
+func (d *cpu) bytePanels(w *Packed) simd.BytePanels {
+	if w.zero == 1 {
+		return d.kernels.Ternary
+	}
+	return d.kernels.Bytes
+}
+
+// panelDepth returns the words that a column takes in panels of k rows.
+func panelDepth(p simd.BytePanels, k int) int {
+	if p.Zeros {
 		return k/4 + 1
 	}
 	return k / 4
@@ -70,6 +78,10 @@ func (d *cpu) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
 		d.matMulWords(p)
 		return
 	}
+	if d.bytePanels(w).Pairs {
+		wide := d.widen(&p.a)
+		defer d.floats.Put(wide)
+	}
 	merge(&p.a, &p.dst, &p.e.Skip, &p.e.Bytes)
 	p.rows = p.a.Count()
 	p.pieces = CeilDiv(p.rows, d.kernels.ByteRows)
@@ -90,20 +102,19 @@ func (p *narrowProduct) compute(first, last int) {
 	p.d.tiles.Put(t)
 }
 
-// tile computes rows first up to last of the result. Where panels hold w + zero, sums begin with −zero·Σ a.
+// tile computes rows first up to last of the result.
 func (p *narrowProduct) tile(t *tile, first, last int) {
-	k := p.d.kernels
+	k, format := p.d.kernels, p.d.bytePanels(p.w)
 	count := last - first
 	group, row := t.begin(&p.a, first, count)
-	depth, panels, width := p.w.K/4, p.d.panelDepth(p.w.K), k.ByteWidth
-	all := padded(p.w.N, width)
-	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:panels*all]
+	depth, all := panelDepth(format, p.w.K), padded(p.w.N, k.ByteWidth)
+	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:depth*all]
 	multiply := k.ByteTile
 	if p.w.zero == 1 {
 		multiply = k.TernaryTile
 	}
-	if !k.SignedBytes {
-		k.ByteSums(&t.zeros, a, &t.starts, depth, count)
+	if !format.Signed {
+		k.ByteSums(&t.zeros, a, &t.starts, p.a.Cols, count)
 		for i := range t.zeros {
 			t.zeros[i] *= -int32(p.w.zero)
 		}
@@ -111,10 +122,7 @@ func (p *narrowProduct) tile(t *tile, first, last int) {
 	t.sums = grown(t.sums, simd.MaxTileRows*productCols)
 	for c := 0; c < p.w.N; c += productCols {
 		stride := min(productCols, all-c)
-		for panel := 0; panel < stride; panel += 2 * width {
-			cols := min(2*width, stride-panel)
-			multiply(t.sums[panel:], stride, a, &t.starts, &t.zeros, b[(c+panel)*panels:], depth, count, cols/width)
-		}
+		multiply(t.sums, stride, a, &t.starts, &t.zeros, b[c*depth:], p.a.Cols, count, stride/k.ByteWidth)
 		cols := min(productCols, p.w.N-c)
 		for done, g, r := 0, group, row; done < count; g, r = g+1, 0 {
 			rows := min(p.a.Rows-r, count-done)

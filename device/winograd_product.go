@@ -62,8 +62,8 @@ func (p *product) winogradTiles(t *tile, first, last int) {
 			a, b := t.input[point*size:][:size], p.w.Data.host[point*depth*padded:][c*depth:depth*padded]
 			for i := range blocks {
 				from, to := i*count/blocks, (i+1)*count/blocks
-				copy(t.starts[:], t.rows[from:to])
-				p.multiply(t, t.sums[(point*count+from)*stride:], stride, a, b, depth, to-from)
+				starts := (*[simd.MaxTileRows]int)(t.rows[from:])
+				p.multiply(t.sums[(point*count+from)*stride:], stride, a, starts, b, depth, to-from)
 			}
 		}
 		f.fromPoints(t, f.inner.Output, f.outer.Output, t.outputs, t.sums, count, count*f.outer.Outputs, stride, stride)

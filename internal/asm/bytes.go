@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"slices"
 
 	. "github.com/mmcloughlin/avo/build"
@@ -18,23 +17,18 @@ const independentSums = 8
 // a has. A tile of a few sums keeps several sets of them, for words that follow each other.
 func vnniByteTile(s isa) {
 	kernel(s, byteTileSpec)
-	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
-	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
+	zeros, signs := s.zeros(), s.vec()
+	s.broadcastWord(0x80808080, signs)
+	eachPanel(s, func(rows, vectors int, label string) reg.Register {
 		words := 1
 		for words*rows*vectors < independentSums {
 			words *= 2
 		}
 		sets := make([]tile, words)
-		for i := range sets {
-			sets[i] = newTile(s, rows, vectors)
-		}
-		signs := s.vec()
-		s.broadcastWord(0x80808080, signs)
 		b := Load(Param("b").Base(), GP64())
-		for _, row := range sets[0] {
-			for i, v := range row {
-				VMOVUPS(s.at(b, i), v)
-			}
+		sets[0] = tileOf(rows, vectors, func(i int) reg.VecVirtual { return s.load(s.at(b, i), nil) })
+		for i := 1; i < words; i++ {
+			sets[i] = tileOf(rows, vectors, zeros)
 		}
 		ADDQ(U32(vectors*s.bytes()), b)
 		ends, step := rowEnds(rows)
@@ -78,6 +72,7 @@ func vnniByteTile(s isa) {
 			}
 		}
 		s.storeTile(sets[0])
+		return b
 	})
 }
 
@@ -210,69 +205,6 @@ func (s isa) packBytes(v reg.VecVirtual) reg.VecVirtual {
 	return x
 }
 
-// avx2ByteTile generates ByteTile for AVX2, by multiplying words of 16 bits and adding pairs. It takes one vector of
-// columns at a time, whose sums are halves: for each column those of the first and of the last two bytes of words.
-func avx2ByteTile(s isa) {
-	kernel(s, byteTileSpec)
-	rows := Load(Param("rows"), GP64())
-	for r := s.tileRows; r >= 1; r-- {
-		label := fmt.Sprintf("tile%d", r)
-		if r > 1 {
-			CMPQ(rows, U8(r))
-			JNE(LabelRef("not_" + label))
-		}
-		s.byteTileOf(r, label)
-		end()
-		if r > 1 {
-			Label("not_" + label)
-		}
-	}
-}
-
-func (s isa) byteTileOf(rows int, label string) {
-	offset, vectors, next := GP64(), Load(Param("vectors"), GP64()), GP64()
-	XORQ(offset, offset)
-	MOVQ(vectors, next)
-	SHLQ(U8(s.shift()), next)
-	Label(label + "_vector")
-	sums := newTile(s, rows, 2)
-	ends, step := rowEnds(rows)
-	b := Load(Param("b").Base(), GP64())
-	ADDQ(offset, b)
-	TESTQ(step, step)
-	JZ(LabelRef(label + "_store"))
-	Label(label + "_step")
-	panel := []reg.VecVirtual{s.vec(), s.vec()}
-	for i, v := range panel {
-		VPMOVZXBW(Mem{Base: b, Disp: 16 * i}, v)
-	}
-	for r, sum := range sums {
-		a, bytes, product := s.vec(), XMM(), s.vec()
-		VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4}, bytes)
-		VPMOVSXBW(bytes, a)
-		for i := range sum {
-			VPMADDWD(a, panel[i], product)
-			VPADDD(product, sum[i], sum[i])
-		}
-	}
-	ADDQ(next, b)
-	INCQ(step)
-	JNZ(LabelRef(label + "_step"))
-	Label(label + "_store")
-	zeros := Load(Param("zeros"), GP64())
-	for r, sum := range sums {
-		VPHADDD(sum[1], sum[0], sum[0])
-		VPERMQ(U8(0xd8), sum[0], sum[0]) // columns 0 1 4 5 2 3 6 7
-		VPBROADCASTD(Mem{Base: zeros, Disp: 4 * r}, sum[1])
-		VPADDD(sum[1], sum[0], sum[0])
-		sums[r] = sum[:1]
-	}
-	s.storeTileAt(sums, offset)
-	ADDQ(Imm(uint64(s.bytes())), offset)
-	DECQ(vectors)
-	JNZ(LabelRef(label + "_vector"))
-}
-
 // ternarySteps is how many words of products VPMADDUBSW's words of 16 bits hold, of bytes by 0, 1 and 2: a word adds
 // two of them, at most 512.
 const ternarySteps = (1<<15 - 1) / 512
@@ -284,8 +216,7 @@ func avx2TernaryTile(s isa) {
 		DATA(4*i, U32(0x00010001))
 	}
 	kernel(s, ternaryTileSpec)
-	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
-	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
+	eachPanel(s, func(rows, vectors int, label string) reg.Register {
 		zeros := Load(Param("zeros"), GP64())
 		sums := make(tile, rows)
 		for r := range sums {
@@ -335,6 +266,7 @@ func avx2TernaryTile(s isa) {
 		TESTQ(step, step)
 		JNZ(LabelRef(label + "_block"))
 		Label(label + "_end")
+		return b
 	})
 }
 

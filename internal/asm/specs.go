@@ -38,7 +38,7 @@ var (
 	}
 	byteTileSpec = spec{
 		"ByteTile", byteTileSignature, []string{
-			"computes the integers c = zeros + a·b of bytes; see MatMulTile. NEON and VNNI ignore zeros.",
+			"computes the integers c = zeros + a·b of bytes; see Kernels.",
 		},
 	}
 	ternaryTileSpec = spec{

@@ -9,14 +9,15 @@ import (
 )
 
 // eachTile generates body for every tile of up to tileRows rows and two vectors of columns, and the comparisons that
-// select one by the registers rows and vectors, from the largest down.
-func eachTile(s isa, rows, vectors reg.Register, body func(rows, vectors int, label string)) {
+// select one by the parameter rows and the register vectors, from the largest down.
+func eachTile(s isa, rowsParam string, vectors reg.Register, body func(rows, vectors int, label string)) {
 	CMPQ(vectors, Imm(2))
-	JNE(LabelRef("one_vector"))
+	JLT(LabelRef("one_vector"))
 	for v := 2; v >= 1; v-- {
 		if v == 1 {
 			Label("one_vector")
 		}
+		rows := Load(Param(rowsParam), GP64())
 		for r := s.tileRows; r >= 1; r-- {
 			label := fmt.Sprintf("tile%dx%d", r, v)
 			if r > 1 {
@@ -32,17 +33,52 @@ func eachTile(s isa, rows, vectors reg.Register, body func(rows, vectors int, la
 	}
 }
 
+// eachPanel is eachTile for kernels that take any number of vectors: panels of two, and of one if that is left. They
+// follow each other at b: body returns the register with the panel's end.
+func eachPanel(s isa, body func(rows, vectors int, label string) (end reg.Register)) {
+	eachTile(s, "rows", Load(Param("vectors"), GP64()), func(rows, vectors int, label string) {
+		Label(label + "_panel")
+		b := body(rows, vectors, label)
+		if vectors == 1 {
+			return
+		}
+		left := address(Param("vectors"))
+		MOVQ(b, address(Param("b").Base()))
+		ADDQ(U32(2*s.bytes()), address(Param("c").Base()))
+		SUBQ(Imm(2), left)
+		CMPQ(left, Imm(1))
+		JGT(LabelRef(label + "_panel"))
+		JEQ(LabelRef("one_vector"))
+	})
+}
+
 // tile is the register tile of rows × vectors sums.
 type tile [][]reg.VecVirtual
 
+// newTile returns a tile of zeros.
 func newTile(s isa, rows, vectors int) tile {
+	return tileOf(rows, vectors, func(int) reg.VecVirtual { return s.zero() })
+}
+
+// tileOf returns a tile of what first returns for a vector of columns.
+func tileOf(rows, vectors int, first func(vector int) reg.VecVirtual) tile {
 	t := make(tile, rows)
 	for r := range t {
-		for range vectors {
-			t[r] = append(t[r], s.zero())
+		for i := range vectors {
+			t[r] = append(t[r], first(i))
 		}
 	}
 	return t
+}
+
+// zeros returns a function that returns vectors of zeros, for kernels with jumps from one tile to others: avo takes
+// AVX-512's VPXORD for an instruction that reads what its result was before.
+func (s isa) zeros() func(vector int) reg.VecVirtual {
+	if !s.wide() {
+		return func(int) reg.VecVirtual { return s.zero() }
+	}
+	zero := s.zero()
+	return func(int) reg.VecVirtual { return s.copied(zero).(reg.VecVirtual) }
 }
 
 // multiplyAdd adds the outer product of the values at a(row) and the vectors b.
@@ -71,15 +107,10 @@ func rowEnds(rows int) (ends []reg.GPVirtual, step reg.GPVirtual) {
 	return ends, step
 }
 
-// storeTile stores a tile's sums in c, and storeTileAt so many bytes further on.
-func (s isa) storeTile(sums tile) { s.storeTileAt(sums, nil) }
-
-func (s isa) storeTileAt(sums tile, offset reg.Register) {
+// storeTile stores a tile's sums in c.
+func (s isa) storeTile(sums tile) {
 	c, stride := Load(Param("c").Base(), GP64()), Load(Param("cStride"), GP64())
 	SHLQ(U8(2), stride)
-	if offset != nil {
-		ADDQ(offset, c)
-	}
 	for r := range sums {
 		for i, v := range sums[r] {
 			VMOVUPS(v, s.at(c, i))
@@ -94,8 +125,7 @@ func (s isa) storeTileAt(sums tile, offset reg.Register) {
 // convolution (Dukhan, 2019), so that a tile may reach from one group into the next.
 func matMulTile(s isa) {
 	kernel(s, matMulTileSpec)
-	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
-	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
+	eachTile(s, "rows", Load(Param("vectors"), GP64()), func(rows, vectors int, label string) {
 		sums := newTile(s, rows, vectors)
 		ends, step := rowEnds(rows)
 		TESTQ(step, step)
@@ -118,7 +148,7 @@ func matMulTile(s isa) {
 // outerTile generates the kernel of the weight gradient.
 func outerTile(s isa) {
 	kernel(s, outerTileSpec)
-	tileRows, vectors := Load(Param("tileRows"), GP64()), GP64()
+	vectors := GP64()
 	last := Load(Param("cols"), GP64())
 	MOVQ(U32(1), vectors)
 	CMPQ(last, U8(s.width))
@@ -127,7 +157,7 @@ func outerTile(s isa) {
 	SUBQ(U8(s.width), last)
 	Label("counted")
 	mask := s.mask(last, s.vec())
-	eachTile(s, tileRows, vectors, func(rows, vectors int, label string) {
+	eachTile(s, "tileRows", vectors, func(rows, vectors int, label string) {
 		sums := newTile(s, rows, vectors)
 		aGroup, dyGroup := Load(Param("a").Base(), GP64()), Load(Param("dy").Base(), GP64())
 		aStride, dyStride := Load(Param("aRowStride"), GP64()), Load(Param("dyRowStride"), GP64())

@@ -103,33 +103,67 @@ func widen(s isa) {
 
 // wordTile generates Words.Tile.
 func wordTile(s isa) {
-	kernel(s, wordTileSpec)
-	rows, vectors := Load(Param("rows"), GP64()), Load(Param("vectors"), GP64())
-	eachTile(s, rows, vectors, func(rows, vectors int, label string) {
-		sums := newTile(s, rows, vectors)
+	pairTile(s, wordTileSpec, s.bytes(), func(from Mem, v reg.VecVirtual) { VMOVUPS(from, v) })
+}
+
+// avx2ByteTile generates ByteTile for AVX2, which multiplies words of 16 bits: rows are as wide, panels are bytes.
+func avx2ByteTile(s isa) {
+	pairTile(s, byteTileSpec, s.bytes()/2, func(from Mem, v reg.VecVirtual) { VPMOVSXBW(from, v) })
+}
+
+// fewSums is up to how many vectors of sums a tile of pairs takes two steps at a time: the loop's own instructions take
+// a third of the time of one.
+const fewSums = 6
+
+// pairTile generates a kernel of products of pairs of words of 16 bits, a vector of which takes so many bytes of a
+// panel.
+func pairTile(s isa, k spec, bytes int, load func(from Mem, v reg.VecVirtual)) {
+	kernel(s, k)
+	zeros := s.zeros()
+	eachPanel(s, func(rows, vectors int, label string) reg.Register {
+		sums := tileOf(rows, vectors, zeros)
 		ends, step := rowEnds(rows)
 		b := Load(Param("b").Base(), GP64())
+		steps := 1
+		if rows*vectors <= fewSums {
+			steps = 2
+		}
+		TESTQ(step, step)
+		JZ(LabelRef(label + "_store"))
 		Label(label + "_step")
-		panel := make([]reg.VecVirtual, vectors)
-		for i := range panel {
-			panel[i] = s.load(s.at(b, i), nil)
+		for i := range steps {
+			s.multiplyPairs(sums, ends, step, i, func(vector int, v reg.VecVirtual) {
+				load(Mem{Base: b, Disp: (i*vectors + vector) * bytes}, v)
+			})
 		}
-		for r, row := range sums {
-			a := s.vec()
-			VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4}, a)
-			for i, sum := range row {
-				if s.wide() {
-					VPDPWSSD(a, panel[i], sum)
-					continue
-				}
-				product := s.vec()
-				VPMADDWD(a, panel[i], product)
-				VPADDD(product, sum, sum)
-			}
-		}
-		ADDQ(Imm(uint64(vectors*s.bytes())), b)
-		INCQ(step)
+		ADDQ(U32(steps*vectors*bytes), b)
+		ADDQ(Imm(uint64(steps)), step)
 		JNZ(LabelRef(label + "_step"))
+		Label(label + "_store")
 		s.storeTile(sums)
+		return b
 	})
+}
+
+// multiplyPairs adds the products of a pair of each row, so many steps ahead, and vectors of pairs that load loads.
+func (s isa) multiplyPairs(sums tile, ends []reg.GPVirtual, step reg.Register, ahead int,
+	load func(vector int, v reg.VecVirtual)) {
+	panel := make([]reg.VecVirtual, len(sums[0]))
+	for i := range panel {
+		panel[i] = s.vec()
+		load(i, panel[i])
+	}
+	for r, row := range sums {
+		a := s.vec()
+		VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4, Disp: 4 * ahead}, a)
+		for i, sum := range row {
+			if s.wide() {
+				VPDPWSSD(a, panel[i], sum)
+				continue
+			}
+			product := s.vec()
+			VPMADDWD(a, panel[i], product)
+			VPADDD(product, sum, sum)
+		}
+	}
 }

@@ -412,7 +412,7 @@ func avx512SGD(w []float32, m []float32, g []float32, rows int, cols int, wStrid
 func avx512AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int,
 	vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
 
-// avx2ByteTile computes the integers c = zeros + a·b of bytes; see MatMulTile. NEON and VNNI ignore zeros.
+// avx2ByteTile computes the integers c = zeros + a·b of bytes; see Kernels.
 //
 //go:noescape
 func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
@@ -455,7 +455,7 @@ func avx2WordsWiden(dst []float32, x []float32)
 func avx2WordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
 	vectors int)
 
-// vnniByteTile computes the integers c = zeros + a·b of bytes; see MatMulTile. NEON and VNNI ignore zeros.
+// vnniByteTile computes the integers c = zeros + a·b of bytes; see Kernels.
 //
 //go:noescape
 func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,

@@ -25,10 +25,10 @@ GLOBL tailMask<>(SB), RODATA|NOPTR, $64
 // func avx2MatMulTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, FMA3
 TEXT ·avx2MatMulTile(SB), NOSPLIT, $0-112
+	MOVQ   vectors+104(FP), AX
+	CMPQ   AX, $0x02
+	JLT    one_vector
 	MOVQ   rows+96(FP), AX
-	MOVQ   vectors+104(FP), CX
-	CMPQ   CX, $0x02
-	JNE    one_vector
 	CMPQ   AX, $0x06
 	JNE    not_tile6x2
 	VXORPS Y0, Y0, Y0
@@ -387,6 +387,7 @@ tile1x2_store:
 	RET
 
 one_vector:
+	MOVQ   rows+96(FP), AX
 	CMPQ   AX, $0x06
 	JNE    not_tile6x1
 	VXORPS Y0, Y0, Y0
@@ -678,21 +679,21 @@ tile1x1_store:
 // func avx2OuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGroupStride int, dy []float32, dyRowStride int, dyGroupStride int, groups int, rows int, tileRows int, cols int)
 // Requires: AVX, FMA3
 TEXT ·avx2OuterTile(SB), NOSPLIT, $0-144
-	MOVQ tileRows+128(FP), AX
-	MOVQ cols+136(FP), DX
-	MOVQ $0x00000001, CX
-	CMPQ DX, $0x08
+	MOVQ cols+136(FP), CX
+	MOVQ $0x00000001, AX
+	CMPQ CX, $0x08
 	JLE  counted
-	MOVQ $0x00000002, CX
-	SUBQ $0x08, DX
+	MOVQ $0x00000002, AX
+	SUBQ $0x08, CX
 
 counted:
-	LEAQ    tailMask<>+32(SB), BX
-	SHLQ    $0x02, DX
-	SUBQ    DX, BX
-	VMOVUPS (BX), Y0
-	CMPQ    CX, $0x02
-	JNE     one_vector
+	LEAQ    tailMask<>+32(SB), DX
+	SHLQ    $0x02, CX
+	SUBQ    CX, DX
+	VMOVUPS (DX), Y0
+	CMPQ    AX, $0x02
+	JLT     one_vector
+	MOVQ    tileRows+128(FP), AX
 	CMPQ    AX, $0x06
 	JNE     not_tile6x2
 	VXORPS  Y1, Y1, Y1
@@ -1147,6 +1148,7 @@ tile1x2_row:
 	RET
 
 one_vector:
+	MOVQ   tileRows+128(FP), AX
 	CMPQ   AX, $0x06
 	JNE    not_tile6x1
 	VXORPS Y1, Y1, Y1
@@ -6622,10 +6624,10 @@ done:
 // func avx512MatMulTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX512F
 TEXT ·avx512MatMulTile(SB), NOSPLIT, $0-112
+	MOVQ   vectors+104(FP), AX
+	CMPQ   AX, $0x02
+	JLT    one_vector
 	MOVQ   rows+96(FP), AX
-	MOVQ   vectors+104(FP), CX
-	CMPQ   CX, $0x02
-	JNE    one_vector
 	CMPQ   AX, $0x0c
 	JNE    not_tile12x2
 	VPXORD Z0, Z0, Z0
@@ -7704,6 +7706,7 @@ tile1x2_store:
 	RET
 
 one_vector:
+	MOVQ   rows+96(FP), AX
 	CMPQ   AX, $0x0c
 	JNE    not_tile12x1
 	VPXORD Z0, Z0, Z0
@@ -8538,20 +8541,20 @@ tile1x1_store:
 // func avx512OuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGroupStride int, dy []float32, dyRowStride int, dyGroupStride int, groups int, rows int, tileRows int, cols int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512OuterTile(SB), NOSPLIT, $0-144
-	MOVQ tileRows+128(FP), AX
-	MOVQ cols+136(FP), DX
-	MOVQ $0x00000001, CX
-	CMPQ DX, $0x10
+	MOVQ cols+136(FP), CX
+	MOVQ $0x00000001, AX
+	CMPQ CX, $0x10
 	JLE  counted
-	MOVQ $0x00000002, CX
-	SUBQ $0x10, DX
+	MOVQ $0x00000002, AX
+	SUBQ $0x10, CX
 
 counted:
-	MOVQ   $-1, BX
-	BZHIQ  DX, BX, BX
-	KMOVW  BX, K1
-	CMPQ   CX, $0x02
-	JNE    one_vector
+	MOVQ   $-1, DX
+	BZHIQ  CX, DX, DX
+	KMOVW  DX, K1
+	CMPQ   AX, $0x02
+	JLT    one_vector
+	MOVQ   tileRows+128(FP), AX
 	CMPQ   AX, $0x0c
 	JNE    not_tile12x2
 	VPXORD Z0, Z0, Z0
@@ -9894,6 +9897,7 @@ tile1x2_row:
 	RET
 
 one_vector:
+	MOVQ   tileRows+128(FP), AX
 	CMPQ   AX, $0x0c
 	JNE    not_tile12x1
 	VPXORD Z0, Z0, Z0
@@ -17070,15 +17074,14 @@ done:
 // func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX2
 TEXT ·avx2ByteTile(SB), NOSPLIT, $0-120
+	MOVQ vectors+112(FP), AX
+	CMPQ AX, $0x02
+	JLT  one_vector
 	MOVQ rows+104(FP), AX
 	CMPQ AX, $0x06
-	JNE  not_tile6
-	MOVQ vectors+112(FP), CX
-	XORQ AX, AX
-	MOVQ CX, DX
-	SHLQ $0x05, DX
+	JNE  not_tile6x2
 
-tile6_vector:
+tile6x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17091,127 +17094,99 @@ tile6_vector:
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	MOVQ   a_base+32(FP), BX
-	MOVQ   starts+56(FP), SI
-	MOVQ   depth+96(FP), DI
-	LEAQ   (BX)(DI*4), BX
-	MOVQ   (SI), R8
-	LEAQ   (BX)(R8*4), R8
-	MOVQ   8(SI), R9
-	LEAQ   (BX)(R9*4), R9
-	MOVQ   16(SI), R10
-	LEAQ   (BX)(R10*4), R10
-	MOVQ   24(SI), R11
-	LEAQ   (BX)(R11*4), R11
-	MOVQ   32(SI), R12
-	LEAQ   (BX)(R12*4), R12
-	MOVQ   40(SI), SI
-	LEAQ   (BX)(SI*4), SI
-	NEGQ   DI
-	MOVQ   b_base+72(FP), BX
-	ADDQ   AX, BX
-	TESTQ  DI, DI
-	JZ     tile6_store
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile6x2_store
 
-tile6_step:
-	VPMOVZXBW    (BX), Y12
-	VPMOVZXBW    16(BX), Y13
-	VPBROADCASTD (R8)(DI*4), X14
-	VPMOVSXBW    X14, Y14
+tile6x2_step:
+	VPMOVSXBW    (AX), Y12
+	VPMOVSXBW    16(AX), Y13
+	VPBROADCASTD (BX)(DX*4), Y14
 	VPMADDWD     Y14, Y12, Y15
 	VPADDD       Y15, Y0, Y0
-	VPMADDWD     Y14, Y13, Y15
-	VPADDD       Y15, Y1, Y1
-	VPBROADCASTD (R9)(DI*4), X14
-	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y14
 	VPMADDWD     Y14, Y12, Y15
 	VPADDD       Y15, Y2, Y2
-	VPMADDWD     Y14, Y13, Y15
-	VPADDD       Y15, Y3, Y3
-	VPBROADCASTD (R10)(DI*4), X14
-	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y14
 	VPMADDWD     Y14, Y12, Y15
 	VPADDD       Y15, Y4, Y4
-	VPMADDWD     Y14, Y13, Y15
-	VPADDD       Y15, Y5, Y5
-	VPBROADCASTD (R11)(DI*4), X14
-	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y5, Y5
+	VPBROADCASTD (R8)(DX*4), Y14
 	VPMADDWD     Y14, Y12, Y15
 	VPADDD       Y15, Y6, Y6
-	VPMADDWD     Y14, Y13, Y15
-	VPADDD       Y15, Y7, Y7
-	VPBROADCASTD (R12)(DI*4), X14
-	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y7, Y7
+	VPBROADCASTD (R9)(DX*4), Y14
 	VPMADDWD     Y14, Y12, Y15
 	VPADDD       Y15, Y8, Y8
-	VPMADDWD     Y14, Y13, Y15
-	VPADDD       Y15, Y9, Y9
-	VPBROADCASTD (SI)(DI*4), X14
-	VPMOVSXBW    X14, Y14
+	VPMADDWD     Y14, Y13, Y14
+	VPADDD       Y14, Y9, Y9
+	VPBROADCASTD (CX)(DX*4), Y14
 	VPMADDWD     Y14, Y12, Y12
 	VPADDD       Y12, Y10, Y10
 	VPMADDWD     Y14, Y13, Y12
 	VPADDD       Y12, Y11, Y11
-	ADDQ         DX, BX
-	INCQ         DI
-	JNZ          tile6_step
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x01, DX
+	JNZ          tile6x2_step
 
-tile6_store:
-	MOVQ         zeros+64(FP), BX
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (BX), Y1
-	VPADDD       Y1, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(BX), Y3
-	VPADDD       Y3, Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(BX), Y5
-	VPADDD       Y5, Y4, Y4
-	VPHADDD      Y7, Y6, Y6
-	VPERMQ       $0xd8, Y6, Y6
-	VPBROADCASTD 12(BX), Y7
-	VPADDD       Y7, Y6, Y6
-	VPHADDD      Y9, Y8, Y8
-	VPERMQ       $0xd8, Y8, Y8
-	VPBROADCASTD 16(BX), Y9
-	VPADDD       Y9, Y8, Y8
-	VPHADDD      Y11, Y10, Y10
-	VPERMQ       $0xd8, Y10, Y10
-	VPBROADCASTD 20(BX), Y11
-	VPADDD       Y11, Y10, Y10
-	MOVQ         c_base+0(FP), BX
-	MOVQ         cStride+24(FP), SI
-	SHLQ         $0x02, SI
-	ADDQ         AX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y2, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y4, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y6, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y8, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y10, (BX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          tile6_vector
+tile6x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile6x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
-not_tile6:
+not_tile6x2:
 	CMPQ AX, $0x05
-	JNE  not_tile5
-	MOVQ vectors+112(FP), CX
-	XORQ AX, AX
-	MOVQ CX, DX
-	SHLQ $0x05, DX
+	JNE  not_tile5x2
 
-tile5_vector:
+tile5x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17222,113 +17197,89 @@ tile5_vector:
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	MOVQ   a_base+32(FP), BX
-	MOVQ   starts+56(FP), SI
-	MOVQ   depth+96(FP), DI
-	LEAQ   (BX)(DI*4), BX
-	MOVQ   (SI), R8
-	LEAQ   (BX)(R8*4), R8
-	MOVQ   8(SI), R9
-	LEAQ   (BX)(R9*4), R9
-	MOVQ   16(SI), R10
-	LEAQ   (BX)(R10*4), R10
-	MOVQ   24(SI), R11
-	LEAQ   (BX)(R11*4), R11
-	MOVQ   32(SI), SI
-	LEAQ   (BX)(SI*4), SI
-	NEGQ   DI
-	MOVQ   b_base+72(FP), BX
-	ADDQ   AX, BX
-	TESTQ  DI, DI
-	JZ     tile5_store
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile5x2_store
 
-tile5_step:
-	VPMOVZXBW    (BX), Y10
-	VPMOVZXBW    16(BX), Y11
-	VPBROADCASTD (R8)(DI*4), X12
-	VPMOVSXBW    X12, Y12
+tile5x2_step:
+	VPMOVSXBW    (AX), Y10
+	VPMOVSXBW    16(AX), Y11
+	VPBROADCASTD (BX)(DX*4), Y12
 	VPMADDWD     Y12, Y10, Y13
 	VPADDD       Y13, Y0, Y0
-	VPMADDWD     Y12, Y11, Y13
-	VPADDD       Y13, Y1, Y1
-	VPBROADCASTD (R9)(DI*4), X12
-	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y12
 	VPMADDWD     Y12, Y10, Y13
 	VPADDD       Y13, Y2, Y2
-	VPMADDWD     Y12, Y11, Y13
-	VPADDD       Y13, Y3, Y3
-	VPBROADCASTD (R10)(DI*4), X12
-	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y12
 	VPMADDWD     Y12, Y10, Y13
 	VPADDD       Y13, Y4, Y4
-	VPMADDWD     Y12, Y11, Y13
-	VPADDD       Y13, Y5, Y5
-	VPBROADCASTD (R11)(DI*4), X12
-	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y5, Y5
+	VPBROADCASTD (R8)(DX*4), Y12
 	VPMADDWD     Y12, Y10, Y13
 	VPADDD       Y13, Y6, Y6
-	VPMADDWD     Y12, Y11, Y13
-	VPADDD       Y13, Y7, Y7
-	VPBROADCASTD (SI)(DI*4), X12
-	VPMOVSXBW    X12, Y12
+	VPMADDWD     Y12, Y11, Y12
+	VPADDD       Y12, Y7, Y7
+	VPBROADCASTD (CX)(DX*4), Y12
 	VPMADDWD     Y12, Y10, Y10
 	VPADDD       Y10, Y8, Y8
 	VPMADDWD     Y12, Y11, Y10
 	VPADDD       Y10, Y9, Y9
-	ADDQ         DX, BX
-	INCQ         DI
-	JNZ          tile5_step
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x01, DX
+	JNZ          tile5x2_step
 
-tile5_store:
-	MOVQ         zeros+64(FP), BX
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (BX), Y1
-	VPADDD       Y1, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(BX), Y3
-	VPADDD       Y3, Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(BX), Y5
-	VPADDD       Y5, Y4, Y4
-	VPHADDD      Y7, Y6, Y6
-	VPERMQ       $0xd8, Y6, Y6
-	VPBROADCASTD 12(BX), Y7
-	VPADDD       Y7, Y6, Y6
-	VPHADDD      Y9, Y8, Y8
-	VPERMQ       $0xd8, Y8, Y8
-	VPBROADCASTD 16(BX), Y9
-	VPADDD       Y9, Y8, Y8
-	MOVQ         c_base+0(FP), BX
-	MOVQ         cStride+24(FP), SI
-	SHLQ         $0x02, SI
-	ADDQ         AX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y2, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y4, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y6, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y8, (BX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          tile5_vector
+tile5x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile5x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
-not_tile5:
+not_tile5x2:
 	CMPQ AX, $0x04
-	JNE  not_tile4
-	MOVQ vectors+112(FP), CX
-	XORQ AX, AX
-	MOVQ CX, DX
-	SHLQ $0x05, DX
+	JNE  not_tile4x2
 
-tile4_vector:
+tile4x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -17337,292 +17288,655 @@ tile4_vector:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	MOVQ   a_base+32(FP), BX
-	MOVQ   starts+56(FP), SI
-	MOVQ   depth+96(FP), DI
-	LEAQ   (BX)(DI*4), BX
-	MOVQ   (SI), R8
-	LEAQ   (BX)(R8*4), R8
-	MOVQ   8(SI), R9
-	LEAQ   (BX)(R9*4), R9
-	MOVQ   16(SI), R10
-	LEAQ   (BX)(R10*4), R10
-	MOVQ   24(SI), SI
-	LEAQ   (BX)(SI*4), SI
-	NEGQ   DI
-	MOVQ   b_base+72(FP), BX
-	ADDQ   AX, BX
-	TESTQ  DI, DI
-	JZ     tile4_store
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile4x2_store
 
-tile4_step:
-	VPMOVZXBW    (BX), Y8
-	VPMOVZXBW    16(BX), Y9
-	VPBROADCASTD (R8)(DI*4), X10
-	VPMOVSXBW    X10, Y10
+tile4x2_step:
+	VPMOVSXBW    (AX), Y8
+	VPMOVSXBW    16(AX), Y9
+	VPBROADCASTD (BX)(DX*4), Y10
 	VPMADDWD     Y10, Y8, Y11
 	VPADDD       Y11, Y0, Y0
-	VPMADDWD     Y10, Y9, Y11
-	VPADDD       Y11, Y1, Y1
-	VPBROADCASTD (R9)(DI*4), X10
-	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y9, Y10
+	VPADDD       Y10, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y10
 	VPMADDWD     Y10, Y8, Y11
 	VPADDD       Y11, Y2, Y2
-	VPMADDWD     Y10, Y9, Y11
-	VPADDD       Y11, Y3, Y3
-	VPBROADCASTD (R10)(DI*4), X10
-	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y9, Y10
+	VPADDD       Y10, Y3, Y3
+	VPBROADCASTD (DI)(DX*4), Y10
 	VPMADDWD     Y10, Y8, Y11
 	VPADDD       Y11, Y4, Y4
-	VPMADDWD     Y10, Y9, Y11
-	VPADDD       Y11, Y5, Y5
-	VPBROADCASTD (SI)(DI*4), X10
-	VPMOVSXBW    X10, Y10
+	VPMADDWD     Y10, Y9, Y10
+	VPADDD       Y10, Y5, Y5
+	VPBROADCASTD (CX)(DX*4), Y10
 	VPMADDWD     Y10, Y8, Y8
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y10, Y9, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         DX, BX
-	INCQ         DI
-	JNZ          tile4_step
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x01, DX
+	JNZ          tile4x2_step
 
-tile4_store:
-	MOVQ         zeros+64(FP), BX
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (BX), Y1
-	VPADDD       Y1, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(BX), Y3
-	VPADDD       Y3, Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(BX), Y5
-	VPADDD       Y5, Y4, Y4
-	VPHADDD      Y7, Y6, Y6
-	VPERMQ       $0xd8, Y6, Y6
-	VPBROADCASTD 12(BX), Y7
-	VPADDD       Y7, Y6, Y6
-	MOVQ         c_base+0(FP), BX
-	MOVQ         cStride+24(FP), SI
-	SHLQ         $0x02, SI
-	ADDQ         AX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y2, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y4, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y6, (BX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          tile4_vector
+tile4x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile4x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
-not_tile4:
+not_tile4x2:
 	CMPQ AX, $0x03
-	JNE  not_tile3
-	MOVQ vectors+112(FP), CX
-	XORQ AX, AX
-	MOVQ CX, DX
-	SHLQ $0x05, DX
+	JNE  not_tile3x2
 
-tile3_vector:
+tile3x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   a_base+32(FP), BX
-	MOVQ   starts+56(FP), SI
-	MOVQ   depth+96(FP), DI
-	LEAQ   (BX)(DI*4), BX
-	MOVQ   (SI), R8
-	LEAQ   (BX)(R8*4), R8
-	MOVQ   8(SI), R9
-	LEAQ   (BX)(R9*4), R9
-	MOVQ   16(SI), SI
-	LEAQ   (BX)(SI*4), SI
-	NEGQ   DI
-	MOVQ   b_base+72(FP), BX
-	ADDQ   AX, BX
-	TESTQ  DI, DI
-	JZ     tile3_store
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile3x2_store
 
-tile3_step:
-	VPMOVZXBW    (BX), Y6
-	VPMOVZXBW    16(BX), Y7
-	VPBROADCASTD (R8)(DI*4), X8
-	VPMOVSXBW    X8, Y8
+tile3x2_step:
+	VPMOVSXBW    (AX), Y6
+	VPMOVSXBW    16(AX), Y7
+	VPBROADCASTD (BX)(DX*4), Y8
 	VPMADDWD     Y8, Y6, Y9
 	VPADDD       Y9, Y0, Y0
-	VPMADDWD     Y8, Y7, Y9
-	VPADDD       Y9, Y1, Y1
-	VPBROADCASTD (R9)(DI*4), X8
-	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD (SI)(DX*4), Y8
 	VPMADDWD     Y8, Y6, Y9
 	VPADDD       Y9, Y2, Y2
-	VPMADDWD     Y8, Y7, Y9
-	VPADDD       Y9, Y3, Y3
-	VPBROADCASTD (SI)(DI*4), X8
-	VPMOVSXBW    X8, Y8
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD (CX)(DX*4), Y8
 	VPMADDWD     Y8, Y6, Y6
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y8, Y7, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         DX, BX
-	INCQ         DI
-	JNZ          tile3_step
+	VPMOVSXBW    32(AX), Y6
+	VPMOVSXBW    48(AX), Y7
+	VPBROADCASTD 4(BX)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 4(SI)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 4(CX)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y7, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
+	JNZ          tile3x2_step
 
-tile3_store:
-	MOVQ         zeros+64(FP), BX
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (BX), Y1
-	VPADDD       Y1, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(BX), Y3
-	VPADDD       Y3, Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(BX), Y5
-	VPADDD       Y5, Y4, Y4
-	MOVQ         c_base+0(FP), BX
-	MOVQ         cStride+24(FP), SI
-	SHLQ         $0x02, SI
-	ADDQ         AX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y2, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y4, (BX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          tile3_vector
+tile3x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile3x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
-not_tile3:
+not_tile3x2:
 	CMPQ AX, $0x02
-	JNE  not_tile2
-	MOVQ vectors+112(FP), CX
-	XORQ AX, AX
-	MOVQ CX, DX
-	SHLQ $0x05, DX
+	JNE  not_tile2x2
 
-tile2_vector:
+tile2x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   a_base+32(FP), BX
-	MOVQ   starts+56(FP), SI
-	MOVQ   depth+96(FP), DI
-	LEAQ   (BX)(DI*4), BX
-	MOVQ   (SI), R8
-	LEAQ   (BX)(R8*4), R8
-	MOVQ   8(SI), SI
-	LEAQ   (BX)(SI*4), SI
-	NEGQ   DI
-	MOVQ   b_base+72(FP), BX
-	ADDQ   AX, BX
-	TESTQ  DI, DI
-	JZ     tile2_store
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile2x2_store
 
-tile2_step:
-	VPMOVZXBW    (BX), Y4
-	VPMOVZXBW    16(BX), Y5
-	VPBROADCASTD (R8)(DI*4), X6
-	VPMOVSXBW    X6, Y6
+tile2x2_step:
+	VPMOVSXBW    (AX), Y4
+	VPMOVSXBW    16(AX), Y5
+	VPBROADCASTD (BX)(DX*4), Y6
 	VPMADDWD     Y6, Y4, Y7
 	VPADDD       Y7, Y0, Y0
-	VPMADDWD     Y6, Y5, Y7
-	VPADDD       Y7, Y1, Y1
-	VPBROADCASTD (SI)(DI*4), X6
-	VPMOVSXBW    X6, Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD (CX)(DX*4), Y6
 	VPMADDWD     Y6, Y4, Y4
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y6, Y5, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         DX, BX
-	INCQ         DI
-	JNZ          tile2_step
+	VPMOVSXBW    32(AX), Y4
+	VPMOVSXBW    48(AX), Y5
+	VPBROADCASTD 4(BX)(DX*4), Y6
+	VPMADDWD     Y6, Y4, Y7
+	VPADDD       Y7, Y0, Y0
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD 4(CX)(DX*4), Y6
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPMADDWD     Y6, Y5, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
+	JNZ          tile2x2_step
 
-tile2_store:
-	MOVQ         zeros+64(FP), BX
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (BX), Y1
-	VPADDD       Y1, Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(BX), Y3
-	VPADDD       Y3, Y2, Y2
-	MOVQ         c_base+0(FP), BX
-	MOVQ         cStride+24(FP), SI
-	SHLQ         $0x02, SI
-	ADDQ         AX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         SI, BX
-	VMOVUPS      Y2, (BX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          tile2_vector
+tile2x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile2x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
-not_tile2:
-	MOVQ vectors+112(FP), CX
-	XORQ AX, AX
-	MOVQ CX, DX
-	SHLQ $0x05, DX
-
-tile1_vector:
+not_tile2x2:
+tile1x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   a_base+32(FP), BX
-	MOVQ   starts+56(FP), SI
-	MOVQ   depth+96(FP), DI
-	LEAQ   (BX)(DI*4), BX
-	MOVQ   (SI), SI
-	LEAQ   (BX)(SI*4), SI
-	NEGQ   DI
-	MOVQ   b_base+72(FP), BX
-	ADDQ   AX, BX
-	TESTQ  DI, DI
-	JZ     tile1_store
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile1x2_store
 
-tile1_step:
-	VPMOVZXBW    (BX), Y2
-	VPMOVZXBW    16(BX), Y3
-	VPBROADCASTD (SI)(DI*4), X4
-	VPMOVSXBW    X4, Y4
+tile1x2_step:
+	VPMOVSXBW    (AX), Y2
+	VPMOVSXBW    16(AX), Y3
+	VPBROADCASTD (CX)(DX*4), Y4
 	VPMADDWD     Y4, Y2, Y2
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y4, Y3, Y2
 	VPADDD       Y2, Y1, Y1
-	ADDQ         DX, BX
-	INCQ         DI
-	JNZ          tile1_step
+	VPMOVSXBW    32(AX), Y2
+	VPMOVSXBW    48(AX), Y3
+	VPBROADCASTD 4(CX)(DX*4), Y4
+	VPMADDWD     Y4, Y2, Y2
+	VPADDD       Y2, Y0, Y0
+	VPMADDWD     Y4, Y3, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
+	JNZ          tile1x2_step
 
-tile1_store:
-	MOVQ         zeros+64(FP), BX
-	VPHADDD      Y1, Y0, Y0
-	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (BX), Y1
+tile1x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile1x2_panel
+	JEQ     one_vector
+	VZEROUPPER
+	RET
+
+one_vector:
+	MOVQ   rows+104(FP), AX
+	CMPQ   AX, $0x06
+	JNE    not_tile6x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), R9
+	LEAQ   (AX)(R9*4), R9
+	MOVQ   40(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile6x1_store
+
+tile6x1_step:
+	VPMOVSXBW    (AX), Y6
+	VPBROADCASTD (BX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD (R8)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y3, Y3
+	VPBROADCASTD (R9)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y4, Y4
+	VPBROADCASTD (CX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	VPMOVSXBW    16(AX), Y6
+	VPBROADCASTD 4(BX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y1, Y1
+	VPBROADCASTD 4(DI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 4(R8)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y3, Y3
+	VPBROADCASTD 4(R9)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y4, Y4
+	VPBROADCASTD 4(CX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x02, DX
+	JNZ          tile6x1_step
+
+tile6x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
+	VZEROUPPER
+	RET
+
+not_tile6x1:
+	CMPQ   AX, $0x05
+	JNE    not_tile5x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), R8
+	LEAQ   (AX)(R8*4), R8
+	MOVQ   32(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile5x1_store
+
+tile5x1_step:
+	VPMOVSXBW    (AX), Y5
+	VPBROADCASTD (BX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD (R8)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD (CX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	VPMOVSXBW    16(AX), Y5
+	VPBROADCASTD 4(BX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD 4(DI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 4(R8)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD 4(CX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x02, DX
+	JNZ          tile5x1_step
+
+tile5x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VZEROUPPER
+	RET
+
+not_tile5x1:
+	CMPQ   AX, $0x04
+	JNE    not_tile4x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), DI
+	LEAQ   (AX)(DI*4), DI
+	MOVQ   24(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile4x1_store
+
+tile4x1_step:
+	VPMOVSXBW    (AX), Y4
+	VPBROADCASTD (BX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y1, Y1
+	VPBROADCASTD (DI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y2, Y2
+	VPBROADCASTD (CX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	VPMOVSXBW    16(AX), Y4
+	VPBROADCASTD 4(BX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y1, Y1
+	VPBROADCASTD 4(DI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y2, Y2
+	VPBROADCASTD 4(CX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x02, DX
+	JNZ          tile4x1_step
+
+tile4x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	VZEROUPPER
+	RET
+
+not_tile4x1:
+	CMPQ   AX, $0x03
+	JNE    not_tile3x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), SI
+	LEAQ   (AX)(SI*4), SI
+	MOVQ   16(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile3x1_store
+
+tile3x1_step:
+	VPMOVSXBW    (AX), Y3
+	VPBROADCASTD (BX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPBROADCASTD (SI)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y1, Y1
+	VPBROADCASTD (CX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	VPMOVSXBW    16(AX), Y3
+	VPBROADCASTD 4(BX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y1, Y1
+	VPBROADCASTD 4(CX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x02, DX
+	JNZ          tile3x1_step
+
+tile3x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VZEROUPPER
+	RET
+
+not_tile3x1:
+	CMPQ   AX, $0x02
+	JNE    not_tile2x1
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), BX
+	LEAQ   (AX)(BX*4), BX
+	MOVQ   8(CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile2x1_store
+
+tile2x1_step:
+	VPMOVSXBW    (AX), Y2
+	VPBROADCASTD (BX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y3
+	VPADDD       Y3, Y0, Y0
+	VPBROADCASTD (CX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	VPMOVSXBW    16(AX), Y2
+	VPBROADCASTD 4(BX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y3
+	VPADDD       Y3, Y0, Y0
+	VPBROADCASTD 4(CX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x02, DX
+	JNZ          tile2x1_step
+
+tile2x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	VZEROUPPER
+	RET
+
+not_tile2x1:
+	VXORPS Y0, Y0, Y0
+	MOVQ   a_base+32(FP), AX
+	MOVQ   starts+56(FP), CX
+	MOVQ   depth+96(FP), DX
+	LEAQ   (AX)(DX*4), AX
+	MOVQ   (CX), CX
+	LEAQ   (AX)(CX*4), CX
+	NEGQ   DX
+	MOVQ   b_base+72(FP), AX
+	TESTQ  DX, DX
+	JZ     tile1x1_store
+
+tile1x1_step:
+	VPMOVSXBW    (AX), Y1
+	VPBROADCASTD (CX)(DX*4), Y2
+	VPMADDWD     Y2, Y1, Y1
 	VPADDD       Y1, Y0, Y0
-	MOVQ         c_base+0(FP), BX
-	MOVQ         cStride+24(FP), SI
-	SHLQ         $0x02, SI
-	ADDQ         AX, BX
-	VMOVUPS      Y0, (BX)
-	ADDQ         $0x20, AX
-	DECQ         CX
-	JNZ          tile1_vector
+	VPMOVSXBW    16(AX), Y1
+	VPBROADCASTD 4(CX)(DX*4), Y2
+	VPMADDWD     Y2, Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x02, DX
+	JNZ          tile1x1_step
+
+tile1x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
 	VZEROUPPER
 	RET
 
@@ -17639,12 +17953,14 @@ GLOBL ones<>(SB), RODATA|NOPTR, $32
 // func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX2, CMOV
 TEXT ·avx2TernaryTile(SB), NOSPLIT, $0-120
-	MOVQ         rows+104(FP), AX
-	MOVQ         vectors+112(FP), CX
-	CMPQ         CX, $0x02
-	JNE          one_vector
-	CMPQ         AX, $0x06
-	JNE          not_tile6x2
+	MOVQ vectors+112(FP), AX
+	CMPQ AX, $0x02
+	JLT  one_vector
+	MOVQ rows+104(FP), AX
+	CMPQ AX, $0x06
+	JNE  not_tile6x2
+
+tile6x2_panel:
 	MOVQ         zeros+64(FP), AX
 	VPBROADCASTD (AX), Y0
 	VPBROADCASTD 4(AX), Y1
@@ -17797,12 +18113,20 @@ tile6x2_step:
 	JNZ          tile6x2_block
 
 tile6x2_end:
+	MOVQ AX, b_base+72(FP)
+	ADDQ $0x00000040, c_base+0(FP)
+	SUBQ $0x02, vectors+112(FP)
+	CMPQ vectors+112(FP), $0x01
+	JGT  tile6x2_panel
+	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 not_tile6x2:
-	CMPQ         AX, $0x05
-	JNE          not_tile5x2
+	CMPQ AX, $0x05
+	JNE  not_tile5x2
+
+tile5x2_panel:
 	MOVQ         zeros+64(FP), AX
 	VPBROADCASTD (AX), Y0
 	VPBROADCASTD 4(AX), Y1
@@ -17935,12 +18259,20 @@ tile5x2_step:
 	JNZ          tile5x2_block
 
 tile5x2_end:
+	MOVQ AX, b_base+72(FP)
+	ADDQ $0x00000040, c_base+0(FP)
+	SUBQ $0x02, vectors+112(FP)
+	CMPQ vectors+112(FP), $0x01
+	JGT  tile5x2_panel
+	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 not_tile5x2:
-	CMPQ         AX, $0x04
-	JNE          not_tile4x2
+	CMPQ AX, $0x04
+	JNE  not_tile4x2
+
+tile4x2_panel:
 	MOVQ         zeros+64(FP), AX
 	VPBROADCASTD (AX), Y0
 	VPBROADCASTD 4(AX), Y1
@@ -18053,12 +18385,20 @@ tile4x2_step:
 	JNZ          tile4x2_block
 
 tile4x2_end:
+	MOVQ AX, b_base+72(FP)
+	ADDQ $0x00000040, c_base+0(FP)
+	SUBQ $0x02, vectors+112(FP)
+	CMPQ vectors+112(FP), $0x01
+	JGT  tile4x2_panel
+	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 not_tile4x2:
-	CMPQ         AX, $0x03
-	JNE          not_tile3x2
+	CMPQ AX, $0x03
+	JNE  not_tile3x2
+
+tile3x2_panel:
 	MOVQ         zeros+64(FP), AX
 	VPBROADCASTD (AX), Y0
 	VPBROADCASTD 4(AX), Y1
@@ -18151,12 +18491,20 @@ tile3x2_step:
 	JNZ          tile3x2_block
 
 tile3x2_end:
+	MOVQ AX, b_base+72(FP)
+	ADDQ $0x00000040, c_base+0(FP)
+	SUBQ $0x02, vectors+112(FP)
+	CMPQ vectors+112(FP), $0x01
+	JGT  tile3x2_panel
+	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 not_tile3x2:
-	CMPQ         AX, $0x02
-	JNE          not_tile2x2
+	CMPQ AX, $0x02
+	JNE  not_tile2x2
+
+tile2x2_panel:
 	MOVQ         zeros+64(FP), AX
 	VPBROADCASTD (AX), Y0
 	VPBROADCASTD 4(AX), Y1
@@ -18229,10 +18577,17 @@ tile2x2_step:
 	JNZ          tile2x2_block
 
 tile2x2_end:
+	MOVQ AX, b_base+72(FP)
+	ADDQ $0x00000040, c_base+0(FP)
+	SUBQ $0x02, vectors+112(FP)
+	CMPQ vectors+112(FP), $0x01
+	JGT  tile2x2_panel
+	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 not_tile2x2:
+tile1x2_panel:
 	MOVQ         zeros+64(FP), AX
 	VPBROADCASTD (AX), Y0
 	MOVQ         c_base+0(FP), AX
@@ -18285,10 +18640,17 @@ tile1x2_step:
 	JNZ          tile1x2_block
 
 tile1x2_end:
+	MOVQ AX, b_base+72(FP)
+	ADDQ $0x00000040, c_base+0(FP)
+	SUBQ $0x02, vectors+112(FP)
+	CMPQ vectors+112(FP), $0x01
+	JGT  tile1x2_panel
+	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
+	MOVQ         rows+104(FP), AX
 	CMPQ         AX, $0x06
 	JNE          not_tile6x1
 	MOVQ         zeros+64(FP), AX
@@ -19201,12 +19563,14 @@ done:
 // func avx2WordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX2
 TEXT ·avx2WordsTile(SB), NOSPLIT, $0-112
-	MOVQ   rows+96(FP), AX
-	MOVQ   vectors+104(FP), CX
-	CMPQ   CX, $0x02
-	JNE    one_vector
-	CMPQ   AX, $0x06
-	JNE    not_tile6x2
+	MOVQ vectors+104(FP), AX
+	CMPQ AX, $0x02
+	JLT  one_vector
+	MOVQ rows+96(FP), AX
+	CMPQ AX, $0x06
+	JNE  not_tile6x2
+
+tile6x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19237,6 +19601,8 @@ TEXT ·avx2WordsTile(SB), NOSPLIT, $0-112
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile6x2_store
 
 tile6x2_step:
 	VMOVUPS      (AX), Y12
@@ -19271,35 +19637,45 @@ tile6x2_step:
 	VPADDD       Y12, Y10, Y10
 	VPMADDWD     Y14, Y13, Y12
 	VPADDD       Y12, Y11, Y11
-	ADDQ         $0x40, AX
-	INCQ         DX
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile6x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      Y7, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y8, (AX)
-	VMOVUPS      Y9, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y10, (AX)
-	VMOVUPS      Y11, 32(AX)
+
+tile6x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile6x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile6x2:
-	CMPQ   AX, $0x05
-	JNE    not_tile5x2
+	CMPQ AX, $0x05
+	JNE  not_tile5x2
+
+tile5x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19326,6 +19702,8 @@ not_tile6x2:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile5x2_store
 
 tile5x2_step:
 	VMOVUPS      (AX), Y10
@@ -19355,32 +19733,42 @@ tile5x2_step:
 	VPADDD       Y10, Y8, Y8
 	VPMADDWD     Y12, Y11, Y10
 	VPADDD       Y10, Y9, Y9
-	ADDQ         $0x40, AX
-	INCQ         DX
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile5x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      Y7, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y8, (AX)
-	VMOVUPS      Y9, 32(AX)
+
+tile5x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile5x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile5x2:
-	CMPQ   AX, $0x04
-	JNE    not_tile4x2
+	CMPQ AX, $0x04
+	JNE  not_tile4x2
+
+tile4x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19403,6 +19791,8 @@ not_tile5x2:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile4x2_store
 
 tile4x2_step:
 	VMOVUPS      (AX), Y8
@@ -19427,29 +19817,39 @@ tile4x2_step:
 	VPADDD       Y8, Y6, Y6
 	VPMADDWD     Y10, Y9, Y8
 	VPADDD       Y8, Y7, Y7
-	ADDQ         $0x40, AX
-	INCQ         DX
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile4x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y5, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y6, (AX)
-	VMOVUPS      Y7, 32(AX)
+
+tile4x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile4x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile4x2:
-	CMPQ   AX, $0x03
-	JNE    not_tile3x2
+	CMPQ AX, $0x03
+	JNE  not_tile3x2
+
+tile3x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19468,6 +19868,8 @@ not_tile4x2:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile3x2_store
 
 tile3x2_step:
 	VMOVUPS      (AX), Y6
@@ -19487,26 +19889,53 @@ tile3x2_step:
 	VPADDD       Y6, Y4, Y4
 	VPMADDWD     Y8, Y7, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VMOVUPS      64(AX), Y6
+	VMOVUPS      96(AX), Y7
+	VPBROADCASTD 4(BX)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y0, Y0
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y1, Y1
+	VPBROADCASTD 4(SI)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y9
+	VPADDD       Y9, Y2, Y2
+	VPMADDWD     Y8, Y7, Y8
+	VPADDD       Y8, Y3, Y3
+	VPBROADCASTD 4(CX)(DX*4), Y8
+	VPMADDWD     Y8, Y6, Y6
+	VPADDD       Y6, Y4, Y4
+	VPMADDWD     Y8, Y7, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile3x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y5, 32(AX)
+
+tile3x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile3x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile3x2:
-	CMPQ   AX, $0x02
-	JNE    not_tile2x2
+	CMPQ AX, $0x02
+	JNE  not_tile2x2
+
+tile2x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -19521,6 +19950,8 @@ not_tile3x2:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile2x2_store
 
 tile2x2_step:
 	VMOVUPS      (AX), Y4
@@ -19535,21 +19966,42 @@ tile2x2_step:
 	VPADDD       Y4, Y2, Y2
 	VPMADDWD     Y6, Y5, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VMOVUPS      64(AX), Y4
+	VMOVUPS      96(AX), Y5
+	VPBROADCASTD 4(BX)(DX*4), Y6
+	VPMADDWD     Y6, Y4, Y7
+	VPADDD       Y7, Y0, Y0
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD 4(CX)(DX*4), Y6
+	VPMADDWD     Y6, Y4, Y4
+	VPADDD       Y4, Y2, Y2
+	VPMADDWD     Y6, Y5, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile2x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y3, 32(AX)
+
+tile2x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile2x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile2x2:
+tile1x2_panel:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	MOVQ   a_base+32(FP), AX
@@ -19560,6 +20012,8 @@ not_tile2x2:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile1x2_store
 
 tile1x2_step:
 	VMOVUPS      (AX), Y2
@@ -19569,18 +20023,34 @@ tile1x2_step:
 	VPADDD       Y2, Y0, Y0
 	VPMADDWD     Y4, Y3, Y2
 	VPADDD       Y2, Y1, Y1
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VMOVUPS      64(AX), Y2
+	VMOVUPS      96(AX), Y3
+	VPBROADCASTD 4(CX)(DX*4), Y4
+	VPMADDWD     Y4, Y2, Y2
+	VPADDD       Y2, Y0, Y0
+	VPMADDWD     Y4, Y3, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile1x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y1, 32(AX)
+
+tile1x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000040, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile1x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
+	MOVQ   rows+96(FP), AX
 	CMPQ   AX, $0x06
 	JNE    not_tile6x1
 	VXORPS Y0, Y0, Y0
@@ -19607,6 +20077,8 @@ one_vector:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile6x1_store
 
 tile6x1_step:
 	VMOVUPS      (AX), Y6
@@ -19628,23 +20100,44 @@ tile6x1_step:
 	VPBROADCASTD (CX)(DX*4), Y7
 	VPMADDWD     Y7, Y6, Y6
 	VPADDD       Y6, Y5, Y5
-	ADDQ         $0x20, AX
-	INCQ         DX
+	VMOVUPS      32(AX), Y6
+	VPBROADCASTD 4(BX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y1, Y1
+	VPBROADCASTD 4(DI)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y2, Y2
+	VPBROADCASTD 4(R8)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y3, Y3
+	VPBROADCASTD 4(R9)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y7
+	VPADDD       Y7, Y4, Y4
+	VPBROADCASTD 4(CX)(DX*4), Y7
+	VPMADDWD     Y7, Y6, Y6
+	VPADDD       Y6, Y5, Y5
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
 	JNZ          tile6x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y5, (AX)
+
+tile6x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y5, (AX)
 	VZEROUPPER
 	RET
 
@@ -19672,6 +20165,8 @@ not_tile6x1:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile5x1_store
 
 tile5x1_step:
 	VMOVUPS      (AX), Y5
@@ -19690,21 +20185,39 @@ tile5x1_step:
 	VPBROADCASTD (CX)(DX*4), Y6
 	VPMADDWD     Y6, Y5, Y5
 	VPADDD       Y5, Y4, Y4
-	ADDQ         $0x20, AX
-	INCQ         DX
+	VMOVUPS      32(AX), Y5
+	VPBROADCASTD 4(BX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y1, Y1
+	VPBROADCASTD 4(DI)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y2, Y2
+	VPBROADCASTD 4(R8)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y6
+	VPADDD       Y6, Y3, Y3
+	VPBROADCASTD 4(CX)(DX*4), Y6
+	VPMADDWD     Y6, Y5, Y5
+	VPADDD       Y5, Y4, Y4
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
 	JNZ          tile5x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
+
+tile5x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
 	VZEROUPPER
 	RET
 
@@ -19729,6 +20242,8 @@ not_tile5x1:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile4x1_store
 
 tile4x1_step:
 	VMOVUPS      (AX), Y4
@@ -19744,19 +20259,34 @@ tile4x1_step:
 	VPBROADCASTD (CX)(DX*4), Y5
 	VPMADDWD     Y5, Y4, Y4
 	VPADDD       Y4, Y3, Y3
-	ADDQ         $0x20, AX
-	INCQ         DX
+	VMOVUPS      32(AX), Y4
+	VPBROADCASTD 4(BX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y1, Y1
+	VPBROADCASTD 4(DI)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y5
+	VPADDD       Y5, Y2, Y2
+	VPBROADCASTD 4(CX)(DX*4), Y5
+	VPMADDWD     Y5, Y4, Y4
+	VPADDD       Y4, Y3, Y3
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
 	JNZ          tile4x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
+
+tile4x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
 	VZEROUPPER
 	RET
 
@@ -19778,6 +20308,8 @@ not_tile4x1:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile3x1_store
 
 tile3x1_step:
 	VMOVUPS      (AX), Y3
@@ -19790,17 +20322,29 @@ tile3x1_step:
 	VPBROADCASTD (CX)(DX*4), Y4
 	VPMADDWD     Y4, Y3, Y3
 	VPADDD       Y3, Y2, Y2
-	ADDQ         $0x20, AX
-	INCQ         DX
+	VMOVUPS      32(AX), Y3
+	VPBROADCASTD 4(BX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y0, Y0
+	VPBROADCASTD 4(SI)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y4
+	VPADDD       Y4, Y1, Y1
+	VPBROADCASTD 4(CX)(DX*4), Y4
+	VPMADDWD     Y4, Y3, Y3
+	VPADDD       Y3, Y2, Y2
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
 	JNZ          tile3x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
+
+tile3x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
 	VZEROUPPER
 	RET
 
@@ -19819,6 +20363,8 @@ not_tile3x1:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile2x1_store
 
 tile2x1_step:
 	VMOVUPS      (AX), Y2
@@ -19828,15 +20374,24 @@ tile2x1_step:
 	VPBROADCASTD (CX)(DX*4), Y3
 	VPMADDWD     Y3, Y2, Y2
 	VPADDD       Y2, Y1, Y1
-	ADDQ         $0x20, AX
-	INCQ         DX
+	VMOVUPS      32(AX), Y2
+	VPBROADCASTD 4(BX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y3
+	VPADDD       Y3, Y0, Y0
+	VPBROADCASTD 4(CX)(DX*4), Y3
+	VPMADDWD     Y3, Y2, Y2
+	VPADDD       Y2, Y1, Y1
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
 	JNZ          tile2x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
+
+tile2x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
 	VZEROUPPER
 	RET
 
@@ -19850,1216 +20405,1122 @@ not_tile2x1:
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
 	MOVQ   b_base+64(FP), AX
+	TESTQ  DX, DX
+	JZ     tile1x1_store
 
 tile1x1_step:
 	VMOVUPS      (AX), Y1
 	VPBROADCASTD (CX)(DX*4), Y2
 	VPMADDWD     Y2, Y1, Y1
 	VPADDD       Y1, Y0, Y0
-	ADDQ         $0x20, AX
-	INCQ         DX
+	VMOVUPS      32(AX), Y1
+	VPBROADCASTD 4(CX)(DX*4), Y2
+	VPMADDWD     Y2, Y1, Y1
+	VPADDD       Y1, Y0, Y0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x02, DX
 	JNZ          tile1x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
+
+tile1x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Y0, (AX)
 	VZEROUPPER
 	RET
 
 // func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·vnniByteTile(SB), NOSPLIT, $8-120
+	VPXORD       Z0, Z0, Z0
+	MOVL         $0x80808080, AX
+	VMOVD        AX, X1
+	VPBROADCASTD X1, Z1
+	MOVQ         vectors+112(FP), AX
+	CMPQ         AX, $0x02
+	JLT          one_vector
 	MOVQ         rows+104(FP), AX
-	MOVQ         vectors+112(FP), CX
-	CMPQ         CX, $0x02
-	JNE          one_vector
 	CMPQ         AX, $0x0c
 	JNE          not_tile12x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	VPXORD       Z22, Z22, Z22
-	VPXORD       Z23, Z23, Z23
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X24
-	VPBROADCASTD X24, Z24
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	VMOVUPS      (AX), Z16
-	VMOVUPS      64(AX), Z17
-	VMOVUPS      (AX), Z18
-	VMOVUPS      64(AX), Z19
-	VMOVUPS      (AX), Z20
-	VMOVUPS      64(AX), Z21
-	VMOVUPS      (AX), Z22
-	VMOVUPS      64(AX), Z23
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), R14
-	LEAQ         (CX)(R14*4), R14
-	MOVQ         72(DX), R15
-	LEAQ         (CX)(R15*4), R15
-	MOVQ         80(DX), BP
-	LEAQ         (CX)(BP*4), BP
-	MOVQ         88(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+
+tile12x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	VMOVUPS (AX), Z22
+	VMOVUPS 64(AX), Z23
+	VMOVUPS (AX), Z24
+	VMOVUPS 64(AX), Z25
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), R14
+	LEAQ    (CX)(R14*4), R14
+	MOVQ    72(DX), R15
+	LEAQ    (CX)(R15*4), R15
+	MOVQ    80(DX), BP
+	LEAQ    (CX)(BP*4), BP
+	MOVQ    88(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile12x2_words:
 	CMPQ        BX, $-1
 	JG          tile12x2_rest
-	VMOVUPS     (AX), Z25
-	VMOVUPS     64(AX), Z26
-	VPXORD.BCST (SI)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z0
-	VPDPBUSD    Z26, Z27, Z1
-	VPXORD.BCST (DI)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z2
-	VPDPBUSD    Z26, Z27, Z3
-	VPXORD.BCST (R8)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z4
-	VPDPBUSD    Z26, Z27, Z5
-	VPXORD.BCST (R9)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z6
-	VPDPBUSD    Z26, Z27, Z7
-	VPXORD.BCST (R10)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z8
-	VPDPBUSD    Z26, Z27, Z9
-	VPXORD.BCST (R11)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z10
-	VPDPBUSD    Z26, Z27, Z11
-	VPXORD.BCST (R12)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z12
-	VPDPBUSD    Z26, Z27, Z13
-	VPXORD.BCST (R13)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z14
-	VPDPBUSD    Z26, Z27, Z15
-	VPXORD.BCST (R14)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z16
-	VPDPBUSD    Z26, Z27, Z17
-	VPXORD.BCST (R15)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z18
-	VPDPBUSD    Z26, Z27, Z19
-	VPXORD.BCST (BP)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z20
-	VPDPBUSD    Z26, Z27, Z21
-	VPXORD.BCST (DX)(BX*4), Z24, Z27
-	VPDPBUSD    Z25, Z27, Z22
-	VPDPBUSD    Z26, Z27, Z23
+	VMOVUPS     (AX), Z26
+	VMOVUPS     64(AX), Z27
+	VPXORD.BCST (SI)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z2
+	VPDPBUSD    Z27, Z28, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z4
+	VPDPBUSD    Z27, Z28, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z6
+	VPDPBUSD    Z27, Z28, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z8
+	VPDPBUSD    Z27, Z28, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z10
+	VPDPBUSD    Z27, Z28, Z11
+	VPXORD.BCST (R11)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z12
+	VPDPBUSD    Z27, Z28, Z13
+	VPXORD.BCST (R12)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z14
+	VPDPBUSD    Z27, Z28, Z15
+	VPXORD.BCST (R13)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z16
+	VPDPBUSD    Z27, Z28, Z17
+	VPXORD.BCST (R14)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z18
+	VPDPBUSD    Z27, Z28, Z19
+	VPXORD.BCST (R15)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z20
+	VPDPBUSD    Z27, Z28, Z21
+	VPXORD.BCST (BP)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z22
+	VPDPBUSD    Z27, Z28, Z23
+	VPXORD.BCST (DX)(BX*4), Z1, Z28
+	VPDPBUSD    Z26, Z28, Z24
+	VPDPBUSD    Z27, Z28, Z25
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile12x2_words
 
 tile12x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z18, (AX)
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z20, (AX)
-	VMOVUPS Z21, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z22, (AX)
-	VMOVUPS Z23, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z24, (CX)
+	VMOVUPS Z25, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile12x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile12x2:
-	CMPQ         AX, $0x0b
-	JNE          not_tile11x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	VPXORD       Z20, Z20, Z20
-	VPXORD       Z21, Z21, Z21
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X22
-	VPBROADCASTD X22, Z22
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	VMOVUPS      (AX), Z16
-	VMOVUPS      64(AX), Z17
-	VMOVUPS      (AX), Z18
-	VMOVUPS      64(AX), Z19
-	VMOVUPS      (AX), Z20
-	VMOVUPS      64(AX), Z21
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), R14
-	LEAQ         (CX)(R14*4), R14
-	MOVQ         72(DX), R15
-	LEAQ         (CX)(R15*4), R15
-	MOVQ         80(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x0b
+	JNE  not_tile11x2
+
+tile11x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	VMOVUPS (AX), Z22
+	VMOVUPS 64(AX), Z23
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), R14
+	LEAQ    (CX)(R14*4), R14
+	MOVQ    72(DX), R15
+	LEAQ    (CX)(R15*4), R15
+	MOVQ    80(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile11x2_words:
 	CMPQ        BX, $-1
 	JG          tile11x2_rest
-	VMOVUPS     (AX), Z23
-	VMOVUPS     64(AX), Z24
-	VPXORD.BCST (SI)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z0
-	VPDPBUSD    Z24, Z25, Z1
-	VPXORD.BCST (DI)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z2
-	VPDPBUSD    Z24, Z25, Z3
-	VPXORD.BCST (R8)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z4
-	VPDPBUSD    Z24, Z25, Z5
-	VPXORD.BCST (R9)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z6
-	VPDPBUSD    Z24, Z25, Z7
-	VPXORD.BCST (R10)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z8
-	VPDPBUSD    Z24, Z25, Z9
-	VPXORD.BCST (R11)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z10
-	VPDPBUSD    Z24, Z25, Z11
-	VPXORD.BCST (R12)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z12
-	VPDPBUSD    Z24, Z25, Z13
-	VPXORD.BCST (R13)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z14
-	VPDPBUSD    Z24, Z25, Z15
-	VPXORD.BCST (R14)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z16
-	VPDPBUSD    Z24, Z25, Z17
-	VPXORD.BCST (R15)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z18
-	VPDPBUSD    Z24, Z25, Z19
-	VPXORD.BCST (DX)(BX*4), Z22, Z25
-	VPDPBUSD    Z23, Z25, Z20
-	VPDPBUSD    Z24, Z25, Z21
+	VMOVUPS     (AX), Z24
+	VMOVUPS     64(AX), Z25
+	VPXORD.BCST (SI)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z2
+	VPDPBUSD    Z25, Z26, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z4
+	VPDPBUSD    Z25, Z26, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z6
+	VPDPBUSD    Z25, Z26, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z8
+	VPDPBUSD    Z25, Z26, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z10
+	VPDPBUSD    Z25, Z26, Z11
+	VPXORD.BCST (R11)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z12
+	VPDPBUSD    Z25, Z26, Z13
+	VPXORD.BCST (R12)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z14
+	VPDPBUSD    Z25, Z26, Z15
+	VPXORD.BCST (R13)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z16
+	VPDPBUSD    Z25, Z26, Z17
+	VPXORD.BCST (R14)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z18
+	VPDPBUSD    Z25, Z26, Z19
+	VPXORD.BCST (R15)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z20
+	VPDPBUSD    Z25, Z26, Z21
+	VPXORD.BCST (DX)(BX*4), Z1, Z26
+	VPDPBUSD    Z24, Z26, Z22
+	VPDPBUSD    Z25, Z26, Z23
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile11x2_words
 
 tile11x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z18, (AX)
-	VMOVUPS Z19, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z20, (AX)
-	VMOVUPS Z21, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile11x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile11x2:
-	CMPQ         AX, $0x0a
-	JNE          not_tile10x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	VPXORD       Z18, Z18, Z18
-	VPXORD       Z19, Z19, Z19
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X20
-	VPBROADCASTD X20, Z20
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	VMOVUPS      (AX), Z16
-	VMOVUPS      64(AX), Z17
-	VMOVUPS      (AX), Z18
-	VMOVUPS      64(AX), Z19
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), R14
-	LEAQ         (CX)(R14*4), R14
-	MOVQ         72(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x0a
+	JNE  not_tile10x2
+
+tile10x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	VMOVUPS (AX), Z20
+	VMOVUPS 64(AX), Z21
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), R14
+	LEAQ    (CX)(R14*4), R14
+	MOVQ    72(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile10x2_words:
 	CMPQ        BX, $-1
 	JG          tile10x2_rest
-	VMOVUPS     (AX), Z21
-	VMOVUPS     64(AX), Z22
-	VPXORD.BCST (SI)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z0
-	VPDPBUSD    Z22, Z23, Z1
-	VPXORD.BCST (DI)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z2
-	VPDPBUSD    Z22, Z23, Z3
-	VPXORD.BCST (R8)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z4
-	VPDPBUSD    Z22, Z23, Z5
-	VPXORD.BCST (R9)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z6
-	VPDPBUSD    Z22, Z23, Z7
-	VPXORD.BCST (R10)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z8
-	VPDPBUSD    Z22, Z23, Z9
-	VPXORD.BCST (R11)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z10
-	VPDPBUSD    Z22, Z23, Z11
-	VPXORD.BCST (R12)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z12
-	VPDPBUSD    Z22, Z23, Z13
-	VPXORD.BCST (R13)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z14
-	VPDPBUSD    Z22, Z23, Z15
-	VPXORD.BCST (R14)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z16
-	VPDPBUSD    Z22, Z23, Z17
-	VPXORD.BCST (DX)(BX*4), Z20, Z23
-	VPDPBUSD    Z21, Z23, Z18
-	VPDPBUSD    Z22, Z23, Z19
+	VMOVUPS     (AX), Z22
+	VMOVUPS     64(AX), Z23
+	VPXORD.BCST (SI)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z2
+	VPDPBUSD    Z23, Z24, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z4
+	VPDPBUSD    Z23, Z24, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z6
+	VPDPBUSD    Z23, Z24, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z8
+	VPDPBUSD    Z23, Z24, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z10
+	VPDPBUSD    Z23, Z24, Z11
+	VPXORD.BCST (R11)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z12
+	VPDPBUSD    Z23, Z24, Z13
+	VPXORD.BCST (R12)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z14
+	VPDPBUSD    Z23, Z24, Z15
+	VPXORD.BCST (R13)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z16
+	VPDPBUSD    Z23, Z24, Z17
+	VPXORD.BCST (R14)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z18
+	VPDPBUSD    Z23, Z24, Z19
+	VPXORD.BCST (DX)(BX*4), Z1, Z24
+	VPDPBUSD    Z22, Z24, Z20
+	VPDPBUSD    Z23, Z24, Z21
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile10x2_words
 
 tile10x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, (AX)
-	VMOVUPS Z17, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z18, (AX)
-	VMOVUPS Z19, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile10x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile10x2:
-	CMPQ         AX, $0x09
-	JNE          not_tile9x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	VPXORD       Z16, Z16, Z16
-	VPXORD       Z17, Z17, Z17
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X18
-	VPBROADCASTD X18, Z18
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	VMOVUPS      (AX), Z16
-	VMOVUPS      64(AX), Z17
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x09
+	JNE  not_tile9x2
+
+tile9x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	VMOVUPS (AX), Z18
+	VMOVUPS 64(AX), Z19
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile9x2_words:
 	CMPQ        BX, $-1
 	JG          tile9x2_rest
-	VMOVUPS     (AX), Z19
-	VMOVUPS     64(AX), Z20
-	VPXORD.BCST (SI)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z0
-	VPDPBUSD    Z20, Z21, Z1
-	VPXORD.BCST (DI)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z2
-	VPDPBUSD    Z20, Z21, Z3
-	VPXORD.BCST (R8)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z4
-	VPDPBUSD    Z20, Z21, Z5
-	VPXORD.BCST (R9)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z6
-	VPDPBUSD    Z20, Z21, Z7
-	VPXORD.BCST (R10)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z8
-	VPDPBUSD    Z20, Z21, Z9
-	VPXORD.BCST (R11)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z10
-	VPDPBUSD    Z20, Z21, Z11
-	VPXORD.BCST (R12)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z12
-	VPDPBUSD    Z20, Z21, Z13
-	VPXORD.BCST (R13)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z14
-	VPDPBUSD    Z20, Z21, Z15
-	VPXORD.BCST (DX)(BX*4), Z18, Z21
-	VPDPBUSD    Z19, Z21, Z16
-	VPDPBUSD    Z20, Z21, Z17
+	VMOVUPS     (AX), Z20
+	VMOVUPS     64(AX), Z21
+	VPXORD.BCST (SI)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z2
+	VPDPBUSD    Z21, Z22, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z4
+	VPDPBUSD    Z21, Z22, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z6
+	VPDPBUSD    Z21, Z22, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z8
+	VPDPBUSD    Z21, Z22, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z10
+	VPDPBUSD    Z21, Z22, Z11
+	VPXORD.BCST (R11)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z12
+	VPDPBUSD    Z21, Z22, Z13
+	VPXORD.BCST (R12)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z14
+	VPDPBUSD    Z21, Z22, Z15
+	VPXORD.BCST (R13)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z16
+	VPDPBUSD    Z21, Z22, Z17
+	VPXORD.BCST (DX)(BX*4), Z1, Z22
+	VPDPBUSD    Z20, Z22, Z18
+	VPDPBUSD    Z21, Z22, Z19
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile9x2_words
 
 tile9x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, (AX)
-	VMOVUPS Z17, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile9x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile9x2:
-	CMPQ         AX, $0x08
-	JNE          not_tile8x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	VPXORD       Z14, Z14, Z14
-	VPXORD       Z15, Z15, Z15
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X16
-	VPBROADCASTD X16, Z16
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x08
+	JNE  not_tile8x2
+
+tile8x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	VMOVUPS (AX), Z16
+	VMOVUPS 64(AX), Z17
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile8x2_words:
 	CMPQ        BX, $-1
 	JG          tile8x2_rest
-	VMOVUPS     (AX), Z17
-	VMOVUPS     64(AX), Z18
-	VPXORD.BCST (SI)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z0
-	VPDPBUSD    Z18, Z19, Z1
-	VPXORD.BCST (DI)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z2
-	VPDPBUSD    Z18, Z19, Z3
-	VPXORD.BCST (R8)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z4
-	VPDPBUSD    Z18, Z19, Z5
-	VPXORD.BCST (R9)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z6
-	VPDPBUSD    Z18, Z19, Z7
-	VPXORD.BCST (R10)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z8
-	VPDPBUSD    Z18, Z19, Z9
-	VPXORD.BCST (R11)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z10
-	VPDPBUSD    Z18, Z19, Z11
-	VPXORD.BCST (R12)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z12
-	VPDPBUSD    Z18, Z19, Z13
-	VPXORD.BCST (DX)(BX*4), Z16, Z19
-	VPDPBUSD    Z17, Z19, Z14
-	VPDPBUSD    Z18, Z19, Z15
+	VMOVUPS     (AX), Z18
+	VMOVUPS     64(AX), Z19
+	VPXORD.BCST (SI)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z2
+	VPDPBUSD    Z19, Z20, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z4
+	VPDPBUSD    Z19, Z20, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z6
+	VPDPBUSD    Z19, Z20, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z8
+	VPDPBUSD    Z19, Z20, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z10
+	VPDPBUSD    Z19, Z20, Z11
+	VPXORD.BCST (R11)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z12
+	VPDPBUSD    Z19, Z20, Z13
+	VPXORD.BCST (R12)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z14
+	VPDPBUSD    Z19, Z20, Z15
+	VPXORD.BCST (DX)(BX*4), Z1, Z20
+	VPDPBUSD    Z18, Z20, Z16
+	VPDPBUSD    Z19, Z20, Z17
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile8x2_words
 
 tile8x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, (AX)
-	VMOVUPS Z15, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile8x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile8x2:
-	CMPQ         AX, $0x07
-	JNE          not_tile7x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X14
-	VPBROADCASTD X14, Z14
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x07
+	JNE  not_tile7x2
+
+tile7x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	VMOVUPS (AX), Z14
+	VMOVUPS 64(AX), Z15
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile7x2_words:
 	CMPQ        BX, $-1
 	JG          tile7x2_rest
-	VMOVUPS     (AX), Z15
-	VMOVUPS     64(AX), Z16
-	VPXORD.BCST (SI)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z0
-	VPDPBUSD    Z16, Z17, Z1
-	VPXORD.BCST (DI)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z2
-	VPDPBUSD    Z16, Z17, Z3
-	VPXORD.BCST (R8)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z4
-	VPDPBUSD    Z16, Z17, Z5
-	VPXORD.BCST (R9)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z6
-	VPDPBUSD    Z16, Z17, Z7
-	VPXORD.BCST (R10)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z8
-	VPDPBUSD    Z16, Z17, Z9
-	VPXORD.BCST (R11)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z10
-	VPDPBUSD    Z16, Z17, Z11
-	VPXORD.BCST (DX)(BX*4), Z14, Z17
-	VPDPBUSD    Z15, Z17, Z12
-	VPDPBUSD    Z16, Z17, Z13
+	VMOVUPS     (AX), Z16
+	VMOVUPS     64(AX), Z17
+	VPXORD.BCST (SI)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z2
+	VPDPBUSD    Z17, Z18, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z4
+	VPDPBUSD    Z17, Z18, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z6
+	VPDPBUSD    Z17, Z18, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z8
+	VPDPBUSD    Z17, Z18, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z10
+	VPDPBUSD    Z17, Z18, Z11
+	VPXORD.BCST (R11)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z12
+	VPDPBUSD    Z17, Z18, Z13
+	VPXORD.BCST (DX)(BX*4), Z1, Z18
+	VPDPBUSD    Z16, Z18, Z14
+	VPDPBUSD    Z17, Z18, Z15
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile7x2_words
 
 tile7x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, (AX)
-	VMOVUPS Z13, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile7x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile7x2:
-	CMPQ         AX, $0x06
-	JNE          not_tile6x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X12
-	VPBROADCASTD X12, Z12
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x06
+	JNE  not_tile6x2
+
+tile6x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	VMOVUPS (AX), Z12
+	VMOVUPS 64(AX), Z13
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile6x2_words:
 	CMPQ        BX, $-1
 	JG          tile6x2_rest
-	VMOVUPS     (AX), Z13
-	VMOVUPS     64(AX), Z14
-	VPXORD.BCST (SI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z0
-	VPDPBUSD    Z14, Z15, Z1
-	VPXORD.BCST (DI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z2
-	VPDPBUSD    Z14, Z15, Z3
-	VPXORD.BCST (R8)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z4
-	VPDPBUSD    Z14, Z15, Z5
-	VPXORD.BCST (R9)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z6
-	VPDPBUSD    Z14, Z15, Z7
-	VPXORD.BCST (R10)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z8
-	VPDPBUSD    Z14, Z15, Z9
-	VPXORD.BCST (DX)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z10
-	VPDPBUSD    Z14, Z15, Z11
+	VMOVUPS     (AX), Z14
+	VMOVUPS     64(AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z2
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z4
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z6
+	VPDPBUSD    Z15, Z16, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z8
+	VPDPBUSD    Z15, Z16, Z9
+	VPXORD.BCST (R10)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z10
+	VPDPBUSD    Z15, Z16, Z11
+	VPXORD.BCST (DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z12
+	VPDPBUSD    Z15, Z16, Z13
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile6x2_words
 
 tile6x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, (AX)
-	VMOVUPS Z11, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile6x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile6x2:
-	CMPQ         AX, $0x05
-	JNE          not_tile5x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X10
-	VPBROADCASTD X10, Z10
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x05
+	JNE  not_tile5x2
+
+tile5x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS 64(AX), Z11
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile5x2_words:
 	CMPQ        BX, $-1
 	JG          tile5x2_rest
-	VMOVUPS     (AX), Z11
-	VMOVUPS     64(AX), Z12
-	VPXORD.BCST (SI)(BX*4), Z10, Z13
-	VPDPBUSD    Z11, Z13, Z0
-	VPDPBUSD    Z12, Z13, Z1
-	VPXORD.BCST (DI)(BX*4), Z10, Z13
-	VPDPBUSD    Z11, Z13, Z2
-	VPDPBUSD    Z12, Z13, Z3
-	VPXORD.BCST (R8)(BX*4), Z10, Z13
-	VPDPBUSD    Z11, Z13, Z4
-	VPDPBUSD    Z12, Z13, Z5
-	VPXORD.BCST (R9)(BX*4), Z10, Z13
-	VPDPBUSD    Z11, Z13, Z6
-	VPDPBUSD    Z12, Z13, Z7
-	VPXORD.BCST (DX)(BX*4), Z10, Z13
-	VPDPBUSD    Z11, Z13, Z8
-	VPDPBUSD    Z12, Z13, Z9
+	VMOVUPS     (AX), Z12
+	VMOVUPS     64(AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z1, Z14
+	VPDPBUSD    Z12, Z14, Z2
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z14
+	VPDPBUSD    Z12, Z14, Z4
+	VPDPBUSD    Z13, Z14, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z14
+	VPDPBUSD    Z12, Z14, Z6
+	VPDPBUSD    Z13, Z14, Z7
+	VPXORD.BCST (R9)(BX*4), Z1, Z14
+	VPDPBUSD    Z12, Z14, Z8
+	VPDPBUSD    Z13, Z14, Z9
+	VPXORD.BCST (DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z12, Z14, Z10
+	VPDPBUSD    Z13, Z14, Z11
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile5x2_words
 
 tile5x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, (AX)
-	VMOVUPS Z9, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile5x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile5x2:
-	CMPQ         AX, $0x04
-	JNE          not_tile4x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x04
+	JNE  not_tile4x2
+
+tile4x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS 64(AX), Z9
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile4x2_words:
 	CMPQ        BX, $-1
 	JG          tile4x2_rest
-	VMOVUPS     (AX), Z9
-	VMOVUPS     64(AX), Z10
-	VPXORD.BCST (SI)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z0
-	VPDPBUSD    Z10, Z11, Z1
-	VPXORD.BCST (DI)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z2
-	VPDPBUSD    Z10, Z11, Z3
-	VPXORD.BCST (R8)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z4
-	VPDPBUSD    Z10, Z11, Z5
-	VPXORD.BCST (DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z6
-	VPDPBUSD    Z10, Z11, Z7
+	VMOVUPS     (AX), Z10
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z2
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z4
+	VPDPBUSD    Z11, Z12, Z5
+	VPXORD.BCST (R8)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z6
+	VPDPBUSD    Z11, Z12, Z7
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z8
+	VPDPBUSD    Z11, Z12, Z9
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile4x2_words
 
 tile4x2_rest:
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, (AX)
-	VMOVUPS Z7, 64(AX)
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile4x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile4x2:
-	CMPQ         AX, $0x03
-	JNE          not_tile3x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X12
-	VPBROADCASTD X12, Z12
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x03
+	JNE  not_tile3x2
+
+tile3x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS 64(AX), Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile3x2_words:
 	CMPQ        BX, $-2
 	JG          tile3x2_rest
-	VMOVUPS     (AX), Z13
-	VMOVUPS     64(AX), Z14
-	VPXORD.BCST (SI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z0
-	VPDPBUSD    Z14, Z15, Z1
-	VPXORD.BCST (DI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z2
-	VPDPBUSD    Z14, Z15, Z3
-	VPXORD.BCST (DX)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z4
-	VPDPBUSD    Z14, Z15, Z5
-	VMOVUPS     128(AX), Z13
-	VMOVUPS     192(AX), Z14
-	VPXORD.BCST 4(SI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z6
-	VPDPBUSD    Z14, Z15, Z7
-	VPXORD.BCST 4(DI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z8
-	VPDPBUSD    Z14, Z15, Z9
-	VPXORD.BCST 4(DX)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z10
-	VPDPBUSD    Z14, Z15, Z11
+	VMOVUPS     (AX), Z14
+	VMOVUPS     64(AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z2
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z4
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z6
+	VPDPBUSD    Z15, Z16, Z7
+	VMOVUPS     128(AX), Z14
+	VMOVUPS     192(AX), Z15
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z8
+	VPDPBUSD    Z15, Z16, Z9
+	VPXORD.BCST 4(DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z10
+	VPDPBUSD    Z15, Z16, Z11
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z12
+	VPDPBUSD    Z15, Z16, Z13
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x02, BX
 	JMP         tile3x2_words
@@ -21068,91 +21529,92 @@ tile3x2_rest:
 tile3x2_word:
 	CMPQ        BX, $-1
 	JG          tile3x2_sum
-	VMOVUPS     (AX), Z13
-	VMOVUPS     64(AX), Z14
-	VPXORD.BCST (SI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z0
-	VPDPBUSD    Z14, Z15, Z1
-	VPXORD.BCST (DI)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z2
-	VPDPBUSD    Z14, Z15, Z3
-	VPXORD.BCST (DX)(BX*4), Z12, Z15
-	VPDPBUSD    Z13, Z15, Z4
-	VPDPBUSD    Z14, Z15, Z5
+	VMOVUPS     (AX), Z14
+	VMOVUPS     64(AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z2
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z4
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z14, Z16, Z6
+	VPDPBUSD    Z15, Z16, Z7
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile3x2_word
 
 tile3x2_sum:
-	VPADDD  Z6, Z0, Z0
-	VPADDD  Z7, Z1, Z1
 	VPADDD  Z8, Z2, Z2
 	VPADDD  Z9, Z3, Z3
 	VPADDD  Z10, Z4, Z4
 	VPADDD  Z11, Z5, Z5
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VMOVUPS Z5, 64(AX)
+	VPADDD  Z12, Z6, Z6
+	VPADDD  Z13, Z7, Z7
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile3x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile3x2:
-	CMPQ         AX, $0x02
-	JNE          not_tile2x2
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ AX, $0x02
+	JNE  not_tile2x2
+
+tile2x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS 64(AX), Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile2x2_words:
 	CMPQ        BX, $-2
 	JG          tile2x2_rest
-	VMOVUPS     (AX), Z9
-	VMOVUPS     64(AX), Z10
-	VPXORD.BCST (SI)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z0
-	VPDPBUSD    Z10, Z11, Z1
-	VPXORD.BCST (DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z2
-	VPDPBUSD    Z10, Z11, Z3
-	VMOVUPS     128(AX), Z9
-	VMOVUPS     192(AX), Z10
-	VPXORD.BCST 4(SI)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z4
-	VPDPBUSD    Z10, Z11, Z5
-	VPXORD.BCST 4(DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z6
-	VPDPBUSD    Z10, Z11, Z7
+	VMOVUPS     (AX), Z10
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z2
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z4
+	VPDPBUSD    Z11, Z12, Z5
+	VMOVUPS     128(AX), Z10
+	VMOVUPS     192(AX), Z11
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z6
+	VPDPBUSD    Z11, Z12, Z7
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z8
+	VPDPBUSD    Z11, Z12, Z9
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x02, BX
 	JMP         tile2x2_words
@@ -21161,81 +21623,83 @@ tile2x2_rest:
 tile2x2_word:
 	CMPQ        BX, $-1
 	JG          tile2x2_sum
-	VMOVUPS     (AX), Z9
-	VMOVUPS     64(AX), Z10
-	VPXORD.BCST (SI)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z0
-	VPDPBUSD    Z10, Z11, Z1
-	VPXORD.BCST (DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z2
-	VPDPBUSD    Z10, Z11, Z3
+	VMOVUPS     (AX), Z10
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z2
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z4
+	VPDPBUSD    Z11, Z12, Z5
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile2x2_word
 
 tile2x2_sum:
-	VPADDD  Z4, Z0, Z0
-	VPADDD  Z5, Z1, Z1
 	VPADDD  Z6, Z2, Z2
 	VPADDD  Z7, Z3, Z3
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	VMOVUPS Z3, 64(AX)
+	VPADDD  Z8, Z4, Z4
+	VPADDD  Z9, Z5, Z5
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile2x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile2x2:
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      64(AX), Z1
-	ADDQ         $0x00000080, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+tile1x2_panel:
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS 64(AX), Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	ADDQ    $0x00000080, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile1x2_words:
 	CMPQ        BX, $-4
 	JG          tile1x2_rest
-	VMOVUPS     (AX), Z9
-	VMOVUPS     64(AX), Z10
-	VPXORD.BCST (DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z0
-	VPDPBUSD    Z10, Z11, Z1
-	VMOVUPS     128(AX), Z9
-	VMOVUPS     192(AX), Z10
-	VPXORD.BCST 4(DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z2
-	VPDPBUSD    Z10, Z11, Z3
-	VMOVUPS     256(AX), Z9
-	VMOVUPS     320(AX), Z10
-	VPXORD.BCST 8(DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z4
-	VPDPBUSD    Z10, Z11, Z5
-	VMOVUPS     384(AX), Z9
-	VMOVUPS     448(AX), Z10
-	VPXORD.BCST 12(DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z6
-	VPDPBUSD    Z10, Z11, Z7
+	VMOVUPS     (AX), Z10
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z2
+	VPDPBUSD    Z11, Z12, Z3
+	VMOVUPS     128(AX), Z10
+	VMOVUPS     192(AX), Z11
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z4
+	VPDPBUSD    Z11, Z12, Z5
+	VMOVUPS     256(AX), Z10
+	VMOVUPS     320(AX), Z11
+	VPXORD.BCST 8(DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z6
+	VPDPBUSD    Z11, Z12, Z7
+	VMOVUPS     384(AX), Z10
+	VMOVUPS     448(AX), Z11
+	VPXORD.BCST 12(DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z8
+	VPDPBUSD    Z11, Z12, Z9
 	ADDQ        $0x00000200, AX
 	ADDQ        $0x04, BX
 	JMP         tile1x2_words
@@ -21244,120 +21708,112 @@ tile1x2_rest:
 tile1x2_word:
 	CMPQ        BX, $-1
 	JG          tile1x2_sum
-	VMOVUPS     (AX), Z9
-	VMOVUPS     64(AX), Z10
-	VPXORD.BCST (DX)(BX*4), Z8, Z11
-	VPDPBUSD    Z9, Z11, Z0
-	VPDPBUSD    Z10, Z11, Z1
+	VMOVUPS     (AX), Z10
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z10, Z12, Z2
+	VPDPBUSD    Z11, Z12, Z3
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x01, BX
 	JMP         tile1x2_word
 
 tile1x2_sum:
-	VPADDD  Z4, Z0, Z0
-	VPADDD  Z5, Z1, Z1
 	VPADDD  Z6, Z2, Z2
 	VPADDD  Z7, Z3, Z3
-	VPADDD  Z2, Z0, Z0
-	VPADDD  Z3, Z1, Z1
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	VMOVUPS Z1, 64(AX)
+	VPADDD  Z8, Z4, Z4
+	VPADDD  Z9, Z5, Z5
+	VPADDD  Z4, Z2, Z2
+	VPADDD  Z5, Z3, Z3
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	MOVQ    AX, b_base+72(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+112(FP)
+	CMPQ    vectors+112(FP), $0x01
+	JGT     tile1x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
-	CMPQ         AX, $0x0c
-	JNE          not_tile12x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X12
-	VPBROADCASTD X12, Z12
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      (AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      (AX), Z9
-	VMOVUPS      (AX), Z10
-	VMOVUPS      (AX), Z11
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), R14
-	LEAQ         (CX)(R14*4), R14
-	MOVQ         72(DX), R15
-	LEAQ         (CX)(R15*4), R15
-	MOVQ         80(DX), BP
-	LEAQ         (CX)(BP*4), BP
-	MOVQ         88(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	MOVQ    rows+104(FP), AX
+	CMPQ    AX, $0x0c
+	JNE     not_tile12x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS (AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS (AX), Z11
+	VMOVUPS (AX), Z12
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), R14
+	LEAQ    (CX)(R14*4), R14
+	MOVQ    72(DX), R15
+	LEAQ    (CX)(R15*4), R15
+	MOVQ    80(DX), BP
+	LEAQ    (CX)(BP*4), BP
+	MOVQ    88(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile12x1_words:
 	CMPQ        BX, $-1
 	JG          tile12x1_rest
 	VMOVUPS     (AX), Z13
-	VPXORD.BCST (SI)(BX*4), Z12, Z14
+	VPXORD.BCST (SI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z0
-	VPXORD.BCST (DI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z1
-	VPXORD.BCST (R8)(BX*4), Z12, Z14
+	VPXORD.BCST (DI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z2
-	VPXORD.BCST (R9)(BX*4), Z12, Z14
+	VPXORD.BCST (R8)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z3
-	VPXORD.BCST (R10)(BX*4), Z12, Z14
+	VPXORD.BCST (R9)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z4
-	VPXORD.BCST (R11)(BX*4), Z12, Z14
+	VPXORD.BCST (R10)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z5
-	VPXORD.BCST (R12)(BX*4), Z12, Z14
+	VPXORD.BCST (R11)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z6
-	VPXORD.BCST (R13)(BX*4), Z12, Z14
+	VPXORD.BCST (R12)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z7
-	VPXORD.BCST (R14)(BX*4), Z12, Z14
+	VPXORD.BCST (R13)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z8
-	VPXORD.BCST (R15)(BX*4), Z12, Z14
+	VPXORD.BCST (R14)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z9
-	VPXORD.BCST (BP)(BX*4), Z12, Z14
+	VPXORD.BCST (R15)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z10
-	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPXORD.BCST (BP)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z11
+	VPXORD.BCST (DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z12
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
 	JMP         tile12x1_words
@@ -21368,7 +21824,109 @@ tile12x1_rest:
 	SHLQ    $0x02, CX
 	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z12, (AX)
+	VZEROUPPER
+	RET
+
+not_tile12x1:
+	CMPQ    AX, $0x0b
+	JNE     not_tile11x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS (AX), Z9
+	VMOVUPS (AX), Z10
+	VMOVUPS (AX), Z11
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), R14
+	LEAQ    (CX)(R14*4), R14
+	MOVQ    72(DX), R15
+	LEAQ    (CX)(R15*4), R15
+	MOVQ    80(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+
+tile11x1_words:
+	CMPQ        BX, $-1
+	JG          tile11x1_rest
+	VMOVUPS     (AX), Z12
+	VPXORD.BCST (SI)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z0
+	VPXORD.BCST (DI)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z2
+	VPXORD.BCST (R8)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z3
+	VPXORD.BCST (R9)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z4
+	VPXORD.BCST (R10)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z5
+	VPXORD.BCST (R11)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z6
+	VPXORD.BCST (R12)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z7
+	VPXORD.BCST (R13)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z8
+	VPXORD.BCST (R14)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z9
+	VPXORD.BCST (R15)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z10
+	VPXORD.BCST (DX)(BX*4), Z1, Z13
+	VPDPBUSD    Z12, Z13, Z11
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile11x1_words
+
+tile11x1_rest:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
@@ -21392,101 +21950,80 @@ tile12x1_rest:
 	VZEROUPPER
 	RET
 
-not_tile12x1:
-	CMPQ         AX, $0x0b
-	JNE          not_tile11x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X11
-	VPBROADCASTD X11, Z11
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      (AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      (AX), Z9
-	VMOVUPS      (AX), Z10
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), R14
-	LEAQ         (CX)(R14*4), R14
-	MOVQ         72(DX), R15
-	LEAQ         (CX)(R15*4), R15
-	MOVQ         80(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+not_tile11x1:
+	CMPQ    AX, $0x0a
+	JNE     not_tile10x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS (AX), Z9
+	VMOVUPS (AX), Z10
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), R14
+	LEAQ    (CX)(R14*4), R14
+	MOVQ    72(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
-tile11x1_words:
+tile10x1_words:
 	CMPQ        BX, $-1
-	JG          tile11x1_rest
-	VMOVUPS     (AX), Z12
-	VPXORD.BCST (SI)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z0
-	VPXORD.BCST (DI)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z1
-	VPXORD.BCST (R8)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z2
-	VPXORD.BCST (R9)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z3
-	VPXORD.BCST (R10)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z4
-	VPXORD.BCST (R11)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z5
-	VPXORD.BCST (R12)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z6
-	VPXORD.BCST (R13)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z7
-	VPXORD.BCST (R14)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z8
-	VPXORD.BCST (R15)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z9
-	VPXORD.BCST (DX)(BX*4), Z11, Z13
-	VPDPBUSD    Z12, Z13, Z10
+	JG          tile10x1_rest
+	VMOVUPS     (AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z0
+	VPXORD.BCST (DI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z2
+	VPXORD.BCST (R8)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (R9)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z4
+	VPXORD.BCST (R10)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z5
+	VPXORD.BCST (R11)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z6
+	VPXORD.BCST (R12)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z7
+	VPXORD.BCST (R13)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z8
+	VPXORD.BCST (R14)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z9
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z10
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
-	JMP         tile11x1_words
+	JMP         tile10x1_words
 
-tile11x1_rest:
+tile10x1_rest:
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
@@ -21508,95 +22045,75 @@ tile11x1_rest:
 	VZEROUPPER
 	RET
 
-not_tile11x1:
-	CMPQ         AX, $0x0a
-	JNE          not_tile10x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X10
-	VPBROADCASTD X10, Z10
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      (AX), Z7
-	VMOVUPS      (AX), Z8
-	VMOVUPS      (AX), Z9
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), R14
-	LEAQ         (CX)(R14*4), R14
-	MOVQ         72(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+not_tile10x1:
+	CMPQ    AX, $0x09
+	JNE     not_tile9x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVUPS (AX), Z9
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), R13
+	LEAQ    (CX)(R13*4), R13
+	MOVQ    64(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
-tile10x1_words:
+tile9x1_words:
 	CMPQ        BX, $-1
-	JG          tile10x1_rest
-	VMOVUPS     (AX), Z11
-	VPXORD.BCST (SI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z0
-	VPXORD.BCST (DI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z1
-	VPXORD.BCST (R8)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z2
-	VPXORD.BCST (R9)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z3
-	VPXORD.BCST (R10)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z4
-	VPXORD.BCST (R11)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z5
-	VPXORD.BCST (R12)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z6
-	VPXORD.BCST (R13)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z7
-	VPXORD.BCST (R14)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z8
-	VPXORD.BCST (DX)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z9
+	JG          tile9x1_rest
+	VMOVUPS     (AX), Z10
+	VPXORD.BCST (SI)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z0
+	VPXORD.BCST (DI)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z2
+	VPXORD.BCST (R8)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z3
+	VPXORD.BCST (R9)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z4
+	VPXORD.BCST (R10)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z5
+	VPXORD.BCST (R11)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z6
+	VPXORD.BCST (R12)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z7
+	VPXORD.BCST (R13)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z8
+	VPXORD.BCST (DX)(BX*4), Z1, Z11
+	VPDPBUSD    Z10, Z11, Z9
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
-	JMP         tile10x1_words
+	JMP         tile9x1_words
 
-tile10x1_rest:
+tile9x1_rest:
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
@@ -21616,89 +22133,70 @@ tile10x1_rest:
 	VZEROUPPER
 	RET
 
-not_tile10x1:
-	CMPQ         AX, $0x09
-	JNE          not_tile9x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X9
-	VPBROADCASTD X9, Z9
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      (AX), Z7
-	VMOVUPS      (AX), Z8
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), R13
-	LEAQ         (CX)(R13*4), R13
-	MOVQ         64(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+not_tile9x1:
+	CMPQ    AX, $0x08
+	JNE     not_tile8x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z0
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVUPS (AX), Z8
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), R12
+	LEAQ    (CX)(R12*4), R12
+	MOVQ    56(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
-tile9x1_words:
+tile8x1_words:
 	CMPQ        BX, $-1
-	JG          tile9x1_rest
-	VMOVUPS     (AX), Z10
-	VPXORD.BCST (SI)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z0
-	VPXORD.BCST (DI)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z1
-	VPXORD.BCST (R8)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z2
-	VPXORD.BCST (R9)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z3
-	VPXORD.BCST (R10)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z4
-	VPXORD.BCST (R11)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z5
-	VPXORD.BCST (R12)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z6
-	VPXORD.BCST (R13)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z7
-	VPXORD.BCST (DX)(BX*4), Z9, Z11
-	VPDPBUSD    Z10, Z11, Z8
+	JG          tile8x1_rest
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (R8)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VPXORD.BCST (R9)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VPXORD.BCST (R10)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z5
+	VPXORD.BCST (R11)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z6
+	VPXORD.BCST (R12)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z7
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z8
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
-	JMP         tile9x1_words
+	JMP         tile8x1_words
 
-tile9x1_rest:
+tile8x1_rest:
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
 	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
@@ -21716,84 +22214,231 @@ tile9x1_rest:
 	VZEROUPPER
 	RET
 
-not_tile9x1:
-	CMPQ         AX, $0x08
-	JNE          not_tile8x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	VMOVUPS      (AX), Z6
-	VMOVUPS      (AX), Z7
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), R12
-	LEAQ         (CX)(R12*4), R12
-	MOVQ         56(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+not_tile8x1:
+	CMPQ    AX, $0x07
+	JNE     not_tile7x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVUPS (AX), Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), R11
+	LEAQ    (CX)(R11*4), R11
+	MOVQ    48(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
-tile8x1_words:
+tile7x1_words:
+	CMPQ        BX, $-2
+	JG          tile7x1_rest
+	VMOVUPS     (AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z4
+	VPXORD.BCST (R9)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (R10)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z6
+	VPXORD.BCST (R11)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z7
+	VPXORD.BCST (DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z8
+	VMOVUPS     64(AX), Z15
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z9
+	VPXORD.BCST 4(DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z10
+	VPXORD.BCST 4(R8)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z11
+	VPXORD.BCST 4(R9)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z12
+	VPXORD.BCST 4(R10)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z13
+	VPXORD.BCST 4(R11)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z14
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z0
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x02, BX
+	JMP         tile7x1_words
+
+tile7x1_rest:
+tile7x1_word:
 	CMPQ        BX, $-1
-	JG          tile8x1_rest
-	VMOVUPS     (AX), Z9
-	VPXORD.BCST (SI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
-	VPXORD.BCST (DI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z1
-	VPXORD.BCST (R8)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z2
-	VPXORD.BCST (R9)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z3
-	VPXORD.BCST (R10)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z4
-	VPXORD.BCST (R11)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z5
-	VPXORD.BCST (R12)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z6
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z7
+	JG          tile7x1_sum
+	VMOVUPS     (AX), Z15
+	VPXORD.BCST (SI)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z4
+	VPXORD.BCST (R9)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z5
+	VPXORD.BCST (R10)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z6
+	VPXORD.BCST (R11)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z7
+	VPXORD.BCST (DX)(BX*4), Z1, Z16
+	VPDPBUSD    Z15, Z16, Z8
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
-	JMP         tile8x1_words
+	JMP         tile7x1_word
 
-tile8x1_rest:
+tile7x1_sum:
+	VPADDD  Z9, Z2, Z2
+	VPADDD  Z10, Z3, Z3
+	VPADDD  Z11, Z4, Z4
+	VPADDD  Z12, Z5, Z5
+	VPADDD  Z13, Z6, Z6
+	VPADDD  Z14, Z7, Z7
+	VPADDD  Z0, Z8, Z8
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
+	VMOVUPS Z3, (AX)
 	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	VZEROUPPER
+	RET
+
+not_tile7x1:
+	CMPQ    AX, $0x06
+	JNE     not_tile6x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVUPS (AX), Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+
+tile6x1_words:
+	CMPQ        BX, $-2
+	JG          tile6x1_rest
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z4
+	VPXORD.BCST (R9)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z5
+	VPXORD.BCST (R10)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z6
+	VPXORD.BCST (DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z7
+	VMOVUPS     64(AX), Z13
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z8
+	VPXORD.BCST 4(DI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z9
+	VPXORD.BCST 4(R8)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z10
+	VPXORD.BCST 4(R9)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z11
+	VPXORD.BCST 4(R10)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z12
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z0
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x02, BX
+	JMP         tile6x1_words
+
+tile6x1_rest:
+tile6x1_word:
+	CMPQ        BX, $-1
+	JG          tile6x1_sum
+	VMOVUPS     (AX), Z13
+	VPXORD.BCST (SI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z4
+	VPXORD.BCST (R9)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z5
+	VPXORD.BCST (R10)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z6
+	VPXORD.BCST (DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z7
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x01, BX
+	JMP         tile6x1_word
+
+tile6x1_sum:
+	VPADDD  Z8, Z2, Z2
+	VPADDD  Z9, Z3, Z3
+	VPADDD  Z10, Z4, Z4
+	VPADDD  Z11, Z5, Z5
+	VPADDD  Z12, Z6, Z6
+	VPADDD  Z0, Z7, Z7
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z3, (AX)
@@ -21808,130 +22453,94 @@ tile8x1_rest:
 	VZEROUPPER
 	RET
 
-not_tile8x1:
-	CMPQ         AX, $0x07
-	JNE          not_tile7x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	VPXORD       Z12, Z12, Z12
-	VPXORD       Z13, Z13, Z13
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X14
-	VPBROADCASTD X14, Z14
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	VMOVUPS      (AX), Z6
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), R11
-	LEAQ         (CX)(R11*4), R11
-	MOVQ         48(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+not_tile6x1:
+	CMPQ    AX, $0x05
+	JNE     not_tile5x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVUPS (AX), Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
-tile7x1_words:
+tile5x1_words:
 	CMPQ        BX, $-2
-	JG          tile7x1_rest
-	VMOVUPS     (AX), Z15
-	VPXORD.BCST (SI)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z0
-	VPXORD.BCST (DI)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z1
-	VPXORD.BCST (R8)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z2
-	VPXORD.BCST (R9)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z3
-	VPXORD.BCST (R10)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z4
-	VPXORD.BCST (R11)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z5
-	VPXORD.BCST (DX)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z6
-	VMOVUPS     64(AX), Z15
-	VPXORD.BCST 4(SI)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z7
-	VPXORD.BCST 4(DI)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z8
-	VPXORD.BCST 4(R8)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z9
-	VPXORD.BCST 4(R9)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z10
-	VPXORD.BCST 4(R10)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z11
-	VPXORD.BCST 4(R11)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z12
-	VPXORD.BCST 4(DX)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z13
+	JG          tile5x1_rest
+	VMOVUPS     (AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z4
+	VPXORD.BCST (R9)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z5
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z6
+	VMOVUPS     64(AX), Z11
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z7
+	VPXORD.BCST 4(DI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z8
+	VPXORD.BCST 4(R8)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z9
+	VPXORD.BCST 4(R9)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z10
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z0
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x02, BX
-	JMP         tile7x1_words
+	JMP         tile5x1_words
 
-tile7x1_rest:
-tile7x1_word:
+tile5x1_rest:
+tile5x1_word:
 	CMPQ        BX, $-1
-	JG          tile7x1_sum
-	VMOVUPS     (AX), Z15
-	VPXORD.BCST (SI)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z0
-	VPXORD.BCST (DI)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z1
-	VPXORD.BCST (R8)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z2
-	VPXORD.BCST (R9)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z3
-	VPXORD.BCST (R10)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z4
-	VPXORD.BCST (R11)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z5
-	VPXORD.BCST (DX)(BX*4), Z14, Z16
-	VPDPBUSD    Z15, Z16, Z6
+	JG          tile5x1_sum
+	VMOVUPS     (AX), Z11
+	VPXORD.BCST (SI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z4
+	VPXORD.BCST (R9)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z5
+	VPXORD.BCST (DX)(BX*4), Z1, Z12
+	VPDPBUSD    Z11, Z12, Z6
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
-	JMP         tile7x1_word
+	JMP         tile5x1_word
 
-tile7x1_sum:
-	VPADDD  Z7, Z0, Z0
-	VPADDD  Z8, Z1, Z1
-	VPADDD  Z9, Z2, Z2
-	VPADDD  Z10, Z3, Z3
-	VPADDD  Z11, Z4, Z4
-	VPADDD  Z12, Z5, Z5
-	VPADDD  Z13, Z6, Z6
+tile5x1_sum:
+	VPADDD  Z7, Z2, Z2
+	VPADDD  Z8, Z3, Z3
+	VPADDD  Z9, Z4, Z4
+	VPADDD  Z10, Z5, Z5
+	VPADDD  Z0, Z6, Z6
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z3, (AX)
@@ -21944,118 +22553,83 @@ tile7x1_sum:
 	VZEROUPPER
 	RET
 
-not_tile7x1:
-	CMPQ         AX, $0x06
-	JNE          not_tile6x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X12
-	VPBROADCASTD X12, Z12
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	VMOVUPS      (AX), Z5
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), R10
-	LEAQ         (CX)(R10*4), R10
-	MOVQ         40(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+not_tile5x1:
+	CMPQ    AX, $0x04
+	JNE     not_tile4x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVUPS (AX), Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
-tile6x1_words:
+tile4x1_words:
 	CMPQ        BX, $-2
-	JG          tile6x1_rest
-	VMOVUPS     (AX), Z13
-	VPXORD.BCST (SI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z0
-	VPXORD.BCST (DI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z1
-	VPXORD.BCST (R8)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z2
-	VPXORD.BCST (R9)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z3
-	VPXORD.BCST (R10)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z4
-	VPXORD.BCST (DX)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z5
-	VMOVUPS     64(AX), Z13
-	VPXORD.BCST 4(SI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z6
-	VPXORD.BCST 4(DI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z7
-	VPXORD.BCST 4(R8)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z8
-	VPXORD.BCST 4(R9)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z9
-	VPXORD.BCST 4(R10)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z10
-	VPXORD.BCST 4(DX)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z11
+	JG          tile4x1_rest
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z5
+	VMOVUPS     64(AX), Z9
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z6
+	VPXORD.BCST 4(DI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z7
+	VPXORD.BCST 4(R8)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z8
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z0
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x02, BX
-	JMP         tile6x1_words
+	JMP         tile4x1_words
 
-tile6x1_rest:
-tile6x1_word:
+tile4x1_rest:
+tile4x1_word:
 	CMPQ        BX, $-1
-	JG          tile6x1_sum
-	VMOVUPS     (AX), Z13
-	VPXORD.BCST (SI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z0
-	VPXORD.BCST (DI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z1
-	VPXORD.BCST (R8)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z2
-	VPXORD.BCST (R9)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z3
-	VPXORD.BCST (R10)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z4
-	VPXORD.BCST (DX)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z5
+	JG          tile4x1_sum
+	VMOVUPS     (AX), Z9
+	VPXORD.BCST (SI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z3
+	VPXORD.BCST (R8)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z4
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z5
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
-	JMP         tile6x1_word
+	JMP         tile4x1_word
 
-tile6x1_sum:
-	VPADDD  Z6, Z0, Z0
-	VPADDD  Z7, Z1, Z1
-	VPADDD  Z8, Z2, Z2
-	VPADDD  Z9, Z3, Z3
-	VPADDD  Z10, Z4, Z4
-	VPADDD  Z11, Z5, Z5
+tile4x1_sum:
+	VPADDD  Z6, Z2, Z2
+	VPADDD  Z7, Z3, Z3
+	VPADDD  Z8, Z4, Z4
+	VPADDD  Z0, Z5, Z5
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
 	VMOVUPS Z3, (AX)
@@ -22066,274 +22640,66 @@ tile6x1_sum:
 	VZEROUPPER
 	RET
 
-not_tile6x1:
-	CMPQ         AX, $0x05
-	JNE          not_tile5x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X10
-	VPBROADCASTD X10, Z10
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	VMOVUPS      (AX), Z4
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), R9
-	LEAQ         (CX)(R9*4), R9
-	MOVQ         32(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
-
-tile5x1_words:
-	CMPQ        BX, $-2
-	JG          tile5x1_rest
-	VMOVUPS     (AX), Z11
-	VPXORD.BCST (SI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z0
-	VPXORD.BCST (DI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z1
-	VPXORD.BCST (R8)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z2
-	VPXORD.BCST (R9)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z3
-	VPXORD.BCST (DX)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z4
-	VMOVUPS     64(AX), Z11
-	VPXORD.BCST 4(SI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z5
-	VPXORD.BCST 4(DI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z6
-	VPXORD.BCST 4(R8)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z7
-	VPXORD.BCST 4(R9)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z8
-	VPXORD.BCST 4(DX)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z9
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x02, BX
-	JMP         tile5x1_words
-
-tile5x1_rest:
-tile5x1_word:
-	CMPQ        BX, $-1
-	JG          tile5x1_sum
-	VMOVUPS     (AX), Z11
-	VPXORD.BCST (SI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z0
-	VPXORD.BCST (DI)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z1
-	VPXORD.BCST (R8)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z2
-	VPXORD.BCST (R9)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z3
-	VPXORD.BCST (DX)(BX*4), Z10, Z12
-	VPDPBUSD    Z11, Z12, Z4
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x01, BX
-	JMP         tile5x1_word
-
-tile5x1_sum:
-	VPADDD  Z5, Z0, Z0
-	VPADDD  Z6, Z1, Z1
-	VPADDD  Z7, Z2, Z2
-	VPADDD  Z8, Z3, Z3
-	VPADDD  Z9, Z4, Z4
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, (AX)
-	VZEROUPPER
-	RET
-
-not_tile5x1:
-	CMPQ         AX, $0x04
-	JNE          not_tile4x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	VMOVUPS      (AX), Z3
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), R8
-	LEAQ         (CX)(R8*4), R8
-	MOVQ         24(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
-
-tile4x1_words:
-	CMPQ        BX, $-2
-	JG          tile4x1_rest
-	VMOVUPS     (AX), Z9
-	VPXORD.BCST (SI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
-	VPXORD.BCST (DI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z1
-	VPXORD.BCST (R8)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z2
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z3
-	VMOVUPS     64(AX), Z9
-	VPXORD.BCST 4(SI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z4
-	VPXORD.BCST 4(DI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z5
-	VPXORD.BCST 4(R8)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z6
-	VPXORD.BCST 4(DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z7
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x02, BX
-	JMP         tile4x1_words
-
-tile4x1_rest:
-tile4x1_word:
-	CMPQ        BX, $-1
-	JG          tile4x1_sum
-	VMOVUPS     (AX), Z9
-	VPXORD.BCST (SI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
-	VPXORD.BCST (DI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z1
-	VPXORD.BCST (R8)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z2
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z3
-	ADDQ        $0x00000040, AX
-	ADDQ        $0x01, BX
-	JMP         tile4x1_word
-
-tile4x1_sum:
-	VPADDD  Z4, Z0, Z0
-	VPADDD  Z5, Z1, Z1
-	VPADDD  Z6, Z2, Z2
-	VPADDD  Z7, Z3, Z3
-	MOVQ    c_base+0(FP), AX
-	MOVQ    cStride+24(FP), CX
-	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, (AX)
-	VZEROUPPER
-	RET
-
 not_tile4x1:
-	CMPQ         AX, $0x03
-	JNE          not_tile3x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	VPXORD       Z8, Z8, Z8
-	VPXORD       Z9, Z9, Z9
-	VPXORD       Z10, Z10, Z10
-	VPXORD       Z11, Z11, Z11
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X12
-	VPBROADCASTD X12, Z12
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	VMOVUPS      (AX), Z2
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DI
-	LEAQ         (CX)(DI*4), DI
-	MOVQ         16(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ    AX, $0x03
+	JNE     not_tile3x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVUPS (AX), Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile3x1_words:
 	CMPQ        BX, $-4
 	JG          tile3x1_rest
 	VMOVUPS     (AX), Z13
-	VPXORD.BCST (SI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z0
-	VPXORD.BCST (DI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z1
-	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPXORD.BCST (SI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z2
-	VMOVUPS     64(AX), Z13
-	VPXORD.BCST 4(SI)(BX*4), Z12, Z14
+	VPXORD.BCST (DI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z3
-	VPXORD.BCST 4(DI)(BX*4), Z12, Z14
+	VPXORD.BCST (DX)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z4
-	VPXORD.BCST 4(DX)(BX*4), Z12, Z14
+	VMOVUPS     64(AX), Z13
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z5
-	VMOVUPS     128(AX), Z13
-	VPXORD.BCST 8(SI)(BX*4), Z12, Z14
+	VPXORD.BCST 4(DI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z6
-	VPXORD.BCST 8(DI)(BX*4), Z12, Z14
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z7
-	VPXORD.BCST 8(DX)(BX*4), Z12, Z14
+	VMOVUPS     128(AX), Z13
+	VPXORD.BCST 8(SI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z8
-	VMOVUPS     192(AX), Z13
-	VPXORD.BCST 12(SI)(BX*4), Z12, Z14
+	VPXORD.BCST 8(DI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z9
-	VPXORD.BCST 12(DI)(BX*4), Z12, Z14
+	VPXORD.BCST 8(DX)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z10
-	VPXORD.BCST 12(DX)(BX*4), Z12, Z14
+	VMOVUPS     192(AX), Z13
+	VPXORD.BCST 12(SI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z11
+	VPXORD.BCST 12(DI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z12
+	VPXORD.BCST 12(DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z0
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x04, BX
 	JMP         tile3x1_words
@@ -22343,88 +22709,83 @@ tile3x1_word:
 	CMPQ        BX, $-1
 	JG          tile3x1_sum
 	VMOVUPS     (AX), Z13
-	VPXORD.BCST (SI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z0
-	VPXORD.BCST (DI)(BX*4), Z12, Z14
-	VPDPBUSD    Z13, Z14, Z1
-	VPXORD.BCST (DX)(BX*4), Z12, Z14
+	VPXORD.BCST (SI)(BX*4), Z1, Z14
 	VPDPBUSD    Z13, Z14, Z2
+	VPXORD.BCST (DI)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z3
+	VPXORD.BCST (DX)(BX*4), Z1, Z14
+	VPDPBUSD    Z13, Z14, Z4
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
 	JMP         tile3x1_word
 
 tile3x1_sum:
-	VPADDD  Z6, Z0, Z0
-	VPADDD  Z7, Z1, Z1
 	VPADDD  Z8, Z2, Z2
 	VPADDD  Z9, Z3, Z3
 	VPADDD  Z10, Z4, Z4
 	VPADDD  Z11, Z5, Z5
-	VPADDD  Z3, Z0, Z0
-	VPADDD  Z4, Z1, Z1
+	VPADDD  Z12, Z6, Z6
+	VPADDD  Z0, Z7, Z7
 	VPADDD  Z5, Z2, Z2
+	VPADDD  Z6, Z3, Z3
+	VPADDD  Z7, Z4, Z4
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
-	ADDQ    CX, AX
 	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
 	VZEROUPPER
 	RET
 
 not_tile3x1:
-	CMPQ         AX, $0x02
-	JNE          not_tile2x1
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	VMOVUPS      (AX), Z1
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), SI
-	LEAQ         (CX)(SI*4), SI
-	MOVQ         8(DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	CMPQ    AX, $0x02
+	JNE     not_tile2x1
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVUPS (AX), Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile2x1_words:
 	CMPQ        BX, $-4
 	JG          tile2x1_rest
 	VMOVUPS     (AX), Z9
-	VPXORD.BCST (SI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z1
-	VMOVUPS     64(AX), Z9
-	VPXORD.BCST 4(SI)(BX*4), Z8, Z10
+	VPXORD.BCST (SI)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z2
-	VPXORD.BCST 4(DX)(BX*4), Z8, Z10
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z3
-	VMOVUPS     128(AX), Z9
-	VPXORD.BCST 8(SI)(BX*4), Z8, Z10
+	VMOVUPS     64(AX), Z9
+	VPXORD.BCST 4(SI)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z4
-	VPXORD.BCST 8(DX)(BX*4), Z8, Z10
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z5
-	VMOVUPS     192(AX), Z9
-	VPXORD.BCST 12(SI)(BX*4), Z8, Z10
+	VMOVUPS     128(AX), Z9
+	VPXORD.BCST 8(SI)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z6
-	VPXORD.BCST 12(DX)(BX*4), Z8, Z10
+	VPXORD.BCST 8(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z7
+	VMOVUPS     192(AX), Z9
+	VPXORD.BCST 12(SI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z8
+	VPXORD.BCST 12(DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z0
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x04, BX
 	JMP         tile2x1_words
@@ -22434,80 +22795,76 @@ tile2x1_word:
 	CMPQ        BX, $-1
 	JG          tile2x1_sum
 	VMOVUPS     (AX), Z9
-	VPXORD.BCST (SI)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z1
+	VPXORD.BCST (SI)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z2
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z3
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
 	JMP         tile2x1_word
 
 tile2x1_sum:
-	VPADDD  Z4, Z0, Z0
-	VPADDD  Z5, Z1, Z1
 	VPADDD  Z6, Z2, Z2
 	VPADDD  Z7, Z3, Z3
-	VPADDD  Z2, Z0, Z0
-	VPADDD  Z3, Z1, Z1
+	VPADDD  Z8, Z4, Z4
+	VPADDD  Z0, Z5, Z5
+	VPADDD  Z4, Z2, Z2
+	VPADDD  Z5, Z3, Z3
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z2, (AX)
 	ADDQ    CX, AX
-	VMOVUPS Z1, (AX)
+	VMOVUPS Z3, (AX)
 	VZEROUPPER
 	RET
 
 not_tile2x1:
-	VPXORD       Z0, Z0, Z0
-	VPXORD       Z1, Z1, Z1
-	VPXORD       Z2, Z2, Z2
-	VPXORD       Z3, Z3, Z3
-	VPXORD       Z4, Z4, Z4
-	VPXORD       Z5, Z5, Z5
-	VPXORD       Z6, Z6, Z6
-	VPXORD       Z7, Z7, Z7
-	MOVL         $0x80808080, AX
-	VMOVD        AX, X8
-	VPBROADCASTD X8, Z8
-	MOVQ         b_base+72(FP), AX
-	VMOVUPS      (AX), Z0
-	ADDQ         $0x00000040, AX
-	MOVQ         a_base+32(FP), CX
-	MOVQ         starts+56(FP), DX
-	MOVQ         depth+96(FP), BX
-	LEAQ         (CX)(BX*4), CX
-	MOVQ         (DX), DX
-	LEAQ         (CX)(DX*4), DX
-	NEGQ         BX
+	MOVQ    b_base+72(FP), AX
+	VMOVUPS (AX), Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z0
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+96(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
 
 tile1x1_words:
 	CMPQ        BX, $-8
 	JG          tile1x1_rest
 	VMOVUPS     (AX), Z9
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
-	VMOVUPS     64(AX), Z9
-	VPXORD.BCST 4(DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z1
-	VMOVUPS     128(AX), Z9
-	VPXORD.BCST 8(DX)(BX*4), Z8, Z10
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z2
-	VMOVUPS     192(AX), Z9
-	VPXORD.BCST 12(DX)(BX*4), Z8, Z10
+	VMOVUPS     64(AX), Z9
+	VPXORD.BCST 4(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z3
-	VMOVUPS     256(AX), Z9
-	VPXORD.BCST 16(DX)(BX*4), Z8, Z10
+	VMOVUPS     128(AX), Z9
+	VPXORD.BCST 8(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z4
-	VMOVUPS     320(AX), Z9
-	VPXORD.BCST 20(DX)(BX*4), Z8, Z10
+	VMOVUPS     192(AX), Z9
+	VPXORD.BCST 12(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z5
-	VMOVUPS     384(AX), Z9
-	VPXORD.BCST 24(DX)(BX*4), Z8, Z10
+	VMOVUPS     256(AX), Z9
+	VPXORD.BCST 16(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z6
-	VMOVUPS     448(AX), Z9
-	VPXORD.BCST 28(DX)(BX*4), Z8, Z10
+	VMOVUPS     320(AX), Z9
+	VPXORD.BCST 20(DX)(BX*4), Z1, Z10
 	VPDPBUSD    Z9, Z10, Z7
+	VMOVUPS     384(AX), Z9
+	VPXORD.BCST 24(DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z8
+	VMOVUPS     448(AX), Z9
+	VPXORD.BCST 28(DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z0
 	ADDQ        $0x00000200, AX
 	ADDQ        $0x08, BX
 	JMP         tile1x1_words
@@ -22517,24 +22874,24 @@ tile1x1_word:
 	CMPQ        BX, $-1
 	JG          tile1x1_sum
 	VMOVUPS     (AX), Z9
-	VPXORD.BCST (DX)(BX*4), Z8, Z10
-	VPDPBUSD    Z9, Z10, Z0
+	VPXORD.BCST (DX)(BX*4), Z1, Z10
+	VPDPBUSD    Z9, Z10, Z2
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x01, BX
 	JMP         tile1x1_word
 
 tile1x1_sum:
-	VPADDD  Z4, Z0, Z0
-	VPADDD  Z5, Z1, Z1
 	VPADDD  Z6, Z2, Z2
 	VPADDD  Z7, Z3, Z3
-	VPADDD  Z2, Z0, Z0
-	VPADDD  Z3, Z1, Z1
-	VPADDD  Z1, Z0, Z0
+	VPADDD  Z8, Z4, Z4
+	VPADDD  Z0, Z5, Z5
+	VPADDD  Z4, Z2, Z2
+	VPADDD  Z5, Z3, Z3
+	VPADDD  Z3, Z2, Z2
 	MOVQ    c_base+0(FP), AX
 	MOVQ    cStride+24(FP), CX
 	SHLQ    $0x02, CX
-	VMOVUPS Z0, (AX)
+	VMOVUPS Z2, (AX)
 	VZEROUPPER
 	RET
 
@@ -22872,1819 +23229,2084 @@ done:
 // func vnniWordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX512F, AVX512VNNI
 TEXT ·vnniWordsTile(SB), NOSPLIT, $0-112
+	VPXORD Z0, Z0, Z0
+	MOVQ   vectors+104(FP), AX
+	CMPQ   AX, $0x02
+	JLT    one_vector
 	MOVQ   rows+96(FP), AX
-	MOVQ   vectors+104(FP), CX
-	CMPQ   CX, $0x02
-	JNE    one_vector
 	CMPQ   AX, $0x0c
 	JNE    not_tile12x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), R13
-	LEAQ   (AX)(R13*4), R13
-	MOVQ   72(CX), R14
-	LEAQ   (AX)(R14*4), R14
-	MOVQ   80(CX), R15
-	LEAQ   (AX)(R15*4), R15
-	MOVQ   88(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+
+tile12x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z17
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z19
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z21
+	VMOVAPS Z0, Z22
+	VMOVAPS Z0, Z23
+	VMOVAPS Z0, Z24
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), R13
+	LEAQ    (AX)(R13*4), R13
+	MOVQ    72(CX), R14
+	LEAQ    (AX)(R14*4), R14
+	MOVQ    80(CX), R15
+	LEAQ    (AX)(R15*4), R15
+	MOVQ    88(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile12x2_store
 
 tile12x2_step:
-	VMOVUPS      (AX), Z24
-	VMOVUPS      64(AX), Z25
-	VPBROADCASTD (BX)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z0
-	VPDPWSSD     Z26, Z25, Z1
-	VPBROADCASTD (SI)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z2
-	VPDPWSSD     Z26, Z25, Z3
-	VPBROADCASTD (DI)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z4
-	VPDPWSSD     Z26, Z25, Z5
-	VPBROADCASTD (R8)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z6
-	VPDPWSSD     Z26, Z25, Z7
-	VPBROADCASTD (R9)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z8
-	VPDPWSSD     Z26, Z25, Z9
-	VPBROADCASTD (R10)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z10
-	VPDPWSSD     Z26, Z25, Z11
-	VPBROADCASTD (R11)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z12
-	VPDPWSSD     Z26, Z25, Z13
-	VPBROADCASTD (R12)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z14
-	VPDPWSSD     Z26, Z25, Z15
-	VPBROADCASTD (R13)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z16
-	VPDPWSSD     Z26, Z25, Z17
-	VPBROADCASTD (R14)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z18
-	VPDPWSSD     Z26, Z25, Z19
-	VPBROADCASTD (R15)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z20
-	VPDPWSSD     Z26, Z25, Z21
-	VPBROADCASTD (CX)(DX*4), Z26
-	VPDPWSSD     Z26, Z24, Z22
-	VPDPWSSD     Z26, Z25, Z23
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z25
+	VMOVUPS      64(AX), Z26
+	VPBROADCASTD (BX)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z1
+	VPDPWSSD     Z27, Z26, Z2
+	VPBROADCASTD (SI)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z3
+	VPDPWSSD     Z27, Z26, Z4
+	VPBROADCASTD (DI)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z5
+	VPDPWSSD     Z27, Z26, Z6
+	VPBROADCASTD (R8)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z7
+	VPDPWSSD     Z27, Z26, Z8
+	VPBROADCASTD (R9)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z9
+	VPDPWSSD     Z27, Z26, Z10
+	VPBROADCASTD (R10)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z11
+	VPDPWSSD     Z27, Z26, Z12
+	VPBROADCASTD (R11)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z13
+	VPDPWSSD     Z27, Z26, Z14
+	VPBROADCASTD (R12)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z15
+	VPDPWSSD     Z27, Z26, Z16
+	VPBROADCASTD (R13)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z17
+	VPDPWSSD     Z27, Z26, Z18
+	VPBROADCASTD (R14)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z19
+	VPDPWSSD     Z27, Z26, Z20
+	VPBROADCASTD (R15)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z21
+	VPDPWSSD     Z27, Z26, Z22
+	VPBROADCASTD (CX)(DX*4), Z27
+	VPDPWSSD     Z27, Z25, Z23
+	VPDPWSSD     Z27, Z26, Z24
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile12x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z12, (AX)
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z14, (AX)
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z16, (AX)
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z18, (AX)
-	VMOVUPS      Z19, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z20, (AX)
-	VMOVUPS      Z21, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z22, (AX)
-	VMOVUPS      Z23, 64(AX)
+
+tile12x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, (CX)
+	VMOVUPS Z14, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z17, (CX)
+	VMOVUPS Z18, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z19, (CX)
+	VMOVUPS Z20, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z21, (CX)
+	VMOVUPS Z22, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z23, (CX)
+	VMOVUPS Z24, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile12x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile12x2:
-	CMPQ   AX, $0x0b
-	JNE    not_tile11x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), R13
-	LEAQ   (AX)(R13*4), R13
-	MOVQ   72(CX), R14
-	LEAQ   (AX)(R14*4), R14
-	MOVQ   80(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x0b
+	JNE  not_tile11x2
+
+tile11x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z17
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z19
+	VMOVAPS Z0, Z20
+	VMOVAPS Z0, Z21
+	VMOVAPS Z0, Z22
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), R13
+	LEAQ    (AX)(R13*4), R13
+	MOVQ    72(CX), R14
+	LEAQ    (AX)(R14*4), R14
+	MOVQ    80(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile11x2_store
 
 tile11x2_step:
-	VMOVUPS      (AX), Z22
-	VMOVUPS      64(AX), Z23
-	VPBROADCASTD (BX)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z0
-	VPDPWSSD     Z24, Z23, Z1
-	VPBROADCASTD (SI)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z2
-	VPDPWSSD     Z24, Z23, Z3
-	VPBROADCASTD (DI)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z4
-	VPDPWSSD     Z24, Z23, Z5
-	VPBROADCASTD (R8)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z6
-	VPDPWSSD     Z24, Z23, Z7
-	VPBROADCASTD (R9)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z8
-	VPDPWSSD     Z24, Z23, Z9
-	VPBROADCASTD (R10)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z10
-	VPDPWSSD     Z24, Z23, Z11
-	VPBROADCASTD (R11)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z12
-	VPDPWSSD     Z24, Z23, Z13
-	VPBROADCASTD (R12)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z14
-	VPDPWSSD     Z24, Z23, Z15
-	VPBROADCASTD (R13)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z16
-	VPDPWSSD     Z24, Z23, Z17
-	VPBROADCASTD (R14)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z18
-	VPDPWSSD     Z24, Z23, Z19
-	VPBROADCASTD (CX)(DX*4), Z24
-	VPDPWSSD     Z24, Z22, Z20
-	VPDPWSSD     Z24, Z23, Z21
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z23
+	VMOVUPS      64(AX), Z24
+	VPBROADCASTD (BX)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z1
+	VPDPWSSD     Z25, Z24, Z2
+	VPBROADCASTD (SI)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z3
+	VPDPWSSD     Z25, Z24, Z4
+	VPBROADCASTD (DI)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z5
+	VPDPWSSD     Z25, Z24, Z6
+	VPBROADCASTD (R8)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z7
+	VPDPWSSD     Z25, Z24, Z8
+	VPBROADCASTD (R9)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z9
+	VPDPWSSD     Z25, Z24, Z10
+	VPBROADCASTD (R10)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z11
+	VPDPWSSD     Z25, Z24, Z12
+	VPBROADCASTD (R11)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z13
+	VPDPWSSD     Z25, Z24, Z14
+	VPBROADCASTD (R12)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z15
+	VPDPWSSD     Z25, Z24, Z16
+	VPBROADCASTD (R13)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z17
+	VPDPWSSD     Z25, Z24, Z18
+	VPBROADCASTD (R14)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z19
+	VPDPWSSD     Z25, Z24, Z20
+	VPBROADCASTD (CX)(DX*4), Z25
+	VPDPWSSD     Z25, Z23, Z21
+	VPDPWSSD     Z25, Z24, Z22
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile11x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z12, (AX)
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z14, (AX)
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z16, (AX)
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z18, (AX)
-	VMOVUPS      Z19, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z20, (AX)
-	VMOVUPS      Z21, 64(AX)
+
+tile11x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, (CX)
+	VMOVUPS Z14, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z17, (CX)
+	VMOVUPS Z18, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z19, (CX)
+	VMOVUPS Z20, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z21, (CX)
+	VMOVUPS Z22, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile11x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile11x2:
-	CMPQ   AX, $0x0a
-	JNE    not_tile10x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), R13
-	LEAQ   (AX)(R13*4), R13
-	MOVQ   72(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x0a
+	JNE  not_tile10x2
+
+tile10x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z17
+	VMOVAPS Z0, Z18
+	VMOVAPS Z0, Z19
+	VMOVAPS Z0, Z20
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), R13
+	LEAQ    (AX)(R13*4), R13
+	MOVQ    72(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile10x2_store
 
 tile10x2_step:
-	VMOVUPS      (AX), Z20
-	VMOVUPS      64(AX), Z21
-	VPBROADCASTD (BX)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z0
-	VPDPWSSD     Z22, Z21, Z1
-	VPBROADCASTD (SI)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z2
-	VPDPWSSD     Z22, Z21, Z3
-	VPBROADCASTD (DI)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z4
-	VPDPWSSD     Z22, Z21, Z5
-	VPBROADCASTD (R8)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z6
-	VPDPWSSD     Z22, Z21, Z7
-	VPBROADCASTD (R9)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z8
-	VPDPWSSD     Z22, Z21, Z9
-	VPBROADCASTD (R10)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z10
-	VPDPWSSD     Z22, Z21, Z11
-	VPBROADCASTD (R11)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z12
-	VPDPWSSD     Z22, Z21, Z13
-	VPBROADCASTD (R12)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z14
-	VPDPWSSD     Z22, Z21, Z15
-	VPBROADCASTD (R13)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z16
-	VPDPWSSD     Z22, Z21, Z17
-	VPBROADCASTD (CX)(DX*4), Z22
-	VPDPWSSD     Z22, Z20, Z18
-	VPDPWSSD     Z22, Z21, Z19
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z21
+	VMOVUPS      64(AX), Z22
+	VPBROADCASTD (BX)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z1
+	VPDPWSSD     Z23, Z22, Z2
+	VPBROADCASTD (SI)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z3
+	VPDPWSSD     Z23, Z22, Z4
+	VPBROADCASTD (DI)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z5
+	VPDPWSSD     Z23, Z22, Z6
+	VPBROADCASTD (R8)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z7
+	VPDPWSSD     Z23, Z22, Z8
+	VPBROADCASTD (R9)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z9
+	VPDPWSSD     Z23, Z22, Z10
+	VPBROADCASTD (R10)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z11
+	VPDPWSSD     Z23, Z22, Z12
+	VPBROADCASTD (R11)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z13
+	VPDPWSSD     Z23, Z22, Z14
+	VPBROADCASTD (R12)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z15
+	VPDPWSSD     Z23, Z22, Z16
+	VPBROADCASTD (R13)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z17
+	VPDPWSSD     Z23, Z22, Z18
+	VPBROADCASTD (CX)(DX*4), Z23
+	VPDPWSSD     Z23, Z21, Z19
+	VPDPWSSD     Z23, Z22, Z20
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile10x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z12, (AX)
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z14, (AX)
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z16, (AX)
-	VMOVUPS      Z17, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z18, (AX)
-	VMOVUPS      Z19, 64(AX)
+
+tile10x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, (CX)
+	VMOVUPS Z14, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z17, (CX)
+	VMOVUPS Z18, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z19, (CX)
+	VMOVUPS Z20, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile10x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile10x2:
-	CMPQ   AX, $0x09
-	JNE    not_tile9x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x09
+	JNE  not_tile9x2
+
+tile9x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	VMOVAPS Z0, Z16
+	VMOVAPS Z0, Z17
+	VMOVAPS Z0, Z18
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile9x2_store
 
 tile9x2_step:
-	VMOVUPS      (AX), Z18
-	VMOVUPS      64(AX), Z19
-	VPBROADCASTD (BX)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z0
-	VPDPWSSD     Z20, Z19, Z1
-	VPBROADCASTD (SI)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z2
-	VPDPWSSD     Z20, Z19, Z3
-	VPBROADCASTD (DI)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z4
-	VPDPWSSD     Z20, Z19, Z5
-	VPBROADCASTD (R8)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z6
-	VPDPWSSD     Z20, Z19, Z7
-	VPBROADCASTD (R9)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z8
-	VPDPWSSD     Z20, Z19, Z9
-	VPBROADCASTD (R10)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z10
-	VPDPWSSD     Z20, Z19, Z11
-	VPBROADCASTD (R11)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z12
-	VPDPWSSD     Z20, Z19, Z13
-	VPBROADCASTD (R12)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z14
-	VPDPWSSD     Z20, Z19, Z15
-	VPBROADCASTD (CX)(DX*4), Z20
-	VPDPWSSD     Z20, Z18, Z16
-	VPDPWSSD     Z20, Z19, Z17
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z19
+	VMOVUPS      64(AX), Z20
+	VPBROADCASTD (BX)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z1
+	VPDPWSSD     Z21, Z20, Z2
+	VPBROADCASTD (SI)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z3
+	VPDPWSSD     Z21, Z20, Z4
+	VPBROADCASTD (DI)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z5
+	VPDPWSSD     Z21, Z20, Z6
+	VPBROADCASTD (R8)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z7
+	VPDPWSSD     Z21, Z20, Z8
+	VPBROADCASTD (R9)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z9
+	VPDPWSSD     Z21, Z20, Z10
+	VPBROADCASTD (R10)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z11
+	VPDPWSSD     Z21, Z20, Z12
+	VPBROADCASTD (R11)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z13
+	VPDPWSSD     Z21, Z20, Z14
+	VPBROADCASTD (R12)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z15
+	VPDPWSSD     Z21, Z20, Z16
+	VPBROADCASTD (CX)(DX*4), Z21
+	VPDPWSSD     Z21, Z19, Z17
+	VPDPWSSD     Z21, Z20, Z18
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile9x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z12, (AX)
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z14, (AX)
-	VMOVUPS      Z15, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z16, (AX)
-	VMOVUPS      Z17, 64(AX)
+
+tile9x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, (CX)
+	VMOVUPS Z14, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z17, (CX)
+	VMOVUPS Z18, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile9x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile9x2:
-	CMPQ   AX, $0x08
-	JNE    not_tile8x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x08
+	JNE  not_tile8x2
+
+tile8x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	VMOVAPS Z0, Z15
+	VMOVAPS Z0, Z16
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile8x2_store
 
 tile8x2_step:
-	VMOVUPS      (AX), Z16
-	VMOVUPS      64(AX), Z17
-	VPBROADCASTD (BX)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z0
-	VPDPWSSD     Z18, Z17, Z1
-	VPBROADCASTD (SI)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z2
-	VPDPWSSD     Z18, Z17, Z3
-	VPBROADCASTD (DI)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z4
-	VPDPWSSD     Z18, Z17, Z5
-	VPBROADCASTD (R8)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z6
-	VPDPWSSD     Z18, Z17, Z7
-	VPBROADCASTD (R9)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z8
-	VPDPWSSD     Z18, Z17, Z9
-	VPBROADCASTD (R10)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z10
-	VPDPWSSD     Z18, Z17, Z11
-	VPBROADCASTD (R11)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z12
-	VPDPWSSD     Z18, Z17, Z13
-	VPBROADCASTD (CX)(DX*4), Z18
-	VPDPWSSD     Z18, Z16, Z14
-	VPDPWSSD     Z18, Z17, Z15
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z17
+	VMOVUPS      64(AX), Z18
+	VPBROADCASTD (BX)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z1
+	VPDPWSSD     Z19, Z18, Z2
+	VPBROADCASTD (SI)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z3
+	VPDPWSSD     Z19, Z18, Z4
+	VPBROADCASTD (DI)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z5
+	VPDPWSSD     Z19, Z18, Z6
+	VPBROADCASTD (R8)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z7
+	VPDPWSSD     Z19, Z18, Z8
+	VPBROADCASTD (R9)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z9
+	VPDPWSSD     Z19, Z18, Z10
+	VPBROADCASTD (R10)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z11
+	VPDPWSSD     Z19, Z18, Z12
+	VPBROADCASTD (R11)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z13
+	VPDPWSSD     Z19, Z18, Z14
+	VPBROADCASTD (CX)(DX*4), Z19
+	VPDPWSSD     Z19, Z17, Z15
+	VPDPWSSD     Z19, Z18, Z16
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile8x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z12, (AX)
-	VMOVUPS      Z13, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z14, (AX)
-	VMOVUPS      Z15, 64(AX)
+
+tile8x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, (CX)
+	VMOVUPS Z14, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z15, (CX)
+	VMOVUPS Z16, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile8x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile8x2:
-	CMPQ   AX, $0x07
-	JNE    not_tile7x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x07
+	JNE  not_tile7x2
+
+tile7x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	VMOVAPS Z0, Z13
+	VMOVAPS Z0, Z14
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile7x2_store
 
 tile7x2_step:
-	VMOVUPS      (AX), Z14
-	VMOVUPS      64(AX), Z15
-	VPBROADCASTD (BX)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z0
-	VPDPWSSD     Z16, Z15, Z1
-	VPBROADCASTD (SI)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z2
-	VPDPWSSD     Z16, Z15, Z3
-	VPBROADCASTD (DI)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z4
-	VPDPWSSD     Z16, Z15, Z5
-	VPBROADCASTD (R8)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z6
-	VPDPWSSD     Z16, Z15, Z7
-	VPBROADCASTD (R9)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z8
-	VPDPWSSD     Z16, Z15, Z9
-	VPBROADCASTD (R10)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z10
-	VPDPWSSD     Z16, Z15, Z11
-	VPBROADCASTD (CX)(DX*4), Z16
-	VPDPWSSD     Z16, Z14, Z12
-	VPDPWSSD     Z16, Z15, Z13
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z15
+	VMOVUPS      64(AX), Z16
+	VPBROADCASTD (BX)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z1
+	VPDPWSSD     Z17, Z16, Z2
+	VPBROADCASTD (SI)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z3
+	VPDPWSSD     Z17, Z16, Z4
+	VPBROADCASTD (DI)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z5
+	VPDPWSSD     Z17, Z16, Z6
+	VPBROADCASTD (R8)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z7
+	VPDPWSSD     Z17, Z16, Z8
+	VPBROADCASTD (R9)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z9
+	VPDPWSSD     Z17, Z16, Z10
+	VPBROADCASTD (R10)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z11
+	VPDPWSSD     Z17, Z16, Z12
+	VPBROADCASTD (CX)(DX*4), Z17
+	VPDPWSSD     Z17, Z15, Z13
+	VPDPWSSD     Z17, Z16, Z14
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile7x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z12, (AX)
-	VMOVUPS      Z13, 64(AX)
+
+tile7x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z13, (CX)
+	VMOVUPS Z14, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile7x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile7x2:
-	CMPQ   AX, $0x06
-	JNE    not_tile6x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x06
+	JNE  not_tile6x2
+
+tile6x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z12
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile6x2_store
 
 tile6x2_step:
-	VMOVUPS      (AX), Z12
-	VMOVUPS      64(AX), Z13
-	VPBROADCASTD (BX)(DX*4), Z14
-	VPDPWSSD     Z14, Z12, Z0
-	VPDPWSSD     Z14, Z13, Z1
-	VPBROADCASTD (SI)(DX*4), Z14
-	VPDPWSSD     Z14, Z12, Z2
-	VPDPWSSD     Z14, Z13, Z3
-	VPBROADCASTD (DI)(DX*4), Z14
-	VPDPWSSD     Z14, Z12, Z4
-	VPDPWSSD     Z14, Z13, Z5
-	VPBROADCASTD (R8)(DX*4), Z14
-	VPDPWSSD     Z14, Z12, Z6
-	VPDPWSSD     Z14, Z13, Z7
-	VPBROADCASTD (R9)(DX*4), Z14
-	VPDPWSSD     Z14, Z12, Z8
-	VPDPWSSD     Z14, Z13, Z9
-	VPBROADCASTD (CX)(DX*4), Z14
-	VPDPWSSD     Z14, Z12, Z10
-	VPDPWSSD     Z14, Z13, Z11
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z13
+	VMOVUPS      64(AX), Z14
+	VPBROADCASTD (BX)(DX*4), Z15
+	VPDPWSSD     Z15, Z13, Z1
+	VPDPWSSD     Z15, Z14, Z2
+	VPBROADCASTD (SI)(DX*4), Z15
+	VPDPWSSD     Z15, Z13, Z3
+	VPDPWSSD     Z15, Z14, Z4
+	VPBROADCASTD (DI)(DX*4), Z15
+	VPDPWSSD     Z15, Z13, Z5
+	VPDPWSSD     Z15, Z14, Z6
+	VPBROADCASTD (R8)(DX*4), Z15
+	VPDPWSSD     Z15, Z13, Z7
+	VPDPWSSD     Z15, Z14, Z8
+	VPBROADCASTD (R9)(DX*4), Z15
+	VPDPWSSD     Z15, Z13, Z9
+	VPDPWSSD     Z15, Z14, Z10
+	VPBROADCASTD (CX)(DX*4), Z15
+	VPDPWSSD     Z15, Z13, Z11
+	VPDPWSSD     Z15, Z14, Z12
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile6x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	VMOVUPS      Z11, 64(AX)
+
+tile6x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z11, (CX)
+	VMOVUPS Z12, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile6x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile6x2:
-	CMPQ   AX, $0x05
-	JNE    not_tile5x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x05
+	JNE  not_tile5x2
+
+tile5x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile5x2_store
 
 tile5x2_step:
-	VMOVUPS      (AX), Z10
-	VMOVUPS      64(AX), Z11
-	VPBROADCASTD (BX)(DX*4), Z12
-	VPDPWSSD     Z12, Z10, Z0
-	VPDPWSSD     Z12, Z11, Z1
-	VPBROADCASTD (SI)(DX*4), Z12
-	VPDPWSSD     Z12, Z10, Z2
-	VPDPWSSD     Z12, Z11, Z3
-	VPBROADCASTD (DI)(DX*4), Z12
-	VPDPWSSD     Z12, Z10, Z4
-	VPDPWSSD     Z12, Z11, Z5
-	VPBROADCASTD (R8)(DX*4), Z12
-	VPDPWSSD     Z12, Z10, Z6
-	VPDPWSSD     Z12, Z11, Z7
-	VPBROADCASTD (CX)(DX*4), Z12
-	VPDPWSSD     Z12, Z10, Z8
-	VPDPWSSD     Z12, Z11, Z9
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z11
+	VMOVUPS      64(AX), Z12
+	VPBROADCASTD (BX)(DX*4), Z13
+	VPDPWSSD     Z13, Z11, Z1
+	VPDPWSSD     Z13, Z12, Z2
+	VPBROADCASTD (SI)(DX*4), Z13
+	VPDPWSSD     Z13, Z11, Z3
+	VPDPWSSD     Z13, Z12, Z4
+	VPBROADCASTD (DI)(DX*4), Z13
+	VPDPWSSD     Z13, Z11, Z5
+	VPDPWSSD     Z13, Z12, Z6
+	VPBROADCASTD (R8)(DX*4), Z13
+	VPDPWSSD     Z13, Z11, Z7
+	VPDPWSSD     Z13, Z12, Z8
+	VPBROADCASTD (CX)(DX*4), Z13
+	VPDPWSSD     Z13, Z11, Z9
+	VPDPWSSD     Z13, Z12, Z10
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile5x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	VMOVUPS      Z9, 64(AX)
+
+tile5x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z9, (CX)
+	VMOVUPS Z10, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile5x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile5x2:
-	CMPQ   AX, $0x04
-	JNE    not_tile4x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x04
+	JNE  not_tile4x2
+
+tile4x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile4x2_store
 
 tile4x2_step:
-	VMOVUPS      (AX), Z8
-	VMOVUPS      64(AX), Z9
-	VPBROADCASTD (BX)(DX*4), Z10
-	VPDPWSSD     Z10, Z8, Z0
-	VPDPWSSD     Z10, Z9, Z1
-	VPBROADCASTD (SI)(DX*4), Z10
-	VPDPWSSD     Z10, Z8, Z2
-	VPDPWSSD     Z10, Z9, Z3
-	VPBROADCASTD (DI)(DX*4), Z10
-	VPDPWSSD     Z10, Z8, Z4
-	VPDPWSSD     Z10, Z9, Z5
-	VPBROADCASTD (CX)(DX*4), Z10
-	VPDPWSSD     Z10, Z8, Z6
-	VPDPWSSD     Z10, Z9, Z7
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z9
+	VMOVUPS      64(AX), Z10
+	VPBROADCASTD (BX)(DX*4), Z11
+	VPDPWSSD     Z11, Z9, Z1
+	VPDPWSSD     Z11, Z10, Z2
+	VPBROADCASTD (SI)(DX*4), Z11
+	VPDPWSSD     Z11, Z9, Z3
+	VPDPWSSD     Z11, Z10, Z4
+	VPBROADCASTD (DI)(DX*4), Z11
+	VPDPWSSD     Z11, Z9, Z5
+	VPDPWSSD     Z11, Z10, Z6
+	VPBROADCASTD (CX)(DX*4), Z11
+	VPDPWSSD     Z11, Z9, Z7
+	VPDPWSSD     Z11, Z10, Z8
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x01, DX
 	JNZ          tile4x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	VMOVUPS      Z7, 64(AX)
+
+tile4x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z7, (CX)
+	VMOVUPS Z8, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile4x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile4x2:
-	CMPQ   AX, $0x03
-	JNE    not_tile3x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x03
+	JNE  not_tile3x2
+
+tile3x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile3x2_store
 
 tile3x2_step:
-	VMOVUPS      (AX), Z6
-	VMOVUPS      64(AX), Z7
-	VPBROADCASTD (BX)(DX*4), Z8
-	VPDPWSSD     Z8, Z6, Z0
-	VPDPWSSD     Z8, Z7, Z1
-	VPBROADCASTD (SI)(DX*4), Z8
-	VPDPWSSD     Z8, Z6, Z2
-	VPDPWSSD     Z8, Z7, Z3
-	VPBROADCASTD (CX)(DX*4), Z8
-	VPDPWSSD     Z8, Z6, Z4
-	VPDPWSSD     Z8, Z7, Z5
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z7
+	VMOVUPS      64(AX), Z8
+	VPBROADCASTD (BX)(DX*4), Z9
+	VPDPWSSD     Z9, Z7, Z1
+	VPDPWSSD     Z9, Z8, Z2
+	VPBROADCASTD (SI)(DX*4), Z9
+	VPDPWSSD     Z9, Z7, Z3
+	VPDPWSSD     Z9, Z8, Z4
+	VPBROADCASTD (CX)(DX*4), Z9
+	VPDPWSSD     Z9, Z7, Z5
+	VPDPWSSD     Z9, Z8, Z6
+	VMOVUPS      128(AX), Z7
+	VMOVUPS      192(AX), Z8
+	VPBROADCASTD 4(BX)(DX*4), Z9
+	VPDPWSSD     Z9, Z7, Z1
+	VPDPWSSD     Z9, Z8, Z2
+	VPBROADCASTD 4(SI)(DX*4), Z9
+	VPDPWSSD     Z9, Z7, Z3
+	VPDPWSSD     Z9, Z8, Z4
+	VPBROADCASTD 4(CX)(DX*4), Z9
+	VPDPWSSD     Z9, Z7, Z5
+	VPDPWSSD     Z9, Z8, Z6
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, DX
 	JNZ          tile3x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	VMOVUPS      Z5, 64(AX)
+
+tile3x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z5, (CX)
+	VMOVUPS Z6, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile3x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile3x2:
-	CMPQ   AX, $0x02
-	JNE    not_tile2x2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ AX, $0x02
+	JNE  not_tile2x2
+
+tile2x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile2x2_store
 
 tile2x2_step:
-	VMOVUPS      (AX), Z4
-	VMOVUPS      64(AX), Z5
-	VPBROADCASTD (BX)(DX*4), Z6
-	VPDPWSSD     Z6, Z4, Z0
-	VPDPWSSD     Z6, Z5, Z1
-	VPBROADCASTD (CX)(DX*4), Z6
-	VPDPWSSD     Z6, Z4, Z2
-	VPDPWSSD     Z6, Z5, Z3
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z5
+	VMOVUPS      64(AX), Z6
+	VPBROADCASTD (BX)(DX*4), Z7
+	VPDPWSSD     Z7, Z5, Z1
+	VPDPWSSD     Z7, Z6, Z2
+	VPBROADCASTD (CX)(DX*4), Z7
+	VPDPWSSD     Z7, Z5, Z3
+	VPDPWSSD     Z7, Z6, Z4
+	VMOVUPS      128(AX), Z5
+	VMOVUPS      192(AX), Z6
+	VPBROADCASTD 4(BX)(DX*4), Z7
+	VPDPWSSD     Z7, Z5, Z1
+	VPDPWSSD     Z7, Z6, Z2
+	VPBROADCASTD 4(CX)(DX*4), Z7
+	VPDPWSSD     Z7, Z5, Z3
+	VPDPWSSD     Z7, Z6, Z4
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, DX
 	JNZ          tile2x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	VMOVUPS      Z3, 64(AX)
+
+tile2x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z3, (CX)
+	VMOVUPS Z4, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile2x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 not_tile2x2:
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+tile1x2_panel:
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile1x2_store
 
 tile1x2_step:
-	VMOVUPS      (AX), Z2
-	VMOVUPS      64(AX), Z3
-	VPBROADCASTD (CX)(DX*4), Z4
-	VPDPWSSD     Z4, Z2, Z0
-	VPDPWSSD     Z4, Z3, Z1
-	ADDQ         $0x80, AX
-	INCQ         DX
+	VMOVUPS      (AX), Z3
+	VMOVUPS      64(AX), Z4
+	VPBROADCASTD (CX)(DX*4), Z5
+	VPDPWSSD     Z5, Z3, Z1
+	VPDPWSSD     Z5, Z4, Z2
+	VMOVUPS      128(AX), Z3
+	VMOVUPS      192(AX), Z4
+	VPBROADCASTD 4(CX)(DX*4), Z5
+	VPDPWSSD     Z5, Z3, Z1
+	VPDPWSSD     Z5, Z4, Z2
+	ADDQ         $0x00000100, AX
+	ADDQ         $0x02, DX
 	JNZ          tile1x2_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	VMOVUPS      Z1, 64(AX)
+
+tile1x2_store:
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Z1, (CX)
+	VMOVUPS Z2, 64(CX)
+	MOVQ    AX, b_base+64(FP)
+	ADDQ    $0x00000080, c_base+0(FP)
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
+	JGT     tile1x2_panel
+	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
-	CMPQ   AX, $0x0c
-	JNE    not_tile12x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), R13
-	LEAQ   (AX)(R13*4), R13
-	MOVQ   72(CX), R14
-	LEAQ   (AX)(R14*4), R14
-	MOVQ   80(CX), R15
-	LEAQ   (AX)(R15*4), R15
-	MOVQ   88(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	MOVQ    rows+96(FP), AX
+	CMPQ    AX, $0x0c
+	JNE     not_tile12x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z11
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), R13
+	LEAQ    (AX)(R13*4), R13
+	MOVQ    72(CX), R14
+	LEAQ    (AX)(R14*4), R14
+	MOVQ    80(CX), R15
+	LEAQ    (AX)(R15*4), R15
+	MOVQ    88(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile12x1_store
 
 tile12x1_step:
 	VMOVUPS      (AX), Z12
 	VPBROADCASTD (BX)(DX*4), Z13
-	VPDPWSSD     Z13, Z12, Z0
-	VPBROADCASTD (SI)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z1
-	VPBROADCASTD (DI)(DX*4), Z13
+	VPBROADCASTD (SI)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z2
-	VPBROADCASTD (R8)(DX*4), Z13
+	VPBROADCASTD (DI)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z3
-	VPBROADCASTD (R9)(DX*4), Z13
+	VPBROADCASTD (R8)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z4
-	VPBROADCASTD (R10)(DX*4), Z13
+	VPBROADCASTD (R9)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z5
-	VPBROADCASTD (R11)(DX*4), Z13
+	VPBROADCASTD (R10)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z6
-	VPBROADCASTD (R12)(DX*4), Z13
+	VPBROADCASTD (R11)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z7
-	VPBROADCASTD (R13)(DX*4), Z13
+	VPBROADCASTD (R12)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z8
-	VPBROADCASTD (R14)(DX*4), Z13
+	VPBROADCASTD (R13)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z9
-	VPBROADCASTD (R15)(DX*4), Z13
+	VPBROADCASTD (R14)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z10
-	VPBROADCASTD (CX)(DX*4), Z13
+	VPBROADCASTD (R15)(DX*4), Z13
 	VPDPWSSD     Z13, Z12, Z11
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z13
+	VPDPWSSD     Z13, Z12, Z0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile12x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z11, (AX)
+
+tile12x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z11, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile12x1:
-	CMPQ   AX, $0x0b
-	JNE    not_tile11x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), R13
-	LEAQ   (AX)(R13*4), R13
-	MOVQ   72(CX), R14
-	LEAQ   (AX)(R14*4), R14
-	MOVQ   80(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x0b
+	JNE     not_tile11x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z10
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), R13
+	LEAQ    (AX)(R13*4), R13
+	MOVQ    72(CX), R14
+	LEAQ    (AX)(R14*4), R14
+	MOVQ    80(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile11x1_store
 
 tile11x1_step:
 	VMOVUPS      (AX), Z11
 	VPBROADCASTD (BX)(DX*4), Z12
-	VPDPWSSD     Z12, Z11, Z0
-	VPBROADCASTD (SI)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z1
-	VPBROADCASTD (DI)(DX*4), Z12
+	VPBROADCASTD (SI)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z2
-	VPBROADCASTD (R8)(DX*4), Z12
+	VPBROADCASTD (DI)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z3
-	VPBROADCASTD (R9)(DX*4), Z12
+	VPBROADCASTD (R8)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z4
-	VPBROADCASTD (R10)(DX*4), Z12
+	VPBROADCASTD (R9)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z5
-	VPBROADCASTD (R11)(DX*4), Z12
+	VPBROADCASTD (R10)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z6
-	VPBROADCASTD (R12)(DX*4), Z12
+	VPBROADCASTD (R11)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z7
-	VPBROADCASTD (R13)(DX*4), Z12
+	VPBROADCASTD (R12)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z8
-	VPBROADCASTD (R14)(DX*4), Z12
+	VPBROADCASTD (R13)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z9
-	VPBROADCASTD (CX)(DX*4), Z12
+	VPBROADCASTD (R14)(DX*4), Z12
 	VPDPWSSD     Z12, Z11, Z10
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z12
+	VPDPWSSD     Z12, Z11, Z0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile11x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z9, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z10, (AX)
+
+tile11x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z10, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile11x1:
-	CMPQ   AX, $0x0a
-	JNE    not_tile10x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), R13
-	LEAQ   (AX)(R13*4), R13
-	MOVQ   72(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x0a
+	JNE     not_tile10x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z9
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), R13
+	LEAQ    (AX)(R13*4), R13
+	MOVQ    72(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile10x1_store
 
 tile10x1_step:
 	VMOVUPS      (AX), Z10
 	VPBROADCASTD (BX)(DX*4), Z11
-	VPDPWSSD     Z11, Z10, Z0
-	VPBROADCASTD (SI)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z1
-	VPBROADCASTD (DI)(DX*4), Z11
+	VPBROADCASTD (SI)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z2
-	VPBROADCASTD (R8)(DX*4), Z11
+	VPBROADCASTD (DI)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z3
-	VPBROADCASTD (R9)(DX*4), Z11
+	VPBROADCASTD (R8)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z4
-	VPBROADCASTD (R10)(DX*4), Z11
+	VPBROADCASTD (R9)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z5
-	VPBROADCASTD (R11)(DX*4), Z11
+	VPBROADCASTD (R10)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z6
-	VPBROADCASTD (R12)(DX*4), Z11
+	VPBROADCASTD (R11)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z7
-	VPBROADCASTD (R13)(DX*4), Z11
+	VPBROADCASTD (R12)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z8
-	VPBROADCASTD (CX)(DX*4), Z11
+	VPBROADCASTD (R13)(DX*4), Z11
 	VPDPWSSD     Z11, Z10, Z9
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z11
+	VPDPWSSD     Z11, Z10, Z0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile10x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z9, (AX)
+
+tile10x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z9, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile10x1:
-	CMPQ   AX, $0x09
-	JNE    not_tile9x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), R12
-	LEAQ   (AX)(R12*4), R12
-	MOVQ   64(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x09
+	JNE     not_tile9x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z8
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), R12
+	LEAQ    (AX)(R12*4), R12
+	MOVQ    64(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile9x1_store
 
 tile9x1_step:
 	VMOVUPS      (AX), Z9
 	VPBROADCASTD (BX)(DX*4), Z10
-	VPDPWSSD     Z10, Z9, Z0
-	VPBROADCASTD (SI)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z1
-	VPBROADCASTD (DI)(DX*4), Z10
+	VPBROADCASTD (SI)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z2
-	VPBROADCASTD (R8)(DX*4), Z10
+	VPBROADCASTD (DI)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z3
-	VPBROADCASTD (R9)(DX*4), Z10
+	VPBROADCASTD (R8)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z4
-	VPBROADCASTD (R10)(DX*4), Z10
+	VPBROADCASTD (R9)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z5
-	VPBROADCASTD (R11)(DX*4), Z10
+	VPBROADCASTD (R10)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z6
-	VPBROADCASTD (R12)(DX*4), Z10
+	VPBROADCASTD (R11)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z7
-	VPBROADCASTD (CX)(DX*4), Z10
+	VPBROADCASTD (R12)(DX*4), Z10
 	VPDPWSSD     Z10, Z9, Z8
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z10
+	VPDPWSSD     Z10, Z9, Z0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile9x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z7, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z8, (AX)
+
+tile9x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z8, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile9x1:
-	CMPQ   AX, $0x08
-	JNE    not_tile8x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), R11
-	LEAQ   (AX)(R11*4), R11
-	MOVQ   56(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x08
+	JNE     not_tile8x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), R11
+	LEAQ    (AX)(R11*4), R11
+	MOVQ    56(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile8x1_store
 
 tile8x1_step:
 	VMOVUPS      (AX), Z8
 	VPBROADCASTD (BX)(DX*4), Z9
-	VPDPWSSD     Z9, Z8, Z0
-	VPBROADCASTD (SI)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z1
-	VPBROADCASTD (DI)(DX*4), Z9
+	VPBROADCASTD (SI)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z2
-	VPBROADCASTD (R8)(DX*4), Z9
+	VPBROADCASTD (DI)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z3
-	VPBROADCASTD (R9)(DX*4), Z9
+	VPBROADCASTD (R8)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z4
-	VPBROADCASTD (R10)(DX*4), Z9
+	VPBROADCASTD (R9)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z5
-	VPBROADCASTD (R11)(DX*4), Z9
+	VPBROADCASTD (R10)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z6
-	VPBROADCASTD (CX)(DX*4), Z9
+	VPBROADCASTD (R11)(DX*4), Z9
 	VPDPWSSD     Z9, Z8, Z7
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z9
+	VPDPWSSD     Z9, Z8, Z0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile8x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z7, (AX)
+
+tile8x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z7, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile8x1:
-	CMPQ   AX, $0x07
-	JNE    not_tile7x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), R10
-	LEAQ   (AX)(R10*4), R10
-	MOVQ   48(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x07
+	JNE     not_tile7x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), R10
+	LEAQ    (AX)(R10*4), R10
+	MOVQ    48(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile7x1_store
 
 tile7x1_step:
 	VMOVUPS      (AX), Z7
 	VPBROADCASTD (BX)(DX*4), Z8
-	VPDPWSSD     Z8, Z7, Z0
-	VPBROADCASTD (SI)(DX*4), Z8
 	VPDPWSSD     Z8, Z7, Z1
-	VPBROADCASTD (DI)(DX*4), Z8
+	VPBROADCASTD (SI)(DX*4), Z8
 	VPDPWSSD     Z8, Z7, Z2
-	VPBROADCASTD (R8)(DX*4), Z8
+	VPBROADCASTD (DI)(DX*4), Z8
 	VPDPWSSD     Z8, Z7, Z3
-	VPBROADCASTD (R9)(DX*4), Z8
+	VPBROADCASTD (R8)(DX*4), Z8
 	VPDPWSSD     Z8, Z7, Z4
-	VPBROADCASTD (R10)(DX*4), Z8
+	VPBROADCASTD (R9)(DX*4), Z8
 	VPDPWSSD     Z8, Z7, Z5
-	VPBROADCASTD (CX)(DX*4), Z8
+	VPBROADCASTD (R10)(DX*4), Z8
 	VPDPWSSD     Z8, Z7, Z6
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z8
+	VPDPWSSD     Z8, Z7, Z0
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x01, DX
 	JNZ          tile7x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z6, (AX)
+
+tile7x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile7x1:
-	CMPQ   AX, $0x06
-	JNE    not_tile6x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), R9
-	LEAQ   (AX)(R9*4), R9
-	MOVQ   40(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x06
+	JNE     not_tile6x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), R9
+	LEAQ    (AX)(R9*4), R9
+	MOVQ    40(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile6x1_store
 
 tile6x1_step:
 	VMOVUPS      (AX), Z6
 	VPBROADCASTD (BX)(DX*4), Z7
-	VPDPWSSD     Z7, Z6, Z0
-	VPBROADCASTD (SI)(DX*4), Z7
 	VPDPWSSD     Z7, Z6, Z1
-	VPBROADCASTD (DI)(DX*4), Z7
+	VPBROADCASTD (SI)(DX*4), Z7
 	VPDPWSSD     Z7, Z6, Z2
-	VPBROADCASTD (R8)(DX*4), Z7
+	VPBROADCASTD (DI)(DX*4), Z7
 	VPDPWSSD     Z7, Z6, Z3
-	VPBROADCASTD (R9)(DX*4), Z7
+	VPBROADCASTD (R8)(DX*4), Z7
 	VPDPWSSD     Z7, Z6, Z4
-	VPBROADCASTD (CX)(DX*4), Z7
+	VPBROADCASTD (R9)(DX*4), Z7
 	VPDPWSSD     Z7, Z6, Z5
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z0
+	VMOVUPS      64(AX), Z6
+	VPBROADCASTD 4(BX)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z1
+	VPBROADCASTD 4(SI)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z2
+	VPBROADCASTD 4(DI)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z3
+	VPBROADCASTD 4(R8)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z4
+	VPBROADCASTD 4(R9)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z5
+	VPBROADCASTD 4(CX)(DX*4), Z7
+	VPDPWSSD     Z7, Z6, Z0
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile6x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z5, (AX)
+
+tile6x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z5, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile6x1:
-	CMPQ   AX, $0x05
-	JNE    not_tile5x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), R8
-	LEAQ   (AX)(R8*4), R8
-	MOVQ   32(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x05
+	JNE     not_tile5x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), R8
+	LEAQ    (AX)(R8*4), R8
+	MOVQ    32(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile5x1_store
 
 tile5x1_step:
 	VMOVUPS      (AX), Z5
 	VPBROADCASTD (BX)(DX*4), Z6
-	VPDPWSSD     Z6, Z5, Z0
-	VPBROADCASTD (SI)(DX*4), Z6
 	VPDPWSSD     Z6, Z5, Z1
-	VPBROADCASTD (DI)(DX*4), Z6
+	VPBROADCASTD (SI)(DX*4), Z6
 	VPDPWSSD     Z6, Z5, Z2
-	VPBROADCASTD (R8)(DX*4), Z6
+	VPBROADCASTD (DI)(DX*4), Z6
 	VPDPWSSD     Z6, Z5, Z3
-	VPBROADCASTD (CX)(DX*4), Z6
+	VPBROADCASTD (R8)(DX*4), Z6
 	VPDPWSSD     Z6, Z5, Z4
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z0
+	VMOVUPS      64(AX), Z5
+	VPBROADCASTD 4(BX)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z1
+	VPBROADCASTD 4(SI)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z2
+	VPBROADCASTD 4(DI)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z3
+	VPBROADCASTD 4(R8)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z4
+	VPBROADCASTD 4(CX)(DX*4), Z6
+	VPDPWSSD     Z6, Z5, Z0
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile5x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z4, (AX)
+
+tile5x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile5x1:
-	CMPQ   AX, $0x04
-	JNE    not_tile4x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), DI
-	LEAQ   (AX)(DI*4), DI
-	MOVQ   24(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x04
+	JNE     not_tile4x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), DI
+	LEAQ    (AX)(DI*4), DI
+	MOVQ    24(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile4x1_store
 
 tile4x1_step:
 	VMOVUPS      (AX), Z4
 	VPBROADCASTD (BX)(DX*4), Z5
-	VPDPWSSD     Z5, Z4, Z0
-	VPBROADCASTD (SI)(DX*4), Z5
 	VPDPWSSD     Z5, Z4, Z1
-	VPBROADCASTD (DI)(DX*4), Z5
+	VPBROADCASTD (SI)(DX*4), Z5
 	VPDPWSSD     Z5, Z4, Z2
-	VPBROADCASTD (CX)(DX*4), Z5
+	VPBROADCASTD (DI)(DX*4), Z5
 	VPDPWSSD     Z5, Z4, Z3
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z0
+	VMOVUPS      64(AX), Z4
+	VPBROADCASTD 4(BX)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z1
+	VPBROADCASTD 4(SI)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z2
+	VPBROADCASTD 4(DI)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z3
+	VPBROADCASTD 4(CX)(DX*4), Z5
+	VPDPWSSD     Z5, Z4, Z0
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile4x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z3, (AX)
+
+tile4x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile4x1:
-	CMPQ   AX, $0x03
-	JNE    not_tile3x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), SI
-	LEAQ   (AX)(SI*4), SI
-	MOVQ   16(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x03
+	JNE     not_tile3x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), SI
+	LEAQ    (AX)(SI*4), SI
+	MOVQ    16(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile3x1_store
 
 tile3x1_step:
 	VMOVUPS      (AX), Z3
 	VPBROADCASTD (BX)(DX*4), Z4
-	VPDPWSSD     Z4, Z3, Z0
-	VPBROADCASTD (SI)(DX*4), Z4
 	VPDPWSSD     Z4, Z3, Z1
-	VPBROADCASTD (CX)(DX*4), Z4
+	VPBROADCASTD (SI)(DX*4), Z4
 	VPDPWSSD     Z4, Z3, Z2
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z0
+	VMOVUPS      64(AX), Z3
+	VPBROADCASTD 4(BX)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z1
+	VPBROADCASTD 4(SI)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z2
+	VPBROADCASTD 4(CX)(DX*4), Z4
+	VPDPWSSD     Z4, Z3, Z0
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile3x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z2, (AX)
+
+tile3x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile3x1:
-	CMPQ   AX, $0x02
-	JNE    not_tile2x1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), BX
-	LEAQ   (AX)(BX*4), BX
-	MOVQ   8(CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	CMPQ    AX, $0x02
+	JNE     not_tile2x1
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), BX
+	LEAQ    (AX)(BX*4), BX
+	MOVQ    8(CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile2x1_store
 
 tile2x1_step:
 	VMOVUPS      (AX), Z2
 	VPBROADCASTD (BX)(DX*4), Z3
-	VPDPWSSD     Z3, Z2, Z0
-	VPBROADCASTD (CX)(DX*4), Z3
 	VPDPWSSD     Z3, Z2, Z1
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VPBROADCASTD (CX)(DX*4), Z3
+	VPDPWSSD     Z3, Z2, Z0
+	VMOVUPS      64(AX), Z2
+	VPBROADCASTD 4(BX)(DX*4), Z3
+	VPDPWSSD     Z3, Z2, Z1
+	VPBROADCASTD 4(CX)(DX*4), Z3
+	VPDPWSSD     Z3, Z2, Z0
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile2x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Z1, (AX)
+
+tile2x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET
 
 not_tile2x1:
-	VPXORD Z0, Z0, Z0
-	MOVQ   a_base+32(FP), AX
-	MOVQ   starts+56(FP), CX
-	MOVQ   depth+88(FP), DX
-	LEAQ   (AX)(DX*4), AX
-	MOVQ   (CX), CX
-	LEAQ   (AX)(CX*4), CX
-	NEGQ   DX
-	MOVQ   b_base+64(FP), AX
+	VMOVAPS Z0, Z0
+	MOVQ    a_base+32(FP), AX
+	MOVQ    starts+56(FP), CX
+	MOVQ    depth+88(FP), DX
+	LEAQ    (AX)(DX*4), AX
+	MOVQ    (CX), CX
+	LEAQ    (AX)(CX*4), CX
+	NEGQ    DX
+	MOVQ    b_base+64(FP), AX
+	TESTQ   DX, DX
+	JZ      tile1x1_store
 
 tile1x1_step:
 	VMOVUPS      (AX), Z1
 	VPBROADCASTD (CX)(DX*4), Z2
 	VPDPWSSD     Z2, Z1, Z0
-	ADDQ         $0x40, AX
-	INCQ         DX
+	VMOVUPS      64(AX), Z1
+	VPBROADCASTD 4(CX)(DX*4), Z2
+	VPDPWSSD     Z2, Z1, Z0
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x02, DX
 	JNZ          tile1x1_step
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Z0, (AX)
+
+tile1x1_store:
+	MOVQ    c_base+0(FP), AX
+	MOVQ    cStride+24(FP), CX
+	SHLQ    $0x02, CX
+	VMOVUPS Z0, (AX)
 	VZEROUPPER
 	RET

@@ -11,16 +11,17 @@ func Of(s isa.Set) *Kernels {
 	case isa.AVX2:
 		k.Name, k.Width, k.TileRows = string(s), 8, 6
 		k.useAVX2()
-		k.ByteWidth, k.ByteRows = 8, 6
-		k.Words.ByteFactor, k.Words.TernaryFactor = 0.8, 1.6
+		k.useAVX2Bytes()
+		k.Words.ByteFactor, k.Words.TernaryFactor = 0.95, 1.8
 	case isa.AVX512:
 		k.Name, k.Width, k.TileRows = string(s), 16, 12
 		k.useAVX512()
 		if isa.DotProducts() {
 			k.ByteWidth, k.ByteRows, k.TernaryTile = 16, 12, vnniByteTile
-			k.SignedBytes, k.PanelZeros = true, true
+			k.Bytes = BytePanels{Signed: true, Zeros: true}
+			k.Ternary = k.Bytes
 			k.useVNNI()
-			k.Words.ByteFactor, k.Words.TernaryFactor = 1.8, 1.8
+			k.Words.ByteFactor, k.Words.TernaryFactor = 2, 2
 		} else {
 			k.useAVX2Bytes()
 		}
@@ -32,4 +33,6 @@ func Of(s isa.Set) *Kernels {
 func (k *Kernels) useAVX2Bytes() {
 	k.ByteWidth, k.ByteRows = 8, 6
 	k.ByteTile, k.TernaryTile, k.ByteSums = avx2ByteTile, avx2TernaryTile, avx2ByteSums
+	k.Bytes = BytePanels{Signed: true, Pairs: true}
+	k.Words.Widen = avx2WordsWiden
 }

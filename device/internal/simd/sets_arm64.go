@@ -10,7 +10,10 @@ func Of(s isa.Set) *Kernels {
 	if s == isa.NEON {
 		k.Name, k.Width, k.TileRows = string(s), 8, 6 // a vector of the product is two of the machine's
 		k.useNEON()
-		k.ByteRows, k.TernaryTile, k.SignedBytes = 6, neonByteTile, true
+		k.ByteRows = 6
+		k.ByteTile = ByteTile(neonByteTile).panelwise(k.ByteWidth)
+		k.TernaryTile = k.ByteTile
+		k.Bytes.Signed, k.Ternary.Signed = true, true
 	}
 	return k
 }

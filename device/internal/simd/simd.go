@@ -71,19 +71,14 @@ type Kernels struct {
 
 	// Kernels of bytes work on words: a word is four signed bytes, the first at the lowest address, or an integer of 32
 	// bits, in the place of a float. Sums of integers wrap around; the other results are the same in all sets.
-	ByteWidth int // of ByteTile what Width is of MatMulTile
-	ByteRows  int // the same of TileRows
-	// SignedBytes says that panels hold signed bytes, from -127 on, and that ByteTile ignores zeros and ByteSums is not
-	// needed.
-	SignedBytes bool
-	// PanelZeros says, besides, that a panel begins with a row of integers with which sums begin: −128·Σ w of each column.
-	PanelZeros bool
+	ByteWidth      int // of ByteTile what Width is of MatMulTile
+	ByteRows       int // the same of TileRows
+	Bytes, Ternary BytePanels
 
-	// ByteTile computes the integers c = zeros + a·b for a tile of rows × vectors·ByteWidth, vectors 1 or 2: row r of a is
-	// depth words from starts[r] on, zeros has an integer a row, b is a packed panel of unsigned bytes. TernaryTile is
-	// ByteTile for those that are 0, 1 or 2.
-	ByteTile, TernaryTile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int,
-		zeros *[MaxTileRows]int32, b []float32, depth, rows, vectors int)
+	// ByteTile computes the integers c = zeros + a·b for a tile of rows × vectors·ByteWidth, vectors any number: row r of
+	// a is depth words from starts[r] on, zeros has an integer a row, b are packed panels of Bytes. TernaryTile is
+	// ByteTile for weights of -1, 0 and 1 and panels of Ternary.
+	ByteTile, TernaryTile ByteTile
 	// ByteSums sets sums[r] to the sum of the bytes of row r of a: depth words from starts[r] on.
 	ByteSums func(sums *[MaxTileRows]int32, a []float32, starts *[MaxTileRows]int, depth, rows int)
 	// Dequantise computes dst = max(f, floor) with f = a∘x + c of integers x. c is optional. Each operation of these three
@@ -101,6 +96,35 @@ type Kernels struct {
 
 	// Peak does steps × 12 independent vector multiply-adds, to measure the machine's maximum rate; nil in generic.
 	Peak func(steps int)
+}
+
+// BytePanels is how a kernel takes panels of bytes.
+type BytePanels struct {
+	// Signed says that panels hold the weights; else they hold unsigned bytes, weights and 128, or ternary ones and 1, and
+	// zeros are −128 or −1 times the sums of rows.
+	Signed bool
+	// Zeros says that a panel begins with a row of integers with which sums begin: −128·Σ w of each column.
+	Zeros bool
+	// Pairs says that a word of a panel holds two weights of a column, and two of the next; rows of a are words of two
+	// integers of 16 bits then (Words.Widen).
+	Pairs bool
+}
+
+// ByteTile is the type of Kernels.ByteTile.
+type ByteTile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int,
+	zeros *[MaxTileRows]int32, b []float32, depth, rows, vectors int)
+
+// panelwise returns a ByteTile that takes any number of vectors of so many columns of one that takes 1 or 2.
+func (t ByteTile) panelwise(width int) ByteTile {
+	return func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, zeros *[MaxTileRows]int32, b []float32,
+		depth, rows, vectors int) {
+		for ; vectors > 0; vectors -= 2 {
+			t(c, cStride, a, starts, zeros, b, depth, rows, min(vectors, 2))
+			if vectors > 2 {
+				c, b = c[2*width:], b[2*width*depth:]
+			}
+		}
+	}
 }
 
 // Sets returns the kernels that this machine can run, slowest first.

@@ -13,7 +13,7 @@ type Words struct {
 	// Output is that of a Winograd. LastOutput divides by 36: its results are right where they are whole numbers from
 	// -2²⁹ to 2²⁹ − 1.
 	Output, LastOutput FromPoints
-	// Tile computes c = a·b as MatMulTile does, of depth words of two integers. depth is at least 1.
+	// Tile computes c = a·b as MatMulTile does, of depth words of two integers, an even number, and any number of vectors.
 	Tile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32, depth, rows, vectors int)
 	// Factors are what a product of two integers costs, beside that of two bytes, and of a byte by a ternary weight.
 	ByteFactor, TernaryFactor float64
