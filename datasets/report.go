@@ -122,7 +122,15 @@ func (r *Report) addSounds(survey Survey) {
 			clipped = append(clipped, path)
 		}
 	}
-	r.addFiles(Unreadable, unreadable, "cannot be read and are skipped")
+	if len(unreadable) > 0 {
+		slices.Sort(unreadable)
+		var reasons []string // which name the files
+		for _, path := range unreadable {
+			reasons = append(reasons, survey[path].Err.Error())
+		}
+		r.add(Unreadable, unreadable, "%d file(s) cannot be read and are skipped: %s", len(unreadable),
+			enumerate(reasons, namedFiles))
+	}
 	r.addFiles(SilentSound, silent, "hold nothing but silence; remove them")
 	r.addFiles(ClippedSound, clipped, "are clipped: more than one sample in 1,000 is at full scale")
 }

@@ -110,7 +110,8 @@ func TestReportOfRecordings(t *testing.T) {
 		found += string(f.Kind) + ": " + f.Text + "\n"
 	}
 	for _, want := range []string{
-		"unreadable: 4 file(s) cannot be read and are skipped: " + f.path("hum/broken0.wav"),
+		"unreadable: 4 file(s) cannot be read and are skipped: " +
+			f.path("hum/broken0.wav") + ": damaged sound file: ends inside its",
 		"unreadable: 1 file(s) end before clips that their cue points or label tracks state, which are skipped: " +
 			f.path("day0.wav") + "\n",
 		"note: ignored 2 file(s) of sound formats that are not read, which an installed ffmpeg decodes with " +
