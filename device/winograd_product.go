@@ -41,7 +41,7 @@ const (
 	tilesAtOnce  = simd.MaxTileRows // tiles of outputs that are computed at a time: one for each row of a matrix tile
 	sumsAtOnce   = 1024             // sums of one tile, points by columns, that are computed before they are transformed
 	minChunkCols = 32               // minimum number of columns in sumsAtOnce
-	wordCols     = 64               // the same of integers, whose products take half as long
+	wordCols     = 128              // the same of integers, whose products take half as long
 )
 
 // winogradTiles computes tiles first up to last.
