@@ -70,7 +70,7 @@ func (r *strided) advance(rows int) {
 }
 
 // add moves the pointer by bytes.
-func (r *strided) add(bytes reg.Register) {
+func (r *strided) add(bytes Op) {
 	ADDQ(bytes, r.p)
 	r.moved()
 }
@@ -127,18 +127,20 @@ func (w winograd) fromPoints(s isa, name string, rows int, t transform) {
 	})
 }
 
-// eachColumn generates the loops of a transform: over vectors of columns and, within one, over the tiles.
+// eachColumn generates the loops of a transform: over the tiles and, within one, over vectors of columns.
 func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t transform, next func()) {
 	for _, c := range w.constants {
 		constantData(c)
 	}
-	src, dst := Load(Param("x").Base(), GP64()), Load(Param(to).Base(), GP64())
-	left := Load(Param("cols"), GP64())
-	column := func(label string, mask reg.Register) {
-		in.begin(src)
-		out.begin(dst)
-		tiles := Load(Param("tiles"), GP64())
-		Label(label)
+	in.begin(Load(Param("x").Base(), GP64()))
+	out.begin(Load(Param(to).Base(), GP64()))
+	whole, last := Load(Param("cols"), GP64()), GP64() // bytes of whole vectors, floats after them
+	MOVQ(whole, last)
+	ANDQ(Imm(uint64(s.width-1)), last)
+	SUBQ(last, whole)
+	SHLQ(U8(2), whole)
+	mask := s.mask(last, s.vec())
+	column := func(mask reg.Register) {
 		x := make([]value, rows)
 		for i := range x {
 			x[i] = s.load(in.row(i), mask)
@@ -146,13 +148,27 @@ func (w winograd) eachColumn(s isa, to string, in, out *strided, rows int, t tra
 		for i, v := range t(s, x) {
 			s.move(v.(Op), out.row(i), mask)
 		}
-		next()
-		DECQ(tiles)
-		JNZ(LabelRef(label))
 	}
-	eachVector("columns", "last", left, s.width, func() {
-		column("tiles", nil)
-		ADDQ(U32(s.bytes()), src)
-		ADDQ(U32(s.bytes()), dst)
-	}, func() { column("lastTiles", s.mask(left, s.vec())) })
+	Label("tile")
+	left := GP64()
+	MOVQ(whole, left)
+	TESTQ(left, left)
+	JZ(LabelRef("last"))
+	Label("columns")
+	column(nil)
+	in.add(U32(s.bytes()))
+	out.add(U32(s.bytes()))
+	SUBQ(U32(s.bytes()), left)
+	JNZ(LabelRef("columns"))
+	Label("last")
+	TESTQ(last, last)
+	JZ(LabelRef("next"))
+	column(mask)
+	Label("next")
+	SUBQ(whole, in.p)
+	SUBQ(whole, out.p)
+	next()
+	DECQ(address(Param("tiles")))
+	JNZ(LabelRef("tile"))
+	end()
 }

@@ -2110,60 +2110,53 @@ next:
 // func avx2WinogradF23Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX
 TEXT ·avx2WinogradF23Input(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R9
-	MOVQ v_base+0(FP), R10
-	MOVQ cols+56(FP), R11
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    x_base+24(FP), CX
+	MOVQ    v_base+0(FP), SI
+	MOVQ    cols+56(FP), R9
+	MOVQ    R9, R10
+	ANDQ    $0x07, R10
+	SUBQ    R10, R9
+	SHLQ    $0x02, R9
+	LEAQ    tailMask<>+32(SB), R11
+	MOVQ    R10, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, R11
+	VMOVUPS (R11), Y0
+
+tile:
+	MOVQ  R9, R11
+	TESTQ R11, R11
+	JZ    last
 
 columns:
-	CMPQ R11, $0x08
-	JLT  last
-	MOVQ R9, CX
-	MOVQ R10, SI
-	MOVQ tiles+48(FP), R12
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(BX*1), Y3
-	VADDPS  Y1, Y2, Y4
-	VSUBPS  Y1, Y2, Y5
-	VSUBPS  Y2, Y0, Y0
-	VSUBPS  Y1, Y3, Y1
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y4, (SI)(DI*1)
-	VMOVUPS Y5, (SI)(DI*2)
-	VMOVUPS Y1, (SI)(R8*1)
-	LEAQ    (CX)(DX*2), CX
-	ADDQ    AX, SI
-	DECQ    R12
-	JNZ     tiles
-	ADDQ    $0x00000020, R9
-	ADDQ    $0x00000020, R10
-	SUBQ    $0x08, R11
-	JMP     columns
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS (CX)(DX*2), Y3
+	VMOVUPS (CX)(BX*1), Y4
+	VADDPS  Y2, Y3, Y5
+	VSUBPS  Y2, Y3, Y6
+	VSUBPS  Y3, Y1, Y1
+	VSUBPS  Y2, Y4, Y2
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y5, (SI)(DI*1)
+	VMOVUPS Y6, (SI)(DI*2)
+	VMOVUPS Y2, (SI)(R8*1)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000020, R11
+	JNZ     columns
 
 last:
-	TESTQ   R11, R11
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R11, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R9, CX
-	MOVQ    R10, SI
-	MOVQ    tiles+48(FP), R9
-
-lastTiles:
+	TESTQ      R10, R10
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
@@ -2176,12 +2169,14 @@ lastTiles:
 	VMASKMOVPS Y5, Y0, (SI)(DI*1)
 	VMASKMOVPS Y6, Y0, (SI)(DI*2)
 	VMASKMOVPS Y2, Y0, (SI)(R8*1)
-	LEAQ       (CX)(DX*2), CX
-	ADDQ       AX, SI
-	DECQ       R9
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R9, CX
+	SUBQ R9, SI
+	LEAQ (CX)(DX*2), CX
+	ADDQ AX, SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -2206,60 +2201,53 @@ GLOBL constant3f000000<>(SB), RODATA|NOPTR, $64
 // func avx2WinogradF23Weight(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX
 TEXT ·avx2WinogradF23Weight(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R9
-	MOVQ v_base+0(FP), R10
-	MOVQ cols+56(FP), R11
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    x_base+24(FP), CX
+	MOVQ    v_base+0(FP), SI
+	MOVQ    cols+56(FP), R9
+	MOVQ    R9, R10
+	ANDQ    $0x07, R10
+	SUBQ    R10, R9
+	SHLQ    $0x02, R9
+	LEAQ    tailMask<>+32(SB), R11
+	MOVQ    R10, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, R11
+	VMOVUPS (R11), Y0
+
+tile:
+	MOVQ  R9, R11
+	TESTQ R11, R11
+	JZ    last
 
 columns:
-	CMPQ R11, $0x08
-	JLT  last
-	MOVQ R9, CX
-	MOVQ R10, SI
-	MOVQ tiles+48(FP), R12
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VADDPS  Y2, Y0, Y3
-	VMULPS  constant3f000000<>+0(SB), Y3, Y3
-	VMULPS  constant3f000000<>+0(SB), Y1, Y1
-	VADDPS  Y1, Y3, Y4
-	VSUBPS  Y1, Y3, Y1
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y4, (SI)(DI*1)
-	VMOVUPS Y1, (SI)(DI*2)
-	VMOVUPS Y2, (SI)(R8*1)
-	ADDQ    BX, CX
-	ADDQ    AX, SI
-	DECQ    R12
-	JNZ     tiles
-	ADDQ    $0x00000020, R9
-	ADDQ    $0x00000020, R10
-	SUBQ    $0x08, R11
-	JMP     columns
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS (CX)(DX*2), Y3
+	VADDPS  Y3, Y1, Y4
+	VMULPS  constant3f000000<>+0(SB), Y4, Y4
+	VMULPS  constant3f000000<>+0(SB), Y2, Y2
+	VADDPS  Y2, Y4, Y5
+	VSUBPS  Y2, Y4, Y2
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y5, (SI)(DI*1)
+	VMOVUPS Y2, (SI)(DI*2)
+	VMOVUPS Y3, (SI)(R8*1)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000020, R11
+	JNZ     columns
 
 last:
-	TESTQ   R11, R11
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R11, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R9, CX
-	MOVQ    R10, SI
-	MOVQ    tiles+48(FP), R9
-
-lastTiles:
+	TESTQ      R10, R10
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
@@ -2272,68 +2260,63 @@ lastTiles:
 	VMASKMOVPS Y5, Y0, (SI)(DI*1)
 	VMASKMOVPS Y2, Y0, (SI)(DI*2)
 	VMASKMOVPS Y3, Y0, (SI)(R8*1)
-	ADDQ       BX, CX
-	ADDQ       AX, SI
-	DECQ       R9
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R9, CX
+	SUBQ R9, SI
+	ADDQ BX, CX
+	ADDQ AX, SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF23OutputGrad(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX
 TEXT ·avx2WinogradF23OutputGrad(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), CX
-	MOVQ vPoint+72(FP), SI
-	SHLQ $0x02, SI
-	LEAQ (SI)(SI*2), DI
-	MOVQ x_base+24(FP), R8
-	MOVQ v_base+0(FP), R9
-	MOVQ cols+56(FP), R10
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), CX
+	MOVQ    vPoint+72(FP), SI
+	SHLQ    $0x02, SI
+	LEAQ    (SI)(SI*2), DI
+	MOVQ    x_base+24(FP), CX
+	MOVQ    v_base+0(FP), BX
+	MOVQ    cols+56(FP), R8
+	MOVQ    R8, R9
+	ANDQ    $0x07, R9
+	SUBQ    R9, R8
+	SHLQ    $0x02, R8
+	LEAQ    tailMask<>+32(SB), R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVUPS (R10), Y0
+
+tile:
+	MOVQ  R8, R10
+	TESTQ R10, R10
+	JZ    last
 
 columns:
-	CMPQ R10, $0x08
-	JLT  last
-	MOVQ R8, CX
-	MOVQ R9, BX
-	MOVQ tiles+48(FP), R11
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VADDPS  Y1, Y0, Y2
-	VSUBPS  Y1, Y0, Y3
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y2, (BX)(SI*1)
-	VMOVUPS Y3, (BX)(SI*2)
-	VMOVUPS Y1, (BX)(DI*1)
-	LEAQ    (CX)(DX*2), CX
-	ADDQ    AX, BX
-	DECQ    R11
-	JNZ     tiles
-	ADDQ    $0x00000020, R8
-	ADDQ    $0x00000020, R9
-	SUBQ    $0x08, R10
-	JMP     columns
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VADDPS  Y2, Y1, Y3
+	VSUBPS  Y2, Y1, Y4
+	VMOVUPS Y1, (BX)
+	VMOVUPS Y3, (BX)(SI*1)
+	VMOVUPS Y4, (BX)(SI*2)
+	VMOVUPS Y2, (BX)(DI*1)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, BX
+	SUBQ    $0x00000020, R10
+	JNZ     columns
 
 last:
-	TESTQ   R10, R10
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R10, BX
-	SHLQ    $0x02, BX
-	SUBQ    BX, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R8, CX
-	MOVQ    R9, BX
-	MOVQ    tiles+48(FP), R8
-
-lastTiles:
+	TESTQ      R9, R9
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VADDPS     Y2, Y1, Y3
@@ -2342,70 +2325,65 @@ lastTiles:
 	VMASKMOVPS Y3, Y0, (BX)(SI*1)
 	VMASKMOVPS Y4, Y0, (BX)(SI*2)
 	VMASKMOVPS Y2, Y0, (BX)(DI*1)
-	LEAQ       (CX)(DX*2), CX
-	ADDQ       AX, BX
-	DECQ       R8
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R8, CX
+	SUBQ R8, BX
+	LEAQ (CX)(DX*2), CX
+	ADDQ AX, BX
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF23Output(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX
 TEXT ·avx2WinogradF23Output(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), CX
-	MOVQ x_base+24(FP), R8
-	MOVQ y_base+0(FP), R9
-	MOVQ cols+56(FP), R10
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), CX
+	MOVQ    x_base+24(FP), CX
+	MOVQ    y_base+0(FP), SI
+	MOVQ    cols+56(FP), R8
+	MOVQ    R8, R9
+	ANDQ    $0x07, R9
+	SUBQ    R9, R8
+	SHLQ    $0x02, R8
+	LEAQ    tailMask<>+32(SB), R10
+	MOVQ    R9, R11
+	SHLQ    $0x02, R11
+	SUBQ    R11, R10
+	VMOVUPS (R10), Y0
+
+tile:
+	MOVQ  R8, R10
+	TESTQ R10, R10
+	JZ    last
 
 columns:
-	CMPQ R10, $0x08
-	JLT  last
-	MOVQ R8, CX
-	MOVQ R9, SI
-	MOVQ tiles+48(FP), R11
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(BX*1), Y3
-	VADDPS  Y2, Y1, Y4
-	VSUBPS  Y2, Y1, Y1
-	VADDPS  Y4, Y0, Y0
-	VADDPS  Y1, Y3, Y1
-	VMOVUPS Y0, (SI)
-	VMOVUPS Y1, (SI)(DI*1)
-	ADDQ    AX, CX
-	LEAQ    (SI)(DI*2), SI
-	DECQ    R11
-	JNZ     tiles
-	ADDQ    $0x00000020, R8
-	ADDQ    $0x00000020, R9
-	SUBQ    $0x08, R10
-	JMP     columns
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS (CX)(DX*2), Y3
+	VMOVUPS (CX)(BX*1), Y4
+	VADDPS  Y3, Y2, Y5
+	VSUBPS  Y3, Y2, Y2
+	VADDPS  Y5, Y1, Y1
+	VADDPS  Y2, Y4, Y2
+	VMOVUPS Y1, (SI)
+	VMOVUPS Y2, (SI)(DI*1)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, SI
+	SUBQ    $0x00000020, R10
+	JNZ     columns
 
 last:
-	TESTQ   R10, R10
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R10, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R8, CX
-	MOVQ    R9, SI
-	MOVQ    tiles+48(FP), R8
-
-lastTiles:
+	TESTQ      R9, R9
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
@@ -2416,74 +2394,69 @@ lastTiles:
 	VADDPS     Y2, Y4, Y2
 	VMASKMOVPS Y1, Y0, (SI)
 	VMASKMOVPS Y2, Y0, (SI)(DI*1)
-	ADDQ       AX, CX
-	LEAQ       (SI)(DI*2), SI
-	DECQ       R8
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R8, CX
+	SUBQ R8, SI
+	ADDQ AX, CX
+	LEAQ (SI)(DI*2), SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF23WeightGrad(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF23WeightGrad(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R9
-	MOVQ y_base+0(FP), R10
-	MOVQ cols+56(FP), R11
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    x_base+24(FP), CX
+	MOVQ    y_base+0(FP), SI
+	MOVQ    cols+56(FP), R9
+	MOVQ    R9, R10
+	ANDQ    $0x07, R10
+	SUBQ    R10, R9
+	SHLQ    $0x02, R9
+	LEAQ    tailMask<>+32(SB), R11
+	MOVQ    R10, R12
+	SHLQ    $0x02, R12
+	SUBQ    R12, R11
+	VMOVUPS (R11), Y0
+
+tile:
+	MOVQ  R9, R11
+	TESTQ R11, R11
+	JZ    last
 
 columns:
-	CMPQ R11, $0x08
-	JLT  last
-	MOVQ R9, CX
-	MOVQ R10, SI
-	MOVQ tiles+48(FP), R12
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VADDPS      Y2, Y1, Y4
-	VSUBPS      Y2, Y1, Y1
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constant3f000000<>+0(SB), Y4, Y0
-	VMULPS      constant3f000000<>+0(SB), Y1, Y1
-	VMOVAPS     Y3, Y2
-	VFMADD231PS constant3f000000<>+0(SB), Y4, Y2
-	VMOVUPS     Y0, (SI)
-	VMOVUPS     Y1, (SI)(DI*1)
-	VMOVUPS     Y2, (SI)(DI*2)
-	ADDQ        AX, CX
-	ADDQ        R8, SI
-	DECQ        R12
-	JNZ         tiles
-	ADDQ        $0x00000020, R9
-	ADDQ        $0x00000020, R10
-	SUBQ        $0x08, R11
-	JMP         columns
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VMOVUPS     (CX)(BX*1), Y4
+	VADDPS      Y3, Y2, Y5
+	VSUBPS      Y3, Y2, Y2
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3f000000<>+0(SB), Y5, Y1
+	VMULPS      constant3f000000<>+0(SB), Y2, Y2
+	VMOVAPS     Y4, Y3
+	VFMADD231PS constant3f000000<>+0(SB), Y5, Y3
+	VMOVUPS     Y1, (SI)
+	VMOVUPS     Y2, (SI)(DI*1)
+	VMOVUPS     Y3, (SI)(DI*2)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, SI
+	SUBQ        $0x00000020, R11
+	JNZ         columns
 
 last:
-	TESTQ   R11, R11
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R11, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R9, CX
-	MOVQ    R10, SI
-	MOVQ    tiles+48(FP), R9
-
-lastTiles:
+	TESTQ       R10, R10
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -2498,88 +2471,81 @@ lastTiles:
 	VMASKMOVPS  Y1, Y0, (SI)
 	VMASKMOVPS  Y2, Y0, (SI)(DI*1)
 	VMASKMOVPS  Y3, Y0, (SI)(DI*2)
-	ADDQ        AX, CX
-	ADDQ        R8, SI
-	DECQ        R9
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R9, CX
+	SUBQ R9, SI
+	ADDQ AX, CX
+	ADDQ R8, SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF33Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF33Input(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    v_base+0(FP), DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    cols+56(FP), R11
+	MOVQ    R11, R12
+	ANDQ    $0x07, R12
+	SUBQ    R12, R11
+	SHLQ    $0x02, R11
+	LEAQ    tailMask<>+32(SB), R13
+	MOVQ    R12, R14
+	SHLQ    $0x02, R14
+	SUBQ    R14, R13
+	VMOVUPS (R13), Y0
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x08
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
-	VMOVUPS      (CX), Y0
-	VMOVUPS      (CX)(DX*1), Y1
-	VMOVUPS      (CX)(DX*2), Y2
-	VMOVUPS      (CX)(BX*1), Y3
-	VMOVUPS      (SI), Y4
-	VSUBPS       Y1, Y3, Y3
-	VSUBPS       Y2, Y0, Y0
-	VMOVAPS      Y3, Y5
-	VFMADD231PS  constant40000000<>+0(SB), Y0, Y5
-	VADDPS       Y2, Y1, Y0
-	VSUBPS       Y0, Y3, Y0
-	VSUBPS       Y2, Y1, Y1
-	VMOVAPS      Y3, Y6
-	VFMADD231PS  constant40400000<>+0(SB), Y1, Y6
-	VSUBPS       Y2, Y4, Y1
-	VMOVAPS      Y1, Y1
-	VFNMADD231PS constant40000000<>+0(SB), Y3, Y1
-	VMOVUPS      Y5, (DI)
-	VMOVUPS      Y0, (DI)(R8*1)
-	VMOVUPS      Y6, (DI)(R8*2)
-	VMOVUPS      Y3, (DI)(R9*1)
-	VMOVUPS      Y1, (R10)
-	ADDQ         BX, CX
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (CX)(DX*1), Y2
+	VMOVUPS      (CX)(DX*2), Y3
+	VMOVUPS      (CX)(BX*1), Y4
+	VMOVUPS      (SI), Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y1, Y1
+	VMOVAPS      Y4, Y6
+	VFMADD231PS  constant40000000<>+0(SB), Y1, Y6
+	VADDPS       Y3, Y2, Y1
+	VSUBPS       Y1, Y4, Y1
+	VSUBPS       Y3, Y2, Y2
+	VMOVAPS      Y4, Y7
+	VFMADD231PS  constant40400000<>+0(SB), Y2, Y7
+	VSUBPS       Y3, Y5, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constant40000000<>+0(SB), Y4, Y2
+	VMOVUPS      Y6, (DI)
+	VMOVUPS      Y1, (DI)(R8*1)
+	VMOVUPS      Y7, (DI)(R8*2)
+	VMOVUPS      Y4, (DI)(R9*1)
+	VMOVUPS      Y2, (R10)
+	ADDQ         $0x00000020, CX
 	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
+	ADDQ         $0x00000020, DI
 	LEAQ         (DI)(R8*4), R10
-	DECQ         R14
-	JNZ          tiles
-	ADDQ         $0x00000020, R11
-	ADDQ         $0x00000020, R12
-	SUBQ         $0x08, R13
-	JMP          columns
+	SUBQ         $0x00000020, R13
+	JNZ          columns
 
 last:
-	TESTQ   R13, R13
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R13, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R11, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R12, DI
-	LEAQ    (DI)(R8*4), R10
-	MOVQ    tiles+48(FP), R11
-
-lastTiles:
+	TESTQ        R12, R12
+	JZ           next
 	VMASKMOVPS   (CX), Y0, Y1
 	VMASKMOVPS   (CX)(DX*1), Y0, Y2
 	VMASKMOVPS   (CX)(DX*2), Y0, Y3
@@ -2602,14 +2568,16 @@ lastTiles:
 	VMASKMOVPS   Y7, Y0, (DI)(R8*2)
 	VMASKMOVPS   Y4, Y0, (DI)(R9*1)
 	VMASKMOVPS   Y2, Y0, (R10)
-	ADDQ         BX, CX
-	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
-	LEAQ         (DI)(R8*4), R10
-	DECQ         R11
-	JNZ          lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	ADDQ BX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -2742,70 +2710,62 @@ GLOBL constantbf000000<>(SB), RODATA|NOPTR, $64
 // func avx2WinogradF33Weight(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF33Weight(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R10
-	MOVQ v_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    x_base+24(FP), CX
+	MOVQ    v_base+0(FP), SI
+	LEAQ    (SI)(DI*4), R9
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	MOVQ R11, SI
-	LEAQ (SI)(DI*4), R9
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VADDPS      Y2, Y0, Y3
-	VMULPS      constant3f000000<>+0(SB), Y0, Y4
-	VADDPS      Y1, Y3, Y5
-	VMULPS      constantbf000000<>+0(SB), Y5, Y5
-	VSUBPS      Y3, Y1, Y3
-	VMULPS      constant3e2aaaab<>+0(SB), Y3, Y3
-	VMULPS      constant3e2aaaab<>+0(SB), Y0, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constant3eaaaaab<>+0(SB), Y1, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constant3f2aaaab<>+0(SB), Y2, Y0
-	VMOVUPS     Y4, (SI)
-	VMOVUPS     Y5, (SI)(DI*1)
-	VMOVUPS     Y3, (SI)(DI*2)
-	VMOVUPS     Y0, (SI)(R8*1)
-	VMOVUPS     Y2, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VADDPS      Y3, Y1, Y4
+	VMULPS      constant3f000000<>+0(SB), Y1, Y5
+	VADDPS      Y2, Y4, Y6
+	VMULPS      constantbf000000<>+0(SB), Y6, Y6
+	VSUBPS      Y4, Y2, Y4
+	VMULPS      constant3e2aaaab<>+0(SB), Y4, Y4
+	VMULPS      constant3e2aaaab<>+0(SB), Y1, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3eaaaaab<>+0(SB), Y2, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3f2aaaab<>+0(SB), Y3, Y1
+	VMOVUPS     Y5, (SI)
+	VMOVUPS     Y6, (SI)(DI*1)
+	VMOVUPS     Y4, (SI)(DI*2)
+	VMOVUPS     Y1, (SI)(R8*1)
+	VMOVUPS     Y3, (R9)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, SI
 	LEAQ        (SI)(DI*4), R9
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x08, R12
-	JMP         columns
+	SUBQ        $0x00000020, R12
+	JNZ         columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	MOVQ    R11, SI
-	LEAQ    (SI)(DI*4), R9
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -2825,79 +2785,73 @@ lastTiles:
 	VMASKMOVPS  Y4, Y0, (SI)(DI*2)
 	VMASKMOVPS  Y1, Y0, (SI)(R8*1)
 	VMASKMOVPS  Y3, Y0, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
-	LEAQ        (SI)(DI*4), R9
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, SI
+	ADDQ BX, CX
+	ADDQ AX, SI
+	LEAQ (SI)(DI*4), R9
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF33OutputGrad(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF33OutputGrad(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R10
-	MOVQ v_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    x_base+24(FP), CX
+	MOVQ    v_base+0(FP), SI
+	LEAQ    (SI)(DI*4), R9
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	MOVQ R11, SI
-	LEAQ (SI)(DI*4), R9
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VADDPS      Y2, Y0, Y3
-	VADDPS      Y1, Y3, Y4
-	VSUBPS      Y1, Y3, Y3
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constant40000000<>+0(SB), Y1, Y5
-	VMOVAPS     Y5, Y1
-	VFMADD231PS constant40800000<>+0(SB), Y2, Y1
-	VMOVUPS     Y0, (SI)
-	VMOVUPS     Y4, (SI)(DI*1)
-	VMOVUPS     Y3, (SI)(DI*2)
-	VMOVUPS     Y1, (SI)(R8*1)
-	VMOVUPS     Y2, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VADDPS      Y3, Y1, Y4
+	VADDPS      Y2, Y4, Y5
+	VSUBPS      Y2, Y4, Y4
+	VMOVAPS     Y1, Y6
+	VFMADD231PS constant40000000<>+0(SB), Y2, Y6
+	VMOVAPS     Y6, Y2
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y2
+	VMOVUPS     Y1, (SI)
+	VMOVUPS     Y5, (SI)(DI*1)
+	VMOVUPS     Y4, (SI)(DI*2)
+	VMOVUPS     Y2, (SI)(R8*1)
+	VMOVUPS     Y3, (R9)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, SI
 	LEAQ        (SI)(DI*4), R9
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x08, R12
-	JMP         columns
+	SUBQ        $0x00000020, R12
+	JNZ         columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	MOVQ    R11, SI
-	LEAQ    (SI)(DI*4), R9
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -2913,81 +2867,75 @@ lastTiles:
 	VMASKMOVPS  Y4, Y0, (SI)(DI*2)
 	VMASKMOVPS  Y2, Y0, (SI)(R8*1)
 	VMASKMOVPS  Y3, Y0, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
-	LEAQ        (SI)(DI*4), R9
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, SI
+	ADDQ BX, CX
+	ADDQ AX, SI
+	LEAQ (SI)(DI*4), R9
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF33Output(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF33Output(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    y_base+0(FP), DI
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VMOVUPS     (SI), Y4
-	VADDPS      Y2, Y1, Y5
-	VADDPS      Y3, Y0, Y0
-	VADDPS      Y5, Y0, Y0
-	VSUBPS      Y2, Y1, Y1
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constant40000000<>+0(SB), Y3, Y1
-	VMOVAPS     Y4, Y2
-	VFMADD231PS constant40800000<>+0(SB), Y3, Y2
-	VADDPS      Y5, Y2, Y2
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y1, (DI)(R8*1)
-	VMOVUPS     Y2, (DI)(R8*2)
-	ADDQ        AX, CX
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VMOVUPS     (CX)(BX*1), Y4
+	VMOVUPS     (SI), Y5
+	VADDPS      Y3, Y2, Y6
+	VADDPS      Y4, Y1, Y1
+	VADDPS      Y6, Y1, Y1
+	VSUBPS      Y3, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant40000000<>+0(SB), Y4, Y2
+	VMOVAPS     Y5, Y3
+	VFMADD231PS constant40800000<>+0(SB), Y4, Y3
+	VADDPS      Y6, Y3, Y3
+	VMOVUPS     Y1, (DI)
+	VMOVUPS     Y2, (DI)(R8*1)
+	VMOVUPS     Y3, (DI)(R8*2)
+	ADDQ        $0x00000020, CX
 	LEAQ        (CX)(DX*4), SI
-	ADDQ        R9, DI
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x08, R12
-	JMP         columns
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000020, R12
+	JNZ         columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R11, DI
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -3005,87 +2953,81 @@ lastTiles:
 	VMASKMOVPS  Y1, Y0, (DI)
 	VMASKMOVPS  Y2, Y0, (DI)(R8*1)
 	VMASKMOVPS  Y3, Y0, (DI)(R8*2)
-	ADDQ        AX, CX
-	LEAQ        (CX)(DX*4), SI
-	ADDQ        R9, DI
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF33WeightGrad(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF33WeightGrad(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    y_base+0(FP), DI
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS      (CX), Y0
-	VMOVUPS      (CX)(DX*1), Y1
-	VMOVUPS      (CX)(DX*2), Y2
-	VMOVUPS      (CX)(BX*1), Y3
-	VMOVUPS      (SI), Y4
-	VMULPS       constantbf000000<>+0(SB), Y1, Y1
-	VMOVAPS      Y1, Y5
-	VFMADD231PS  constant3f000000<>+0(SB), Y0, Y5
-	VSUBPS       Y2, Y3, Y0
-	VMOVAPS      Y5, Y5
-	VFMADD231PS  constant3e2aaaab<>+0(SB), Y0, Y5
-	VMOVAPS      Y1, Y0
-	VFMADD231PS  constant3e2aaaab<>+0(SB), Y2, Y0
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  constant3eaaaaab<>+0(SB), Y3, Y0
-	VADDPS       Y4, Y1, Y1
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (CX)(DX*1), Y2
+	VMOVUPS      (CX)(DX*2), Y3
+	VMOVUPS      (CX)(BX*1), Y4
+	VMOVUPS      (SI), Y5
+	VMULPS       constantbf000000<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, Y6
+	VFMADD231PS  constant3f000000<>+0(SB), Y1, Y6
+	VSUBPS       Y3, Y4, Y1
+	VMOVAPS      Y6, Y6
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Y1, Y6
+	VMOVAPS      Y2, Y1
+	VFMADD231PS  constant3e2aaaab<>+0(SB), Y3, Y1
 	VMOVAPS      Y1, Y1
-	VFNMADD231PS constant3e2aaaab<>+0(SB), Y2, Y1
-	VMOVAPS      Y1, Y1
-	VFMADD231PS  constant3f2aaaab<>+0(SB), Y3, Y1
-	VMOVUPS      Y5, (DI)
-	VMOVUPS      Y0, (DI)(R8*1)
-	VMOVUPS      Y1, (DI)(R8*2)
-	ADDQ         AX, CX
+	VFMADD231PS  constant3eaaaaab<>+0(SB), Y4, Y1
+	VADDPS       Y5, Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constant3e2aaaab<>+0(SB), Y3, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constant3f2aaaab<>+0(SB), Y4, Y2
+	VMOVUPS      Y6, (DI)
+	VMOVUPS      Y1, (DI)(R8*1)
+	VMOVUPS      Y2, (DI)(R8*2)
+	ADDQ         $0x00000020, CX
 	LEAQ         (CX)(DX*4), SI
-	ADDQ         R9, DI
-	DECQ         R13
-	JNZ          tiles
-	ADDQ         $0x00000020, R10
-	ADDQ         $0x00000020, R11
-	SUBQ         $0x08, R12
-	JMP          columns
+	ADDQ         $0x00000020, DI
+	SUBQ         $0x00000020, R12
+	JNZ          columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R11, DI
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ        R11, R11
+	JZ           next
 	VMASKMOVPS   (CX), Y0, Y1
 	VMASKMOVPS   (CX)(DX*1), Y0, Y2
 	VMASKMOVPS   (CX)(DX*2), Y0, Y3
@@ -3109,121 +3051,114 @@ lastTiles:
 	VMASKMOVPS   Y6, Y0, (DI)
 	VMASKMOVPS   Y1, Y0, (DI)(R8*1)
 	VMASKMOVPS   Y2, Y0, (DI)(R8*2)
-	ADDQ         AX, CX
-	LEAQ         (CX)(DX*4), SI
-	ADDQ         R9, DI
-	DECQ         R10
-	JNZ          lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF45Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF45Input(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    v_base+0(FP), DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    cols+56(FP), R11
+	MOVQ    R11, R12
+	ANDQ    $0x07, R12
+	SUBQ    R12, R11
+	SHLQ    $0x02, R11
+	LEAQ    tailMask<>+32(SB), R13
+	MOVQ    R12, R14
+	SHLQ    $0x02, R14
+	SUBQ    R14, R13
+	VMOVUPS (R13), Y0
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x08
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
-	VMOVUPS      (CX), Y0
-	VMOVUPS      (CX)(DX*1), Y1
-	VMOVUPS      (CX)(DX*2), Y2
-	VMOVUPS      (CX)(BX*1), Y3
-	VMOVUPS      (SI), Y4
-	VMOVUPS      (SI)(DX*1), Y5
-	VMOVUPS      (SI)(DX*2), Y6
-	VMOVUPS      (SI)(BX*1), Y7
-	VSUBPS       Y6, Y0, Y0
-	VSUBPS       Y2, Y4, Y8
-	VMOVAPS      Y0, Y0
-	VFMADD231PS  constant40a80000<>+0(SB), Y8, Y0
-	VSUBPS       Y1, Y7, Y7
-	VSUBPS       Y5, Y3, Y8
-	VMOVAPS      Y7, Y7
-	VFMADD231PS  constant40a80000<>+0(SB), Y8, Y7
-	VADDPS       Y6, Y2, Y8
+	VMOVUPS      (CX), Y1
+	VMOVUPS      (CX)(DX*1), Y2
+	VMOVUPS      (CX)(DX*2), Y3
+	VMOVUPS      (CX)(BX*1), Y4
+	VMOVUPS      (SI), Y5
+	VMOVUPS      (SI)(DX*1), Y6
+	VMOVUPS      (SI)(DX*2), Y7
+	VMOVUPS      (SI)(BX*1), Y8
+	VSUBPS       Y7, Y1, Y1
+	VSUBPS       Y3, Y5, Y9
+	VMOVAPS      Y1, Y1
+	VFMADD231PS  constant40a80000<>+0(SB), Y9, Y1
+	VSUBPS       Y2, Y8, Y8
+	VSUBPS       Y6, Y4, Y9
 	VMOVAPS      Y8, Y8
-	VFNMADD231PS constant40880000<>+0(SB), Y4, Y8
-	VADDPS       Y5, Y1, Y9
+	VFMADD231PS  constant40a80000<>+0(SB), Y9, Y8
+	VADDPS       Y7, Y3, Y9
 	VMOVAPS      Y9, Y9
-	VFNMADD231PS constant40880000<>+0(SB), Y3, Y9
-	VADDPS       Y9, Y8, Y10
-	VSUBPS       Y9, Y8, Y8
-	VMOVAPS      Y6, Y9
-	VFMADD231PS  constant3e800000<>+0(SB), Y2, Y9
-	VMOVAPS      Y9, Y9
-	VFNMADD231PS constant3fa00000<>+0(SB), Y4, Y9
-	VMULPS       constant40000000<>+0(SB), Y5, Y11
-	VMOVAPS      Y11, Y11
-	VFMADD231PS  constant3f000000<>+0(SB), Y1, Y11
-	VMOVAPS      Y11, Y11
-	VFNMADD231PS constant40200000<>+0(SB), Y3, Y11
-	VADDPS       Y11, Y9, Y12
-	VSUBPS       Y11, Y9, Y9
-	VMOVAPS      Y6, Y6
-	VFMADD231PS  constant40800000<>+0(SB), Y2, Y6
-	VMOVAPS      Y6, Y2
-	VFNMADD231PS constant40a00000<>+0(SB), Y4, Y2
-	VMULPS       constant40000000<>+0(SB), Y1, Y1
-	VMOVAPS      Y1, Y1
-	VFMADD231PS  constant3f000000<>+0(SB), Y5, Y1
-	VMOVAPS      Y1, Y1
-	VFNMADD231PS constant40200000<>+0(SB), Y3, Y1
-	VADDPS       Y1, Y2, Y3
-	VSUBPS       Y1, Y2, Y1
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y10, (DI)(R8*1)
-	VMOVUPS      Y8, (DI)(R8*2)
-	VMOVUPS      Y12, (DI)(R9*1)
-	VMOVUPS      Y9, (R10)
-	VMOVUPS      Y3, (R10)(R8*1)
-	VMOVUPS      Y1, (R10)(R8*2)
-	VMOVUPS      Y7, (R10)(R9*1)
-	LEAQ         (CX)(DX*4), CX
+	VFNMADD231PS constant40880000<>+0(SB), Y5, Y9
+	VADDPS       Y6, Y2, Y10
+	VMOVAPS      Y10, Y10
+	VFNMADD231PS constant40880000<>+0(SB), Y4, Y10
+	VADDPS       Y10, Y9, Y11
+	VSUBPS       Y10, Y9, Y9
+	VMOVAPS      Y7, Y10
+	VFMADD231PS  constant3e800000<>+0(SB), Y3, Y10
+	VMOVAPS      Y10, Y10
+	VFNMADD231PS constant3fa00000<>+0(SB), Y5, Y10
+	VMULPS       constant40000000<>+0(SB), Y6, Y12
+	VMOVAPS      Y12, Y12
+	VFMADD231PS  constant3f000000<>+0(SB), Y2, Y12
+	VMOVAPS      Y12, Y12
+	VFNMADD231PS constant40200000<>+0(SB), Y4, Y12
+	VADDPS       Y12, Y10, Y13
+	VSUBPS       Y12, Y10, Y10
+	VMOVAPS      Y7, Y7
+	VFMADD231PS  constant40800000<>+0(SB), Y3, Y7
+	VMOVAPS      Y7, Y3
+	VFNMADD231PS constant40a00000<>+0(SB), Y5, Y3
+	VMULPS       constant40000000<>+0(SB), Y2, Y2
+	VMOVAPS      Y2, Y2
+	VFMADD231PS  constant3f000000<>+0(SB), Y6, Y2
+	VMOVAPS      Y2, Y2
+	VFNMADD231PS constant40200000<>+0(SB), Y4, Y2
+	VADDPS       Y2, Y3, Y4
+	VSUBPS       Y2, Y3, Y2
+	VMOVUPS      Y1, (DI)
+	VMOVUPS      Y11, (DI)(R8*1)
+	VMOVUPS      Y9, (DI)(R8*2)
+	VMOVUPS      Y13, (DI)(R9*1)
+	VMOVUPS      Y10, (R10)
+	VMOVUPS      Y4, (R10)(R8*1)
+	VMOVUPS      Y2, (R10)(R8*2)
+	VMOVUPS      Y8, (R10)(R9*1)
+	ADDQ         $0x00000020, CX
 	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
+	ADDQ         $0x00000020, DI
 	LEAQ         (DI)(R8*4), R10
-	DECQ         R14
-	JNZ          tiles
-	ADDQ         $0x00000020, R11
-	ADDQ         $0x00000020, R12
-	SUBQ         $0x08, R13
-	JMP          columns
+	SUBQ         $0x00000020, R13
+	JNZ          columns
 
 last:
-	TESTQ   R13, R13
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R13, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R11, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R12, DI
-	LEAQ    (DI)(R8*4), R10
-	MOVQ    tiles+48(FP), R11
-
-lastTiles:
+	TESTQ        R12, R12
+	JZ           next
 	VMASKMOVPS   (CX), Y0, Y1
 	VMASKMOVPS   (CX)(DX*1), Y0, Y2
 	VMASKMOVPS   (CX)(DX*2), Y0, Y3
@@ -3278,14 +3213,16 @@ lastTiles:
 	VMASKMOVPS   Y4, Y0, (R10)(R8*1)
 	VMASKMOVPS   Y2, Y0, (R10)(R8*2)
 	VMASKMOVPS   Y8, Y0, (R10)(R9*1)
-	LEAQ         (CX)(DX*4), CX
-	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
-	LEAQ         (DI)(R8*4), R10
-	DECQ         R11
-	JNZ          lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	LEAQ (CX)(DX*4), CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -3580,95 +3517,85 @@ GLOBL constant3cb60b61<>(SB), RODATA|NOPTR, $64
 // func avx2WinogradF45Weight(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF45Weight(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    v_base+0(FP), DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    cols+56(FP), R11
+	MOVQ    R11, R12
+	ANDQ    $0x07, R12
+	SUBQ    R12, R11
+	SHLQ    $0x02, R11
+	LEAQ    tailMask<>+32(SB), R13
+	MOVQ    R12, R14
+	SHLQ    $0x02, R14
+	SUBQ    R14, R13
+	VMOVUPS (R13), Y0
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x08
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VMOVUPS     (SI), Y4
-	VADDPS      Y4, Y0, Y5
-	VADDPS      Y2, Y5, Y5
-	VADDPS      Y3, Y1, Y6
-	VADDPS      Y6, Y5, Y7
-	VSUBPS      Y6, Y5, Y5
-	VMULPS      constant3c360b61<>+0(SB), Y0, Y6
-	VMOVAPS     Y6, Y6
-	VFMADD231PS constant3d360b61<>+0(SB), Y2, Y6
-	VMOVAPS     Y6, Y6
-	VFMADD231PS constant3e360b61<>+0(SB), Y4, Y6
-	VMULPS      constant3cb60b61<>+0(SB), Y1, Y8
-	VMOVAPS     Y8, Y8
-	VFMADD231PS constant3db60b61<>+0(SB), Y3, Y8
-	VADDPS      Y8, Y6, Y9
-	VSUBPS      Y8, Y6, Y6
-	VMULPS      constant3f360b61<>+0(SB), Y0, Y8
-	VMOVAPS     Y8, Y8
-	VFMADD231PS constant3e360b61<>+0(SB), Y2, Y8
-	VMOVAPS     Y8, Y2
-	VFMADD231PS constant3d360b61<>+0(SB), Y4, Y2
-	VMULPS      constant3eb60b61<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constant3db60b61<>+0(SB), Y3, Y1
-	VADDPS      Y1, Y2, Y3
-	VSUBPS      Y1, Y2, Y1
-	VMULPS      constantbe638e39<>+0(SB), Y7, Y2
-	VMULPS      constantbe638e39<>+0(SB), Y5, Y5
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y2, (DI)(R8*1)
-	VMOVUPS     Y5, (DI)(R8*2)
-	VMOVUPS     Y9, (DI)(R9*1)
-	VMOVUPS     Y6, (R10)
-	VMOVUPS     Y3, (R10)(R8*1)
-	VMOVUPS     Y1, (R10)(R8*2)
-	VMOVUPS     Y4, (R10)(R9*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        DX, CX
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VMOVUPS     (CX)(BX*1), Y4
+	VMOVUPS     (SI), Y5
+	VADDPS      Y5, Y1, Y6
+	VADDPS      Y3, Y6, Y6
+	VADDPS      Y4, Y2, Y7
+	VADDPS      Y7, Y6, Y8
+	VSUBPS      Y7, Y6, Y6
+	VMULPS      constant3c360b61<>+0(SB), Y1, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant3d360b61<>+0(SB), Y3, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant3e360b61<>+0(SB), Y5, Y7
+	VMULPS      constant3cb60b61<>+0(SB), Y2, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3db60b61<>+0(SB), Y4, Y9
+	VADDPS      Y9, Y7, Y10
+	VSUBPS      Y9, Y7, Y7
+	VMULPS      constant3f360b61<>+0(SB), Y1, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3e360b61<>+0(SB), Y3, Y9
+	VMOVAPS     Y9, Y3
+	VFMADD231PS constant3d360b61<>+0(SB), Y5, Y3
+	VMULPS      constant3eb60b61<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3db60b61<>+0(SB), Y4, Y2
+	VADDPS      Y2, Y3, Y4
+	VSUBPS      Y2, Y3, Y2
+	VMULPS      constantbe638e39<>+0(SB), Y8, Y3
+	VMULPS      constantbe638e39<>+0(SB), Y6, Y6
+	VMOVUPS     Y1, (DI)
+	VMOVUPS     Y3, (DI)(R8*1)
+	VMOVUPS     Y6, (DI)(R8*2)
+	VMOVUPS     Y10, (DI)(R9*1)
+	VMOVUPS     Y7, (R10)
+	VMOVUPS     Y4, (R10)(R8*1)
+	VMOVUPS     Y2, (R10)(R8*2)
+	VMOVUPS     Y5, (R10)(R9*1)
+	ADDQ        $0x00000020, CX
 	LEAQ        (CX)(DX*4), SI
-	ADDQ        AX, DI
+	ADDQ        $0x00000020, DI
 	LEAQ        (DI)(R8*4), R10
-	DECQ        R14
-	JNZ         tiles
-	ADDQ        $0x00000020, R11
-	ADDQ        $0x00000020, R12
-	SUBQ        $0x08, R13
-	JMP         columns
+	SUBQ        $0x00000020, R13
+	JNZ         columns
 
 last:
-	TESTQ   R13, R13
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R13, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R11, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R12, DI
-	LEAQ    (DI)(R8*4), R10
-	MOVQ    tiles+48(FP), R11
-
-lastTiles:
+	TESTQ       R12, R12
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -3709,96 +3636,90 @@ lastTiles:
 	VMASKMOVPS  Y4, Y0, (R10)(R8*1)
 	VMASKMOVPS  Y2, Y0, (R10)(R8*2)
 	VMASKMOVPS  Y5, Y0, (R10)(R9*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        DX, CX
-	LEAQ        (CX)(DX*4), SI
-	ADDQ        AX, DI
-	LEAQ        (DI)(R8*4), R10
-	DECQ        R11
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	LEAQ (CX)(DX*4), CX
+	ADDQ DX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF45OutputGrad(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF45OutputGrad(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R10
-	MOVQ v_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), DI
+	SHLQ    $0x02, DI
+	LEAQ    (DI)(DI*2), R8
+	MOVQ    x_base+24(FP), CX
+	MOVQ    v_base+0(FP), SI
+	LEAQ    (SI)(DI*4), R9
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	MOVQ R11, SI
-	LEAQ (SI)(DI*4), R9
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VADDPS      Y2, Y0, Y4
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VMOVUPS     (CX)(BX*1), Y4
 	VADDPS      Y3, Y1, Y5
-	VADDPS      Y5, Y4, Y6
-	VSUBPS      Y5, Y4, Y4
-	VMOVAPS     Y0, Y5
-	VFMADD231PS constant40800000<>+0(SB), Y2, Y5
-	VMULPS      constant40000000<>+0(SB), Y1, Y7
-	VMOVAPS     Y7, Y7
-	VFMADD231PS constant41000000<>+0(SB), Y3, Y7
-	VADDPS      Y7, Y5, Y8
-	VSUBPS      Y7, Y5, Y5
-	VMOVAPS     Y0, Y7
-	VFMADD231PS constant3e800000<>+0(SB), Y2, Y7
-	VMULPS      constant3f000000<>+0(SB), Y1, Y1
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constant3e000000<>+0(SB), Y3, Y1
-	VADDPS      Y1, Y7, Y2
-	VSUBPS      Y1, Y7, Y1
-	VMOVUPS     Y0, (SI)
-	VMOVUPS     Y6, (SI)(DI*1)
-	VMOVUPS     Y4, (SI)(DI*2)
-	VMOVUPS     Y8, (SI)(R8*1)
-	VMOVUPS     Y5, (R9)
-	VMOVUPS     Y2, (R9)(DI*1)
-	VMOVUPS     Y1, (R9)(DI*2)
-	VMOVUPS     Y3, (R9)(R8*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        AX, SI
+	VADDPS      Y4, Y2, Y6
+	VADDPS      Y6, Y5, Y7
+	VSUBPS      Y6, Y5, Y5
+	VMOVAPS     Y1, Y6
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y6
+	VMULPS      constant40000000<>+0(SB), Y2, Y8
+	VMOVAPS     Y8, Y8
+	VFMADD231PS constant41000000<>+0(SB), Y4, Y8
+	VADDPS      Y8, Y6, Y9
+	VSUBPS      Y8, Y6, Y6
+	VMOVAPS     Y1, Y8
+	VFMADD231PS constant3e800000<>+0(SB), Y3, Y8
+	VMULPS      constant3f000000<>+0(SB), Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3e000000<>+0(SB), Y4, Y2
+	VADDPS      Y2, Y8, Y3
+	VSUBPS      Y2, Y8, Y2
+	VMOVUPS     Y1, (SI)
+	VMOVUPS     Y7, (SI)(DI*1)
+	VMOVUPS     Y5, (SI)(DI*2)
+	VMOVUPS     Y9, (SI)(R8*1)
+	VMOVUPS     Y6, (R9)
+	VMOVUPS     Y3, (R9)(DI*1)
+	VMOVUPS     Y2, (R9)(DI*2)
+	VMOVUPS     Y4, (R9)(R8*1)
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, SI
 	LEAQ        (SI)(DI*4), R9
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x08, R12
-	JMP         columns
+	SUBQ        $0x00000020, R12
+	JNZ         columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	MOVQ    R11, SI
-	LEAQ    (SI)(DI*4), R9
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -3829,98 +3750,92 @@ lastTiles:
 	VMASKMOVPS  Y3, Y0, (R9)(DI*1)
 	VMASKMOVPS  Y2, Y0, (R9)(DI*2)
 	VMASKMOVPS  Y4, Y0, (R9)(R8*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        AX, SI
-	LEAQ        (SI)(DI*4), R9
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, SI
+	LEAQ (CX)(DX*4), CX
+	ADDQ AX, SI
+	LEAQ (SI)(DI*4), R9
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF45Output(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF45Output(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    y_base+0(FP), DI
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VMOVUPS     (SI), Y4
-	VMOVUPS     (SI)(DX*1), Y5
-	VMOVUPS     (SI)(DX*2), Y6
-	VMOVUPS     (SI)(BX*1), Y7
-	VADDPS      Y2, Y1, Y8
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VADDPS      Y8, Y0, Y0
-	VADDPS      Y4, Y2, Y6
-	VADDPS      Y6, Y0, Y0
-	VMOVAPS     Y1, Y6
-	VFMADD231PS constant40000000<>+0(SB), Y3, Y6
-	VMOVAPS     Y6, Y6
-	VFMADD231PS constant3f000000<>+0(SB), Y5, Y6
-	VMOVAPS     Y8, Y8
-	VFMADD231PS constant40800000<>+0(SB), Y2, Y8
-	VMOVAPS     Y8, Y2
-	VFMADD231PS constant3e800000<>+0(SB), Y4, Y2
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VMOVUPS     (CX)(BX*1), Y4
+	VMOVUPS     (SI), Y5
+	VMOVUPS     (SI)(DX*1), Y6
+	VMOVUPS     (SI)(DX*2), Y7
+	VMOVUPS     (SI)(BX*1), Y8
+	VADDPS      Y3, Y2, Y9
+	VSUBPS      Y3, Y2, Y2
+	VADDPS      Y5, Y4, Y3
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VADDPS      Y9, Y1, Y1
+	VADDPS      Y5, Y3, Y7
 	VADDPS      Y7, Y1, Y1
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constant41000000<>+0(SB), Y3, Y1
-	VMOVAPS     Y1, Y1
-	VFMADD231PS constant3e000000<>+0(SB), Y5, Y1
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y6, (DI)(R8*1)
-	VMOVUPS     Y2, (DI)(R8*2)
-	VMOVUPS     Y1, (DI)(R9*1)
-	ADDQ        AX, CX
+	VMOVAPS     Y2, Y7
+	VFMADD231PS constant40000000<>+0(SB), Y4, Y7
+	VMOVAPS     Y7, Y7
+	VFMADD231PS constant3f000000<>+0(SB), Y6, Y7
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant40800000<>+0(SB), Y3, Y9
+	VMOVAPS     Y9, Y3
+	VFMADD231PS constant3e800000<>+0(SB), Y5, Y3
+	VADDPS      Y8, Y2, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant41000000<>+0(SB), Y4, Y2
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3e000000<>+0(SB), Y6, Y2
+	VMOVUPS     Y1, (DI)
+	VMOVUPS     Y7, (DI)(R8*1)
+	VMOVUPS     Y3, (DI)(R8*2)
+	VMOVUPS     Y2, (DI)(R9*1)
+	ADDQ        $0x00000020, CX
 	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000020, R10
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x08, R12
-	JMP         columns
+	ADDQ        $0x00000020, DI
+	SUBQ        $0x00000020, R12
+	JNZ         columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R11, DI
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -3955,110 +3870,102 @@ lastTiles:
 	VMASKMOVPS  Y7, Y0, (DI)(R8*1)
 	VMASKMOVPS  Y3, Y0, (DI)(R8*2)
 	VMASKMOVPS  Y2, Y0, (DI)(R9*1)
-	ADDQ        AX, CX
-	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	LEAQ (DI)(R8*4), DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WinogradF45WeightGrad(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, FMA3
 TEXT ·avx2WinogradF45WeightGrad(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ y_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    y_base+0(FP), DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    cols+56(FP), R11
+	MOVQ    R11, R12
+	ANDQ    $0x07, R12
+	SUBQ    R12, R11
+	SHLQ    $0x02, R11
+	LEAQ    tailMask<>+32(SB), R13
+	MOVQ    R12, R14
+	SHLQ    $0x02, R14
+	SUBQ    R14, R13
+	VMOVUPS (R13), Y0
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x08
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
-	VMOVUPS     (CX), Y0
-	VMOVUPS     (CX)(DX*1), Y1
-	VMOVUPS     (CX)(DX*2), Y2
-	VMOVUPS     (CX)(BX*1), Y3
-	VMOVUPS     (SI), Y4
-	VMOVUPS     (SI)(DX*1), Y5
-	VMOVUPS     (SI)(DX*2), Y6
-	VMOVUPS     (SI)(BX*1), Y7
-	VADDPS      Y2, Y1, Y8
-	VSUBPS      Y2, Y1, Y1
-	VADDPS      Y4, Y3, Y2
-	VSUBPS      Y4, Y3, Y3
-	VADDPS      Y6, Y5, Y4
-	VSUBPS      Y6, Y5, Y5
-	VMULPS      constantbe638e39<>+0(SB), Y8, Y6
-	VMULPS      constantbe638e39<>+0(SB), Y1, Y1
-	VADDPS      Y0, Y6, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constant3c360b61<>+0(SB), Y2, Y0
-	VMOVAPS     Y0, Y0
-	VFMADD231PS constant3f360b61<>+0(SB), Y4, Y0
-	VMOVAPS     Y1, Y8
-	VFMADD231PS constant3cb60b61<>+0(SB), Y3, Y8
-	VMOVAPS     Y8, Y8
-	VFMADD231PS constant3eb60b61<>+0(SB), Y5, Y8
-	VMOVAPS     Y6, Y9
-	VFMADD231PS constant3d360b61<>+0(SB), Y2, Y9
-	VMOVAPS     Y9, Y9
-	VFMADD231PS constant3e360b61<>+0(SB), Y4, Y9
-	VADDPS      Y5, Y3, Y3
+	VMOVUPS     (CX), Y1
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS     (CX)(DX*2), Y3
+	VMOVUPS     (CX)(BX*1), Y4
+	VMOVUPS     (SI), Y5
+	VMOVUPS     (SI)(DX*1), Y6
+	VMOVUPS     (SI)(DX*2), Y7
+	VMOVUPS     (SI)(BX*1), Y8
+	VADDPS      Y3, Y2, Y9
+	VSUBPS      Y3, Y2, Y2
+	VADDPS      Y5, Y4, Y3
+	VSUBPS      Y5, Y4, Y4
+	VADDPS      Y7, Y6, Y5
+	VSUBPS      Y7, Y6, Y6
+	VMULPS      constantbe638e39<>+0(SB), Y9, Y7
+	VMULPS      constantbe638e39<>+0(SB), Y2, Y2
+	VADDPS      Y1, Y7, Y1
 	VMOVAPS     Y1, Y1
-	VFMADD231PS constant3db60b61<>+0(SB), Y3, Y1
-	VADDPS      Y7, Y6, Y3
-	VMOVAPS     Y3, Y3
-	VFMADD231PS constant3e360b61<>+0(SB), Y2, Y3
-	VMOVAPS     Y3, Y2
-	VFMADD231PS constant3d360b61<>+0(SB), Y4, Y2
-	VMOVUPS     Y0, (DI)
-	VMOVUPS     Y8, (DI)(R8*1)
-	VMOVUPS     Y9, (DI)(R8*2)
-	VMOVUPS     Y1, (DI)(R9*1)
-	VMOVUPS     Y2, (R10)
-	ADDQ        AX, CX
+	VFMADD231PS constant3c360b61<>+0(SB), Y3, Y1
+	VMOVAPS     Y1, Y1
+	VFMADD231PS constant3f360b61<>+0(SB), Y5, Y1
+	VMOVAPS     Y2, Y9
+	VFMADD231PS constant3cb60b61<>+0(SB), Y4, Y9
+	VMOVAPS     Y9, Y9
+	VFMADD231PS constant3eb60b61<>+0(SB), Y6, Y9
+	VMOVAPS     Y7, Y10
+	VFMADD231PS constant3d360b61<>+0(SB), Y3, Y10
+	VMOVAPS     Y10, Y10
+	VFMADD231PS constant3e360b61<>+0(SB), Y5, Y10
+	VADDPS      Y6, Y4, Y4
+	VMOVAPS     Y2, Y2
+	VFMADD231PS constant3db60b61<>+0(SB), Y4, Y2
+	VADDPS      Y8, Y7, Y4
+	VMOVAPS     Y4, Y4
+	VFMADD231PS constant3e360b61<>+0(SB), Y3, Y4
+	VMOVAPS     Y4, Y3
+	VFMADD231PS constant3d360b61<>+0(SB), Y5, Y3
+	VMOVUPS     Y1, (DI)
+	VMOVUPS     Y9, (DI)(R8*1)
+	VMOVUPS     Y10, (DI)(R8*2)
+	VMOVUPS     Y2, (DI)(R9*1)
+	VMOVUPS     Y3, (R10)
+	ADDQ        $0x00000020, CX
 	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	ADDQ        R8, DI
+	ADDQ        $0x00000020, DI
 	LEAQ        (DI)(R8*4), R10
-	DECQ        R14
-	JNZ         tiles
-	ADDQ        $0x00000020, R11
-	ADDQ        $0x00000020, R12
-	SUBQ        $0x08, R13
-	JMP         columns
+	SUBQ        $0x00000020, R13
+	JNZ         columns
 
 last:
-	TESTQ   R13, R13
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R13, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R11, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R12, DI
-	LEAQ    (DI)(R8*4), R10
-	MOVQ    tiles+48(FP), R11
-
-lastTiles:
+	TESTQ       R12, R12
+	JZ          next
 	VMASKMOVPS  (CX), Y0, Y1
 	VMASKMOVPS  (CX)(DX*1), Y0, Y2
 	VMASKMOVPS  (CX)(DX*2), Y0, Y3
@@ -4101,15 +4008,17 @@ lastTiles:
 	VMASKMOVPS  Y10, Y0, (DI)(R8*2)
 	VMASKMOVPS  Y2, Y0, (DI)(R9*1)
 	VMASKMOVPS  Y3, Y0, (R10)
-	ADDQ        AX, CX
-	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	ADDQ        R8, DI
-	LEAQ        (DI)(R8*4), R10
-	DECQ        R11
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	LEAQ (DI)(R8*4), DI
+	ADDQ R8, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -11767,26 +11676,31 @@ next:
 // func avx512WinogradF23Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF23Input(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R9
-	MOVQ v_base+0(FP), R10
-	MOVQ cols+56(FP), R11
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	MOVQ  x_base+24(FP), CX
+	MOVQ  v_base+0(FP), SI
+	MOVQ  cols+56(FP), R9
+	MOVQ  R9, R10
+	ANDQ  $0x0f, R10
+	SUBQ  R10, R9
+	SHLQ  $0x02, R9
+	MOVQ  $-1, R11
+	BZHIQ R10, R11, R11
+	KMOVW R11, K1
+
+tile:
+	MOVQ  R9, R11
+	TESTQ R11, R11
+	JZ    last
 
 columns:
-	CMPQ R11, $0x10
-	JLT  last
-	MOVQ R9, CX
-	MOVQ R10, SI
-	MOVQ tiles+48(FP), R12
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
@@ -11799,26 +11713,14 @@ tiles:
 	VMOVUPS Z4, (SI)(DI*1)
 	VMOVUPS Z5, (SI)(DI*2)
 	VMOVUPS Z1, (SI)(R8*1)
-	LEAQ    (CX)(DX*2), CX
-	ADDQ    AX, SI
-	DECQ    R12
-	JNZ     tiles
-	ADDQ    $0x00000040, R9
-	ADDQ    $0x00000040, R10
-	SUBQ    $0x10, R11
-	JMP     columns
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000040, R11
+	JNZ     columns
 
 last:
-	TESTQ R11, R11
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R11, CX, CX
-	KMOVW CX, K1
-	MOVQ  R9, CX
-	MOVQ  R10, SI
-	MOVQ  tiles+48(FP), R9
-
-lastTiles:
+	TESTQ     R10, R10
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
@@ -11831,38 +11733,45 @@ lastTiles:
 	VMOVUPS   Z4, K1, (SI)(DI*1)
 	VMOVUPS   Z5, K1, (SI)(DI*2)
 	VMOVUPS   Z1, K1, (SI)(R8*1)
-	LEAQ      (CX)(DX*2), CX
-	ADDQ      AX, SI
-	DECQ      R9
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R9, CX
+	SUBQ R9, SI
+	LEAQ (CX)(DX*2), CX
+	ADDQ AX, SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF23Weight(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF23Weight(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R9
-	MOVQ v_base+0(FP), R10
-	MOVQ cols+56(FP), R11
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	MOVQ  x_base+24(FP), CX
+	MOVQ  v_base+0(FP), SI
+	MOVQ  cols+56(FP), R9
+	MOVQ  R9, R10
+	ANDQ  $0x0f, R10
+	SUBQ  R10, R9
+	SHLQ  $0x02, R9
+	MOVQ  $-1, R11
+	BZHIQ R10, R11, R11
+	KMOVW R11, K1
+
+tile:
+	MOVQ  R9, R11
+	TESTQ R11, R11
+	JZ    last
 
 columns:
-	CMPQ R11, $0x10
-	JLT  last
-	MOVQ R9, CX
-	MOVQ R10, SI
-	MOVQ tiles+48(FP), R12
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
@@ -11875,26 +11784,14 @@ tiles:
 	VMOVUPS Z4, (SI)(DI*1)
 	VMOVUPS Z1, (SI)(DI*2)
 	VMOVUPS Z2, (SI)(R8*1)
-	ADDQ    BX, CX
-	ADDQ    AX, SI
-	DECQ    R12
-	JNZ     tiles
-	ADDQ    $0x00000040, R9
-	ADDQ    $0x00000040, R10
-	SUBQ    $0x10, R11
-	JMP     columns
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000040, R11
+	JNZ     columns
 
 last:
-	TESTQ R11, R11
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R11, CX, CX
-	KMOVW CX, K1
-	MOVQ  R9, CX
-	MOVQ  R10, SI
-	MOVQ  tiles+48(FP), R9
-
-lastTiles:
+	TESTQ     R10, R10
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
@@ -11907,38 +11804,45 @@ lastTiles:
 	VMOVUPS   Z4, K1, (SI)(DI*1)
 	VMOVUPS   Z1, K1, (SI)(DI*2)
 	VMOVUPS   Z2, K1, (SI)(R8*1)
-	ADDQ      BX, CX
-	ADDQ      AX, SI
-	DECQ      R9
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R9, CX
+	SUBQ R9, SI
+	ADDQ BX, CX
+	ADDQ AX, SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF23OutputGrad(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF23OutputGrad(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), CX
-	MOVQ vPoint+72(FP), SI
-	SHLQ $0x02, SI
-	LEAQ (SI)(SI*2), DI
-	MOVQ x_base+24(FP), R8
-	MOVQ v_base+0(FP), R9
-	MOVQ cols+56(FP), R10
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), CX
+	MOVQ  vPoint+72(FP), SI
+	SHLQ  $0x02, SI
+	LEAQ  (SI)(SI*2), DI
+	MOVQ  x_base+24(FP), CX
+	MOVQ  v_base+0(FP), BX
+	MOVQ  cols+56(FP), R8
+	MOVQ  R8, R9
+	ANDQ  $0x0f, R9
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  $-1, R10
+	BZHIQ R9, R10, R10
+	KMOVW R10, K1
+
+tile:
+	MOVQ  R8, R10
+	TESTQ R10, R10
+	JZ    last
 
 columns:
-	CMPQ R10, $0x10
-	JLT  last
-	MOVQ R8, CX
-	MOVQ R9, BX
-	MOVQ tiles+48(FP), R11
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VADDPS  Z1, Z0, Z2
@@ -11947,26 +11851,14 @@ tiles:
 	VMOVUPS Z2, (BX)(SI*1)
 	VMOVUPS Z3, (BX)(SI*2)
 	VMOVUPS Z1, (BX)(DI*1)
-	LEAQ    (CX)(DX*2), CX
-	ADDQ    AX, BX
-	DECQ    R11
-	JNZ     tiles
-	ADDQ    $0x00000040, R8
-	ADDQ    $0x00000040, R9
-	SUBQ    $0x10, R10
-	JMP     columns
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, BX
+	SUBQ    $0x00000040, R10
+	JNZ     columns
 
 last:
-	TESTQ R10, R10
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R10, CX, CX
-	KMOVW CX, K1
-	MOVQ  R8, CX
-	MOVQ  R9, BX
-	MOVQ  tiles+48(FP), R8
-
-lastTiles:
+	TESTQ     R9, R9
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VADDPS    Z1, Z0, Z2
@@ -11975,38 +11867,45 @@ lastTiles:
 	VMOVUPS   Z2, K1, (BX)(SI*1)
 	VMOVUPS   Z3, K1, (BX)(SI*2)
 	VMOVUPS   Z1, K1, (BX)(DI*1)
-	LEAQ      (CX)(DX*2), CX
-	ADDQ      AX, BX
-	DECQ      R8
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R8, CX
+	SUBQ R8, BX
+	LEAQ (CX)(DX*2), CX
+	ADDQ AX, BX
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF23Output(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF23Output(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), CX
-	MOVQ x_base+24(FP), R8
-	MOVQ y_base+0(FP), R9
-	MOVQ cols+56(FP), R10
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), CX
+	MOVQ  x_base+24(FP), CX
+	MOVQ  y_base+0(FP), SI
+	MOVQ  cols+56(FP), R8
+	MOVQ  R8, R9
+	ANDQ  $0x0f, R9
+	SUBQ  R9, R8
+	SHLQ  $0x02, R8
+	MOVQ  $-1, R10
+	BZHIQ R9, R10, R10
+	KMOVW R10, K1
+
+tile:
+	MOVQ  R8, R10
+	TESTQ R10, R10
+	JZ    last
 
 columns:
-	CMPQ R10, $0x10
-	JLT  last
-	MOVQ R8, CX
-	MOVQ R9, SI
-	MOVQ tiles+48(FP), R11
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
@@ -12017,26 +11916,14 @@ tiles:
 	VADDPS  Z1, Z3, Z1
 	VMOVUPS Z0, (SI)
 	VMOVUPS Z1, (SI)(DI*1)
-	ADDQ    AX, CX
-	LEAQ    (SI)(DI*2), SI
-	DECQ    R11
-	JNZ     tiles
-	ADDQ    $0x00000040, R8
-	ADDQ    $0x00000040, R9
-	SUBQ    $0x10, R10
-	JMP     columns
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, SI
+	SUBQ    $0x00000040, R10
+	JNZ     columns
 
 last:
-	TESTQ R10, R10
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R10, CX, CX
-	KMOVW CX, K1
-	MOVQ  R8, CX
-	MOVQ  R9, SI
-	MOVQ  tiles+48(FP), R8
-
-lastTiles:
+	TESTQ     R9, R9
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
@@ -12047,38 +11934,45 @@ lastTiles:
 	VADDPS    Z1, Z3, Z1
 	VMOVUPS   Z0, K1, (SI)
 	VMOVUPS   Z1, K1, (SI)(DI*1)
-	ADDQ      AX, CX
-	LEAQ      (SI)(DI*2), SI
-	DECQ      R8
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R8, CX
+	SUBQ R8, SI
+	ADDQ AX, CX
+	LEAQ (SI)(DI*2), SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF23WeightGrad(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF23WeightGrad(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R9
-	MOVQ y_base+0(FP), R10
-	MOVQ cols+56(FP), R11
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	MOVQ  x_base+24(FP), CX
+	MOVQ  y_base+0(FP), SI
+	MOVQ  cols+56(FP), R9
+	MOVQ  R9, R10
+	ANDQ  $0x0f, R10
+	SUBQ  R10, R9
+	SHLQ  $0x02, R9
+	MOVQ  $-1, R11
+	BZHIQ R10, R11, R11
+	KMOVW R11, K1
+
+tile:
+	MOVQ  R9, R11
+	TESTQ R11, R11
+	JZ    last
 
 columns:
-	CMPQ R11, $0x10
-	JLT  last
-	MOVQ R9, CX
-	MOVQ R10, SI
-	MOVQ tiles+48(FP), R12
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -12093,26 +11987,14 @@ tiles:
 	VMOVUPS     Z0, (SI)
 	VMOVUPS     Z1, (SI)(DI*1)
 	VMOVUPS     Z2, (SI)(DI*2)
-	ADDQ        AX, CX
-	ADDQ        R8, SI
-	DECQ        R12
-	JNZ         tiles
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000040, R10
-	SUBQ        $0x10, R11
-	JMP         columns
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, SI
+	SUBQ        $0x00000040, R11
+	JNZ         columns
 
 last:
-	TESTQ R11, R11
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R11, CX, CX
-	KMOVW CX, K1
-	MOVQ  R9, CX
-	MOVQ  R10, SI
-	MOVQ  tiles+48(FP), R9
-
-lastTiles:
+	TESTQ       R10, R10
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -12127,40 +12009,47 @@ lastTiles:
 	VMOVUPS     Z0, K1, (SI)
 	VMOVUPS     Z1, K1, (SI)(DI*1)
 	VMOVUPS     Z2, K1, (SI)(DI*2)
-	ADDQ        AX, CX
-	ADDQ        R8, SI
-	DECQ        R9
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R9, CX
+	SUBQ R9, SI
+	ADDQ AX, CX
+	ADDQ R8, SI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF33Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF33Input(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  v_base+0(FP), DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  cols+56(FP), R11
+	MOVQ  R11, R12
+	ANDQ  $0x0f, R12
+	SUBQ  R12, R11
+	SHLQ  $0x02, R11
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x10
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (CX)(DX*1), Z1
 	VMOVUPS      (CX)(DX*2), Z2
@@ -12183,30 +12072,16 @@ tiles:
 	VMOVUPS      Z6, (DI)(R8*2)
 	VMOVUPS      Z3, (DI)(R9*1)
 	VMOVUPS      Z1, (R10)
-	ADDQ         BX, CX
+	ADDQ         $0x00000040, CX
 	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
+	ADDQ         $0x00000040, DI
 	LEAQ         (DI)(R8*4), R10
-	DECQ         R14
-	JNZ          tiles
-	ADDQ         $0x00000040, R11
-	ADDQ         $0x00000040, R12
-	SUBQ         $0x10, R13
-	JMP          columns
+	SUBQ         $0x00000040, R13
+	JNZ          columns
 
 last:
-	TESTQ R13, R13
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R13, CX, CX
-	KMOVW CX, K1
-	MOVQ  R11, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R12, DI
-	LEAQ  (DI)(R8*4), R10
-	MOVQ  tiles+48(FP), R11
-
-lastTiles:
+	TESTQ        R12, R12
+	JZ           next
 	VMOVUPS.Z    (CX), K1, Z0
 	VMOVUPS.Z    (CX)(DX*1), K1, Z1
 	VMOVUPS.Z    (CX)(DX*2), K1, Z2
@@ -12229,41 +12104,48 @@ lastTiles:
 	VMOVUPS      Z6, K1, (DI)(R8*2)
 	VMOVUPS      Z3, K1, (DI)(R9*1)
 	VMOVUPS      Z1, K1, (R10)
-	ADDQ         BX, CX
-	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
-	LEAQ         (DI)(R8*4), R10
-	DECQ         R11
-	JNZ          lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	ADDQ BX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF33Weight(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF33Weight(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R10
-	MOVQ v_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	MOVQ  x_base+24(FP), CX
+	MOVQ  v_base+0(FP), SI
+	LEAQ  (SI)(DI*4), R9
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	MOVQ R11, SI
-	LEAQ (SI)(DI*4), R9
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -12283,28 +12165,15 @@ tiles:
 	VMOVUPS     Z3, (SI)(DI*2)
 	VMOVUPS     Z0, (SI)(R8*1)
 	VMOVUPS     Z2, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, SI
 	LEAQ        (SI)(DI*4), R9
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x10, R12
-	JMP         columns
+	SUBQ        $0x00000040, R12
+	JNZ         columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	MOVQ  R11, SI
-	LEAQ  (SI)(DI*4), R9
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -12324,40 +12193,47 @@ lastTiles:
 	VMOVUPS     Z3, K1, (SI)(DI*2)
 	VMOVUPS     Z0, K1, (SI)(R8*1)
 	VMOVUPS     Z2, K1, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
-	LEAQ        (SI)(DI*4), R9
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, SI
+	ADDQ BX, CX
+	ADDQ AX, SI
+	LEAQ (SI)(DI*4), R9
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF33OutputGrad(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF33OutputGrad(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R10
-	MOVQ v_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	MOVQ  x_base+24(FP), CX
+	MOVQ  v_base+0(FP), SI
+	LEAQ  (SI)(DI*4), R9
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	MOVQ R11, SI
-	LEAQ (SI)(DI*4), R9
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -12373,28 +12249,15 @@ tiles:
 	VMOVUPS     Z3, (SI)(DI*2)
 	VMOVUPS     Z1, (SI)(R8*1)
 	VMOVUPS     Z2, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, SI
 	LEAQ        (SI)(DI*4), R9
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x10, R12
-	JMP         columns
+	SUBQ        $0x00000040, R12
+	JNZ         columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	MOVQ  R11, SI
-	LEAQ  (SI)(DI*4), R9
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -12410,40 +12273,47 @@ lastTiles:
 	VMOVUPS     Z3, K1, (SI)(DI*2)
 	VMOVUPS     Z1, K1, (SI)(R8*1)
 	VMOVUPS     Z2, K1, (R9)
-	ADDQ        BX, CX
-	ADDQ        AX, SI
-	LEAQ        (SI)(DI*4), R9
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, SI
+	ADDQ BX, CX
+	ADDQ AX, SI
+	LEAQ (SI)(DI*4), R9
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF33Output(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF33Output(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  y_base+0(FP), DI
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -12461,28 +12331,15 @@ tiles:
 	VMOVUPS     Z0, (DI)
 	VMOVUPS     Z1, (DI)(R8*1)
 	VMOVUPS     Z2, (DI)(R8*2)
-	ADDQ        AX, CX
+	ADDQ        $0x00000040, CX
 	LEAQ        (CX)(DX*4), SI
-	ADDQ        R9, DI
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x10, R12
-	JMP         columns
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000040, R12
+	JNZ         columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R11, DI
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -12500,40 +12357,47 @@ lastTiles:
 	VMOVUPS     Z0, K1, (DI)
 	VMOVUPS     Z1, K1, (DI)(R8*1)
 	VMOVUPS     Z2, K1, (DI)(R8*2)
-	ADDQ        AX, CX
-	LEAQ        (CX)(DX*4), SI
-	ADDQ        R9, DI
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF33WeightGrad(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF33WeightGrad(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  y_base+0(FP), DI
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (CX)(DX*1), Z1
 	VMOVUPS      (CX)(DX*2), Z2
@@ -12557,28 +12421,15 @@ tiles:
 	VMOVUPS      Z5, (DI)
 	VMOVUPS      Z0, (DI)(R8*1)
 	VMOVUPS      Z1, (DI)(R8*2)
-	ADDQ         AX, CX
+	ADDQ         $0x00000040, CX
 	LEAQ         (CX)(DX*4), SI
-	ADDQ         R9, DI
-	DECQ         R13
-	JNZ          tiles
-	ADDQ         $0x00000040, R10
-	ADDQ         $0x00000040, R11
-	SUBQ         $0x10, R12
-	JMP          columns
+	ADDQ         $0x00000040, DI
+	SUBQ         $0x00000040, R12
+	JNZ          columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R11, DI
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ        R11, R11
+	JZ           next
 	VMOVUPS.Z    (CX), K1, Z0
 	VMOVUPS.Z    (CX)(DX*1), K1, Z1
 	VMOVUPS.Z    (CX)(DX*2), K1, Z2
@@ -12602,41 +12453,48 @@ lastTiles:
 	VMOVUPS      Z5, K1, (DI)
 	VMOVUPS      Z0, K1, (DI)(R8*1)
 	VMOVUPS      Z1, K1, (DI)(R8*2)
-	ADDQ         AX, CX
-	LEAQ         (CX)(DX*4), SI
-	ADDQ         R9, DI
-	DECQ         R10
-	JNZ          lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF45Input(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF45Input(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  v_base+0(FP), DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  cols+56(FP), R11
+	MOVQ  R11, R12
+	ANDQ  $0x0f, R12
+	SUBQ  R12, R11
+	SHLQ  $0x02, R11
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x10
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
 	VMOVUPS      (CX), Z0
 	VMOVUPS      (CX)(DX*1), Z1
 	VMOVUPS      (CX)(DX*2), Z2
@@ -12691,30 +12549,16 @@ tiles:
 	VMOVUPS      Z3, (R10)(R8*1)
 	VMOVUPS      Z1, (R10)(R8*2)
 	VMOVUPS      Z7, (R10)(R9*1)
-	LEAQ         (CX)(DX*4), CX
+	ADDQ         $0x00000040, CX
 	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
+	ADDQ         $0x00000040, DI
 	LEAQ         (DI)(R8*4), R10
-	DECQ         R14
-	JNZ          tiles
-	ADDQ         $0x00000040, R11
-	ADDQ         $0x00000040, R12
-	SUBQ         $0x10, R13
-	JMP          columns
+	SUBQ         $0x00000040, R13
+	JNZ          columns
 
 last:
-	TESTQ R13, R13
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R13, CX, CX
-	KMOVW CX, K1
-	MOVQ  R11, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R12, DI
-	LEAQ  (DI)(R8*4), R10
-	MOVQ  tiles+48(FP), R11
-
-lastTiles:
+	TESTQ        R12, R12
+	JZ           next
 	VMOVUPS.Z    (CX), K1, Z0
 	VMOVUPS.Z    (CX)(DX*1), K1, Z1
 	VMOVUPS.Z    (CX)(DX*2), K1, Z2
@@ -12769,42 +12613,49 @@ lastTiles:
 	VMOVUPS      Z3, K1, (R10)(R8*1)
 	VMOVUPS      Z1, K1, (R10)(R8*2)
 	VMOVUPS      Z7, K1, (R10)(R9*1)
-	LEAQ         (CX)(DX*4), CX
-	LEAQ         (CX)(DX*4), SI
-	ADDQ         AX, DI
-	LEAQ         (DI)(R8*4), R10
-	DECQ         R11
-	JNZ          lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	LEAQ (CX)(DX*4), CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF45Weight(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF45Weight(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  v_base+0(FP), DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  cols+56(FP), R11
+	MOVQ  R11, R12
+	ANDQ  $0x0f, R12
+	SUBQ  R12, R11
+	SHLQ  $0x02, R11
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x10
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -12845,31 +12696,16 @@ tiles:
 	VMOVUPS     Z3, (R10)(R8*1)
 	VMOVUPS     Z1, (R10)(R8*2)
 	VMOVUPS     Z4, (R10)(R9*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        DX, CX
+	ADDQ        $0x00000040, CX
 	LEAQ        (CX)(DX*4), SI
-	ADDQ        AX, DI
+	ADDQ        $0x00000040, DI
 	LEAQ        (DI)(R8*4), R10
-	DECQ        R14
-	JNZ         tiles
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x10, R13
-	JMP         columns
+	SUBQ        $0x00000040, R13
+	JNZ         columns
 
 last:
-	TESTQ R13, R13
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R13, CX, CX
-	KMOVW CX, K1
-	MOVQ  R11, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R12, DI
-	LEAQ  (DI)(R8*4), R10
-	MOVQ  tiles+48(FP), R11
-
-lastTiles:
+	TESTQ       R12, R12
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -12910,42 +12746,49 @@ lastTiles:
 	VMOVUPS     Z3, K1, (R10)(R8*1)
 	VMOVUPS     Z1, K1, (R10)(R8*2)
 	VMOVUPS     Z4, K1, (R10)(R9*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        DX, CX
-	LEAQ        (CX)(DX*4), SI
-	ADDQ        AX, DI
-	LEAQ        (DI)(R8*4), R10
-	DECQ        R11
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	LEAQ (CX)(DX*4), CX
+	ADDQ DX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF45OutputGrad(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF45OutputGrad(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), DI
-	SHLQ $0x02, DI
-	LEAQ (DI)(DI*2), R8
-	MOVQ x_base+24(FP), R10
-	MOVQ v_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), DI
+	SHLQ  $0x02, DI
+	LEAQ  (DI)(DI*2), R8
+	MOVQ  x_base+24(FP), CX
+	MOVQ  v_base+0(FP), SI
+	LEAQ  (SI)(DI*4), R9
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	MOVQ R11, SI
-	LEAQ (SI)(DI*4), R9
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -12976,28 +12819,15 @@ tiles:
 	VMOVUPS     Z2, (R9)(DI*1)
 	VMOVUPS     Z1, (R9)(DI*2)
 	VMOVUPS     Z3, (R9)(R8*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        AX, SI
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, SI
 	LEAQ        (SI)(DI*4), R9
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x10, R12
-	JMP         columns
+	SUBQ        $0x00000040, R12
+	JNZ         columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	MOVQ  R11, SI
-	LEAQ  (SI)(DI*4), R9
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -13028,40 +12858,47 @@ lastTiles:
 	VMOVUPS     Z2, K1, (R9)(DI*1)
 	VMOVUPS     Z1, K1, (R9)(DI*2)
 	VMOVUPS     Z3, K1, (R9)(R8*1)
-	LEAQ        (CX)(DX*4), CX
-	ADDQ        AX, SI
-	LEAQ        (SI)(DI*4), R9
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, SI
+	LEAQ (CX)(DX*4), CX
+	ADDQ AX, SI
+	LEAQ (SI)(DI*4), R9
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF45Output(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF45Output(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  y_base+0(FP), DI
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -13096,28 +12933,15 @@ tiles:
 	VMOVUPS     Z6, (DI)(R8*1)
 	VMOVUPS     Z2, (DI)(R8*2)
 	VMOVUPS     Z1, (DI)(R9*1)
-	ADDQ        AX, CX
+	ADDQ        $0x00000040, CX
 	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	DECQ        R13
-	JNZ         tiles
-	ADDQ        $0x00000040, R10
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x10, R12
-	JMP         columns
+	ADDQ        $0x00000040, DI
+	SUBQ        $0x00000040, R12
+	JNZ         columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R11, DI
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ       R11, R11
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -13152,41 +12976,48 @@ lastTiles:
 	VMOVUPS     Z6, K1, (DI)(R8*1)
 	VMOVUPS     Z2, K1, (DI)(R8*2)
 	VMOVUPS     Z1, K1, (DI)(R9*1)
-	ADDQ        AX, CX
-	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	DECQ        R10
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	LEAQ (DI)(R8*4), DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx512WinogradF45WeightGrad(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·avx512WinogradF45WeightGrad(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ y_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  y_base+0(FP), DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  cols+56(FP), R11
+	MOVQ  R11, R12
+	ANDQ  $0x0f, R12
+	SUBQ  R12, R11
+	SHLQ  $0x02, R11
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x10
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
 	VMOVUPS     (CX), Z0
 	VMOVUPS     (CX)(DX*1), Z1
 	VMOVUPS     (CX)(DX*2), Z2
@@ -13229,31 +13060,16 @@ tiles:
 	VMOVUPS     Z9, (DI)(R8*2)
 	VMOVUPS     Z1, (DI)(R9*1)
 	VMOVUPS     Z2, (R10)
-	ADDQ        AX, CX
+	ADDQ        $0x00000040, CX
 	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	ADDQ        R8, DI
+	ADDQ        $0x00000040, DI
 	LEAQ        (DI)(R8*4), R10
-	DECQ        R14
-	JNZ         tiles
-	ADDQ        $0x00000040, R11
-	ADDQ        $0x00000040, R12
-	SUBQ        $0x10, R13
-	JMP         columns
+	SUBQ        $0x00000040, R13
+	JNZ         columns
 
 last:
-	TESTQ R13, R13
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R13, CX, CX
-	KMOVW CX, K1
-	MOVQ  R11, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R12, DI
-	LEAQ  (DI)(R8*4), R10
-	MOVQ  tiles+48(FP), R11
-
-lastTiles:
+	TESTQ       R12, R12
+	JZ          next
 	VMOVUPS.Z   (CX), K1, Z0
 	VMOVUPS.Z   (CX)(DX*1), K1, Z1
 	VMOVUPS.Z   (CX)(DX*2), K1, Z2
@@ -13296,15 +13112,17 @@ lastTiles:
 	VMOVUPS     Z9, K1, (DI)(R8*2)
 	VMOVUPS     Z1, K1, (DI)(R9*1)
 	VMOVUPS     Z2, K1, (R10)
-	ADDQ        AX, CX
-	LEAQ        (CX)(DX*4), SI
-	LEAQ        (DI)(R8*4), DI
-	ADDQ        R8, DI
-	LEAQ        (DI)(R8*4), R10
-	DECQ        R11
-	JNZ         lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	LEAQ (DI)(R8*4), DI
+	ADDQ R8, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -19208,77 +19026,68 @@ sum:
 // func avx2WordsInput(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX2
 TEXT ·avx2WordsInput(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ    cols+56(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xStride+64(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    vPoint+72(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    v_base+0(FP), DI
+	LEAQ    (DI)(R8*4), R10
+	MOVQ    cols+56(FP), R11
+	MOVQ    R11, R12
+	ANDQ    $0x07, R12
+	SUBQ    R12, R11
+	SHLQ    $0x02, R11
+	LEAQ    tailMask<>+32(SB), R13
+	MOVQ    R12, R14
+	SHLQ    $0x02, R14
+	SUBQ    R14, R13
+	VMOVUPS (R13), Y0
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x08
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(BX*1), Y3
-	VMOVUPS (SI), Y4
-	VPSUBW  Y1, Y3, Y3
-	VPSUBW  Y2, Y1, Y5
-	VPSUBW  Y2, Y0, Y0
-	VPADDW  Y0, Y3, Y6
-	VPADDW  Y0, Y6, Y0
-	VPADDW  Y2, Y1, Y1
-	VPSUBW  Y1, Y3, Y1
-	VPADDW  Y5, Y3, Y6
-	VPADDW  Y5, Y6, Y6
-	VPADDW  Y5, Y6, Y5
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS (CX)(DX*2), Y3
+	VMOVUPS (CX)(BX*1), Y4
+	VMOVUPS (SI), Y5
+	VPSUBW  Y2, Y4, Y4
+	VPSUBW  Y3, Y2, Y6
+	VPSUBW  Y3, Y1, Y1
+	VPADDW  Y1, Y4, Y7
+	VPADDW  Y1, Y7, Y1
+	VPADDW  Y3, Y2, Y2
 	VPSUBW  Y2, Y4, Y2
-	VPSUBW  Y3, Y2, Y2
-	VPSUBW  Y3, Y2, Y2
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, (DI)(R8*1)
-	VMOVUPS Y5, (DI)(R8*2)
-	VMOVUPS Y3, (DI)(R9*1)
-	VMOVUPS Y2, (R10)
-	ADDQ    BX, CX
+	VPADDW  Y6, Y4, Y7
+	VPADDW  Y6, Y7, Y7
+	VPADDW  Y6, Y7, Y6
+	VPSUBW  Y3, Y5, Y3
+	VPSUBW  Y4, Y3, Y3
+	VPSUBW  Y4, Y3, Y3
+	VMOVUPS Y1, (DI)
+	VMOVUPS Y2, (DI)(R8*1)
+	VMOVUPS Y6, (DI)(R8*2)
+	VMOVUPS Y4, (DI)(R9*1)
+	VMOVUPS Y3, (R10)
+	ADDQ    $0x00000020, CX
 	LEAQ    (CX)(DX*4), SI
-	ADDQ    AX, DI
+	ADDQ    $0x00000020, DI
 	LEAQ    (DI)(R8*4), R10
-	DECQ    R14
-	JNZ     tiles
-	ADDQ    $0x00000020, R11
-	ADDQ    $0x00000020, R12
-	SUBQ    $0x08, R13
-	JMP     columns
+	SUBQ    $0x00000020, R13
+	JNZ     columns
 
 last:
-	TESTQ   R13, R13
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R13, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R11, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R12, DI
-	LEAQ    (DI)(R8*4), R10
-	MOVQ    tiles+48(FP), R11
-
-lastTiles:
+	TESTQ      R12, R12
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
@@ -19302,82 +19111,76 @@ lastTiles:
 	VMASKMOVPS Y6, Y0, (DI)(R8*2)
 	VMASKMOVPS Y4, Y0, (DI)(R9*1)
 	VMASKMOVPS Y3, Y0, (R10)
-	ADDQ       BX, CX
-	LEAQ       (CX)(DX*4), SI
-	ADDQ       AX, DI
-	LEAQ       (DI)(R8*4), R10
-	DECQ       R11
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	ADDQ BX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func avx2WordsOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX2
 TEXT ·avx2WordsOutput(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    y_base+0(FP), DI
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(BX*1), Y3
-	VMOVUPS (SI), Y4
-	VPADDD  Y2, Y1, Y5
-	VPADDD  Y3, Y3, Y6
-	VPADDD  Y3, Y0, Y0
-	VPADDD  Y5, Y0, Y0
-	VPSUBD  Y2, Y1, Y1
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS (CX)(DX*2), Y3
+	VMOVUPS (CX)(BX*1), Y4
+	VMOVUPS (SI), Y5
+	VPADDD  Y3, Y2, Y6
+	VPADDD  Y4, Y4, Y7
+	VPADDD  Y4, Y1, Y1
 	VPADDD  Y6, Y1, Y1
-	VPADDD  Y6, Y4, Y2
-	VPADDD  Y6, Y2, Y2
-	VPADDD  Y5, Y2, Y2
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, (DI)(R8*1)
-	VMOVUPS Y2, (DI)(R8*2)
-	ADDQ    AX, CX
+	VPSUBD  Y3, Y2, Y2
+	VPADDD  Y7, Y2, Y2
+	VPADDD  Y7, Y5, Y3
+	VPADDD  Y7, Y3, Y3
+	VPADDD  Y6, Y3, Y3
+	VMOVUPS Y1, (DI)
+	VMOVUPS Y2, (DI)(R8*1)
+	VMOVUPS Y3, (DI)(R8*2)
+	ADDQ    $0x00000020, CX
 	LEAQ    (CX)(DX*4), SI
-	ADDQ    R9, DI
-	DECQ    R13
-	JNZ     tiles
-	ADDQ    $0x00000020, R10
-	ADDQ    $0x00000020, R11
-	SUBQ    $0x08, R12
-	JMP     columns
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x00000020, R12
+	JNZ     columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R11, DI
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ      R11, R11
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
@@ -19395,13 +19198,15 @@ lastTiles:
 	VMASKMOVPS Y1, Y0, (DI)
 	VMASKMOVPS Y2, Y0, (DI)(R8*1)
 	VMASKMOVPS Y3, Y0, (DI)(R8*2)
-	ADDQ       AX, CX
-	LEAQ       (CX)(DX*4), SI
-	ADDQ       R9, DI
-	DECQ       R10
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -19426,74 +19231,66 @@ GLOBL ninths<>(SB), RODATA|NOPTR, $64
 // func avx2WordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX2
 TEXT ·avx2WordsLastOutput(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ    xStride+72(FP), AX
+	SHLQ    $0x02, AX
+	MOVQ    xPoint+80(FP), DX
+	SHLQ    $0x02, DX
+	LEAQ    (DX)(DX*2), BX
+	MOVQ    yStride+64(FP), R8
+	SHLQ    $0x02, R8
+	LEAQ    (R8)(R8*2), R9
+	MOVQ    x_base+24(FP), CX
+	LEAQ    (CX)(DX*4), SI
+	MOVQ    y_base+0(FP), DI
+	MOVQ    cols+56(FP), R10
+	MOVQ    R10, R11
+	ANDQ    $0x07, R11
+	SUBQ    R11, R10
+	SHLQ    $0x02, R10
+	LEAQ    tailMask<>+32(SB), R12
+	MOVQ    R11, R13
+	SHLQ    $0x02, R13
+	SUBQ    R13, R12
+	VMOVUPS (R12), Y0
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x08
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
-	VMOVUPS (CX), Y0
-	VMOVUPS (CX)(DX*1), Y1
-	VMOVUPS (CX)(DX*2), Y2
-	VMOVUPS (CX)(BX*1), Y3
-	VMOVUPS (SI), Y4
-	VPADDD  Y2, Y1, Y5
-	VPADDD  Y3, Y3, Y6
-	VPADDD  Y3, Y0, Y0
-	VPADDD  Y5, Y0, Y0
-	VPSUBD  Y2, Y1, Y1
+	VMOVUPS (CX), Y1
+	VMOVUPS (CX)(DX*1), Y2
+	VMOVUPS (CX)(DX*2), Y3
+	VMOVUPS (CX)(BX*1), Y4
+	VMOVUPS (SI), Y5
+	VPADDD  Y3, Y2, Y6
+	VPADDD  Y4, Y4, Y7
+	VPADDD  Y4, Y1, Y1
 	VPADDD  Y6, Y1, Y1
-	VPADDD  Y6, Y4, Y2
-	VPADDD  Y6, Y2, Y2
-	VPADDD  Y5, Y2, Y2
-	VPMULLD ninths<>+0(SB), Y0, Y0
-	VPSRAD  $0x02, Y0, Y0
+	VPSUBD  Y3, Y2, Y2
+	VPADDD  Y7, Y2, Y2
+	VPADDD  Y7, Y5, Y3
+	VPADDD  Y7, Y3, Y3
+	VPADDD  Y6, Y3, Y3
 	VPMULLD ninths<>+0(SB), Y1, Y1
 	VPSRAD  $0x02, Y1, Y1
 	VPMULLD ninths<>+0(SB), Y2, Y2
 	VPSRAD  $0x02, Y2, Y2
-	VMOVUPS Y0, (DI)
-	VMOVUPS Y1, (DI)(R8*1)
-	VMOVUPS Y2, (DI)(R8*2)
-	ADDQ    AX, CX
+	VPMULLD ninths<>+0(SB), Y3, Y3
+	VPSRAD  $0x02, Y3, Y3
+	VMOVUPS Y1, (DI)
+	VMOVUPS Y2, (DI)(R8*1)
+	VMOVUPS Y3, (DI)(R8*2)
+	ADDQ    $0x00000020, CX
 	LEAQ    (CX)(DX*4), SI
-	ADDQ    R9, DI
-	DECQ    R13
-	JNZ     tiles
-	ADDQ    $0x00000020, R10
-	ADDQ    $0x00000020, R11
-	SUBQ    $0x08, R12
-	JMP     columns
+	ADDQ    $0x00000020, DI
+	SUBQ    $0x00000020, R12
+	JNZ     columns
 
 last:
-	TESTQ   R12, R12
-	JZ      done
-	LEAQ    tailMask<>+32(SB), CX
-	MOVQ    R12, SI
-	SHLQ    $0x02, SI
-	SUBQ    SI, CX
-	VMOVUPS (CX), Y0
-	MOVQ    R10, CX
-	LEAQ    (CX)(DX*4), SI
-	MOVQ    R11, DI
-	MOVQ    tiles+48(FP), R10
-
-lastTiles:
+	TESTQ      R11, R11
+	JZ         next
 	VMASKMOVPS (CX), Y0, Y1
 	VMASKMOVPS (CX)(DX*1), Y0, Y2
 	VMASKMOVPS (CX)(DX*2), Y0, Y3
@@ -19517,13 +19314,15 @@ lastTiles:
 	VMASKMOVPS Y1, Y0, (DI)
 	VMASKMOVPS Y2, Y0, (DI)(R8*1)
 	VMASKMOVPS Y3, Y0, (DI)(R8*2)
-	ADDQ       AX, CX
-	LEAQ       (CX)(DX*4), SI
-	ADDQ       R9, DI
-	DECQ       R10
-	JNZ        lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
@@ -22898,28 +22697,33 @@ tile1x1_sum:
 // func vnniWordsInput(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
 // Requires: AVX, AVX512BW, AVX512F, BMI2
 TEXT ·vnniWordsInput(SB), NOSPLIT, $0-80
-	MOVQ cols+56(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xStride+64(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ vPoint+72(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R11
-	MOVQ v_base+0(FP), R12
-	MOVQ cols+56(FP), R13
+	MOVQ  cols+56(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xStride+64(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  vPoint+72(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  v_base+0(FP), DI
+	LEAQ  (DI)(R8*4), R10
+	MOVQ  cols+56(FP), R11
+	MOVQ  R11, R12
+	ANDQ  $0x0f, R12
+	SUBQ  R12, R11
+	SHLQ  $0x02, R11
+	MOVQ  $-1, R13
+	BZHIQ R12, R13, R13
+	KMOVW R13, K1
+
+tile:
+	MOVQ  R11, R13
+	TESTQ R13, R13
+	JZ    last
 
 columns:
-	CMPQ R13, $0x10
-	JLT  last
-	MOVQ R11, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R12, DI
-	LEAQ (DI)(R8*4), R10
-	MOVQ tiles+48(FP), R14
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
@@ -22943,30 +22747,16 @@ tiles:
 	VMOVUPS Z5, (DI)(R8*2)
 	VMOVUPS Z3, (DI)(R9*1)
 	VMOVUPS Z2, (R10)
-	ADDQ    BX, CX
+	ADDQ    $0x00000040, CX
 	LEAQ    (CX)(DX*4), SI
-	ADDQ    AX, DI
+	ADDQ    $0x00000040, DI
 	LEAQ    (DI)(R8*4), R10
-	DECQ    R14
-	JNZ     tiles
-	ADDQ    $0x00000040, R11
-	ADDQ    $0x00000040, R12
-	SUBQ    $0x10, R13
-	JMP     columns
+	SUBQ    $0x00000040, R13
+	JNZ     columns
 
 last:
-	TESTQ R13, R13
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R13, CX, CX
-	KMOVW CX, K1
-	MOVQ  R11, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R12, DI
-	LEAQ  (DI)(R8*4), R10
-	MOVQ  tiles+48(FP), R11
-
-lastTiles:
+	TESTQ     R12, R12
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
@@ -22990,41 +22780,48 @@ lastTiles:
 	VMOVUPS   Z5, K1, (DI)(R8*2)
 	VMOVUPS   Z3, K1, (DI)(R9*1)
 	VMOVUPS   Z2, K1, (R10)
-	ADDQ      BX, CX
-	LEAQ      (CX)(DX*4), SI
-	ADDQ      AX, DI
-	LEAQ      (DI)(R8*4), R10
-	DECQ      R11
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R11, CX
+	SUBQ R11, DI
+	ADDQ BX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ AX, DI
+	LEAQ (DI)(R8*4), R10
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func vnniWordsOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·vnniWordsOutput(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  y_base+0(FP), DI
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
@@ -23042,28 +22839,15 @@ tiles:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, (DI)(R8*1)
 	VMOVUPS Z2, (DI)(R8*2)
-	ADDQ    AX, CX
+	ADDQ    $0x00000040, CX
 	LEAQ    (CX)(DX*4), SI
-	ADDQ    R9, DI
-	DECQ    R13
-	JNZ     tiles
-	ADDQ    $0x00000040, R10
-	ADDQ    $0x00000040, R11
-	SUBQ    $0x10, R12
-	JMP     columns
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x00000040, R12
+	JNZ     columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R11, DI
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ     R11, R11
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
@@ -23081,40 +22865,47 @@ lastTiles:
 	VMOVUPS   Z0, K1, (DI)
 	VMOVUPS   Z1, K1, (DI)(R8*1)
 	VMOVUPS   Z2, K1, (DI)(R8*2)
-	ADDQ      AX, CX
-	LEAQ      (CX)(DX*4), SI
-	ADDQ      R9, DI
-	DECQ      R10
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
 // func vnniWordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·vnniWordsLastOutput(SB), NOSPLIT, $0-88
-	MOVQ xStride+72(FP), AX
-	SHLQ $0x02, AX
-	MOVQ xPoint+80(FP), DX
-	SHLQ $0x02, DX
-	LEAQ (DX)(DX*2), BX
-	MOVQ yStride+64(FP), R8
-	SHLQ $0x02, R8
-	LEAQ (R8)(R8*2), R9
-	MOVQ x_base+24(FP), R10
-	MOVQ y_base+0(FP), R11
-	MOVQ cols+56(FP), R12
+	MOVQ  xStride+72(FP), AX
+	SHLQ  $0x02, AX
+	MOVQ  xPoint+80(FP), DX
+	SHLQ  $0x02, DX
+	LEAQ  (DX)(DX*2), BX
+	MOVQ  yStride+64(FP), R8
+	SHLQ  $0x02, R8
+	LEAQ  (R8)(R8*2), R9
+	MOVQ  x_base+24(FP), CX
+	LEAQ  (CX)(DX*4), SI
+	MOVQ  y_base+0(FP), DI
+	MOVQ  cols+56(FP), R10
+	MOVQ  R10, R11
+	ANDQ  $0x0f, R11
+	SUBQ  R11, R10
+	SHLQ  $0x02, R10
+	MOVQ  $-1, R12
+	BZHIQ R11, R12, R12
+	KMOVW R12, K1
+
+tile:
+	MOVQ  R10, R12
+	TESTQ R12, R12
+	JZ    last
 
 columns:
-	CMPQ R12, $0x10
-	JLT  last
-	MOVQ R10, CX
-	LEAQ (CX)(DX*4), SI
-	MOVQ R11, DI
-	MOVQ tiles+48(FP), R13
-
-tiles:
 	VMOVUPS (CX), Z0
 	VMOVUPS (CX)(DX*1), Z1
 	VMOVUPS (CX)(DX*2), Z2
@@ -23138,28 +22929,15 @@ tiles:
 	VMOVUPS Z0, (DI)
 	VMOVUPS Z1, (DI)(R8*1)
 	VMOVUPS Z2, (DI)(R8*2)
-	ADDQ    AX, CX
+	ADDQ    $0x00000040, CX
 	LEAQ    (CX)(DX*4), SI
-	ADDQ    R9, DI
-	DECQ    R13
-	JNZ     tiles
-	ADDQ    $0x00000040, R10
-	ADDQ    $0x00000040, R11
-	SUBQ    $0x10, R12
-	JMP     columns
+	ADDQ    $0x00000040, DI
+	SUBQ    $0x00000040, R12
+	JNZ     columns
 
 last:
-	TESTQ R12, R12
-	JZ    done
-	MOVQ  $-1, CX
-	BZHIQ R12, CX, CX
-	KMOVW CX, K1
-	MOVQ  R10, CX
-	LEAQ  (CX)(DX*4), SI
-	MOVQ  R11, DI
-	MOVQ  tiles+48(FP), R10
-
-lastTiles:
+	TESTQ     R11, R11
+	JZ        next
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS.Z (CX)(DX*1), K1, Z1
 	VMOVUPS.Z (CX)(DX*2), K1, Z2
@@ -23183,13 +22961,15 @@ lastTiles:
 	VMOVUPS   Z0, K1, (DI)
 	VMOVUPS   Z1, K1, (DI)(R8*1)
 	VMOVUPS   Z2, K1, (DI)(R8*2)
-	ADDQ      AX, CX
-	LEAQ      (CX)(DX*4), SI
-	ADDQ      R9, DI
-	DECQ      R10
-	JNZ       lastTiles
 
-done:
+next:
+	SUBQ R10, CX
+	SUBQ R10, DI
+	ADDQ AX, CX
+	LEAQ (CX)(DX*4), SI
+	ADDQ R9, DI
+	DECQ tiles+48(FP)
+	JNZ  tile
 	VZEROUPPER
 	RET
 
