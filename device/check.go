@@ -15,7 +15,18 @@ func Checked(d Trainer) Trainer {
 	return checked{d}
 }
 
+// Unchecked returns d without the checks of shapes, if it has any, for calls that were made before with operands of the
+// same shapes in the same memory: checks take a tenth of the time of a product of few rows.
+func Unchecked(d Device) Device {
+	if c, ok := d.(interface{ unchecked() Trainer }); ok {
+		return c.unchecked()
+	}
+	return d
+}
+
 type checked struct{ Trainer }
+
+func (c checked) unchecked() Trainer { return c.Trainer }
 
 func (c checked) Serial() Device { return checked{c.Trainer.Serial().(Trainer)} }
 

@@ -110,6 +110,7 @@ func (c *Clips) compute(batch int) []float32 {
 	if batch == 1 {
 		d = c.plan.serial
 	}
+	d = c.checked(d, steps)
 	for i := range c.operands {
 		steps[i].run(d, &c.operands[i])
 	}

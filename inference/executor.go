@@ -19,6 +19,7 @@ type executor struct {
 	memory   device.Buffer
 	run      runSize    // the size of the next run
 	operands []operands // of each step in such a run
+	before   *boundStep // the first of the steps of the latest run, if that was of the same size
 }
 
 // newExecutor returns an executor with memory for each of the runs and for what more allocates.
@@ -39,7 +40,7 @@ func (e *executor) prepare(run runSize) {
 	if run == e.run {
 		return
 	}
-	e.run = run
+	e.run, e.before = run, nil
 	for i := range e.operands {
 		s, dst := &e.program.Steps[i], e.tensors[polynet.Output(i)].computed(run)
 		rows := e.tensors[polynet.Output(i)].rows(run.frames)
@@ -56,6 +57,15 @@ func (e *executor) prepare(run runSize) {
 		}
 		e.operands[i] = o
 	}
+}
+
+// checked returns d for a run of the steps, without checks where a run like it came before.
+func (e *executor) checked(d device.Device, steps []boundStep) device.Device {
+	if e.before == &steps[0] {
+		return device.Unchecked(d)
+	}
+	e.before = &steps[0]
+	return d
 }
 
 // capacity is how much a streamExecutor can run at once: step frames of so many streams, or maxFrames of one.
@@ -152,6 +162,7 @@ func (e *streamExecutor) load(i, frame int, rows []float32) {
 
 // compute runs the steps over the loaded frames of the given streams of h, after which the caller moves the cursors.
 func (e *streamExecutor) compute(steps []boundStep, h *history, streams []int) {
+	d := e.checked(e.dev, steps)
 	inside := true // all rows of the streams
 	for _, stream := range streams {
 		c := &h.cursors[stream]
@@ -164,7 +175,7 @@ func (e *streamExecutor) compute(steps []boundStep, h *history, streams []int) {
 			h.copyRows(p, stream, i*size, false)
 		}
 		if i := int(t - polynet.Output(0)); i >= 0 {
-			steps[i].run(e.dev, &e.operands[i])
+			steps[i].run(d, &e.operands[i])
 		}
 		for i, stream := range streams {
 			if !inside && !p.unread {
@@ -178,7 +189,7 @@ func (e *streamExecutor) compute(steps []boundStep, h *history, streams []int) {
 		Data: e.logits, Groups: rows.Groups, Rows: rows.Rows, Cols: e.classes,
 		GroupStride: rows.Rows * e.classes, RowStride: e.classes,
 	}
-	steps[len(steps)-1].run(e.dev, &operands{dst: logits, x: rows})
+	steps[len(steps)-1].run(d, &operands{dst: logits, x: rows})
 	e.dev.Download(e.out[:logits.Extent()], e.logits.Slice(0, logits.Extent()))
 }
 
