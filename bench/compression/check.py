@@ -57,6 +57,7 @@ def check(script, names, table, rows, picture, out, *options):
 def main():
     with tempfile.TemporaryDirectory() as name:
         base = pathlib.Path(name)
+        data, out, work = base / "tones", base / "out", base / "work"
         tones(data, ("low", "mid", "high"), 16)
         work.mkdir()
         train = work / "train"
