@@ -90,7 +90,7 @@ func (e *Embedder) addClip(x *Examples, path string) error {
 	return nil
 }
 
-// content returns what tells sounds apart.
+// content returns a digest of a sound.
 func content(samples []float32) string {
 	sum := sha256.New()
 	binary.Write(sum, binary.LittleEndian, samples)
