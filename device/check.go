@@ -61,7 +61,7 @@ func (c checked) PackWindows(dst *Packed, w Buffer, n int, a View) {
 }
 
 func (c checked) MatMul(dst, a View, w *Packed, e Epilogue) {
-	if w.zero != 0 {
+	if w.bytes {
 		panic("device: MatMul: w is packed for MatMulNarrow")
 	}
 	checkDst("MatMul", "dst", dst)

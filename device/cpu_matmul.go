@@ -35,7 +35,6 @@ const productCols = 256
 // tile is the scratch of one thread in a product. The fields after starts and sums are those of Winograd's algorithms.
 type tile struct {
 	starts [simd.MaxTileRows]int
-	zeros  [simd.MaxTileRows]int32 // with which sums of products of bytes begin
 	sums   []float32
 	// Of the transformed input, where each tile's windows begin, and room for as many to be taken from any one on.
 	rows    [tilesAtOnce + simd.MaxTileRows]int

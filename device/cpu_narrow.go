@@ -6,10 +6,10 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 	if f := d.chooseWords(a, n, ternary); f != nil {
 		d.packWords(f, dst, w, n, a)
-		dst.zero = zeroPoint(ternary)
+		dst.bytes, dst.ternary = true, ternary
 		return
 	}
-	*dst = Packed{K: 4 * a.Cols, N: n, Step: a.RowStride, Data: dst.Data, zero: zeroPoint(ternary)}
+	*dst = Packed{K: 4 * a.Cols, N: n, Step: a.RowStride, Data: dst.Data, bytes: true, ternary: ternary}
 	p := d.bytePanels(dst)
 	width, deep := d.kernels.ByteWidth, 4 // columns of a panel's vector, and rows that a word takes of each of its columns
 	if p.Pairs {
@@ -30,13 +30,10 @@ func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 			simd.Integers(*matrix)[i%n] -= 128 * int32(v)
 		}
 	}
-	to, offset := simd.Bytes((*matrix)[first*words:]), dst.zero
-	if p.Signed {
-		offset = 0
-	}
+	to := simd.Bytes((*matrix)[first*words:])
 	for r := range dst.K {
 		for c, v := range w[r*n:][:n] {
-			to[4*(r/deep*words+c/side)+c%side*deep+r%deep] = int8(int(v) + offset)
+			to[4*(r/deep*words+c/side)+c%side*deep+r%deep] = v
 		}
 	}
 	packPanels(values(dst.Data), *matrix, depth, words, width/side)
@@ -45,7 +42,7 @@ func (d *cpu) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 
 // bytePanels returns how panels of w are stored that are no words of 16 bits.
 func (d *cpu) bytePanels(w *Packed) simd.BytePanels {
-	if w.zero == 1 {
+	if w.ternary {
 		return d.kernels.Ternary
 	}
 	return d.kernels.Bytes
@@ -57,6 +54,19 @@ func panelDepth(p simd.BytePanels, k int) int {
 		return k/4 + 1
 	}
 	return k / 4
+}
+
+// convert makes of rows of bytes those that panels of a format are multiplied by, in t's memory if they are others.
+func (t *tile) convert(k *simd.Kernels, format simd.BytePanels, a *View) {
+	switch {
+	case format.Pairs:
+		t.input = grown(t.input, 2*a.Extent())
+		widen(k, t.input, a)
+	case format.Unsigned:
+		t.input = grown(t.input, a.Extent())
+		k.Flip(t.input, a.Data.host[:a.Extent()])
+		a.Data = hostBuffer(t.input)
+	}
 }
 
 // narrowProduct is MatMulNarrow as a task, whose pieces are tiles of rows by all columns.
@@ -78,28 +88,29 @@ func (d *cpu) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
 		d.matMulWords(p)
 		return
 	}
-	if d.bytePanels(w).Pairs {
-		wide := d.widen(&p.a)
-		defer d.floats.Put(wide)
-	}
+	t := d.tiles.get()
+	t.convert(d.kernels, d.bytePanels(w), &p.a)
 	merge(&p.a, &p.dst, &p.e.Skip, &p.e.Bytes)
 	p.rows = p.a.Count()
 	p.pieces = CeilDiv(p.rows, d.kernels.ByteRows)
 	if d.threads == 1 { // without copies of p, which take as long as a row or two
-		p.compute(0, p.pieces)
-		return
+		p.compute(t, 0, p.pieces)
+	} else {
+		parallelFor(d, p.pieces, 2*p.rows*a.Cols*w.N/flopsPerValue, p)
 	}
-	parallelFor(d, p.pieces, 2*p.rows*a.Cols*w.N/flopsPerValue, p)
+	d.tiles.Put(t)
 }
 
-func (p narrowProduct) run(first, last int) { p.compute(first, last) }
-
-func (p *narrowProduct) compute(first, last int) {
+func (p narrowProduct) run(first, last int) {
 	t := p.d.tiles.get()
+	p.compute(t, first, last)
+	p.d.tiles.Put(t)
+}
+
+func (p *narrowProduct) compute(t *tile, first, last int) {
 	for i := first; i < last; i++ {
 		p.tile(t, i*p.rows/p.pieces, (i+1)*p.rows/p.pieces)
 	}
-	p.d.tiles.Put(t)
 }
 
 // tile computes rows first up to last of the result.
@@ -110,19 +121,13 @@ func (p *narrowProduct) tile(t *tile, first, last int) {
 	depth, all := panelDepth(format, p.w.K), padded(p.w.N, k.ByteWidth)
 	a, b := p.a.Data.host[:p.a.Extent()], p.w.Data.host[:depth*all]
 	multiply := k.ByteTile
-	if p.w.zero == 1 {
+	if p.w.ternary {
 		multiply = k.TernaryTile
-	}
-	if !format.Signed {
-		k.ByteSums(&t.zeros, a, &t.starts, p.a.Cols, count)
-		for i := range t.zeros {
-			t.zeros[i] *= -int32(p.w.zero)
-		}
 	}
 	t.sums = grown(t.sums, simd.MaxTileRows*productCols)
 	for c := 0; c < p.w.N; c += productCols {
 		stride := min(productCols, all-c)
-		multiply(t.sums, stride, a, &t.starts, &t.zeros, b[c*depth:], p.a.Cols, count, stride/k.ByteWidth)
+		multiply(t.sums, stride, a, &t.starts, b[c*depth:], p.a.Cols, count, stride/k.ByteWidth)
 		cols := min(productCols, p.w.N-c)
 		for done, g, r := 0, group, row; done < count; g, r = g+1, 0 {
 			rows := min(p.a.Rows-r, count-done)

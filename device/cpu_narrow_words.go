@@ -101,19 +101,18 @@ func (w *winograd) wordWeights(taps *[9]int) []int {
 	return points[:]
 }
 
-// widen makes words of two integers of 16 bits of a's bytes, in scratch memory that it returns.
-func (d *cpu) widen(a *View) *[]float32 {
-	wide := d.scratch(2 * a.Extent())
-	d.kernels.Words.Widen(*wide, a.Data.host[:a.Extent()])
-	a.Data = hostBuffer(*wide)
+// widen makes of a's bytes words of two integers of 16 bits, in memory for twice as many.
+func widen(k *simd.Kernels, to []float32, a *View) {
+	k.Words.Widen(to, a.Data.host[:a.Extent()])
+	a.Data = hostBuffer(to)
 	a.Cols, a.RowStride, a.GroupStride = 2*a.Cols, 2*a.RowStride, 2*a.GroupStride
-	return wide
 }
 
 // matMulWords is MatMulNarrow by Winograd's algorithm.
 func (d *cpu) matMulWords(p narrowProduct) {
 	f, a := p.w.winograd, p.a
-	wide := d.widen(&a)
+	wide := d.scratch(2 * a.Extent())
+	widen(d.kernels, *wide, &a)
 	q := product{d: d, a: a, w: p.w}
 	q.runs, q.perGroup = CeilDiv(p.w.K, 4*p.w.Step*f.taps), CeilDiv(a.Rows, f.outputs)
 	q.rows = q.perGroup * a.Groups

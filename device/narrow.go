@@ -62,14 +62,6 @@ func quantised(y, inverse float32) int8 {
 	return int8(math.RoundToEven(float64(max(y, -narrowLimit))))
 }
 
-// zeroPoint is what PackNarrow adds to weights so that none is negative.
-func zeroPoint(ternary bool) int {
-	if ternary {
-		return 1
-	}
-	return 128
-}
-
 // checkedNarrow is checked for devices that are Narrow.
 type checkedNarrow struct{ checked }
 
@@ -96,9 +88,9 @@ func (c checkedNarrow) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a 
 func (c checkedNarrow) MatMulNarrow(dst, a View, w *Packed, e NarrowEpilogue) {
 	const op = "MatMulNarrow"
 	checkView(op, "a", a)
-	if w.zero == 0 || 4*a.Cols != w.K || a.RowStride != w.Step && a.Count() > 1 {
+	if !w.bytes || 4*a.Cols != w.K || a.RowStride != w.Step && a.Count() > 1 {
 		panic(fmt.Sprintf("device: %s: a %v, %d values apart, times w (%d,%d), packed for bytes: %v, %d values apart",
-			op, a, a.RowStride, w.K, w.N, w.zero != 0, w.Step))
+			op, a, a.RowStride, w.K, w.N, w.bytes, w.Step))
 	}
 	result := View{Groups: a.Groups, Rows: a.Rows, Cols: w.N}
 	if dst.Data.n != 0 {

@@ -9,7 +9,7 @@ import (
 
 func (ref) PackNarrow(dst *Packed, w []int8, n int, ternary bool, a View) {
 	k := 4 * a.Cols
-	*dst = Packed{K: k, N: n, Step: a.RowStride, Data: hostBuffer(make([]float32, k*n)), zero: zeroPoint(ternary)}
+	*dst = Packed{K: k, N: n, Step: a.RowStride, Data: hostBuffer(make([]float32, k*n)), bytes: true, ternary: ternary}
 	for i, v := range w {
 		dst.Data.host[i] = float32(v)
 	}

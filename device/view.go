@@ -76,7 +76,8 @@ type Packed struct {
 	K, N, Step int
 	Data       Buffer
 	winograd   *winograd // the CPU's algorithm for products with windows; nil: plain multiplication
-	zero       int       // PackNarrow's zeroPoint, else 0
+	bytes      bool      // of PackNarrow
+	ternary    bool      // the same, with weights of -1, 0 and 1
 }
 
 // CeilDiv returns a/b, rounded up, for a ≥ 0 and b > 0.

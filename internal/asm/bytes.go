@@ -76,50 +76,6 @@ func vnniByteTile(s isa) {
 	})
 }
 
-// byteSums generates the loops of ByteSums. add adds the bytes of a vector to a sum of words.
-func (s isa) byteSums(add func(from Mem, mask reg.Register, sum reg.VecVirtual)) {
-	sums, a := Load(Param("sums"), GP64()), Load(Param("a").Base(), GP64())
-	starts, rows := Load(Param("starts"), GP64()), Load(Param("rows"), GP64())
-	depth, last := Load(Param("depth"), GP64()), GP64()
-	MOVQ(depth, last)
-	ANDQ(Imm(uint64(s.width-1)), last)
-	mask := s.mask(last, s.vec())
-	Label("row")
-	p, left, sum := GP64(), GP64(), s.zero()
-	MOVQ(Mem{Base: starts}, p)
-	LEAQ(Mem{Base: a, Index: p, Scale: 4}, p)
-	MOVQ(depth, left)
-	whileLeft("vector", "rest", left, s.width, func() {
-		add(s.at(p, 0), nil, sum)
-		ADDQ(Imm(uint64(s.bytes())), p)
-	})
-	TESTQ(left, left)
-	JZ(LabelRef("sum"))
-	add(s.at(p, 0), mask, sum)
-	Label("sum")
-	MOVL(s.addWords(sum), Mem{Base: sums})
-	ADDQ(Imm(4), sums)
-	ADDQ(Imm(8), starts)
-	DECQ(rows)
-	JNZ(LabelRef("row"))
-	end()
-}
-
-// addWords returns the sum of a vector's words.
-func (s isa) addWords(v reg.VecVirtual) reg.Register {
-	upper := XMM()
-	x := v.AsX()
-	VEXTRACTI128(U8(1), v.AsY(), upper)
-	VPADDD(upper, x, x)
-	for _, order := range []uint8{0x4e, 0xb1} { // halves, then words, change places
-		VPSHUFD(U8(order), x, upper)
-		VPADDD(upper, x, x)
-	}
-	sum := GP32()
-	VMOVD(x, sum)
-	return sum
-}
-
 // broadcastWord fills a vector with a word.
 func (s isa) broadcastWord(word uint32, v reg.VecVirtual) {
 	bits := GP32()
@@ -205,9 +161,34 @@ func (s isa) packBytes(v reg.VecVirtual) reg.VecVirtual {
 	return x
 }
 
-// ternarySteps is how many words of products VPMADDUBSW's words of 16 bits hold, of bytes by 0, 1 and 2: a word adds
-// two of them, at most 512.
-const ternarySteps = (1<<15 - 1) / 512
+// flip generates Flip.
+func flip(s isa) {
+	const signs = 0x80808080
+	kernel(s, flipSpec)
+	dst, x := Load(Param("dst").Base(), GP64()), Load(Param("x").Base(), GP64())
+	left, all := Load(Param("x").Len(), GP64()), s.vec()
+	s.broadcastWord(signs, all)
+	whileLeft("vectors", "words", left, s.width, func() {
+		v := s.load(Mem{Base: x}, nil)
+		VPXOR(all, v, v)
+		VMOVUPS(v, Mem{Base: dst})
+		ADDQ(U32(s.bytes()), x)
+		ADDQ(U32(s.bytes()), dst)
+	})
+	whileLeft("word", "done", left, 1, func() {
+		v := GP32()
+		MOVL(Mem{Base: x}, v)
+		XORL(U32(signs), v)
+		MOVL(v, Mem{Base: dst})
+		ADDQ(Imm(4), x)
+		ADDQ(Imm(4), dst)
+	})
+	end()
+}
+
+// ternarySteps is how many words of products VPMADDUBSW's words of 16 bits hold, of unsigned bytes by -1, 0 and 1: a word
+// adds two of them, at most 510.
+const ternarySteps = (1<<15 - 1) / 510
 
 // avx2TernaryTile generates TernaryTile for AVX2.
 func avx2TernaryTile(s isa) {
@@ -217,16 +198,11 @@ func avx2TernaryTile(s isa) {
 	}
 	kernel(s, ternaryTileSpec)
 	eachPanel(s, func(rows, vectors int, label string) reg.Register {
-		zeros := Load(Param("zeros"), GP64())
-		sums := make(tile, rows)
-		for r := range sums {
-			v := s.vec()
-			VPBROADCASTD(Mem{Base: zeros, Disp: 4 * r}, v)
-			sums[r] = slices.Repeat([]reg.VecVirtual{v}, vectors)
-		}
-		s.storeTile(sums)
-		ends, step := rowEnds(rows)
 		b := Load(Param("b").Base(), GP64())
+		zeros := tileOf(1, vectors, func(i int) reg.VecVirtual { return s.load(s.at(b, i), nil) })
+		s.storeTile(slices.Repeat(zeros, rows))
+		ADDQ(U32(vectors*s.bytes()), b)
+		ends, step := rowEnds(rows)
 		TESTQ(step, step)
 		JZ(LabelRef(label + "_end"))
 		Label(label + "_block")
@@ -245,7 +221,7 @@ func avx2TernaryTile(s isa) {
 			a, product := s.vec(), s.vec()
 			VPBROADCASTD(Mem{Base: ends[r], Index: step, Scale: 4}, a)
 			for i, sum := range words[r] {
-				VPMADDUBSW(a, panel[i], product)
+				VPMADDUBSW(panel[i], a, product)
 				VPADDW(product, sum, sum)
 			}
 		}
@@ -267,19 +243,5 @@ func avx2TernaryTile(s isa) {
 		JNZ(LabelRef(label + "_block"))
 		Label(label + "_end")
 		return b
-	})
-}
-
-// avx2ByteSums generates ByteSums for AVX2.
-func avx2ByteSums(s isa) {
-	kernel(s, byteSumsSpec)
-	bytes, words := s.vec(), s.vec()
-	s.broadcastWord(0x01010101, bytes)
-	s.broadcastWord(0x00010001, words)
-	s.byteSums(func(from Mem, mask reg.Register, sum reg.VecVirtual) {
-		v := s.load(from, mask)
-		VPMADDUBSW(v, bytes, v)
-		VPMADDWD(words, v, v)
-		VPADDD(v, sum, sum)
 	})
 }

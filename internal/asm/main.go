@@ -54,7 +54,7 @@ func main() {
 		}
 		avx2ByteTile(sets[0])
 		avx2TernaryTile(sets[0])
-		avx2ByteSums(sets[0])
+		flip(sets[0])
 		words(sets[0])
 		vnni := sets[1]
 		vnni.name = "vnni"

@@ -37,17 +37,12 @@ var (
 		[]string{"computes dst = init + Σ w∘x over the taps."},
 	}
 	byteTileSpec = spec{
-		"ByteTile", byteTileSignature, []string{
-			"computes the integers c = zeros + a·b of bytes; see Kernels.",
-		},
+		"ByteTile", matMulTileSpec.signature, []string{"computes the integers c = a·b of bytes; see Kernels."},
 	}
 	ternaryTileSpec = spec{
-		"TernaryTile", byteTileSignature, []string{"is ByteTile for bytes of b that are 0, 1 or 2."},
+		"TernaryTile", matMulTileSpec.signature, []string{"is ByteTile for bytes of b that are -1, 0 or 1."},
 	}
-	byteSumsSpec = spec{
-		"ByteSums", "func(sums *[12]int32, a []float32, starts *[12]int, depth, rows int)",
-		[]string{"adds the bytes of rows."},
-	}
+	flipSpec     = spec{"Flip", "func(dst, x []float32)", []string{"adds 128 to bytes."}}
 	quantiseSpec = spec{
 		"Quantise", "func(dst, x []float32, rows, cols, dstStride, xStride int, inverse float32)",
 		[]string{"computes the bytes dst = x·inverse, rounded."},
@@ -77,9 +72,6 @@ var (
 	dotSpec = spec{"Dot", "func(a, b []float32) float32", []string{"returns the inner product of a and b."}}
 	logSpec = spec{"Log", "func(values []float32, floor float64)", []string{"takes logarithms in place."}}
 )
-
-const byteTileSignature = "func(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, " +
-	"b []float32, depth, rows, vectors int)"
 
 const firstSignature = "func(dst, src []float32, order []uint16)"
 

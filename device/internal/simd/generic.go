@@ -14,7 +14,7 @@ func generic() *Kernels {
 		Sums: sums, Dots: dots, Dots3: dots3,
 		Deviations: deviations, Deviations2: deviations2,
 		SGD: sgd, AdamW: adamW,
-		ByteWidth: 4, ByteRows: 4, ByteSums: byteSums,
+		ByteWidth: 4, ByteRows: 4,
 		ByteTile: ByteTile(byteTile).panelwise(4), TernaryTile: ByteTile(byteTile).panelwise(4),
 		Dequantise: dequantise, DequantiseSum: dequantiseSum, DequantiseHadamardSum: dequantiseHadamardSum,
 		Quantise: quantise,

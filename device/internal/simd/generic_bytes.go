@@ -15,7 +15,7 @@ func Integers(words []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(words))), len(words))
 }
 
-func byteTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, zeros *[MaxTileRows]int32, b []float32,
+func byteTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32,
 	depth, rows, vectors int) {
 	const width = 4
 	cols := vectors * width
@@ -23,23 +23,14 @@ func byteTile(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, z
 	for r := range rows {
 		in := Bytes(a[starts[r]:][:depth])
 		for col := range cols {
-			sum, at := zeros[r], 4*col
+			sum, at := int32(0), 4*col
 			for k := 0; k+4 <= len(in); k += 4 {
 				w := panel[at:][:4]
-				sum += int32(in[k])*int32(uint8(w[0])) + int32(in[k+1])*int32(uint8(w[1])) +
-					int32(in[k+2])*int32(uint8(w[2])) + int32(in[k+3])*int32(uint8(w[3]))
+				sum += int32(in[k])*int32(w[0]) + int32(in[k+1])*int32(w[1]) +
+					int32(in[k+2])*int32(w[2]) + int32(in[k+3])*int32(w[3])
 				at += 4 * cols
 			}
 			out[r*cStride+col] = sum
-		}
-	}
-}
-
-func byteSums(sums *[MaxTileRows]int32, a []float32, starts *[MaxTileRows]int, depth, rows int) {
-	for r := range rows {
-		sums[r] = 0
-		for _, v := range Bytes(a[starts[r]:][:depth]) {
-			sums[r] += int32(v)
 		}
 	}
 }

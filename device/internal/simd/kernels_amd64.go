@@ -412,22 +412,22 @@ func avx512SGD(w []float32, m []float32, g []float32, rows int, cols int, wStrid
 func avx512AdamW(w []float32, m []float32, v []float32, g []float32, rows int, cols int, wStride int, mStride int,
 	vStride int, gStride int, keep float32, rate float32, rest1 float32, rest2 float32, unbias float32, eps float32)
 
-// avx2ByteTile computes the integers c = zeros + a·b of bytes; see Kernels.
+// avx2ByteTile computes the integers c = a·b of bytes; see Kernels.
 //
 //go:noescape
-func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
-	rows int, vectors int)
+func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
 
-// avx2TernaryTile is ByteTile for bytes of b that are 0, 1 or 2.
+// avx2TernaryTile is ByteTile for bytes of b that are -1, 0 or 1.
 //
 //go:noescape
-func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
-	rows int, vectors int)
+func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
 
-// avx2ByteSums adds the bytes of rows.
+// avx2Flip adds 128 to bytes.
 //
 //go:noescape
-func avx2ByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+func avx2Flip(dst []float32, x []float32)
 
 // avx2WordsInput is a Winograd's kernel.
 //
@@ -455,11 +455,11 @@ func avx2WordsWiden(dst []float32, x []float32)
 func avx2WordsTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
 	vectors int)
 
-// vnniByteTile computes the integers c = zeros + a·b of bytes; see Kernels.
+// vnniByteTile computes the integers c = a·b of bytes; see Kernels.
 //
 //go:noescape
-func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
-	rows int, vectors int)
+func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int,
+	vectors int)
 
 // vnniWordsInput is a Winograd's kernel.
 //
@@ -527,7 +527,7 @@ func (k *Kernels) useAVX2() {
 	k.AdamW = avx2AdamW
 	k.ByteTile = avx2ByteTile
 	k.TernaryTile = avx2TernaryTile
-	k.ByteSums = avx2ByteSums
+	k.Flip = avx2Flip
 	k.Words.Input = avx2WordsInput
 	k.Words.Output = avx2WordsOutput
 	k.Words.LastOutput = avx2WordsLastOutput

@@ -16889,13 +16889,13 @@ done:
 	VZEROUPPER
 	RET
 
-// func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+// func avx2ByteTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX2
-TEXT ·avx2ByteTile(SB), NOSPLIT, $0-120
-	MOVQ vectors+112(FP), AX
+TEXT ·avx2ByteTile(SB), NOSPLIT, $0-112
+	MOVQ vectors+104(FP), AX
 	CMPQ AX, $0x02
 	JLT  one_vector
-	MOVQ rows+104(FP), AX
+	MOVQ rows+96(FP), AX
 	CMPQ AX, $0x06
 	JNE  not_tile6x2
 
@@ -16914,7 +16914,7 @@ tile6x2_panel:
 	VXORPS Y11, Y11, Y11
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -16929,7 +16929,7 @@ tile6x2_panel:
 	MOVQ   40(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile6x2_store
 
@@ -16991,10 +16991,10 @@ tile6x2_store:
 	ADDQ    DX, CX
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000040, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile6x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -17017,7 +17017,7 @@ tile5x2_panel:
 	VXORPS Y9, Y9, Y9
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17030,7 +17030,7 @@ tile5x2_panel:
 	MOVQ   32(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile5x2_store
 
@@ -17084,10 +17084,10 @@ tile5x2_store:
 	ADDQ    DX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000040, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile5x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -17108,7 +17108,7 @@ tile4x2_panel:
 	VXORPS Y7, Y7, Y7
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17119,7 +17119,7 @@ tile4x2_panel:
 	MOVQ   24(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile4x2_store
 
@@ -17165,10 +17165,10 @@ tile4x2_store:
 	ADDQ    DX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000040, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile4x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -17187,7 +17187,7 @@ tile3x2_panel:
 	VXORPS Y5, Y5, Y5
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17196,7 +17196,7 @@ tile3x2_panel:
 	MOVQ   16(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile3x2_store
 
@@ -17251,10 +17251,10 @@ tile3x2_store:
 	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000040, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile3x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -17271,14 +17271,14 @@ tile2x2_panel:
 	VXORPS Y3, Y3, Y3
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
 	MOVQ   8(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile2x2_store
 
@@ -17320,10 +17320,10 @@ tile2x2_store:
 	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000040, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile2x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -17335,12 +17335,12 @@ tile1x2_panel:
 	VXORPS Y1, Y1, Y1
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile1x2_store
 
@@ -17369,17 +17369,17 @@ tile1x2_store:
 	SHLQ    $0x02, DX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000040, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile1x2_panel
 	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
-	MOVQ   rows+104(FP), AX
+	MOVQ   rows+96(FP), AX
 	CMPQ   AX, $0x06
 	JNE    not_tile6x1
 	VXORPS Y0, Y0, Y0
@@ -17390,7 +17390,7 @@ one_vector:
 	VXORPS Y5, Y5, Y5
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17405,7 +17405,7 @@ one_vector:
 	MOVQ   40(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile6x1_store
 
@@ -17480,7 +17480,7 @@ not_tile6x1:
 	VXORPS Y4, Y4, Y4
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17493,7 +17493,7 @@ not_tile6x1:
 	MOVQ   32(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile5x1_store
 
@@ -17559,7 +17559,7 @@ not_tile5x1:
 	VXORPS Y3, Y3, Y3
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17570,7 +17570,7 @@ not_tile5x1:
 	MOVQ   24(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile4x1_store
 
@@ -17627,7 +17627,7 @@ not_tile4x1:
 	VXORPS Y2, Y2, Y2
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
@@ -17636,7 +17636,7 @@ not_tile4x1:
 	MOVQ   16(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile3x1_store
 
@@ -17684,14 +17684,14 @@ not_tile3x1:
 	VXORPS Y1, Y1, Y1
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), BX
 	LEAQ   (AX)(BX*4), BX
 	MOVQ   8(CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile2x1_store
 
@@ -17728,12 +17728,12 @@ not_tile2x1:
 	VXORPS Y0, Y0, Y0
 	MOVQ   a_base+32(FP), AX
 	MOVQ   starts+56(FP), CX
-	MOVQ   depth+96(FP), DX
+	MOVQ   depth+88(FP), DX
 	LEAQ   (AX)(DX*4), AX
 	MOVQ   (CX), CX
 	LEAQ   (AX)(CX*4), CX
 	NEGQ   DX
-	MOVQ   b_base+72(FP), AX
+	MOVQ   b_base+64(FP), AX
 	TESTQ  DX, DX
 	JZ     tile1x1_store
 
@@ -17768,70 +17768,66 @@ DATA ones<>+24(SB)/4, $0x00010001
 DATA ones<>+28(SB)/4, $0x00010001
 GLOBL ones<>(SB), RODATA|NOPTR, $32
 
-// func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+// func avx2TernaryTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX2, CMOV
-TEXT ·avx2TernaryTile(SB), NOSPLIT, $0-120
-	MOVQ vectors+112(FP), AX
+TEXT ·avx2TernaryTile(SB), NOSPLIT, $0-112
+	MOVQ vectors+104(FP), AX
 	CMPQ AX, $0x02
 	JLT  one_vector
-	MOVQ rows+104(FP), AX
+	MOVQ rows+96(FP), AX
 	CMPQ AX, $0x06
 	JNE  not_tile6x2
 
 tile6x2_panel:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	VPBROADCASTD 12(AX), Y3
-	VPBROADCASTD 16(AX), Y4
-	VPBROADCASTD 20(AX), Y5
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y4, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y5, (AX)
-	VMOVUPS      Y5, 32(AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile6x2_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile6x2_end
 
 tile6x2_block:
 	XORQ    R11, R11
-	LEAQ    63(DX), R10
-	TESTQ   R10, R10
-	CMOVQGT R11, R10
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R11, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -17848,93 +17844,93 @@ tile6x2_block:
 tile6x2_step:
 	VMOVUPS      (AX), Y12
 	VMOVUPS      32(AX), Y13
-	VPBROADCASTD (BX)(DX*4), Y14
-	VPMADDUBSW   Y14, Y12, Y15
+	VPBROADCASTD (SI)(BX*4), Y14
+	VPMADDUBSW   Y12, Y14, Y15
 	VPADDW       Y15, Y0, Y0
-	VPMADDUBSW   Y14, Y13, Y15
+	VPMADDUBSW   Y13, Y14, Y15
 	VPADDW       Y15, Y1, Y1
-	VPBROADCASTD (SI)(DX*4), Y14
-	VPMADDUBSW   Y14, Y12, Y15
+	VPBROADCASTD (DI)(BX*4), Y14
+	VPMADDUBSW   Y12, Y14, Y15
 	VPADDW       Y15, Y2, Y2
-	VPMADDUBSW   Y14, Y13, Y15
+	VPMADDUBSW   Y13, Y14, Y15
 	VPADDW       Y15, Y3, Y3
-	VPBROADCASTD (DI)(DX*4), Y14
-	VPMADDUBSW   Y14, Y12, Y15
+	VPBROADCASTD (R8)(BX*4), Y14
+	VPMADDUBSW   Y12, Y14, Y15
 	VPADDW       Y15, Y4, Y4
-	VPMADDUBSW   Y14, Y13, Y15
+	VPMADDUBSW   Y13, Y14, Y15
 	VPADDW       Y15, Y5, Y5
-	VPBROADCASTD (R8)(DX*4), Y14
-	VPMADDUBSW   Y14, Y12, Y15
+	VPBROADCASTD (R9)(BX*4), Y14
+	VPMADDUBSW   Y12, Y14, Y15
 	VPADDW       Y15, Y6, Y6
-	VPMADDUBSW   Y14, Y13, Y15
+	VPMADDUBSW   Y13, Y14, Y15
 	VPADDW       Y15, Y7, Y7
-	VPBROADCASTD (R9)(DX*4), Y14
-	VPMADDUBSW   Y14, Y12, Y15
+	VPBROADCASTD (R10)(BX*4), Y14
+	VPMADDUBSW   Y12, Y14, Y15
 	VPADDW       Y15, Y8, Y8
-	VPMADDUBSW   Y14, Y13, Y15
+	VPMADDUBSW   Y13, Y14, Y15
 	VPADDW       Y15, Y9, Y9
-	VPBROADCASTD (CX)(DX*4), Y14
-	VPMADDUBSW   Y14, Y12, Y12
+	VPBROADCASTD (DX)(BX*4), Y14
+	VPMADDUBSW   Y12, Y14, Y12
 	VPADDW       Y12, Y10, Y10
-	VPMADDUBSW   Y14, Y13, Y12
+	VPMADDUBSW   Y13, Y14, Y12
 	VPADDW       Y12, Y11, Y11
 	ADDQ         $0x40, AX
-	INCQ         DX
-	CMPQ         DX, R10
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile6x2_step
-	MOVQ         c_base+0(FP), R10
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R11
 	SHLQ         $0x02, R11
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (R10), Y0, Y0
-	VMOVUPS      Y0, (R10)
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       32(R10), Y1, Y1
-	VMOVUPS      Y1, 32(R10)
-	ADDQ         R11, R10
+	VPADDD       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (R10), Y2, Y2
-	VMOVUPS      Y2, (R10)
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       32(R10), Y3, Y3
-	VMOVUPS      Y3, 32(R10)
-	ADDQ         R11, R10
+	VPADDD       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y4, Y4
-	VPADDD       (R10), Y4, Y4
-	VMOVUPS      Y4, (R10)
+	VPADDD       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
 	VPMADDWD     ones<>+0(SB), Y5, Y5
-	VPADDD       32(R10), Y5, Y5
-	VMOVUPS      Y5, 32(R10)
-	ADDQ         R11, R10
+	VPADDD       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y6, Y6
-	VPADDD       (R10), Y6, Y6
-	VMOVUPS      Y6, (R10)
+	VPADDD       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
 	VPMADDWD     ones<>+0(SB), Y7, Y7
-	VPADDD       32(R10), Y7, Y7
-	VMOVUPS      Y7, 32(R10)
-	ADDQ         R11, R10
+	VPADDD       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y8, Y8
-	VPADDD       (R10), Y8, Y8
-	VMOVUPS      Y8, (R10)
+	VPADDD       (CX), Y8, Y8
+	VMOVUPS      Y8, (CX)
 	VPMADDWD     ones<>+0(SB), Y9, Y9
-	VPADDD       32(R10), Y9, Y9
-	VMOVUPS      Y9, 32(R10)
-	ADDQ         R11, R10
+	VPADDD       32(CX), Y9, Y9
+	VMOVUPS      Y9, 32(CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y10, Y10
-	VPADDD       (R10), Y10, Y10
-	VMOVUPS      Y10, (R10)
+	VPADDD       (CX), Y10, Y10
+	VMOVUPS      Y10, (CX)
 	VPMADDWD     ones<>+0(SB), Y11, Y11
-	VPADDD       32(R10), Y11, Y11
-	VMOVUPS      Y11, 32(R10)
-	ADDQ         R11, R10
-	TESTQ        DX, DX
+	VPADDD       32(CX), Y11, Y11
+	VMOVUPS      Y11, 32(CX)
+	ADDQ         R11, CX
+	TESTQ        BX, BX
 	JNZ          tile6x2_block
 
 tile6x2_end:
-	MOVQ AX, b_base+72(FP)
+	MOVQ AX, b_base+64(FP)
 	ADDQ $0x00000040, c_base+0(FP)
-	SUBQ $0x02, vectors+112(FP)
-	CMPQ vectors+112(FP), $0x01
+	SUBQ $0x02, vectors+104(FP)
+	CMPQ vectors+104(FP), $0x01
 	JGT  tile6x2_panel
 	JEQ  one_vector
 	VZEROUPPER
@@ -17945,53 +17941,50 @@ not_tile6x2:
 	JNE  not_tile5x2
 
 tile5x2_panel:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	VPBROADCASTD 12(AX), Y3
-	VPBROADCASTD 16(AX), Y4
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      Y3, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      Y4, 32(AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile5x2_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile5x2_end
 
 tile5x2_block:
 	XORQ    R10, R10
-	LEAQ    63(DX), R9
-	TESTQ   R9, R9
-	CMOVQGT R10, R9
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R10, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18006,81 +17999,81 @@ tile5x2_block:
 tile5x2_step:
 	VMOVUPS      (AX), Y10
 	VMOVUPS      32(AX), Y11
-	VPBROADCASTD (BX)(DX*4), Y12
-	VPMADDUBSW   Y12, Y10, Y13
+	VPBROADCASTD (SI)(BX*4), Y12
+	VPMADDUBSW   Y10, Y12, Y13
 	VPADDW       Y13, Y0, Y0
-	VPMADDUBSW   Y12, Y11, Y13
+	VPMADDUBSW   Y11, Y12, Y13
 	VPADDW       Y13, Y1, Y1
-	VPBROADCASTD (SI)(DX*4), Y12
-	VPMADDUBSW   Y12, Y10, Y13
+	VPBROADCASTD (DI)(BX*4), Y12
+	VPMADDUBSW   Y10, Y12, Y13
 	VPADDW       Y13, Y2, Y2
-	VPMADDUBSW   Y12, Y11, Y13
+	VPMADDUBSW   Y11, Y12, Y13
 	VPADDW       Y13, Y3, Y3
-	VPBROADCASTD (DI)(DX*4), Y12
-	VPMADDUBSW   Y12, Y10, Y13
+	VPBROADCASTD (R8)(BX*4), Y12
+	VPMADDUBSW   Y10, Y12, Y13
 	VPADDW       Y13, Y4, Y4
-	VPMADDUBSW   Y12, Y11, Y13
+	VPMADDUBSW   Y11, Y12, Y13
 	VPADDW       Y13, Y5, Y5
-	VPBROADCASTD (R8)(DX*4), Y12
-	VPMADDUBSW   Y12, Y10, Y13
+	VPBROADCASTD (R9)(BX*4), Y12
+	VPMADDUBSW   Y10, Y12, Y13
 	VPADDW       Y13, Y6, Y6
-	VPMADDUBSW   Y12, Y11, Y13
+	VPMADDUBSW   Y11, Y12, Y13
 	VPADDW       Y13, Y7, Y7
-	VPBROADCASTD (CX)(DX*4), Y12
-	VPMADDUBSW   Y12, Y10, Y10
+	VPBROADCASTD (DX)(BX*4), Y12
+	VPMADDUBSW   Y10, Y12, Y10
 	VPADDW       Y10, Y8, Y8
-	VPMADDUBSW   Y12, Y11, Y10
+	VPMADDUBSW   Y11, Y12, Y10
 	VPADDW       Y10, Y9, Y9
 	ADDQ         $0x40, AX
-	INCQ         DX
-	CMPQ         DX, R9
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile5x2_step
-	MOVQ         c_base+0(FP), R9
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R10
 	SHLQ         $0x02, R10
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (R9), Y0, Y0
-	VMOVUPS      Y0, (R9)
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       32(R9), Y1, Y1
-	VMOVUPS      Y1, 32(R9)
-	ADDQ         R10, R9
+	VPADDD       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (R9), Y2, Y2
-	VMOVUPS      Y2, (R9)
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       32(R9), Y3, Y3
-	VMOVUPS      Y3, 32(R9)
-	ADDQ         R10, R9
+	VPADDD       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y4, Y4
-	VPADDD       (R9), Y4, Y4
-	VMOVUPS      Y4, (R9)
+	VPADDD       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
 	VPMADDWD     ones<>+0(SB), Y5, Y5
-	VPADDD       32(R9), Y5, Y5
-	VMOVUPS      Y5, 32(R9)
-	ADDQ         R10, R9
+	VPADDD       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y6, Y6
-	VPADDD       (R9), Y6, Y6
-	VMOVUPS      Y6, (R9)
+	VPADDD       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
 	VPMADDWD     ones<>+0(SB), Y7, Y7
-	VPADDD       32(R9), Y7, Y7
-	VMOVUPS      Y7, 32(R9)
-	ADDQ         R10, R9
+	VPADDD       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y8, Y8
-	VPADDD       (R9), Y8, Y8
-	VMOVUPS      Y8, (R9)
+	VPADDD       (CX), Y8, Y8
+	VMOVUPS      Y8, (CX)
 	VPMADDWD     ones<>+0(SB), Y9, Y9
-	VPADDD       32(R9), Y9, Y9
-	VMOVUPS      Y9, 32(R9)
-	ADDQ         R10, R9
-	TESTQ        DX, DX
+	VPADDD       32(CX), Y9, Y9
+	VMOVUPS      Y9, 32(CX)
+	ADDQ         R10, CX
+	TESTQ        BX, BX
 	JNZ          tile5x2_block
 
 tile5x2_end:
-	MOVQ AX, b_base+72(FP)
+	MOVQ AX, b_base+64(FP)
 	ADDQ $0x00000040, c_base+0(FP)
-	SUBQ $0x02, vectors+112(FP)
-	CMPQ vectors+112(FP), $0x01
+	SUBQ $0x02, vectors+104(FP)
+	CMPQ vectors+104(FP), $0x01
 	JGT  tile5x2_panel
 	JEQ  one_vector
 	VZEROUPPER
@@ -18091,47 +18084,45 @@ not_tile5x2:
 	JNE  not_tile4x2
 
 tile4x2_panel:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	VPBROADCASTD 12(AX), Y3
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y2, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	VMOVUPS      Y3, 32(AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile4x2_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile4x2_end
 
 tile4x2_block:
 	XORQ    R9, R9
-	LEAQ    63(DX), R8
-	TESTQ   R8, R8
-	CMOVQGT R9, R8
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R9, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18144,69 +18135,69 @@ tile4x2_block:
 tile4x2_step:
 	VMOVUPS      (AX), Y8
 	VMOVUPS      32(AX), Y9
-	VPBROADCASTD (BX)(DX*4), Y10
-	VPMADDUBSW   Y10, Y8, Y11
+	VPBROADCASTD (SI)(BX*4), Y10
+	VPMADDUBSW   Y8, Y10, Y11
 	VPADDW       Y11, Y0, Y0
-	VPMADDUBSW   Y10, Y9, Y11
+	VPMADDUBSW   Y9, Y10, Y11
 	VPADDW       Y11, Y1, Y1
-	VPBROADCASTD (SI)(DX*4), Y10
-	VPMADDUBSW   Y10, Y8, Y11
+	VPBROADCASTD (DI)(BX*4), Y10
+	VPMADDUBSW   Y8, Y10, Y11
 	VPADDW       Y11, Y2, Y2
-	VPMADDUBSW   Y10, Y9, Y11
+	VPMADDUBSW   Y9, Y10, Y11
 	VPADDW       Y11, Y3, Y3
-	VPBROADCASTD (DI)(DX*4), Y10
-	VPMADDUBSW   Y10, Y8, Y11
+	VPBROADCASTD (R8)(BX*4), Y10
+	VPMADDUBSW   Y8, Y10, Y11
 	VPADDW       Y11, Y4, Y4
-	VPMADDUBSW   Y10, Y9, Y11
+	VPMADDUBSW   Y9, Y10, Y11
 	VPADDW       Y11, Y5, Y5
-	VPBROADCASTD (CX)(DX*4), Y10
-	VPMADDUBSW   Y10, Y8, Y8
+	VPBROADCASTD (DX)(BX*4), Y10
+	VPMADDUBSW   Y8, Y10, Y8
 	VPADDW       Y8, Y6, Y6
-	VPMADDUBSW   Y10, Y9, Y8
+	VPMADDUBSW   Y9, Y10, Y8
 	VPADDW       Y8, Y7, Y7
 	ADDQ         $0x40, AX
-	INCQ         DX
-	CMPQ         DX, R8
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile4x2_step
-	MOVQ         c_base+0(FP), R8
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R9
 	SHLQ         $0x02, R9
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (R8), Y0, Y0
-	VMOVUPS      Y0, (R8)
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       32(R8), Y1, Y1
-	VMOVUPS      Y1, 32(R8)
-	ADDQ         R9, R8
+	VPADDD       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         R9, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (R8), Y2, Y2
-	VMOVUPS      Y2, (R8)
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       32(R8), Y3, Y3
-	VMOVUPS      Y3, 32(R8)
-	ADDQ         R9, R8
+	VPADDD       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	ADDQ         R9, CX
 	VPMADDWD     ones<>+0(SB), Y4, Y4
-	VPADDD       (R8), Y4, Y4
-	VMOVUPS      Y4, (R8)
+	VPADDD       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
 	VPMADDWD     ones<>+0(SB), Y5, Y5
-	VPADDD       32(R8), Y5, Y5
-	VMOVUPS      Y5, 32(R8)
-	ADDQ         R9, R8
+	VPADDD       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	ADDQ         R9, CX
 	VPMADDWD     ones<>+0(SB), Y6, Y6
-	VPADDD       (R8), Y6, Y6
-	VMOVUPS      Y6, (R8)
+	VPADDD       (CX), Y6, Y6
+	VMOVUPS      Y6, (CX)
 	VPMADDWD     ones<>+0(SB), Y7, Y7
-	VPADDD       32(R8), Y7, Y7
-	VMOVUPS      Y7, 32(R8)
-	ADDQ         R9, R8
-	TESTQ        DX, DX
+	VPADDD       32(CX), Y7, Y7
+	VMOVUPS      Y7, 32(CX)
+	ADDQ         R9, CX
+	TESTQ        BX, BX
 	JNZ          tile4x2_block
 
 tile4x2_end:
-	MOVQ AX, b_base+72(FP)
+	MOVQ AX, b_base+64(FP)
 	ADDQ $0x00000040, c_base+0(FP)
-	SUBQ $0x02, vectors+112(FP)
-	CMPQ vectors+112(FP), $0x01
+	SUBQ $0x02, vectors+104(FP)
+	CMPQ vectors+104(FP), $0x01
 	JGT  tile4x2_panel
 	JEQ  one_vector
 	VZEROUPPER
@@ -18217,41 +18208,40 @@ not_tile4x2:
 	JNE  not_tile3x2
 
 tile3x2_panel:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      Y1, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	VMOVUPS      Y2, 32(AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile3x2_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile3x2_end
 
 tile3x2_block:
 	XORQ    R8, R8
-	LEAQ    63(DX), DI
-	TESTQ   DI, DI
-	CMOVQGT R8, DI
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R8, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18262,57 +18252,57 @@ tile3x2_block:
 tile3x2_step:
 	VMOVUPS      (AX), Y6
 	VMOVUPS      32(AX), Y7
-	VPBROADCASTD (BX)(DX*4), Y8
-	VPMADDUBSW   Y8, Y6, Y9
+	VPBROADCASTD (SI)(BX*4), Y8
+	VPMADDUBSW   Y6, Y8, Y9
 	VPADDW       Y9, Y0, Y0
-	VPMADDUBSW   Y8, Y7, Y9
+	VPMADDUBSW   Y7, Y8, Y9
 	VPADDW       Y9, Y1, Y1
-	VPBROADCASTD (SI)(DX*4), Y8
-	VPMADDUBSW   Y8, Y6, Y9
+	VPBROADCASTD (DI)(BX*4), Y8
+	VPMADDUBSW   Y6, Y8, Y9
 	VPADDW       Y9, Y2, Y2
-	VPMADDUBSW   Y8, Y7, Y9
+	VPMADDUBSW   Y7, Y8, Y9
 	VPADDW       Y9, Y3, Y3
-	VPBROADCASTD (CX)(DX*4), Y8
-	VPMADDUBSW   Y8, Y6, Y6
+	VPBROADCASTD (DX)(BX*4), Y8
+	VPMADDUBSW   Y6, Y8, Y6
 	VPADDW       Y6, Y4, Y4
-	VPMADDUBSW   Y8, Y7, Y6
+	VPMADDUBSW   Y7, Y8, Y6
 	VPADDW       Y6, Y5, Y5
 	ADDQ         $0x40, AX
-	INCQ         DX
-	CMPQ         DX, DI
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile3x2_step
-	MOVQ         c_base+0(FP), DI
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R8
 	SHLQ         $0x02, R8
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (DI), Y0, Y0
-	VMOVUPS      Y0, (DI)
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       32(DI), Y1, Y1
-	VMOVUPS      Y1, 32(DI)
-	ADDQ         R8, DI
+	VPADDD       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         R8, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (DI), Y2, Y2
-	VMOVUPS      Y2, (DI)
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       32(DI), Y3, Y3
-	VMOVUPS      Y3, 32(DI)
-	ADDQ         R8, DI
+	VPADDD       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	ADDQ         R8, CX
 	VPMADDWD     ones<>+0(SB), Y4, Y4
-	VPADDD       (DI), Y4, Y4
-	VMOVUPS      Y4, (DI)
+	VPADDD       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
 	VPMADDWD     ones<>+0(SB), Y5, Y5
-	VPADDD       32(DI), Y5, Y5
-	VMOVUPS      Y5, 32(DI)
-	ADDQ         R8, DI
-	TESTQ        DX, DX
+	VPADDD       32(CX), Y5, Y5
+	VMOVUPS      Y5, 32(CX)
+	ADDQ         R8, CX
+	TESTQ        BX, BX
 	JNZ          tile3x2_block
 
 tile3x2_end:
-	MOVQ AX, b_base+72(FP)
+	MOVQ AX, b_base+64(FP)
 	ADDQ $0x00000040, c_base+0(FP)
-	SUBQ $0x02, vectors+112(FP)
-	CMPQ vectors+112(FP), $0x01
+	SUBQ $0x02, vectors+104(FP)
+	CMPQ vectors+104(FP), $0x01
 	JGT  tile3x2_panel
 	JEQ  one_vector
 	VZEROUPPER
@@ -18323,35 +18313,35 @@ not_tile3x2:
 	JNE  not_tile2x2
 
 tile2x2_panel:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y0, 32(AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	VMOVUPS      Y1, 32(AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile2x2_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile2x2_end
 
 tile2x2_block:
 	XORQ    DI, DI
-	LEAQ    63(DX), SI
-	TESTQ   SI, SI
-	CMOVQGT DI, SI
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT DI, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18360,45 +18350,45 @@ tile2x2_block:
 tile2x2_step:
 	VMOVUPS      (AX), Y4
 	VMOVUPS      32(AX), Y5
-	VPBROADCASTD (BX)(DX*4), Y6
-	VPMADDUBSW   Y6, Y4, Y7
+	VPBROADCASTD (SI)(BX*4), Y6
+	VPMADDUBSW   Y4, Y6, Y7
 	VPADDW       Y7, Y0, Y0
-	VPMADDUBSW   Y6, Y5, Y7
+	VPMADDUBSW   Y5, Y6, Y7
 	VPADDW       Y7, Y1, Y1
-	VPBROADCASTD (CX)(DX*4), Y6
-	VPMADDUBSW   Y6, Y4, Y4
+	VPBROADCASTD (DX)(BX*4), Y6
+	VPMADDUBSW   Y4, Y6, Y4
 	VPADDW       Y4, Y2, Y2
-	VPMADDUBSW   Y6, Y5, Y4
+	VPMADDUBSW   Y5, Y6, Y4
 	VPADDW       Y4, Y3, Y3
 	ADDQ         $0x40, AX
-	INCQ         DX
-	CMPQ         DX, SI
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile2x2_step
-	MOVQ         c_base+0(FP), SI
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), DI
 	SHLQ         $0x02, DI
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (SI), Y0, Y0
-	VMOVUPS      Y0, (SI)
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       32(SI), Y1, Y1
-	VMOVUPS      Y1, 32(SI)
-	ADDQ         DI, SI
+	VPADDD       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         DI, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (SI), Y2, Y2
-	VMOVUPS      Y2, (SI)
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       32(SI), Y3, Y3
-	VMOVUPS      Y3, 32(SI)
-	ADDQ         DI, SI
-	TESTQ        DX, DX
+	VPADDD       32(CX), Y3, Y3
+	VMOVUPS      Y3, 32(CX)
+	ADDQ         DI, CX
+	TESTQ        BX, BX
 	JNZ          tile2x2_block
 
 tile2x2_end:
-	MOVQ AX, b_base+72(FP)
+	MOVQ AX, b_base+64(FP)
 	ADDQ $0x00000040, c_base+0(FP)
-	SUBQ $0x02, vectors+112(FP)
-	CMPQ vectors+112(FP), $0x01
+	SUBQ $0x02, vectors+104(FP)
+	CMPQ vectors+104(FP), $0x01
 	JGT  tile2x2_panel
 	JEQ  one_vector
 	VZEROUPPER
@@ -18406,118 +18396,114 @@ tile2x2_end:
 
 not_tile2x2:
 tile1x2_panel:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	VMOVUPS      Y0, 32(AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile1x2_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	VMOVUPS 32(AX), Y1
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    $0x00000040, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile1x2_end
 
 tile1x2_block:
 	XORQ    SI, SI
-	LEAQ    63(DX), BX
-	TESTQ   BX, BX
-	CMOVQGT SI, BX
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT SI, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 
 tile1x2_step:
 	VMOVUPS      (AX), Y2
 	VMOVUPS      32(AX), Y3
-	VPBROADCASTD (CX)(DX*4), Y4
-	VPMADDUBSW   Y4, Y2, Y2
+	VPBROADCASTD (DX)(BX*4), Y4
+	VPMADDUBSW   Y2, Y4, Y2
 	VPADDW       Y2, Y0, Y0
-	VPMADDUBSW   Y4, Y3, Y2
+	VPMADDUBSW   Y3, Y4, Y2
 	VPADDW       Y2, Y1, Y1
 	ADDQ         $0x40, AX
-	INCQ         DX
-	CMPQ         DX, BX
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile1x2_step
-	MOVQ         c_base+0(FP), BX
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), SI
 	SHLQ         $0x02, SI
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (BX), Y0, Y0
-	VMOVUPS      Y0, (BX)
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       32(BX), Y1, Y1
-	VMOVUPS      Y1, 32(BX)
-	ADDQ         SI, BX
-	TESTQ        DX, DX
+	VPADDD       32(CX), Y1, Y1
+	VMOVUPS      Y1, 32(CX)
+	ADDQ         SI, CX
+	TESTQ        BX, BX
 	JNZ          tile1x2_block
 
 tile1x2_end:
-	MOVQ AX, b_base+72(FP)
+	MOVQ AX, b_base+64(FP)
 	ADDQ $0x00000040, c_base+0(FP)
-	SUBQ $0x02, vectors+112(FP)
-	CMPQ vectors+112(FP), $0x01
+	SUBQ $0x02, vectors+104(FP)
+	CMPQ vectors+104(FP), $0x01
 	JGT  tile1x2_panel
 	JEQ  one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
-	MOVQ         rows+104(FP), AX
-	CMPQ         AX, $0x06
-	JNE          not_tile6x1
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	VPBROADCASTD 12(AX), Y3
-	VPBROADCASTD 16(AX), Y4
-	VPBROADCASTD 20(AX), Y5
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y5, (AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), R9
-	LEAQ         (AX)(R9*4), R9
-	MOVQ         40(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile6x1_end
+	MOVQ    rows+96(FP), AX
+	CMPQ    AX, $0x06
+	JNE     not_tile6x1
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), R10
+	LEAQ    (CX)(R10*4), R10
+	MOVQ    40(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile6x1_end
 
 tile6x1_block:
 	XORQ    R11, R11
-	LEAQ    63(DX), R10
-	TESTQ   R10, R10
-	CMOVQGT R11, R10
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R11, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18527,56 +18513,56 @@ tile6x1_block:
 
 tile6x1_step:
 	VMOVUPS      (AX), Y6
-	VPBROADCASTD (BX)(DX*4), Y7
-	VPMADDUBSW   Y7, Y6, Y7
+	VPBROADCASTD (SI)(BX*4), Y7
+	VPMADDUBSW   Y6, Y7, Y7
 	VPADDW       Y7, Y0, Y0
-	VPBROADCASTD (SI)(DX*4), Y7
-	VPMADDUBSW   Y7, Y6, Y7
+	VPBROADCASTD (DI)(BX*4), Y7
+	VPMADDUBSW   Y6, Y7, Y7
 	VPADDW       Y7, Y1, Y1
-	VPBROADCASTD (DI)(DX*4), Y7
-	VPMADDUBSW   Y7, Y6, Y7
+	VPBROADCASTD (R8)(BX*4), Y7
+	VPMADDUBSW   Y6, Y7, Y7
 	VPADDW       Y7, Y2, Y2
-	VPBROADCASTD (R8)(DX*4), Y7
-	VPMADDUBSW   Y7, Y6, Y7
+	VPBROADCASTD (R9)(BX*4), Y7
+	VPMADDUBSW   Y6, Y7, Y7
 	VPADDW       Y7, Y3, Y3
-	VPBROADCASTD (R9)(DX*4), Y7
-	VPMADDUBSW   Y7, Y6, Y7
+	VPBROADCASTD (R10)(BX*4), Y7
+	VPMADDUBSW   Y6, Y7, Y7
 	VPADDW       Y7, Y4, Y4
-	VPBROADCASTD (CX)(DX*4), Y7
-	VPMADDUBSW   Y7, Y6, Y6
+	VPBROADCASTD (DX)(BX*4), Y7
+	VPMADDUBSW   Y6, Y7, Y6
 	VPADDW       Y6, Y5, Y5
 	ADDQ         $0x20, AX
-	INCQ         DX
-	CMPQ         DX, R10
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile6x1_step
-	MOVQ         c_base+0(FP), R10
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R11
 	SHLQ         $0x02, R11
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (R10), Y0, Y0
-	VMOVUPS      Y0, (R10)
-	ADDQ         R11, R10
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       (R10), Y1, Y1
-	VMOVUPS      Y1, (R10)
-	ADDQ         R11, R10
+	VPADDD       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (R10), Y2, Y2
-	VMOVUPS      Y2, (R10)
-	ADDQ         R11, R10
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       (R10), Y3, Y3
-	VMOVUPS      Y3, (R10)
-	ADDQ         R11, R10
+	VPADDD       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y4, Y4
-	VPADDD       (R10), Y4, Y4
-	VMOVUPS      Y4, (R10)
-	ADDQ         R11, R10
+	VPADDD       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	ADDQ         R11, CX
 	VPMADDWD     ones<>+0(SB), Y5, Y5
-	VPADDD       (R10), Y5, Y5
-	VMOVUPS      Y5, (R10)
-	ADDQ         R11, R10
-	TESTQ        DX, DX
+	VPADDD       (CX), Y5, Y5
+	VMOVUPS      Y5, (CX)
+	ADDQ         R11, CX
+	TESTQ        BX, BX
 	JNZ          tile6x1_block
 
 tile6x1_end:
@@ -18584,50 +18570,46 @@ tile6x1_end:
 	RET
 
 not_tile6x1:
-	CMPQ         AX, $0x05
-	JNE          not_tile5x1
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	VPBROADCASTD 12(AX), Y3
-	VPBROADCASTD 16(AX), Y4
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y4, (AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), R8
-	LEAQ         (AX)(R8*4), R8
-	MOVQ         32(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile5x1_end
+	CMPQ    AX, $0x05
+	JNE     not_tile5x1
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), R9
+	LEAQ    (CX)(R9*4), R9
+	MOVQ    32(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile5x1_end
 
 tile5x1_block:
 	XORQ    R10, R10
-	LEAQ    63(DX), R9
-	TESTQ   R9, R9
-	CMOVQGT R10, R9
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R10, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18636,49 +18618,49 @@ tile5x1_block:
 
 tile5x1_step:
 	VMOVUPS      (AX), Y5
-	VPBROADCASTD (BX)(DX*4), Y6
-	VPMADDUBSW   Y6, Y5, Y6
+	VPBROADCASTD (SI)(BX*4), Y6
+	VPMADDUBSW   Y5, Y6, Y6
 	VPADDW       Y6, Y0, Y0
-	VPBROADCASTD (SI)(DX*4), Y6
-	VPMADDUBSW   Y6, Y5, Y6
+	VPBROADCASTD (DI)(BX*4), Y6
+	VPMADDUBSW   Y5, Y6, Y6
 	VPADDW       Y6, Y1, Y1
-	VPBROADCASTD (DI)(DX*4), Y6
-	VPMADDUBSW   Y6, Y5, Y6
+	VPBROADCASTD (R8)(BX*4), Y6
+	VPMADDUBSW   Y5, Y6, Y6
 	VPADDW       Y6, Y2, Y2
-	VPBROADCASTD (R8)(DX*4), Y6
-	VPMADDUBSW   Y6, Y5, Y6
+	VPBROADCASTD (R9)(BX*4), Y6
+	VPMADDUBSW   Y5, Y6, Y6
 	VPADDW       Y6, Y3, Y3
-	VPBROADCASTD (CX)(DX*4), Y6
-	VPMADDUBSW   Y6, Y5, Y5
+	VPBROADCASTD (DX)(BX*4), Y6
+	VPMADDUBSW   Y5, Y6, Y5
 	VPADDW       Y5, Y4, Y4
 	ADDQ         $0x20, AX
-	INCQ         DX
-	CMPQ         DX, R9
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile5x1_step
-	MOVQ         c_base+0(FP), R9
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R10
 	SHLQ         $0x02, R10
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (R9), Y0, Y0
-	VMOVUPS      Y0, (R9)
-	ADDQ         R10, R9
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       (R9), Y1, Y1
-	VMOVUPS      Y1, (R9)
-	ADDQ         R10, R9
+	VPADDD       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (R9), Y2, Y2
-	VMOVUPS      Y2, (R9)
-	ADDQ         R10, R9
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       (R9), Y3, Y3
-	VMOVUPS      Y3, (R9)
-	ADDQ         R10, R9
+	VPADDD       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	ADDQ         R10, CX
 	VPMADDWD     ones<>+0(SB), Y4, Y4
-	VPADDD       (R9), Y4, Y4
-	VMOVUPS      Y4, (R9)
-	ADDQ         R10, R9
-	TESTQ        DX, DX
+	VPADDD       (CX), Y4, Y4
+	VMOVUPS      Y4, (CX)
+	ADDQ         R10, CX
+	TESTQ        BX, BX
 	JNZ          tile5x1_block
 
 tile5x1_end:
@@ -18686,45 +18668,42 @@ tile5x1_end:
 	RET
 
 not_tile5x1:
-	CMPQ         AX, $0x04
-	JNE          not_tile4x1
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	VPBROADCASTD 12(AX), Y3
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y3, (AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), DI
-	LEAQ         (AX)(DI*4), DI
-	MOVQ         24(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile4x1_end
+	CMPQ    AX, $0x04
+	JNE     not_tile4x1
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), R8
+	LEAQ    (CX)(R8*4), R8
+	MOVQ    24(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile4x1_end
 
 tile4x1_block:
 	XORQ    R9, R9
-	LEAQ    63(DX), R8
-	TESTQ   R8, R8
-	CMOVQGT R9, R8
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R9, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
@@ -18732,42 +18711,42 @@ tile4x1_block:
 
 tile4x1_step:
 	VMOVUPS      (AX), Y4
-	VPBROADCASTD (BX)(DX*4), Y5
-	VPMADDUBSW   Y5, Y4, Y5
+	VPBROADCASTD (SI)(BX*4), Y5
+	VPMADDUBSW   Y4, Y5, Y5
 	VPADDW       Y5, Y0, Y0
-	VPBROADCASTD (SI)(DX*4), Y5
-	VPMADDUBSW   Y5, Y4, Y5
+	VPBROADCASTD (DI)(BX*4), Y5
+	VPMADDUBSW   Y4, Y5, Y5
 	VPADDW       Y5, Y1, Y1
-	VPBROADCASTD (DI)(DX*4), Y5
-	VPMADDUBSW   Y5, Y4, Y5
+	VPBROADCASTD (R8)(BX*4), Y5
+	VPMADDUBSW   Y4, Y5, Y5
 	VPADDW       Y5, Y2, Y2
-	VPBROADCASTD (CX)(DX*4), Y5
-	VPMADDUBSW   Y5, Y4, Y4
+	VPBROADCASTD (DX)(BX*4), Y5
+	VPMADDUBSW   Y4, Y5, Y4
 	VPADDW       Y4, Y3, Y3
 	ADDQ         $0x20, AX
-	INCQ         DX
-	CMPQ         DX, R8
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile4x1_step
-	MOVQ         c_base+0(FP), R8
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R9
 	SHLQ         $0x02, R9
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (R8), Y0, Y0
-	VMOVUPS      Y0, (R8)
-	ADDQ         R9, R8
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         R9, CX
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       (R8), Y1, Y1
-	VMOVUPS      Y1, (R8)
-	ADDQ         R9, R8
+	VPADDD       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         R9, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (R8), Y2, Y2
-	VMOVUPS      Y2, (R8)
-	ADDQ         R9, R8
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	ADDQ         R9, CX
 	VPMADDWD     ones<>+0(SB), Y3, Y3
-	VPADDD       (R8), Y3, Y3
-	VMOVUPS      Y3, (R8)
-	ADDQ         R9, R8
-	TESTQ        DX, DX
+	VPADDD       (CX), Y3, Y3
+	VMOVUPS      Y3, (CX)
+	ADDQ         R9, CX
+	TESTQ        BX, BX
 	JNZ          tile4x1_block
 
 tile4x1_end:
@@ -18775,75 +18754,73 @@ tile4x1_end:
 	RET
 
 not_tile4x1:
-	CMPQ         AX, $0x03
-	JNE          not_tile3x1
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	VPBROADCASTD 8(AX), Y2
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y2, (AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), SI
-	LEAQ         (AX)(SI*4), SI
-	MOVQ         16(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile3x1_end
+	CMPQ    AX, $0x03
+	JNE     not_tile3x1
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DI
+	LEAQ    (CX)(DI*4), DI
+	MOVQ    16(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile3x1_end
 
 tile3x1_block:
 	XORQ    R8, R8
-	LEAQ    63(DX), DI
-	TESTQ   DI, DI
-	CMOVQGT R8, DI
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT R8, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 	VXORPS  Y2, Y2, Y2
 
 tile3x1_step:
 	VMOVUPS      (AX), Y3
-	VPBROADCASTD (BX)(DX*4), Y4
-	VPMADDUBSW   Y4, Y3, Y4
+	VPBROADCASTD (SI)(BX*4), Y4
+	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y0, Y0
-	VPBROADCASTD (SI)(DX*4), Y4
-	VPMADDUBSW   Y4, Y3, Y4
+	VPBROADCASTD (DI)(BX*4), Y4
+	VPMADDUBSW   Y3, Y4, Y4
 	VPADDW       Y4, Y1, Y1
-	VPBROADCASTD (CX)(DX*4), Y4
-	VPMADDUBSW   Y4, Y3, Y3
+	VPBROADCASTD (DX)(BX*4), Y4
+	VPMADDUBSW   Y3, Y4, Y3
 	VPADDW       Y3, Y2, Y2
 	ADDQ         $0x20, AX
-	INCQ         DX
-	CMPQ         DX, DI
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile3x1_step
-	MOVQ         c_base+0(FP), DI
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), R8
 	SHLQ         $0x02, R8
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (DI), Y0, Y0
-	VMOVUPS      Y0, (DI)
-	ADDQ         R8, DI
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         R8, CX
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       (DI), Y1, Y1
-	VMOVUPS      Y1, (DI)
-	ADDQ         R8, DI
+	VPADDD       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         R8, CX
 	VPMADDWD     ones<>+0(SB), Y2, Y2
-	VPADDD       (DI), Y2, Y2
-	VMOVUPS      Y2, (DI)
-	ADDQ         R8, DI
-	TESTQ        DX, DX
+	VPADDD       (CX), Y2, Y2
+	VMOVUPS      Y2, (CX)
+	ADDQ         R8, CX
+	TESTQ        BX, BX
 	JNZ          tile3x1_block
 
 tile3x1_end:
@@ -18851,62 +18828,61 @@ tile3x1_end:
 	RET
 
 not_tile3x1:
-	CMPQ         AX, $0x02
-	JNE          not_tile2x1
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	VPBROADCASTD 4(AX), Y1
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	ADDQ         CX, AX
-	VMOVUPS      Y1, (AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), BX
-	LEAQ         (AX)(BX*4), BX
-	MOVQ         8(CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile2x1_end
+	CMPQ    AX, $0x02
+	JNE     not_tile2x1
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), SI
+	LEAQ    (CX)(SI*4), SI
+	MOVQ    8(DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile2x1_end
 
 tile2x1_block:
 	XORQ    DI, DI
-	LEAQ    63(DX), SI
-	TESTQ   SI, SI
-	CMOVQGT DI, SI
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT DI, CX
 	VXORPS  Y0, Y0, Y0
 	VXORPS  Y1, Y1, Y1
 
 tile2x1_step:
 	VMOVUPS      (AX), Y2
-	VPBROADCASTD (BX)(DX*4), Y3
-	VPMADDUBSW   Y3, Y2, Y3
+	VPBROADCASTD (SI)(BX*4), Y3
+	VPMADDUBSW   Y2, Y3, Y3
 	VPADDW       Y3, Y0, Y0
-	VPBROADCASTD (CX)(DX*4), Y3
-	VPMADDUBSW   Y3, Y2, Y2
+	VPBROADCASTD (DX)(BX*4), Y3
+	VPMADDUBSW   Y2, Y3, Y2
 	VPADDW       Y2, Y1, Y1
 	ADDQ         $0x20, AX
-	INCQ         DX
-	CMPQ         DX, SI
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile2x1_step
-	MOVQ         c_base+0(FP), SI
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), DI
 	SHLQ         $0x02, DI
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (SI), Y0, Y0
-	VMOVUPS      Y0, (SI)
-	ADDQ         DI, SI
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         DI, CX
 	VPMADDWD     ones<>+0(SB), Y1, Y1
-	VPADDD       (SI), Y1, Y1
-	VMOVUPS      Y1, (SI)
-	ADDQ         DI, SI
-	TESTQ        DX, DX
+	VPADDD       (CX), Y1, Y1
+	VMOVUPS      Y1, (CX)
+	ADDQ         DI, CX
+	TESTQ        BX, BX
 	JNZ          tile2x1_block
 
 tile2x1_end:
@@ -18914,112 +18890,87 @@ tile2x1_end:
 	RET
 
 not_tile2x1:
-	MOVQ         zeros+64(FP), AX
-	VPBROADCASTD (AX), Y0
-	MOVQ         c_base+0(FP), AX
-	MOVQ         cStride+24(FP), CX
-	SHLQ         $0x02, CX
-	VMOVUPS      Y0, (AX)
-	MOVQ         a_base+32(FP), AX
-	MOVQ         starts+56(FP), CX
-	MOVQ         depth+96(FP), DX
-	LEAQ         (AX)(DX*4), AX
-	MOVQ         (CX), CX
-	LEAQ         (AX)(CX*4), CX
-	NEGQ         DX
-	MOVQ         b_base+72(FP), AX
-	TESTQ        DX, DX
-	JZ           tile1x1_end
+	MOVQ    b_base+64(FP), AX
+	VMOVUPS (AX), Y0
+	MOVQ    c_base+0(FP), CX
+	MOVQ    cStride+24(FP), DX
+	SHLQ    $0x02, DX
+	VMOVUPS Y0, (CX)
+	ADDQ    $0x00000020, AX
+	MOVQ    a_base+32(FP), CX
+	MOVQ    starts+56(FP), DX
+	MOVQ    depth+88(FP), BX
+	LEAQ    (CX)(BX*4), CX
+	MOVQ    (DX), DX
+	LEAQ    (CX)(DX*4), DX
+	NEGQ    BX
+	TESTQ   BX, BX
+	JZ      tile1x1_end
 
 tile1x1_block:
 	XORQ    SI, SI
-	LEAQ    63(DX), BX
-	TESTQ   BX, BX
-	CMOVQGT SI, BX
+	LEAQ    64(BX), CX
+	TESTQ   CX, CX
+	CMOVQGT SI, CX
 	VXORPS  Y0, Y0, Y0
 
 tile1x1_step:
 	VMOVUPS      (AX), Y1
-	VPBROADCASTD (CX)(DX*4), Y2
-	VPMADDUBSW   Y2, Y1, Y1
+	VPBROADCASTD (DX)(BX*4), Y2
+	VPMADDUBSW   Y1, Y2, Y1
 	VPADDW       Y1, Y0, Y0
 	ADDQ         $0x20, AX
-	INCQ         DX
-	CMPQ         DX, BX
+	INCQ         BX
+	CMPQ         BX, CX
 	JNE          tile1x1_step
-	MOVQ         c_base+0(FP), BX
+	MOVQ         c_base+0(FP), CX
 	MOVQ         cStride+24(FP), SI
 	SHLQ         $0x02, SI
 	VPMADDWD     ones<>+0(SB), Y0, Y0
-	VPADDD       (BX), Y0, Y0
-	VMOVUPS      Y0, (BX)
-	ADDQ         SI, BX
-	TESTQ        DX, DX
+	VPADDD       (CX), Y0, Y0
+	VMOVUPS      Y0, (CX)
+	ADDQ         SI, CX
+	TESTQ        BX, BX
 	JNZ          tile1x1_block
 
 tile1x1_end:
 	VZEROUPPER
 	RET
 
-// func avx2ByteSums(sums *[12]int32, a []float32, starts *[12]int, depth int, rows int)
+// func avx2Flip(dst []float32, x []float32)
 // Requires: AVX, AVX2
-TEXT ·avx2ByteSums(SB), NOSPLIT, $0-56
-	MOVL         $0x01010101, AX
-	VMOVD        AX, X0
+TEXT ·avx2Flip(SB), NOSPLIT, $0-48
+	MOVQ         dst_base+0(FP), AX
+	MOVQ         x_base+24(FP), CX
+	MOVQ         x_len+32(FP), DX
+	MOVL         $0x80808080, BX
+	VMOVD        BX, X0
 	VPBROADCASTD X0, Y0
-	MOVL         $0x00010001, AX
-	VMOVD        AX, X1
-	VPBROADCASTD X1, Y1
-	MOVQ         sums+0(FP), AX
-	MOVQ         a_base+8(FP), CX
-	MOVQ         starts+32(FP), DX
-	MOVQ         rows+48(FP), BX
-	MOVQ         depth+40(FP), SI
-	MOVQ         SI, DI
-	ANDQ         $0x07, DI
-	LEAQ         tailMask<>+32(SB), R8
-	SHLQ         $0x02, DI
-	SUBQ         DI, R8
-	VMOVUPS      (R8), Y2
 
-row:
-	VXORPS Y3, Y3, Y3
-	MOVQ   (DX), DI
-	LEAQ   (CX)(DI*4), DI
-	MOVQ   SI, R8
+vectors:
+	CMPQ    DX, $0x08
+	JLT     words
+	VMOVUPS (CX), Y1
+	VPXOR   Y0, Y1, Y1
+	VMOVUPS Y1, (AX)
+	ADDQ    $0x00000020, CX
+	ADDQ    $0x00000020, AX
+	SUBQ    $0x08, DX
+	JMP     vectors
 
-vector:
-	CMPQ       R8, $0x08
-	JLT        rest
-	VMOVUPS    (DI), Y4
-	VPMADDUBSW Y4, Y0, Y4
-	VPMADDWD   Y1, Y4, Y4
-	VPADDD     Y4, Y3, Y3
-	ADDQ       $0x20, DI
-	SUBQ       $0x08, R8
-	JMP        vector
+words:
+word:
+	CMPQ DX, $0x01
+	JLT  done
+	MOVL (CX), BX
+	XORL $0x80808080, BX
+	MOVL BX, (AX)
+	ADDQ $0x04, CX
+	ADDQ $0x04, AX
+	SUBQ $0x01, DX
+	JMP  word
 
-rest:
-	TESTQ      R8, R8
-	JZ         sum
-	VMASKMOVPS (DI), Y2, Y4
-	VPMADDUBSW Y4, Y0, Y4
-	VPMADDWD   Y1, Y4, Y4
-	VPADDD     Y4, Y3, Y3
-
-sum:
-	VEXTRACTI128 $0x01, Y3, X4
-	VPADDD       X4, X3, X3
-	VPSHUFD      $0x4e, X3, X4
-	VPADDD       X4, X3, X3
-	VPSHUFD      $0xb1, X3, X4
-	VPADDD       X4, X3, X3
-	VMOVD        X3, DI
-	MOVL         DI, (AX)
-	ADDQ         $0x04, AX
-	ADDQ         $0x08, DX
-	DECQ         BX
-	JNZ          row
+done:
 	VZEROUPPER
 	RET
 
@@ -20228,22 +20179,22 @@ tile1x1_store:
 	VZEROUPPER
 	RET
 
-// func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
+// func vnniByteTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 // Requires: AVX, AVX512F, AVX512VNNI
-TEXT ·vnniByteTile(SB), NOSPLIT, $8-120
+TEXT ·vnniByteTile(SB), NOSPLIT, $8-112
 	VPXORD       Z0, Z0, Z0
 	MOVL         $0x80808080, AX
 	VMOVD        AX, X1
 	VPBROADCASTD X1, Z1
-	MOVQ         vectors+112(FP), AX
+	MOVQ         vectors+104(FP), AX
 	CMPQ         AX, $0x02
 	JLT          one_vector
-	MOVQ         rows+104(FP), AX
+	MOVQ         rows+96(FP), AX
 	CMPQ         AX, $0x0c
 	JNE          not_tile12x2
 
 tile12x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -20271,7 +20222,7 @@ tile12x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -20383,10 +20334,10 @@ tile12x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile12x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -20397,7 +20348,7 @@ not_tile12x2:
 	JNE  not_tile11x2
 
 tile11x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -20423,7 +20374,7 @@ tile11x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -20527,10 +20478,10 @@ tile11x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile11x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -20541,7 +20492,7 @@ not_tile11x2:
 	JNE  not_tile10x2
 
 tile10x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -20565,7 +20516,7 @@ tile10x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -20661,10 +20612,10 @@ tile10x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile10x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -20675,7 +20626,7 @@ not_tile10x2:
 	JNE  not_tile9x2
 
 tile9x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -20697,7 +20648,7 @@ tile9x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -20785,10 +20736,10 @@ tile9x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile9x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -20799,7 +20750,7 @@ not_tile9x2:
 	JNE  not_tile8x2
 
 tile8x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -20819,7 +20770,7 @@ tile8x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -20899,10 +20850,10 @@ tile8x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile8x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -20913,7 +20864,7 @@ not_tile8x2:
 	JNE  not_tile7x2
 
 tile7x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -20931,7 +20882,7 @@ tile7x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21003,10 +20954,10 @@ tile7x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile7x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -21017,7 +20968,7 @@ not_tile7x2:
 	JNE  not_tile6x2
 
 tile6x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -21033,7 +20984,7 @@ tile6x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21097,10 +21048,10 @@ tile6x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile6x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -21111,7 +21062,7 @@ not_tile6x2:
 	JNE  not_tile5x2
 
 tile5x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -21125,7 +21076,7 @@ tile5x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21181,10 +21132,10 @@ tile5x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile5x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -21195,7 +21146,7 @@ not_tile5x2:
 	JNE  not_tile4x2
 
 tile4x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -21207,7 +21158,7 @@ tile4x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21255,10 +21206,10 @@ tile4x2_rest:
 	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile4x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -21269,7 +21220,7 @@ not_tile4x2:
 	JNE  not_tile3x2
 
 tile3x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -21285,7 +21236,7 @@ tile3x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21361,10 +21312,10 @@ tile3x2_sum:
 	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile3x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -21375,7 +21326,7 @@ not_tile3x2:
 	JNE  not_tile2x2
 
 tile2x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVUPS (AX), Z4
@@ -21387,7 +21338,7 @@ tile2x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21447,10 +21398,10 @@ tile2x2_sum:
 	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile2x2_panel
 	JEQ     one_vector
 	VZEROUPPER
@@ -21458,7 +21409,7 @@ tile2x2_sum:
 
 not_tile2x2:
 tile1x2_panel:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS 64(AX), Z3
 	VMOVAPS Z0, Z4
@@ -21470,7 +21421,7 @@ tile1x2_panel:
 	ADDQ    $0x00000080, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), DX
 	LEAQ    (CX)(DX*4), DX
@@ -21528,20 +21479,20 @@ tile1x2_sum:
 	SHLQ    $0x02, DX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	MOVQ    AX, b_base+72(FP)
+	MOVQ    AX, b_base+64(FP)
 	ADDQ    $0x00000080, c_base+0(FP)
-	SUBQ    $0x02, vectors+112(FP)
-	CMPQ    vectors+112(FP), $0x01
+	SUBQ    $0x02, vectors+104(FP)
+	CMPQ    vectors+104(FP), $0x01
 	JGT     tile1x2_panel
 	JEQ     one_vector
 	VZEROUPPER
 	RET
 
 one_vector:
-	MOVQ    rows+104(FP), AX
+	MOVQ    rows+96(FP), AX
 	CMPQ    AX, $0x0c
 	JNE     not_tile12x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
@@ -21557,7 +21508,7 @@ one_vector:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21650,7 +21601,7 @@ tile12x1_rest:
 not_tile12x1:
 	CMPQ    AX, $0x0b
 	JNE     not_tile11x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
@@ -21665,7 +21616,7 @@ not_tile12x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21752,7 +21703,7 @@ tile11x1_rest:
 not_tile11x1:
 	CMPQ    AX, $0x0a
 	JNE     not_tile10x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
@@ -21766,7 +21717,7 @@ not_tile11x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21847,7 +21798,7 @@ tile10x1_rest:
 not_tile10x1:
 	CMPQ    AX, $0x09
 	JNE     not_tile9x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
@@ -21860,7 +21811,7 @@ not_tile10x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -21935,7 +21886,7 @@ tile9x1_rest:
 not_tile9x1:
 	CMPQ    AX, $0x08
 	JNE     not_tile8x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z0
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
@@ -21947,7 +21898,7 @@ not_tile9x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22016,7 +21967,7 @@ tile8x1_rest:
 not_tile8x1:
 	CMPQ    AX, $0x07
 	JNE     not_tile7x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
 	VMOVUPS (AX), Z4
@@ -22034,7 +21985,7 @@ not_tile8x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22142,7 +22093,7 @@ tile7x1_sum:
 not_tile7x1:
 	CMPQ    AX, $0x06
 	JNE     not_tile6x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
 	VMOVUPS (AX), Z4
@@ -22158,7 +22109,7 @@ not_tile7x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22255,7 +22206,7 @@ tile6x1_sum:
 not_tile6x1:
 	CMPQ    AX, $0x05
 	JNE     not_tile5x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
 	VMOVUPS (AX), Z4
@@ -22269,7 +22220,7 @@ not_tile6x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22355,7 +22306,7 @@ tile5x1_sum:
 not_tile5x1:
 	CMPQ    AX, $0x04
 	JNE     not_tile4x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
 	VMOVUPS (AX), Z4
@@ -22367,7 +22318,7 @@ not_tile5x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22442,7 +22393,7 @@ tile4x1_sum:
 not_tile4x1:
 	CMPQ    AX, $0x03
 	JNE     not_tile3x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
 	VMOVUPS (AX), Z4
@@ -22458,7 +22409,7 @@ not_tile4x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22542,7 +22493,7 @@ tile3x1_sum:
 not_tile3x1:
 	CMPQ    AX, $0x02
 	JNE     not_tile2x1
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVUPS (AX), Z3
 	VMOVAPS Z0, Z4
@@ -22554,7 +22505,7 @@ not_tile3x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), SI
 	LEAQ    (CX)(SI*4), SI
@@ -22619,7 +22570,7 @@ tile2x1_sum:
 	RET
 
 not_tile2x1:
-	MOVQ    b_base+72(FP), AX
+	MOVQ    b_base+64(FP), AX
 	VMOVUPS (AX), Z2
 	VMOVAPS Z0, Z3
 	VMOVAPS Z0, Z4
@@ -22631,7 +22582,7 @@ not_tile2x1:
 	ADDQ    $0x00000040, AX
 	MOVQ    a_base+32(FP), CX
 	MOVQ    starts+56(FP), DX
-	MOVQ    depth+96(FP), BX
+	MOVQ    depth+88(FP), BX
 	LEAQ    (CX)(BX*4), CX
 	MOVQ    (DX), DX
 	LEAQ    (CX)(DX*4), DX

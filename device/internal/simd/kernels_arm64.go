@@ -24,11 +24,10 @@ func neonOuterTile(dw []float32, dwStride int, a []float32, aRowStride int, aGro
 func neonDepthwise(dst []float32, x []float32, w []float32, init []float32, rows int, cols int, taps int,
 	dstStride int, xStride int, xTap int, wStride int, initStride int)
 
-// neonByteTile computes the integers c = zeros + a·b of bytes; see Kernels.
+// neonByteTile computes the integers c = a·b of bytes; see Kernels.
 //
 //go:noescape
-func neonByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int,
-	rows int, vectors int)
+func neonByteTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
 
 // neonPeak does steps × 12 independent vector multiply-adds.
 //

@@ -4422,10 +4422,10 @@ cols1_rows1_done:
 cols1_done:
 	RET
 
-// func neonByteTile(c []float32, cStride int, a []float32, starts *[12]int, zeros *[12]int32, b []float32, depth int, rows int, vectors int)
-TEXT ·neonByteTile(SB), NOSPLIT, $0-120
-	MOVD	rows+104(FP), R0
-	MOVD	vectors+112(FP), R1
+// func neonByteTile(c []float32, cStride int, a []float32, starts *[12]int, b []float32, depth int, rows int, vectors int)
+TEXT ·neonByteTile(SB), NOSPLIT, $0-112
+	MOVD	rows+96(FP), R0
+	MOVD	vectors+104(FP), R1
 	CMP	$2, R1
 	BNE	one_vector
 	CMP	$6, R0
@@ -4456,7 +4456,7 @@ TEXT ·neonByteTile(SB), NOSPLIT, $0-120
 	VMOVI	$0, V23.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
@@ -4469,7 +4469,7 @@ TEXT ·neonByteTile(SB), NOSPLIT, $0-120
 	ADD	R7<<2, R0, R7
 	MOVD	40(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, two6_rest
 
@@ -4570,7 +4570,7 @@ two6_two:
 	BNE	two6_two
 
 two6_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, two6_store
 
@@ -4694,7 +4694,7 @@ not_two6:
 	VMOVI	$0, V19.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
@@ -4705,7 +4705,7 @@ not_two6:
 	ADD	R6<<2, R0, R6
 	MOVD	32(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, two5_rest
 
@@ -4791,7 +4791,7 @@ two5_two:
 	BNE	two5_two
 
 two5_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, two5_store
 
@@ -4897,7 +4897,7 @@ not_two5:
 	VMOVI	$0, V15.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
@@ -4906,7 +4906,7 @@ not_two5:
 	ADD	R5<<2, R0, R5
 	MOVD	24(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, two4_rest
 
@@ -4977,7 +4977,7 @@ two4_two:
 	BNE	two4_two
 
 two4_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, two4_store
 
@@ -5065,14 +5065,14 @@ not_two4:
 	VMOVI	$0, V11.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
 	ADD	R4<<2, R0, R4
 	MOVD	16(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, two3_rest
 
@@ -5128,7 +5128,7 @@ two3_two:
 	BNE	two3_two
 
 two3_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, two3_store
 
@@ -5198,12 +5198,12 @@ not_two3:
 	VMOVI	$0, V7.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, two2_rest
 
@@ -5244,7 +5244,7 @@ two2_two:
 	BNE	two2_two
 
 two2_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, two2_store
 
@@ -5294,10 +5294,10 @@ not_two2:
 	VMOVI	$0, V3.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, two1_rest
 
@@ -5323,7 +5323,7 @@ two1_two:
 	BNE	two1_two
 
 two1_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, two1_store
 
@@ -5369,7 +5369,7 @@ one_vector:
 	VMOVI	$0, V11.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
@@ -5382,7 +5382,7 @@ one_vector:
 	ADD	R7<<2, R0, R7
 	MOVD	40(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, one6_rest
 
@@ -5446,7 +5446,7 @@ one6_two:
 	BNE	one6_two
 
 one6_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, one6_store
 
@@ -5530,7 +5530,7 @@ not_one6:
 	VMOVI	$0, V9.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
@@ -5541,7 +5541,7 @@ not_one6:
 	ADD	R6<<2, R0, R6
 	MOVD	32(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, one5_rest
 
@@ -5596,7 +5596,7 @@ one5_two:
 	BNE	one5_two
 
 one5_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, one5_store
 
@@ -5669,7 +5669,7 @@ not_one5:
 	VMOVI	$0, V7.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
@@ -5678,7 +5678,7 @@ not_one5:
 	ADD	R5<<2, R0, R5
 	MOVD	24(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, one4_rest
 
@@ -5724,7 +5724,7 @@ one4_two:
 	BNE	one4_two
 
 one4_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, one4_store
 
@@ -5786,14 +5786,14 @@ not_one4:
 	VMOVI	$0, V5.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R4
 	ADD	R4<<2, R0, R4
 	MOVD	16(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, one3_rest
 
@@ -5830,7 +5830,7 @@ one3_two:
 	BNE	one3_two
 
 one3_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, one3_store
 
@@ -5881,12 +5881,12 @@ not_one3:
 	VMOVI	$0, V3.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R3
 	ADD	R3<<2, R0, R3
 	MOVD	8(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, one2_rest
 
@@ -5914,7 +5914,7 @@ one2_two:
 	BNE	one2_two
 
 one2_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, one2_store
 
@@ -5952,10 +5952,10 @@ not_one2:
 	VMOVI	$0, V1.B16
 	MOVD	a_base+32(FP), R0
 	MOVD	starts+56(FP), R1
-	MOVD	b_base+72(FP), R2
+	MOVD	b_base+64(FP), R2
 	MOVD	0(R1), R1
 	ADD	R1<<2, R0, R0
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	LSR	$1, R1, R1
 	CBZ	R1, one1_rest
 
@@ -5974,7 +5974,7 @@ one1_two:
 	BNE	one1_two
 
 one1_rest:
-	MOVD	depth+96(FP), R1
+	MOVD	depth+88(FP), R1
 	AND	$1, R1, R1
 	CBZ	R1, one1_store
 

@@ -18,7 +18,7 @@ func Of(s isa.Set) *Kernels {
 		k.useAVX512()
 		if isa.DotProducts() {
 			k.ByteWidth, k.ByteRows, k.TernaryTile = 16, 12, vnniByteTile
-			k.Bytes = BytePanels{Signed: true, Zeros: true}
+			k.Bytes = BytePanels{Zeros: true}
 			k.Ternary = k.Bytes
 			k.useVNNI()
 			k.Words.ByteFactor, k.Words.TernaryFactor = 2, 2
@@ -32,7 +32,7 @@ func Of(s isa.Set) *Kernels {
 // useAVX2Bytes takes AVX2's products of bytes.
 func (k *Kernels) useAVX2Bytes() {
 	k.ByteWidth, k.ByteRows = 8, 6
-	k.ByteTile, k.TernaryTile, k.ByteSums = avx2ByteTile, avx2TernaryTile, avx2ByteSums
-	k.Bytes = BytePanels{Signed: true, Pairs: true}
-	k.Words.Widen = avx2WordsWiden
+	k.ByteTile, k.TernaryTile = avx2ByteTile, avx2TernaryTile
+	k.Bytes, k.Ternary = BytePanels{Pairs: true}, BytePanels{Zeros: true, Unsigned: true}
+	k.Words.Widen, k.Flip = avx2WordsWiden, avx2Flip
 }

@@ -13,7 +13,6 @@ func Of(s isa.Set) *Kernels {
 		k.ByteRows = 6
 		k.ByteTile = ByteTile(neonByteTile).panelwise(k.ByteWidth)
 		k.TernaryTile = k.ByteTile
-		k.Bytes.Signed, k.Ternary.Signed = true, true
 	}
 	return k
 }

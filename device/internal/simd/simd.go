@@ -75,12 +75,11 @@ type Kernels struct {
 	ByteRows       int // the same of TileRows
 	Bytes, Ternary BytePanels
 
-	// ByteTile computes the integers c = zeros + a·b for a tile of rows × vectors·ByteWidth, vectors any number: row r of
-	// a is depth words from starts[r] on, zeros has an integer a row, b are packed panels of Bytes. TernaryTile is
-	// ByteTile for weights of -1, 0 and 1 and panels of Ternary.
+	// ByteTile computes the integers c = a·b as MatMulTile does, of words of bytes, vectors of ByteWidth columns, of which
+	// it takes any number, and panels of Bytes. TernaryTile is ByteTile for weights of -1, 0 and 1 and panels of Ternary.
 	ByteTile, TernaryTile ByteTile
-	// ByteSums sets sums[r] to the sum of the bytes of row r of a: depth words from starts[r] on.
-	ByteSums func(sums *[MaxTileRows]int32, a []float32, starts *[MaxTileRows]int, depth, rows int)
+	// Flip adds 128 to len(x) words of bytes, which makes unsigned ones of them; only where panels are Unsigned.
+	Flip func(dst, x []float32)
 	// Dequantise computes dst = max(f, floor) with f = a∘x + c of integers x. c is optional. Each operation of these three
 	// is rounded.
 	Dequantise func(dst, x, a, c []float32, rows, cols, dstStride, xStride int, floor float32)
@@ -98,28 +97,25 @@ type Kernels struct {
 	Peak func(steps int)
 }
 
-// BytePanels is how a kernel takes panels of bytes.
+// BytePanels is how a kernel takes rows and panels of bytes.
 type BytePanels struct {
-	// Signed says that panels hold the weights; else they hold unsigned bytes, weights and 128, or ternary ones and 1, and
-	// zeros are −128 or −1 times the sums of rows.
-	Signed bool
-	// Zeros says that a panel begins with a row of integers with which sums begin: −128·Σ w of each column.
-	Zeros bool
+	// Zeros says that a panel begins with a row of integers with which sums begin, −128·Σ w of each column, since 128 is
+	// added to rows: by the kernel, or with Unsigned before it.
+	Zeros, Unsigned bool
 	// Pairs says that a word of a panel holds two weights of a column, and two of the next; rows of a are words of two
 	// integers of 16 bits then (Words.Widen).
 	Pairs bool
 }
 
 // ByteTile is the type of Kernels.ByteTile.
-type ByteTile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int,
-	zeros *[MaxTileRows]int32, b []float32, depth, rows, vectors int)
+type ByteTile func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32,
+	depth, rows, vectors int)
 
 // panelwise returns a ByteTile that takes any number of vectors of so many columns of one that takes 1 or 2.
 func (t ByteTile) panelwise(width int) ByteTile {
-	return func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, zeros *[MaxTileRows]int32, b []float32,
-		depth, rows, vectors int) {
+	return func(c []float32, cStride int, a []float32, starts *[MaxTileRows]int, b []float32, depth, rows, vectors int) {
 		for ; vectors > 0; vectors -= 2 {
-			t(c, cStride, a, starts, zeros, b, depth, rows, min(vectors, 2))
+			t(c, cStride, a, starts, b, depth, rows, min(vectors, 2))
 			if vectors > 2 {
 				c, b = c[2*width:], b[2*width*depth:]
 			}
