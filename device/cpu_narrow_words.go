@@ -18,8 +18,10 @@ func wordWinogradsOf(k *simd.Kernels) []*winograd {
 	f := simd.Winograd{Outputs: 3, Taps: 3, Points: 5, Input: w.Input, Output: w.Output}
 	last := f
 	last.Output = w.LastOutput
+	f45 := simd.Winograd{Outputs: 4, Taps: 5, Points: 8, Input: w.Input45, Output: w.Output45}
 	return []*winograd{
 		{inner: &last, outer: &oneLevel, outputs: 3, taps: 3, points: 5, transforms: 6, words: true},
+		{inner: &f45, outer: &oneLevel, outputs: 4, taps: 5, points: 8, transforms: 12, words: true},
 		{inner: &last, outer: &f, outputs: 9, taps: 9, points: 25, transforms: 20, words: true},
 	}
 }
@@ -37,6 +39,9 @@ func (d *cpu) chooseWords(a View, n int, ternary bool) (best *winograd) {
 	}
 	lowest := float64(k * max(a.Count(), productReading))
 	for _, w := range d.words {
+		if w.taps == 5 && k > maxWordDepth/2 {
+			continue // F(4,5)'s outputs are as exact up to 2²⁸
+		}
 		runs := CeilDiv(k, step*w.taps)
 		tiles := float64(a.Groups*CeilDiv(a.Rows, w.outputs)) * (1 + w.transforms/float64(n))
 		if cost := factor * float64(w.points*runs*step) * (max(tiles, productReading) + winogradCall); cost < lowest {
@@ -80,9 +85,13 @@ func (d *cpu) packWords(f *winograd, dst *Packed, w []int8, n int, a View) {
 	d.floats.Put(words)
 }
 
-// wordWeights returns the points of taps, so large that the outputs are 36 times as large.
+// wordWeights returns the points of taps, so large that the outputs are 36 times as large, or F(4,5)'s.
 func (w *winograd) wordWeights(taps *[9]int) []int {
 	var points [25]int
+	if w.taps == 5 {
+		of5 := simd.WordWeights45([5]int(taps[:5]))
+		return points[:copy(points[:], of5[:])]
+	}
 	if w.outer == &oneLevel {
 		for i, v := range simd.WordWeights([3]int(taps[:3])) {
 			points[i] = 6 * v

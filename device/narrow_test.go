@@ -105,9 +105,11 @@ func TestGreatestNarrowSums(t *testing.T) {
 
 // The greatest sums of windows, whose products are computed by Winograd's algorithm, and of one row more than those.
 func TestGreatestNarrowSumsOfWindows(t *testing.T) {
-	const rows, taps, cols = 20, 9, 16
+	const rows, cols = 20, 16
 	for name, d := range narrows(t) {
-		for _, step := range []int{3, 910, 911, 1500} { // words: sums of 910·9 of them fit 29 bits, of 911·9 not any more
+		// Words: sums of 910·9 of them fit 29 bits and of 819·5 fit 28, sums of a word more a row do not.
+		for _, of := range [][2]int{{9, 3}, {9, 910}, {9, 911}, {9, 1500}, {5, 3}, {5, 819}, {5, 820}} {
+			taps, step := of[0], of[1]
 			for _, c := range [][2]int8{{127, 127}, {-128, 127}, {-128, -127}, {127, -127}} {
 				a := device.View{Groups: 1, Rows: rows, Cols: taps * step, RowStride: step}
 				a.Data = d.Alloc(a.Extent())

@@ -109,7 +109,7 @@ func (p *product) transform(t *tile, first, last int) int {
 	size := rows * step
 	t.input = grown(t.input, f.points*size)
 	p.eachGroup(first, last, func(g, tile, done, tiles int) {
-		if f.sharesTransform() {
+		if f.sharesTransform() || p.runs == 1 {
 			f.transformWindows(t, t.input[t.rows[done]:], p.a, g, tile*f.outputs, tiles+further, size)
 			return
 		}

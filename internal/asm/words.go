@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	. "github.com/mmcloughlin/avo/build"
 	. "github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
@@ -27,6 +29,12 @@ var wordWinograd = winograd{name: "Words", outputs: 3, taps: 3, points: 5}
 // ninth is the inverse of 9 modulo 2³²: 36·y times it is 4·y.
 const ninth = 0x38e38e39
 
+// wordWinograd45 is F(4,5) at the points 0, ±1, ±2, ±1/2 and ∞: outputs are 360 times as large.
+var wordWinograd45 = winograd{name: "Words", outputs: 4, taps: 5, points: 8}
+
+// fortyFifth is the inverse of 45 modulo 2³².
+const fortyFifth = 0xa4fa4fa5
+
 // words generates the kernels of an isa.
 func words(s isa) {
 	halves := integers{s, VPADDW, VPSUBW}
@@ -52,30 +60,83 @@ func words(s isa) {
 		}
 	}
 	wordWinograd.fromPoints(s, "Output", 3, output)
-	inverse := ninths()
 	wordWinograd.fromPoints(s, "LastOutput", 3, func(a arithmetic, m []value) []value {
-		y := output(a, m)
-		for _, v := range y {
-			VPMULLD(inverse, v.(Op), v.(Op))
-			VPSRAD(U8(2), v.(Op), v.(Op))
-		}
-		return y
+		return divided(output(a, m), ninth, 2)
+	})
+	wordWinograd45.intoPoints(s, "Input45", 8, 4, halves.input45)
+	wordWinograd45.fromPoints(s, "Output45", 4, func(_ arithmetic, m []value) []value {
+		return divided(whole.output45(m), fortyFifth, 3)
 	})
 	widen(s)
 	wordTile(s)
 }
 
-var ninthsData Mem
-
-// ninths returns the memory of a vector of inverses of 9.
-func ninths() Mem {
-	if ninthsData.Symbol.Name == "" {
-		ninthsData = GLOBL("ninths", RODATA|NOPTR)
-		for i := range 16 {
-			DATA(4*i, U32(ninth))
-		}
+// divided divides whole numbers by an odd one, whose inverse it is given, and a power of 2.
+func divided(y []value, inverse uint32, shift uint8) []value {
+	data := repeated(inverse)
+	for _, v := range y {
+		VPMULLD(data, v.(Op), v.(Op))
+		VPSRAD(U8(shift), v.(Op), v.(Op))
 	}
-	return ninthsData
+	return y
+}
+
+// input45 is F(4,5)'s transform: results are at most 50 times as large as the largest value.
+func (s integers) input45(_ arithmetic, x []value) []value {
+	// pair returns the even part and the odd one times 1 and −1, which belong to points p and −p.
+	pair := func(even, odd value) (value, value) { return s.add(even, odd), s.sub(even, odd) }
+	v0 := s.add(s.times(4, s.sub(x[6], x[0])), s.times(21, s.sub(x[2], x[4])))
+	v7 := s.add(s.times(4, s.sub(x[7], x[1])), s.times(21, s.sub(x[3], x[5])))
+	v1, v2 := pair(
+		s.sub(s.times(4, s.add(x[6], x[2])), s.times(17, x[4])),
+		s.sub(s.times(4, s.add(x[5], x[1])), s.times(17, x[3])))
+	v3, v4 := pair(
+		s.add(s.sub(s.times(4, x[6]), s.times(5, x[4])), x[2]),
+		s.times(2, s.add(s.sub(s.times(4, x[5]), s.times(5, x[3])), x[1])))
+	v5, v6 := pair(
+		s.times(2, s.add(s.sub(x[6], s.times(5, x[4])), s.times(4, x[2]))),
+		s.add(s.sub(x[5], s.times(5, x[3])), s.times(4, x[1])))
+	return []value{v0, v1, v2, v3, v4, v5, v6, v7}
+}
+
+// output45 is F(4,5)'s transform to 360 times the outputs.
+func (s integers) output45(m []value) []value {
+	sum1, difference1 := s.add(m[1], m[2]), s.sub(m[1], m[2])
+	sum2, difference2 := s.add(m[3], m[4]), s.sub(m[3], m[4])
+	sumHalf, differenceHalf := s.add(m[5], m[6]), s.sub(m[5], m[6])
+	return []value{
+		s.add(s.add(s.add(m[0], sum1), sum2), s.shifted(sumHalf, 3)),
+		s.add(s.add(difference1, s.shifted(difference2, 1)), s.shifted(differenceHalf, 2)),
+		s.add(s.add(sum1, s.shifted(sum2, 2)), s.shifted(sumHalf, 1)),
+		s.add(s.add(s.add(difference1, s.shifted(difference2, 3)), differenceHalf), m[7]),
+	}
+}
+
+// times returns a small multiple of words of 16 bits.
+func (s integers) times(factor uint32, a value) value {
+	return s.result(VPMULLW, a, repeated(factor<<16|factor))
+}
+
+// shifted returns a times a power of 2, of words of 32 bits.
+func (s integers) shifted(a value, bits uint8) value {
+	v := s.vec()
+	VPSLLD(U8(bits), a.(Op), v)
+	return v
+}
+
+var repeatedData = map[uint32]Mem{}
+
+// repeated returns the memory of a vector of one word.
+func repeated(word uint32) Mem {
+	data, known := repeatedData[word]
+	if !known {
+		data = GLOBL(fmt.Sprintf("word%08x", word), RODATA|NOPTR)
+		for i := range 16 {
+			DATA(4*i, U32(word))
+		}
+		repeatedData[word] = data
+	}
+	return data
 }
 
 // widen generates Widen.

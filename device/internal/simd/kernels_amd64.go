@@ -444,6 +444,16 @@ func avx2WordsOutput(y []float32, x []float32, tiles int, cols int, yStride int,
 //go:noescape
 func avx2WordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
+// avx2WordsInput45 is a Winograd's kernel.
+//
+//go:noescape
+func avx2WordsInput45(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// avx2WordsOutput45 is a Winograd's kernel.
+//
+//go:noescape
+func avx2WordsOutput45(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
 // avx2WordsWiden makes words of 16 bits of bytes.
 //
 //go:noescape
@@ -475,6 +485,16 @@ func vnniWordsOutput(y []float32, x []float32, tiles int, cols int, yStride int,
 //
 //go:noescape
 func vnniWordsLastOutput(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
+
+// vnniWordsInput45 is a Winograd's kernel.
+//
+//go:noescape
+func vnniWordsInput45(v []float32, x []float32, tiles int, cols int, xStride int, vPoint int)
+
+// vnniWordsOutput45 is a Winograd's kernel.
+//
+//go:noescape
+func vnniWordsOutput45(y []float32, x []float32, tiles int, cols int, yStride int, xStride int, xPoint int)
 
 // vnniWordsWiden makes words of 16 bits of bytes.
 //
@@ -531,6 +551,8 @@ func (k *Kernels) useAVX2() {
 	k.Words.Input = avx2WordsInput
 	k.Words.Output = avx2WordsOutput
 	k.Words.LastOutput = avx2WordsLastOutput
+	k.Words.Input45 = avx2WordsInput45
+	k.Words.Output45 = avx2WordsOutput45
 	k.Words.Widen = avx2WordsWiden
 	k.Words.Tile = avx2WordsTile
 }
@@ -580,6 +602,8 @@ func (k *Kernels) useVNNI() {
 	k.Words.Input = vnniWordsInput
 	k.Words.Output = vnniWordsOutput
 	k.Words.LastOutput = vnniWordsLastOutput
+	k.Words.Input45 = vnniWordsInput45
+	k.Words.Output45 = vnniWordsOutput45
 	k.Words.Widen = vnniWordsWiden
 	k.Words.Tile = vnniWordsTile
 }
