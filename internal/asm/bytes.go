@@ -186,8 +186,8 @@ func flip(s isa) {
 	end()
 }
 
-// ternarySteps is how many words of products VPMADDUBSW's words of 16 bits hold, of unsigned bytes by -1, 0 and 1: a word
-// adds two of them, at most 510.
+// ternarySteps is how many words of products VPMADDUBSW's words of 16 bits hold, of unsigned bytes by -1, 0 and 1: a
+// word adds two of them, at most 510.
 const ternarySteps = (1<<15 - 1) / 510
 
 // avx2TernaryTile generates TernaryTile for AVX2.
