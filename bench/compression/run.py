@@ -21,7 +21,7 @@ FOLDED = ("similarity", "moments")
 RULES = (*FOLDED, "random", "scale", "magnitude")
 HEAD = """# Networks from which channels were removed
 
-`{model}` on {clips} validation clips, {epochs} more epochs on {part}the training clips{taught}, seeds {seeds}:
+`{model}` on {clips} validation clips, {epochs} more epochs on {part}the training clips{recipe}, seeds {seeds}:
 accuracy in percent, mean (least to most) of the seeds. The time of a clip is relative to the given model's, the median
 of 31 rounds in which all models take turns, with quartiles; seed {first}. This file is written by
 `bench/compression/run.py`.
@@ -47,7 +47,7 @@ def measure(o, train, rule, fold, share, seed):
         if share < 1:
             command += ["--similar", "--macs", share, "--by", rule, "--fold", fold, "--lanes", o.lanes]
         if o.epochs:
-            command += ["--finetune", o.epochs, *(("--teacher", o.teacher) if o.teacher else ())]
+            command += ["--finetune", o.epochs, *o.recipe]
         return json.loads(call(train, *command))
 
     if share < 1 or o.epochs:
@@ -104,8 +104,8 @@ def write(o):
         sys.exit("nothing has been measured")
     any_run = next(iter(found.values()))[0]
     share = {1: "", 2: "every second of "}.get(o.every, f"every {o.every}th of ")
-    taught = f", taught by `{o.teacher}`" if o.teacher else ""
-    head = HEAD.format(part=share, taught=taught, model=pathlib.Path(o.model).stem, clips=any_run[0]["valid_clips"],
+    recipe = f", `{' '.join(o.recipe)}`" if o.recipe else ""
+    head = HEAD.format(part=share, recipe=recipe, model=pathlib.Path(o.model).stem, clips=any_run[0]["valid_clips"],
                        epochs=o.epochs, seeds=", ".join(map(str, o.seeds)), first=o.seeds[0])
     (o.out / "RESULTS.md").write_text(head + "\n".join(lines) + "\n")
     whole = drawn.pop("given", [])  # where all lines end
@@ -119,7 +119,7 @@ def main():
     p.add_argument("--epochs", type=int, default=3)
     p.add_argument("--shares", type=lambda t: [float(s) for s in t.split(",")], default=[1.0, 0.7, 0.5, 0.3])
     p.add_argument("--every", type=int, default=1, help="train on with every so manyth training clip alone")
-    p.add_argument("--teacher", help="learn a model's probabilities, too, when training on")
+    p.add_argument("--recipe", type=str.split, default=[], help='how to train on, such as --recipe="--augment light"')
     p.add_argument("--rules", type=lambda t: t.split(","), default=RULES)
     p.add_argument("--lanes", type=int, default=4)
     p.add_argument("--fold-all", action="store_true")
