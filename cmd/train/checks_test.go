@@ -120,7 +120,7 @@ func TestDataIsChecked(t *testing.T) {
 			"train: none of the validation clips of low can be read: it has no part in the choice of the best epoch\n"},
 		{"one class", func(dir string) { tone(dir, "low", "a.wav"); tone(dir, "low", "b.wav") }, 1,
 			"train: no usable data: DIR has the single class low; at least two are needed, each in a folder of " +
-				"its own\n"},
+				"its own: put sounds that are none of it in a folder _unknown_\n"},
 		{"a tab", func(dir string) { split(dir, "train", "valid"); tone(dir, "train", "a\tb", "a.wav") }, 1,
 			"train: no usable data: the label \"a\\tb\" has control characters; rename its folder or cue points\n"},
 		{"a line break", func(dir string) { split(dir, "train", "valid"); tone(dir, "train", "a\n", "a.wav") }, 1,
