@@ -82,10 +82,10 @@ class Bench:
         """Returns the names of the files that a case of PyTorch's writes for ONNX Runtime."""
         return {name: self.path(f"onnx-{name}") for name in ("plain", "image", "input")}
 
-    def onnx_sides(self, files, shape, threads, arrange=lambda result: result):
-        """Returns ONNX Runtime's sides: ONNX, in that order."""
+    def onnx_sides(self, files, shape, threads, arrange=lambda result: result, names=("plain", "image")):
+        """Returns ONNX Runtime's sides for the named files; those of ONNX, in that order, where none are named."""
         sides = [self.onnxruntime.prepare("model", onnx=files[name], input=files["input"], shape=shape, threads=threads)
-                 for name in ("plain", "image")]
+                 for name in names]
         for side in sides:
             side.arrange = arrange
         return sides

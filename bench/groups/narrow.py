@@ -3,13 +3,15 @@ from harness import differences, ratio, spread, Table
 
 TITLE = "Narrow weights"
 ABOUT = """A run of a network over one clip of one second, as in the group of networks, on one thread, with weights of
-float32, int8 and ternary ones; what convolutions read is rounded to 8 bits with the latter two. ONNX Runtime's int8 is
-static, with QDQ nodes and the norms folded, from the same float32 weights. Weights read are those of a step: all of
-them, once, in the bytes that they take in memory before any transform."""
+float32, int8 and ternary ones; what convolutions read is rounded to 8 bits with the latter two. The peers' int8 is from
+the same float32 weights, with the norms folded: ONNX Runtime's static, with QDQ nodes, and dynamic, and PyTorch's with
+oneDNN. Weights read are those of a step: all of them, once, in the bytes that they take in memory before any
+transform."""
 
 PRECISIONS = ["float32", "int8", "ternary"]
 BYTES = {"float32": 4, "int8": 1, "ternary": 1}  # of a weight in memory
-PEERS = [*ONNX, "ONNX Runtime int8"]
+QUANTISED = {"static": "ONNX Runtime static int8", "dynamic": "ONNX Runtime dynamic int8"}  # by their files' names
+PEERS = [*ONNX, *QUANTISED.values(), "PyTorch int8"]
 
 
 def rows(bench):
@@ -25,7 +27,7 @@ def rows(bench):
 def compare(bench, table, widths):
     model, facts = bench.model("pi", widths)
     args = dict(model=model, rows=bench.floats("rows", 2 * normals(1, FRAMES, MELS) - 4), batch=1, frames=FRAMES)
-    files = {**bench.onnx_files(), "int8": bench.path("onnx-int8")}
+    files = bench.onnx_files() | {name: bench.path(f"onnx-{name}") for name in QUANTISED}
     bench.pytorch(1).prepare("net", **args, onnx=files)
     own = []
     for precision in PRECISIONS:
@@ -34,11 +36,11 @@ def compare(bench, table, widths):
         differences(sides, bench.work, 1e-3)
         own.append(sides)
     shape = [1, MELS, FRAMES]
-    onnx = bench.onnx_sides(files, shape, 1)
-    differences([own[0][0], *onnx], bench.work, 1e-3)
-    onnx.append(bench.onnxruntime.prepare("model", onnx=files["int8"], input=files["input"], shape=shape, threads=1))
-    differences([own[0][0], onnx[-1]], bench.work, 0.5)  # rounding differs, and yet it is the same network
-    sides = [side for sides in own for side in sides] + onnx
+    exact = bench.onnx_sides(files, shape, 1)
+    differences([own[0][0], *exact], bench.work, 1e-3)
+    rounded = bench.onnx_sides(files, shape, 1, names=QUANTISED) + [bench.pytorch(1).prepare("int8 net", **args)]
+    differences([own[0][0], *rounded], bench.work, 0.5)  # rounding differs, and yet it is the same network
+    sides = [side for sides in own for side in sides] + exact + rounded
     times = bench.take_turns(sides)
     n = len(bench.ours)
     peers = times[len(PRECISIONS) * n:]

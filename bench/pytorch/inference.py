@@ -1,16 +1,16 @@
 """The cases that run networks and features forward, as fast as PyTorch alone can: traced, frozen and optimised for inference.
 
 Where a case has `onnx`, it names files for ONNX Runtime: the module is written to `plain`, the one over images to
-`image`, the one with quantised convolutions to `int8`, where that is wanted, and their input to `input`.
+`image`, those with quantised convolutions to `static` and `dynamic`, where they are wanted, and their input to `input`.
 """
 import numpy
 import torch
 
+import quantised
 from case import Case, repeated
 from images import ImageBlock, ImageNet
 from modelfile import Model, mel_spectrogram
 from polynet import Block
-from quantised import quantised
 
 OPSET = 15
 
@@ -19,12 +19,16 @@ def read(path, *shape):
     return torch.from_numpy(numpy.fromfile(path, "<f4").reshape(shape))
 
 
+def export(module, x, path):
+    torch.onnx.export(module, x, path, opset_version=OPSET, input_names=["x"], output_names=["y"])
+
+
 def forward(module, x, arrange, onnx=None, image=None):
     """Returns the Case of module(x). arrange puts the result into polyphon's order."""
     if onnx:
         for name, variant in (("plain", module), ("image", image)):
             if variant:
-                torch.onnx.export(variant, x, onnx[name], opset_version=OPSET, input_names=["x"], output_names=["y"])
+                export(variant, x, onnx[name])
         x.numpy().tofile(onnx["input"])
     with torch.no_grad():
         fast = torch.jit.optimize_for_inference(torch.jit.freeze(torch.jit.trace(module.eval(), x)))
@@ -71,14 +75,24 @@ def logmel(samples, features):
     return Case(repeated(run), lambda: rows_first(result).numpy())
 
 
-def net(model, rows, batch, frames, onnx):
-    """A model file's network over a batch of log-mel rows. Their normalisation is not part of a call."""
+def network(model, rows, batch, frames):
+    """Returns a model file's network and a batch of log-mel rows. Their normalisation is not part of a call."""
     m = Model(model)
-    x = m.normalise(read(rows, batch, frames, -1).transpose(1, 2)).contiguous()
-    if "int8" in onnx:
-        names = dict(input_names=["x"], output_names=["y"])
-        torch.onnx.export(quantised(m.net, x), x, onnx["int8"], opset_version=OPSET, **names)
-    return forward(m.net, x, as_it_is, onnx, ImageNet(m.net).eval())
+    return m.net, m.normalise(read(rows, batch, frames, -1).transpose(1, 2)).contiguous()
+
+
+def net(onnx, **args):
+    module, x = network(**args)
+    if "static" in onnx:
+        export(quantised.static(module, x), x, onnx["static"])
+    if "dynamic" in onnx:
+        export(quantised.dynamic(module), x, onnx["dynamic"])
+    return forward(module, x, as_it_is, onnx, ImageNet(module).eval())
+
+
+def int8_net(**args):
+    module, x = network(**args)
+    return forward(quantised.native(module, x), x, as_it_is)
 
 
 def clips(x, clips, frames, width, pad):

@@ -23,6 +23,7 @@ MAKERS = {
     "block": inference.block,
     "elementwise": inference.elementwise,
     "net": inference.net,
+    "int8 net": inference.int8_net,
     "step": steps.step,
 }
 
