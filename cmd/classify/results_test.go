@@ -225,7 +225,8 @@ func TestResultsThatCannotBeWritten(t *testing.T) {
 // TestInterruptedBatch leaves whole files only, and the second run does the rest.
 func TestInterruptedBatch(t *testing.T) {
 	model := loudness(t)
-	files := sounds(t, 40)
+	const count = 800 // so many that they take longer than the interruption
+	files := sounds(t, count)
 	files["rec/z.wav"] = wav(noise(600*rate, loud)) // long enough to be cut off
 	folder(t, files)
 	ctx, interrupt := context.WithCancel(t.Context())
@@ -256,6 +257,6 @@ func TestInterruptedBatch(t *testing.T) {
 	}
 	status, _, second := classify(t, nil, args...)
 	expect(t, "status of the second run", status, statusOK)
-	contains(t, "second run", second, fmt.Sprintf("classify: %d of 41 files classified", 41-len(done)))
-	expect(t, "files", len(tree(t, "r")), 41)
+	contains(t, "second run", second, fmt.Sprintf("classify: %d of %d files classified", count+1-len(done), count+1))
+	expect(t, "files", len(tree(t, "r")), count+1)
 }
