@@ -170,6 +170,8 @@ func TestPublishes(t *testing.T) {
 	if err := closePublisher(t, p); err != nil {
 		t.Error(err)
 	}
+	// The broker acknowledges a message before its hooks see it.
+	waitFor(t, "the end", func() bool { return b.count("retained home/kitchen/status offline") == 1 })
 	got := b.all()
 	id := p.run
 	for _, want := range []string{
