@@ -109,21 +109,26 @@ const shrinkage = 0.1
 // few of them can draw a temperature to where nothing is likely, and a scaling to where a class is never answered.)
 func FitBest(l Logits) (temperature float64, scaling *confidence.Scaling, err error) {
 	temperature, err1 := FitTemperature(l, ByNLL)
-	robust, err2 := FitTemperature(l, ByECE)
-	scaling, err3 := FitVector(l)
-	byNLL, err4 := l.CrossFit(TemperatureMap)
-	byECE, err5 := l.CrossFit(RobustMap)
-	many, err6 := l.CrossFit(VectorMap)
-	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+	scaling, err2 := FitVector(l)
+	byNLL, err3 := l.CrossFit(TemperatureMap)
+	many, err4 := l.CrossFit(VectorMap)
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
 		return 0, nil, err
 	}
 	if byNLL.Len() == 0 {
 		return temperature, nil, nil
 	}
-	const clearly = 0.01
-	one, other, scaled := Measure(byNLL), Measure(byECE), Measure(many)
-	if temperature > 1 && other.NLL < one.NLL-clearly {
-		temperature, one = robust, other
+	one, scaled := Measure(byNLL), Measure(many)
+	if temperature > 1 {
+		const clearly = 0.01
+		robust, err1 := FitTemperature(l, ByECE)
+		byECE, err2 := l.CrossFit(RobustMap)
+		if err := errors.Join(err1, err2); err != nil {
+			return 0, nil, err
+		}
+		if other := Measure(byECE); other.NLL < one.NLL-clearly {
+			temperature, one = robust, other
+		}
 	}
 	before, after := Measure(l.Map(Scale(1))), Measure(l.Map(scaledBy(scaling)))
 	if scaled.NLL < one.NLL && scaled.Accuracy >= one.Accuracy && after.Accuracy >= before.Accuracy {

@@ -90,6 +90,14 @@ func (e *Embedder) addClip(x *Examples, path string) error {
 	return nil
 }
 
+// fileOf returns the example that has a sound; "" where none has, as of no examples.
+func (x *Examples) fileOf(samples []float32) string {
+	if x == nil {
+		return ""
+	}
+	return x.files[content(samples)]
+}
+
 // content returns a digest of a sound.
 func content(samples []float32) string {
 	sum := sha256.New()

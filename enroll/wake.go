@@ -64,11 +64,12 @@ func (e *Embedder) AddSounds(
 		}
 		empty = false
 		c, err := audio.ReadFile(f.Path, rate)
+		same := x.fileOf(c.Samples)
 		switch {
 		case err != nil:
 			skip(err)
-		case x != nil && x.files[content(c.Samples)] != "":
-			skip(fmt.Errorf("%s: it has the sound of %s, a clip of the word", f.Path, x.files[content(c.Samples)]))
+		case same != "":
+			skip(fmt.Errorf("%s: it has the sound of %s, a clip of the word", f.Path, same))
 		case float64(len(c.Samples)) <= short:
 			name := path.Base(path.Dir(f.Rel))
 			if name == "." && f.Path == folder {
