@@ -223,8 +223,8 @@ func (c *server) serve(
 	} else {
 		go func() { served <- http.Serve(listener) }()
 	}
+	defer program.Hold(ctx, closeWithin)() // before anybody can know that it listens
 	log.Info("listening", "url", scheme+"://"+listener.Addr().String())
-	defer program.Hold(ctx, closeWithin)()
 	select {
 	case err = <-served:
 	case <-ctx.Done():

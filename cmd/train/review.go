@@ -53,12 +53,12 @@ func (c *reviewCmd) Run(ctx context.Context, s program.Streams) error {
 	if err != nil {
 		return err
 	}
+	defer program.Hold(ctx, reviewHold)() // before anybody can know the address
 	token := rand.Text()
 	safe.Fprintf(s.Err, "train: %d clips to review, %d are filed already; open this in a browser, Ctrl-C ends it:\n",
 		len(r.clips), r.filed())
 	fmt.Fprintf(s.Out, "http://%s/#%s\n", listener.Addr(), token)
 	server := &http.Server{Handler: r.handler(token), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 1 << 16}
-	defer program.Hold(ctx, reviewHold)()
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	select {

@@ -25,7 +25,8 @@ type endingsKey struct{}
 
 // Hold lets the command go on for so long after a signal, at most, to bring to its end what the end of ctx breaks off.
 // Without it the process ends at once. release ends the hold; from then on the time of the other holds counts anew,
-// since what they are for may have had to wait for that hold's end.
+// since what they are for may have had to wait for that hold's end, and after the last one the command has returnTime
+// left to return.
 func Hold(ctx context.Context, limit time.Duration) (release func()) {
 	e, ok := ctx.Value(endingsKey{}).(*endings)
 	if !ok {
@@ -81,6 +82,9 @@ func (e *endings) held(signalled time.Time) bool {
 		since = e.released
 	}
 	limit := time.Duration(0)
+	if e.released.After(signalled) {
+		limit = returnTime
+	}
 	for hold := range e.holds {
 		limit = max(limit, *hold)
 	}
@@ -106,8 +110,10 @@ func endSignals() []os.Signal {
 	return list
 }
 
-// holdChecks is how often it is checked whether a hold has ended.
-const holdChecks = 5 * time.Millisecond
+const (
+	holdChecks = 5 * time.Millisecond // how often it is checked whether a hold has ended
+	returnTime = 2 * time.Second      // from the end of the last hold to the end of the command
+)
 
 // runUntilSignal calls run in a context that the first signal ends, and returns its status. When run does not end
 // within its holds, or a second signal comes, it does not wait for run any more: whatever that is waiting for, be it a

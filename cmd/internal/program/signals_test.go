@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -27,7 +28,34 @@ func TestHeld(t *testing.T) {
 	commands()
 	check("after the longer hold's end", e.held(now.Add(-2*time.Hour)), true)
 	results()
-	check("after all holds' ends", e.held(now), false)
+	check("while the command returns", e.held(now), true)
+	e.released = time.Now().Add(-returnTime)
+	check("long after all holds' ends", e.held(now.Add(-time.Hour)), false)
+	check("a signal after all holds' ends", e.held(time.Now()), false)
+}
+
+// TestStatusAfterHold: a command that ends in good order after a signal keeps its own status, however long it takes to
+// return after its hold.
+func TestStatusAfterHold(t *testing.T) {
+	p := &Program{Name: "test"}
+	status := p.runUntilSignal(func(ctx context.Context) int {
+		release := Hold(ctx, time.Minute)
+		self, err := os.FindProcess(os.Getpid())
+		if err != nil {
+			t.Error(err)
+		}
+		if err := self.Signal(os.Interrupt); err != nil { // as on Windows
+			release()
+			return 7
+		}
+		<-ctx.Done()
+		release()
+		time.Sleep(20 * holdChecks)
+		return 7
+	})
+	if status != 7 {
+		t.Errorf("status %d", status)
+	}
 }
 
 // TestOnHangUp: SIGHUP is taken by a command that wants it, and ends others.
