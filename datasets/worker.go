@@ -21,6 +21,7 @@ type worker struct {
 	place   *Place    // where the example begins in its recording; nil: where it says
 	pseudo  []int16   // a pseudo-word
 	source  []float32 // what the window is interpolated from, and the noise for the stretch
+	noise   noiseCutter
 }
 
 func (l *Loader) newWorker(p pass) *worker {
@@ -132,7 +133,7 @@ func (w *worker) fillSilence(it *Item, samples []int16) {
 	if w.p.train && w.rng.Float64() < w.l.cfg.Augment.Synthetic {
 		synthesize(w.stretch, w.l.cache.rate, w.rng)
 	} else {
-		cut(w.stretch, samples, offset)
+		w.cutNoise(w.stretch, samples, offset)
 	}
 	scale(w.stretch, float32(gain))
 }
@@ -156,7 +157,7 @@ func (w *worker) mix(snr float64) {
 	if w.p.train && len(w.l.negatives) > 0 && w.rng.Float64() < negativeNoise {
 		w.fillWithPieces(noise)
 	} else if recorded := w.l.noise(); len(recorded) > 0 && w.rng.Float64() >= w.l.cfg.Augment.Synthetic {
-		cut(noise, recorded[w.rng.IntN(len(recorded))], w.rng.Float64())
+		w.cutNoise(noise, recorded[w.rng.IntN(len(recorded))], w.rng.Float64())
 	} else {
 		synthesize(noise, w.l.cache.rate, w.rng)
 	}
