@@ -21,7 +21,9 @@ type Augment struct {
 	// Shift is how many seconds earlier or later a clip lies in its window, at most. Zeros follow where it ends.
 	Shift float64 `json:"shift,omitempty"`
 	// Noise is the probability of added background noise from the recordings' training parts (synthesised if there are
-	// none), SNR the range of its ratio in dB, of mean powers over the window; it fills the window's context too.
+	// none), SNR the range of its ratio in dB, of mean powers over the window; it fills the window's context too. Noise
+	// and silence examples are cut from anywhere, from loud places more often, and played at up to twice or half the
+	// speed, as far as Speed says, and sometimes backwards: no label depends on that.
 	Noise float64    `json:"noise,omitempty"`
 	SNR   [2]float64 `json:"snr,omitempty"`
 	// Synthetic is the share of that noise, and of silence examples, which is synthesised: tones, beeps, coloured noise.
