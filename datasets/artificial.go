@@ -62,11 +62,17 @@ func soundSource(rate float64, rng *rand.Rand) func(i int) float64 {
 // bandNoise returns noise through a resonance of random width at an angle, in radians a sample.
 func bandNoise(angle float64, rng *rand.Rand) func(i int) float64 {
 	radius := math.Pow(rng.Float64(), 0.1)
-	a, b, gain := 2*radius*math.Cos(angle), radius*radius, math.Sqrt(1-radius*radius)
+	filter, gain := resonance(angle, radius), math.Sqrt(1-radius*radius)
+	return func(int) float64 { return gain * filter(2*rng.Float64()-1) }
+}
+
+// resonance returns a filter of two poles, of that radius and angle in radians a sample.
+func resonance(angle, radius float64) func(x float64) float64 {
+	a, b := 2*radius*math.Cos(angle), radius*radius
 	var y1, y2 float64
-	return func(int) float64 {
-		y1, y2 = (2*rng.Float64()-1)+a*y1-b*y2, y1
-		return gain * y1
+	return func(x float64) float64 {
+		y1, y2 = x+a*y1-b*y2, y1
+		return y1
 	}
 }
 

@@ -8,15 +8,17 @@ import (
 	"github.com/polyphon/polyphon/audio"
 )
 
-// synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, one to three tones, or
-// artificial sounds of more kinds.
+// synthesize fills x, sound at rate hertz, with noise of about full scale: coloured noise, one to three tones, short
+// sounds as of animals and things, or artificial sounds of more kinds.
 func synthesize(x []float32, rate int, rng *rand.Rand) {
 	clear(x)
-	switch rng.IntN(3) {
+	switch rng.IntN(4) {
 	case 0:
 		colouredNoise(x, rng)
 	case 1:
 		artificial(x, rate, rng)
+	case 2:
+		shortSounds(x, rate, rng)
 	default:
 		for range 1 + rng.IntN(3) {
 			addTone(x, rate, rng)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/mjibson/go-dsp/fft"
+	"github.com/polyphon/polyphon/audio"
 )
 
 // TestSynthesize looks for both kinds of noise: tones, which have most of their energy in few
@@ -70,6 +71,36 @@ func TestArtificial(t *testing.T) {
 	}
 	if silent > draws/20 {
 		t.Errorf("%d of %d sounds are silent", silent, draws)
+	}
+}
+
+// TestShortSounds draws sounds within full scale that come and go: nearly all have a stretch of 20 ms, as long as the
+// pulses of a call, that is 20 dB above the quietest one, and few last all the time.
+func TestShortSounds(t *testing.T) {
+	const rate, draws, piece = 16000, 300, 320
+	short, silent := 0, 0
+	for seed := range uint64(draws) {
+		x := make([]float32, 2*rate)
+		shortSounds(x, rate, rand.New(rand.NewPCG(seed, 4)))
+		quietest, loudest := math.Inf(1), 0.0
+		for p := range slices.Chunk(x, piece) {
+			for _, v := range p {
+				if !(v >= -1 && v <= 1) {
+					t.Fatalf("seed %d: a sample is %v", seed, v)
+				}
+			}
+			power := audio.MeanSquare(p)
+			quietest, loudest = min(quietest, power), max(loudest, power)
+		}
+		if loudest > 100*quietest {
+			short++
+		}
+		if loudest < 1e-4 {
+			silent++
+		}
+	}
+	if short < draws*3/4 || silent > draws/20 {
+		t.Errorf("of %d sounds %d come and go, and %d are silent", draws, short, silent)
 	}
 }
 
