@@ -38,10 +38,10 @@ FIGURES = ("ece", "adaptive_ece", "classwise_ece", "nll")
 HEAD = """# Losses and calibration
 
 {machine}. `train fit` with its defaults but `--in-context 0 --epochs {epochs} --loss LOSS --no-calibrate`, and
-`train calibrate --method temperature`; gamma of `focal` and `dual` is 3. "base" has {fewer} epochs. "No augmentation" adds
-`{unvaried}`. Figures are of the test clips, means over the
-seeds ± their standard deviation; the temperature is that of the largest likelihood on the validation clips. This file
-is written by `bench/calibration/run.py`.
+`train calibrate --method temperature`; gamma of `focal` and `dual` is 3; "base" has {fewer} epochs. "No augmentation"
+adds `{unvaried}`. Figures are of the test clips, means
+over the seeds ± their standard deviation; the temperature is that of the largest likelihood on the validation clips.
+This file is written by `bench/calibration/run.py`.
 
 ![](ece.png)
 
@@ -56,8 +56,8 @@ def measure(train, about, data, net, loss, seed, threads, stem):
     print(f"{net}, {loss}, seed {seed}", file=sys.stderr, flush=True)
     arch, (first, stages), options, _ = NETS[net]
     call(train, "fit", "--data", data, "--words", WORDS, "--arch", arch, "--stem", first, "--stages", stages, *options,
-         "--in-context", 0, "--epochs", FEWER.get(net, EPOCHS), "--seed", seed, "--threads", threads, "--loss", loss, "--no-calibrate",
-         "--out", model, "--resume")
+         "--in-context", 0, "--epochs", FEWER.get(net, EPOCHS), "--seed", seed, "--threads", threads, "--loss", loss,
+         "--no-calibrate", "--out", model, "--resume")
     calibrated = stem.with_suffix(".calibrated")
     call(train, "calibrate", "--model", model, "--data", data, "--method", "temperature", "--out", calibrated)
     found = json.loads(call(train, "eval", "--model", calibrated, "--data", data, "--json"))
