@@ -262,17 +262,21 @@ func TestStreamReportsAtOnce(t *testing.T) {
 func TestStreamIsInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	in := &stalled{start: bytes.NewReader(raw(audio.S16LE, threeSounds())), stalled: make(chan struct{})}
+	out := &watched{lines: make(chan string, 100)}
 	go func() {
 		<-in.stalled
-		time.Sleep(200 * time.Millisecond) // for what has arrived to be processed
+		for range 3 {
+			<-out.lines
+		}
+		time.Sleep(200 * time.Millisecond) // for what comes after the last event to be processed
 		interrupt()
 	}()
-	var out, errs bytes.Buffer
+	var errs bytes.Buffer
 	args := append([]string{"--stream", "--model", loudness(t), "--format", "ndjson"}, soundFlags...)
-	expect(t, "status", runCommand(ctx, args, program.Streams{In: in, Out: &out, Err: &errs}), statusInterrupted)
+	expect(t, "status", runCommand(ctx, args, program.Streams{In: in, Out: out, Err: &errs}), statusInterrupted)
 	contains(t, "stderr", errs.String(), "classify: processed 13.0 s: 3 events, ")
 	contains(t, "stderr", errs.String(), "classify: interrupted\n")
-	events := parse(t, out.String())
+	events := parse(t, out.all.String())
 	expect(t, "events", len(events), 4)
 	expect(t, "interrupted", events[3].Interrupted, true)
 }

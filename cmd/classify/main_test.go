@@ -13,7 +13,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/polyphon/polyphon/cmd/internal/program"
 	"github.com/polyphon/polyphon/internal/need"
@@ -167,17 +166,22 @@ func TestInterruptedRunKeepsWhatIsFinished(t *testing.T) {
 	folder(t, map[string][]byte{"a.wav": wav(noise(rate, loud)), "b.wav": wav(noise(rate, hum))})
 	ctx, interrupt := context.WithCancel(t.Context())
 	in := &stalled{start: bytes.NewReader(wav(noise(2*rate, loud))[:3*rate]), stalled: make(chan struct{})}
+	out := &watched{lines: make(chan string, 100)}
 	go func() {
 		<-in.stalled
-		time.Sleep(50 * time.Millisecond) // for what has been found to be written
-		interrupt()
+		for line := range out.lines {
+			if strings.Contains(line, `"-"`) { // what has been found in it is written
+				interrupt()
+			}
+		}
 	}()
-	var out, errs bytes.Buffer
+	var errs bytes.Buffer
 	args := []string{"--model", model, "--format", "ndjson", "--windows", "--threads", "1", "a.wav", "-", "b.wav"}
-	status := runCommand(ctx, args, program.Streams{In: in, Out: &out, Err: &errs})
+	status := runCommand(ctx, args, program.Streams{In: in, Out: out, Err: &errs})
+	close(out.lines)
 	expect(t, "status", status, statusInterrupted)
 	expect(t, "stderr", errs.String(), "classify: interrupted\n")
-	events := parse(t, out.String())
+	events := parse(t, out.all.String())
 	expect(t, "events", outline(events), []string{"a.wav 0-1 loud", "a.wav 1 s loud", "- 0-1 loud", "summary 0/1"})
 	expect(t, "interrupted", events[3].Interrupted, true)
 }
