@@ -71,8 +71,9 @@ class Bench:
         return take_turns(sides, self.rounds, self.sample)
 
     def with_peaks(self, sides):
-        """Lets the sides take turns, and loops of multiply-adds with them. Returns the sides' times and what the loop reached in
-        its best round with each of our kernel sets, in FLOP/s: the machine's speed varies, and with it the limit."""
+        """Lets the sides take turns, and loops of multiply-adds with them. Returns the sides' times and what the loop
+        reached in its best round with each of our kernel sets, in FLOP/s: the machine's speed varies, and with it the
+        limit."""
         loops = [w.prepare("peak") for w in self.ours]
         times = self.take_turns(sides + loops)
         peaks = [loop.facts["flops"] / min(found) for loop, found in zip(loops, times[len(sides):])]
@@ -119,7 +120,8 @@ def normals(*shape, seed=0):
 
 
 def padded(x, pad):
-    """Lays clips (clips, frames, width) out as a network's activations: pad zero rows before each and after the last."""
+    """Lays clips (clips, frames, width) out as a network's activations: pad zero rows before each and after the
+    last."""
     clips, frames, width = x.shape
     memory = numpy.zeros((pad + clips * (frames + pad), width), numpy.float32)
     memory[pad:].reshape(clips, frames + pad, width)[:, :frames] = x

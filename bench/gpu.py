@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Lets polyphon and PyTorch take turns on this machine's GPU and writes bench/GPU.md. bench/gpu.sh builds what it needs.
+"""Lets polyphon and PyTorch take turns on this machine's GPU and writes bench/GPU.md. bench/gpu.sh builds what it
+needs.
 
     bench/gpu.py [--bin DIR]       all rows, about 3 minutes
-    bench/gpu.py --try             a few rows that are not written: PyTorch on the processor, polyphon on any CUDA driver
+    bench/gpu.py --try             a few rows, not written: PyTorch on the processor, polyphon on any CUDA driver
 
 bench/README.md says how to read the table.
 """
@@ -28,10 +29,11 @@ HEAD = """# Results on a GPU
 
 {machine}. PyTorch {torch}.
 
-A cell is a median and, in brackets, the least and the greatest of the rounds, in which the sides took turns. **A ratio is polyphon's time
-divided by the peer's: below 1, polyphon is faster.** A call begins with its input in the host's memory and ends with its result there.
-PyTorch runs as written, and captured as a CUDA graph, which is its best; polyphon has no graph to capture beforehand. Precision is what
-matrix products round their operands to (PyTorch's bf16 is autocast). This file is written by `bench/gpu.py`.
+A cell is a median and, in brackets, the least and the greatest of the rounds, in which the sides took turns. **A ratio
+is polyphon's time divided by the peer's: below 1, polyphon is faster.** A call begins with its input in the host's
+memory and ends with its result there. PyTorch runs as written, and captured as a CUDA graph, which is its best;
+polyphon has no graph to capture beforehand. Precision is what matrix products round their operands to (PyTorch's bf16
+is autocast). This file is written by `bench/gpu.py`.
 """
 
 

@@ -4,7 +4,8 @@
 #   bench/gpu.sh           all of it
 #   bench/gpu.sh build     only the programs, into bin/gpu
 #
-# A machine with the driver and PyTorch but without Go runs what was built elsewhere: carry the folder with bin/gpu in it.
+# A machine with the driver and PyTorch but without Go runs what was built elsewhere: carry the folder with bin/gpu in
+# it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=bin/gpu

@@ -28,8 +28,8 @@ def run(command, **options):
 
 
 def watched(command):
-    """Runs a command without reading what it prints. Returns (seconds of wall time, resident memory at its peak in MB); a small
-    process starts it, since a child is born with its parent's peak."""
+    """Runs a command without reading what it prints. Returns (seconds of wall time, resident memory at its peak in MB);
+    a small process starts it, since a child is born with its parent's peak."""
     watch = ("import sys, subprocess, resource, time; started = time.perf_counter(); "
              "subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL); "
              "print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024)")
@@ -92,8 +92,8 @@ PAUSE = 0.03
 
 
 def take_turns(sides, rounds, sample):
-    """Times the sides one after the other, `rounds` times. A time is the mean over the calls that fill `sample` seconds.
-    Returns a list of times in seconds for each side."""
+    """Times the sides one after the other, `rounds` times. A time is the mean over the calls that fill `sample`
+    seconds. Returns a list of times in seconds for each side."""
     calls = [max(1, round(sample / max(side.time(1), 1e-9))) for side in sides]
     times = [[] for _ in sides]
     for _ in range(rounds):
@@ -190,8 +190,8 @@ def note(text):
 
 
 class Comparison(Table):
-    """A table whose rows compare polyphon with variants of itself and with peers. polyphon and its variants are measured with
-    each kernel set, and compared with the same one."""
+    """A table whose rows compare polyphon with variants of itself and with peers. polyphon and its variants are
+    measured with each kernel set, and compared with the same one."""
 
     def __init__(self, what, kernels, peers, unit, variants=(), extra=()):
         named = [f"{name} {k}" for name in ("polyphon", *variants) for k in kernels] + [*peers]

@@ -9,9 +9,9 @@ HEAD = """# Results
 
 {versions}
 
-A cell is a median and, in brackets, the least and the greatest of the rounds, in which the sides took turns. **A ratio is polyphon's
-time divided by the peer's, in the same run: below 1, polyphon is faster.** [README.md](README.md) says how the peers are configured.
-This file is written by `bench/run.py`.
+A cell is a median and, in brackets, the least and the greatest of the rounds, in which the sides took turns. **A ratio
+is polyphon's time divided by the peer's, in the same run: below 1, polyphon is faster.** [README.md](README.md) says
+how the peers are configured. This file is written by `bench/run.py`.
 """
 
 

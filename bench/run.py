@@ -1,12 +1,14 @@
 #!/usr/bin/python3
-"""Installs polyphon's peers, builds everything, lets both sides take turns on this machine, and writes bench/RESULTS.md.
+"""Installs polyphon's peers, builds everything, lets both sides take turns on this machine, and writes
+bench/RESULTS.md.
 
     bench/run.py --data DIR                    all rows, about 12 minutes on two cores
     bench/run.py --only network,step           some; the others' rows in the table stay
     bench/run.py --quick                       a look at most of them in a minute; writes nothing
 
-DIR has the layout of Google Speech Commands; without it, the groups that need recordings are left out. Needs Linux, Go and, to
-install the peers, Debian or a relative of it. Nothing else should run meanwhile. bench/README.md says how to read the table.
+DIR has the layout of Google Speech Commands; without it, the groups that need recordings are left out. Needs Linux, Go
+and, to install the peers, Debian or a relative of it. Nothing else should run meanwhile. bench/README.md says how to
+read the table.
 """
 import argparse
 import importlib

@@ -4,12 +4,13 @@ from bench import LARGE, ONNX, SMALL, normals, padded, stages
 from harness import Comparison, differences, microseconds, three
 
 TITLE = "The Hadamard block"
-ABOUT = """One `pi` block, F + S + a·BN(F∘S) with F = BN(conv(BN(conv(x)))) and S = x, kernel 9, on one thread. Compiled, it is two products with
-everything else in their epilogues; unfused, the same products with a pass of its own for each norm, Hadamard product and sum; plain, the
-same passes after products that multiply directly, without minimal filtering. The
-floor of a block is its multiply-adds, as a direct product has them, at the measured peak; and the bytes of its input, weights and output
-at the speed at which one thread copies as many bytes in memory. Minimal filtering multiplies less than that count, so that a time
-below the first floor is possible. "Elementwise" is what follows the second norm alone."""
+ABOUT = """One `pi` block, F + S + a·BN(F∘S) with F = BN(conv(BN(conv(x)))) and S = x, kernel 9, on one thread.
+Compiled, it is two products with everything else in their epilogues; unfused, the same products with a pass of its own
+for each norm, Hadamard product and sum; plain, the same passes after products that multiply directly, without minimal
+filtering. The floor of a block is its multiply-adds, as a direct product has them, at the measured peak; and the bytes
+of its input, weights and output at the speed at which one thread copies as many bytes in memory. Minimal filtering
+multiplies less than that count, so that a time below the first floor is possible. "Elementwise" is what follows the
+second norm alone."""
 
 KERNEL = 9
 PAD = KERNEL // 2

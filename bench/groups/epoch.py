@@ -4,8 +4,8 @@ import re
 from harness import BIN, HERE, PYTHON, Table, ratio, run, spread
 
 TITLE = "A training epoch"
-ABOUT = """Augmentation, features, network and optimiser with the default network and recipe, batch 100, two threads; the second epoch of a run, when
-the files are in memory. PyTorch's side has the same recipe, network and data."""
+ABOUT = """Augmentation, features, network and optimiser with the default network and recipe, batch 100, two threads;
+the second epoch of a run, when the files are in memory. PyTorch's side has the same recipe, network and data."""
 
 THREADS, ROUNDS = 2, 2
 WORDS = "zero,one,two,three,four,five,eight,up,down,left,right,go,yes,no,on,off,stop"

@@ -2,8 +2,9 @@ from bench import normals
 from harness import Comparison, differences, microseconds
 
 TITLE = "Log-mel rows"
-ABOUT = """The default features (16 kHz, Hann window of 30 ms every 10 ms, FFT of 512 points, 40 mels, logarithm) of noise, on one thread.
-go-dsp and gonum only transform: around them is a plain Go program in float64 that windows, sums the mels' triangles and takes logarithms."""
+ABOUT = """The default features (16 kHz, Hann window of 30 ms every 10 ms, FFT of 512 points, 40 mels, logarithm) of
+noise, on one thread. go-dsp and gonum only transform: around them is a plain Go program in float64 that windows, sums
+the mels' triangles and takes logarithms."""
 
 # polyphon's default configuration.
 FEATURES = dict(rate=16000, fft=512, window=480, hop=160, mels=40, min_hz=20, max_hz=8000, floor=1e-3)

@@ -5,8 +5,8 @@ from bench import MIDDLE, describe
 from harness import BIN, ROOT, Table, spread, watched
 
 TITLE = "Long recordings"
-ABOUT = """`classify --threads 1` on one WAV file (16 kHz, mono, 16 bit: the example clips over and over), classified in windows of one second, one every
-half second; from the start of the process to its end. Peak is resident memory."""
+ABOUT = """`classify --threads 1` on one WAV file (16 kHz, mono, 16 bit: the example clips over and over), classified in
+windows of one second, one every half second; from the start of the process to its end. Peak is resident memory."""
 
 RATE = 16000
 LENGTHS = {"1 s": 1, "1 min": 60, "1 h": 3600, "10 h": 36000}

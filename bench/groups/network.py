@@ -2,10 +2,10 @@ from bench import EMBEDDED, FRAMES, LARGE, MELS, MIDDLE, ONNX, SMALL, describe, 
 from harness import Comparison, differences, microseconds, milliseconds
 
 TITLE = "Networks"
-ABOUT = """A run of a network over clips of one second (101 rows of 40 mels), log-mel rows in, logits out, 19 classes; four stages of two blocks,
-kernel 9, stem kernel 5, strides 1 2 2 2. All sides have the same weights: random ones, the embedded model's its own. polyphon's time
-includes the normalisation of the rows, the peers are given normalised ones. "Layer by layer" is polyphon's network as training
-evaluates it, without folding or fusing."""
+ABOUT = """A run of a network over clips of one second (101 rows of 40 mels), log-mel rows in, logits out, 19 classes;
+four stages of two blocks, kernel 9, stem kernel 5, strides 1 2 2 2. All sides have the same weights: random ones, the
+embedded model's its own. polyphon's time includes the normalisation of the rows, the peers are given normalised ones.
+"Layer by layer" is polyphon's network as training evaluates it, without folding or fusing."""
 
 NETS = [("pi", SMALL), ("pi", MIDDLE), ("pi", LARGE), ("relu", MIDDLE), ("embedded", EMBEDDED)]
 

@@ -7,10 +7,11 @@ from bench import LARGE, MIDDLE, SMALL, normals, padded, stages
 from harness import Comparison, differences, spread, three
 
 TITLE = "Matrix products"
-ABOUT = """The products of the networks' stages, kernel 9, on one thread: (clips · frames, 9 · width) by (9 · width, width). polyphon's
-weights are packed ahead; BLAS has no way to. "Windows" is how polyphon's networks run the same product: the rows are overlapping
-windows of the activations, read in place, which allows fewer multiplications (minimal filtering) than are counted here. The peak is
-what a loop of independent multiply-adds reached in the row's best round; per cent are of it, for peers of the greater one."""
+ABOUT = """The products of the networks' stages, kernel 9, on one thread: (clips · frames, 9 · width) by (9 · width,
+width). polyphon's weights are packed ahead; BLAS has no way to. "Windows" is how polyphon's networks run the same
+product: the rows are overlapping windows of the activations, read in place, which allows fewer multiplications (minimal
+filtering) than are counted here. The peak is what a loop of independent multiply-adds reached in the row's best round;
+per cent are of it, for peers of the greater one."""
 
 KERNEL = 9
 PEERS = ["OpenBLAS", "gonum", "tensor"]

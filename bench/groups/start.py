@@ -1,8 +1,8 @@
 from harness import BIN, HERE, PYTHON, ROOT, Table, ratio, spread, watched
 
 TITLE = "Start"
-ABOUT = """One clip of one second with the embedded model's weights, from the start of the process to the label and its end, on one thread; resident
-memory at its peak."""
+ABOUT = """One clip of one second with the embedded model's weights, from the start of the process to the label and its
+end, on one thread; resident memory at its peak."""
 
 CLIP = ROOT / "examples/left.wav"
 

@@ -2,8 +2,9 @@ from bench import FRAMES, LARGE, MELS, SMALL, describe, normals
 from harness import Comparison, Failure, milliseconds
 
 TITLE = "Training steps"
-ABOUT = """One step on 100 clips of prepared features: forward, loss, backward, clipping of the gradient's norm, SGD with Nesterov momentum;
-no dropout, no data loading. Both sides begin with the same weights; their losses in the first steps are compared."""
+ABOUT = """One step on 100 clips of prepared features: forward, loss, backward, clipping of the gradient's norm, SGD
+with Nesterov momentum; no dropout, no data loading. Both sides begin with the same weights; their losses in the first
+steps are compared."""
 
 BATCH, STEPS = 100, 3  # steps before those that are timed
 RATE = 1e-3

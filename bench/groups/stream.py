@@ -5,11 +5,12 @@ from groups.network import call_overhead
 from harness import Table, differences, ratio, spread
 
 TITLE = "Live sound"
-ABOUT = """What a second of sound costs on one thread, from samples to probabilities, when there is a decision about its latest second every 80 ms. A
-step is how much sound is computed at once: decisions come up to a step later. The floor is one pass over a whole minute,
-which is no live sound. Streams in a group are computed together; a thousand streams are live at the same time, and receive a step in turn. "Windows" run
-the network over the whole latest second every 80 ms, as must be done without streams; of features they are charged those of the new
-sound only, and all sides polyphon's. "Streams" are how many one thread keeps up with."""
+ABOUT = """What a second of sound costs on one thread, from samples to probabilities, when there is a decision about its
+latest second every 80 ms. A step is how much sound is computed at once: decisions come up to a step later. The floor is
+one pass over a whole minute, which is no live sound. Streams in a group are computed together; a thousand streams are
+live at the same time, and receive a step in turn. "Windows" run the network over the whole latest second every 80 ms,
+as must be done without streams; of features they are charged those of the new sound only, and all sides polyphon's.
+"Streams" are how many one thread keeps up with."""
 
 RATE, MINUTE = 16000, 60
 HOP = 0.08  # seconds, of decisions

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Measures models on recordings from elsewhere: the test clips through telephones, codecs, a room and a toy's loudspeaker, by sox and ffmpeg,
-and the words in synthetic voices (espeak-ng). Training's augmentation uses none of these. Writes ELSEWHERE.md beside this file.
+"""Measures models on recordings from elsewhere: the test clips through telephones, codecs, a room and a toy's
+loudspeaker, by sox and ffmpeg, and the words in synthetic voices (espeak-ng). Training's augmentation uses none of
+these. Writes ELSEWHERE.md beside this file.
 
     bench/pinets/elsewhere.py --data DIR --work WORK [MODEL ...]
 
-DIR has the layout of Google Speech Commands. Without models, the embedded ones are measured. What was made in WORK is used again.
-Needs sox with its formats, ffmpeg and espeak-ng: apt-get install sox libsox-fmt-all ffmpeg espeak-ng.
+DIR has the layout of Google Speech Commands. Without models, the embedded ones are measured. What was made in WORK is
+used again. Needs sox with its formats, ffmpeg and espeak-ng: apt-get install sox libsox-fmt-all ffmpeg espeak-ng.
 """
 import argparse
 import concurrent.futures

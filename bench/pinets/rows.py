@@ -28,7 +28,8 @@ ROWS = [
     Row("papers", "relu", "48:3:1:1", "48:3:3:1:1,64:4:3:1:2,96:6:3:1:2,144:3:3:1:2", SQUARE),
     Row("papers", "pi-relu", "48:3:1:1", "48:3:3:1:1,64:3:3:1:2,96:3:3:1:2,140:2:3:1:2", SQUARE),
     Row("narrow small", "pi-relu", *NARROW_SMALL), Row("narrow base", "pi-relu", *NARROW_BASE),
-    # With recordings that are hardly varied, nets differ by how much they overfit rather than by what they cannot learn at all.
+    # With recordings that are hardly varied, nets differ by how much they overfit rather than by what they cannot learn
+    # at all.
     *(Row("small, light augmentation", arch, *SMALL, ("--augment", "light"), arch == "rpoly")
       for arch in ("relu", "pi", "rpoly", "pi1x1")),
     # Without any activation function, at the relu net's multiply-adds, on the same data.

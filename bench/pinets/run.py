@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Trains every network of bench/pinets/rows.py with several seeds, and writes RESULTS.md and curves.png beside this file.
+"""Trains every network of bench/pinets/rows.py with several seeds, and writes RESULTS.md and curves.png beside this
+file.
 
     bench/pinets/run.py --data DIR --work WORK         everything, about three hours on two cores
     bench/pinets/run.py ... --only "base;small"        some nets, the others' rows stay; --seeds 1 fewer seeds
     bench/pinets/run.py --work WORK --write            only writes what WORK has so far
 
-DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and what has been
-measured. The test clips of a run are used once, when it has ended, for the epoch that the validation clips chose.
+DIR has the layout of Google Speech Commands. The same command goes on where it was stopped: WORK keeps checkpoints and
+what has been measured. The test clips of a run are used once, when it has ended, for the epoch that the validation
+clips chose.
 """
 import argparse
 import json

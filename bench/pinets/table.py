@@ -8,12 +8,14 @@ from rows import EPOCHS, ROWS
 
 HEAD = """# Results
 
-{machine}; rows that the latest run left out are of earlier commits. Every network was trained alike: `train fit` with its defaults but `--in-context 0 --epochs {epochs}`, on the same clips
-(19 classes), but for the options that a net's name in [rows.py](rows.py) comes with.
+{machine}; rows that the latest run left out are of earlier commits. Every network was trained alike: `train fit` with
+its defaults but `--in-context 0 --epochs {epochs}`, on the same clips (19 classes), but for the options that a net's
+name in [rows.py](rows.py) comes with.
 
-A cell is the mean over the seeds ± their standard deviation. The validation clips chose the epoch; the test clips were used once. The ratio is
-that of the test accuracy to the `relu` net's of equal depth and width, of narrow nets to the wider `relu` net's, ± its standard error.
-This file is written by `bench/pinets/run.py`. Learning curves, on the validation clips, with the seeds' range:
+A cell is the mean over the seeds ± their standard deviation. The validation clips chose the epoch; the test clips were
+used once. The ratio is that of the test accuracy to the `relu` net's of equal depth and width, of narrow nets to the
+wider `relu` net's, ± its standard error. This file is written by `bench/pinets/run.py`. Learning curves, on the
+validation clips, with the seeds' range:
 
 ![](curves.png)
 

@@ -1,7 +1,7 @@
 """Classify WAV files with PyTorch and torchaudio: the peer of `classify --format csv FILE...`.
 
-Reads the same model file, does the same work (read, log-mel, network, softmax) and prints file, label and probability, so
-that the answers can be compared as well as the times.
+Reads the same model file, does the same work (read, log-mel, network, softmax) and prints file, label and probability,
+so that the answers can be compared as well as the times.
 
     /usr/bin/python3 bench/pytorch/classify.py --model models/base.safetensors --threads 2 --batch 16 DIR|FILE
 """

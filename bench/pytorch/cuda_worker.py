@@ -2,9 +2,10 @@
 
     python3 bench/pytorch/cuda_worker.py [--device cpu]
 
-A call begins with its input in pinned memory of the host and ends with its result in the host's memory. With graph, what lies
-between is captured once as a CUDA graph and replayed: PyTorch at its best. precision is that of matrix products: float32, tf32, or
-bf16 (autocast). --device cpu, where graph means nothing, only serves to try the worker without a GPU.
+A call begins with its input in pinned memory of the host and ends with its result in the host's memory. With graph,
+what lies between is captured once as a CUDA graph and replayed: PyTorch at its best. precision is that of matrix
+products: float32, tf32, or bf16 (autocast). --device cpu, where graph means nothing, only serves to try the worker
+without a GPU.
 """
 import argparse
 import warnings

@@ -1,5 +1,5 @@
-"""Networks over images that are one row high. They compute what PolyNet does, and ONNX Runtime has faster kernels for them: its
-blocked layouts are for two dimensions only."""
+"""Networks over images that are one row high. They compute what PolyNet does, and ONNX Runtime has faster kernels for
+them: its blocked layouts are for two dimensions only."""
 import copy
 
 from torch import nn

@@ -1,4 +1,5 @@
-"""The cases that run networks and features forward, as fast as PyTorch alone can: traced, frozen and optimised for inference.
+"""The cases that run networks and features forward, as fast as PyTorch alone can: traced, frozen and optimised for
+inference.
 
 Where a case has `onnx`, it names files for ONNX Runtime: the module is written to `plain`, the one over images to
 `image`, those with quantised convolutions to `static` and `dynamic`, where they are wanted, and their input to `input`.

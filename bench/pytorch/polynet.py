@@ -1,5 +1,5 @@
-"""polyphon's residual networks in PyTorch, but for the regularised ones: the same layers, names and shapes, so that weights
-pass between the two.
+"""polyphon's residual networks in PyTorch, but for the regularised ones: the same layers, names and shapes, so that
+weights pass between the two.
 
 A residual network over time whose channels are mel bins. With block kind "pi" or "pi1x1" there is no activation
 function anywhere: every output is a polynomial of the input (apart from batch norm's statistics while training).

@@ -11,8 +11,8 @@ MOMENTUM, DECAY, SMOOTHING, CLIP = 0.9, 5e-4, 0.1, 2.0
 
 
 def step(model, rows, batch, frames, rate, steps):
-    """Steps on one batch of normalised features, whose clip i has label i modulo the number of classes. `steps` of them come
-    before those that are timed; their losses are reported."""
+    """Steps on one batch of normalised features, whose clip i has label i modulo the number of classes. `steps` of them
+    come before those that are timed; their losses are reported."""
     net = Model(model).net.train()
     net.dropout.p = 0.0
     x = read(rows, batch, frames, -1).transpose(1, 2).contiguous()

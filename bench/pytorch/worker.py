@@ -1,8 +1,10 @@
-"""The PyTorch side of bench/run.py: a worker that speaks the language of bench/serve, with a case for each row of the tables.
+"""The PyTorch side of bench/run.py: a worker that speaks the language of bench/serve, with a case for each row of the
+tables.
 
     /usr/bin/python3 bench/pytorch/worker.py --threads 2
 
-A case is a function of its arguments that returns a Case. OpenBLAS is measured here too, through ctypes and without PyTorch.
+A case is a function of its arguments that returns a Case. OpenBLAS is measured here too, through ctypes and without
+PyTorch.
 """
 import argparse
 import warnings

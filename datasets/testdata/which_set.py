@@ -1,4 +1,5 @@
-"""Writes which_set.txt: file names and the split that Google's Speech Commands code gives them (README.md of the data set)."""
+"""Writes which_set.txt: file names and the split that Google's Speech Commands code gives them (README.md of the data
+set)."""
 
 import hashlib
 import random

@@ -11,7 +11,8 @@ import torchaudio
 
 
 def signal(samples, rate):
-    """A chirp up to 0.45 of the rate over noise, in bursts between digital silence; signal in goldens_test.go is the same."""
+    """A chirp up to 0.45 of the rate over noise, in bursts between digital silence; signal in goldens_test.go is the
+    same."""
     x = np.zeros(samples)
     state = 1
     for i in range(samples):

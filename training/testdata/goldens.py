@@ -3,7 +3,8 @@
     /usr/bin/python3 training/testdata/goldens.py
 
 Blocks and network are written out from their equations with torch.nn.functional, in float64; inputs and weights are
-float32 values. Convolutions' weights have polyphon's shape (kernel, in, out), activations are (batch, frames, channels).
+float32 values. Convolutions' weights have polyphon's shape (kernel, in, out), activations are (batch, frames,
+channels).
 """
 import pathlib
 
@@ -235,7 +236,8 @@ def network(kind, x, w):
 
 
 def train(prefix, kind, make, x, labels, out):
-    """Ten steps: warm-up over three, then cosine; label smoothing 0.1; decay on convolutions and the head's weight only."""
+    """Ten steps: warm-up over three, then cosine; label smoothing 0.1; decay on convolutions and the head's weight
+    only."""
     w = Weights(11)
     w.conv("stem.conv", 5, 6, 8)
     w.norm("stem.norm", 8)

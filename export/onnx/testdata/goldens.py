@@ -3,8 +3,8 @@
 
     /usr/bin/python3 export/onnx/testdata/goldens.py
 
-KIND.folded.onnx has the batch norms in the convolutions' weights, KIND.norms.onnx has them apart; cases.json has the network, a
-batch of rows and each kind's logits.
+KIND.folded.onnx has the batch norms in the convolutions' weights, KIND.norms.onnx has them apart; cases.json has the
+network, a batch of rows and each kind's logits.
 """
 import io
 import json
