@@ -31,7 +31,8 @@ export const onscheme = f => dark.addEventListener('change', () => {
   f();
 });
 
-// fit gives a canvas as many pixels as the screen has there, and returns its context, cleared, with the size in CSS pixels.
+// fit gives a canvas as many pixels as the screen has there, and returns its context, cleared, with the size in CSS
+// pixels.
 export function fit(canvas) {
   const { clientWidth: width, clientHeight: height } = canvas, ratio = devicePixelRatio || 1;
   const w = Math.round(width * ratio), h = Math.round(height * ratio);
@@ -194,7 +195,8 @@ export class Curves {
   }
 }
 
-// drawLevels draws the levels of a ring from one time to another, in decibels, those of a marked part in the accent colour.
+// drawLevels draws the levels of a ring from one time to another, in decibels, those of a marked part in the accent
+// colour.
 export function drawLevels(c, ring, from, to, width, top, bottom, marked = () => false) {
   const middle = (top + bottom) / 2, per = (to - from) / width;
   for (let px = 0; px < width; px++) {

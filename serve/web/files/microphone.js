@@ -3,7 +3,8 @@ import { Ring } from './sound.js';
 
 const kept = 300; // seconds of sound that can be played back
 
-// Microphone delivers sound in pieces and keeps the last minutes. Times are in seconds of sound since it was first started.
+// Microphone delivers sound in pieces and keeps the last minutes. Times are in seconds of sound since it was first
+// started.
 export class Microphone {
   onpiece = () => {}; // (samples, time of the first one)
   onstop = () => {}; // (message): it ended by itself

@@ -34,8 +34,8 @@ export function notice(text, seconds = 0) {
   if (seconds) setTimeout(() => note.remove(), 1000 * seconds);
 }
 
-// Kept is a value that the browser keeps under a key, in localStorage or, until the tab is closed, in sessionStorage, or
-// this page alone where a browser keeps nothing.
+// Kept is a value that the browser keeps under a key, in localStorage or, until the tab is closed, in sessionStorage,
+// or this page alone where a browser keeps nothing.
 export class Kept {
   constructor(storage, key) {
     Object.assign(this, { storage, key, value: null });

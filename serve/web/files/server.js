@@ -28,13 +28,14 @@ const
   queued = 3; // seconds of sound that may wait for the network
 
 // Stream sends sound and receives what is found in it. Handlers, all with times in seconds of the microphone:
-// onstate(state, text), onready(hello), onevent, ondecision, onframes, onwarning(text), onlag(seconds), onrefused(status).
-// States are idle, connecting, open, waiting (for the next try) and refused.
+// onstate(state, text), onready(hello), onevent, ondecision, onframes, onwarning(text), onlag(seconds),
+// onrefused(status). States are idle, connecting, open, waiting (for the next try) and refused.
 export class Stream {
   state = 'idle';
 
   #tries = 0;
-  #current; // connection: its socket, base (the time of its first sample), ready, received and sent (seconds of the clock)
+  // The connection: its socket, base (the time of its first sample), ready, received and sent (seconds of the clock).
+  #current;
   #timer;
 
   constructor(handlers) {

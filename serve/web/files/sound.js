@@ -45,8 +45,9 @@ export class Ring {
       : Math.sqrt(this.levels[i % this.levels.length]);
   }
 
-  // wordEnd estimates when the sound that is loudest between two times ends: when its level stays, for 150 ms, more than
-  // 20 dB below the greatest one, or close to that of the second before. It is undefined if the sound has not ended.
+  // wordEnd estimates when the sound that is loudest between two times ends: when its level stays, for 150 ms, more
+  // than 20 dB below the greatest one, or close to that of the second before. It is undefined if the sound has not
+  // ended.
   wordEnd(from, to) {
     const first = Math.floor(from * levelsPerSecond), last = Math.min(this.blocks, Math.ceil(to * levelsPerSecond));
     let loudest = first;
