@@ -17,14 +17,7 @@ func shortSounds(x []float32, rate int, rng *rand.Rand) {
 			x[i] += float32(at(i))
 		}
 	}
-	for i, v := range x { // clipped, as many recordings of such sounds are
-		x[i] = max(-1, min(v, 1))
-	}
-}
-
-// geometric draws a number between low and high, whose logarithm is uniformly distributed.
-func geometric(low, high float64, rng *rand.Rand) float64 {
-	return low * math.Pow(high/low, rng.Float64())
+	clipToFullScale(x) // as many recordings of such sounds are
 }
 
 // calls returns barks, cries and sneezes as a function of the sample: pulses of a gliding pitch and noise, through two

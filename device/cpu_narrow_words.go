@@ -6,7 +6,7 @@ import "github.com/polyphon/polyphon/device/internal/simd"
 // grow from 8 bits to 13 and 14, and products to 27; the sums that the transforms of outputs make of them wrap around,
 // and yet the results are exact.
 
-// maxWordDepth is how many products of bytes a sum may have that simd.Words finds.
+// maxWordDepth is how many products of bytes a sum may have that simd.Words finds, but F(4,5) only half as many.
 const maxWordDepth = (1<<29 - 1) / (128 * 128)
 
 // wordWinogradsOf returns the algorithms on integers with the kernels of k.
@@ -19,11 +19,11 @@ func wordWinogradsOf(k *simd.Kernels) []*winograd {
 	last := f
 	last.Output = w.LastOutput
 	f45 := simd.Winograd{Outputs: 4, Taps: 5, Points: 8, Input: w.Input45, Output: w.Output45}
-	return []*winograd{
-		{inner: &last, outer: &oneLevel, outputs: 3, taps: 3, points: 5, transforms: 6, words: true},
-		{inner: &f45, outer: &oneLevel, outputs: 4, taps: 5, points: 8, transforms: 12, words: true},
-		{inner: &last, outer: &f, outputs: 9, taps: 9, points: 25, transforms: 20, words: true},
-	}
+	return withSizes([]*winograd{
+		{inner: &last, outer: &oneLevel, transforms: 6, words: true, depth: maxWordDepth},
+		{inner: &f45, outer: &oneLevel, transforms: 12, words: true, depth: maxWordDepth / 2},
+		{inner: &last, outer: &f, transforms: 20, words: true, depth: maxWordDepth},
+	})
 }
 
 // chooseWords is chooseWinograd for bytes. Costs count as of products of bytes.
@@ -34,13 +34,13 @@ func (d *cpu) chooseWords(a View, n int, ternary bool) (best *winograd) {
 	if ternary {
 		factor = d.kernels.Words.TernaryFactor
 	}
-	if step < minWinogradChannels || n < minWinogradChannels || CeilDiv(k, step) < 3 || k > maxWordDepth {
+	if step < minWinogradChannels || n < minWinogradChannels || CeilDiv(k, step) < 3 {
 		return nil
 	}
 	lowest := float64(k * max(a.Count(), productReading))
 	for _, w := range d.words {
-		if w.taps == 5 && k > maxWordDepth/2 {
-			continue // F(4,5)'s outputs are as exact up to 2²⁸
+		if k > w.depth {
+			continue
 		}
 		runs := CeilDiv(k, step*w.taps)
 		tiles := float64(a.Groups*CeilDiv(a.Rows, w.outputs)) * (1 + w.transforms/float64(n))

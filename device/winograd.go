@@ -9,6 +9,7 @@ type winograd struct {
 	inner, outer          *simd.Winograd // outer: oneLevel for one level
 	outputs, taps, points int
 	words                 bool    // of integers: inner's Output divides, as the last one
+	depth                 int     // of words: how many products of bytes a sum may have
 	transforms            float64 // cost of the transforms of a tile, in columns of the products between them
 }
 
@@ -22,6 +23,11 @@ func winogradsOf(k *simd.Kernels) []*winograd {
 		{inner: &k.WinogradF33, outer: &k.WinogradF33, transforms: 20},
 		{inner: &k.WinogradF45, outer: &oneLevel, transforms: 12},
 	}
+	return withSizes(all)
+}
+
+// withSizes sets the outputs, taps and points of all levels together.
+func withSizes(all []*winograd) []*winograd {
 	for _, w := range all {
 		w.outputs = w.inner.Outputs * w.outer.Outputs
 		w.taps = w.inner.Taps * w.outer.Taps

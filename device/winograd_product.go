@@ -96,7 +96,8 @@ func (p *product) transform(t *tile, first, last int) int {
 	f, step := p.w.winograd, p.a.RowStride
 	further := p.runs - 1 // rows of transformed input that a tile reads after its first one
 	advance := 1          // from one tile's first row to the next one's
-	if !f.sharesTransform() {
+	shared := f.sharesTransform() || p.runs == 1
+	if !shared {
 		advance = p.runs
 	}
 	rows := 0
@@ -109,7 +110,7 @@ func (p *product) transform(t *tile, first, last int) int {
 	size := rows * step
 	t.input = grown(t.input, f.points*size)
 	p.eachGroup(first, last, func(g, tile, done, tiles int) {
-		if f.sharesTransform() || p.runs == 1 {
+		if shared {
 			f.transformWindows(t, t.input[t.rows[done]:], p.a, g, tile*f.outputs, tiles+further, size)
 			return
 		}

@@ -77,13 +77,9 @@ func (e *endings) takes(s os.Signal) bool {
 func (e *endings) held(signalled time.Time) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	since := signalled
+	since, limit := signalled, time.Duration(0)
 	if e.released.After(since) {
-		since = e.released
-	}
-	limit := time.Duration(0)
-	if e.released.After(signalled) {
-		limit = returnTime
+		since, limit = e.released, returnTime
 	}
 	for hold := range e.holds {
 		limit = max(limit, *hold)

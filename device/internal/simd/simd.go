@@ -75,8 +75,9 @@ type Kernels struct {
 	ByteRows       int // the same of TileRows
 	Bytes, Ternary BytePanels
 
-	// ByteTile computes the integers c = a·b as MatMulTile does, of words of bytes, vectors of ByteWidth columns, of which
-	// it takes any number, and panels of Bytes. TernaryTile is ByteTile for weights of -1, 0 and 1 and panels of Ternary.
+	// ByteTile computes the integers c = a·b as MatMulTile does, of words of bytes, vectors of ByteWidth columns, of
+	// which it takes any number, and panels of Bytes. TernaryTile is ByteTile for weights of -1, 0 and 1 and panels of
+	// Ternary.
 	ByteTile, TernaryTile ByteTile
 	// Flip adds 128 to len(x) words of bytes, which makes unsigned ones of them; only where panels are Unsigned.
 	Flip func(dst, x []float32)
