@@ -14,13 +14,15 @@ func artificial(x []float32, rate int, rng *rand.Rand) {
 			x[i] += float32(at(i) * level(i))
 		}
 	}
-	clipToFullScale(x) // where they add up to more than full scale
+	for i, v := range x { // clipped, where they add up to more than full scale
+		x[i] = max(-1, min(v, 1))
+	}
 }
 
 // soundSource draws a sound of about full scale as a function of the sample.
 func soundSource(rate float64, rng *rand.Rand) func(i int) float64 {
 	const lowest = 30.0
-	frequency := func() float64 { return geometric(lowest, rate/2, rng) }
+	frequency := func() float64 { return lowest * math.Pow(rate/2/lowest, rng.Float64()) }
 	low, high := frequency(), frequency()
 	sine := func(hertz float64, i int) float64 { return math.Sin(2 * math.Pi * hertz * float64(i) / rate) }
 	switch rng.IntN(7) {

@@ -66,18 +66,6 @@ func drawDecibels(r [2]float64, rng *rand.Rand) float32 {
 
 func between(r [2]float64, rng *rand.Rand) float64 { return r[0] + (r[1]-r[0])*rng.Float64() }
 
-// geometric draws a number between low and high, whose logarithm is uniformly distributed.
-func geometric(low, high float64, rng *rand.Rand) float64 {
-	return low * math.Pow(high/low, rng.Float64())
-}
-
-// clipToFullScale bounds samples to −1 … 1.
-func clipToFullScale(x []float32) {
-	for i, v := range x {
-		x[i] = max(-1, min(v, 1))
-	}
-}
-
 // scale multiplies x by gain.
 func scale(x []float32, gain float32) {
 	for i := range x {

@@ -189,14 +189,9 @@ func window(dst []float32, samples []int16, begin int) {
 	}
 }
 
-// beginning returns the first sample of n of noise from the share offset of the possible beginnings on.
-func beginning(noise []int16, n int, offset float64) int {
-	return int(offset * float64(max(len(noise)-n, 0)+1))
-}
-
 // cut sets dst to noise from the share offset of the possible beginnings on. Noise shorter than dst is repeated.
 func cut(dst []float32, noise []int16, offset float64) {
-	begin := beginning(noise, len(dst), offset)
+	begin := int(offset * float64(max(len(noise)-len(dst), 0)+1))
 	for len(dst) > 0 && len(noise) > 0 {
 		n := min(len(dst), len(noise)-begin)
 		window(dst[:n], noise, begin)

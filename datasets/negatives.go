@@ -113,7 +113,7 @@ func (w *worker) fillNegative(it *Item, samples []int16) {
 		return
 	}
 	offset := it.Offset
-	if w.varies() {
+	if w.p.train && w.l.cfg.Augment != (Augment{}) {
 		offset = w.rng.Float64()
 	}
 	cut(w.stretch, samples, offset)

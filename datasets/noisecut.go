@@ -22,12 +22,11 @@ type noiseCutter struct {
 	source []float32 // what is interpolated
 }
 
-// cut sets dst to noise from the share offset on, or from a louder place, varied as a says.
-func (c *noiseCutter) cut(
-	dst []float32, noise []int16, offset float64, a Augment, sinc *interpolator, rng *rand.Rand,
-) {
+// cut sets dst to noise that is varied as a says.
+func (c *noiseCutter) cut(dst []float32, noise []int16, a Augment, sinc *interpolator, rng *rand.Rand) {
 	speed := min(math.Exp(noiseSpeed*a.Speed*(2*rng.Float64()-1)), maxNoiseSpeed)
 	n := int(float64(len(dst))*speed) + 2*sincTaps
+	offset := rng.Float64()
 	if rng.Float64() < loudShare {
 		offset = loudestOffset(noise, n, rng)
 	}
@@ -48,7 +47,7 @@ func loudestOffset(noise []int16, n int, rng *rand.Rand) (offset float64) {
 	most := -1.0
 	for range loudPlaces {
 		o, power := rng.Float64(), 0.0
-		begin := beginning(noise, n, o)
+		begin := int(o * float64(max(len(noise)-n, 0)+1))
 		for i := begin; i < min(begin+n, len(noise)); i += loudStride {
 			power += float64(noise[i]) * float64(noise[i])
 		}
@@ -59,10 +58,10 @@ func loudestOffset(noise []int16, n int, rng *rand.Rand) (offset float64) {
 	return offset
 }
 
-// cutNoise sets dst to a recording of noise from the share offset of it on, which is varied in augmented training.
+// cutNoise sets dst to a recording of noise, varied in augmented training, or else from the share offset of it on.
 func (w *worker) cutNoise(dst []float32, noise []int16, offset float64) {
-	if w.varies() {
-		w.noise.cut(dst, noise, offset, w.l.cfg.Augment, w.l.sinc, w.rng)
+	if a := w.l.cfg.Augment; w.p.train && a != (Augment{}) {
+		w.noise.cut(dst, noise, a, w.l.sinc, w.rng)
 	} else {
 		cut(dst, noise, offset)
 	}

@@ -12,7 +12,7 @@ func cuts(a Augment, noise []int16, samples int, use func(cut []float32)) {
 	var c noiseCutter
 	dst, sinc, rng := make([]float32, samples), newInterpolator(), rand.New(rand.NewPCG(1, 1))
 	for range number {
-		c.cut(dst, noise, rng.Float64(), a, sinc, rng)
+		c.cut(dst, noise, a, sinc, rng)
 		use(dst)
 	}
 }

@@ -56,7 +56,7 @@ func colouredNoise(x []float32, rng *rand.Rand) {
 func addTone(x []float32, rate int, rng *rand.Rand) {
 	const lowest = 40.0
 	pitch := func() float64 { // radians a sample
-		return 2 * math.Pi / float64(rate) * geometric(lowest, float64(rate)/2, rng)
+		return 2 * math.Pi / float64(rate) * lowest * math.Pow(float64(rate)/2/lowest, rng.Float64())
 	}
 	step, glide := pitch(), 0.0
 	if rng.IntN(3) == 0 {

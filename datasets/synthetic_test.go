@@ -99,13 +99,6 @@ func TestShortSounds(t *testing.T) {
 			silent++
 		}
 	}
-	for seed := range uint64(draws) { // a window that is shorter than most pauses
-		x := make([]float32, rate/4)
-		shortSounds(x, rate, rand.New(rand.NewPCG(seed, 5)))
-		if audio.MeanSquare(x) == 0 {
-			t.Errorf("seed %d: silence", seed)
-		}
-	}
 	if short < draws*3/4 || silent > draws/20 {
 		t.Errorf("of %d sounds %d come and go, and %d are silent", draws, short, silent)
 	}

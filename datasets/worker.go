@@ -127,7 +127,7 @@ func (w *worker) crop(samples []int16) {
 // where the item says or, in augmented training, from another offset.
 func (w *worker) fillSilence(it *Item, samples []int16) {
 	offset, gain := it.Offset, it.Gain
-	if w.varies() {
+	if w.p.train && w.l.cfg.Augment != (Augment{}) {
 		offset, gain = drawSilence(w.rng)
 	}
 	if w.p.train && w.rng.Float64() < w.l.cfg.Augment.Synthetic {
@@ -138,17 +138,16 @@ func (w *worker) fillSilence(it *Item, samples []int16) {
 	scale(w.stretch, float32(gain))
 }
 
-// varies reports whether examples are varied, as in augmented training.
-func (w *worker) varies() bool { return w.p.train && w.l.cfg.Augment != (Augment{}) }
-
 // augment varies noise and level of the stretch. What goes beyond full scale is clipped.
 func (w *worker) augment() {
 	a := w.l.cfg.Augment
 	if w.rng.Float64() < a.Noise {
 		w.mix(between(a.SNR, w.rng))
 	}
-	scale(w.stretch, drawDecibels(a.Gain, w.rng))
-	clipToFullScale(w.stretch)
+	gain := drawDecibels(a.Gain, w.rng)
+	for i, v := range w.stretch {
+		w.stretch[i] = max(-1, min(gain*v, 1))
+	}
 }
 
 // mix adds noise to the stretch at the signal-to-noise ratio snr, in dB of mean powers, unless one is digital silence.
